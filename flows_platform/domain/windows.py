@@ -1,0 +1,108 @@
+"""Windows of time: half-open, UTC, on a grid. The only home of window arithmetic; never asks for the clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from flows_platform.domain.errors import ConfigurationError
+
+KEY_FORMAT = "%Y-%m-%d-%H:%M"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """The instants t with `start <= t < end`; both are aware and UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.utcoffset() != timedelta(0) or self.end.utcoffset() != timedelta(0):
+            raise ValueError(f"a window's bounds are UTC; got {self.start!r} and {self.end!r}")
+        if self.start >= self.end:
+            raise ValueError(f"a window's start lies before its end; got {self.start} and {self.end}")
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    @property
+    def key(self) -> str:
+        """The partition key: the window's start, as `2014-01-01-03:00`."""
+        return self.start.strftime(KEY_FORMAT)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBounds:
+    """A window as the API asks for it: whole seconds with `after < time <= before`; no `after` where it would be < 0."""
+
+    after: int | None
+    before: int
+
+    @property
+    def first(self) -> int:
+        """The first second inside."""
+        return 0 if self.after is None else self.after + 1
+
+    def __contains__(self, second: int) -> bool:
+        return self.first <= second <= self.before
+
+
+def bounds_since(epoch: datetime, window: Window) -> TimeBounds:
+    """The API bounds of `window`, in whole seconds since `epoch`.
+
+    `[a, b)` is `after = a - 1`, `before = b - 1`; where a is 0 `after` is left out, since the API refuses negatives.
+
+    Raises:
+        ConfigurationError: the window starts before the epoch, or not on a whole second of it.
+    """
+    first, last = window.start - epoch, window.end - epoch
+    if first < timedelta(0):
+        raise ConfigurationError(
+            f"the window {window.key} starts before the epoch {epoch:%Y-%m-%dT%H:%M:%SZ}.",
+            remedy="Set FLOWS_EPOCH to the data set's second 0, at or before its first window.",
+        )
+    if first % timedelta(seconds=1) or last % timedelta(seconds=1):
+        raise ConfigurationError(f"the window {window.key} does not lie on whole seconds of the epoch {epoch}.")
+    start, end = first // timedelta(seconds=1), last // timedelta(seconds=1)
+    return TimeBounds(after=start - 1 if start else None, before=end - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowGrid:
+    """Windows of equal length, laid from `start`."""
+
+    start: datetime
+    length: timedelta
+
+    def floor(self, instant: datetime) -> Window:
+        """The window that holds `instant`."""
+        begin = self.start + (instant - self.start) // self.length * self.length
+        return Window(begin, begin + self.length)
+
+    def from_key(self, key: str) -> Window:
+        """The window a partition key names.
+
+        Raises:
+            ConfigurationError: the key is not a window's start.
+        """
+        try:
+            start = datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            start = None
+        if start is None or self.floor(start).start != start:
+            raise ConfigurationError(
+                f"{key!r} names no window: keys are window starts such as {self.floor(self.start).key!r}, "
+                f"every {self.length} from {self.start:%Y-%m-%d %H:%M} UTC."
+            )
+        return Window(start, start + self.length)
+
+    def closed(self, now: datetime, *, grace: timedelta = timedelta(0)) -> Window:
+        """The last window that ended at least `grace` ago."""
+        return self.floor(now - grace - self.length)
+
+    def between(self, first: Window, last: Window) -> Iterator[Window]:
+        """The windows from `first` to `last`, both included."""
+        start = first.start
+        while start <= last.start:
+            yield Window(start, start + self.length)
+            start += self.length

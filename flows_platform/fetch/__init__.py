@@ -1,0 +1,1 @@
+"""From a window to verified record batches; knows nothing of any one source."""

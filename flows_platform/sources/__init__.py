@@ -1,0 +1,1 @@
+"""One folder per source; sources never import each other."""

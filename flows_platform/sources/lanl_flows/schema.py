@@ -1,0 +1,32 @@
+"""The columns of LANL's `flows.txt` and of the table made from it. Light: the API server imports this module."""
+
+from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
+
+INT64 = ColumnType.INT64
+STRING = ColumnType.STRING
+
+# The nine fields of a raw line, in the file's order; `id` is the row number that cleaning puts before them.
+FLOWS = TableSchema(
+    name="flows",
+    description="One-way network flows between computers, one row a flow, as LANL's routers exported them.",
+    columns=(
+        Column("id", INT64, "Row number among the kept rows of the raw file, from 1."),
+        Column("time", INT64, "Start of the flow, whole seconds since the data set's epoch (1 is its first second)."),
+        Column("duration", INT64, "Length of the flow in seconds."),
+        Column("src_comp", STRING, "Source computer, anonymised (C1065)."),
+        Column("src_port", STRING, "Source port: a well-known number, or an anonymised one (N1136)."),
+        Column("dst_comp", STRING, "Destination computer, anonymised."),
+        Column("dst_port", STRING, "Destination port, as src_port."),
+        Column("protocol", INT64, "IP protocol number: 6 TCP, 17 UDP, 1 ICMP, 41 IPv6."),
+        Column("packet_count", INT64, "Packets in the flow."),
+        Column("byte_count", INT64, "Bytes in the flow; real values pass 2^31 (2,681,847,376)."),
+    ),
+    key="id",
+    time="time",
+)
+
+RAW_FIELDS = FLOWS.names[1:]
+
+EVENT_TIME = Column("event_time", ColumnType.TIMESTAMP, "Epoch + time: when the flow started, UTC; partitions the table.")
+
+FLOWS_TABLE = WarehouseTable(schema=FLOWS, clustering=("src_comp", "dst_comp"), event_time=EVENT_TIME)

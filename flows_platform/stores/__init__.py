@@ -1,0 +1,1 @@
+"""Where data rests: files, sqlite, Parquet, BigQuery. No Dagster here."""

@@ -1,0 +1,1 @@
+"""Bytes to records, one module a format."""

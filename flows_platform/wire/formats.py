@@ -1,0 +1,38 @@
+"""The protocol between the API server and its clients: formats, content types, container names, the end marker.
+
+Both halves take these names from here. JSON is `{"records":[…],"end":{"count":N}}`; XML is
+`<records><record>…</record>…<?end count="N"?></records>`; NDJSON, CSV and Arrow carry rows alone, counted by the header.
+"""
+
+from enum import StrEnum
+
+RECORD_COUNT_HEADER = "Record-Count"
+RECORDS = "records"  # JSON's array and XML's root
+RECORD = "record"  # XML's element for one row
+END = "end"  # JSON's footer object and XML's processing instruction
+# XML 1.0 cannot carry most control characters: such a value is sent in base64 and says so in this attribute.
+ENCODING_ATTRIBUTE = "encoding"
+BASE64 = "base64"
+
+
+class WireFormat(StrEnum):
+    """The formats a stream may take, best first where a client leaves the choice to the server."""
+
+    ARROW = "arrow"
+    NDJSON = "ndjson"
+    JSON = "json"
+    CSV = "csv"
+    XML = "xml"
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES[self]
+
+
+CONTENT_TYPES = {
+    WireFormat.ARROW: "application/vnd.apache.arrow.stream",
+    WireFormat.NDJSON: "application/x-ndjson",
+    WireFormat.JSON: "application/json",
+    WireFormat.CSV: "text/csv",
+    WireFormat.XML: "application/xml",
+}
