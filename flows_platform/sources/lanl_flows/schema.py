@@ -27,6 +27,8 @@ FLOWS = TableSchema(
 
 RAW_FIELDS = FLOWS.names[1:]
 
-EVENT_TIME = Column("event_time", ColumnType.TIMESTAMP, "Epoch + time: when the flow started, UTC; partitions the table.")
+EVENT_TIME = Column(
+    "event_time", ColumnType.TIMESTAMP, "Epoch + time: when the flow started, UTC; partitions the table."
+)
 
 FLOWS_TABLE = WarehouseTable(schema=FLOWS, clustering=("src_comp", "dst_comp"), event_time=EVENT_TIME)
