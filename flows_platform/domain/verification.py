@@ -57,6 +57,7 @@ class RowDigest:
     def of(cls, rows: Iterable[Sequence[Value]]) -> "RowDigest":
         """The digest of an iterable of rows, each a sequence of values in the schema's order."""
         count = total = 0
-        for count, row in enumerate(rows, start=1):
+        for row in rows:
+            count += 1
             total += int.from_bytes(sha256(canonical(row)).digest()[:8])
         return cls(count, total % MODULUS)

@@ -33,7 +33,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class TimeBounds:
-    """A window as the API asks for it: whole seconds with `after < time <= before`; no `after` where it would be < 0."""
+    """A window as the API asks for it: seconds with `after < time <= before`; no `after` where it would be < 0."""
 
     after: int | None
     before: int

@@ -35,7 +35,7 @@ def create_table(schema: TableSchema) -> str:
 
 
 def create_index(schema: TableSchema) -> str:
-    """The time index; sqlite ends its entries with the id, so it also answers first id, last id and count of a range."""
+    """The time index; its entries end with the id, so it also answers first id, last id and count of a range."""
     return f"CREATE INDEX {schema.name}_{schema.time} ON {schema.name} ({schema.time})"
 
 

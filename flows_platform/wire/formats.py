@@ -1,7 +1,8 @@
 """The protocol between the API server and its clients: formats, content types, container names, the end marker.
 
 Both halves take these names from here. JSON is `{"records":[…],"end":{"count":N}}`; XML is
-`<records><record>…</record>…<?end count="N"?></records>`; NDJSON, CSV and Arrow carry rows alone, counted by the header.
+`<records><record>…</record>…<?end count="N"?></records>`; NDJSON, CSV and Arrow carry rows alone, counted by
+the header.
 """
 
 from enum import StrEnum
