@@ -1,0 +1,52 @@
+"""How a request proves who asks. Secrets stay out of every repr, log and message."""
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Auth(Protocol):
+    """Headers that carry the proof."""
+
+    def headers(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoAuth:
+    """An API open to all who reach it."""
+
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAuth:
+    """A key in a header of the API's choice."""
+
+    name: str
+    secret: str = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        return {self.name: self.secret}
+
+
+@dataclass(frozen=True, slots=True)
+class BearerAuth:
+    """A token (RFC 6750)."""
+
+    token: str = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """User and password (RFC 7617)."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        pair = b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}

@@ -1,0 +1,128 @@
+"""A window's records as verified Arrow batches: asked for, decoded, cast once, counted against what the source says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow.compute as pc
+
+from flows_platform.domain.errors import SourceRefused, StreamIncomplete
+from flows_platform.domain.progress import Progress, silent
+from flows_platform.domain.rejects import RejectedRecord
+from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.verification import Verification
+from flows_platform.domain.windows import TimeBounds
+from flows_platform.fetch.http import Answer, HttpClient
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.wire.casting import Casted, Slice, cast_slice, raw_record
+from flows_platform.wire.decode.documents import Document, open_document
+from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat
+
+FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
+    "text/xml": WireFormat.XML,
+    "application/jsonl": WireFormat.NDJSON,
+    "application/x-jsonlines": WireFormat.NDJSON,
+}
+
+
+@dataclass(slots=True)
+class WindowStream:
+    """One try at one window. Iterate `batches()` to the end: only then are the counts proven and the figures final."""
+
+    client: HttpClient
+    api: WindowedApi
+    bounds: TimeBounds
+    progress: Progress = silent  # records read, and their number where the source told it
+    url: str = field(init=False)
+    records: int = 0
+    received_bytes: int = 0
+    format: WireFormat | None = None
+    verification: Verification = Verification.COUNT
+
+    def __post_init__(self) -> None:
+        self.url = self.api.request_url(self.bounds)
+
+    def batches(self) -> Iterator[Casted]:
+        """The records in the order they came, good ones as batches and bad ones as rejects.
+
+        Raises:
+            Transient: the source failed or the stream ended early; the same call may succeed.
+            Terminal: the source refused, speaks another protocol, or proves less than the declaration asks.
+        """
+        page: str | None = self.url
+        while page:
+            with self.client.stream(page, self.api.request_headers()) as answer:
+                yield from self._page(answer)
+                self.received_bytes += answer.received
+                page = self.api.paging.next_page(page, answer.headers)
+
+    def _page(self, answer: Answer) -> Iterator[Casted]:
+        before = self.records
+        self.format = self._format_of(answer)
+        document = open_document(self.format, answer, self.api.schema, self.api.records, self.api.record)
+        header = _header_count(answer)
+        for part in document.slices():
+            yield self._cast(part)
+            self.progress(self.records, None if header is None else before + header)
+        self._exhaust(answer)
+        self._prove(self.records - before, header, document)
+
+    def _format_of(self, answer: Answer) -> WireFormat:
+        wire = FORMATS.get(answer.media_type)
+        if wire is None or (self.api.format and wire is not self.api.format):
+            expected = (
+                self.api.format.content_type if self.api.format else "one of " + ", ".join(CONTENT_TYPES.values())
+            )
+            raise SourceRefused(
+                f"the answer's content type is {answer.media_type or 'missing'!r}, not {expected}.",
+                remedy="Check the URL, and that the format asked for is one the endpoint has.",
+            )
+        return wire
+
+    def _cast(self, part: Slice) -> Casted:
+        casted = cast_slice(self.api.schema, part, self.records + 1)
+        first = self.records + 1
+        self.records += casted.batch.num_rows + len(casted.rejects)
+        return _inside(casted, self.api.schema, self.bounds, first)
+
+    def _exhaust(self, answer: Answer) -> None:
+        """Read to the end of the transfer: only there do framing and compression prove themselves."""
+        while rest := answer.read():
+            if rest.strip():
+                raise SourceRefused(f"{len(rest)} bytes follow the end of the document.")
+
+    def _prove(self, found: int, header: int | None, document: Document) -> None:
+        for place, declared in (("header", header), ("footer", document.declared)):
+            if declared is not None and declared != found:
+                raise StreamIncomplete(f"the source's {place} declares {declared:,} records, but {found:,} came.")
+        if header is None and document.declared is None:
+            self.verification = Verification.FRAMING
+        if self.verification < self.api.verification:
+            raise SourceRefused(
+                f"the source declares no count (no {RECORD_COUNT_HEADER} header, no footer): an early end would pass.",
+                remedy="Declare a lower verification for this API if it has no better.",
+            )
+
+
+def _header_count(answer: Answer) -> int | None:
+    value = answer.headers.get(RECORD_COUNT_HEADER)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()):
+        raise SourceRefused(f"the {RECORD_COUNT_HEADER} header is {value[:40]!r}, not a number.")
+    return int(value)
+
+
+def _inside(casted: Casted, schema: TableSchema, bounds: TimeBounds, first: int) -> Casted:
+    """The slice without the records that lie outside the window; those become rejects."""
+    times = casted.batch.column(schema.time)
+    inside = pc.and_(pc.greater_equal(times, bounds.first), pc.less_equal(times, bounds.before))
+    if pc.all(inside).as_py() is not False:
+        return casted
+    outside = casted.batch.filter(pc.invert(inside)).to_pylist()
+    rejects = [_outside(record, schema.time, bounds, first) for record in outside]
+    return Casted(casted.batch.filter(inside), casted.rejects + rejects)
+
+
+def _outside(record: dict[str, object], time: str, bounds: TimeBounds, position: int) -> RejectedRecord:
+    reason = f"{time} {record[time]} lies outside the window's {bounds.first} to {bounds.before}"
+    return RejectedRecord(position, reason, raw_record(record))

@@ -1,0 +1,16 @@
+"""A `TableSchema` as an Arrow schema: what Parquet files hold and Arrow streams carry. No I/O."""
+
+import pyarrow as pa
+
+from flows_platform.domain.schema import ColumnType, TableSchema
+
+ARROW_TYPES = {
+    ColumnType.INT64: pa.int64(),
+    ColumnType.STRING: pa.string(),
+    ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_schema(schema: TableSchema) -> pa.Schema:
+    """The schema's columns in order; a column that must have a value is not nullable in Arrow either."""
+    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type], column.nullable) for column in schema.columns])
