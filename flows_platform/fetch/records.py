@@ -80,9 +80,8 @@ class WindowStream:
 
     def _cast(self, part: Slice) -> Casted:
         casted = cast_slice(self.api.schema, part, self.records + 1)
-        first = self.records + 1
         self.records += casted.batch.num_rows + len(casted.rejects)
-        return _inside(casted, self.api.schema, self.bounds, first)
+        return _inside(casted, self.api.schema, self.bounds)
 
     def _exhaust(self, answer: Answer) -> None:
         """Read to the end of the transfer: only there do framing and compression prove themselves."""
@@ -112,15 +111,19 @@ def _header_count(answer: Answer) -> int | None:
     return int(value)
 
 
-def _inside(casted: Casted, schema: TableSchema, bounds: TimeBounds, first: int) -> Casted:
+def _inside(casted: Casted, schema: TableSchema, bounds: TimeBounds) -> Casted:
     """The slice without the records that lie outside the window; those become rejects."""
     times = casted.batch.column(schema.time)
     inside = pc.and_(pc.greater_equal(times, bounds.first), pc.less_equal(times, bounds.before))
     if pc.all(inside).as_py() is not False:
         return casted
-    outside = casted.batch.filter(pc.invert(inside)).to_pylist()
-    rejects = [_outside(record, schema.time, bounds, first) for record in outside]
-    return Casted(casted.batch.filter(inside), casted.rejects + rejects)
+    kept, rejects = [], casted.rejects
+    for position, good, record in zip(casted.positions, inside.to_pylist(), casted.batch.to_pylist(), strict=True):
+        if good:
+            kept.append(position)
+        else:
+            rejects.append(_outside(record, schema.time, bounds, position))
+    return Casted(casted.batch.filter(inside), kept, rejects)
 
 
 def _outside(record: dict[str, object], time: str, bounds: TimeBounds, position: int) -> RejectedRecord:

@@ -45,9 +45,10 @@ type Slice = Records | Rows | pa.RecordBatch
 
 @dataclass(slots=True)
 class Casted:
-    """A slice's good records as one batch, its bad ones with their reasons."""
+    """A slice's good records as one batch with their 1-based positions in the stream, its bad ones with reasons."""
 
     batch: pa.RecordBatch
+    positions: Sequence[int]
     rejects: list[RejectedRecord] = field(default_factory=list)
 
 
@@ -149,7 +150,8 @@ def cast_slice(schema: TableSchema, records: Slice, first_position: int) -> Cast
     if columns is not None:
         try:
             arrays = [_whole_array(column, values) for column, values in zip(schema.columns, columns, strict=True)]
-            return Casted(pa.RecordBatch.from_arrays(arrays, schema=target))
+            batch = pa.RecordBatch.from_arrays(arrays, schema=target)
+            return Casted(batch, range(first_position, first_position + batch.num_rows))
         except (_NotProven, pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
             pass  # the reference finds the records at fault
     return _one_by_one(schema, _as_mappings(records), first_position, target)
@@ -168,10 +170,11 @@ def _whole_columns(schema: TableSchema, records: Slice) -> list[Sequence[object]
             return None
         by_name = dict(zip(records.names, zip(*records.values, strict=True), strict=True)) if records.values else {}
         return [by_name.get(name, ()) for name in schema.names]
-    if set(map(type, records)) - {dict} or set(map(len, records)) - {len(schema.columns)}:  # type: ignore[arg-type]
+    mappings = [record for record in records if isinstance(record, dict)]
+    if len(mappings) != len(records) or set(map(len, mappings)) - {len(schema.columns)}:
         return None
     try:
-        return [[record[name] for record in records] for name in schema.names]
+        return [[record[name] for record in mappings] for name in schema.names]
     except KeyError:
         return None
 
@@ -216,6 +219,7 @@ def _as_mappings(records: Slice) -> Records:
 
 def _one_by_one(schema: TableSchema, records: Records, first_position: int, target: pa.Schema) -> Casted:
     good: list[list[object]] = []
+    positions: list[int] = []
     rejects: list[RejectedRecord] = []
     for position, record in enumerate(records, start=first_position):
         if isinstance(record, Unreadable):
@@ -223,11 +227,12 @@ def _one_by_one(schema: TableSchema, records: Records, first_position: int, targ
             continue
         try:
             good.append(cast_record(schema, record))
+            positions.append(position)
         except Misfit as misfit:
             rejects.append(RejectedRecord(position, str(misfit), raw_record(record)))
     columns = list(zip(*good, strict=True)) or [()] * len(schema.columns)
     arrays = [pa.array(values, kind) for values, kind in zip(columns, target.types, strict=True)]
-    return Casted(pa.RecordBatch.from_arrays(arrays, schema=target), rejects)
+    return Casted(pa.RecordBatch.from_arrays(arrays, schema=target), positions, rejects)
 
 
 def raw_record(record: Mapping[str, object]) -> bytes:

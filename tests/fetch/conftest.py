@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+import stamina
 
 
 @dataclass
@@ -64,7 +65,5 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture(autouse=True)
 def no_waiting() -> Iterator[None]:
     """Retries happen at once in tests; how long they wait is asserted on the schedule, not lived through."""
-    import stamina
-
     with stamina.set_testing(True, attempts=10, cap=True):
         yield

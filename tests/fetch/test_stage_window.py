@@ -1,0 +1,372 @@
+"""A window from a scripted server to a Parquet file: what is accepted, what is refused, what is left behind."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete, TooManyRejects
+from flows_platform.domain.verification import Verification
+from flows_platform.domain.windows import TimeBounds
+from flows_platform.fetch.auth import BasicAuth, BearerAuth, HeaderAuth
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.paging import LinkHeader
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+from flows_platform.wire.formats import WireFormat
+
+from .conftest import ScriptedServer, answer
+
+BOUNDS = TimeBounds(after=0, before=99)
+
+
+def row(number: int, **changes: object) -> dict[str, object]:
+    values = [number, number, 0, "C1", "N1", "C2", "445", 6, 1, 46]
+    return dict(zip(FLOWS.names, values, strict=True)) | changes
+
+
+def json_body(rows: list[dict[str, object]], count: int | None = None) -> bytes:
+    return json.dumps({"records": rows, "end": {"count": len(rows) if count is None else count}}).encode()
+
+
+def xml_body(rows: list[dict[str, object]], end: str | None = None) -> bytes:
+    records = "".join(
+        "<record>" + "".join(f"<{name}>{value}</{name}>" for name, value in each.items()) + "</record>" for each in rows
+    )
+    end = f'<?end count="{len(rows)}"?>' if end is None else end
+    return f"<?xml version='1.0' encoding='UTF-8'?><records>{records}{end}</records>".encode()
+
+
+def bodies(rows: list[dict[str, object]]) -> dict[WireFormat, bytes]:
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pylist(rows)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    head = ",".join(FLOWS.names)
+    lines = [",".join(map(str, each.values())) for each in rows]
+    return {
+        WireFormat.JSON: json_body(rows),
+        WireFormat.XML: xml_body(rows),
+        WireFormat.NDJSON: "".join(json.dumps(each) + "\n" for each in rows).encode(),
+        WireFormat.CSV: "".join(line + "\r\n" for line in (head, *lines)).encode(),
+        WireFormat.ARROW: sink.getvalue().to_pybytes(),
+    }
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "window.parquet"
+
+
+def stage(
+    client: HttpClient, server: ScriptedServer, target: Path, *, max_rejected: int = 0, tries: int = 1, **api: object
+) -> StagedWindow:
+    declaration = WindowedApi(url=server.url, schema=FLOWS, **api)  # type: ignore[arg-type]
+    return stage_window(client, declaration, BOUNDS, target, max_rejected=max_rejected, tries=tries)
+
+
+ROWS = [row(number) for number in range(1, 51)]
+
+
+@pytest.mark.parametrize("wire", list(WireFormat))
+def test_every_format_gives_the_same_rows(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
+) -> None:
+    server.scripts = [answer(bodies(ROWS)[wire], kind=wire.content_type, Record_Count="50")]
+    staged = stage(client, server, target, format=wire)
+    assert pq.read_table(target).to_pylist() == ROWS
+    assert (staged.rows, staged.rejected, staged.first_time, staged.last_time) == (50, 0, 1, 50)
+    assert staged.verification is Verification.COUNT
+    assert f"format={wire}" in server.requests[0]
+    assert "scanned_after=0&scanned_before=99" in server.requests[0]
+
+
+@pytest.mark.parametrize("wire", list(WireFormat))
+def test_the_server_chooses_the_format_where_none_is_declared(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
+) -> None:
+    server.scripts = [answer(bodies(ROWS)[wire], kind=wire.content_type, Record_Count="50")]
+    assert stage(client, server, target, format=None).format == wire
+    assert "Accept: application/vnd.apache.arrow.stream;q=1.0, application/x-ndjson;q=0.9" in server.requests[0]
+
+
+@pytest.mark.parametrize("wire", list(WireFormat))
+def test_an_empty_window_is_an_empty_file(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
+) -> None:
+    empty = bodies(ROWS)[wire] if wire is not WireFormat.ARROW else _empty_arrow()
+    if wire in {WireFormat.JSON, WireFormat.XML}:
+        empty = json_body([]) if wire is WireFormat.JSON else xml_body([])
+    elif wire is not WireFormat.ARROW:
+        empty = (",".join(FLOWS.names) + "\r\n").encode() if wire is WireFormat.CSV else b""
+    server.scripts = [answer(empty, kind=wire.content_type, Record_Count="0")]
+    assert stage(client, server, target, format=wire).rows == 0
+    assert pq.read_table(target).column_names == list(FLOWS.names)
+
+
+def _empty_arrow() -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.Table.from_pylist(ROWS).schema):
+        pass
+    return bytes(sink.getvalue().to_pybytes())
+
+
+@pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.XML])
+@pytest.mark.parametrize("part", range(1, 20))
+def test_a_document_that_ends_early_is_refused_though_the_transfer_ends_cleanly(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat, part: int
+) -> None:
+    body = bodies(ROWS)[wire]
+    server.scripts = [answer(body[: len(body) * part // 20], kind=wire.content_type)]
+    with pytest.raises(StreamIncomplete):
+        stage(client, server, target, format=wire)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("wire", list(WireFormat))
+def test_missing_records_are_seen_by_the_header_count(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
+) -> None:
+    server.scripts = [answer(bodies(ROWS[:30])[wire], kind=wire.content_type, Record_Count="50")]
+    with pytest.raises(StreamIncomplete, match="header declares 50 records, but 30 came"):
+        stage(client, server, target, format=wire)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_missing_records_are_seen_by_the_footer_count(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(json_body(ROWS[:30], count=50))]
+    with pytest.raises(StreamIncomplete, match="footer declares 50"):
+        stage(client, server, target)
+    server.scripts = [answer(xml_body(ROWS[:30], end='<?end count="50"?>'), kind="application/xml")]
+    with pytest.raises(StreamIncomplete, match="footer declares 50"):
+        stage(client, server, target, format=WireFormat.XML)
+
+
+@pytest.mark.parametrize("wire", list(WireFormat))
+def test_a_stream_without_any_count_is_refused_unless_less_is_declared(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
+) -> None:
+    body = bodies(ROWS)[wire]
+    if wire is WireFormat.JSON:
+        body = json.dumps({"records": ROWS}).encode()
+    if wire is WireFormat.XML:
+        body = xml_body(ROWS, end="")
+    server.scripts = [answer(body, kind=wire.content_type)]
+    with pytest.raises(SourceRefused, match="declares no count"):
+        stage(client, server, target, format=wire)
+    staged = stage(client, server, target, format=wire, verification=Verification.FRAMING)
+    assert (staged.rows, staged.verification) == (50, Verification.FRAMING)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": "quota"}',
+        b'{"records": null, "end": {"count": 0}}',
+        b'{"records": {}, "end": {"count": 0}}',
+        b'{"data": {"records": []}, "end": {"count": 0}}',
+        b"[]",
+        b"<html><body>Welcome</body></html>",
+        b'{"records": []} trailing',
+        b'{"records": [1,]}',
+    ],
+)
+def test_an_answer_that_is_no_stream_of_records_never_counts_as_empty(
+    client: HttpClient, server: ScriptedServer, target: Path, body: bytes
+) -> None:
+    server.scripts = [answer(body, Record_Count="0")]
+    with pytest.raises((SourceRefused, StreamIncomplete)):
+        stage(client, server, target)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<error>quota</error>",
+        b"<html><records></records></html>",
+        b"<!DOCTYPE records [<!ENTITY a 'x'>]><records><record><id>&a;</id></record></records>",
+        b"<!DOCTYPE records><records></records>",
+        b"<records></records><records></records>",
+        b"<records><record></records>",
+    ],
+)
+def test_xml_that_is_no_stream_of_records_never_counts_as_empty(
+    client: HttpClient, server: ScriptedServer, target: Path, body: bytes
+) -> None:
+    server.scripts = [answer(body, kind="application/xml", Record_Count="0")]
+    with pytest.raises((SourceRefused, StreamIncomplete)):
+        stage(client, server, target, format=WireFormat.XML)
+    assert not target.exists()
+
+
+def test_the_content_type_must_be_the_one_asked_for(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(json_body(ROWS), kind="text/html")]
+    with pytest.raises(SourceRefused, match="'text/html', not application/json"):
+        stage(client, server, target)
+
+
+BAD_ROWS = [
+    ({"byte_count": None}, "byte_count is null or missing"),
+    ({"byte_count": "many"}, "'many' is not an integer"),
+    ({"byte_count": 2**63}, "does not fit 64 bits"),
+    ({"byte_count": 1.5}, "is not an integer"),
+    ({"byte_count": True}, "is not an integer"),
+    ({"src_comp": ["C1"]}, "is not text"),
+    ({"colour": "red"}, "unknown field 'colour'"),
+    ({"time": 1000}, "lies outside the window's 1 to 99"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), BAD_ROWS)
+def test_a_bad_record_is_quarantined_whole_and_counted(
+    client: HttpClient, server: ScriptedServer, target: Path, change: dict[str, object], reason: str
+) -> None:
+    rows = [row(1), row(2, **change), row(3)]
+    server.scripts = [answer(json_body(rows))]
+    with pytest.raises(TooManyRejects, match=r"1 records .* 0 are allowed; the first is record 2"):
+        stage(client, server, target)
+    assert not target.exists()
+    staged = stage(client, server, target, max_rejected=1)
+    (reject,) = read_quarantine(quarantine_path(target))
+    assert (staged.rows, staged.rejected, staged.received) == (2, 1, 3)
+    assert reason in reject.reason
+    assert json.loads(reject.raw)["id"] == 2
+    assert pq.read_table(target).column("id").to_pylist() == [1, 3]
+
+
+def test_values_that_fit_without_loss_are_cast(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(json_body([row(1, byte_count="2681847376", packet_count=5.0, src_port=389)]))]
+    assert stage(client, server, target).rejected == 0
+    assert pq.read_table(target).to_pylist() == [row(1, byte_count=2681847376, packet_count=5, src_port="389")]
+
+
+def test_the_quarantine_of_an_earlier_try_goes_with_a_clean_one(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [answer(json_body([row(1, time=-1)])), answer(json_body(ROWS))]
+    stage(client, server, target, max_rejected=1)
+    assert quarantine_path(target).exists()
+    stage(client, server, target)
+    assert not quarantine_path(target).exists()
+
+
+def test_a_repeated_key_is_refused(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(json_body([row(3), row(2), row(3)]))]
+    with pytest.raises(SourceRefused, match="1 values of 'id' came more than once in one window, the first is 3"):
+        stage(client, server, target)
+    assert not target.exists()
+
+
+def test_keys_in_any_order_are_taken(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(json_body([row(3), row(2), row(9)]))]
+    assert stage(client, server, target).rows == 3
+
+
+def test_a_transient_failure_is_tried_again_and_a_terminal_one_is_not(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    cut = answer(json_body(ROWS))[:-40]
+    server.scripts = [cut, answer(b"", status="503 Service Unavailable", Retry_After="0"), answer(json_body(ROWS))]
+    assert stage(client, server, target, tries=3).tries == 3
+    server.scripts = [answer(b'{"detail": "scanned_after is too large"}', status="400 Bad Request"), cut]
+    with pytest.raises(SourceRefused, match="answered 400: scanned_after is too large"):
+        stage(client, server, target, tries=3)
+    assert len(server.requests) == 4
+
+
+def test_the_last_of_the_tries_raises_its_own_error(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(b"", status="503 Service Unavailable", Retry_After="0")]
+    with pytest.raises(SourceUnavailable, match="answered 503"):
+        stage(client, server, target, tries=2)
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_is_not_there_is_named(client: HttpClient, tmp_path: Path) -> None:
+    api = WindowedApi(url="http://127.0.0.1:9/stream", schema=FLOWS)
+    with pytest.raises(SourceUnavailable, match=r"http://127.0.0.1:9/stream gives no answer .*Connection refused"):
+        stage_window(client, api, BOUNDS, tmp_path / "x.parquet", tries=1)
+
+
+@pytest.mark.parametrize("fault", ["short", "no terminator", "inside a chunk", "reset length"])
+def test_a_transfer_cut_at_any_place_is_refused(
+    client: HttpClient, server: ScriptedServer, target: Path, fault: str
+) -> None:
+    body = json_body(ROWS)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.scripts = [
+        {
+            "short": answer(body)[:-1],
+            "no terminator": head + b"%x\r\n%s\r\n" % (len(body), body),
+            "inside a chunk": head + b"%x\r\n%s" % (len(body), body[:100]),
+            "reset length": head + b"zz\r\n",
+        }[fault]
+    ]
+    with pytest.raises(StreamIncomplete):
+        stage(client, server, target)
+    assert not target.exists()
+
+
+def test_gzip_and_zstd_are_read_and_must_be_whole(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    body = json_body(ROWS)
+    packed = {"gzip": gzip.compress(body), "zstd": zstandard.compress(body)}
+    for coding, data in packed.items():
+        server.scripts = [answer(data, Content_Encoding=coding)]
+        assert stage(client, server, target, compression=("gzip", "zstd")).rows == 50
+        for broken in (data[:-1], data[:-9], data[: len(data) // 2]):
+            server.scripts = [answer(broken, Content_Encoding=coding)]
+            with pytest.raises(StreamIncomplete):
+                stage(client, server, target)
+        server.scripts = [answer(data + data, Content_Encoding=coding)]
+        with pytest.raises(SourceRefused, match="bytes follow the end"):
+            stage(client, server, target)
+    server.scripts = [answer(body, Content_Encoding="br")]
+    with pytest.raises(SourceRefused, match="coded as 'br'"):
+        stage(client, server, target)
+
+
+def test_redirects_are_not_followed(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(b"", status="302 Found", Location="http://127.0.0.1:9/")]
+    with pytest.raises(SourceRefused, match="Redirects are not followed"):
+        stage(client, server, target, auth=BearerAuth("canary"))
+
+
+def test_authentication_goes_into_headers_and_nowhere_else(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [answer(json_body(ROWS))]
+    for auth, header in (
+        (BearerAuth("canary"), "Authorization: Bearer canary"),
+        (BasicAuth("user", "canary"), "Authorization: Basic dXNlcjpjYW5hcnk="),
+        (HeaderAuth("apiKey", "canary"), "apiKey: canary"),
+    ):
+        staged = stage(client, server, target, auth=auth)
+        assert header in server.requests[-1]
+        assert "canary" not in repr(auth) + repr(staged)
+
+
+def test_pages_are_followed_and_each_is_proven(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    following = f"{server.url}?page=2"
+    server.scripts = [
+        answer(json_body(ROWS[:30]), Record_Count="30", Link=f'<{following}>; rel="next"'),
+        answer(json_body(ROWS[30:]), Record_Count="20"),
+    ]
+    assert stage(client, server, target, paging=LinkHeader()).rows == 50
+    assert server.requests[1].startswith("GET /api/v1/stream/flows?page=2 ")
+    server.scripts = [answer(json_body(ROWS[:30]), Link='<http://elsewhere/>; rel="next"')]
+    with pytest.raises(SourceRefused, match="another origin"):
+        stage(client, server, target, paging=LinkHeader())
