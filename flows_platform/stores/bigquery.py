@@ -1,0 +1,151 @@
+"""The warehouse: a window's rows replaced at once, counted and digested where they rest.
+
+The same code serves BigQuery and the emulator; endpoint and credentials are the client's. Statements, jobs, staging and
+errors have their own modules. Here alone transient failures are retried: a read or a creation as it is, a window's
+replacement as a whole, with a new staging table and new job ids, so that a replay finds nothing half done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import stamina
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from google.cloud.bigquery import ScalarQueryParameter
+from google.cloud.bigquery.table import Row
+
+from flows_platform.domain.errors import WarehouseUnavailable
+from flows_platform.domain.schema import WarehouseTable
+from flows_platform.domain.verification import MODULUS, RowDigest
+from flows_platform.domain.windows import Window, WindowGrid
+from flows_platform.stores import bigquery_sql
+from flows_platform.stores.bigquery_jobs import Jobs, Parameters
+from flows_platform.stores.bigquery_publish import Publication, Published, bounds_of, publish
+from flows_platform.stores.bigquery_schema import identifier
+from flows_platform.stores.bigquery_staging import Staging, utc_now
+from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
+from flows_platform.stores.staged_file import check_staged_file
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """What the warehouse says of a window's rows; `misplaced` ones have an event time that is not epoch + time."""
+
+    rows: int
+    distinct_keys: int
+    misplaced: int
+    first: datetime | None
+    last: datetime | None
+
+
+def emulator_client(url: str, project: str, location: str) -> bigquery.Client:
+    """A client without credentials for the emulator at `url`."""
+    return bigquery.Client(
+        project=project,
+        location=location,
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # google-auth leaves it bare
+        client_options={"api_endpoint": url},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """One dataset.
+
+    `locks` is a folder that all publishers on this machine share. `timeout` is the seconds one job may take,
+    `attempts` how often a transient failure is met before it is raised, `expiry` the age at which staging tables go.
+    """
+
+    client: bigquery.Client
+    dataset: str
+    location: str
+    locks: Path
+    timeout: float = 600.0
+    attempts: int = 4
+    expiry: timedelta = timedelta(hours=6)
+    now: Callable[[], datetime] = utc_now
+    _reference: bigquery.DatasetReference = field(init=False)
+
+    def __post_init__(self) -> None:
+        reference = bigquery.DatasetReference(self.client.project, identifier(self.dataset))
+        object.__setattr__(self, "_reference", reference)
+
+    @property
+    def _jobs(self) -> Jobs:
+        return Jobs(self.client, self._reference, self.location, self.timeout)
+
+    @property
+    def _staging(self) -> Staging:
+        return Staging(self.client, self._reference, self.expiry, self.now)
+
+    def _retrying[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        caller = stamina.RetryingCaller(
+            attempts=self.attempts, timeout=None, wait_initial=0.5, wait_max=20.0, wait_jitter=1.0
+        )
+        return caller.on(WarehouseUnavailable)(call, *args, **kwargs)
+
+    def ensure_table(self, table: WarehouseTable) -> None:
+        """Creates dataset and table if absent, and sweeps staging tables that killed runs left.
+
+        Raises:
+            ConfigurationError: a name that cannot be used, or a dataset in another location.
+            WarehouseError: the table is there with other columns, partitioning or clustering.
+        """
+        identifier(table.name)
+        self._retrying(ensure_dataset, self.client, self._reference, self.location)
+        self._retrying(ensure_target, self.client, self._reference, table)
+        self._retrying(self._staging.sweep, table)
+
+    def replace_window(self, publication: Publication) -> Published:
+        """Makes the window's rows those of the file, in one statement: readers see the old rows or the new ones.
+
+        Raises:
+            InputError: the file has other columns, other rows than were verified, or rows outside the window.
+            WarehouseUnavailable: a failure that passes, after all attempts. The window is the old one or the new one.
+            WarehouseError: the warehouse refused, or counted other rows than were sent.
+        """
+        check_staged_file(publication.table, publication.window, publication.parquet, publication.rows)
+        return self._retrying(publish, publication, self._jobs, self._staging, self.locks)
+
+    def _select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
+        return self._retrying(self._jobs.select, sql, parameters, doing)
+
+    def count(self, table: WarehouseTable, window: Window | None = None) -> int:
+        """The number of rows, by query: the emulator's table metadata still counts rows that were deleted."""
+        sql = bigquery_sql.count(table, _where(table, window))
+        (row,) = self._select(sql, bounds_of(window), f"counting {table.name}")
+        return int(row["row_count"])
+
+    def digest(self, table: WarehouseTable, window: Window | None = None) -> RowDigest:
+        """`RowDigest.of` the rows, without the event time, computed in the warehouse; up to 2^31 rows."""
+        sql = bigquery_sql.digest(table, _where(table, window))
+        (row,) = self._select(sql, bounds_of(window), f"digesting {table.name}")
+        return RowDigest(row["row_count"], (((row["upper"] or 0) << 32) + (row["lower"] or 0)) % MODULUS)
+
+    def window_facts(self, table: WarehouseTable, window: Window | None = None) -> WindowFacts:
+        """What the rows of the window, or all, say of themselves, in one query."""
+        sql = bigquery_sql.window_facts(table, _where(table, window))
+        epoch = ScalarQueryParameter("epoch", "INT64", int(table.epoch.timestamp()))
+        (row,) = self._select(sql, (*bounds_of(window), epoch), f"checking {table.name}")
+        return WindowFacts(
+            rows=row["row_count"],
+            distinct_keys=row["distinct_keys"],
+            misplaced=row["misplaced"],
+            first=row["first_event"],
+            last=row["last_event"],
+        )
+
+    def window_counts(self, table: WarehouseTable, grid: WindowGrid) -> dict[Window, int]:
+        """Rows of each window of `grid` that has any, in order, in one query."""
+        parameters = (
+            ScalarQueryParameter("origin", "INT64", int(grid.start.timestamp())),
+            ScalarQueryParameter("length", "INT64", int(grid.length.total_seconds())),
+        )
+        rows = self._select(bigquery_sql.window_counts(table), parameters, f"counting the windows of {table.name}")
+        return {grid.floor(grid.start + row["slot"] * grid.length): int(row["row_count"]) for row in rows}
+
+
+def _where(table: WarehouseTable, window: Window | None) -> str:
+    return bigquery_sql.in_window(table) if window else "TRUE"

@@ -1,0 +1,118 @@
+"""What a failure of BigQuery means: one that passes, or one that a person must mend. One table, no I/O.
+
+Reasons are those of https://cloud.google.com/bigquery/docs/error-messages; where an answer names none, a piece of its
+message, its HTTP status or the kind of the connection's failure decides.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import requests
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+
+from flows_platform.domain.errors import ConfigurationError, PlatformError, WarehouseError, WarehouseUnavailable
+
+
+class Verdict(NamedTuple):
+    """The error a failure becomes, and what to do about it."""
+
+    kind: type[PlatformError]
+    remedy: str
+
+
+def _passes(remedy: str = "It passes: run the window again.") -> Verdict:
+    return Verdict(WarehouseUnavailable, remedy)
+
+
+def _refused(remedy: str) -> Verdict:
+    return Verdict(WarehouseError, remedy)
+
+
+_QUOTA = _passes("A quota is used up: wait, run fewer windows at once, or ask for a higher quota.")
+_BILLING = _refused("Enable billing for the project, or raise its limit.")
+_REPORT = _refused("The statement or the declaration is at fault: compare the table's columns with the schema.")
+
+REASONS: Mapping[str, Verdict] = {
+    "backendError": _passes(),
+    "internalError": _passes(),
+    "jobBackendError": _passes(),
+    "jobInternalError": _passes(),
+    "badGateway": _passes(),
+    "tableUnavailable": _passes(),
+    "timeout": _passes(),
+    "conditionNotMet": _passes("Something else changed the table meanwhile: run the window again."),
+    "rateLimitExceeded": _QUOTA,
+    "jobRateLimitExceeded": _QUOTA,
+    "quotaExceeded": _QUOTA,
+    "accessDenied": _refused(
+        "Give the account the roles BigQuery Job User (project) and BigQuery Data Editor (dataset)."
+    ),
+    "invalidUser": _refused("Use an account that may run jobs in this project."),
+    "billingNotEnabled": _BILLING,
+    "billingTierLimitExceeded": _BILLING,
+    "blocked": _refused("BigQuery has blocked the operation for now: ask its support."),
+    "notFound": _refused("Check the settings for project, dataset and location; the account must see them."),
+    "duplicate": _refused("Something of that name is there already: remove it, or choose another name."),
+    "invalid": _REPORT,
+    "invalidQuery": _REPORT,
+    "notImplemented": _REPORT,
+    "resourceInUse": _refused("End what uses the resource first."),
+    "resourcesExceeded": _refused("Make the windows smaller."),
+    "responseTooLarge": _refused("Make the windows smaller."),
+    "stopped": _refused("Someone cancelled the job: run the window again if that was not meant."),
+    "proxyAuthenticationRequired": _refused("Set the proxy's credentials."),
+    "dontRetry": _refused("The emulator failed within: its log says where."),
+}
+
+# BigQuery and the emulator both name a lost race between two statements `invalidQuery`, which is otherwise for good.
+RACES = ("Could not serialize access", "Transaction is aborted due to concurrent update", "Transaction conflict")
+
+PASSING_STATUSES = {408, 429, *range(500, 600)}
+
+_DEAD_CONNECTIONS = (requests.RequestException, ConnectionError, TimeoutError, auth.TransportError, api.RetryError)
+_FAILURES = (api.GoogleAPIError, auth.GoogleAuthError, *_DEAD_CONNECTIONS)
+
+
+def verdict(reason: str, message: str = "", status: int = 0) -> Verdict:
+    """What a failure with this reason, message and HTTP status means."""
+    if any(race in message for race in RACES):
+        return _passes("Another statement changed the table at the same time: run the window again.")
+    if reason in REASONS:
+        return REASONS[reason]
+    if status in PASSING_STATUSES:
+        return _passes()
+    return _refused("The reason is not one that is known to pass.")
+
+
+def classified(error: Exception, doing: str) -> PlatformError:
+    """The platform's error for one that the client library raised while `doing` something."""
+    if isinstance(error, _DEAD_CONNECTIONS):
+        return WarehouseUnavailable(f"{doing}: no answer from the warehouse ({error}).", remedy="Check that it runs.")
+    if isinstance(error, auth.GoogleAuthError):
+        return ConfigurationError(
+            f"{doing}: the credentials do not serve ({error}).", remedy="Set up Google Cloud credentials."
+        )
+    if not isinstance(error, api.GoogleAPICallError):
+        return WarehouseError(f"{doing}: {error}.")
+    reason = next((str(detail.get("reason", "")) for detail in error.errors if isinstance(detail, dict)), "")
+    message = str(error.message)
+    kind, remedy = verdict(reason, message, int(error.code or 0))
+    return kind(f"{doing}: {message} ({reason or error.code}).", remedy=remedy)
+
+
+def job_failure(result: Mapping[str, object], doing: str) -> PlatformError:
+    """The platform's error for a job's `errorResult`."""
+    reason, message = str(result.get("reason", "")), str(result.get("message", ""))
+    kind, remedy = verdict(reason, message)
+    return kind(f"{doing}: {message} ({reason}).", remedy=remedy)
+
+
+@contextmanager
+def warehouse_errors(doing: str) -> Iterator[None]:
+    """Within it, every failure of the client library becomes one of the platform's errors."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise classified(error, doing) from error

@@ -1,0 +1,83 @@
+"""Tables as BigQuery declares them, and how an existing one differs from the declaration. No I/O."""
+
+import re
+from collections.abc import Iterator
+
+from google.cloud import bigquery
+
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
+
+# The names the API itself answers with, so that a declaration compares equal to what is there.
+BIGQUERY_TYPES = {
+    ColumnType.INT64: "INTEGER",
+    ColumnType.STRING: "STRING",
+    ColumnType.TIMESTAMP: "TIMESTAMP",
+}
+
+
+def identifier(name: str) -> str:
+    """`name`, where it may stand between backquotes.
+
+    BigQuery allows more, but `table$20140101` addresses a partition there and makes a table of that name in the
+    emulator, and a backquote would end the quoting.
+
+    Raises:
+        ConfigurationError: the name has other characters than ASCII letters, digits and underscores.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name, re.ASCII):
+        raise ConfigurationError(
+            f"{name!r} cannot name a dataset, table or column here.",
+            remedy="Use ASCII letters, digits and underscores.",
+        )
+    return name
+
+
+def schema_field(column: Column) -> bigquery.SchemaField:
+    """A column with its mode and description."""
+    return bigquery.SchemaField(
+        identifier(column.name),
+        BIGQUERY_TYPES[column.type],
+        mode="NULLABLE" if column.nullable else "REQUIRED",
+        description=column.description,
+    )
+
+
+def target_table(reference: bigquery.TableReference, table: WarehouseTable) -> bigquery.Table:
+    """The declaration of the table itself: hour partitions on the event time, clustered."""
+    declared = bigquery.Table(reference, schema=[schema_field(column) for column in table.columns])
+    declared.description = table.schema.description
+    declared.time_partitioning = bigquery.TimePartitioning(
+        type_=bigquery.TimePartitioningType.HOUR, field=table.event_time.name
+    )
+    declared.clustering_fields = list(table.clustering)
+    return declared
+
+
+def _columns(table: bigquery.Table) -> list[str]:
+    return [f"{field.name} {field.field_type} {field.mode}" for field in table.schema]
+
+
+def _partitioning(table: bigquery.Table) -> str:
+    parts = table.time_partitioning
+    return f"{parts.type_} on {parts.field}" if parts else "none"
+
+
+def _clustering(table: bigquery.Table) -> str:
+    return ", ".join(table.clustering_fields or ()) or "none"
+
+
+def differences(declared: bigquery.Table, found: bigquery.Table) -> Iterator[str]:
+    """What of columns, partitioning and clustering is not as declared, one phrase each. Descriptions may differ."""
+    wanted, there = _columns(declared), _columns(found)
+    missing = [column for column in wanted if column not in there]
+    unknown = [column for column in there if column not in wanted]
+    if missing:
+        yield f"missing {', '.join(missing)}"
+    if unknown:
+        yield f"undeclared {', '.join(unknown)}"
+    if not missing and not unknown and wanted != there:
+        yield f"columns in the order {', '.join(field.name for field in found.schema)}"
+    for what, rendering in (("partitioning", _partitioning), ("clustering", _clustering)):
+        if rendering(declared) != rendering(found):
+            yield f"{what} {rendering(found)} instead of {rendering(declared)}"

@@ -1,0 +1,75 @@
+"""Staging tables: one for each attempt at a window, made over REST, gone afterwards whatever happens."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from google.cloud import bigquery
+
+from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.schema import WarehouseTable
+from flows_platform.stores.bigquery_errors import warehouse_errors
+from flows_platform.stores.bigquery_jobs import ONCE, REQUEST_TIMEOUT
+from flows_platform.stores.bigquery_schema import identifier, schema_field
+
+MARK = "__staging_"
+
+logger = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """The wall clock, for expiry times alone."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """The staging tables in one dataset; one that a killed run left behind expires after `expiry`."""
+
+    client: bigquery.Client
+    dataset: bigquery.DatasetReference
+    expiry: timedelta = timedelta(hours=6)
+    now: Callable[[], datetime] = utc_now
+
+    @contextmanager
+    def table(self, table: WarehouseTable) -> Iterator[str]:
+        """A new, empty staging table with the schema's columns, by its name; dropped in the end."""
+        name = f"{identifier(table.name)}{MARK}{uuid4().hex}"
+        staged = bigquery.Table(self.dataset.table(name), schema=[schema_field(each) for each in table.schema.columns])
+        staged.expires = self.now() + self.expiry
+        try:
+            with warehouse_errors(f"creating the staging table {name}"):
+                self.client.create_table(staged, retry=ONCE, timeout=REQUEST_TIMEOUT)
+            yield name
+        finally:
+            self._drop(name)
+
+    def sweep(self, table: WarehouseTable) -> int:
+        """Drops the table's leftovers older than `expiry`, and says how many.
+
+        BigQuery expires them by itself; this is for a warehouse that does not.
+        """
+        oldest = self.now() - self.expiry
+        with warehouse_errors(f"listing the dataset {self.dataset.dataset_id}"):
+            found = list(self.client.list_tables(self.dataset, retry=ONCE, timeout=REQUEST_TIMEOUT))
+        leftovers = [
+            each.table_id
+            for each in found
+            if each.table_id.startswith(table.name + MARK) and each.created is not None and each.created < oldest
+        ]
+        for name in leftovers:
+            self._drop(name)
+        return len(leftovers)
+
+    def _drop(self, name: str) -> None:
+        """A failure is told and no more: the window's own outcome counts, and the table expires."""
+        try:
+            with warehouse_errors(f"dropping the staging table {name}"):
+                self.client.delete_table(
+                    self.dataset.table(name), not_found_ok=True, retry=ONCE, timeout=REQUEST_TIMEOUT
+                )
+        except PlatformError as error:
+            logger.warning("%s It expires after %s.", error, self.expiry)

@@ -1,0 +1,58 @@
+"""What a window's Parquet file must be before it is sent anywhere: the schema's columns, and no time outside."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import WarehouseTable
+from flows_platform.domain.windows import Window, bounds_since
+from flows_platform.wire.arrow_schema import arrow_schema
+
+
+def check_staged_file(table: WarehouseTable, window: Window, parquet: Path, rows: int) -> None:
+    """Refuses a file that would spoil the table: a row outside the window would survive the window's replacement.
+
+    Reads the time column alone, a batch at a time.
+
+    Raises:
+        InputError: the file is no Parquet, has other columns, not `rows` rows, or some outside the window.
+    """
+    try:
+        with pq.ParquetFile(parquet) as file:
+            _check_columns(table, file.schema_arrow, parquet)
+            _check_rows(rows, file.metadata.num_rows, parquet)
+            _check_times(table, window, file, parquet)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{parquet} cannot be read as Parquet ({error}).", remedy="Fetch the window again.") from error
+
+
+def _check_columns(table: WarehouseTable, found: pa.Schema, parquet: Path) -> None:
+    declared = arrow_schema(table.schema)
+    if not found.equals(declared, check_metadata=False):
+        columns = "; ".join(str(field) for field in found if field not in list(declared)) or "another order"
+        raise InputError(
+            f"{parquet} does not have the columns of {table.name}: {columns}.", remedy="Fetch the window again."
+        )
+
+
+def _check_rows(verified: int, found: int, parquet: Path) -> None:
+    if found != verified:
+        raise InputError(
+            f"{parquet} holds {found:,} rows, but {verified:,} were verified.", remedy="Fetch the window again."
+        )
+
+
+def _check_times(table: WarehouseTable, window: Window, file: pq.ParquetFile, parquet: Path) -> None:
+    bounds = bounds_since(table.epoch, window)
+    for batch in file.iter_batches(columns=[table.schema.time]):
+        extremes = pc.min_max(batch.column(0)).as_py()
+        for second in extremes.values() if batch.num_rows else ():
+            if second not in bounds:
+                raise InputError(
+                    f"{parquet} holds {table.schema.time} {second}, outside the window {window.key} "
+                    f"({bounds.first} to {bounds.before}).",
+                    remedy="Fetch the window again; the source must honour its time bounds.",
+                )
