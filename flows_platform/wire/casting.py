@@ -68,7 +68,8 @@ def _integer(value: object) -> int:
             pass
         case int():
             return _in_range(value)
-        case Decimal() | float() if value == value // 1:  # integral: 5.0 is 5; NaN and infinities are not
+        # Integral numbers only: 5.0 is 5. The bound comes first, since 1e999999999 // 1 would be computed in full.
+        case Decimal() | float() if abs(value) <= INT64_MAX + 1 and value == value // 1:
             return _in_range(int(value))
         case str() if len(value) <= MAX_DIGITS and INTEGER.fullmatch(value):
             return _in_range(int(value))
