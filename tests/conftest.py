@@ -1,8 +1,11 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from flows_platform.stores.emulator import Emulator, running
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +16,16 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real data beside the project is absent")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """One emulator for the whole run, started when the first test asks; take a dataset of your own in it."""
+    with running(Emulator.at(tmp_path_factory.mktemp("emulator") / "data")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def warehouse_url(emulator: Emulator) -> str:
+    """The address of that emulator; its project is `local`."""
+    return emulator.url

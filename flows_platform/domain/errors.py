@@ -8,9 +8,11 @@
     └── Terminal                 a person must change something first
         ├── ConfigurationError   a setting, a flag or a declaration
         ├── InputError           a file that cannot be what it should be
+        ├── StorageError         a file cannot be written: disk full, no permission, an I/O error
         ├── SourceRefused        the API answered 4xx, or with something that is not the declared protocol
         ├── TooManyRejects       more records were quarantined than allowed
-        └── WarehouseError       the warehouse refused, or holds something else than was sent
+        ├── WarehouseError       the warehouse refused, or holds something else than was sent
+        └── ProcessFailed        a process that the platform starts ended, or never got ready
 
 A message names the value and the place; `remedy` says what to do. Neither ever holds a secret.
 """
@@ -63,6 +65,10 @@ class InputError(Terminal):
     """A file is not what it should be."""
 
 
+class StorageError(Terminal):
+    """A file cannot be written; what stood there before still does."""
+
+
 class SourceRefused(Terminal):
     """The API refused the request, or does not speak the declared protocol."""
 
@@ -73,3 +79,7 @@ class TooManyRejects(Terminal):
 
 class WarehouseError(Terminal):
     """The warehouse refused, or holds something else than was sent."""
+
+
+class ProcessFailed(Terminal):
+    """A process that the platform starts ended, or never got ready."""

@@ -1,0 +1,34 @@
+"""TCP ports: whether one is free, a free one, whether something answers there."""
+
+import socket
+from dataclasses import dataclass
+
+from flows_platform.domain.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a child will listen; `setting` names what a person changes to move it."""
+
+    host: str
+    port: int
+    setting: str
+
+    def check_free(self, name: str) -> None:
+        """Raises a ConfigurationError where another process listens there."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections in TIME_WAIT are no listener
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{name} cannot listen on {self.host}:{self.port} ({error.strerror}).",
+                    remedy=f"Stop what uses the port, or set {self.setting} to another.",
+                ) from error
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that is free now; take it soon."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

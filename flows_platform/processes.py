@@ -1,0 +1,136 @@
+"""Child processes started, watched and stopped together. Knows no particular program and no Dagster.
+
+    with Supervisor(sink=print) as supervisor:
+        supervisor.start(api, emulator)
+        supervisor.wait()
+
+Each child runs in a process group of its own, under a guard that ends the group when this process dies, even by
+SIGKILL. Leaving the block stops all of them, last started first, whatever the reason for leaving.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Self
+
+from flows_platform.child_process import ChildProcess, RunningChild, Sink, discard
+from flows_platform.domain.errors import ProcessFailed, Transient
+
+POLL = 0.05
+
+
+class Supervisor:
+    """The children of one command. `grace` is the seconds between SIGTERM and SIGKILL."""
+
+    def __init__(self, sink: Sink = discard, grace: float = 10.0) -> None:
+        self._sink = sink
+        self._grace = grace
+        self._children: list[RunningChild] = []
+        self._restore: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            previous = signal.signal(signal.SIGTERM, _leave)
+            self._restore = lambda: _set_handler(previous)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with _undisturbed():
+                self.stop()
+        finally:
+            self._restore()
+
+    def start(self, *children: ChildProcess) -> list[RunningChild]:
+        """Starts the children side by side and waits until each is ready.
+
+        Raises:
+            ConfigurationError: a port or a lock that a child needs is taken.
+            ProcessFailed: a child ended or was not ready in time, after all its tries; with its last lines.
+        """
+        for child in children:
+            child.check_ports()
+        started = [self._spawn(child) for child in children]
+        return [self._until_ready(running) for running in started]
+
+    def _spawn(self, child: ChildProcess) -> RunningChild:
+        running = RunningChild(child, self._sink, self._grace)
+        self._children.append(running)
+        return running
+
+    def _until_ready(self, running: RunningChild) -> RunningChild:
+        tries = running.child.tries
+        while True:
+            try:
+                _await_readiness(running)
+            except ProcessFailed:
+                tries -= 1
+                running.stop()
+                if not tries:
+                    raise
+                self._children.remove(running)
+                running = self._spawn(running.child)
+            else:
+                return running
+
+    def wait(self, timeout: float | None = None) -> RunningChild | None:
+        """The first child that ends; None after `timeout` seconds. SIGTERM and Ctrl-C raise out of it."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while deadline is None or time.monotonic() < deadline:
+            for running in self._children:
+                if running.exit_code() is not None:
+                    return running
+            time.sleep(POLL)
+        return None
+
+    def stop(self) -> None:
+        """Stops all, last started first."""
+        while self._children:
+            self._children.pop().stop()
+
+
+def _is_ready(running: RunningChild) -> bool:
+    try:
+        return running.child.ready()
+    except Transient as error:
+        raise running.failure(f"serves errors: {error}") from error
+
+
+def _await_readiness(running: RunningChild) -> None:
+    child = running.child
+    deadline = time.monotonic() + child.ready_timeout
+    while not _is_ready(running):
+        if running.exit_code() is not None:
+            raise running.failure(f"ended with exit code {running.exit_code()} before it was ready")
+        if time.monotonic() > deadline:
+            raise running.failure(f"was not ready after {child.ready_timeout:g} s")
+        time.sleep(POLL)
+    if running.exit_code() is not None:  # what answered was another process on the same port
+        raise running.failure(f"ended with exit code {running.exit_code()}, yet something answers in its place")
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _set_handler(previous: signal.Handlers | Callable[[int, FrameType | None], object] | int | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL if previous is None else previous)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C or SIGTERM does not interrupt the stopping, which is bounded by the grace."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
