@@ -1,0 +1,101 @@
+"""Clean lines to typed rows, one line at a time: what is valid is defined here. The fast parser must agree with it.
+
+A line is the schema's columns separated by commas, nothing quoted; one CR before the newline belongs to the line's end.
+An integer is `-?[0-9]+` within 64 bits; a text is any valid UTF-8, control characters and NUL included.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.rejects import RejectedRecord
+from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
+from flows_platform.stores.field_counts import reject_reason
+
+SHOWN_BYTES = 40  # of a rejected value in the reason; the whole line is kept beside it
+_INTEGER = re.compile(rb"-?[0-9]+")
+_INT64_DIGITS = 19
+# Only these can stand in a comma-separated line without a further convention.
+_ARROW_TYPES = {ColumnType.INT64: pa.int64(), ColumnType.STRING: pa.string()}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBlock:
+    """The valid rows of a block in order, and its rejected lines; positions are 1-based within the block."""
+
+    rows: pa.RecordBatch
+    rejects: list[RejectedRecord]
+
+    @property
+    def lines(self) -> int:
+        return int(self.rows.num_rows) + len(self.rejects)
+
+    def line_of_row(self, index: int) -> int:
+        """The 1-based line, within the block, of the row with this 0-based index."""
+        rejected = {reject.position for reject in self.rejects}
+        kept = (line for line in range(1, self.lines + 1) if line not in rejected)
+        return next(line for row, line in enumerate(kept) if row == index)
+
+
+def arrow_schema(schema: TableSchema) -> pa.Schema:
+    """The Arrow types that clean lines are parsed to.
+
+    Raises:
+        ConfigurationError: a column has a type or nullability that plain comma-separated lines cannot carry.
+    """
+    for column in schema.columns:
+        if column.type not in _ARROW_TYPES or column.nullable:
+            raise ConfigurationError(f"{schema.name}.{column.name} cannot be loaded from plain comma-separated lines.")
+    return pa.schema([(column.name, _ARROW_TYPES[column.type]) for column in schema.columns])
+
+
+def parse_lines(block: bytes, schema: TableSchema) -> ParsedBlock:
+    """The block's lines, each parsed on its own."""
+    rows: list[list[int | str]] = []
+    rejects: list[RejectedRecord] = []
+    for position, line in enumerate(block.removesuffix(b"\n").split(b"\n"), 1):
+        try:
+            rows.append(_parse_line(line, schema))
+        except ValueError as error:
+            rejects.append(RejectedRecord(position, str(error), line))
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema.columns)
+    target = arrow_schema(schema)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, target, strict=True)]
+    return ParsedBlock(pa.record_batch(arrays, schema=target), rejects)
+
+
+def _parse_line(line: bytes, schema: TableSchema) -> list[int | str]:
+    content = line.removesuffix(b"\r")
+    fields = content.split(b",")
+    if len(fields) != len(schema.columns) or not content:
+        raise ValueError(reject_reason(content, len(schema.columns)))
+    return [_PARSERS[column.type](field, column) for field, column in zip(fields, schema.columns, strict=True)]
+
+
+def _integer(field: bytes, column: Column) -> int:
+    if _INTEGER.fullmatch(field) and len(field.lstrip(b"-0")) <= _INT64_DIGITS:
+        value = int(field)
+        if INT64_MIN <= value <= INT64_MAX:
+            return value
+    raise ValueError(f"{column.name}: {_shown(field)} is not a 64-bit integer")
+
+
+def _text(field: bytes, column: Column) -> str:
+    try:
+        return field.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{column.name}: {_shown(field)} is not valid UTF-8") from None
+
+
+def _shown(field: bytes) -> str:
+    text = repr(field[:SHOWN_BYTES].decode(errors="backslashreplace"))
+    return text if len(field) <= SHOWN_BYTES else f"{text}… ({len(field)} bytes)"
+
+
+_PARSERS: dict[ColumnType, Callable[[bytes, Column], int | str]] = {
+    ColumnType.INT64: _integer,
+    ColumnType.STRING: _text,
+}

@@ -1,0 +1,90 @@
+"""Reading a loaded database back, for summaries and comparisons. Never writes; the API server has its own queries."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import apsw
+
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.rejects import RejectedRecord
+from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.verification import Value
+from flows_platform.stores.sqlite_layout import FACTS_TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSummary:
+    """What the table holds; times are None where it is empty."""
+
+    rows: int
+    first_time: int | None
+    last_time: int | None
+    rejected: int
+
+
+def database_summary(database: Path, schema: TableSchema) -> DatabaseSummary:
+    """Counts and bounds; the row count from the load's facts where they still hold, else counted.
+
+    Raises:
+        InputError: there is no such database or table.
+    """
+    with open_read_only(database) as connection:
+        facts = connection.execute(f"SELECT row_count FROM {FACTS_TABLE} WHERE table_name = ?", (schema.name,))
+        known = facts.get
+        rows = known if known is not None else connection.execute(f"SELECT count(*) FROM {schema.name}").get
+        first = connection.execute(f"SELECT min({schema.time}) FROM {schema.name}").get
+        last = connection.execute(f"SELECT max({schema.time}) FROM {schema.name}").get
+        rejected = connection.execute("SELECT count(*) FROM rejected").get
+    return DatabaseSummary(rows, first, last, rejected)
+
+
+def iter_rows(
+    database: Path, schema: TableSchema, *, first: int | None = None, last: int | None = None
+) -> Iterator[tuple[Value, ...]]:
+    """The rows whose time lies in `first..last` (both included, None for open) in id order, as the schema's tuples.
+
+    Raises:
+        InputError: there is no such database or table.
+    """
+    bounds = [f"{schema.time} {sign} ?" for sign, value in ((">=", first), ("<=", last)) if value is not None]
+    where = f"WHERE {' AND '.join(bounds)} " if bounds else ""
+    query = f"SELECT {', '.join(schema.names)} FROM {schema.name} {where}ORDER BY {schema.key}"
+    with open_read_only(database) as connection:
+        values = tuple(value for value in (first, last) if value is not None)
+        yield from cast("Iterator[tuple[Value, ...]]", connection.execute(query, values))
+
+
+def iter_rejected(database: Path) -> Iterator[RejectedRecord]:
+    """The lines that the load set aside, in the clean file's order.
+
+    Raises:
+        InputError: there is no such database, or it was not made by a load.
+    """
+    with open_read_only(database) as connection:
+        for position, reason, raw in connection.execute("SELECT position, reason, raw FROM rejected ORDER BY rowid"):
+            yield RejectedRecord(cast("int", position), cast("str", reason), cast("bytes", raw))
+
+
+@contextmanager
+def open_read_only(database: Path) -> Iterator[apsw.Connection]:
+    """A read-only connection; what sqlite says inside the block becomes an InputError.
+
+    Raises:
+        InputError: the file is missing, no sqlite database, or lacks a table.
+    """
+    try:
+        connection = apsw.Connection(
+            f"{database.resolve().as_uri()}?mode=ro", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+        try:
+            yield connection
+        finally:
+            connection.close(force=True)
+    except (apsw.CantOpenError, apsw.NotADBError, apsw.SQLError, apsw.CorruptError, apsw.IOError) as error:
+        raise InputError(
+            f"{database} is not a loaded database: {error}.",
+            remedy="Build it with `flows load CLEAN.csv --database PATH`.",
+        ) from error
