@@ -122,8 +122,8 @@ class Emulator:
             self._ask("projects")
             self._ask(f"projects/{self.project}/queries", b'{"query": "SELECT 1", "useLegacySql": false}')
         except HTTPError as error:
-            with error:
-                raise WarehouseUnavailable(f"the emulator at {self.url} is broken: {error}.") from error
+            detail = error.read(1000).decode(errors="replace")
+            raise WarehouseUnavailable(f"the emulator at {self.url} is broken: {error}, {detail}") from error
         except (URLError, ConnectionError, TimeoutError):
             return False
         return True

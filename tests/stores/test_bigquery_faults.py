@@ -1,0 +1,135 @@
+"""Races, replays and kills: no row lost, none twice, and running the window again converges."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from google.cloud import bigquery
+
+from flows_platform.domain.errors import WarehouseError, WarehouseUnavailable
+from flows_platform.domain.verification import RowDigest
+from flows_platform.domain.windows import Window
+from flows_platform.processes import Supervisor
+from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
+from flows_platform.stores import bigquery_publish
+from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from flows_platform.stores.bigquery_jobs import Jobs
+from flows_platform.stores.emulator import Emulator
+from tests.stores.flow_rows import Row, flow, window
+
+type Made = Callable[[Window, Sequence[Row]], Publication]
+
+
+def rows_of(number: int, count: int = 40) -> list[Row]:
+    return [flow(number * 1000 + each, number * 10800 + each) for each in range(count)]
+
+
+def publish_at_once(warehouse: Warehouse, made: Sequence[Publication]) -> None:
+    gate = threading.Barrier(len(made))
+
+    def publish(publication: Publication) -> None:
+        gate.wait()
+        warehouse.replace_window(publication)
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        list(pool.map(publish, made))
+
+
+@pytest.mark.parametrize("already_there", [False, True])
+def test_publishers_of_one_window_at_once_leave_its_rows_once(
+    warehouse: Warehouse, publication: Made, *, already_there: bool
+) -> None:
+    patient = replace(warehouse, attempts=6)
+    if already_there:
+        patient.replace_window(publication(window(0), rows_of(0, 10)))
+    publish_at_once(patient, [publication(window(0), rows_of(0)) for _ in range(3)])
+    assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(rows_of(0))
+
+
+def test_publishers_of_different_windows_at_once_do_not_disturb_each_other(
+    warehouse: Warehouse, publication: Made
+) -> None:
+    patient = replace(warehouse, attempts=6)
+    for _ in range(2):  # into an empty table, then over what is there
+        publish_at_once(patient, [publication(window(number), rows_of(number)) for number in range(4)])
+    assert warehouse.digest(FLOWS_TABLE) == RowDigest.of([row for number in range(4) for row in rows_of(number)])
+
+
+@pytest.fixture
+def jobs(warehouse: Warehouse) -> Jobs:
+    return warehouse._jobs
+
+
+def test_a_taken_id_is_waited_for_and_the_next_one_used(jobs: Jobs) -> None:
+    chain = f"chain_{uuid4().hex}"
+    ran = [jobs.run_in_chain(chain, f"SELECT {number}", bigquery.QueryJobConfig(), "x") for number in range(6)]
+    assert [job.job_id for job in ran] == [f"{chain}_{number}" for number in range(6)]
+
+
+def test_a_lost_acknowledgement_finds_the_job_again(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The id looks free, the submission meets a conflict, and the job of that id is the very one."""
+    chain = f"chain_{uuid4().hex}"
+    first = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
+    monkeypatch.setattr("flows_platform.stores.bigquery_jobs.first_free", lambda _: 0)
+    again = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
+    assert (again.job_id, again.created) == (first.job_id, first.created)
+    other = jobs.run_in_chain(chain, "SELECT 2", bigquery.QueryJobConfig(), "x")
+    assert other.job_id == f"{chain}_1"
+
+
+def test_a_failed_id_raises_its_error_and_gets_a_new_generation(jobs: Jobs) -> None:
+    chain = f"chain_{uuid4().hex}"
+    with pytest.raises(WarehouseError, match="notFound"):
+        jobs.run_in_chain(chain, "SELECT * FROM `nowhere`", bigquery.QueryJobConfig(default_dataset=jobs.dataset), "x")
+    assert jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x").job_id == f"{chain}_1"
+
+
+def test_a_job_that_takes_too_long_is_unavailable(jobs: Jobs) -> None:
+    hasty = replace(jobs, timeout=0.0)
+    numbers = "UNNEST(GENERATE_ARRAY(1, 4000))"
+    slow = f"SELECT MAX(TO_HEX(SHA256(CAST(a * b AS STRING)))) FROM {numbers} a, {numbers} b"
+    with pytest.raises(WarehouseUnavailable, match="still runs after 0 s"):
+        hasty.run_in_chain(f"chain_{uuid4().hex}", slow, bigquery.QueryJobConfig(), "counting")
+
+
+@contextmanager
+def killed_before_merge(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None]) -> Iterator[None]:
+    """The emulator goes after the load and before the MERGE is submitted."""
+    merge = bigquery_publish._merge
+
+    def after_the_kill(*args: object) -> bigquery.QueryJob:
+        kill()
+        return merge(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bigquery_publish, "_merge", after_the_kill)
+        yield
+
+
+def test_an_emulator_killed_between_stage_and_merge_keeps_the_old_window_and_a_rerun_converges(
+    tmp_path: Path, publication: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = Emulator.at(tmp_path / "data")
+    with Supervisor() as supervisor, emulator_client(emulator.url, "local", "US") as client:
+        (child,) = supervisor.start(emulator.child())
+        warehouse = Warehouse(client, "flows", "US", tmp_path / "locks", timeout=60.0, attempts=1)
+        warehouse.ensure_table(FLOWS_TABLE)
+        warehouse.replace_window(publication(window(0), rows_of(0, 10)))
+        new = publication(window(0), rows_of(0))
+        with (
+            killed_before_merge(monkeypatch, lambda: os.killpg(child.pid, signal.SIGKILL)),
+            pytest.raises(WarehouseUnavailable, match="no answer"),
+        ):
+            warehouse.replace_window(new)
+        supervisor.stop()
+        supervisor.start(emulator.child())
+        assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(rows_of(0, 10))
+        warehouse.replace_window(new)
+        assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(rows_of(0))
