@@ -1,7 +1,7 @@
 """Reading plain or gzip files as blocks of whole lines, in bounded memory. Knows nothing of fields."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -15,7 +15,9 @@ from flows_platform.stores.files import reading
 BLOCK_BYTES = 512 * 1024  # fits the second-level cache: 64 KiB costs a fifth, 4 MiB gains nothing
 MAX_LINE_BYTES = 16 << 20
 GZIP_MAGIC = b"\x1f\x8b"
-INFLATE_ERROR = cast("type[Exception]", igzip_lib.IsalError)  # the stub calls the class an instance
+# isal's stubs leave the one without types and call the other, a class, an instance.
+INFLATING = cast("Callable[[BinaryIO, str], BinaryIO]", igzip.open)
+INFLATE_ERROR = cast("type[Exception]", igzip_lib.IsalError)
 
 
 def line_blocks(path: Path, progress: Progress = silent, *, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
@@ -52,7 +54,7 @@ def _pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
     """The content, inflated where it is gzip, in pieces of at most `size` bytes."""
     magic = file.read(len(GZIP_MAGIC))
     file.seek(0)
-    stream = cast("BinaryIO", igzip.open(file, "rb")) if magic == GZIP_MAGIC else file
+    stream = INFLATING(file, "rb") if magic == GZIP_MAGIC else file
     inflated = 0
     try:
         while piece := stream.read(size):
