@@ -59,7 +59,7 @@ class WindowStream:
         before = self.records
         self.format = self._format_of(answer)
         document = open_document(self.format, answer, self.api.schema, self.api.records, self.api.record)
-        header = _header_count(answer)
+        header = header_count(answer)
         for part in document.slices():
             yield self._cast(part)
             self.progress(self.records, None if header is None else before + header)
@@ -102,7 +102,8 @@ class WindowStream:
             )
 
 
-def _header_count(answer: Answer) -> int | None:
+def header_count(answer: Answer) -> int | None:
+    """The number of records that the answer's header declares, if it does."""
     value = answer.headers.get(RECORD_COUNT_HEADER)
     if value is None:
         return None

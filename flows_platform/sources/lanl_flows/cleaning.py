@@ -79,13 +79,14 @@ def _parts(raw: Path, progress: Progress) -> Iterator[_Part]:
     with closing(read_ahead(line_blocks(raw, progress))) as contents:
         for content in contents:
             block = LineBlock(content, fields=len(RAW_FIELDS))
-            rejects = b"".join(_reject_row(read + number, reason, line) for number, reason, line in block.rejects())
+            rejects = b"".join(reject_row(read + number, reason, line) for number, reason, line in block.rejects())
             yield _Part(block.lines, block.kept, block.numbered(first=kept + 1), rejects)
             read += block.lines
             kept += block.kept
 
 
-def _reject_row(line_number: int, reason: str, line: bytes) -> bytes:
+def reject_row(line_number: int, reason: str, line: bytes) -> bytes:
+    """A rejected line as a row of RFC 4180, its bytes as they are."""
     return b'%d,"%s","%s"\r\n' % (line_number, reason.encode(), line.replace(b'"', b'""'))
 
 

@@ -1,0 +1,105 @@
+"""One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.progress import Progress, silent
+from flows_platform.domain.schema import WarehouseTable
+from flows_platform.domain.windows import TimeBounds, Window, bounds_since
+from flows_platform.fetch.counting import count_records
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.stores.bigquery import Warehouse, WindowFacts
+from flows_platform.stores.bigquery_publish import Publication, Published
+from flows_platform.stores.files import sha256_file
+from flows_platform.stores.parquet import row_count
+from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCounts:
+    """A window's records in the three places it passes, and what the warehouse says of its rows."""
+
+    source: int
+    staged: int
+    rejected: int
+    warehouse: WindowFacts
+
+    @property
+    def agree(self) -> bool:
+        """Rows at the API = rows in Parquet (and quarantine) = rows in BigQuery."""
+        return self.source == self.staged + self.rejected and self.staged == self.warehouse.rows
+
+    @property
+    def in_window(self) -> bool:
+        return self.warehouse.misplaced == 0
+
+    @property
+    def unique(self) -> bool:
+        return self.warehouse.distinct_keys == self.warehouse.rows
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPipeline:
+    """The windows of one table. Each step may be run again at any time: it replaces what it made before."""
+
+    api: WindowedApi
+    client: HttpClient
+    table: WarehouseTable
+    warehouse: Warehouse
+    folder: Path
+    tries: int = 5
+    max_rejected: int = 0
+
+    def bounds(self, window: Window) -> TimeBounds:
+        return bounds_since(self.table.epoch, window)
+
+    def path(self, window: Window) -> Path:
+        """Where the window's staged file rests: colons are left out of its name."""
+        return self.folder / f"{window.key.replace(':', '')}.parquet"
+
+    def fetch(self, window: Window, progress: Progress = silent) -> StagedWindow:
+        """Stream the window from the API into its staged file; progress in records."""
+        return stage_window(
+            self.client,
+            self.api,
+            self.bounds(window),
+            self.path(window),
+            max_rejected=self.max_rejected,
+            tries=self.tries,
+            progress=progress,
+        )
+
+    def publish(self, window: Window, run: str) -> Published:
+        """Replace the window in the warehouse by its staged file.
+
+        Raises:
+            InputError: the window was not fetched yet.
+        """
+        path = self._staged(window)
+        return self.warehouse.replace_window(
+            Publication(self.table, window, path, row_count(path), sha256_file(path), run)
+        )
+
+    def counts(self, window: Window) -> WindowCounts:
+        """Count the window afresh at the source, in the staged file and in the warehouse."""
+        path = self._staged(window)
+        return WindowCounts(
+            source=count_records(self.client, self.api, self.bounds(window), tries=self.tries),
+            staged=row_count(path),
+            rejected=sum(1 for _ in read_quarantine(quarantine_path(path))),
+            warehouse=self.warehouse.window_facts(self.table, window),
+        )
+
+    def event_time(self, second: int) -> datetime:
+        """The instant of a second of the source's time."""
+        return self.table.epoch + timedelta(seconds=second)
+
+    def _staged(self, window: Window) -> Path:
+        path = self.path(window)
+        if not path.exists():
+            raise InputError(f"the window {window.key} has no staged file {path}.", remedy="Fetch it first.")
+        return path

@@ -1,0 +1,101 @@
+"""Dagster's handles on the outside world. They hold no secret: those are read from the environment when used."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from flows_platform.domain.schema import TableSchema
+from flows_platform.fetch.auth import BearerAuth, NoAuth
+from flows_platform.fetch.http import HttpClient, HttpLimits
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.settings import Settings, load_settings
+from flows_platform.wire.formats import WireFormat
+
+if TYPE_CHECKING:
+    from flows_platform.stores.bigquery import Warehouse
+
+
+class ApiResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic only in its stubs
+    """The API that windows are fetched from."""
+
+    url: str
+    format: str | None = "json"
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    tries: int = 5
+    max_rejected: int = 1000
+
+    def declaration(self, schema: TableSchema) -> WindowedApi:
+        """The API as the fetch engine takes it."""
+        token = load_settings().api_token
+        auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
+        wire = WireFormat(self.format) if self.format else None
+        return WindowedApi(url=self.url, schema=schema, format=wire, auth=auth)
+
+    @contextmanager
+    def client(self) -> Iterator[HttpClient]:
+        """Connections for the length of a run."""
+        client = HttpClient(HttpLimits(connect=self.connect_timeout, read=self.read_timeout))
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic only in its stubs
+    """BigQuery through dagster-gcp, or the emulator where `emulator_url` is set."""
+
+    project: str
+    dataset: str
+    location: str
+    locks: str
+    emulator_url: str = ""
+
+    @contextmanager
+    def warehouse(self) -> Iterator["Warehouse"]:
+        """The dataset, with a client for the length of a run."""
+        # Imported here: dagster_gcp alone takes 4 s, which loading the definitions must not.
+        from flows_platform.stores.bigquery import Warehouse, emulator_client  # noqa: PLC0415
+
+        if self.emulator_url:
+            with closing(emulator_client(self.emulator_url, self.project, self.location)) as client:
+                yield Warehouse(client, self.dataset, self.location, Path(self.locks))
+            return
+        from dagster_gcp import BigQueryResource  # noqa: PLC0415 - as above
+
+        credentials = load_settings().bigquery_credentials
+        resource = BigQueryResource(
+            project=self.project,
+            location=self.location,
+            gcp_credentials=credentials.get_secret_value() if credentials else None,
+        )
+        with resource.get_client() as client:
+            yield Warehouse(client, self.dataset, self.location, Path(self.locks))
+
+
+EMULATOR_PROJECT = "local"
+
+
+def build_resources(settings: Settings) -> dict[str, ApiResource | WarehouseResource]:
+    """The resources that these settings describe."""
+    wire = settings.wire_format
+    return {
+        "api": ApiResource(
+            url=settings.stream_url,
+            format=wire.value if wire else None,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            tries=settings.retry_attempts,
+            max_rejected=settings.max_rejected,
+        ),
+        "warehouse": WarehouseResource(
+            project=settings.bigquery_project or EMULATOR_PROJECT,
+            dataset=settings.bigquery_dataset,
+            location=settings.bigquery_location,
+            locks=str(settings.files.locks),
+            emulator_url=settings.emulator_url,
+        ),
+    }

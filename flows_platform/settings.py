@@ -1,0 +1,161 @@
+"""Every setting, and the only place that reads the environment (`FLOWS_…`) or knows where things rest on disk."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.windows import WindowGrid
+from flows_platform.wire.formats import WireFormat
+
+PREFIX = "FLOWS_"
+WINDOW = timedelta(hours=3)
+AUTO = "auto"
+
+
+def _on_the_grid(epoch: datetime) -> datetime:
+    epoch = epoch.replace(tzinfo=UTC) if epoch.tzinfo is None else epoch.astimezone(UTC)
+    if epoch != epoch.replace(hour=epoch.hour // 3 * 3, minute=0, second=0, microsecond=0):
+        raise ValueError("must lie on a three-hour mark of the UTC day, such as 2014-01-01T00:00:00Z")
+    return epoch
+
+
+def _known_format(value: str) -> str:
+    if value not in {AUTO, *WireFormat}:
+        raise ValueError(f"must be one of {', '.join([*WireFormat, AUTO])}")
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults; each is read from the variable `FLOWS_` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    home: Path = Field(Path(".flows"), description="Folder of all files the platform writes.")
+    raw_file: Path | None = Field(
+        None, description="LANL's flows.txt or flows.txt.gz; without it a sample is generated."
+    )
+    sample_rows: int = Field(1_000_000, ge=1, description="Rows of the generated sample.")
+    sample_seed: int = Field(0, ge=0, description="Seed of the generated sample.")
+    epoch: Annotated[datetime, AfterValidator(_on_the_grid)] = Field(
+        datetime(2014, 1, 1, tzinfo=UTC), description="The instant that the data set calls second 0."
+    )
+    days: int = Field(58, ge=1, description="Days of the data set: eight windows each.")
+
+    api_host: str = Field("127.0.0.1", description="Address the API server binds.")
+    api_port: Port = Field(8040, description="Port of the API server.")
+    api_url: str = Field("", description="Stream endpoint to fetch from; by default our own API server's.")
+    api_format: Annotated[str, AfterValidator(_known_format)] = Field(
+        "json", description="Format to fetch: json, xml, ndjson, csv, arrow or auto (the server's best)."
+    )
+    api_token: SecretStr | None = Field(None, description="Bearer token for the API.")
+    connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
+    read_timeout: float = Field(60.0, gt=0, description="Seconds to wait for the next bytes of an answer.")
+    retry_attempts: int = Field(5, ge=1, description="Tries of a call that fails for a reason that passes.")
+    max_rejected: int = Field(1000, ge=0, description="Rejected records above which a window fails instead of loading.")
+
+    bigquery_project: str = Field(
+        "", description="Google Cloud project; without it the local emulator is the warehouse."
+    )
+    bigquery_dataset: str = Field("flows_platform", description="Dataset of the tables.")
+    bigquery_location: str = Field("US", description="Location of the dataset and its jobs.")
+    bigquery_credentials: SecretStr | None = Field(
+        None, description="Service-account key, base64 of its JSON; without it application default credentials."
+    )
+    emulator_port: Port = Field(9050, description="HTTP port of the local BigQuery emulator.")
+    emulator_grpc_port: Port = Field(9060, description="gRPC port of the local BigQuery emulator.")
+
+    dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
+    dagster_code_port: Port = Field(3030, description="Port of Dagster's code server.")
+    windows_per_run: int = Field(58, ge=1, description="Windows that one run of a backfill takes.")
+    grace_minutes: int = Field(
+        20, ge=0, lt=180, description="Minutes after its end at which a window counts as closed."
+    )
+    look_back: int = Field(
+        2, ge=0, description="Closed windows that schedule and sensor look at again for late records."
+    )
+    webhook_url: SecretStr | None = Field(
+        None, description="Where run failures are posted; without it they are logged."
+    )
+
+    @property
+    def grid(self) -> WindowGrid:
+        return WindowGrid(self.epoch, WINDOW)
+
+    @property
+    def end(self) -> datetime:
+        """The exclusive end of the last window."""
+        return self.epoch + timedelta(days=self.days)
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(minutes=self.grace_minutes)
+
+    @property
+    def stream_url(self) -> str:
+        """The endpoint windows are fetched from."""
+        return self.api_url or f"{self.api_base}/api/v1/stream/flows"
+
+    @property
+    def api_base(self) -> str:
+        """The address of our own API server."""
+        return f"http://{self.api_host}:{self.api_port}"
+
+    @property
+    def wire_format(self) -> WireFormat | None:
+        """The format to ask for; None leaves the choice to the server."""
+        return None if self.api_format == AUTO else WireFormat(self.api_format)
+
+    @property
+    def emulator_url(self) -> str:
+        """The emulator's address, or nothing where a real project is set."""
+        return "" if self.bigquery_project else f"http://127.0.0.1:{self.emulator_port}"
+
+    @property
+    def files(self) -> "Files":
+        return Files(self.home.absolute())
+
+
+class Files:
+    """Where each thing rests below the home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.sample = home / "raw" / "flows.txt"
+        self.clean = home / "clean" / "clean_flows.csv"
+        self.rejects = home / "clean" / "rejected_lines.csv"
+        self.rejected = home / "rejected" / "rejected_flows.csv"
+        self.database = home / "database" / "flows.db"
+        self.windows = home / "windows" / "flows"
+        self.emulator = home / "emulator"
+        self.dagster = home / "dagster"
+        self.locks = home / "locks"
+        self.logs = home / "logs"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this environment; `overrides` win.
+
+    Raises:
+        ConfigurationError: a value is not allowed; the message names the variable, and the value unless it is secret.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError(
+            "; ".join(_fault(str(each["loc"][0]), each["msg"], each["input"]) for each in error.errors()) + ".",
+            remedy="The README's table of settings says what each may be.",
+        ) from None
+
+
+def _fault(name: str, message: str, value: object) -> str:
+    field = Settings.model_fields[name]
+    secret = "SecretStr" in str(field.annotation)
+    shown = "" if secret else f" is {str(value)[:100]!r}:"
+    return f"{PREFIX}{name.upper()}{shown} {message.removeprefix('Value error, ')}"

@@ -1,0 +1,122 @@
+"""The assets before the windows: raw file, clean file, database, rejected lines, API."""
+
+import dagster as dg
+
+from flows_platform.run_log import log_progress
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows import metadata
+from flows_platform.sources.lanl_flows.cleaning import clean
+from flows_platform.sources.lanl_flows.raw import raw_file
+from flows_platform.sources.lanl_flows.rejected import collect_rejected
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.stores.sqlite_load import load
+from flows_platform.stores.sqlite_read import database_summary
+
+GROUP = "lanl_flows"
+OWNER = "team:security-data"
+BALANCE = "read_is_kept_plus_rejected"
+
+
+def _balance(asset: str, description: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(BALANCE, asset=asset, description=description)
+
+
+def raw_flows(settings: Settings) -> dg.AssetsDefinition:
+    """LANL's raw file, configured or generated."""
+
+    @dg.asset(
+        name="raw_flows", kinds={"python", "file"}, metadata=metadata.RAW_COLUMNS, group_name=GROUP, owners=[OWNER]
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        """LANL's `flows.txt`: nine comma-separated fields a line, no header; generated where no file is configured."""
+        raw = raw_file(settings, log_progress(context.log.info, "rows"))
+        return dg.MaterializeResult(metadata=metadata.raw(raw), data_version=dg.DataVersion(raw.sha256))
+
+    return asset
+
+
+def clean_flows(settings: Settings) -> dg.AssetsDefinition:
+    """The lines with nine fields, numbered."""
+    files = settings.files
+    check = _balance("clean_flows", "Lines read = lines kept + lines rejected.")
+
+    @dg.asset(
+        name="clean_flows",
+        deps=["raw_flows"],
+        kinds={"python", "csv"},
+        metadata=metadata.CLEAN_COLUMNS,
+        check_specs=[check],
+        group_name=GROUP,
+        owners=[OWNER],
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        """Every line with exactly nine fields, in order, after its row number; its bytes are otherwise untouched."""
+        raw = settings.raw_file or files.sample
+        result = clean(raw, files.clean, files.rejects, progress=log_progress(context.log.info, "bytes"))
+        balanced = dg.AssetCheckResult(check_name=BALANCE, passed=result.read == result.kept + result.rejected)
+        return dg.MaterializeResult(metadata=metadata.clean(result, files.clean), check_results=[balanced])
+
+    return asset
+
+
+def flows_database(settings: Settings) -> dg.AssetsDefinition:
+    """The sqlite database that the API serves."""
+    files = settings.files
+    check = _balance("flows_database", "Lines of the clean file = rows in the table + rows rejected by the load.")
+
+    @dg.asset(
+        name="flows_database",
+        deps=["clean_flows"],
+        kinds={"python", "sqlite"},
+        metadata=metadata.DATABASE_COLUMNS,
+        check_specs=[check],
+        group_name=GROUP,
+        owners=[OWNER],
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        """The table `flows` with an index on time; built beside the old file and renamed over it."""
+        result = load(files.clean, files.database, FLOWS, progress=log_progress(context.log.info, "bytes"))
+        held = database_summary(files.database, FLOWS)
+        balanced = dg.AssetCheckResult(check_name=BALANCE, passed=result.read == held.rows + held.rejected)
+        return dg.MaterializeResult(metadata=metadata.database(result, files.database), check_results=[balanced])
+
+    return asset
+
+
+def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
+    """The lines that did not become rows."""
+    files = settings.files
+    check = _balance("rejected_flows", "Lines of the raw file = rows in the database + lines in this file.")
+
+    @dg.asset(
+        name="rejected_flows",
+        deps=["clean_flows", "flows_database"],
+        kinds={"python", "csv"},
+        metadata=metadata.REJECTED_COLUMNS,
+        check_specs=[check],
+        group_name=GROUP,
+        owners=[OWNER],
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        """Every raw line that is not in the database: which stage set it aside, its number, the reason, its text."""
+        counts = collect_rejected(files.rejects, files.database, files.rejected)
+        read = metadata.lines_read(context.instance)
+        rows = database_summary(files.database, FLOWS).rows
+        balanced = dg.AssetCheckResult(check_name=BALANCE, passed=read == rows + counts.total)
+        return dg.MaterializeResult(metadata=metadata.rejected(counts, files.rejected), check_results=[balanced])
+
+    return asset
+
+
+def flows_api(settings: Settings) -> dg.AssetSpec:
+    """The API between the database and the windows: a process of its own, not made by Dagster."""
+    return dg.AssetSpec(
+        "flows_api",
+        deps=["flows_database"],
+        description=f"The streaming API over the database, a process of its own; windows are fetched from "
+        f"`{settings.stream_url}`.",
+        kinds={"starlette", "http"},
+        metadata={**metadata.API_COLUMNS, "url": dg.MetadataValue.url(settings.stream_url)},
+        group_name=GROUP,
+        owners=[OWNER],
+    )

@@ -1,0 +1,55 @@
+"""What starts runs of this source: a new raw file, the clock, and the API's progress."""
+
+from functools import partial
+
+import dagster as dg
+
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows.latest import latest_flows
+from flows_platform.windowed.automation import Automation
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.due import Calendar
+
+FILES_JOB = "flows_database_job"
+
+
+def flows_automation(settings: Settings, declaration: WindowedTable) -> Automation:
+    """When the windows are run."""
+    return Automation(
+        declaration=declaration,
+        calendar=Calendar(settings.grid, settings.end, settings.grace),
+        look_back=settings.look_back,
+        latest=partial(latest_flows, settings),
+    )
+
+
+def files_job() -> dg.UnresolvedAssetJobDefinition:
+    """From the raw file to the database."""
+    return dg.define_asset_job(
+        FILES_JOB,
+        selection=dg.AssetSelection.assets("raw_flows", "clean_flows", "flows_database", "rejected_flows"),
+        description="Raw file, clean file, database, rejected lines.",
+    )
+
+
+def raw_file_sensor(settings: Settings, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+    """Rebuilds the database when another raw file lies at the configured path."""
+
+    @dg.sensor(
+        name="new_raw_file",
+        job=job,
+        minimum_interval_seconds=30,
+        description="Watches FLOWS_RAW_FILE; a new or changed file is taken once it no longer grows between two looks.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if settings.raw_file is None:
+            return dg.SkipReason("FLOWS_RAW_FILE is not set: the sample is generated when raw_flows is materialised.")
+        if not settings.raw_file.is_file():
+            return dg.SkipReason(f"{settings.raw_file} is not there yet.")
+        state = settings.raw_file.stat()
+        seen = f"{state.st_size}-{state.st_mtime_ns}"
+        if context.cursor != seen:
+            return dg.SensorResult(skip_reason=f"{settings.raw_file} changed; waiting for it to rest.", cursor=seen)
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=seen)], cursor=seen)
+
+    return look

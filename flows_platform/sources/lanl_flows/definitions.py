@@ -1,0 +1,23 @@
+"""Everything Dagster sees of this source."""
+
+import dagster as dg
+
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows import assets, automation
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.windowed.assets import windowed_assets
+from flows_platform.windowed.automation import windows_job, windows_schedule, windows_sensor
+
+
+def lanl_flows(settings: Settings) -> dg.Definitions:
+    """Assets, checks, jobs, schedule and sensors of the LANL flows."""
+    declaration = flows_windows(settings)
+    when = automation.flows_automation(settings, declaration)
+    files, windows = automation.files_job(), windows_job(declaration)
+    makers = (assets.raw_flows, assets.clean_flows, assets.flows_database, assets.rejected_flows, assets.flows_api)
+    return dg.Definitions(
+        assets=[*(make(settings) for make in makers), windowed_assets(declaration)],
+        jobs=[files, windows],
+        schedules=[windows_schedule(when, windows)],
+        sensors=[windows_sensor(when, windows), automation.raw_file_sensor(settings, files)],
+    )

@@ -1,0 +1,40 @@
+"""The raw file: the one that is configured, or a sample of the generator's, made once for the same parameters."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.progress import Progress, silent
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.stores.files import sha256_file
+from flows_platform.stores.line_blocks import first_lines
+
+FIRST_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """The raw file and what identifies it; `generated` tells whether it is the project's own sample."""
+
+    path: Path
+    size: int
+    sha256: str
+    first_rows: tuple[str, ...]
+    generated: bool
+
+
+def raw_file(settings: Settings, progress: Progress = silent) -> RawFile:
+    """The raw file that these settings name, generated where they name none; progress in rows.
+
+    Raises:
+        ConfigurationError: the named file is not there.
+        InputError: it cannot be read.
+    """
+    path = settings.raw_file or settings.files.sample
+    if settings.raw_file is None:
+        generate(path, rows=settings.sample_rows, seed=settings.sample_seed, days=settings.days, progress=progress)
+    elif not path.is_file():
+        raise ConfigurationError(f"FLOWS_RAW_FILE is {str(path)!r}, which is no file.", remedy="Set flows.txt's path.")
+    rows = tuple(line.decode(errors="replace") for line in first_lines(path, FIRST_ROWS))
+    return RawFile(path, path.stat().st_size, sha256_file(path), rows, settings.raw_file is None)

@@ -1,0 +1,24 @@
+"""The windowed half of the source: which API, which table, which partitions."""
+
+from dataclasses import replace
+
+from flows_platform.partitions import window_partitions
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows.assets import GROUP, OWNER
+from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
+from flows_platform.windowed.declaration import WindowedTable
+
+
+def flows_windows(settings: Settings) -> WindowedTable:
+    """The declaration that the windowed assets, checks and automation are made from."""
+    return WindowedTable(
+        staged="flow_windows",
+        table=replace(FLOWS_TABLE, epoch=settings.epoch),
+        upstream=("flows_api",),
+        group=GROUP,
+        owner=OWNER,
+        grid=settings.grid,
+        partitions=window_partitions(settings),
+        folder=settings.files.windows,
+        windows_per_run=settings.windows_per_run,
+    )

@@ -1,0 +1,145 @@
+"""The two assets of a windowed table, made by one op: staged Parquet files and the warehouse's table, with checks.
+
+One op for both, so that in a run of many windows each good one is loaded though another fails. Each window's results
+are recorded as it lands, under its own key; the run fails at its end if a window did, and names it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.windows import Window
+from flows_platform.resources import ApiResource, WarehouseResource
+from flows_platform.windowed import metadata
+from flows_platform.windowed.checks import evaluations, window_checks
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.progress import RunProgress
+
+if TYPE_CHECKING:
+    from flows_platform.pipeline import WindowPipeline
+
+
+def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
+    """The assets `declaration.staged` and `declaration.table.name`; each may be materialised without the other."""
+
+    @dg.multi_asset(
+        name=f"{declaration.table.name}_windows",
+        specs=[_staged_spec(declaration), _table_spec(declaration)],
+        check_specs=window_checks(declaration),
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.multi_run(declaration.windows_per_run),
+        pool=f"{declaration.table.name}_publish",
+    )
+    def windows(context: dg.AssetExecutionContext, api: ApiResource, warehouse: WarehouseResource) -> Iterator[Any]:
+        with declaration.pipeline(api, warehouse) as pipeline:
+            run = WindowRun(context, declaration, pipeline)
+            yield from run.all_windows()
+
+    return windows
+
+
+def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
+    schema = declaration.table.schema
+    return dg.AssetSpec(
+        declaration.staged,
+        deps=list(declaration.upstream),
+        description="The API's records of one window as one Parquet file: streamed, cast once, counted against what "
+        "the source declares. Records that do not fit are set aside in the window's quarantine file.",
+        partitions_def=declaration.partitions,
+        group_name=declaration.group,
+        owners=[declaration.owner],
+        kinds={"python", "parquet"},
+        skippable=True,
+        metadata={
+            "dagster/column_schema": metadata.column_schema(schema.columns),
+            "dagster/uri": str(declaration.folder),
+            **metadata.lineage(metadata.same_columns(schema, declaration.upstream[0])),
+        },
+    )
+
+
+def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
+    table = declaration.table
+    key = declaration.staged_key
+    time = {table.event_time.name: [dg.TableColumnDep(asset_key=key, column_name=table.schema.time)]}
+    return dg.AssetSpec(
+        table.name,
+        deps=[declaration.staged],
+        description=f"{table.schema.description} Partitioned by the hour on {table.event_time.name} = "
+        f"{table.epoch:%Y-%m-%dT%H:%M:%SZ} + {table.schema.time} seconds; a window is replaced in one statement.",
+        partitions_def=declaration.partitions,
+        group_name=declaration.group,
+        owners=[declaration.owner],
+        kinds={"bigquery", "table"},
+        skippable=True,
+        metadata={
+            "dagster/column_schema": metadata.column_schema(table.columns),
+            "dagster/table_name": table.name,
+            **metadata.lineage(metadata.same_columns(table.schema, declaration.staged) | time),
+        },
+    )
+
+
+@dataclass(slots=True)
+class WindowRun:
+    """The windows of one run, one after the other."""
+
+    context: dg.AssetExecutionContext
+    declaration: WindowedTable
+    pipeline: "WindowPipeline"
+    failed: dict[str, PlatformError] = field(default_factory=dict)
+
+    def all_windows(self) -> Iterator[Any]:
+        """Run every window; yields nothing, since each window's results are recorded at once.
+
+        Raises:
+            dg.Failure: after the last window, if some failed; its metadata names them with their errors.
+        """
+        keys = self.context.partition_keys
+        progress = RunProgress(self.context.log.info, len(keys))
+        if self._selected(self.declaration.table_key):
+            self.pipeline.warehouse.ensure_table(self.declaration.table)
+        for key in keys:
+            try:
+                self._one_window(self.declaration.grid.from_key(key), progress)
+            except PlatformError as error:
+                self.failed[key] = error
+                self.context.log.error("window %s failed: %s", key, error)  # noqa: TRY400 - a message, no traceback
+            progress.window_done()
+        yield from ()
+        self._raise_failed(len(keys))
+
+    def _one_window(self, window: Window, progress: RunProgress) -> None:
+        if self._selected(self.declaration.staged_key):
+            staged = self.pipeline.fetch(window, progress.on_records)
+            self._record(self.declaration.staged_key, window, metadata.staged_metadata(self.pipeline, staged))
+        if self._selected(self.declaration.table_key):
+            started = datetime.now(UTC)
+            published = self.pipeline.publish(window, self.context.run_id)
+            figures = metadata.published_metadata(published, started, datetime.now(UTC))
+            self._record(self.declaration.table_key, window, figures)
+        if self.context.selected_asset_check_keys:
+            self._check(window)
+
+    def _selected(self, key: dg.AssetKey) -> bool:
+        return key in self.context.selected_asset_keys
+
+    def _record(self, key: dg.AssetKey, window: Window, figures: metadata.Metadata) -> None:
+        self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=figures))
+
+    def _check(self, window: Window) -> None:
+        for evaluation in evaluations(self.declaration, window.key, self.pipeline.counts(window)):
+            if evaluation.asset_check_key in self.context.selected_asset_check_keys:
+                self.context.log_event(evaluation)
+
+    def _raise_failed(self, windows: int) -> None:
+        if self.failed:
+            raise dg.Failure(
+                f"{len(self.failed)} of {windows} windows failed: {', '.join(self.failed)}. The others are done.",
+                metadata={key: str(error) for key, error in self.failed.items()},
+                allow_retries=False,
+            )

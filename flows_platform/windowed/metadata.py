@@ -1,0 +1,92 @@
+"""What Dagster shows of tables and windows, rendered from schemas and results."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from flows_platform.domain.schema import Column, ColumnType, TableSchema
+
+if TYPE_CHECKING:
+    from flows_platform.pipeline import WindowCounts, WindowPipeline
+    from flows_platform.staging import StagedWindow
+    from flows_platform.stores.bigquery_publish import Published
+
+TYPE_NAMES = {ColumnType.INT64: "INT64", ColumnType.STRING: "STRING", ColumnType.TIMESTAMP: "TIMESTAMP"}
+
+type Metadata = dict[str, dg.MetadataValue]
+
+
+def column_schema(columns: tuple[Column, ...], tags: dict[str, dict[str, str]] | None = None) -> dg.TableSchema:
+    """Columns as Dagster's table schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=TYPE_NAMES[column.type],
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+                tags=(tags or {}).get(column.name, {}),
+            )
+            for column in columns
+        ]
+    )
+
+
+def same_columns(schema: TableSchema, upstream: str) -> dict[str, list[dg.TableColumnDep]]:
+    """Each column comes from the column of that name in `upstream`."""
+    return {name: [dg.TableColumnDep(asset_key=dg.AssetKey(upstream), column_name=name)] for name in schema.names}
+
+
+def lineage(columns: dict[str, list[dg.TableColumnDep]]) -> dict[str, dg.TableColumnLineage]:
+    """Column lineage as an asset's metadata."""
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=columns)}
+
+
+def staged_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metadata:
+    """A fetched window's figures, the numbers as series that Dagster plots."""
+    first, last = (_instant(pipeline, second) for second in (staged.first_time, staged.last_time))
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(staged.rows),
+        "rows": dg.MetadataValue.int(staged.rows),
+        "rejected": dg.MetadataValue.int(staged.rejected),
+        "received_bytes": dg.MetadataValue.int(staged.received_bytes),
+        "file_bytes": dg.MetadataValue.int(staged.file_bytes),
+        "seconds": dg.MetadataValue.float(round(staged.seconds, 3)),
+        "rows_per_second": dg.MetadataValue.int(round(staged.received / staged.seconds)),
+        "tries": dg.MetadataValue.int(staged.tries),
+        "first_event": dg.MetadataValue.text(first),
+        "last_event": dg.MetadataValue.text(last),
+        "verification": dg.MetadataValue.text(staged.verification.label),
+        "request": dg.MetadataValue.text(f"curl --fail '{staged.url}'"),
+        "file": dg.MetadataValue.path(staged.path),
+        **({"quarantine": dg.MetadataValue.path(staged.quarantine)} if staged.quarantine else {}),
+    }
+
+
+def _instant(pipeline: "WindowPipeline", second: int | None) -> str:
+    return "none" if second is None else f"{pipeline.event_time(second):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def published_metadata(published: "Published", started: datetime, ended: datetime) -> Metadata:
+    """A replaced window's figures."""
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(published.inserted),
+        "rows": dg.MetadataValue.int(published.inserted),
+        "rows_replaced": dg.MetadataValue.int(published.deleted),
+        "seconds": dg.MetadataValue.float(round((ended - started).total_seconds(), 3)),
+        "load_job": dg.MetadataValue.text(published.load_job or "none: the window is empty"),
+        "merge_job": dg.MetadataValue.text(published.merge_job),
+    }
+
+
+def counts_metadata(counts: "WindowCounts") -> Metadata:
+    """A verified window's figures."""
+    return {
+        "rows_at_source": dg.MetadataValue.int(counts.source),
+        "rows_staged": dg.MetadataValue.int(counts.staged),
+        "rows_rejected": dg.MetadataValue.int(counts.rejected),
+        "rows_in_warehouse": dg.MetadataValue.int(counts.warehouse.rows),
+        "distinct_keys": dg.MetadataValue.int(counts.warehouse.distinct_keys),
+        "misplaced_rows": dg.MetadataValue.int(counts.warehouse.misplaced),
+    }
