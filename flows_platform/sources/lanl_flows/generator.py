@@ -25,7 +25,7 @@ from flows_platform.sources.lanl_flows.rates import plan_hours, spread_over_seco
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.read_ahead import read_ahead
 
-CHUNK_ROWS = 1 << 17  # whole seconds up to about this many rows: 60 MB of arrays
+CHUNK_ROWS = 1 << 15  # whole seconds up to about this many rows, some 15 MB of arrays; larger ones are no faster
 LARGEST_FROM_ROWS = 1000  # files of this size have one row with the largest packet and byte counts
 # isal's stubs leave this without types: name, mode, level, file, time.
 _DEFLATING = cast("Callable[[str, str, int, BinaryIO, int], BinaryIO]", IGzipFile)
