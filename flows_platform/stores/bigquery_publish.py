@@ -13,7 +13,6 @@ from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_schema import schema_field
 from flows_platform.stores.bigquery_sql import merge
 from flows_platform.stores.bigquery_staging import Staging
-from flows_platform.stores.file_lock import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,14 @@ def bounds_of(window: Window | None) -> Parameters:
     )
 
 
-def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path) -> Published:
+def publish(publication: Publication, jobs: Jobs, staging: Staging) -> Published:
     """Stages the file and merges it. A new staging table each time, so no attempt sees another's.
 
     An empty window runs the same statement from an empty staging table, so that its old rows go.
     """
     with staging.table(publication.table) as staged:
         load_job = load(publication, jobs, staged) if publication.rows else ""
-        job = _merge(publication, jobs, staged, locks)
+        job = _merge(publication, jobs, staged)
     stats = job.dml_stats
     if stats is None or stats.inserted_row_count != publication.rows:
         raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows staged, but the job reports {stats}.")
@@ -94,16 +93,13 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
     return str(job.job_id)
 
 
-def _merge(publication: Publication, jobs: Jobs, staged: str, locks: Path) -> bigquery.QueryJob:
+def _merge(publication: Publication, jobs: Jobs, staged: str) -> bigquery.QueryJob:
     table, window = publication.table, publication.window
     chain = f"{jobs.dataset.dataset_id}__{table.name}__{window.start:%Y%m%dT%H%M%S}__{window.end:%Y%m%dT%H%M%S}"
     config = bigquery.QueryJobConfig(
         default_dataset=jobs.dataset, query_parameters=list(bounds_of(window)), labels=publication.labels
     )
-    # The chain of job ids keeps publishers apart; the lock does so where the emulator, unlike BigQuery, takes one id
-    # twice from two requests of the same millisecond.
-    with exclusive(locks / f"{chain}.lock"):
-        return jobs.run_in_chain(chain, merge(table, staged), config, publication.doing)
+    return jobs.run_in_chain(chain, merge(table, staged), config, publication.doing)
 
 
 def _label(text: str) -> str:

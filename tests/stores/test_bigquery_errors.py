@@ -93,6 +93,7 @@ def test_connections_and_credentials(raised: Exception, expected: type[Exception
         "Could not serialize access to table p:d.flows due to concurrent update",
         "Transaction is aborted due to concurrent update against table p:d.flows.",
         "TransactionContext Error: Failed to commit: Transaction conflict - attempting to delete",
+        'Duplicate key "project_id: local, job_id: d__flows__0" violates primary key constraint.',
     ],
 )
 def test_a_lost_race_passes_though_its_reason_is_invalid_query(message: str) -> None:

@@ -1,5 +1,6 @@
 """Races, replays and kills: no row lost, none twice, and running the window again converges."""
 
+import itertools
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,46 +21,59 @@ from flows_platform.domain.windows import Window
 from flows_platform.processes import Supervisor
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores import bigquery_publish
-from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from flows_platform.stores.bigquery import Publication, Published, Warehouse, emulator_client
 from flows_platform.stores.bigquery_jobs import Jobs
 from flows_platform.stores.emulator import Emulator
 from tests.stores.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]
+type AtOnce = Callable[[Sequence[Publication]], list[Published]]
 
 
 def rows_of(number: int, count: int = 40) -> list[Row]:
     return [flow(number * 1000 + each, number * 10800 + each) for each in range(count)]
 
 
-def publish_at_once(warehouse: Warehouse, made: Sequence[Publication]) -> None:
-    gate = threading.Barrier(len(made))
+@pytest.fixture
+def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> AtOnce:
+    """Publishes from as many threads, which all stand before their MERGE when the first submits it."""
+    patient = replace(warehouse, attempts=8)
+    merge = bigquery_publish._merge
 
-    def publish(publication: Publication) -> None:
-        gate.wait()
-        warehouse.replace_window(publication)
+    def publish(made: Sequence[Publication]) -> list[Published]:
+        gate, calls = threading.Barrier(len(made)), itertools.count()
 
-    with ThreadPoolExecutor(len(made)) as pool:
-        list(pool.map(publish, made))
+        def together(*args: Any) -> bigquery.QueryJob:
+            if next(calls) < len(made):  # a retry does not wait again
+                gate.wait(60)
+            return merge(*args)
+
+        with monkeypatch.context() as patch, ThreadPoolExecutor(len(made)) as pool:
+            patch.setattr(bigquery_publish, "_merge", together)
+            return list(pool.map(patient.replace_window, made))
+
+    return publish
 
 
 @pytest.mark.parametrize("already_there", [False, True])
-def test_publishers_of_one_window_at_once_leave_its_rows_once(
-    warehouse: Warehouse, publication: Made, *, already_there: bool
+def test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_one(
+    warehouse: Warehouse, publication: Made, publish_at_once: AtOnce, *, already_there: bool
 ) -> None:
-    patient = replace(warehouse, attempts=6)
     if already_there:
-        patient.replace_window(publication(window(0), rows_of(0, 10)))
-    publish_at_once(patient, [publication(window(0), rows_of(0)) for _ in range(3)])
+        warehouse.replace_window(publication(window(0), rows_of(0, 10)))
+    published = publish_at_once([publication(window(0), rows_of(0)) for _ in range(3)])
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(rows_of(0))
+    # The emulator takes turns by itself, BigQuery does not: what keeps both right is that no two jobs overlap.
+    jobs = [warehouse.client.get_job(each.merge_job) for each in published]
+    spans = sorted((job.started, job.ended) for job in jobs)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 def test_publishers_of_different_windows_at_once_do_not_disturb_each_other(
-    warehouse: Warehouse, publication: Made
+    warehouse: Warehouse, publication: Made, publish_at_once: AtOnce
 ) -> None:
-    patient = replace(warehouse, attempts=6)
     for _ in range(2):  # into an empty table, then over what is there
-        publish_at_once(patient, [publication(window(number), rows_of(number)) for number in range(4)])
+        publish_at_once([publication(window(number), rows_of(number)) for number in range(4)])
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of([row for number in range(4) for row in rows_of(number)])
 
 
@@ -104,9 +119,9 @@ def killed_before_merge(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None
     """The emulator goes after the load and before the MERGE is submitted."""
     merge = bigquery_publish._merge
 
-    def after_the_kill(*args: object) -> bigquery.QueryJob:
+    def after_the_kill(*args: Any) -> bigquery.QueryJob:
         kill()
-        return merge(*args)  # type: ignore[arg-type]
+        return merge(*args)
 
     with monkeypatch.context() as patch:
         patch.setattr(bigquery_publish, "_merge", after_the_kill)
@@ -119,7 +134,7 @@ def test_an_emulator_killed_between_stage_and_merge_keeps_the_old_window_and_a_r
     emulator = Emulator.at(tmp_path / "data")
     with Supervisor() as supervisor, emulator_client(emulator.url, "local", "US") as client:
         (child,) = supervisor.start(emulator.child())
-        warehouse = Warehouse(client, "flows", "US", tmp_path / "locks", timeout=60.0, attempts=1)
+        warehouse = Warehouse(client, "flows", "US", timeout=60.0, attempts=1)
         warehouse.ensure_table(FLOWS_TABLE)
         warehouse.replace_window(publication(window(0), rows_of(0, 10)))
         new = publication(window(0), rows_of(0))
