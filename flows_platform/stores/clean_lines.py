@@ -76,8 +76,9 @@ def _parse_line(line: bytes, schema: TableSchema) -> list[int | str]:
 
 
 def _integer(field: bytes, column: Column) -> int:
-    if _INTEGER.fullmatch(field) and len(field.lstrip(b"-0")) <= _INT64_DIGITS:
-        value = int(field)
+    digits = field.lstrip(b"-0")  # int() refuses more than 4,300 digits, zeros included
+    if _INTEGER.fullmatch(field) and len(digits) <= _INT64_DIGITS:
+        value = int(digits or b"0") * (-1 if field.startswith(b"-") else 1)
         if INT64_MIN <= value <= INT64_MAX:
             return value
     raise ValueError(f"{column.name}: {_shown(field)} is not a 64-bit integer")

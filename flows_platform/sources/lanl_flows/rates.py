@@ -69,8 +69,6 @@ def spread_over_seconds(plan: HourPlan, random: np.random.PCG64) -> SecondCounts
     if plan.first // 86400 >= profile.QUIET_FROM_DAY:
         block = by_second[within // _SILENT_BLOCK * _SILENT_BLOCK]
         weights[_bits(block, 28, 10) < profile.SILENT_PERCENT * 1024 // 100] = 0
-    # The set's first and last second have rows, where the hour has enough.
-    weights[np.isin(seconds, (1, profile.LAST_SECOND))] = weights.max()
     return _apportion(plan.rows, seconds, weights, bursts)
 
 
@@ -78,6 +76,11 @@ def _apportion(rows: int, seconds: Ints, weights: Ints, bursts: npt.NDArray[np.b
     passed = np.cumsum(weights)
     counts = 2 * np.diff(passed * (rows // 2) // passed[-1], prepend=0)
     counts[int(np.argmax(counts))] += rows % 2
+    for edge in np.flatnonzero(np.isin(seconds, (1, profile.LAST_SECOND))):  # the set's bounds have rows
+        donor = int(np.argmax(counts))
+        if counts[edge] == 0 and counts[donor] > 1:
+            counts[donor] -= 2
+            counts[edge] = 2
     used = counts > 0
     return SecondCounts(seconds[used], counts[used], bursts[used])
 
