@@ -15,10 +15,12 @@ from flows_platform.settings import Settings, load_settings
 from flows_platform.wire.formats import WireFormat
 
 if TYPE_CHECKING:
+    from google.cloud.bigquery import Client
+
     from flows_platform.stores.bigquery import Warehouse
 
 
-class ApiResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic only in its stubs
+class ApiResource(dg.ConfigurableResource):
     """The API that windows are fetched from."""
 
     url: str
@@ -45,7 +47,7 @@ class ApiResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic 
             client.close()
 
 
-class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic only in its stubs
+class WarehouseResource(dg.ConfigurableResource):
     """BigQuery through dagster-gcp, or the emulator where `emulator_url` is set."""
 
     project: str
@@ -53,16 +55,17 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
     location: str
     locks: str
     emulator_url: str = ""
+    tries: int = 5
 
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
         """The dataset, with a client for the length of a run."""
         # Imported here: dagster_gcp alone takes 4 s, which loading the definitions must not.
-        from flows_platform.stores.bigquery import Warehouse, emulator_client  # noqa: PLC0415
+        from flows_platform.stores.bigquery import emulator_client  # noqa: PLC0415
 
         if self.emulator_url:
             with closing(emulator_client(self.emulator_url, self.project, self.location)) as client:
-                yield Warehouse(client, self.dataset, self.location, Path(self.locks))
+                yield self._open(client)
             return
         from dagster_gcp import BigQueryResource  # noqa: PLC0415 - as above
 
@@ -73,7 +76,12 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
             gcp_credentials=credentials.get_secret_value() if credentials else None,
         )
         with resource.get_client() as client:
-            yield Warehouse(client, self.dataset, self.location, Path(self.locks))
+            yield self._open(client)
+
+    def _open(self, client: "Client") -> "Warehouse":
+        from flows_platform.stores.bigquery import Warehouse  # noqa: PLC0415 - as above
+
+        return Warehouse(client, self.dataset, self.location, Path(self.locks), attempts=self.tries)
 
 
 EMULATOR_PROJECT = "local"
@@ -97,5 +105,6 @@ def build_resources(settings: Settings) -> dict[str, ApiResource | WarehouseReso
             location=settings.bigquery_location,
             locks=str(settings.files.locks),
             emulator_url=settings.emulator_url,
+            tries=settings.retry_attempts,
         ),
     }

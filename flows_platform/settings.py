@@ -1,5 +1,6 @@
 """Every setting, and the only place that reads the environment (`FLOWS_…`) or knows where things rest on disk."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -121,6 +122,10 @@ class Settings(BaseSettings):
     def files(self) -> "Files":
         return Files(self.home.absolute())
 
+    def child_environment(self) -> dict[str, str]:
+        """This process's environment for Dagster's own processes: the same settings, an absolute home."""
+        return {**os.environ, "FLOWS_HOME": str(self.files.home), "DAGSTER_HOME": str(self.files.dagster)}
+
 
 class Files:
     """Where each thing rests below the home folder."""
@@ -152,6 +157,12 @@ def load_settings(**overrides: object) -> Settings:
             "; ".join(_fault(str(each["loc"][0]), each["msg"], each["input"]) for each in error.errors()) + ".",
             remedy="The README's table of settings says what each may be.",
         ) from None
+
+
+def unknown_variables() -> list[str]:
+    """Variables of the environment that look like settings but are none: misspelt, most likely."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 
 def _fault(name: str, message: str, value: object) -> str:

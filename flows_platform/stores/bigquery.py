@@ -84,6 +84,10 @@ class Warehouse:
         )
         return caller.on(WarehouseUnavailable)(call, *args, **kwargs)
 
+    def ping(self) -> None:
+        """Raises a PlatformError unless the warehouse answers a query."""
+        self._select("SELECT 1", (), "asking the warehouse for a sign of life")
+
     def ensure_table(self, table: WarehouseTable) -> None:
         """Creates dataset and table if absent, and sweeps staging tables that killed runs left.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -14,6 +15,8 @@ from flows_platform.windowed.due import Calendar, Cursor, Latest, newly_closed
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
 RUNS_A_TICK = 24
+
+type AssetJob = Any  # what define_asset_job gives; dagster does not export its type
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Automation:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def windows_job(declaration: WindowedTable) -> dg.UnresolvedAssetJobDefinition:
+def windows_job(declaration: WindowedTable) -> AssetJob:
     """The job that fetches windows and replaces them in the warehouse."""
     return dg.define_asset_job(
         f"{declaration.table.name}_windows_job",
@@ -36,7 +39,7 @@ def windows_job(declaration: WindowedTable) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def windows_schedule(automation: Automation, job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def windows_schedule(automation: Automation, job: AssetJob) -> dg.ScheduleDefinition:
     """Every three hours, after the grace: the window that closed, and the look-back's once more."""
     calendar = automation.calendar
 
@@ -70,7 +73,7 @@ def _request(window: Window, occasion: str) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"{window.key}@{occasion}", partition_key=window.key)
 
 
-def windows_sensor(automation: Automation, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def windows_sensor(automation: Automation, job: AssetJob) -> dg.SensorDefinition:
     """Asks the source how far it is, and for the windows that closed or changed since."""
 
     @dg.sensor(

@@ -27,7 +27,7 @@ def raw_flows(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         name="raw_flows", kinds={"python", "file"}, metadata=metadata.RAW_COLUMNS, group_name=GROUP, owners=[OWNER]
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """LANL's `flows.txt`: nine comma-separated fields a line, no header; generated where no file is configured."""
         raw = raw_file(settings, log_progress(context.log.info, "rows"))
         return dg.MaterializeResult(metadata=metadata.raw(raw), data_version=dg.DataVersion(raw.sha256))
@@ -49,7 +49,7 @@ def clean_flows(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=[OWNER],
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Every line with exactly nine fields, in order, after its row number; its bytes are otherwise untouched."""
         raw = settings.raw_file or files.sample
         result = clean(raw, files.clean, files.rejects, progress=log_progress(context.log.info, "bytes"))
@@ -73,7 +73,7 @@ def flows_database(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=[OWNER],
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """The table `flows` with an index on time; built beside the old file and renamed over it."""
         result = load(files.clean, files.database, FLOWS, progress=log_progress(context.log.info, "bytes"))
         held = database_summary(files.database, FLOWS)
@@ -97,7 +97,7 @@ def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=[OWNER],
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Every raw line that is not in the database: which stage set it aside, its number, the reason, its text."""
         counts = collect_rejected(files.rejects, files.database, files.rejected)
         read = metadata.lines_read(context.instance)

@@ -6,7 +6,7 @@ import dagster as dg
 
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.latest import latest_flows
-from flows_platform.windowed.automation import Automation
+from flows_platform.windowed.automation import AssetJob, Automation
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Calendar
 
@@ -23,7 +23,7 @@ def flows_automation(settings: Settings, declaration: WindowedTable) -> Automati
     )
 
 
-def files_job() -> dg.UnresolvedAssetJobDefinition:
+def files_job() -> AssetJob:
     """From the raw file to the database."""
     return dg.define_asset_job(
         FILES_JOB,
@@ -32,7 +32,7 @@ def files_job() -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def raw_file_sensor(settings: Settings, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def raw_file_sensor(settings: Settings, job: AssetJob) -> dg.SensorDefinition:
     """Rebuilds the database when another raw file lies at the configured path."""
 
     @dg.sensor(

@@ -1,0 +1,111 @@
+"""The processes of the platform, as children of a supervisor: what each is started with and when it is ready."""
+
+import json
+import socket
+import sys
+import sysconfig
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from flows_platform.child_process import ChildProcess
+from flows_platform.ports import Address
+from flows_platform.resources import EMULATOR_PROJECT
+from flows_platform.settings import Settings
+from flows_platform.stores.emulator import Emulator
+
+HOST = "127.0.0.1"
+LOCATION = "flows_platform"
+
+
+def emulator_child(settings: Settings) -> ChildProcess:
+    """The local BigQuery."""
+    return Emulator(
+        settings.files.emulator,
+        settings.emulator_port,
+        settings.emulator_grpc_port,
+        settings.files.logs / "emulator.log",
+        EMULATOR_PROJECT,
+    ).child()
+
+
+def api_child(settings: Settings) -> ChildProcess:
+    """Our own API server over the database."""
+    options = (
+        "--database",
+        str(settings.files.database),
+        "--host",
+        settings.api_host,
+        "--port",
+        str(settings.api_port),
+    )
+    return ChildProcess(
+        name="api",
+        argv=(sys.executable, "-m", "flows_platform", "serve", *options),
+        log=settings.files.logs / "api.log",
+        ready=lambda: _answers(f"{settings.api_base}/healthz"),
+        addresses=(Address(settings.api_host, settings.api_port, "FLOWS_API_PORT"),),
+    )
+
+
+def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProcess]]:
+    """Dagster's code server, and the webserver and daemon that need it."""
+    environment = settings.child_environment()
+    workspace = ("--workspace", str(_write_workspace(settings)))
+    code = ChildProcess(
+        name="code",
+        argv=(
+            *(_script("dagster"), "code-server", "start", "--module-name", "flows_platform.definitions"),
+            *("--host", HOST, "--port", str(settings.dagster_code_port), "--location-name", LOCATION),
+            *("--log-level", "warning"),
+        ),
+        env=environment,
+        log=settings.files.logs / "code.log",
+        ready=lambda: _listens(settings.dagster_code_port),
+        addresses=(Address(HOST, settings.dagster_code_port, "FLOWS_DAGSTER_CODE_PORT"),),
+    )
+    web = ChildProcess(
+        name="ui",
+        argv=(
+            *(_script("dagster-webserver"), "--host", HOST, "--port", str(settings.dagster_port), *workspace),
+            *("--log-level", "warning"),
+        ),
+        env=environment,
+        log=settings.files.logs / "ui.log",
+        ready=lambda: _answers(f"http://{HOST}:{settings.dagster_port}/server_info"),
+        addresses=(Address(HOST, settings.dagster_port, "FLOWS_DAGSTER_PORT"),),
+    )
+    daemon = ChildProcess(
+        name="daemon",
+        argv=(_script("dagster-daemon"), "run", *workspace, "--log-level", "warning"),
+        env=environment,
+        log=settings.files.logs / "daemon.log",
+    )
+    return code, [web, daemon]
+
+
+def _write_workspace(settings: Settings) -> Path:
+    path = settings.files.dagster / "workspace.yaml"
+    server = {"host": HOST, "port": settings.dagster_code_port, "location_name": LOCATION}
+    path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML
+    return path
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5.0) as answer:  # noqa: S310 - the address is this machine's own
+            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

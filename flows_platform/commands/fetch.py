@@ -1,0 +1,57 @@
+"""`flows fetch`: one window of a server that speaks this protocol."""
+
+from pathlib import Path
+
+from flows_platform.commands.terminal import progress_bar, say
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.windows import TimeBounds
+from flows_platform.fetch.auth import BearerAuth, NoAuth
+from flows_platform.fetch.http import HttpClient, HttpLimits
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.settings import AUTO, load_settings
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.staging import stage_window
+from flows_platform.stores.quarantine import quarantine_path
+from flows_platform.wire.formats import WireFormat
+
+
+def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str, max_rejected: int) -> None:
+    """Fetch `after < time <= before` into `out`, and say what came.
+
+    Raises:
+        ConfigurationError: bounds in the wrong order, or an unknown format.
+        PlatformError: the fetch failed; there is no new file at `out`.
+    """
+    if after is not None and after > before:
+        raise ConfigurationError(f"--after {after} lies behind --before {before}.", remedy="Swap them.")
+    settings = load_settings()
+    token = settings.api_token
+    auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
+    api = WindowedApi(url=url, schema=FLOWS, format=_format(wire), auth=auth)
+    client = HttpClient(HttpLimits(settings.connect_timeout, settings.read_timeout))
+    with progress_bar("Fetching", "records") as progress:
+        staged = stage_window(
+            client,
+            api,
+            TimeBounds(after, before),
+            out,
+            max_rejected=max_rejected,
+            tries=settings.retry_attempts,
+            progress=progress,
+        )
+    client.close()
+    aside = f" to {quarantine_path(out)}" if staged.rejected else ""
+    say(
+        f"{out}: {staged.rows:,} rows, {staged.rejected:,} rejected{aside}, {staged.received_bytes:,} bytes of "
+        f"{staged.format} in {staged.seconds:.1f} s, verified to {staged.verification.label}"
+    )
+
+
+def _format(wire: str) -> WireFormat | None:
+    if wire == AUTO:
+        return None
+    if wire not in set(WireFormat):
+        raise ConfigurationError(
+            f"--format {wire!r} is not known.", remedy=f"One of {', '.join(WireFormat)} or {AUTO}."
+        )
+    return WireFormat(wire)

@@ -1,0 +1,76 @@
+"""What a run's windows came to, read from its records, as a table on standard output."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from flows_platform.windowed.checks import CHECKS
+
+WIDTH = 120  # columns where the output is no terminal
+
+
+@dataclass(slots=True)
+class WindowReport:
+    """One window: counts in the three places, how far it was verified, and its checks' outcomes by name."""
+
+    key: str
+    figures: dict[str, object] = field(default_factory=dict)
+    verification: str = ""
+    checks: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def verified(self) -> bool:
+        return self.checks.keys() == CHECKS.keys() and all(self.checks.values())
+
+
+def window_reports(instance: dg.DagsterInstance, run_id: str, keys: Sequence[str]) -> list[WindowReport]:
+    """The windows `keys` as the run recorded them."""
+    reports = {key: WindowReport(key) for key in keys}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        materialization = entry.asset_materialization
+        if materialization and "verification" in materialization.metadata:
+            report = reports[str(materialization.partition)]
+            report.verification = str(materialization.metadata["verification"].value)
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        evaluation = entry.asset_check_evaluation
+        if evaluation:
+            report = reports[str(evaluation.partition)]
+            report.checks[evaluation.check_name] = evaluation.passed
+            report.figures = {name: value.value for name, value in evaluation.metadata.items()}
+    return list(reports.values())
+
+
+COLUMNS = {
+    "API": "rows_at_source",
+    "Parquet": "rows_staged",
+    "rejected": "rows_rejected",
+    "BigQuery": "rows_in_warehouse",
+}
+
+
+def print_report(reports: Sequence[WindowReport]) -> None:
+    """A line a window, and the sums."""
+    table = Table(title="Windows", show_footer=True)
+    table.add_column("window (UTC)", footer=f"{len(reports)} windows")
+    for title, name in COLUMNS.items():
+        total = sum(int(str(report.figures.get(name, 0))) for report in reports)
+        table.add_column(title, footer=f"{total:,}", justify="right")
+    table.add_column("verification")
+    table.add_column("checks", footer=f"{sum(report.verified for report in reports)} verified")
+    for report in reports:
+        figures = [
+            f"{value:,}" if isinstance(value := report.figures.get(name), int) else "?" for name in COLUMNS.values()
+        ]
+        table.add_row(report.key, *figures, report.verification, _checks(report))
+    output = Console(highlight=False)
+    if not output.is_terminal:
+        output = Console(highlight=False, width=WIDTH)
+    output.print(table)
+
+
+def _checks(report: WindowReport) -> str:
+    failed = [name for name in CHECKS if not report.checks.get(name)]
+    return f"{len(CHECKS)} of {len(CHECKS)} passed" if not failed else f"FAILED: {', '.join(failed)}"
