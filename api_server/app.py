@@ -1,0 +1,65 @@
+"""The application: which path is served by what. `create_app` is all that others need."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_server import paths
+from api_server.config import ServerConfig
+from api_server.database import Snapshot
+from api_server.flows import stream_endpoint
+from api_server.index_page import index
+from api_server.openapi import describe
+from api_server.problems import HANDLERS
+from api_server.state import ServerState
+from api_server.status import healthz, latest
+from flows_platform.sources.lanl_flows.schema import FLOWS
+
+
+def create_app(config: ServerConfig) -> Starlette:
+    """The ASGI application that serves `config.database`.
+
+    Raises:
+        InputError: there is no such file, it is no database, or it lacks the table or a column of it.
+    """
+    Snapshot.open(config.database, FLOWS).close()
+    state = ServerState(config, FLOWS)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        state.close()
+
+    streams = [Route(path, stream_endpoint(formats)) for path, formats in paths.STREAMS.items()]
+    routes = [
+        *streams,
+        Route(paths.LATEST, latest),
+        Route(paths.HEALTH, healthz),
+        Route(paths.OPENAPI, describe),
+        Route(paths.INDEX, index),
+    ]
+    app = Starlette(
+        routes=routes, exception_handlers=HANDLERS, lifespan=lifespan, middleware=[Middleware(_SecureHeaders)]
+    )
+    app.router.redirect_slashes = False
+    app.state.server = state
+    return app
+
+
+class _SecureHeaders:
+    """Says with every answer that its content type is meant as it stands."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+            await send(message)
+
+        await self._app(scope, receive, send_secured)

@@ -1,0 +1,87 @@
+"""Chunks of rows as bytes of one format, read from one connection. Knows no requests and no order of work."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import apsw
+
+from api_server.database import Snapshot
+from api_server.selection import Selection
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.wire.encode.encoder import Encoder, checked
+from flows_platform.wire.encode.sql_text import identifier
+
+# No value of a chunk query may pass this: long texts make a chunk split, not a process swell.
+CHUNK_BYTES = 8 * 2**20
+ANY_BYTES = 2**30 - 1
+# A chunk with a value that needs escaping is halved down to this, so that one such row does not slow thousands.
+REFERENCE_ROWS = 64
+SQL_TYPES = {ColumnType.INT64: "integer", ColumnType.STRING: "text", ColumnType.TIMESTAMP: "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The bytes of `rows` records, without a separator before or after."""
+
+    data: bytes
+    rows: int
+
+
+class ChunkReader:
+    """Formats spans of a selection."""
+
+    def __init__(self, snapshot: Snapshot, schema: TableSchema, selection: Selection, encoder: Encoder) -> None:
+        self._connection, self._schema, self._encoder = snapshot.connection, schema, encoder
+        self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, CHUNK_BYTES)
+        untrusted = [column for column in schema.columns if column.name not in snapshot.table.trusted]
+        odd = " OR ".join(f"typeof({identifier(c.name)}) <> '{SQL_TYPES[c.type]}'" for c in untrusted)
+        joined = f"CAST(group_concat({encoder.record_sql}, ?) AS BLOB)"
+        self._fast = f"SELECT {joined}, count(*), {f'max({odd})' if odd else 0} FROM {selection.source}"
+        self._rows = f"SELECT {', '.join(map(identifier, schema.names))} FROM {selection.source}"
+
+    def read(self, first: int, last: int) -> Chunk:
+        """The rows at the positions `first..last`.
+
+        Raises:
+            InputError: a value does not fit its column, or is no valid UTF-8.
+            apsw.Error: the file cannot be read, or the query was interrupted.
+        """
+        chunk, rows = self._assembled(first, last)
+        if chunk is not None:
+            return chunk
+        if first < last and (rows is None or rows > REFERENCE_ROWS):
+            return self._halves(first, last)
+        return self._referenced(first, last)
+
+    def _assembled(self, first: int, last: int) -> tuple[Chunk | None, int | None]:
+        """The chunk as sqlite put it together, None where it is not exact; and the rows, None where it is too long."""
+        separator = self._encoder.record_separator.decode()
+        try:
+            row = self._connection.execute(self._fast, (separator, first, last)).fetchone()
+        except apsw.TooBigError:
+            return None, None
+        records, rows, odd = cast("tuple[bytes | None, int, int]", row)
+        if records is None:
+            return Chunk(b"", 0), 0
+        data = None if odd else self._encoder.assembled(records, rows)
+        return (None if data is None else Chunk(data, rows)), rows
+
+    def _halves(self, first: int, last: int) -> Chunk:
+        middle = (first + last) // 2
+        halves = [self.read(first, middle), self.read(middle + 1, last)]
+        data = self._encoder.separator.join(half.data for half in halves if half.rows)
+        return Chunk(data, sum(half.rows for half in halves))
+
+    def _referenced(self, first: int, last: int) -> Chunk:
+        self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, ANY_BYTES)
+        try:
+            rows = self._connection.execute(self._rows, (first, last)).fetchall()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"table {self._schema.name}: a text between positions {first} and {last} is not valid UTF-8 ({error}).",
+                remedy="Build the database anew: `flows load` sets such rows aside.",
+            ) from error
+        finally:
+            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, CHUNK_BYTES)
+        return Chunk(self._encoder.encode(checked(self._schema, rows)), len(rows))

@@ -1,0 +1,85 @@
+"""A read-only view of the database as it is at one moment: opening, the table's shape, closing. Selects no rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import apsw
+
+from api_server.table import Table, read_table
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import TableSchema
+
+BUSY_MILLISECONDS = 2_000
+REMEDY = "Build it with `flows load CLEAN.csv --database FLOWS.db`."
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A connection inside one read transaction: whatever is asked of it answers from the same state.
+
+    The transaction holds the file's shared lock, and the open file outlives a rename over its path.
+    """
+
+    database: Path
+    connection: apsw.Connection
+    table: Table
+    file: tuple[int, ...]
+
+    @classmethod
+    def open(cls, database: Path, schema: TableSchema) -> Self:
+        """Open the database and begin the transaction.
+
+        Raises:
+            InputError: there is no such file, it is no database, or it holds no such table.
+        """
+        try:
+            file = _file_state(database)
+            connection = _connect(database)
+            try:
+                connection.execute("BEGIN")
+                return cls(database, connection, read_table(connection, schema), file)
+            except BaseException:
+                connection.close()
+                raise
+        except (OSError, apsw.Error) as error:
+            raise InputError(f"the database {database} cannot be read ({error}).", remedy=REMEDY) from error
+        except InputError as error:
+            raise InputError(f"the database {database}: {error.message}", remedy=error.remedy or REMEDY) from error
+
+    def twin(self, schema: TableSchema) -> Self | None:
+        """A second connection to the same state, or None where that is not certain.
+
+        In rollback-journal mode the shared lock of the first keeps writers out; in WAL mode a writer may slip between.
+        """
+        if self.connection.pragma("journal_mode") == "wal":
+            return None
+        other = self.open(self.database, schema)
+        if other.file == self.file == _file_state(self.database):
+            return other
+        other.close()
+        return None
+
+    def interrupt(self) -> None:
+        """Make a query that runs in another thread stop."""
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        """Free the file and its lock; running cursors end. May be called twice."""
+        self.connection.close(force=True)
+
+
+def _connect(database: Path) -> apsw.Connection:
+    # Never immutable=1: beside a writer it would mix old rows with new ones.
+    uri = f"file:{quote(str(database.absolute()))}?mode=ro"
+    connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    # ATTACH could create files, although the main database is read-only.
+    connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+    return connection
+
+
+def _file_state(database: Path) -> tuple[int, ...]:
+    state = database.stat()
+    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size

@@ -1,0 +1,90 @@
+"""The stream of flows over HTTP: query string and headers to a response that streams. Knows no SQL."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+
+import apsw
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api_server.compression import COMPRESSORS, Compressor
+from api_server.negotiation import ContentCoding, choose_coding, choose_format
+from api_server.parameters import parse_stream
+from api_server.state import ServerState, state_of
+from api_server.streams import RecordStream
+from flows_platform.domain.errors import InputError
+from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
+
+logger = logging.getLogger(__name__)
+
+
+class RecordResponse(StreamingResponse):
+    """Streams records; however it ends, the stream's connections are freed at once, not when memory is collected."""
+
+    def __init__(self, stream: RecordStream, body: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(body, headers=headers)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except (InputError, apsw.Error) as error:
+            # Raised on, so that the server cuts the connection and no reader takes the part for the whole.
+            logger.error("stream %s?%s aborted: %s", scope["path"], scope["query_string"].decode("latin-1"), error)  # noqa: TRY400  the server adds the traceback
+            raise
+        finally:
+            self._stream.close()
+
+
+def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], object]:
+    """The endpoint of a path that offers `formats`; where it is one alone, Accept is not looked at."""
+
+    async def stream_flows(request: Request) -> Response:
+        state = state_of(request)
+        query, asked = parse_stream(request.scope["query_string"], formats)
+        fixed = asked or (formats[0] if len(formats) == 1 else None)
+        wire_format = fixed or choose_format(_header(request, "accept"), formats)
+        coding = choose_coding(_header(request, "accept-encoding"))
+        if request.method == "HEAD":
+            count = await state.run(lambda: state.streams.count(query))
+            return StreamingResponse(_nothing(), headers=_headers(wire_format, coding, count))
+        stream = await state.run(lambda: state.streams.open(query, state.encoder(wire_format)))
+        compressor = COMPRESSORS[coding]
+        body = stream.parts() if compressor is None else _compressed(stream, compressor(), state)
+        return RecordResponse(stream, body, _headers(wire_format, coding, stream.count))
+
+    return stream_flows
+
+
+def _headers(wire_format: WireFormat, coding: ContentCoding, count: int) -> dict[str, str]:
+    headers = {
+        "Content-Type": wire_format.content_type,
+        RECORD_COUNT_HEADER: str(count),
+        "Vary": "Accept, Accept-Encoding",
+        "Cache-Control": "no-store",
+    }
+    if wire_format is WireFormat.CSV:
+        headers["Content-Type"] += "; charset=utf-8; header=present"
+    if coding is not ContentCoding.IDENTITY:
+        headers["Content-Encoding"] = coding
+    return headers
+
+
+async def _compressed(stream: RecordStream, compressor: Compressor, state: ServerState) -> AsyncIterator[bytes]:
+    async with aclosing(stream.parts()) as parts:  # type: ignore[type-var]  # an async generator, which has aclose
+        async for part in parts:
+            yield await state.run(lambda part=part: compressor.add(part))  # type: ignore[misc]  # bound per turn
+    yield compressor.finish()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    empty: tuple[bytes, ...] = ()
+    for part in empty:
+        yield part
+
+
+def _header(request: Request, name: str) -> str | None:
+    """A header's value; several lines of it are one list."""
+    return ", ".join(request.headers.getlist(name)) or None

@@ -1,0 +1,76 @@
+"""What a client's Accept and Accept-Encoding headers choose (RFC 9110, section 12.5). Chooses; produces nothing."""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from http import HTTPStatus
+
+from api_server.problems import Problem
+from flows_platform.wire.formats import WireFormat
+
+QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+ANY_TYPE = "*/*"
+# How exactly a range named the type: the type itself, all of its family, or anything.
+EXACT, FAMILY, ANYTHING = 2, 1, 0
+
+
+class ContentCoding(StrEnum):
+    """The codings the server can apply, best first."""
+
+    ZSTD = "zstd"
+    GZIP = "gzip"
+    IDENTITY = "identity"
+
+
+def choose_format(accept: str | None, formats: Sequence[WireFormat]) -> WireFormat:
+    """The format with the highest quality; JSON where a client takes whatever there is.
+
+    Between formats of one quality a named one goes before one that only a wildcard covers, and then the order of
+    `WireFormat` counts.
+
+    Raises:
+        Problem: the client takes none of them.
+    """
+    ranges = _weighted(accept or ANY_TYPE) or {ANY_TYPE: 1.0}
+    rated = {wire_format: _rate(wire_format, ranges) for wire_format in formats}
+    best = max(formats, key=rated.__getitem__)
+    if rated[best][0] == 0:
+        raise Problem(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "not-acceptable",
+            "No format of this stream fits the Accept header.",
+            members={"allowed": [wire_format.content_type for wire_format in formats]},
+        )
+    return best
+
+
+def _rate(wire_format: WireFormat, ranges: dict[str, float]) -> tuple[float, int, bool]:
+    """Quality, how exactly it was named, and whether it is the default. The most exact range decides."""
+    content_type = wire_format.content_type
+    family = content_type.partition("/")[0] + "/*"
+    for exactness, name in ((EXACT, content_type), (FAMILY, family), (ANYTHING, ANY_TYPE)):
+        if name in ranges:
+            is_default = exactness != EXACT and wire_format is WireFormat.JSON
+            return ranges[name], exactness, is_default
+    return 0.0, ANYTHING, False
+
+
+def choose_coding(accept_encoding: str | None) -> ContentCoding:
+    """The coding with the highest quality; identity where none fits, also where the client refuses even that."""
+    weights = _weighted(accept_encoding or "")
+    offered = [coding for coding in ContentCoding if coding is not ContentCoding.IDENTITY]
+    best = max(offered, key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
+    quality = weights.get(best, weights.get("*", 0.0))
+    identity = weights.get(ContentCoding.IDENTITY, 0.0)
+    return best if quality > 0 and quality >= identity else ContentCoding.IDENTITY
+
+
+def _weighted(header: str) -> dict[str, float]:
+    """Names in lower case with their quality; elements that are not in the grammar count for nothing."""
+    weights: dict[str, float] = {}
+    for element in header.split(","):
+        name, *parameters = (part.strip().lower() for part in element.split(";"))
+        quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        if name and QUALITY.fullmatch(quality):
+            weights[name] = float(quality)
+    return weights

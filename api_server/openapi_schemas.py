@@ -1,0 +1,88 @@
+"""The schemas that the OpenAPI description refers to: a record, its documents, the small answers, a problem."""
+
+from typing import Any
+
+from api_server.problems import KINDS
+from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
+from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
+
+type Node = dict[str, Any]
+
+INT64: Node = {"type": "integer", "format": "int64", "minimum": INT64_MIN, "maximum": INT64_MAX}
+JSON_TYPES: dict[ColumnType, Node] = {
+    ColumnType.INT64: INT64,
+    ColumnType.STRING: {"type": "string"},
+    ColumnType.TIMESTAMP: {"type": "string", "format": "date-time"},
+}
+COUNT: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
+
+
+def components(schema: TableSchema) -> Node:
+    """The `components` of the description."""
+    return {
+        "schemas": {
+            "Record": _record(schema),
+            "Records": _object({RECORDS: _list(), END: _object({"count": COUNT})}),
+            "RecordsXml": _records_xml(),
+            "Latest": _object(
+                {"newest_time": {**COUNT, "type": ["integer", "null"], "minimum": INT64_MIN}, "row_count": COUNT}
+            ),
+            "Health": _object({"status": {"const": "ok"}}),
+            "Problem": _problem(),
+        }
+    }
+
+
+def _record(schema: TableSchema) -> Node:
+    columns = {column.name: _column(column) for column in schema.columns}
+    return {**_object(columns), "description": schema.description}
+
+
+def _column(column: Column) -> Node:
+    rendered = {**JSON_TYPES[column.type], "description": column.description}
+    if column.nullable:
+        rendered["type"] = [rendered["type"], "null"]
+    return rendered
+
+
+def _records_xml() -> Node:
+    text = (
+        f'`<{RECORDS}><{RECORD}>…</{RECORD}>…<?{END} count="N"?></{RECORDS}>`; a text that XML 1.0 cannot carry is in '
+        f'base64, marked by `{ENCODING_ATTRIBUTE}="{BASE64}"` on its element.'
+    )
+    return {
+        "type": "array",
+        "items": {"allOf": [{"$ref": "#/components/schemas/Record"}], "xml": {"name": RECORD}},
+        "xml": {"name": RECORDS, "wrapped": True},
+        "description": text,
+    }
+
+
+def _problem() -> Node:
+    text: Node = {"type": "string"}
+    required = {
+        "type": {"type": "string", "enum": [f"/#{kind}" for kind in KINDS]},
+        "title": text,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": text,
+        "instance": text,
+    }
+    optional = {
+        "parameter": {"type": "string", "description": "The query parameter that is refused."},
+        "allowed": {"type": ["string", "array"], "items": text, "description": "What it may be."},
+    }
+    problem = _object(required)
+    return {**problem, "properties": {**required, **optional}, "description": "RFC 9457."}
+
+
+def _list() -> Node:
+    return {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}
+
+
+def _object(properties: Node) -> Node:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

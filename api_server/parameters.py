@@ -1,0 +1,138 @@
+"""The grammar of the query string: each parameter once, in exactly the form declared here. OpenAPI is made from it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from api_server.problems import invalid_parameter
+from api_server.selection import Query
+from flows_platform.domain.schema import INT64_MAX
+from flows_platform.wire.formats import WireFormat
+
+# int() would also take `1_000`, ` 7`, `+7` and digits of other scripts.
+INTEGER = re.compile("0|[1-9][0-9]{0,18}")
+MOST_FIELDS = 32
+BRIEF = 60  # characters of a value that a problem shows
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerParameter:
+    """A whole number of ASCII digits, without sign or leading zeros."""
+
+    name: str
+    description: str
+    minimum: int
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number from {self.minimum} to {INT64_MAX}, in ASCII digits without sign or leading zeros"
+
+    def parse(self, text: str) -> int:
+        """The number.
+
+        Raises:
+            Problem: the text is something else.
+        """
+        value = int(text) if INTEGER.fullmatch(text) else -1
+        if not self.minimum <= value <= INT64_MAX:
+            raise invalid_parameter(self.name, f"{self.name} is {_brief(text)}.", self.allowed)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class FormatParameter:
+    """The name of a format."""
+
+    name: str
+    description: str
+    formats: Sequence[WireFormat]
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.formats)
+
+    def parse(self, text: str) -> WireFormat:
+        """The format.
+
+        Raises:
+            Problem: there is no such format here.
+        """
+        for wire_format in self.formats:
+            if text == wire_format:
+                return wire_format
+        raise invalid_parameter(self.name, f"{self.name} is {_brief(text)}.", self.allowed)
+
+
+AFTER = IntegerParameter(
+    "scanned_after", "Only rows with a later time, in whole seconds; exclusive. Without it, from the first row.", 0
+)
+BEFORE = IntegerParameter(
+    "scanned_before",
+    "Only rows up to this time, in whole seconds; inclusive, at least scanned_after. Equal bounds hold no row.",
+    0,
+)
+LIMIT = IntegerParameter("limit", "At most so many rows, the first in id order.", 1)
+
+
+def format_parameter(formats: Sequence[WireFormat]) -> FormatParameter:
+    """The `format` parameter of a path that offers `formats`."""
+    return FormatParameter("format", "The format of the answer; where it is given, Accept is not looked at.", formats)
+
+
+type Parameter = IntegerParameter | FormatParameter
+
+
+def stream_parameters(formats: Sequence[WireFormat]) -> tuple[Parameter, ...]:
+    """All parameters of a stream."""
+    return AFTER, BEFORE, LIMIT, format_parameter(formats)
+
+
+def parse_stream(query_string: bytes, formats: Sequence[WireFormat]) -> tuple[Query, WireFormat | None]:
+    """The query and the format asked for, None where it is left to Accept.
+
+    Raises:
+        Problem: a parameter is unknown, repeated or not in its grammar, or the bounds are the wrong way round.
+    """
+    given = _fields(query_string, [parameter.name for parameter in stream_parameters(formats)])
+    after, before, limit = (_integer(parameter, given) for parameter in (AFTER, BEFORE, LIMIT))
+    if after is not None and before is not None and after > before:
+        raise invalid_parameter(
+            AFTER.name, f"{AFTER.name} is {after}, later than {BEFORE.name}.", f"at most {BEFORE.name}, here {before}"
+        )
+    parameter = format_parameter(formats)
+    wire_format = parameter.parse(given[parameter.name]) if parameter.name in given else None
+    return Query(after, before, limit), wire_format
+
+
+def refuse_parameters(query_string: bytes) -> None:
+    """For paths without parameters.
+
+    Raises:
+        Problem: there is one.
+    """
+    _fields(query_string, [])
+
+
+def _integer(parameter: IntegerParameter, given: Mapping[str, str]) -> int | None:
+    return parameter.parse(given[parameter.name]) if parameter.name in given else None
+
+
+def _fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
+    allowed = ", ".join(names) or "no parameter"
+    try:
+        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise invalid_parameter("", f"more than {MOST_FIELDS} parameters.", allowed) from error
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in names:
+            raise invalid_parameter(name[:BRIEF], f"there is no parameter {_brief(name)} here.", allowed)
+        if name in fields:
+            raise invalid_parameter(name, f"{name} is given more than once.", "once")
+        fields[name] = value
+    return fields
+
+
+def _brief(text: str) -> str:
+    return ascii(text) if len(text) <= BRIEF else f"{text[:BRIEF]!a} and more"

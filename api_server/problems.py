@@ -1,0 +1,102 @@
+"""Problem documents (RFC 9457): what is refused and why. Internals never appear in one; they are logged."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flows_platform.domain.errors import InputError
+
+CONTENT_TYPE = "application/problem+json"
+# The kinds of problem, with the text that the page at `/` has for each; `type` points there.
+KINDS = {
+    "invalid-parameter": "A query parameter is unknown, repeated, or not in its grammar; `parameter` names it and "
+    "`allowed` says what it may be.",
+    "not-acceptable": "No format of the stream fits the Accept header; `allowed` lists the content types.",
+    "not-found": "There is nothing at this path.",
+    "method-not-allowed": "The path takes other methods, which the Allow header lists.",
+    "database-unavailable": "The database cannot be read now. Whoever runs the server finds the reason in its log.",
+    "internal-error": "The server failed. Whoever runs it finds the reason in its log.",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer other than the one asked for."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        *,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail = status, kind, detail
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+
+
+def invalid_parameter(name: str, detail: str, allowed: str) -> Problem:
+    """A 400 that names the parameter and what it may be."""
+    members = {"parameter": name, "allowed": allowed}
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid-parameter", detail, members=members)
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as a response."""
+    document = {
+        "type": f"/#{problem.kind}",
+        "title": problem.status.phrase,
+        "status": problem.status.value,
+        "detail": problem.detail,
+        "instance": request.scope.get("raw_path", b"").decode("latin-1") or request.url.path,
+        **problem.members,
+    }
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return Response(json.dumps(document), problem.status, headers, CONTENT_TYPE)
+
+
+def on_problem(request: Request, error: Exception) -> Response:
+    """Handler of `Problem`."""
+    assert isinstance(error, Problem)  # noqa: S101  it is registered for this class alone
+    return respond(request, error)
+
+
+def on_http_exception(request: Request, error: Exception) -> Response:
+    """Handler of Starlette's own refusals: no such path, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  it is registered for this class alone
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not allowed here."
+        return respond(request, Problem(status, "method-not-allowed", detail, headers=error.headers))
+    return respond(request, Problem(status, "not-found", "There is nothing at this path; `/` says what is here."))
+
+
+def on_input_error(request: Request, error: Exception) -> Response:
+    """Handler of a database that cannot be read: a person must act, a client may come again."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    detail = "The database cannot be read; the server's log has the reason."
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return respond(request, Problem(status, "database-unavailable", detail, headers={"Retry-After": "30"}))
+
+
+def on_unexpected(request: Request, _: Exception) -> Response:
+    """Handler of everything else; the server logs the error with its traceback."""
+    detail = "The server failed; its log has the reason."
+    return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail))
+
+
+HANDLERS = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    InputError: on_input_error,
+    Exception: on_unexpected,
+}

@@ -1,0 +1,71 @@
+"""Running the application under uvicorn: the socket, the limits, the log, the end."""
+
+import contextlib
+import errno
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+
+from api_server.app import create_app
+from api_server.config import ServerConfig
+from flows_platform.domain.errors import ConfigurationError
+
+# A request line and its headers. httptools has no such limit: it took a header of 64 MB.
+HEADER_BYTES = 16 * 1024
+BACKLOG = 2048
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "api_server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: ServerConfig, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Port 0 takes a free one; the log line tells which.
+
+    Raises:
+        InputError: the database is missing or holds something else.
+        ConfigurationError: the address cannot be bound.
+    """
+    app = create_app(config)
+    settings = uvicorn.Config(
+        app,
+        http="h11",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        # Without it a stream that runs keeps the process for ever.
+        timeout_graceful_shutdown=config.shutdown_seconds,
+        log_config=LOGGING,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+    )
+    with _bound(host, port) as listener:
+        address, number = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        logger.info("serving %s on http://%s:%d/ (Ctrl-C ends)", config.database, shown, number)
+        # uvicorn raises the signal anew once everything has ended.
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        reason = "is in use" if taken else f"cannot be bound ({error})"
+        raise ConfigurationError(
+            f"the address {host}:{port} {reason}.", remedy="Choose another with --host and --port."
+        ) from error

@@ -1,0 +1,43 @@
+"""What the routes share while the server runs: settings, threads, the table's encoders. One object, kept in the app."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from starlette.requests import Request
+
+from api_server.config import ServerConfig
+from api_server.streams import StreamOpener
+from flows_platform.domain.schema import TableSchema
+from flows_platform.wire import encode
+from flows_platform.wire.encode.encoder import Encoder
+from flows_platform.wire.formats import WireFormat
+
+
+class ServerState:
+    """Made with the app, closed with its lifespan."""
+
+    def __init__(self, config: ServerConfig, schema: TableSchema) -> None:
+        self.config, self.schema = config, schema
+        self.pool = ThreadPoolExecutor(config.worker_threads, thread_name_prefix="sqlite")
+        self.streams = StreamOpener(config.database, schema, self.pool, config.connections_per_stream)
+        self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encode.for_format(chosen, schema))
+
+    def encoder(self, wire_format: WireFormat) -> Encoder:
+        """The encoder of a format; the first call for Arrow takes a third of a second, so call it in a thread."""
+        return self._encoder(wire_format)
+
+    async def run[T](self, work: Callable[[], T]) -> T:
+        """Do blocking work in one of the sqlite threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+
+    def close(self) -> None:
+        """Wait for the threads, once every stream has ended."""
+        self.pool.shutdown(cancel_futures=True)
+
+
+def state_of(request: Request) -> ServerState:
+    """The state of the app that a request came to."""
+    state: ServerState = request.app.state.server
+    return state

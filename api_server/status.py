@@ -1,0 +1,35 @@
+"""What sensors and supervisors poll: the newest time held, and whether the database opens."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api_server.database import Snapshot
+from api_server.parameters import refuse_parameters
+from api_server.selection import newest
+from api_server.state import state_of
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def latest(request: Request) -> Response:
+    """`{"newest_time": T, "row_count": N}` from one state of the database; null and 0 where it is empty."""
+    refuse_parameters(request.scope["query_string"])
+    state = state_of(request)
+
+    def read() -> dict[str, int | None]:
+        snapshot = Snapshot.open(state.config.database, state.schema)
+        try:
+            time, count = newest(snapshot, state.schema)
+        finally:
+            snapshot.close()
+        return {"newest_time": time, "row_count": count}
+
+    return JSONResponse(await state.run(read), headers=NO_STORE)
+
+
+async def healthz(request: Request) -> Response:
+    """`{"status": "ok"}` where the database opens and holds the table."""
+    refuse_parameters(request.scope["query_string"])
+    state = state_of(request)
+    await state.run(lambda: Snapshot.open(state.config.database, state.schema).close())
+    return JSONResponse({"status": "ok"}, headers=NO_STORE)

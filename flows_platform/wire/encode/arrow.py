@@ -1,0 +1,76 @@
+"""An Arrow IPC stream: the schema first, also where no row follows; then record batches; then the end mark."""
+
+from codecs import BOM_UTF8
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.csv
+
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.wire.arrow_schema import ARROW_TYPES, arrow_schema
+from flows_platform.wire.encode.csv import CsvEncoder
+from flows_platform.wire.encode.encoder import Row
+
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+type Build = Callable[[Sequence[object]], pa.Array]
+
+
+def _timestamps(texts: Sequence[object]) -> pa.Array:
+    return pa.array(texts, pa.string()).cast(ARROW_TYPES[ColumnType.TIMESTAMP])
+
+
+BUILD: dict[ColumnType, Build] = {
+    ColumnType.INT64: lambda values: pa.array(values, pa.int64()),
+    ColumnType.STRING: lambda values: pa.array(values, pa.string()),
+    ColumnType.TIMESTAMP: _timestamps,
+}
+
+
+class ArrowEncoder:
+    """A record batch a chunk. The fast way reads the CSV that sqlite writes, three times as fast as from tuples."""
+
+    separator = b""
+    record_separator = CsvEncoder.record_separator
+    chunk_rows = 8192
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._columns = schema.columns
+        self._schema = arrow_schema(schema)
+        self._csv = CsvEncoder(schema)
+        self._parse = pyarrow.csv.ParseOptions(quote_char=False)
+        self._convert = pyarrow.csv.ConvertOptions(column_types=self._schema, null_values=[])
+
+    @cached_property
+    def record_sql(self) -> str:
+        return self._csv.record_sql
+
+    def prologue(self) -> bytes:
+        message: bytes = self._schema.serialize().to_pybytes()
+        return message
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        values = zip(*rows, strict=True)
+        arrays = [BUILD[column.type](part) for column, part in zip(self._columns, values, strict=True)]
+        return self._message(arrays)
+
+    def assembled(self, records: bytes, rows: int) -> bytes | None:
+        # A mark at the very start would be taken for the file's own and dropped.
+        if records.startswith(BOM_UTF8) or not self._csv.is_plain(records, rows):
+            return None
+        # One block, so that the chunk stays one batch.
+        reading = pyarrow.csv.ReadOptions(
+            column_names=self._schema.names, use_threads=False, block_size=len(records) + 1
+        )
+        table = pyarrow.csv.read_csv(
+            pa.py_buffer(records), read_options=reading, parse_options=self._parse, convert_options=self._convert
+        )
+        return self._message([column.combine_chunks() for column in table.columns])
+
+    def epilogue(self, count: int) -> bytes:  # noqa: ARG002  the end mark carries no count
+        return END_OF_STREAM
+
+    def _message(self, arrays: Sequence[pa.Array]) -> bytes:
+        message: bytes = pa.RecordBatch.from_arrays(arrays, schema=self._schema).serialize().to_pybytes()
+        return message

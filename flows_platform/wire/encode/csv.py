@@ -1,0 +1,70 @@
+"""CSV as RFC 4180 has it: a header, CRLF line ends, quotes only where a value needs them.
+
+A NULL, where a column allows it, is an empty field, and the empty text of such a column is `""`.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.verification import Value
+from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.sql_text import count_controls, count_of, identifier, is_utf8, octets
+
+LINE_END = "\r\n"
+SPECIAL = re.compile('[",\r\n]')
+
+
+class CsvEncoder:
+    """A line a record, each line ended."""
+
+    record_separator = LINE_END.encode()
+    separator = b""
+    chunk_rows = 6144
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._schema = schema
+        self._nullable = [column.nullable for column in schema.columns]
+
+    @cached_property
+    def record_sql(self) -> str:
+        # concat_ws leaves NULLs out, separator and all: the caller has seen that there are none.
+        return f"concat_ws(',', {', '.join(map(identifier, self._schema.names))})"
+
+    def prologue(self) -> bytes:
+        return (",".join(map(_field, self._schema.names)) + LINE_END).encode()
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        return "".join([self._line(row) for row in rows]).encode()
+
+    def assembled(self, records: bytes, rows: int) -> bytes | None:
+        return records + self.record_separator if self.is_plain(records, rows) else None
+
+    def is_plain(self, records: bytes, rows: int) -> bool:
+        """Whether the only commas and control characters are those between the values, and the text is UTF-8."""
+        data = octets(records)
+        return (
+            b'"' not in records
+            and is_utf8(records)
+            and count_controls(data) == len(LINE_END) * (rows - 1)
+            and count_of(data, ",") == rows * (len(self._nullable) - 1)
+        )
+
+    def epilogue(self, count: int) -> bytes:  # noqa: ARG002  the format has no end mark
+        return b""
+
+    def _line(self, row: Row) -> str:
+        return (
+            ",".join([_field(value, nullable=nullable) for value, nullable in zip(row, self._nullable, strict=True)])
+            + LINE_END
+        )
+
+
+def _field(value: Value, *, nullable: bool = False) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    if SPECIAL.search(text) or (nullable and not text):
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -1,0 +1,84 @@
+"""What an encoder of a stream is, and the check of a row against its columns. The formats are in modules of their own.
+
+A format has two ways to write rows, and both give the same bytes:
+
+- the reference, in Python, exact for any row that fits the schema: `encode`;
+- the fast way, where sqlite joins the values with the format's fixed pieces (`record_sql`, ten times the reference) and
+  `assembled` proves from the bytes that no value needed escaping, or says that it cannot.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
+from flows_platform.domain.verification import Value
+
+type Row = Sequence[Value]
+
+PYTHON_TYPES = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.TIMESTAMP: str}
+
+
+class Encoder(Protocol):
+    """Writes one stream as `prologue`, chunks of rows joined by `separator`, and `epilogue`; each is whole bytes."""
+
+    @property
+    def record_sql(self) -> str:
+        """A SQL expression over the columns: one record as text, exact where no value needs escaping."""
+
+    @property
+    def record_separator(self) -> bytes:
+        """What stands between two records that sqlite wrote."""
+
+    @property
+    def separator(self) -> bytes:
+        """What stands between two chunks."""
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows of a chunk, for about 256 to 512 KB of ordinary rows."""
+
+    def prologue(self) -> bytes:
+        """What comes before the first record."""
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        """The reference: a chunk of rows, each fitting the schema."""
+
+    def assembled(self, records: bytes, rows: int) -> bytes | None:
+        """The chunk that `encode` gives, from `rows` records joined in sqlite; None where a value needs escaping."""
+
+    def epilogue(self, count: int) -> bytes:
+        """What comes after the last of `count` records."""
+
+
+def checked(schema: TableSchema, rows: Sequence[Sequence[object]]) -> Sequence[Row]:
+    """The rows, each value of which fits its column.
+
+    Raises:
+        InputError: a value is NULL where one is required, or of another type, or beyond 64 bits.
+    """
+    for row in rows:
+        _check(schema, row)
+    return cast("Sequence[Row]", rows)
+
+
+def _check(schema: TableSchema, row: Sequence[object]) -> None:
+    for column, value in zip(schema.columns, row, strict=True):
+        if not _fits(column, value):
+            raise InputError(
+                f"table {schema.name}: the row with {schema.key} {_brief(row[schema.names.index(schema.key)])} holds "
+                f"{_brief(value)} in the {column.type} column {column.name}.",
+                remedy="Build the database anew: `flows load` sets such rows aside.",
+            )
+
+
+def _fits(column: Column, value: object) -> bool:
+    if value is None:
+        return column.nullable
+    if column.type is ColumnType.INT64:
+        return type(value) is int and INT64_MIN <= value <= INT64_MAX
+    return type(value) is PYTHON_TYPES[column.type]
+
+
+def _brief(value: object) -> str:
+    return "NULL" if value is None else repr(value)[:60]

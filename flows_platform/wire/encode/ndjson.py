@@ -1,0 +1,74 @@
+"""NDJSON: a JSON object a line, keys in the order of the columns. The JSON document holds the same records."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from json.encoder import encode_basestring as quote  # escapes quote, backslash and controls alone: UTF-8 stays UTF-8
+
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.domain.verification import Value
+from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.sql_text import concat, count_controls, count_of, is_utf8, octets
+
+RENDER: dict[ColumnType, Callable[[Value], str]] = {
+    ColumnType.INT64: str,
+    ColumnType.STRING: quote,  # type: ignore[dict-item]  # only texts reach it: rows were checked
+    ColumnType.TIMESTAMP: quote,  # type: ignore[dict-item]
+}
+QUOTE_MARKS = {ColumnType.INT64: "", ColumnType.STRING: '"', ColumnType.TIMESTAMP: '"'}
+
+
+class NdjsonEncoder:
+    """A record a line, each line ended."""
+
+    record_separator = b"\n"
+    separator = b""
+    chunk_rows = 2048
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._schema = schema
+        self._keys = [f"{quote(name)}:" for name in schema.names]
+        self._renders = [RENDER[column.type] for column in schema.columns]
+        self._quotes = self._record(["" for _ in schema.columns]).count('"')
+
+    @cached_property
+    def record_sql(self) -> str:
+        pieces: list[tuple[str, str]] = []
+        before = "{"
+        for key, column in zip(self._keys, self._schema.columns, strict=True):
+            mark = QUOTE_MARKS[column.type]
+            pieces.append((f"{before}{key}{mark}", column.name))
+            before = f"{mark},"
+        return concat([*pieces, (before[:-1] + "}", "")])
+
+    def prologue(self) -> bytes:
+        return b""
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        return "".join([f"{line}\n" for line in self.lines(rows)]).encode()
+
+    def assembled(self, records: bytes, rows: int) -> bytes | None:
+        return records + b"\n" if self.is_plain(records, rows) else None
+
+    def is_plain(self, records: bytes, rows: int) -> bool:
+        """Whether the only quotes and control characters are those between the values, and the text is UTF-8."""
+        data = octets(records)
+        return (
+            b"\\" not in records
+            and is_utf8(records)
+            and count_controls(data) == rows - 1
+            and count_of(data, '"') == rows * self._quotes
+        )
+
+    def epilogue(self, count: int) -> bytes:  # noqa: ARG002  the format has no end mark
+        return b""
+
+    def _record(self, row: Row) -> str:
+        members = [
+            key + ("null" if value is None else render(value))
+            for key, render, value in zip(self._keys, self._renders, row, strict=True)
+        ]
+        return f"{{{','.join(members)}}}"
+
+    def lines(self, rows: Sequence[Row]) -> list[str]:
+        """Each row as one JSON object."""
+        return [self._record(row) for row in rows]

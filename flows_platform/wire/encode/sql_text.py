@@ -1,0 +1,59 @@
+"""Pieces of SQL that put a record together, and counts over the bytes that come out. Knows no format."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+type Octets = npt.NDArray[np.uint8]
+
+
+def concat(pieces: Iterable[tuple[str, str]]) -> str:
+    """`concat('…', "column", …)` from pieces of (literal text, column name); either may be empty.
+
+    concat keeps every byte of a text, where printf stops at a NUL; it takes NULL for an empty text, so a caller must
+    have seen that there is none.
+    """
+    arguments: list[str] = []
+    for literal, column in pieces:
+        if literal:
+            arguments.append(quoted(literal))
+        if column:
+            arguments.append(identifier(column))
+    return f"concat({', '.join(arguments)})"
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def octets(data: bytes) -> Octets:
+    """The bytes as an array, without a copy: counting in it takes a tenth of the time of bytes.count on dense hits."""
+    return np.frombuffer(data, np.uint8)
+
+
+def count_of(data: Octets, character: str) -> int:
+    """How often an ASCII character occurs."""
+    return int(np.count_nonzero(data == ord(character)))
+
+
+def count_controls(data: Octets) -> int:
+    """How many bytes are C0 control characters, NUL and line ends included."""
+    return int(np.count_nonzero(data < ord(" ")))
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are valid UTF-8; ASCII is told at memory speed."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""One XML document: `<records><record><id>1</id>…</record>…<?end count="N"?></records>`.
+
+Text is escaped; CR becomes `&#13;`, since a parser turns a raw one into LF. Text with characters that XML 1.0 cannot
+carry is sent in base64 and marked so. A NULL, where a column allows it, is an element that is not there.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import cached_property
+
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.domain.verification import Value
+from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.sql_text import concat, count_controls, count_of, is_utf8, octets
+from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
+
+# XML 1.0's Char production, turned round: https://www.w3.org/TR/xml/#NT-Char
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
+ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+# Whether a type's values may hold markup: numbers are spared the look.
+IS_TEXT = {ColumnType.INT64: False, ColumnType.STRING: True, ColumnType.TIMESTAMP: True}
+
+
+class XmlEncoder:
+    """Records without white space between them, as the element content is data."""
+
+    record_separator = b""
+    separator = b""
+    chunk_rows = 2048
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._schema = schema
+        self._texts = [IS_TEXT[column.type] for column in schema.columns]
+        self._tags = 2 * len(schema.columns) + 2
+
+    @cached_property
+    def record_sql(self) -> str:
+        pieces: list[tuple[str, str]] = []
+        before = f"<{RECORD}>"
+        for name in self._schema.names:
+            pieces.append((f"{before}<{name}>", name))
+            before = f"</{name}>"
+        return concat([*pieces, (f"{before}</{RECORD}>", "")])
+
+    def prologue(self) -> bytes:
+        return f"<?xml version='1.0' encoding='UTF-8'?><{RECORDS}>".encode()
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        return "".join([self._record(row) for row in rows]).encode()
+
+    def assembled(self, records: bytes, rows: int) -> bytes | None:
+        """Plain when the only angle brackets are the tags' own, and no other character means something to XML."""
+        data = octets(records)
+        plain = (
+            b"&" not in records
+            and is_utf8(records)
+            and not any(bad in records for bad in NONCHARACTERS)
+            and count_controls(data) == 0
+            and count_of(data, "<") == rows * self._tags
+            and count_of(data, ">") == rows * self._tags
+        )
+        return records if plain else None
+
+    def epilogue(self, count: int) -> bytes:
+        return f'<?{END} count="{count}"?></{RECORDS}>'.encode()
+
+    def _record(self, row: Row) -> str:
+        elements = [
+            _element(name, value, is_text=is_text)
+            for name, value, is_text in zip(self._schema.names, row, self._texts, strict=True)
+        ]
+        return f"<{RECORD}>{''.join(elements)}</{RECORD}>"
+
+
+def _element(name: str, value: Value, *, is_text: bool) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    if is_text and FORBIDDEN.search(text):
+        coded = b64encode(text.encode()).decode()
+        return f'<{name} {ENCODING_ATTRIBUTE}="{BASE64}">{coded}</{name}>'
+    return f"<{name}>{text.translate(ESCAPES) if is_text else text}</{name}>"
