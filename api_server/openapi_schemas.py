@@ -24,9 +24,7 @@ def components(schema: TableSchema) -> Node:
             "Record": _record(schema),
             "Records": _object({RECORDS: _list(), END: _object({"count": COUNT})}),
             "RecordsXml": _records_xml(),
-            "Latest": _object(
-                {"newest_time": {**COUNT, "type": ["integer", "null"], "minimum": INT64_MIN}, "row_count": COUNT}
-            ),
+            "Latest": _object({"time": {**COUNT, "type": ["integer", "null"], "minimum": INT64_MIN}, "rows": COUNT}),
             "Health": _object({"status": {"const": "ok"}}),
             "Problem": _problem(),
         }

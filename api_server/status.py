@@ -12,7 +12,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def latest(request: Request) -> Response:
-    """`{"newest_time": T, "row_count": N}` from one state of the database; null and 0 where it is empty."""
+    """`{"time": T, "rows": N}`: the newest time and the number of rows; null and 0 where there is none."""
     refuse_parameters(request.scope["query_string"])
     state = state_of(request)
 
@@ -22,7 +22,7 @@ async def latest(request: Request) -> Response:
             time, count = newest(snapshot, state.schema)
         finally:
             snapshot.close()
-        return {"newest_time": time, "row_count": count}
+        return {"time": time, "rows": count}
 
     return JSONResponse(await state.run(read), headers=NO_STORE)
 
