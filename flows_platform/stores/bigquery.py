@@ -8,6 +8,7 @@ replacement as a whole, with a new staging table and new job ids, so that a repl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import stamina
 from google.auth.credentials import AnonymousCredentials
@@ -53,13 +54,14 @@ def emulator_client(url: str, project: str, location: str) -> bigquery.Client:
 class Warehouse:
     """One dataset.
 
-    `timeout` is the seconds one job may take, `attempts` how often a transient failure is met before it is raised,
-    `expiry` the age at which staging tables go.
+    `locks` is a folder that all publishers on this machine share. `timeout` is the seconds one job may take,
+    `attempts` how often a transient failure is met before it is raised, `expiry` the age at which staging tables go.
     """
 
     client: bigquery.Client
     dataset: str
     location: str
+    locks: Path
     timeout: float = 600.0
     attempts: int = 4
     expiry: timedelta = timedelta(hours=6)
@@ -109,7 +111,7 @@ class Warehouse:
             WarehouseError: the warehouse refused, or counted other rows than were sent.
         """
         check_staged_file(publication.table, publication.window, publication.parquet, publication.rows)
-        return self._retrying(publish, publication, self._jobs, self._staging)
+        return self._retrying(publish, publication, self._jobs, self._staging, self.locks)
 
     def _select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
         return self._retrying(self._jobs.select, sql, parameters, doing)

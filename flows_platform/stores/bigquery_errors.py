@@ -67,12 +67,13 @@ REASONS: Mapping[str, Verdict] = {
 }
 
 # BigQuery and the emulator both name a lost race between two statements `invalidQuery`, which is otherwise for good.
-# The last two are the emulator's; "Duplicate key" is what it says of one job id sent twice in the same millisecond.
+# The last three are the emulator's; two of them it says of one job id sent twice in the same millisecond.
 RACES = (
     "Could not serialize access",
     "Transaction is aborted due to concurrent update",
     "Transaction conflict",
     "Duplicate key",
+    "Conflict on update",
 )
 
 PASSING_STATUSES = {408, 429, *range(500, 600)}

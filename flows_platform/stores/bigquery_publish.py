@@ -13,6 +13,7 @@ from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_schema import schema_field
 from flows_platform.stores.bigquery_sql import merge
 from flows_platform.stores.bigquery_staging import Staging
+from flows_platform.stores.file_lock import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,14 @@ def bounds_of(window: Window | None) -> Parameters:
     )
 
 
-def publish(publication: Publication, jobs: Jobs, staging: Staging) -> Published:
+def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path) -> Published:
     """Stages the file and merges it. A new staging table each time, so no attempt sees another's.
 
     An empty window runs the same statement from an empty staging table, so that its old rows go.
     """
     with staging.table(publication.table) as staged:
         load_job = load(publication, jobs, staged) if publication.rows else ""
-        job = _merge(publication, jobs, staged)
+        job = _merge(publication, jobs, staged, locks)
     stats = job.dml_stats
     if stats is None or stats.inserted_row_count != publication.rows:
         raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows staged, but the job reports {stats}.")
@@ -93,13 +94,16 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
     return str(job.job_id)
 
 
-def _merge(publication: Publication, jobs: Jobs, staged: str) -> bigquery.QueryJob:
+def _merge(publication: Publication, jobs: Jobs, staged: str, locks: Path) -> bigquery.QueryJob:
     table, window = publication.table, publication.window
     chain = f"{jobs.dataset.dataset_id}__{table.name}__{window.start:%Y%m%dT%H%M%S}__{window.end:%Y%m%dT%H%M%S}"
     config = bigquery.QueryJobConfig(
         default_dataset=jobs.dataset, query_parameters=list(bounds_of(window)), labels=publication.labels
     )
-    return jobs.run_in_chain(chain, merge(table, staged), config, publication.doing)
+    # The chain alone keeps publishers apart on BigQuery. The emulator breaks a job whose id is sent twice in the same
+    # millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never wait for it.
+    with exclusive(locks / f"{chain}.lock"):
+        return jobs.run_in_chain(chain, merge(table, staged), config, publication.doing)
 
 
 def _label(text: str) -> str:

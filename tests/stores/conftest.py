@@ -20,9 +20,9 @@ def client(warehouse_url: str) -> Iterator[bigquery.Client]:
 
 
 @pytest.fixture
-def warehouse(client: bigquery.Client) -> Warehouse:
+def warehouse(client: bigquery.Client, tmp_path: Path) -> Warehouse:
     """One with the flows table, empty; failures are met once, not retried."""
-    warehouse = Warehouse(client, f"test_{uuid4().hex}", "US", timeout=60.0, attempts=1)
+    warehouse = Warehouse(client, f"test_{uuid4().hex}", "US", tmp_path / "locks", timeout=60.0, attempts=1)
     warehouse.ensure_table(FLOWS_TABLE)
     return warehouse
 

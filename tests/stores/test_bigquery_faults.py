@@ -30,6 +30,12 @@ type Made = Callable[[Window, Sequence[Row]], Publication]
 type AtOnce = Callable[[Sequence[Publication]], list[Published]]
 
 
+def slow(side: int) -> str:
+    """A query of `side` squared hashes: of 4000, one or two seconds."""
+    numbers = f"UNNEST(GENERATE_ARRAY(1, {side}))"
+    return f"SELECT MAX(TO_HEX(SHA256(CAST(a * b AS STRING)))) FROM {numbers} a, {numbers} b"
+
+
 def rows_of(number: int, count: int = 40) -> list[Row]:
     return [flow(number * 1000 + each, number * 10800 + each) for each in range(count)]
 
@@ -37,20 +43,18 @@ def rows_of(number: int, count: int = 40) -> list[Row]:
 @pytest.fixture
 def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> AtOnce:
     """Publishes from as many threads, which all stand before their MERGE when the first submits it."""
-    patient = replace(warehouse, attempts=8)
     merge = bigquery_publish._merge
 
     def publish(made: Sequence[Publication]) -> list[Published]:
-        gate, calls = threading.Barrier(len(made)), itertools.count()
+        gate = threading.Barrier(len(made))
 
         def together(*args: Any) -> bigquery.QueryJob:
-            if next(calls) < len(made):  # a retry does not wait again
-                gate.wait(60)
+            gate.wait(60)
             return merge(*args)
 
         with monkeypatch.context() as patch, ThreadPoolExecutor(len(made)) as pool:
             patch.setattr(bigquery_publish, "_merge", together)
-            return list(pool.map(patient.replace_window, made))
+            return list(pool.map(warehouse.replace_window, made))
 
     return publish
 
@@ -88,6 +92,15 @@ def test_a_taken_id_is_waited_for_and_the_next_one_used(jobs: Jobs) -> None:
     assert [job.job_id for job in ran] == [f"{chain}_{number}" for number in range(6)]
 
 
+def test_a_statement_starts_after_the_one_that_another_machine_has_running(jobs: Jobs) -> None:
+    """No lock is shared here: the chain of ids alone keeps the two apart."""
+    chain = f"chain_{uuid4().hex}"
+    running = jobs.client.query(slow(4000), job_id=f"{chain}_0", job_retry=None)
+    ours = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
+    running.reload()
+    assert running.ended <= ours.started
+
+
 def test_a_lost_acknowledgement_finds_the_job_again(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """The id looks free, the submission meets a conflict, and the job of that id is the very one."""
     chain = f"chain_{uuid4().hex}"
@@ -107,11 +120,10 @@ def test_a_failed_id_raises_its_error_and_gets_a_new_generation(jobs: Jobs) -> N
 
 
 def test_a_job_that_takes_too_long_is_unavailable(jobs: Jobs) -> None:
-    hasty = replace(jobs, timeout=0.0)
-    numbers = "UNNEST(GENERATE_ARRAY(1, 4000))"
-    slow = f"SELECT MAX(TO_HEX(SHA256(CAST(a * b AS STRING)))) FROM {numbers} a, {numbers} b"
+    chain = f"chain_{uuid4().hex}"
     with pytest.raises(WarehouseUnavailable, match="still runs after 0 s"):
-        hasty.run_in_chain(f"chain_{uuid4().hex}", slow, bigquery.QueryJobConfig(), "counting")
+        replace(jobs, timeout=0.0).run_in_chain(chain, slow(30_000), bigquery.QueryJobConfig(), "counting")
+    jobs.client.cancel_job(f"{chain}_0")
 
 
 @contextmanager
@@ -134,7 +146,7 @@ def test_an_emulator_killed_between_stage_and_merge_keeps_the_old_window_and_a_r
     emulator = Emulator.at(tmp_path / "data")
     with Supervisor() as supervisor, emulator_client(emulator.url, "local", "US") as client:
         (child,) = supervisor.start(emulator.child())
-        warehouse = Warehouse(client, "flows", "US", timeout=60.0, attempts=1)
+        warehouse = Warehouse(client, "flows", "US", tmp_path / "locks", timeout=60.0, attempts=1)
         warehouse.ensure_table(FLOWS_TABLE)
         warehouse.replace_window(publication(window(0), rows_of(0, 10)))
         new = publication(window(0), rows_of(0))

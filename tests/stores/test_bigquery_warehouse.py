@@ -156,7 +156,7 @@ def test_names_that_bigquery_reads_otherwise_are_refused(warehouse: Warehouse, n
     with pytest.raises(ConfigurationError):
         warehouse.ensure_table(replace(FLOWS_TABLE, schema=replace(FLOWS, name=name)))
     with pytest.raises(ConfigurationError):
-        Warehouse(warehouse.client, name, "US")
+        Warehouse(warehouse.client, name, "US", warehouse.locks)
 
 
 def test_leftover_staging_tables_are_swept_once_they_are_old(warehouse: Warehouse) -> None:
@@ -170,9 +170,9 @@ def test_leftover_staging_tables_are_swept_once_they_are_old(warehouse: Warehous
     assert later.count(FLOWS_TABLE) == 0
 
 
-def test_a_warehouse_that_does_not_answer_is_unavailable(publication: Made) -> None:
+def test_a_warehouse_that_does_not_answer_is_unavailable(publication: Made, tmp_path: Path) -> None:
     with emulator_client("http://127.0.0.1:1", "local", "US") as client:
-        absent = Warehouse(client, "d", "US", attempts=1)
+        absent = Warehouse(client, "d", "US", tmp_path, attempts=1)
         with pytest.raises(WarehouseUnavailable, match="creating the staging table"):
             absent.replace_window(publication(window(0), FIRST))
         with pytest.raises(WarehouseUnavailable, match="no answer"):
