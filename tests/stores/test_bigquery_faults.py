@@ -31,7 +31,7 @@ type AtOnce = Callable[[Sequence[Publication]], list[Published]]
 
 
 def slow(side: int) -> str:
-    """A query of `side` squared hashes: of 4000, one or two seconds."""
+    """A query of `side` squared hashes: of 1600, some two seconds."""
     numbers = f"UNNEST(GENERATE_ARRAY(1, {side}))"
     return f"SELECT MAX(TO_HEX(SHA256(CAST(a * b AS STRING)))) FROM {numbers} a, {numbers} b"
 
@@ -95,7 +95,7 @@ def test_a_taken_id_is_waited_for_and_the_next_one_used(jobs: Jobs) -> None:
 def test_a_statement_starts_after_the_one_that_another_machine_has_running(jobs: Jobs) -> None:
     """No lock is shared here: the chain of ids alone keeps the two apart."""
     chain = f"chain_{uuid4().hex}"
-    running = jobs.client.query(slow(4000), job_id=f"{chain}_0", job_retry=None)
+    running = jobs.client.query(slow(1600), job_id=f"{chain}_0", job_retry=None)
     ours = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
     running.reload()
     assert running.ended <= ours.started
