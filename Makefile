@@ -3,12 +3,37 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: env
+.PHONY: help env demo dev test lint test-slow lock
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
 env: .venv/.complete  ## the environment alone: .venv with everything, .venv/bin/flows on it
 
 .venv/.complete: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.13 was not found; install it or name it: make env PYTHON=/path/to/python3.13" >&2; exit 1; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Creating .venv (about a minute; 150 packages)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo: env  ## the whole path on a generated sample: raw file to BigQuery, every window verified
+	@$(BIN)/flows demo
+
+dev: env  ## API, BigQuery emulator, Dagster UI and daemon, until Ctrl-C
+	@$(BIN)/flows dev
+
+test: lint  ## everything that CI runs
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/pytest -m slow
+
+lint: env  ## ruff, mypy strict, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+lock: env  ## resolve the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.13 --no-emit-index-url --generate-hashes --no-header --no-annotate \
+	  --extra dev pyproject.toml --output-file requirements.lock

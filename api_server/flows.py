@@ -20,6 +20,10 @@ from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
 logger = logging.getLogger(__name__)
 
 
+class StreamAborted(Exception):
+    """Makes the server cut the connection, so that no reader takes a part for the whole; no handler answers it."""
+
+
 class RecordResponse(StreamingResponse):
     """Streams records; however it ends, the stream's connections are freed at once, not when memory is collected."""
 
@@ -31,9 +35,8 @@ class RecordResponse(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         except (InputError, apsw.Error) as error:
-            # Raised on, so that the server cuts the connection and no reader takes the part for the whole.
             logger.error("stream %s?%s aborted: %s", scope["path"], scope["query_string"].decode("latin-1"), error)  # noqa: TRY400  the server adds the traceback
-            raise
+            raise StreamAborted from error
         finally:
             self._stream.close()
 

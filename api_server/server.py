@@ -37,9 +37,24 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         InputError: the database is missing or holds something else.
         ConfigurationError: the address cannot be bound.
     """
-    app = create_app(config)
-    settings = uvicorn.Config(
-        app,
+    settings = uvicorn_settings(config)
+    with bound(host, port) as listener:
+        address, number = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        logger.info("serving %s on http://%s:%d/ (Ctrl-C ends)", config.database, shown, number)
+        # uvicorn raises the signal anew once everything has ended.
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listener])
+
+
+def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
+    """The application with the limits it is served under.
+
+    Raises:
+        InputError: the database is missing or holds something else.
+    """
+    return uvicorn.Config(
+        create_app(config),
         http="h11",
         h11_max_incomplete_event_size=HEADER_BYTES,
         # Without it a stream that runs keeps the process for ever.
@@ -50,16 +65,14 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         lifespan="on",
         ws="none",
     )
-    with _bound(host, port) as listener:
-        address, number = listener.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        logger.info("serving %s on http://%s:%d/ (Ctrl-C ends)", config.database, shown, number)
-        # uvicorn raises the signal anew once everything has ended.
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(settings).run(sockets=[listener])
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigurationError: the address cannot be bound.
+    """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)

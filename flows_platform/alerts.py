@@ -33,9 +33,8 @@ def failure_sensor() -> dg.SensorDefinition:
 def failure_message(context: dg.RunFailureSensorContext) -> dict[str, str]:
     """The payload for one failed run; `error` holds the failed step's own words where there are some."""
     run = context.dagster_run
-    steps = [event.step_failure_data.error for event in context.get_step_failure_events()]
-    error = next((each.cause.message if each.cause else each.message for each in steps if each), None)
-    reason = " ".join((error or context.failure_event.message or "no reason given").split())
+    errors = [step_error(event) for event in context.get_step_failure_events()]
+    reason = next(iter(errors), context.failure_event.message or "no reason given")
     link = f"http://127.0.0.1:{load_settings().dagster_port}/runs/{run.run_id}"
     return {
         "text": f"{run.job_name} failed (run {run.run_id[:8]}): {reason} {link}",
@@ -44,6 +43,14 @@ def failure_message(context: dg.RunFailureSensorContext) -> dict[str, str]:
         "error": reason,
         "link": link,
     }
+
+
+def step_error(event: dg.DagsterEvent) -> str:
+    """A failed step's own words on one line: the innermost error, not Dagster's frame around it."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return " ".join(error.message.split()) if error else "no reason given"
 
 
 def post(url: str, message: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import shutil
 import dagster as dg
 
 from flows_platform.commands.children import api_child, emulator_child
-from flows_platform.commands.instance import open_instance, run_job
+from flows_platform.commands.instance import open_instance, run_job, told_success
 from flows_platform.commands.report import print_report, window_reports
 from flows_platform.commands.terminal import console, progress_bar, say
 from flows_platform.definitions import build_definitions
@@ -59,9 +59,7 @@ def run_demo(rows: int) -> bool:
 def _prepare_database(settings: Settings, instance: dg.DagsterInstance) -> bool:
     definitions = build_definitions(settings)
     done = run_job(definitions, instance, "flows_database_job", title="Raw file to database", materializations=4)
-    if not done.success:
-        say("The database could not be built; the reason stands above.")
-    return done.success
+    return told_success(done)
 
 
 def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
@@ -78,7 +76,7 @@ def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
     )
     reports = window_reports(instance, run.run_id, keys)
     print_report(reports)
-    return run.success and all(report.verified for report in reports)
+    return told_success(run) and all(report.verified for report in reports)
 
 
 def _compare(settings: Settings) -> bool:

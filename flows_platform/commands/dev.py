@@ -1,7 +1,7 @@
 """`flows dev`: API server, emulator and Dagster as one system, until Ctrl-C."""
 
 from flows_platform.commands.children import HOST, api_child, dagster_children, emulator_child
-from flows_platform.commands.instance import open_instance, run_job
+from flows_platform.commands.instance import open_instance, run_job, told_success
 from flows_platform.commands.terminal import console, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
@@ -39,8 +39,8 @@ def _prepare(settings: Settings) -> None:
         console.print(f"No database yet: building it from {what}.")
         title = "Raw file to database"
         done = run_job(build_definitions(settings), instance, "flows_database_job", title=title, materializations=4)
-        if not done.success:
-            raise ProcessFailed("the database could not be built; the reason stands above.")
+        if not told_success(done):
+            raise ProcessFailed("the database could not be built.", remedy="The reason stands above.")
 
 
 def _tell_addresses(settings: Settings) -> None:

@@ -9,7 +9,8 @@ from importlib.resources import as_file, files
 
 import dagster as dg
 
-from flows_platform.commands.terminal import progress_bar
+from flows_platform.alerts import step_error
+from flows_platform.commands.terminal import console, progress_bar
 from flows_platform.settings import Settings
 
 POLL = 0.2  # seconds between two looks at the run
@@ -52,3 +53,10 @@ def run_job(
             recorded = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
             progress(len(recorded), materializations)
         return running.result()
+
+
+def told_success(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether the run succeeded; if not, its failed steps' own words go to the terminal."""
+    for event in result.get_step_failure_events() if not result.success else ():
+        console.print(f"{event.step_key} failed: {step_error(event)}", markup=False, soft_wrap=True)
+    return result.success

@@ -119,7 +119,7 @@ class WindowRun:
             self._record(self.declaration.staged_key, window, metadata.staged_metadata(self.pipeline, staged))
         if self._selected(self.declaration.table_key):
             started = datetime.now(UTC)
-            published = self.pipeline.publish(window, self.context.run_id)
+            published = self.pipeline.publish(window, self.context.run.run_id)
             figures = metadata.published_metadata(published, started, datetime.now(UTC))
             self._record(self.declaration.table_key, window, figures)
         if self.context.selected_asset_check_keys:

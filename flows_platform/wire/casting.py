@@ -68,12 +68,16 @@ def _integer(value: object) -> int:
             pass
         case int():
             return _in_range(value)
-        # Integral numbers only: 5.0 is 5. The bound comes first, since 1e999999999 // 1 would be computed in full.
-        case Decimal() | float() if abs(value) <= INT64_MAX + 1 and value == value // 1:
+        case Decimal() | float() if _is_whole(value):
             return _in_range(int(value))
         case str() if len(value) <= MAX_DIGITS and INTEGER.fullmatch(value):
             return _in_range(int(value))
     raise Misfit(f"{shown(value)} is not an integer")
+
+
+def _is_whole(number: Decimal | float) -> bool:
+    """5.0 is 5. The bound comes first, since 1e999999999 // 1 would be computed in full."""
+    return INT64_MIN <= number <= INT64_MAX and number == number // 1
 
 
 def _in_range(value: int) -> int:

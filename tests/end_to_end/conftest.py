@@ -1,0 +1,143 @@
+"""The platform as it runs: files on disk, a real API server process, the emulator, a Dagster instance."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+from google.cloud import bigquery
+
+from flows_platform.commands.children import api_child
+from flows_platform.commands.instance import open_instance, run_job
+from flows_platform.definitions import build_definitions
+from flows_platform.domain.verification import RowDigest
+from flows_platform.pipeline import WindowPipeline
+from flows_platform.ports import free_port
+from flows_platform.processes import Supervisor
+from flows_platform.resources import ApiResource, WarehouseResource, build_resources
+from flows_platform.settings import Settings, load_settings
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.stores.bigquery import emulator_client
+from flows_platform.stores.emulator import Emulator
+from flows_platform.stores.sqlite_read import iter_rows
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One platform with its own home, dataset and API server."""
+
+    settings: Settings
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    supervisor: Supervisor
+
+    @property
+    def keys(self) -> list[str]:
+        return list(flows_windows(self.settings).partitions.get_partition_keys())
+
+    @property
+    def resources(self) -> dict[str, ApiResource | WarehouseResource]:
+        return build_resources(self.settings)
+
+    def build_database(self) -> dg.ExecuteInProcessResult:
+        return self.run("flows_database_job")
+
+    def start_api(self) -> None:
+        self.supervisor.start(api_child(self.settings))
+
+    def run(self, job: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
+        return run_job(self.definitions, self.instance, job, title=job, materializations=1, tags=tags)
+
+    def run_windows(self, first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
+        keys = self.keys
+        return self.run("flows_windows_job", {RANGE_START: first or keys[0], RANGE_END: last or first or keys[-1]})
+
+    def database_digest(self) -> RowDigest:
+        return RowDigest.of(iter_rows(self.settings.files.database, FLOWS))
+
+    def table_digest(self) -> RowDigest:
+        with self.windows() as pipeline:
+            return pipeline.warehouse.digest(pipeline.table)
+
+    def windows(self) -> "Windows":
+        return Windows(self)
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        client = emulator_client(self.settings.emulator_url, "local", "US")
+        config = bigquery.QueryJobConfig(default_dataset=f"local.{self.settings.bigquery_dataset}")
+        with client:
+            return [tuple(row.values()) for row in client.query_and_wait(sql, job_config=config)]
+
+    def metadata(self, asset: str, key: str | None = None) -> dict[str, object]:
+        """The figures of an asset's, or a partition's, last materialization."""
+        partitions = [key] if key else None
+        found = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partitions), limit=1
+        )
+        materialization = found.records[0].asset_materialization
+        assert materialization is not None
+        return {name: value.value for name, value in materialization.metadata.items()}
+
+    def checks(self, run_id: str) -> dict[tuple[str | None, str], bool]:
+        """A run's check outcomes by partition and name."""
+        entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [entry.asset_check_evaluation for entry in entries]
+        return {(each.partition, each.check_name): each.passed for each in found if each}
+
+
+class Windows:
+    """The pipeline of a platform's windows, opened as a run opens it."""
+
+    def __init__(self, platform: Platform) -> None:
+        api, warehouse = (platform.resources[name] for name in ("api", "warehouse"))
+        assert isinstance(api, ApiResource)
+        assert isinstance(warehouse, WarehouseResource)
+        self._context = flows_windows(platform.settings).pipeline(api, warehouse)
+
+    def __enter__(self) -> WindowPipeline:
+        return self._context.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._context.__exit__(None, None, None)
+
+
+type MakePlatform = Callable[..., Platform]
+
+
+@pytest.fixture
+def make_platform(tmp_path: Path, emulator: Emulator) -> Iterator[MakePlatform]:
+    """Makes a platform; keywords are settings."""
+    with ExitStack() as stack:
+
+        def made(**overrides: object) -> Platform:
+            values: dict[str, object] = {
+                "home": tmp_path / "home",
+                "days": 1,
+                "sample_rows": 4000,
+                "api_port": free_port(),
+                "bigquery_dataset": f"test_{uuid4().hex}",
+                "emulator_port": emulator.port,
+                "emulator_grpc_port": emulator.grpc_port,
+                "retry_attempts": 1,
+            }
+            settings = load_settings(**values | overrides)
+            instance = stack.enter_context(open_instance(settings))
+            supervisor = stack.enter_context(Supervisor())
+            return Platform(settings, build_definitions(settings), instance, supervisor)
+
+        yield made
+
+
+@pytest.fixture
+def platform(make_platform: MakePlatform) -> Platform:
+    """One day of 4,000 generated rows, its database built, its API up."""
+    made = make_platform()
+    assert made.build_database().success
+    made.start_api()
+    return made

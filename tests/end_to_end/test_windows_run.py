@@ -1,0 +1,123 @@
+"""Windows through Dagster, from the API to the warehouse: all of them, one bad among them, changed ones, empty ones."""
+
+import shutil
+from pathlib import Path
+
+import apsw
+import dagster as dg
+import pyarrow.parquet as pq
+
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.windowed.checks import CHECKS, evaluations
+from tests.end_to_end.conftest import MakePlatform, Platform
+
+BAD = "2014-01-01-06:00"
+
+
+def materialized(platform: Platform, asset: str) -> set[str]:
+    return platform.instance.get_materialized_partitions(dg.AssetKey(asset))
+
+
+def test_every_window_is_loaded_and_verified_and_the_table_is_the_database(platform: Platform) -> None:
+    run = platform.run_windows()
+    assert run.success
+    assert platform.table_digest() == platform.database_digest()
+    assert materialized(platform, "flow_windows") == materialized(platform, "flows") == set(platform.keys)
+    assert platform.checks(run.run_id) == {(key, name): True for key in platform.keys for name in CHECKS}
+
+
+def test_a_window_tells_its_figures(platform: Platform) -> None:
+    platform.run_windows("2014-01-01-03:00")
+    figures = platform.metadata("flow_windows", "2014-01-01-03:00")
+    url = f"{platform.settings.stream_url}?scanned_after=10799&scanned_before=21599&format=json"
+    assert figures["request"] == f"curl --fail '{url}'"
+    assert figures["verification"] == "L2 count"
+    assert figures["rejected"] == 0
+    assert figures["rows"] == figures["dagster/partition_row_count"] == pq.read_table(str(figures["file"])).num_rows
+    assert "2014-01-01T03:" <= str(figures["first_event"]) < str(figures["last_event"]) < "2014-01-01T06:"
+    published = platform.metadata("flows", "2014-01-01-03:00")
+    assert published["rows"] == figures["rows"]
+    assert published["rows_replaced"] == 0
+
+
+def test_a_bad_window_fails_alone_and_is_named(platform: Platform) -> None:
+    in_the_way = platform.settings.files.windows / "2014-01-01-0600.parquet"
+    in_the_way.mkdir(parents=True)
+    run = platform.run_windows()
+    assert not run.success
+    good = set(platform.keys) - {BAD}
+    assert materialized(platform, "flow_windows") == materialized(platform, "flows") == good
+    (failure,) = run.get_step_failure_events()
+    error = failure.step_failure_data
+    assert error.user_failure_data is not None
+    assert f"1 of 8 windows failed: {BAD}. The others are done." in str(error.user_failure_data.description)
+    assert "is not a regular file" in str(error.user_failure_data.metadata[BAD].value)
+    assert {key for key, _ in platform.checks(run.run_id)} == good
+
+    in_the_way.rmdir()
+    assert platform.run_windows(BAD).success
+    assert platform.table_digest() == platform.database_digest()
+
+
+def test_a_window_run_again_is_replaced_and_its_neighbours_stay(platform: Platform) -> None:
+    platform.run_windows()
+    with apsw.Connection(str(platform.settings.files.database)) as database:
+        database.execute("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399 AND id % 2 = 0")
+        database.execute("UPDATE flows SET byte_count = 9223372036854775807 WHERE time BETWEEN 21600 AND 32399")
+        database.execute("DELETE FROM flows WHERE time < 21600")  # before the window: must not be touched
+    before = platform.query("SELECT COUNT(*) FROM flows WHERE time < 21600")
+    run = platform.run_windows(BAD)
+    assert run.success
+    assert platform.query("SELECT COUNT(*) FROM flows WHERE time < 21600") == before != [(0,)]
+    assert int(str(platform.metadata("flows", BAD)["rows_replaced"])) > int(
+        str(platform.metadata("flows", BAD)["rows"])
+    )
+    assert platform.run_windows().success
+    assert platform.table_digest() == platform.database_digest()
+
+
+def test_an_emptied_window_is_emptied_in_the_warehouse(platform: Platform) -> None:
+    platform.run_windows()
+    with apsw.Connection(str(platform.settings.files.database)) as database:
+        database.execute("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399")
+    assert platform.run_windows(BAD).success
+    assert platform.query("SELECT COUNT(*) FROM flows WHERE time BETWEEN 21600 AND 32399") == [(0,)]
+    assert platform.table_digest() == platform.database_digest()
+
+
+def test_checks_see_a_table_that_was_tampered_with(platform: Platform) -> None:
+    platform.run_windows(BAD)
+    platform.query("DELETE FROM flows WHERE id IN (SELECT MIN(id) FROM flows)")
+    platform.query("UPDATE flows SET event_time = TIMESTAMP_ADD(event_time, INTERVAL 1 SECOND) WHERE TRUE")
+    with platform.windows() as pipeline:
+        counts = pipeline.counts(platform.settings.grid.from_key(BAD))
+    outcomes = evaluations(flows_windows(platform.settings), BAD, counts)
+    assert {each.check_name: (each.passed, each.partition) for each in outcomes} == {
+        "rows_agree": (False, BAD),
+        "events_in_window": (False, BAD),
+        "keys_unique": (True, BAD),
+    }
+
+
+def test_a_window_that_was_not_fetched_cannot_be_published(platform: Platform) -> None:
+    with platform.windows() as pipeline:
+        assert not pipeline.folder.exists()
+    job = dg.define_asset_job("publish", selection=dg.AssetSelection.assets("flows"))
+    definitions = dg.Definitions.merge(platform.definitions, dg.Definitions(jobs=[job]))
+    run = definitions.resolve_job_def("publish").execute_in_process(
+        instance=platform.instance, partition_key=BAD, raise_on_error=False
+    )
+    (failure,) = run.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    assert "Fetch it first" in str(failure.step_failure_data.user_failure_data.metadata[BAD].value)
+
+
+def test_a_new_database_is_served_without_a_restart(platform: Platform, make_platform: MakePlatform) -> None:
+    platform.run_windows()
+    other = make_platform(sample_rows=700, sample_seed=9, home=platform.settings.home / "other")
+    assert other.build_database().success
+    shutil.copy(other.settings.files.database, platform.settings.files.database.with_suffix(".new"))
+    Path(platform.settings.files.database.with_suffix(".new")).replace(platform.settings.files.database)
+    assert platform.run_windows().success
+    assert platform.table_digest() == platform.database_digest()
+    assert platform.table_digest().count == 700
