@@ -1,0 +1,158 @@
+"""Databases built straight from the layout, and the real server over them, in a thread of this process."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import apsw
+import pytest
+import uvicorn
+
+from api_server.config import ServerConfig
+from api_server.server import bound, uvicorn_settings
+from flows_platform.domain.verification import Value
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.stores import sqlite_layout
+
+type Row = tuple[Value, ...]
+
+
+def flow(number: int, **changes: Value) -> Row:
+    """A row that nobody would mistake for another."""
+    row: dict[str, Value] = {
+        "id": number,
+        "time": number // 10,
+        "duration": number % 60,
+        "src_comp": f"C{number % 977}",
+        "src_port": f"N{number % 613}",
+        "dst_comp": f"C{number % 89}",
+        "dst_port": str(number % 1024),
+        "protocol": 6,
+        "packet_count": number % 1000 + 1,
+        "byte_count": number * 40 + 2**31,
+    }
+    return tuple((row | changes).values())
+
+
+def flows(count: int) -> list[Row]:
+    return [flow(number) for number in range(1, count + 1)]
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[apsw.Connection]:
+    connection = apsw.Connection(str(path))
+    connection.pragma("synchronous", "off")
+    try:
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def insert(connection: apsw.Connection, rows: Iterable[Row]) -> None:
+    connection.executemany(f"INSERT INTO flows VALUES ({', '.join('?' * len(FLOWS.columns))})", rows)
+
+
+def build(path: Path, rows: Sequence[Row]) -> Path:
+    """A database as a load leaves it."""
+    ids_and_times = sorted((int(row[0] or 0), int(row[1] or 0)) for row in rows)
+    ids = [number for number, _ in ids_and_times]
+    times = [second for _, second in ids_and_times]
+    contiguous = not ids or ids[-1] - ids[0] + 1 == len(ids)
+    with _written(path) as connection:
+        connection.execute(sqlite_layout.create_table(FLOWS))
+        connection.execute(sqlite_layout.CREATE_FACTS)
+        connection.execute(sqlite_layout.CREATE_REJECTS)
+        insert(connection, rows)
+        connection.execute(sqlite_layout.create_index(FLOWS))
+        facts = ("flows", len(rows), times == sorted(times), contiguous)
+        connection.execute("INSERT INTO load_facts VALUES (?, ?, ?, ?)", facts)
+        for trigger in sqlite_layout.create_triggers(FLOWS):
+            connection.execute(trigger)
+    return path
+
+
+def build_plain(path: Path, rows: Sequence[Row], declaration: str = "id INTEGER PRIMARY KEY", tail: str = "") -> Path:
+    """A table that some other tool made: not STRICT, without facts; `declaration` is that of the id."""
+    others = ", ".join(f"{column.name} {sqlite_layout.SQLITE_TYPES[column.type]}" for column in FLOWS.columns[1:])
+    with _written(path) as connection:
+        connection.execute(f"CREATE TABLE flows ({declaration}, {others}) {tail}")
+        insert(connection, rows)
+    return path
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs; every call is one request on a connection of its own."""
+
+    port: int
+
+    @contextmanager
+    def answer(self, path: str, method: str = "GET", **headers: str) -> Iterator[HTTPResponse]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+            yield connection.getresponse()
+        finally:
+            connection.close()
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:
+        with self.answer(path, method, **headers) as response:
+            return response, response.read()
+
+
+@contextmanager
+def running(config: ServerConfig) -> Iterator[Server]:
+    settings = uvicorn_settings(config)
+    with bound("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield Server(listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+type Serve = Callable[[Path], Server]
+
+
+@pytest.fixture
+def serve(caplog: pytest.LogCaptureFixture) -> Iterator[Serve]:
+    """Start a server over a database; it ends with the test. Its log, which does not propagate, goes to caplog."""
+    with ExitStack() as stack:
+
+        def start(database: Path) -> Server:
+            server = stack.enter_context(running(ServerConfig(database, shutdown_seconds=1)))
+            logging.getLogger("api_server").addHandler(caplog.handler)
+            return server
+
+        yield start
+
+
+def open_files(path: Path) -> int:
+    """How many descriptors of this process are open on a file, deleted or not."""
+    count = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            count += str(path) in str(entry.readlink())
+        except OSError:
+            continue
+    return count
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether a condition comes true; the wait ends as soon as it does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True

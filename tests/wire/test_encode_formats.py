@@ -1,0 +1,230 @@
+"""Every format carries any text and any 64-bit integer, and sqlite's way of writing a chunk gives the same bytes."""
+
+import csv
+import io
+import json
+from base64 import b64decode
+from collections.abc import Callable
+
+import apsw
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
+from flows_platform.domain.verification import Value
+from flows_platform.wire.encode import for_format
+from flows_platform.wire.encode.encoder import PYTHON_TYPES, checked
+from flows_platform.wire.encode.sql_text import quoted
+from flows_platform.wire.formats import WireFormat
+
+type Row = tuple[Value, ...]
+
+SCHEMA = TableSchema(
+    "things",
+    "Things with texts.",
+    (
+        Column("id", ColumnType.INT64, ""),
+        Column("first", ColumnType.STRING, ""),
+        Column("number", ColumnType.INT64, ""),
+        Column("second", ColumnType.STRING, ""),
+    ),
+    "id",
+    "number",
+)
+NULLABLE = TableSchema(
+    "optional",
+    "A value may be absent.",
+    (
+        Column("id", ColumnType.INT64, ""),
+        Column("text", ColumnType.STRING, "", nullable=True),
+        Column("number", ColumnType.INT64, "", nullable=True),
+    ),
+    "id",
+    "id",
+)
+TYPED = TableSchema(
+    "typed", "Every type.", tuple(Column(f"a_{kind}", kind, "") for kind in ColumnType), "a_int64", "a_int64"
+)
+SAMPLES: dict[ColumnType, Value] = {
+    ColumnType.INT64: 7,
+    ColumnType.STRING: "x",
+    ColumnType.TIMESTAMP: "2014-01-01T00:00:00.000001Z",
+}
+
+INTEGERS = st.integers(INT64_MIN, INT64_MAX)
+NASTY = [
+    "",
+    '"',
+    "\\",
+    ",",
+    "\r\n",
+    "\0",
+    "a\0b",
+    "]]>",
+    "&amp;",
+    "<x/>",
+    "\ufeff",
+    "\ufffe",
+    "\uffff",
+    "\x7f",
+    "😀",
+    " ",
+    "\t",
+]
+TEXTS = st.one_of(st.text(), st.sampled_from(NASTY), st.text("ab019._-", max_size=8))
+ROWS = st.lists(st.tuples(INTEGERS, TEXTS, INTEGERS, TEXTS), max_size=12)
+PLAIN_ROWS = st.lists(st.tuples(INTEGERS, *[st.text("ab019._-é😀", max_size=8), INTEGERS, st.just("")]), min_size=1)
+
+
+def document(wire_format: WireFormat, schema: TableSchema, rows: list[Row]) -> bytes:
+    """A whole stream, in chunks of three rows."""
+    encoder = for_format(wire_format, schema)
+    chunks = [encoder.encode(rows[start : start + 3]) for start in range(0, len(rows), 3)]
+    return encoder.prologue() + encoder.separator.join(chunks) + encoder.epilogue(len(rows))
+
+
+def from_json(data: bytes) -> list[Row]:
+    whole = json.loads(data)
+    assert list(whole) == ["records", "end"]
+    assert whole["end"] == {"count": len(whole["records"])}
+    return [tuple(record.values()) for record in whole["records"]]
+
+
+def from_ndjson(data: bytes) -> list[Row]:
+    return [tuple(json.loads(line).values()) for line in data.split(b"\n")[:-1]]
+
+
+def from_csv(data: bytes) -> list[Row]:
+    header, *rows = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
+    assert header == list(SCHEMA.names)
+    return [(int(row[0]), row[1], int(row[2]), row[3]) for row in rows]
+
+
+def from_xml(data: bytes) -> list[Row]:
+    root = etree.fromstring(data)
+    assert root.tag == "records"
+    instruction = root[-1]
+    assert (instruction.target, instruction.text) == ("end", f'count="{len(root) - 1}"')  # type: ignore[attr-defined]
+    return [tuple(map(_xml_value, record)) for record in root[:-1]]
+
+
+def _xml_value(element: etree._Element) -> Value:
+    text = element.text or ""
+    if element.get("encoding") == "base64":
+        text = b64decode(text).decode()
+    return int(text) if element.tag in {"id", "number"} else text
+
+
+def from_arrow(data: bytes) -> list[Row]:
+    with pa.ipc.open_stream(data) as reader:
+        table = reader.read_all()
+    table.validate(full=True)
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+PARSERS: dict[WireFormat, Callable[[bytes], list[Row]]] = {
+    WireFormat.JSON: from_json,
+    WireFormat.NDJSON: from_ndjson,
+    WireFormat.CSV: from_csv,
+    WireFormat.XML: from_xml,
+    WireFormat.ARROW: from_arrow,
+}
+EACH = pytest.mark.parametrize("wire_format", list(WireFormat))
+
+
+@EACH
+@given(rows=ROWS)
+def test_any_row_comes_back(wire_format: WireFormat, rows: list[Row]) -> None:
+    assert PARSERS[wire_format](document(wire_format, SCHEMA, rows)) == rows
+
+
+@EACH
+def test_every_code_point_comes_back(wire_format: WireFormat) -> None:
+    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    rows: list[Row] = [
+        (start, "".join(points[start : start + 64]), 0, points[start]) for start in range(0, 0x10000 - 0x800, 64)
+    ]
+    rows += [(start, "".join(points[start : start + 8192]), 0, "") for start in range(0xF800, len(points), 8192)]
+    assert PARSERS[wire_format](document(wire_format, SCHEMA, rows)) == rows
+
+
+def assembled(wire_format: WireFormat, rows: list[Row]) -> bytes | None:
+    """The chunk as sqlite writes it, None where the encoder does not vouch for it."""
+    encoder = for_format(wire_format, SCHEMA)
+    database = apsw.Connection(":memory:")
+    database.execute("CREATE TABLE things (id INTEGER, first TEXT, number INTEGER, second TEXT)")
+    database.executemany("INSERT INTO things VALUES (?, ?, ?, ?)", rows)
+    separator = quoted(encoder.record_separator.decode())
+    query = f"SELECT CAST(group_concat({encoder.record_sql}, {separator}) AS BLOB) FROM things"
+    records = database.execute(query).get
+    database.close()
+    assert isinstance(records, bytes)
+    return encoder.assembled(records, len(rows))
+
+
+@EACH
+@settings(max_examples=300)
+@given(rows=ROWS.filter(bool))
+def test_the_fast_way_gives_the_reference_or_nothing(wire_format: WireFormat, rows: list[Row]) -> None:
+    data = assembled(wire_format, rows)
+    assert data is None or data == for_format(wire_format, SCHEMA).encode(rows)
+
+
+@EACH
+@given(rows=PLAIN_ROWS)
+def test_the_fast_way_takes_plain_text(wire_format: WireFormat, rows: list[Row]) -> None:
+    assert assembled(wire_format, rows) == for_format(wire_format, SCHEMA).encode(rows)
+
+
+@EACH
+@pytest.mark.parametrize("schema", [SCHEMA, TYPED])
+def test_every_type_is_rendered(wire_format: WireFormat, schema: TableSchema) -> None:
+    row = tuple(SAMPLES[column.type] for column in schema.columns)
+    assert document(wire_format, schema, [row])
+    assert checked(schema, [row]) == [row]
+    assert set(PYTHON_TYPES) == set(ColumnType)
+
+
+def test_null_is_told_from_the_empty_text() -> None:
+    rows: list[Row] = [(1, None, None), (2, "", 0)]
+    lines = document(WireFormat.NDJSON, NULLABLE, rows)
+    assert lines == b'{"id":1,"text":null,"number":null}\n{"id":2,"text":"","number":0}\n'
+    assert document(WireFormat.CSV, NULLABLE, rows) == b'id,text,number\r\n1,,\r\n2,"",0\r\n'
+    xml = document(WireFormat.XML, NULLABLE, rows)
+    assert b"<record><id>1</id></record><record><id>2</id><text></text><number>0</number></record>" in xml
+    with pa.ipc.open_stream(document(WireFormat.ARROW, NULLABLE, rows)) as reader:
+        assert [tuple(row.values()) for row in reader.read_all().to_pylist()] == rows
+
+
+@pytest.mark.parametrize(
+    "value", [None, "7", 1.0, b"7", True, INT64_MAX + 1, INT64_MIN - 1], ids=repr
+)
+def test_a_value_that_does_not_fit_is_named(value: object) -> None:
+    with pytest.raises(InputError, match=r"table things: the row with id 5 holds .* in the int64 column number"):
+        checked(SCHEMA, [(4, "", 0, ""), (5, "", value, "")])
+
+
+def test_the_documents_are_as_the_protocol_says() -> None:
+    rows: list[Row] = [(1, 'a"b', -1, "c\rd"), (2, "<&>", 2, "\0")]
+    assert document(WireFormat.JSON, SCHEMA, rows) == (
+        b'{"records":[\n{"id":1,"first":"a\\"b","number":-1,"second":"c\\rd"},\n'
+        b'{"id":2,"first":"<&>","number":2,"second":"\\u0000"}\n],"end":{"count":2}}\n'
+    )
+    assert document(WireFormat.XML, SCHEMA, rows) == (
+        b"<?xml version='1.0' encoding='UTF-8'?><records>"
+        b'<record><id>1</id><first>a"b</first><number>-1</number><second>c&#13;d</second></record>'
+        b"<record><id>2</id><first>&lt;&amp;&gt;</first><number>2</number>"
+        b'<second encoding="base64">AA==</second></record><?end count="2"?></records>'
+    )
+    assert document(WireFormat.CSV, SCHEMA, rows) == (
+        b'id,first,number,second\r\n1,"a""b",-1,"c\rd"\r\n2,<&>,2,\x00\r\n'
+    )
+
+
+@EACH
+def test_no_row_is_a_whole_document(wire_format: WireFormat) -> None:
+    assert PARSERS[wire_format](document(wire_format, SCHEMA, [])) == []
