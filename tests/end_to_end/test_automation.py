@@ -1,0 +1,195 @@
+"""Schedule, sensors and alerts: what they ask for, and when."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import apsw
+import dagster as dg
+import pytest
+
+from flows_platform.alerts import failure_sensor
+from flows_platform.definitions import build_definitions
+from flows_platform.settings import Settings, load_settings
+from flows_platform.sources.lanl_flows.automation import files_job, flows_automation, raw_file_sensor
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.windowed.automation import Look
+from flows_platform.windowed.due import Calendar, Cursor, Latest, newly_closed
+from tests.end_to_end.conftest import MakePlatform, Platform
+
+KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
+DAY = Settings(days=1)
+CALENDAR = Calendar(DAY.grid, DAY.end, DAY.grace)
+
+
+def requested(result: object) -> list[str | None]:
+    assert isinstance(result, dg.SensorResult)
+    return [request.partition_key for request in result.run_requests or []]
+
+
+def scheduled(at: datetime) -> list[str | None]:
+    repository = build_definitions(DAY).get_repository_def()
+    schedule = repository.get_schedule_def("flows_every_three_hours")
+    assert schedule.cron_schedule == "20 0-23/3 * * *"
+    ticks = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository))
+    return [request.partition_key for request in ticks.run_requests or []]
+
+
+@pytest.mark.parametrize(
+    ("hour", "keys"), [(0, []), (3, KEYS[:1]), (6, KEYS[:2]), (9, KEYS[:3]), (12, KEYS[1:4]), (21, KEYS[4:7])]
+)
+def test_the_schedule_asks_for_the_window_that_closed_and_the_look_back(hour: int, keys: list[str]) -> None:
+    assert scheduled(datetime(2014, 1, 1, hour, 20, tzinfo=UTC)) == keys
+
+
+def test_the_schedule_ends_with_the_data_set() -> None:
+    assert scheduled(datetime(2014, 1, 2, 0, 20, tzinfo=UTC)) == KEYS[5:]
+    assert scheduled(datetime(2014, 1, 2, 3, 20, tzinfo=UTC)) == []
+    assert scheduled(datetime(2026, 11, 21, 3, 20, tzinfo=UTC)) == []
+
+
+def test_a_window_is_closed_only_after_its_grace() -> None:
+    noon = datetime(2014, 1, 1, 12, tzinfo=UTC)
+    assert [CALENDAR.last_closed(noon + timedelta(minutes=late)) for late in (19, 20)] == [
+        DAY.grid.from_key(KEYS[2]),
+        DAY.grid.from_key(KEYS[3]),
+    ]
+    assert CALENDAR.last_closed(datetime(2014, 1, 1, 3, 19, tzinfo=UTC)) is None
+
+
+def test_only_windows_that_the_records_reached_are_new() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    reached = CALENDAR.reached(now, Latest(DAY.epoch + timedelta(hours=10), 5))
+    assert reached == DAY.grid.from_key(KEYS[3])
+    assert CALENDAR.reached(now, Latest(None, 0)) is None
+    assert [window.key for window in newly_closed(CALENDAR, Cursor(5, KEYS[0]), reached, 2)] == KEYS[1:4]
+    assert list(newly_closed(CALENDAR, Cursor(5, KEYS[3]), reached, 2)) == []
+    assert [window.key for window in newly_closed(CALENDAR, Cursor(), reached, 2)] == KEYS[1:4]
+
+
+def look(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorResult | dg.SkipReason:
+    declaration = flows_windows(platform.settings)
+    automation = flows_automation(platform.settings, declaration, now=lambda: now)
+    return Look(automation, platform.instance, platform.resources["api"]).result(cursor)  # type: ignore[arg-type]
+
+
+def cursor_of(result: object) -> Cursor:
+    assert isinstance(result, dg.SensorResult)
+    return Cursor.parse(result.cursor)
+
+
+def test_the_sensor_asks_for_windows_that_closed_or_changed(platform: Platform) -> None:
+    noon = datetime(2014, 1, 1, 12, 30, tzinfo=UTC)
+    first = look(platform, Cursor(), noon)
+    assert requested(first) == KEYS[1:4]
+    platform.run_windows(KEYS[1], KEYS[3])
+
+    idle = look(platform, cursor_of(first), noon)
+    assert requested(idle) == []
+    assert "nothing new in 4,000 records" in str(idle.skip_reason)  # type: ignore[union-attr]
+
+    three = look(platform, cursor_of(idle), noon + timedelta(hours=3))
+    assert requested(three) == [KEYS[4]]
+    platform.run_windows(KEYS[4])
+
+    with apsw.Connection(str(platform.settings.files.database)) as database:  # a late record, in the look-back
+        database.execute(
+            "INSERT INTO flows SELECT id + 100000, time, duration, src_comp, src_port, dst_comp, dst_port, "
+            "protocol, packet_count, byte_count FROM flows WHERE time BETWEEN 32400 AND 43199 LIMIT 1"
+        )
+    late = look(platform, cursor_of(three), noon + timedelta(hours=3))
+    assert requested(late) == [KEYS[3]]
+    assert late.run_requests[0].run_key == f"{KEYS[3]}@4001"  # type: ignore[union-attr,index]
+    assert platform.run_windows(KEYS[3]).success
+    assert requested(look(platform, cursor_of(late), noon + timedelta(hours=3))) == []
+
+
+def test_the_sensor_as_dagster_runs_it(platform: Platform) -> None:
+    sensor = platform.definitions.resolve_sensor_def("flows_new_windows")
+    context = dg.build_sensor_context(
+        instance=platform.instance, definitions=platform.definitions, resources=dict(platform.resources)
+    )
+    data = sensor.evaluate_tick(context)
+    assert [request.partition_key for request in data.run_requests or []] == KEYS[5:]
+
+
+def test_a_new_raw_file_starts_a_rebuild_once_it_rests(make_platform: MakePlatform, tmp_path: object) -> None:
+    made = make_platform(raw_file=load_settings().home / "absent")
+    raw = made.settings.home / "flows.txt"
+    settings = made.settings.model_copy(update={"raw_file": raw})
+    sensor = raw_file_sensor(settings, files_job())
+
+    def tick(cursor: str | None) -> tuple[list[str | None], str | None]:
+        data = sensor.evaluate_tick(dg.build_sensor_context(instance=made.instance, cursor=cursor))
+        return [request.run_key for request in data.run_requests or []], data.cursor
+
+    assert tick(None)[0] == []
+    raw.write_text("1,0,C1,N1,C2,445,6,1,46\n")
+    keys, cursor = tick(None)
+    assert keys == []
+    raw.write_text("1,0,C1,N1,C2,445,6,1,46\n" * 2)  # still growing
+    keys, cursor = tick(cursor)
+    assert keys == []
+    keys, cursor = tick(cursor)
+    assert keys == [cursor]
+
+
+@pytest.fixture
+def webhook() -> Iterator[HTTPServer]:
+    """A server that keeps what is posted to it."""
+    posts: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.posts = posts  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def failed_run_context(platform: Platform) -> dg.RunFailureSensorContext:
+    (platform.settings.files.windows / "2014-01-01-0600.parquet").mkdir(parents=True)
+    run = platform.run_windows(KEYS[2])
+    return dg.build_run_status_sensor_context(
+        sensor_name="run_failures",
+        dagster_instance=platform.instance,
+        dagster_run=run.dagster_run,
+        dagster_event=run.get_run_failure_event(),
+    ).for_run_failure()
+
+
+def test_a_failed_run_is_posted(platform: Platform, webhook: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWS_WEBHOOK_URL", f"http://127.0.0.1:{webhook.server_port}/hook")
+    context = failed_run_context(platform)
+    failure_sensor()(context)
+    (post,) = webhook.posts  # type: ignore[attr-defined]
+    assert post["job"] == "flows_windows_job"
+    assert "1 of 1 windows failed: 2014-01-01-06:00" in post["error"]
+    assert post["link"].endswith(f"/runs/{context.dagster_run.run_id}")
+
+
+def test_a_failed_run_is_logged_where_there_is_no_webhook(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure_sensor()(failed_run_context(platform))
+    assert "1 of 1 windows failed: 2014-01-01-06:00" in capsys.readouterr().err
+
+
+def test_a_webhook_that_does_not_answer_is_not_named(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWS_WEBHOOK_URL", "http://127.0.0.1:9/canary")
+    with pytest.raises(Exception, match="the webhook gives no answer") as caught:
+        failure_sensor()(failed_run_context(platform))
+    assert "canary" not in str(caught.value)
