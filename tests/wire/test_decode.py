@@ -4,6 +4,7 @@ import io
 import json
 from contextlib import suppress
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,34 @@ def read(wire: WireFormat, body: bytes) -> tuple[list[dict[str, object]], int | 
     document = open_document(wire, io.BytesIO(body), FLOWS, "records", "record")
     records = [record for part in document.slices() for record in cast_slice(FLOWS, part, 1).batch.to_pylist()]
     return records, document.declared
+
+
+class Dribble(io.BytesIO):
+    """A source that gives at most three bytes at a time, as a slow network may."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(3, size) if size and size > 0 else 3)
+
+
+@pytest.mark.parametrize("wire", list(WireFormat))
+def test_short_reads_are_no_end(wire: WireFormat) -> None:
+    rows = [row(number) for number in range(1, 40)]
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pylist(rows)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+    fields = ["".join(f"<{name}>{value}</{name}>" for name, value in each.items()) for each in rows]
+    bodies = {
+        WireFormat.JSON: json.dumps({"records": rows, "end": {"count": 39}}).encode(),
+        WireFormat.XML: f"<records>{''.join(f'<record>{each}</record>' for each in fields)}</records>".encode(),
+        WireFormat.NDJSON: "".join(json.dumps(each) + "\n" for each in rows).encode(),
+        WireFormat.CSV: "\n".join(
+            ",".join(map(str, each)) for each in ([*FLOWS.names], *map(dict.values, rows))
+        ).encode(),
+        WireFormat.ARROW: sink.getvalue().to_pybytes(),
+    }
+    document = open_document(wire, Dribble(bodies[wire]), FLOWS, "records", "record")
+    assert [each for part in document.slices() for each in cast_slice(FLOWS, part, 1).batch.to_pylist()] == rows
 
 
 def row(number: int, text: str = "C1") -> dict[str, object]:

@@ -1,5 +1,6 @@
 """An Arrow IPC stream to record batches. Its end mark is optional: only the header's count proves it whole."""
 
+import io
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -7,6 +8,8 @@ import pyarrow.ipc
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.wire.decode.source import ByteSource, Readable
+
+BUFFER = 1 << 18
 
 
 class ArrowDocument:
@@ -25,7 +28,8 @@ class ArrowDocument:
             SourceRefused: not an Arrow stream.
         """
         try:
-            with pyarrow.ipc.open_stream(self._reader) as stream:
+            # Buffered, since Arrow takes a short read for the end.
+            with pyarrow.ipc.open_stream(io.BufferedReader(self._reader, BUFFER)) as stream:
                 yield from stream
         except (pa.ArrowInvalid, OSError) as error:
             brief = str(error)[:200]
