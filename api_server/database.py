@@ -55,7 +55,10 @@ class Snapshot:
         """
         if self.connection.pragma("journal_mode") == "wal":
             return None
-        other = self.open(self.database, schema)
+        try:
+            other = self.open(self.database, schema)
+        except InputError:
+            return None  # the path leads elsewhere by now
         if other.file == self.file == _file_state(self.database):
             return other
         other.close()
