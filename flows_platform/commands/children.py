@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from flows_platform.child_process import ChildProcess
-from flows_platform.ports import Address
 from flows_platform.resources import EMULATOR_PROJECT
 from flows_platform.settings import Settings
 from flows_platform.stores.emulator import Emulator
+from flows_platform.supervision.child import ChildProcess
+from flows_platform.supervision.ports import Address
 
 HOST = "127.0.0.1"
 LOCATION = "flows_platform"
@@ -80,12 +80,20 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
         argv=(_script("dagster-daemon"), "run", *workspace, "--log-level", "warning"),
         env=environment,
         log=settings.files.logs / "daemon.log",
+        lock=settings.files.dagster / "daemon.lock",
+        prepare=lambda: _tidy(settings),
     )
     return code, [web, daemon]
 
 
+def _tidy(settings: Settings) -> None:
+    with open_instance(settings) as instance:
+        fail_abandoned_runs(instance)
+
+
 def _write_workspace(settings: Settings) -> Path:
     path = settings.files.dagster / "workspace.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     server = {"host": HOST, "port": settings.dagster_code_port, "location_name": LOCATION}
     path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML
     return path

@@ -10,14 +10,14 @@ from flows_platform.commands.report import print_report, window_reports
 from flows_platform.commands.terminal import console, progress_bar, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
-from flows_platform.ports import free_port
-from flows_platform.processes import Supervisor
 from flows_platform.resources import WarehouseResource, build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.emulator import wipe
 from flows_platform.stores.sqlite_read import database_summary, iter_rows
+from flows_platform.supervision.ports import free_port
+from flows_platform.supervision.supervisor import Supervisor
 
 DAYS = 2
 DIGEST_STEP = 20_000  # rows between two signs of progress

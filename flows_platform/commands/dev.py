@@ -1,5 +1,8 @@
 """`flows dev`: API server, emulator and Dagster as one system, until Ctrl-C."""
 
+from contextlib import suppress
+
+from flows_platform.commands.child_output import NotableLines
 from flows_platform.commands.children import HOST, api_child, dagster_children, emulator_child
 from flows_platform.commands.instance import open_instance, run_job, told_success
 from flows_platform.commands.terminal import console, say
@@ -13,21 +16,28 @@ def run_dev() -> None:
     """Start everything, say where it is, and stay until Ctrl-C or until one of it ends.
 
     Raises:
-        ConfigurationError: a port is taken.
+        ConfigurationError: a port or the home folder is taken.
         ProcessFailed: a process did not start, or ended.
     """
     settings = load_settings()
-    with Supervisor(sink=_print) as supervisor:
-        if settings.emulator_url:
-            supervisor.start(emulator_child(settings))
-        _prepare(settings)
-        code, others = dagster_children(settings)
-        supervisor.start(api_child(settings), code)
-        supervisor.start(*others)
-        _tell_addresses(settings)
-        ended = supervisor.wait()
-        if ended:
-            raise ProcessFailed(f"{ended.child.name} ended.", remedy=f"Its log is {ended.child.log}.")
+    emulator = [emulator_child(settings)] if settings.emulator_url else []
+    api = api_child(settings)
+    code, clients = dagster_children(settings)
+    for child in (*emulator, api, code, *clients):
+        child.check_ports()  # all of them, before a database is built for minutes
+    with Supervisor(sink=NotableLines(_print)) as supervisor, suppress(KeyboardInterrupt):
+        try:
+            if emulator:
+                console.print("Starting the BigQuery emulator.")
+                supervisor.start(*emulator)
+            _prepare(settings)
+            console.print("Starting the API server and Dagster.")
+            supervisor.start(api, code)
+            supervisor.start(*clients)
+            _tell_addresses(settings)
+            _stay(supervisor)
+        finally:
+            console.print("Stopping everything.")
 
 
 def _prepare(settings: Settings) -> None:
@@ -45,11 +55,18 @@ def _prepare(settings: Settings) -> None:
 
 def _tell_addresses(settings: Settings) -> None:
     warehouse = settings.emulator_url or f"BigQuery project {settings.bigquery_project}"
-    say(f"Dagster UI    http://{HOST}:{settings.dagster_port}")
+    say(f"Dagster UI    http://{HOST}:{settings.dagster_port}/")
     say(f"API           {settings.api_base}/")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
-    say(f"Files, logs   {settings.files.home}")
+    say(f"Files         {settings.files.home}")
+    say(f"Logs          {settings.files.logs} (warnings and errors come here too)")
     say("Ctrl-C stops everything.")
+
+
+def _stay(supervisor: Supervisor) -> None:
+    ended = supervisor.wait()
+    if ended:
+        raise ended.failure(f"ended with exit code {ended.exit_code()}")
 
 
 def _print(line: str) -> None:

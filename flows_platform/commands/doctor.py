@@ -6,12 +6,12 @@ from collections.abc import Callable
 from flows_platform.commands.children import HOST
 from flows_platform.commands.terminal import say
 from flows_platform.domain.errors import ConfigurationError, PlatformError, SourceUnavailable, StorageError
-from flows_platform.ports import Address
 from flows_platform.resources import ApiResource, WarehouseResource, build_resources
 from flows_platform.settings import Settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.latest import latest_flows
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.stores.sqlite_read import database_summary
+from flows_platform.supervision.ports import Address
 
 
 def run_doctor() -> bool:

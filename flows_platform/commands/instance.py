@@ -1,9 +1,9 @@
 """The Dagster instance of the home folder, and jobs run on it in this process with their progress shown."""
 
 import shutil
+import threading
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 
@@ -30,6 +30,19 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
+    """Marks the runs as failed whose processes ended with an earlier start, and says how many.
+
+    A machine that stops leaves them as started for ever, and a backfill waits for them. Call it only while nothing
+    else runs on the instance. The daemon then tries each of them once more.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
+    for run in runs:
+        instance.report_run_failed(run, "The process of this run ended with the platform's last stop.")
+    return len(runs)
+
+
 def run_job(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -42,17 +55,34 @@ def run_job(
     """Run a job here, with a bar over the `materializations` that it will record; failures are in the result."""
     run_id = str(uuid.uuid4())
 
-    def execute() -> dg.ExecuteInProcessResult:
-        return definitions.resolve_job_def(job).execute_in_process(
-            instance=instance, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
-        )
+    with progress_bar(title, "assets") as progress:
 
-    with ThreadPoolExecutor(max_workers=1) as pool, progress_bar(title, "assets") as progress:
-        running = pool.submit(execute)
-        while wait([running], timeout=POLL).not_done:
+        def look() -> None:
             recorded = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
             progress(len(recorded), materializations)
-        return running.result()
+
+        with _meanwhile(look):
+            return definitions.resolve_job_def(job).execute_in_process(
+                instance=instance, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
+            )
+
+
+@contextmanager
+def _meanwhile(look: Callable[[], None]) -> Iterator[None]:
+    """Calls `look` again and again in a thread while the block runs; the work stays where Ctrl-C reaches it."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(POLL):
+            look()
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def told_success(result: dg.ExecuteInProcessResult) -> bool:

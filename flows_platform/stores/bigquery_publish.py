@@ -9,11 +9,11 @@ from google.cloud.bigquery import ScalarQueryParameter
 from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
+from flows_platform.file_lock import exclusive
 from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_schema import schema_field
 from flows_platform.stores.bigquery_sql import merge
 from flows_platform.stores.bigquery_staging import Staging
-from flows_platform.stores.file_lock import exclusive
 
 
 @dataclass(frozen=True, slots=True)

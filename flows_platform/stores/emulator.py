@@ -17,11 +17,11 @@ from urllib.request import Request, urlopen
 
 import duckdb
 
-from flows_platform.child_process import ChildProcess, Sink, discard
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
-from flows_platform.ports import Address, free_port
-from flows_platform.processes import Supervisor
-from flows_platform.stores.file_lock import try_lock
+from flows_platform.file_lock import try_lock
+from flows_platform.supervision.child import ChildProcess, Sink, discard
+from flows_platform.supervision.ports import Address, free_port
+from flows_platform.supervision.supervisor import Supervisor
 
 HOST = "127.0.0.1"  # always said: its own default is every interface
 EXTENSIONS = ("icu", "spatial", "ducklake")

@@ -15,8 +15,6 @@ from flows_platform.commands.instance import open_instance, run_job
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
 from flows_platform.pipeline import WindowPipeline
-from flows_platform.ports import free_port
-from flows_platform.processes import Supervisor
 from flows_platform.resources import ApiResource, WarehouseResource, build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -24,6 +22,8 @@ from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.bigquery import emulator_client
 from flows_platform.stores.emulator import Emulator
 from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.supervision.ports import free_port
+from flows_platform.supervision.supervisor import Supervisor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.ports import free_port
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.stores.sqlite_load import load
 from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.supervision.ports import free_port
 from flows_platform.wire.formats import WireFormat
 
 ROWS, SMALL = 3_000_000, 100_000

@@ -17,14 +17,14 @@ from lxml import etree
 
 from flows_platform.commands.children import api_child
 from flows_platform.domain.schema import ColumnType
-from flows_platform.ports import free_port
-from flows_platform.processes import Supervisor
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.stores.sqlite_load import load
 from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.supervision.ports import free_port
+from flows_platform.supervision.supervisor import Supervisor
 
 type Row = tuple[object, ...]
 

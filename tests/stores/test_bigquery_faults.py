@@ -18,12 +18,12 @@ from google.cloud import bigquery
 from flows_platform.domain.errors import WarehouseError, WarehouseUnavailable
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
-from flows_platform.processes import Supervisor
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores import bigquery_publish
 from flows_platform.stores.bigquery import Publication, Published, Warehouse, emulator_client
 from flows_platform.stores.bigquery_jobs import Jobs
 from flows_platform.stores.emulator import Emulator
+from flows_platform.supervision.supervisor import Supervisor
 from tests.stores.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

@@ -200,9 +200,7 @@ def test_null_is_told_from_the_empty_text() -> None:
         assert [tuple(row.values()) for row in reader.read_all().to_pylist()] == rows
 
 
-@pytest.mark.parametrize(
-    "value", [None, "7", 1.0, b"7", True, INT64_MAX + 1, INT64_MIN - 1], ids=repr
-)
+@pytest.mark.parametrize("value", [None, "7", 1.0, b"7", True, INT64_MAX + 1, INT64_MIN - 1], ids=repr)
 def test_a_value_that_does_not_fit_is_named(value: object) -> None:
     with pytest.raises(InputError, match=r"table things: the row with id 5 holds .* in the int64 column number"):
         checked(SCHEMA, [(4, "", 0, ""), (5, "", value, "")])

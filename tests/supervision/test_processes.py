@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.child_process import ChildProcess
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed, WarehouseUnavailable
-from flows_platform.ports import Address, free_port
-from flows_platform.processes import Supervisor
-from flows_platform.stores.file_lock import try_lock
+from flows_platform.file_lock import try_lock
+from flows_platform.supervision.child import ChildProcess
+from flows_platform.supervision.ports import Address, free_port
+from flows_platform.supervision.supervisor import Supervisor
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 
@@ -170,8 +170,8 @@ FAMILY = """
 PARENT = """
     import sys
     from pathlib import Path
-    from flows_platform.child_process import ChildProcess
-    from flows_platform.processes import Supervisor
+    from flows_platform.supervision.child import ChildProcess
+    from flows_platform.supervision.supervisor import Supervisor
     child = ChildProcess("family", (sys.executable, "-c", Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
     with Supervisor(lambda line: print(line, flush=True), grace=1.0) as supervisor:
         supervisor.start(child)

@@ -1,4 +1,4 @@
-"""Runs a command and dies with its parent: `python -I -S process_guard.py GRACE COMMAND…`. Standard library only.
+"""Runs a command and dies with its parent: `python -I -S guard.py GRACE COMMAND…`. Standard library only.
 
 Its standard input is the parent's lifeline: when the parent dies, however it dies, the pipe ends, and the guard ends
 the whole process group. (Linux's PR_SET_PDEATHSIG would not do: it fires when the *thread* that started the child

@@ -1,4 +1,4 @@
-"""One child process: what it is, and its life from start to stop. `processes.Supervisor` keeps several."""
+"""One child process: what it is, and its life from start to stop. `supervisor.Supervisor` keeps several."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows_platform import process_guard
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
-from flows_platform.ports import Address
-from flows_platform.stores.file_lock import try_lock
+from flows_platform.file_lock import try_lock
+from flows_platform.supervision import guard
+from flows_platform.supervision.ports import Address
 
 # Receives a child's output, a line at a time, with its name in front; called from the child's own thread.
 type Sink = Callable[[str], None]
@@ -88,9 +88,9 @@ class RunningChild:
         self._reader.start()
 
     def _start(self, locks: Sequence[int]) -> subprocess.Popen[bytes]:
-        guard = (sys.executable, "-I", "-S", process_guard.__file__, str(self.grace))
+        command = (sys.executable, "-I", "-S", guard.__file__, str(self.grace))
         return subprocess.Popen(  # noqa: S603 - the platform's own commands, no shell
-            [*guard, *self.child.argv],
+            [*command, *self.child.argv],
             env=self.child.env,
             stdin=subprocess.PIPE,  # the guard's lifeline: never written, closed by this process's end
             stdout=subprocess.PIPE,

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
-from flows_platform.child_process import ChildProcess, RunningChild, Sink, discard
 from flows_platform.domain.errors import ProcessFailed, Transient
+from flows_platform.supervision.child import ChildProcess, RunningChild, Sink, discard
 
 POLL = 0.05
 

@@ -1,0 +1,29 @@
+"""What of the children's output a person at the terminal should read; their log files hold all of it."""
+
+import re
+from collections.abc import Callable
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
+LEVEL_WITHIN = 80  # characters: time, logger and level stand in front of the message
+QUIET = {"DEBUG", "INFO"}
+# Warnings that every first start of an instance brings, and that ask nothing of anybody.
+EXPECTED = ("No cursor for event type",)
+
+
+class NotableLines:
+    """A sink that passes on warnings and errors, and the lines without a level that follow them (tracebacks)."""
+
+    def __init__(self, sink: Callable[[str], None]) -> None:
+        self._sink = sink
+        self._passing: dict[str, bool] = {}
+
+    def __call__(self, line: str) -> None:
+        """Takes `name | text`, as the supervisor gives it."""
+        plain = COLOUR.sub("", line)
+        name, _, text = plain.partition(" | ")
+        level = LEVEL.search(text[:LEVEL_WITHIN])
+        if level:
+            self._passing[name] = level[1] not in QUIET and not any(each in text for each in EXPECTED)
+        if self._passing.get(name, True):
+            self._sink(plain)
