@@ -1,5 +1,10 @@
 """The protocol between the API server and its clients: formats, content types, container names, the end marker.
 
+Plain readers of NDJSON, CSV and Arrow would take a footer for a row, so those have one only where it is asked for
+(`footer=1`): a last line `{"end":{"count":N}}`, a last record `end,N`, a last batch without rows whose custom metadata
+holds `count`. `digest=1` adds the row digest (`RowDigest.total`, 16 hex digits) to the footer of any format, and so
+implies one: `{"end":{"count":N,"digest":"…"}}`, `<?end count="N" digest="…"?>`, `end,N,…`, metadata `digest`.
+
 Both halves take these names from here. JSON is `{"records":[…],"end":{"count":N}}`; XML is
 `<records><record>…</record>…<?end count="N"?></records>`; NDJSON, CSV and Arrow carry rows alone, counted by
 the header.
@@ -10,6 +15,10 @@ from enum import StrEnum
 RECORD_COUNT_HEADER = "Record-Count"
 RECORDS = "records"  # JSON's array and XML's root
 RECORD = "record"  # XML's element for one row
+FOOTER_PARAMETER = "footer"
+DIGEST_PARAMETER = "digest"
+COUNT = "count"
+DIGEST = "digest"
 END = "end"  # JSON's footer object and XML's processing instruction
 # XML 1.0 cannot carry most control characters: such a value is sent in base64 and says so in this attribute.
 ENCODING_ATTRIBUTE = "encoding"
