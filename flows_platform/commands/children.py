@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from flows_platform.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.resources import EMULATOR_PROJECT
 from flows_platform.settings import Settings
 from flows_platform.stores.emulator import Emulator

@@ -8,8 +8,8 @@ from flows_platform.commands.instance import open_instance, run_job, told_succes
 from flows_platform.commands.terminal import console, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
-from flows_platform.processes import Supervisor
 from flows_platform.settings import Settings, load_settings
+from flows_platform.supervision.supervisor import Supervisor
 
 
 def run_dev() -> None:
