@@ -18,6 +18,7 @@ def failure_sensor() -> dg.SensorDefinition:
         name="run_failures",
         description="Posts each failed run to FLOWS_WEBHOOK_URL (text, job, run_id, error, link); logs it without one.",
         monitor_all_code_locations=True,
+        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody switches an alarm on before it is needed
     )
     def tell(context: dg.RunFailureSensorContext) -> None:
         message = failure_message(context)

@@ -78,7 +78,7 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
         skippable=True,
         metadata={
             "dagster/column_schema": metadata.column_schema(table.columns),
-            "dagster/table_name": table.name,
+            "dagster/table_name": f"{declaration.dataset}.{table.name}",
             **metadata.lineage(metadata.same_columns(table.schema, declaration.staged) | time),
         },
     )

@@ -21,7 +21,7 @@ class WindowedTable:
     """A table filled window by window: its assets' names, their place in the graph, and how they are run.
 
     `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
-    `folder` holds the staged files.
+    `folder` holds the staged files; `dataset` is the table's, with its project, as people read it.
     """
 
     staged: str
@@ -32,6 +32,7 @@ class WindowedTable:
     grid: WindowGrid
     partitions: dg.TimeWindowPartitionsDefinition
     folder: Path
+    dataset: str
     windows_per_run: int
 
     @property

@@ -21,7 +21,6 @@ RAW_COLUMNS: dict[str, Any] = {"dagster/column_schema": column_schema(tuple(FLOW
 CLEAN_COLUMNS: dict[str, Any] = {"dagster/column_schema": _columns, **lineage(_from_raw)}
 DATABASE_COLUMNS: dict[str, Any] = {
     "dagster/column_schema": _columns,
-    "dagster/table_name": FLOWS.name,
     **lineage(same_columns(FLOWS, "clean_flows")),
 }
 API_COLUMNS: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from flows_platform.partitions import window_partitions
+from flows_platform.resources import EMULATOR_PROJECT
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.assets import GROUP, OWNER
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
@@ -20,5 +21,6 @@ def flows_windows(settings: Settings) -> WindowedTable:
         grid=settings.grid,
         partitions=window_partitions(settings),
         folder=settings.files.windows,
+        dataset=f"{settings.bigquery_project or EMULATOR_PROJECT}.{settings.bigquery_dataset}",
         windows_per_run=settings.windows_per_run,
     )
