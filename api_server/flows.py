@@ -46,14 +46,14 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], object
 
     async def stream_flows(request: Request) -> Response:
         state = state_of(request)
-        query, asked = parse_stream(request.scope["query_string"], formats)
-        fixed = asked or (formats[0] if len(formats) == 1 else None)
+        asked = parse_stream(request.scope["query_string"], formats)
+        fixed = asked.wire_format or (formats[0] if len(formats) == 1 else None)
         wire_format = fixed or choose_format(_header(request, "accept"), formats)
         coding = choose_coding(_header(request, "accept-encoding"))
         if request.method == "HEAD":
-            count = await state.run(lambda: state.streams.count(query))
+            count = await state.run(lambda: state.streams.count(asked.query))
             return StreamingResponse(_nothing(), headers=_headers(wire_format, coding, count))
-        stream = await state.run(lambda: state.streams.open(query, state.encoder(wire_format)))
+        stream = await state.run(lambda: state.streams.open(asked.query, state.encoder(wire_format), asked.proof))
         compressor = COMPRESSORS[coding]
         body = stream.parts() if compressor is None else _compressed(stream, compressor(), state)
         return RecordResponse(stream, body, _headers(wire_format, coding, stream.count))

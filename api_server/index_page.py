@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from api_server import paths
 from api_server.database import Snapshot
-from api_server.parameters import AFTER, BEFORE, FormatParameter, Parameter, refuse_parameters, stream_parameters
+from api_server.parameters import AFTER, BEFORE, IntegerParameter, Parameter, refuse_parameters, stream_parameters
 from api_server.problems import KINDS
 from api_server.selection import newest
 from api_server.state import ServerState, state_of
@@ -73,7 +73,7 @@ def _format_row(wire_format: WireFormat, window: str) -> str:
 
 
 def _parameter_row(parameter: Parameter) -> str:
-    allowed = parameter.allowed if isinstance(parameter, FormatParameter) else f"from {parameter.minimum}"
+    allowed = f"from {parameter.minimum}" if isinstance(parameter, IntegerParameter) else parameter.allowed
     return _row(parameter.name, allowed, parameter.description)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from api_server import paths, problems
 from api_server.negotiation import ContentCoding
 from api_server.openapi_schemas import components
-from api_server.parameters import FormatParameter, Parameter, refuse_parameters, stream_parameters
+from api_server.parameters import FLAG, FlagParameter, FormatParameter, Parameter, refuse_parameters, stream_parameters
 from api_server.state import state_of
 from flows_platform.domain.schema import INT64_MAX, TableSchema
 from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
@@ -115,6 +115,8 @@ def _problem(description: str) -> Node:
 def _parameter(parameter: Parameter) -> Node:
     if isinstance(parameter, FormatParameter):
         schema: Node = {"type": "string", "enum": list(parameter.formats)}
+    elif isinstance(parameter, FlagParameter):
+        schema = {"type": "string", "enum": [FLAG]}
     else:
         schema = _integer(parameter.minimum)
     return {"name": parameter.name, "in": "query", "description": parameter.description, "schema": schema}

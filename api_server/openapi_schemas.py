@@ -4,7 +4,7 @@ from typing import Any
 
 from api_server.problems import KINDS
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
-from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
+from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
 
 type Node = dict[str, Any]
 
@@ -14,7 +14,7 @@ JSON_TYPES: dict[ColumnType, Node] = {
     ColumnType.STRING: {"type": "string"},
     ColumnType.TIMESTAMP: {"type": "string", "format": "date-time"},
 }
-COUNT: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
+NUMBER: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
 
 
 def components(schema: TableSchema) -> Node:
@@ -22,9 +22,9 @@ def components(schema: TableSchema) -> Node:
     return {
         "schemas": {
             "Record": _record(schema),
-            "Records": _object({RECORDS: _list(), END: _object({"count": COUNT})}),
+            "Records": _object({RECORDS: _list(), END: _footer()}),
             "RecordsXml": _records_xml(),
-            "Latest": _object({"time": {**COUNT, "type": ["integer", "null"], "minimum": INT64_MIN}, "rows": COUNT}),
+            "Latest": _object({"time": {**NUMBER, "type": ["integer", "null"], "minimum": INT64_MIN}, "rows": NUMBER}),
             "Health": _object({"status": {"const": "ok"}}),
             "Problem": _problem(),
         }
@@ -43,10 +43,20 @@ def _column(column: Column) -> Node:
     return rendered
 
 
+def _footer() -> Node:
+    digest: Node = {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "Where it was asked for: the rows' SHA-256, each cut to 64 bits, added modulo 2^64.",
+    }
+    footer = _object({COUNT: NUMBER})
+    return {**footer, "properties": {COUNT: NUMBER, DIGEST: digest}}
+
+
 def _records_xml() -> Node:
     text = (
-        f'`<{RECORDS}><{RECORD}>…</{RECORD}>…<?{END} count="N"?></{RECORDS}>`; a text that XML 1.0 cannot carry is in '
-        f'base64, marked by `{ENCODING_ATTRIBUTE}="{BASE64}"` on its element.'
+        f'`<{RECORDS}><{RECORD}>…</{RECORD}>…<?{END} {COUNT}="N"?></{RECORDS}>`; a text that XML 1.0 cannot carry is '
+        f'in base64, marked by `{ENCODING_ATTRIBUTE}="{BASE64}"` on its element.'
     )
     return {
         "type": "array",

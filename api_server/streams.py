@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -16,7 +17,16 @@ from api_server.database import Snapshot
 from api_server.selection import Query, Selection, Selector
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
-from flows_platform.wire.encode.encoder import Encoder
+from flows_platform.domain.verification import RowDigest
+from flows_platform.wire.encode.encoder import Encoder, Footer
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a client asks for beyond the rows: a footer in formats that have none of themselves, a digest in it."""
+
+    footer: bool = False
+    digest: bool = False
 
 
 class Lane:
@@ -48,28 +58,33 @@ class Lane:
 class RecordStream:
     """The bytes of one selection, as an asynchronous iterator; `close` must be called, iterated or not."""
 
-    def __init__(self, lanes: Sequence[Lane], selection: Selection, encoder: Encoder) -> None:
+    def __init__(self, lanes: Sequence[Lane], selection: Selection, encoder: Encoder, proof: Proof) -> None:
         self.count = selection.count
         self._lanes = lanes
-        self._encoder = encoder
+        self._encoder, self._proof = encoder, proof
         self._turns = zip(cycle(lanes), selection.spans(encoder.chunk_rows), strict=False)
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """Prologue, chunks, epilogue.
+        """Prologue, chunks, footer and epilogue.
 
         Raises:
             InputError: a row cannot be sent, or there are not as many as were counted.
         """
         yield self._encoder.prologue()
-        rows = 0
+        sent = RowDigest()
         async for chunk in self._chunks():
-            yield (self._encoder.separator if rows else b"") + chunk.data
-            rows += chunk.rows
-        if rows != self.count:
+            yield (self._encoder.separator if sent.count else b"") + chunk.data
+            sent += RowDigest(chunk.rows, chunk.total)
+        if sent.count != self.count:
             raise InputError(
-                f"the stream has {rows} rows where {self.count} were counted: the table's facts are wrong."
+                f"the stream has {sent.count} rows where {self.count} were counted: the table's facts are wrong."
             )
-        yield self._encoder.epilogue(self.count)
+        yield self._ending(sent)
+
+    def _ending(self, sent: RowDigest) -> bytes:
+        footer = Footer(sent.count, sent.hex if self._proof.digest else None)
+        wanted = self._encoder.footer_belongs or self._proof.footer or self._proof.digest
+        return (self._encoder.footer(footer) if wanted else b"") + self._encoder.epilogue()
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
         ahead = deque(self._started(len(self._lanes)))
@@ -106,7 +121,7 @@ class StreamOpener:
         finally:
             snapshot.close()
 
-    def open(self, query: Query, encoder: Encoder) -> RecordStream:
+    def open(self, query: Query, encoder: Encoder, proof: Proof) -> RecordStream:
         """A stream of the query's rows, count and rows from one transaction. Runs SQL: call it in a worker thread.
 
         Raises:
@@ -116,13 +131,15 @@ class StreamOpener:
         try:
             selection = Selector(snapshots[0], self._schema, query).select()
             snapshots += self._twins(snapshots[0], selection, encoder)
-            readers = [ChunkReader(snapshot, self._schema, selection, encoder) for snapshot in snapshots]
+            readers = [
+                ChunkReader(snapshot, self._schema, selection, encoder, digest=proof.digest) for snapshot in snapshots
+            ]
         except BaseException:
             for snapshot in snapshots:
                 snapshot.close()
             raise
         lanes = [Lane(snapshot, reader, self._pool) for snapshot, reader in zip(snapshots, readers, strict=True)]
-        return RecordStream(lanes, selection, encoder)
+        return RecordStream(lanes, selection, encoder, proof)
 
     def _twins(self, snapshot: Snapshot, selection: Selection, encoder: Encoder) -> Iterator[Snapshot]:
         """Further connections, where the stream is long enough to gain from them."""

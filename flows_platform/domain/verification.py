@@ -51,7 +51,12 @@ class RowDigest:
         return RowDigest(self.count + other.count, (self.total + other.total) % MODULUS)
 
     def __str__(self) -> str:
-        return f"{self.count}:{self.total:016x}"
+        return f"{self.count}:{self.hex}"
+
+    @property
+    def hex(self) -> str:
+        """The sum alone, as a stream's footer has it."""
+        return f"{self.total:016x}"
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Value]]) -> "RowDigest":

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_server.parameters import parse_stream
+from api_server.parameters import StreamRequest, parse_stream
 from api_server.problems import Problem
 from api_server.selection import Query
+from api_server.streams import Proof
 from flows_platform.domain.schema import INT64_MAX
 from flows_platform.wire.formats import WireFormat
 
@@ -19,14 +20,16 @@ ALL = tuple(WireFormat)
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("", (Query(), None)),
-        ("scanned_after=0&scanned_before=0", (Query(0, 0), None)),
-        (f"scanned_before={INT64_MAX}", (Query(None, INT64_MAX), None)),
-        ("limit=1&format=xml", (Query(limit=1), WireFormat.XML)),
-        ("scanned%5Fafter=%37", (Query(7), None)),
+        ("", StreamRequest(Query())),
+        ("scanned_after=0&scanned_before=0", StreamRequest(Query(0, 0))),
+        (f"scanned_before={INT64_MAX}", StreamRequest(Query(None, INT64_MAX))),
+        ("limit=1&format=xml", StreamRequest(Query(limit=1), WireFormat.XML)),
+        ("scanned%5Fafter=%37", StreamRequest(Query(7))),
+        ("footer=1", StreamRequest(Query(), proof=Proof(footer=True))),
+        ("digest=1&footer=1", StreamRequest(Query(), proof=Proof(footer=True, digest=True))),
     ],
 )
-def test_what_is_allowed(query: str, expected: tuple[Query, WireFormat | None]) -> None:
+def test_what_is_allowed(query: str, expected: StreamRequest) -> None:
     assert parse_stream(query.encode(), ALL) == expected
 
 
@@ -54,6 +57,11 @@ def test_what_is_allowed(query: str, expected: tuple[Query, WireFormat | None]) 
         ("limit=0", "limit"),
         ("limit=-1", "limit"),
         ("limit=1&limit=1", "limit"),
+        ("footer=0", "footer"),
+        ("footer=", "footer"),
+        ("footer=true", "footer"),
+        ("digest=01", "digest"),
+        ("digest=1&digest=1", "digest"),
         ("format=JSON", "format"),
         ("format=parquet", "format"),
         ("format=", "format"),
@@ -74,7 +82,7 @@ def test_what_is_refused(query: str, parameter: str) -> None:
 
 
 def test_a_fixed_path_takes_no_other_format() -> None:
-    assert parse_stream(b"format=json", (WireFormat.JSON,)) == (Query(), WireFormat.JSON)
+    assert parse_stream(b"format=json", (WireFormat.JSON,)) == StreamRequest(Query(), WireFormat.JSON)
     with pytest.raises(Problem, match="format is 'xml'"):
         parse_stream(b"format=xml", (WireFormat.JSON,))
 
@@ -83,12 +91,12 @@ def test_a_fixed_path_takes_no_other_format() -> None:
 def test_a_bound_is_a_canonical_number_or_refused(text: str) -> None:
     canonical = re.fullmatch("[0-9]+", text, re.ASCII) and str(int(text)) == text and int(text) <= INT64_MAX
     try:
-        query, _ = parse_stream(f"scanned_before={quote(text, safe='')}".encode(), ALL)
+        asked = parse_stream(f"scanned_before={quote(text, safe='')}".encode(), ALL)
     except Problem:
         assert not canonical
     else:
         assert canonical
-        assert str(query.before) == text
+        assert str(asked.query.before) == text
 
 
 @given(st.binary(max_size=60))

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from base64 import b64decode
 from pathlib import Path
@@ -13,11 +14,11 @@ import pytest
 import zstandard
 from lxml import etree
 
-from flows_platform.domain.verification import Value
+from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.formats import WireFormat
 
-from .conftest import Row, Serve, Server, build, flow, flows
+from .conftest import Row, Serve, Server, build, build_plain, flow, flows
 
 STREAM = "/api/v1/stream/flows"
 ROWS = 30_000
@@ -91,6 +92,59 @@ def test_the_records_stand_on_lines_of_the_document(server: Server) -> None:
     lines = body.decode().splitlines()
     assert (lines[0], lines[-1]) == ('{"records":[', '],"end":{"count":2}}')
     assert json.loads(lines[2]) == dict(zip(FLOWS.names, flow(2), strict=True))
+
+
+DIGEST_IN = {
+    WireFormat.JSON: rb'"digest":"([0-9a-f]{16})"\}\}\n$',
+    WireFormat.NDJSON: rb'\n\{"end":\{"count":\d+,"digest":"([0-9a-f]{16})"\}\}\n$',
+    WireFormat.CSV: rb"\nend,\d+,([0-9a-f]{16})\r\n$",
+    WireFormat.XML: rb'<\?end count="\d+" digest="([0-9a-f]{16})"\?></records>$',
+}
+
+
+def footer_of_arrow(body: bytes) -> dict[bytes, bytes]:
+    with pa.ipc.open_stream(body) as reader:
+        *_, last = reader.iter_batches_with_custom_metadata()
+    assert last.batch.num_rows == 0
+    return dict(last.custom_metadata)
+
+
+@pytest.mark.parametrize("wire_format", list(WireFormat))
+@pytest.mark.parametrize("kind", ["loaded", "plain"])
+def test_the_digest_is_that_of_the_rows(serve: Serve, tmp_path: Path, wire_format: WireFormat, kind: str) -> None:
+    rows = flows(5000)
+    for place, text in enumerate(NASTY):
+        rows[place * 400] = flow(place * 400 + 1, src_comp=text, dst_port=text * 3)
+    server = serve((build if kind == "loaded" else build_plain)(tmp_path / "flows.db", rows))
+    wanted = RowDigest.of([row for row in rows if 9 < int(row[1] or 0) <= 450])
+    _, body = server.get(f"{STREAM}?scanned_after=9&scanned_before=450&format={wire_format}&digest=1")
+    if wire_format is WireFormat.ARROW:
+        assert footer_of_arrow(body) == {b"count": str(wanted.count).encode(), b"digest": wanted.hex.encode()}
+    else:
+        found = re.search(DIGEST_IN[wire_format], body)
+        assert found
+        assert found[1].decode() == wanted.hex
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_footer_comes_where_it_is_asked_for(server: Server, coding: str) -> None:
+    def body(wire_format: WireFormat, query: str = "") -> bytes:
+        response, data = server.get(f"{STREAM}?limit=300&format={wire_format}{query}", Accept_Encoding=coding)
+        assert response.headers["Record-Count"] == "300"
+        return gzip.decompress(data) if coding == "gzip" else data
+
+    assert body(WireFormat.NDJSON, "&footer=1") == body(WireFormat.NDJSON) + b'{"end":{"count":300}}\n'
+    assert body(WireFormat.CSV, "&footer=1") == body(WireFormat.CSV) + b"end,300\r\n"
+    assert body(WireFormat.JSON, "&footer=1") == body(WireFormat.JSON)
+    assert body(WireFormat.XML, "&footer=1") == body(WireFormat.XML)
+    assert footer_of_arrow(body(WireFormat.ARROW, "&footer=1")) == {b"count": b"300"}
+    assert len(body(WireFormat.ARROW, "&footer=1")) > len(body(WireFormat.ARROW))
+
+
+def test_a_long_text_is_in_the_digest(serve: Serve, tmp_path: Path) -> None:
+    rows = [flow(1), flow(2, src_comp="x" * 9_000_000), flow(3)]
+    document = json.loads(serve(build(tmp_path / "flows.db", rows)).get(f"{STREAM}?digest=1")[1])
+    assert document["end"] == {"count": 3, "digest": RowDigest.of(rows).hex}
 
 
 def test_adjacent_windows_join_without_gap_or_overlap(server: Server) -> None:

@@ -15,9 +15,10 @@ from lxml import etree
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
-from flows_platform.domain.verification import Value
+from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.wire.encode import for_format
-from flows_platform.wire.encode.encoder import PYTHON_TYPES, checked
+from flows_platform.wire.encode.canonical import canonical_rows, canonical_sql, sum_of_hashes
+from flows_platform.wire.encode.encoder import PYTHON_TYPES, Footer, checked
 from flows_platform.wire.encode.sql_text import quoted
 from flows_platform.wire.formats import WireFormat
 
@@ -84,7 +85,8 @@ def document(wire_format: WireFormat, schema: TableSchema, rows: list[Row]) -> b
     """A whole stream, in chunks of three rows."""
     encoder = for_format(wire_format, schema)
     chunks = [encoder.encode(rows[start : start + 3]) for start in range(0, len(rows), 3)]
-    return encoder.prologue() + encoder.separator.join(chunks) + encoder.epilogue(len(rows))
+    footer = encoder.footer(Footer(len(rows))) if encoder.footer_belongs else b""
+    return encoder.prologue() + encoder.separator.join(chunks) + footer + encoder.epilogue()
 
 
 def from_json(data: bytes) -> list[Row]:
@@ -221,6 +223,49 @@ def test_the_documents_are_as_the_protocol_says() -> None:
     assert document(WireFormat.CSV, SCHEMA, rows) == (
         b'id,first,number,second\r\n1,"a""b",-1,"c\rd"\r\n2,<&>,2,\x00\r\n'
     )
+
+
+FOOTERS = {
+    WireFormat.JSON: (b'\n],"end":{"count":3}', b'\n],"end":{"count":3,"digest":"00ff"}'),
+    WireFormat.XML: (b'<?end count="3"?>', b'<?end count="3" digest="00ff"?>'),
+    WireFormat.NDJSON: (b'{"end":{"count":3}}\n', b'{"end":{"count":3,"digest":"00ff"}}\n'),
+    WireFormat.CSV: (b"end,3\r\n", b"end,3,00ff\r\n"),
+}
+
+
+@pytest.mark.parametrize("wire_format", FOOTERS)
+def test_the_footer_is_as_the_protocol_says(wire_format: WireFormat) -> None:
+    encoder = for_format(wire_format, SCHEMA)
+    assert (encoder.footer(Footer(3)), encoder.footer(Footer(3, "00ff"))) == FOOTERS[wire_format]
+
+
+@pytest.mark.parametrize(("digest", "metadata"), [(None, {b"count": b"3"}), ("0f", {b"count": b"3", b"digest": b"0f"})])
+def test_the_footer_of_arrow_is_an_empty_batch(digest: str | None, metadata: dict[bytes, bytes]) -> None:
+    encoder = for_format(WireFormat.ARROW, SCHEMA)
+    data = encoder.prologue() + encoder.encode([(1, "a", 2, "b")]) + encoder.footer(Footer(3, digest))
+    with pa.ipc.open_stream(data + encoder.epilogue()) as reader:
+        assert reader.read_next_batch().num_rows == 1
+        last = reader.read_next_batch_with_custom_metadata()
+        assert (last.batch.num_rows, dict(last.custom_metadata)) == (0, metadata)
+        with pytest.raises(StopIteration):
+            reader.read_next_batch()
+
+
+@given(rows=ROWS)
+def test_sqlite_writes_the_canonical_form(rows: list[Row]) -> None:
+    database = apsw.Connection(":memory:")
+    database.execute("CREATE TABLE things (id INTEGER, first TEXT, number INTEGER, second TEXT)")
+    database.executemany("INSERT INTO things VALUES (?, ?, ?, ?)", rows)
+    written = [row for (row,) in database.execute(f"SELECT {canonical_sql(SCHEMA)} FROM things ORDER BY rowid")]
+    database.close()
+    assert written == canonical_rows(SCHEMA, rows)
+    assert sum_of_hashes(canonical_rows(SCHEMA, rows)) == RowDigest.of(rows).total
+
+
+def test_a_timestamp_is_hashed_as_microseconds() -> None:
+    assert canonical_sql(TYPED) is None
+    row = tuple(SAMPLES[column.type] for column in TYPED.columns)
+    assert canonical_rows(TYPED, [row]) == [b"7,1:x,1388534400000001"]
 
 
 @EACH

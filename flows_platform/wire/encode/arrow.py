@@ -1,4 +1,7 @@
-"""An Arrow IPC stream: the schema first, also where no row follows; then record batches; then the end mark."""
+"""An Arrow IPC stream: the schema first, also where no row follows; then record batches; then the end mark.
+
+The footer, where it is asked for, is a last batch without rows, whose custom metadata holds it.
+"""
 
 from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
@@ -10,7 +13,8 @@ import pyarrow.csv
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.wire.arrow_schema import ARROW_TYPES, arrow_schema
 from flows_platform.wire.encode.csv import CsvEncoder
-from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.encoder import Footer, Row
+from flows_platform.wire.formats import COUNT, DIGEST
 
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
@@ -32,6 +36,7 @@ class ArrowEncoder:
     """A record batch a chunk. The fast way reads the CSV that sqlite writes, three times as fast as from tuples."""
 
     separator = b""
+    footer_belongs = False
     record_separator = CsvEncoder.record_separator
     chunk_rows = 8192
 
@@ -68,7 +73,17 @@ class ArrowEncoder:
         )
         return self._message([column.combine_chunks() for column in table.columns])
 
-    def epilogue(self, count: int) -> bytes:  # noqa: ARG002  the end mark carries no count
+    def footer(self, footer: Footer) -> bytes:
+        metadata = {COUNT: str(footer.count)} | ({} if footer.digest is None else {DIGEST: footer.digest})
+        empty = pa.RecordBatch.from_pylist([], schema=self._schema)
+        # A message with metadata is written by a stream writer alone: its stream, without schema and end mark.
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self._schema) as writer:
+            writer.write_batch(empty, custom_metadata=metadata)
+        stream: bytes = sink.getvalue().to_pybytes()
+        return stream.removeprefix(self.prologue()).removesuffix(END_OF_STREAM)
+
+    def epilogue(self) -> bytes:
         return END_OF_STREAM
 
     def _message(self, arrays: Sequence[pa.Array]) -> bytes:

@@ -1,6 +1,7 @@
 """CSV as RFC 4180 has it: a header, CRLF line ends, quotes only where a value needs them.
 
-A NULL, where a column allows it, is an empty field, and the empty text of such a column is `""`.
+A NULL, where a column allows it, is an empty field, and the empty text of such a column is `""`. The footer, where
+it is asked for, is a last record `end,N` or `end,N,digest`.
 """
 
 import re
@@ -9,8 +10,9 @@ from functools import cached_property
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
-from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.encoder import Footer, Row
 from flows_platform.wire.encode.sql_text import count_controls, count_of, identifier, is_utf8, octets
+from flows_platform.wire.formats import END
 
 LINE_END = "\r\n"
 SPECIAL = re.compile('[",\r\n]')
@@ -21,6 +23,7 @@ class CsvEncoder:
 
     record_separator = LINE_END.encode()
     separator = b""
+    footer_belongs = False
     chunk_rows = 6144
 
     def __init__(self, schema: TableSchema) -> None:
@@ -51,7 +54,11 @@ class CsvEncoder:
             and count_of(data, ",") == rows * (len(self._nullable) - 1)
         )
 
-    def epilogue(self, count: int) -> bytes:  # noqa: ARG002  the format has no end mark
+    def footer(self, footer: Footer) -> bytes:
+        digest = "" if footer.digest is None else f",{footer.digest}"
+        return f"{END},{footer.count}{digest}{LINE_END}".encode()
+
+    def epilogue(self) -> bytes:
         return b""
 
     def _line(self, row: Row) -> str:

@@ -8,6 +8,7 @@ A format has two ways to write rows, and both give the same bytes:
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from flows_platform.domain.errors import InputError
@@ -19,8 +20,20 @@ type Row = Sequence[Value]
 PYTHON_TYPES = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.TIMESTAMP: str}
 
 
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a stream says of itself at its end: the rows it held and, where it was asked for, their digest in hex."""
+
+    count: int
+    digest: str | None = None
+
+
 class Encoder(Protocol):
-    """Writes one stream as `prologue`, chunks of rows joined by `separator`, and `epilogue`; each is whole bytes."""
+    """Writes one stream; each piece is whole bytes.
+
+    The pieces are `prologue`, chunks of rows joined by `separator`, `footer` (where it belongs to the format, or the
+    client asked for it) and `epilogue`.
+    """
 
     @property
     def record_sql(self) -> str:
@@ -47,8 +60,15 @@ class Encoder(Protocol):
     def assembled(self, records: bytes, rows: int) -> bytes | None:
         """The chunk that `encode` gives, from `rows` records joined in sqlite; None where a value needs escaping."""
 
-    def epilogue(self, count: int) -> bytes:
-        """What comes after the last of `count` records."""
+    @property
+    def footer_belongs(self) -> bool:
+        """Whether the format always has a footer, since no reader takes it for a row."""
+
+    def footer(self, footer: Footer) -> bytes:
+        """What comes after the last record."""
+
+    def epilogue(self) -> bytes:
+        """What ends the stream, with or without a footer."""
 
 
 def checked(schema: TableSchema, rows: Sequence[Sequence[object]]) -> Sequence[Row]:

@@ -1,12 +1,12 @@
-"""One JSON document: `{"records":[…],"end":{"count":N}}`, a record a line."""
+"""One JSON document: `{"records":[…],"end":{"count":N}}`, a record a line; the digest where it was asked for."""
 
 from collections.abc import Sequence
 from functools import cached_property
 
 from flows_platform.domain.schema import TableSchema
-from flows_platform.wire.encode.encoder import Row
-from flows_platform.wire.encode.ndjson import NdjsonEncoder
-from flows_platform.wire.formats import END, RECORDS
+from flows_platform.wire.encode.encoder import Footer, Row
+from flows_platform.wire.encode.ndjson import NdjsonEncoder, end_member
+from flows_platform.wire.formats import RECORDS
 
 BETWEEN = b",\n"
 
@@ -16,6 +16,7 @@ class JsonEncoder:
 
     record_separator = BETWEEN
     separator = BETWEEN
+    footer_belongs = True
     chunk_rows = NdjsonEncoder.chunk_rows
 
     def __init__(self, schema: TableSchema) -> None:
@@ -34,5 +35,8 @@ class JsonEncoder:
     def assembled(self, records: bytes, rows: int) -> bytes | None:
         return records if self._records.is_plain(records, rows) else None
 
-    def epilogue(self, count: int) -> bytes:
-        return f'\n],"{END}":{{"count":{count}}}}}\n'.encode()
+    def footer(self, footer: Footer) -> bytes:
+        return f"\n],{end_member(footer)}".encode()
+
+    def epilogue(self) -> bytes:
+        return b"}\n"

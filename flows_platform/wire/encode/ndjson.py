@@ -1,4 +1,7 @@
-"""NDJSON: a JSON object a line, keys in the order of the columns. The JSON document holds the same records."""
+"""NDJSON: a JSON object a line, keys in the order of the columns. The JSON document holds the same records.
+
+The footer, where it is asked for, is a last line `{"end":{"count":N}}`.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -6,8 +9,9 @@ from json.encoder import encode_basestring as quote  # escapes quote, backslash 
 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
-from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.encoder import Footer, Row
 from flows_platform.wire.encode.sql_text import concat, count_controls, count_of, is_utf8, octets
+from flows_platform.wire.formats import COUNT, DIGEST, END
 
 RENDER: dict[ColumnType, Callable[[Value], str]] = {
     ColumnType.INT64: str,
@@ -22,6 +26,7 @@ class NdjsonEncoder:
 
     record_separator = b"\n"
     separator = b""
+    footer_belongs = False
     chunk_rows = 2048
 
     def __init__(self, schema: TableSchema) -> None:
@@ -59,7 +64,10 @@ class NdjsonEncoder:
             and count_of(data, '"') == rows * self._quotes
         )
 
-    def epilogue(self, count: int) -> bytes:  # noqa: ARG002  the format has no end mark
+    def footer(self, footer: Footer) -> bytes:
+        return f"{{{end_member(footer)}}}\n".encode()
+
+    def epilogue(self) -> bytes:
         return b""
 
     def _record(self, row: Row) -> str:
@@ -72,3 +80,9 @@ class NdjsonEncoder:
     def lines(self, rows: Sequence[Row]) -> list[str]:
         """Each row as one JSON object."""
         return [self._record(row) for row in rows]
+
+
+def end_member(footer: Footer) -> str:
+    """The footer as a member of a JSON object."""
+    digest = "" if footer.digest is None else f',"{DIGEST}":"{footer.digest}"'
+    return f'"{END}":{{"{COUNT}":{footer.count}{digest}}}'

@@ -1,7 +1,8 @@
 """One XML document: `<records><record><id>1</id>…</record>…<?end count="N"?></records>`.
 
 Text is escaped; CR becomes `&#13;`, since a parser turns a raw one into LF. Text with characters that XML 1.0 cannot
-carry is sent in base64 and marked so. A NULL, where a column allows it, is an element that is not there.
+carry is sent in base64 and marked so. A NULL, where a column allows it, is an element that is not there. The digest,
+where it was asked for, follows the count.
 """
 
 import re
@@ -11,9 +12,9 @@ from functools import cached_property
 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
-from flows_platform.wire.encode.encoder import Row
+from flows_platform.wire.encode.encoder import Footer, Row
 from flows_platform.wire.encode.sql_text import concat, count_controls, count_of, is_utf8, octets
-from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
+from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
 
 # XML 1.0's Char production, turned round: https://www.w3.org/TR/xml/#NT-Char
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -28,6 +29,7 @@ class XmlEncoder:
 
     record_separator = b""
     separator = b""
+    footer_belongs = True
     chunk_rows = 2048
 
     def __init__(self, schema: TableSchema) -> None:
@@ -62,8 +64,12 @@ class XmlEncoder:
         )
         return records if plain else None
 
-    def epilogue(self, count: int) -> bytes:
-        return f'<?{END} count="{count}"?></{RECORDS}>'.encode()
+    def footer(self, footer: Footer) -> bytes:
+        digest = "" if footer.digest is None else f' {DIGEST}="{footer.digest}"'
+        return f'<?{END} {COUNT}="{footer.count}"{digest}?>'.encode()
+
+    def epilogue(self) -> bytes:
+        return f"</{RECORDS}>".encode()
 
     def _record(self, row: Row) -> str:
         elements = [

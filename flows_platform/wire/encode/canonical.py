@@ -1,0 +1,62 @@
+"""Rows in the canonical form of `domain.verification`, as sqlite writes them, and the sum of their hashes.
+
+The server's way to a row digest without pyarrow: sqlite writes the rows three times as fast as Python would.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import numpy as np
+
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.domain.verification import MODULUS, Value, canonical
+from flows_platform.wire.encode.sql_text import identifier
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HASH_WORDS = 4  # a SHA-256 is four 64-bit words, of which the digest takes the first
+
+
+def _microseconds(value: Value) -> Value:
+    """A timestamp counts as microseconds since 1970, however its text was written."""
+    return None if value is None else (datetime.fromisoformat(str(value)) - EPOCH) // timedelta(microseconds=1)
+
+
+def _as_is(value: Value) -> Value:
+    return value
+
+
+VALUES: dict[ColumnType, Callable[[Value], Value]] = {
+    ColumnType.INT64: _as_is,
+    ColumnType.STRING: _as_is,
+    ColumnType.TIMESTAMP: _microseconds,
+}
+# None: sqlite's own functions stop at milliseconds.
+SQL: dict[ColumnType, str | None] = {
+    ColumnType.INT64: "{0}",
+    ColumnType.STRING: "octet_length({0}), ':', {0}",
+    ColumnType.TIMESTAMP: None,
+}
+
+
+def canonical_sql(schema: TableSchema) -> str | None:
+    """A SQL expression that is one row's canonical bytes where no value is NULL; None where sqlite cannot write it."""
+    fields: list[str] = []
+    for column in schema.columns:
+        template = SQL[column.type]
+        if template is None:
+            return None
+        fields.append(template.format(identifier(column.name)))
+    return f"CAST(concat({", ',', ".join(fields)}) AS BLOB)"
+
+
+def canonical_rows(schema: TableSchema, rows: Sequence[Sequence[Value]]) -> list[bytes]:
+    """The reference, in Python, for any rows that fit the schema."""
+    convert = [VALUES[column.type] for column in schema.columns]
+    return [canonical([to(value) for to, value in zip(convert, row, strict=True)]) for row in rows]
+
+
+def sum_of_hashes(rows: Sequence[bytes]) -> int:
+    """What `RowDigest.total` is for rows in canonical form."""
+    words = np.frombuffer(b"".join([sha256(row).digest() for row in rows]), dtype=">u8")
+    return int(words[::HASH_WORDS].sum(dtype=np.uint64)) % MODULUS
