@@ -132,6 +132,27 @@ def doctor() -> None:
         raise typer.Exit(FAILED)
 
 
+@app.command(epilog=_examples("flows verify", "flows verify --rows --partition 2014-01-01-03:00"))
+def verify(
+    partition: Annotated[list[str] | None, typer.Option(help="A window's key, or several; all by default.")] = None,
+    *,
+    rows: Annotated[bool, typer.Option("--rows", help="Compare digests of all rows, not counts alone.")] = False,
+) -> None:
+    """Compare source, staged files and warehouse window by window, and name those that differ."""
+    from flows_platform.commands.verify import run_verify
+
+    if not run_verify(partition or [], by_rows=rows):
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog=_examples("flows history 2014-01-01-03:00"))
+def history(partition: Annotated[str, typer.Argument(help="A window's key.")]) -> None:
+    """Tell a window's ledger: every request, file, job and row count, oldest first."""
+    from flows_platform.commands.verify import run_history
+
+    run_history(partition)
+
+
 def main() -> None:
     """The command's entry: 0 when it did its work, 1 when it failed, 2 when it was used or configured wrongly."""
     try:

@@ -11,7 +11,7 @@ from flows_platform.sources.lanl_flows.definitions import lanl_flows
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything Dagster sees, under these settings."""
     common = dg.Definitions(
-        resources=build_resources(settings),
+        resources=build_resources(settings)._asdict(),
         sensors=[failure_sensor()],
         executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
     )

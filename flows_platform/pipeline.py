@@ -1,7 +1,7 @@
 """One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flows_platform.domain.errors import InputError
@@ -15,6 +15,7 @@ from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts
 from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.stores.files import sha256_file
+from flows_platform.stores.ledger import Committed, Fetched, Ledger, ledger_of
 from flows_platform.stores.parquet import row_count
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 
@@ -54,6 +55,10 @@ class WindowPipeline:
     tries: int = 5
     max_rejected: int = 0
 
+    @property
+    def ledger(self) -> Ledger:
+        return ledger_of(self.folder)
+
     def bounds(self, window: Window) -> TimeBounds:
         return bounds_since(self.table.epoch, window)
 
@@ -63,7 +68,7 @@ class WindowPipeline:
 
     def fetch(self, window: Window, progress: Progress = silent) -> StagedWindow:
         """Stream the window from the API into its staged file; progress in records."""
-        return stage_window(
+        staged = stage_window(
             self.client,
             self.api,
             self.bounds(window),
@@ -72,6 +77,20 @@ class WindowPipeline:
             tries=self.tries,
             progress=progress,
         )
+        self.ledger.record(
+            Fetched(
+                window=window.key,
+                at=_now(),
+                request=staged.url,
+                format=staged.format,
+                verification=staged.verification.label,
+                received_bytes=staged.received_bytes,
+                rows=staged.rows,
+                rejected=staged.rejected,
+                file_sha256=sha256_file(staged.path),
+            )
+        )
+        return staged
 
     def publish(self, window: Window, run: str) -> Published:
         """Replace the window in the warehouse by its staged file.
@@ -80,19 +99,38 @@ class WindowPipeline:
             InputError: the window was not fetched yet.
         """
         path = self._staged(window)
-        return self.warehouse.replace_window(
-            Publication(self.table, window, path, row_count(path), sha256_file(path), run)
+        content = sha256_file(path)
+        published = self.warehouse.replace_window(Publication(self.table, window, path, row_count(path), content, run))
+        self.ledger.record(
+            Committed(
+                window=window.key,
+                at=_now(),
+                run=run,
+                file_sha256=content,
+                load_job=published.load_job,
+                merge_job=published.merge_job,
+                rows_committed=published.inserted,
+                rows_replaced=published.deleted,
+            )
         )
+        return published
 
     def counts(self, window: Window) -> WindowCounts:
         """Count the window afresh at the source, in the staged file and in the warehouse."""
-        path = self._staged(window)
+        self._staged(window)
+        staged, rejected = self.staged_counts(window)
         return WindowCounts(
             source=count_records(self.client, self.api, self.bounds(window), tries=self.tries),
-            staged=row_count(path),
-            rejected=sum(1 for _ in read_quarantine(quarantine_path(path))),
+            staged=staged,
+            rejected=rejected,
             warehouse=self.warehouse.window_facts(self.table, window),
         )
+
+    def staged_counts(self, window: Window) -> tuple[int, int]:
+        """Rows and rejected records of the window's staged file; none where it was not fetched."""
+        path = self.path(window)
+        rows = row_count(path) if path.exists() else 0
+        return rows, sum(1 for _ in read_quarantine(quarantine_path(path)))
 
     def event_time(self, second: int) -> datetime:
         """The instant of a second of the source's time."""
@@ -103,3 +141,8 @@ class WindowPipeline:
         if not path.exists():
             raise InputError(f"the window {window.key} has no staged file {path}.", remedy="Fetch it first.")
         return path
+
+
+def _now() -> str:
+    """When an entry is made: a record of what happened, never a basis of what is done."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

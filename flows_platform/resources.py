@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
@@ -87,11 +87,18 @@ class WarehouseResource(dg.ConfigurableResource):
 EMULATOR_PROJECT = "local"
 
 
-def build_resources(settings: Settings) -> dict[str, ApiResource | WarehouseResource]:
+class Resources(NamedTuple):
+    """All resources, by the names that assets ask for."""
+
+    api: ApiResource
+    warehouse: WarehouseResource
+
+
+def build_resources(settings: Settings) -> Resources:
     """The resources that these settings describe."""
     wire = settings.wire_format
-    return {
-        "api": ApiResource(
+    return Resources(
+        api=ApiResource(
             url=settings.stream_url,
             format=wire.value if wire else None,
             connect_timeout=settings.connect_timeout,
@@ -99,7 +106,7 @@ def build_resources(settings: Settings) -> dict[str, ApiResource | WarehouseReso
             tries=settings.retry_attempts,
             max_rejected=settings.max_rejected,
         ),
-        "warehouse": WarehouseResource(
+        warehouse=WarehouseResource(
             project=settings.bigquery_project or EMULATOR_PROJECT,
             dataset=settings.bigquery_dataset,
             location=settings.bigquery_location,
@@ -107,4 +114,4 @@ def build_resources(settings: Settings) -> dict[str, ApiResource | WarehouseReso
             emulator_url=settings.emulator_url,
             tries=settings.retry_attempts,
         ),
-    }
+    )

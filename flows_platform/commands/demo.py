@@ -10,7 +10,7 @@ from flows_platform.commands.report import print_report, window_reports
 from flows_platform.commands.terminal import console, progress_bar, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
-from flows_platform.resources import WarehouseResource, build_resources
+from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
@@ -82,9 +82,7 @@ def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
 def _compare(settings: Settings) -> bool:
     """Whether the table's rows are the database's, by a digest that does not depend on order."""
     declaration = flows_windows(settings)
-    warehouse = build_resources(settings)["warehouse"]
-    assert isinstance(warehouse, WarehouseResource)  # noqa: S101 - it is by its name
-    with warehouse.warehouse() as opened:
+    with build_resources(settings).warehouse.warehouse() as opened:
         table = opened.digest(declaration.table)
     database = _database_digest(settings)
     equal = table == database

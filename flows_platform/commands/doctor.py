@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flows_platform.commands.children import HOST
 from flows_platform.commands.terminal import say
 from flows_platform.domain.errors import ConfigurationError, PlatformError, SourceUnavailable, StorageError
-from flows_platform.resources import ApiResource, WarehouseResource, build_resources
+from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.latest import latest_flows
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -72,8 +72,7 @@ def _database(settings: Settings) -> str:
 
 
 def _api(settings: Settings) -> str:
-    api = build_resources(settings)["api"]
-    assert isinstance(api, ApiResource)  # noqa: S101 - it is by its name
+    api = build_resources(settings).api
     try:
         latest = latest_flows(settings, api)
     except SourceUnavailable as error:
@@ -83,9 +82,7 @@ def _api(settings: Settings) -> str:
 
 
 def _warehouse(settings: Settings) -> str:
-    resource = build_resources(settings)["warehouse"]
-    assert isinstance(resource, WarehouseResource)  # noqa: S101 - it is by its name
-    with resource.warehouse() as warehouse:
+    with build_resources(settings).warehouse.warehouse() as warehouse:
         warehouse.ping()
     return settings.emulator_url or f"project {settings.bigquery_project}, dataset {settings.bigquery_dataset}"
 

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.verification import RowDigest
 from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.wire.row_digest import batch_digest
 
 GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows; the most that is held
 
@@ -95,3 +97,9 @@ class ParquetSink:
 def row_count(path: Path) -> int:
     """Rows of a Parquet file, from its footer."""
     return int(pq.read_metadata(path).num_rows)
+
+
+def file_digest(path: Path) -> RowDigest:
+    """The digest of a Parquet file's rows, read a row group at a time."""
+    with pq.ParquetFile(path) as file:
+        return sum((batch_digest(batch) for batch in file.iter_batches(GROUP_ROWS)), RowDigest())

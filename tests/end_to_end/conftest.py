@@ -15,7 +15,7 @@ from flows_platform.commands.instance import open_instance, run_job
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
 from flows_platform.pipeline import WindowPipeline
-from flows_platform.resources import ApiResource, WarehouseResource, build_resources
+from flows_platform.resources import Resources, build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
@@ -42,7 +42,7 @@ class Platform:
         return list(flows_windows(self.settings).partitions.get_partition_keys())
 
     @property
-    def resources(self) -> dict[str, ApiResource | WarehouseResource]:
+    def resources(self) -> Resources:
         return build_resources(self.settings)
 
     def build_database(self) -> dg.ExecuteInProcessResult:
@@ -95,10 +95,7 @@ class Windows:
     """The pipeline of a platform's windows, opened as a run opens it."""
 
     def __init__(self, platform: Platform) -> None:
-        api, warehouse = (platform.resources[name] for name in ("api", "warehouse"))
-        assert isinstance(api, ApiResource)
-        assert isinstance(warehouse, WarehouseResource)
-        self._context = flows_windows(platform.settings).pipeline(api, warehouse)
+        self._context = flows_windows(platform.settings).pipeline(*platform.resources)
 
     def __enter__(self) -> WindowPipeline:
         return self._context.__enter__()

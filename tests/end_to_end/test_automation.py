@@ -72,7 +72,7 @@ def test_only_windows_that_the_records_reached_are_new() -> None:
 def look(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorResult | dg.SkipReason:
     declaration = flows_windows(platform.settings)
     automation = flows_automation(platform.settings, declaration, now=lambda: now)
-    return Look(automation, platform.instance, platform.resources["api"]).result(cursor)  # type: ignore[arg-type]
+    return Look(automation, platform.instance, platform.resources.api).result(cursor)
 
 
 def cursor_of(result: object) -> Cursor:
@@ -109,7 +109,7 @@ def test_the_sensor_asks_for_windows_that_closed_or_changed(platform: Platform) 
 def test_the_sensor_as_dagster_runs_it(platform: Platform) -> None:
     sensor = platform.definitions.resolve_sensor_def("flows_new_windows")
     context = dg.build_sensor_context(
-        instance=platform.instance, definitions=platform.definitions, resources=dict(platform.resources)
+        instance=platform.instance, definitions=platform.definitions, resources=platform.resources._asdict()
     )
     data = sensor.evaluate_tick(context)
     assert [request.partition_key for request in data.run_requests or []] == KEYS[5:]

@@ -1,0 +1,51 @@
+"""`flows verify` and `flows history`: whether windows are the same in all three places, and what made them so."""
+
+from collections.abc import Sequence
+
+from flows_platform.commands.terminal import progress_bar, say
+from flows_platform.comparison import compare_counts, compare_rows
+from flows_platform.resources import build_resources
+from flows_platform.settings import load_settings
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.stores.ledger import ledger_of, told
+
+
+def run_verify(keys: Sequence[str], *, by_rows: bool) -> bool:
+    """Compare the windows `keys`, or all, and say which differ; True if none does.
+
+    Raises:
+        ConfigurationError: a key names no window.
+        PlatformError: the source or the warehouse gives no answer.
+    """
+    settings = load_settings()
+    declaration = flows_windows(settings)
+    windows = [settings.grid.from_key(key) for key in keys or declaration.partitions.get_partition_keys()]
+    resources = build_resources(settings)
+    differing = rows = 0
+    with declaration.pipeline(*resources) as pipeline, progress_bar("Comparing", "windows") as progress:
+        pipeline.warehouse.ensure_table(pipeline.table)
+        comparisons = compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, settings.grid, windows)
+        for done, comparison in enumerate(comparisons, start=1):
+            progress(done, len(windows))
+            rows += comparison.source
+            if comparison.difference:
+                differing += 1
+                say(f"DIFFERS  {comparison.window.key}: {comparison.difference}")
+    how = "by digest" if by_rows else "by count"
+    say(f"{len(windows)} windows, {rows:,} records compared {how}; {differing} differ.")
+    return not differing
+
+
+def run_history(key: str) -> None:
+    """Print the ledger's entries of the window `key`, oldest first.
+
+    Raises:
+        ConfigurationError: the key names no window.
+    """
+    settings = load_settings()
+    window = settings.grid.from_key(key)
+    entries = ledger_of(settings.files.windows).history(window.key)
+    for entry in entries:
+        say(", ".join(f"{name} {value}" for name, value in told(entry).items()))
+    if not entries:
+        say(f"{key} was never fetched.")

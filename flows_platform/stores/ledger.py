@@ -1,0 +1,106 @@
+"""The ledger of one table: what each window's fetches and publications were, tied by the staged file's digest.
+
+Append-only, in sqlite beside the staged files: request → bytes → records → rejected → file → jobs → rows committed.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from flows_platform.domain.errors import StorageError
+
+BUSY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One fetch of a window, and the file it left."""
+
+    window: str
+    at: str  # UTC, ISO 8601
+    request: str
+    format: str
+    verification: str
+    received_bytes: int
+    rows: int
+    rejected: int
+    file_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One replacement of a window in the warehouse by the file of that digest."""
+
+    window: str
+    at: str
+    run: str
+    file_sha256: str
+    load_job: str
+    merge_job: str
+    rows_committed: int
+    rows_replaced: int
+
+
+type Entry = Fetched | Committed
+TABLES: dict[type[Fetched | Committed], str] = {Fetched: "fetched", Committed: "committed"}
+SQL_TYPES: dict[Any, str] = {int: "INTEGER", str: "TEXT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger in the file `path`, made with its first entry."""
+
+    path: Path
+
+    def record(self, entry: Entry) -> None:
+        """Append an entry; it is on disk when this returns.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        values = astuple(entry)
+        with self._open() as connection, connection:
+            marks = ", ".join("?" * len(values))
+            connection.execute(f"INSERT INTO {TABLES[type(entry)]} VALUES ({marks})", values)
+
+    def history(self, window: str) -> list[Entry]:
+        """The window's entries, oldest first."""
+        if not self.path.exists():
+            return []
+        with self._open() as connection:
+            found = [kind(*row) for kind in TABLES for row in _rows(connection, TABLES[kind], window)]
+        return sorted(found, key=lambda entry: entry.at)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                for kind, table in TABLES.items():
+                    connection.execute(_create(kind, table))
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(f"the ledger {self.path} cannot be used: {error}.") from error
+
+
+def ledger_of(folder: Path) -> Ledger:
+    """The ledger of the staged files in `folder`."""
+    return Ledger(folder / "ledger.db")
+
+
+def _rows(connection: sqlite3.Connection, table: str, window: str) -> list[tuple[Any, ...]]:
+    return connection.execute(f"SELECT * FROM {table} WHERE window = ? ORDER BY rowid", (window,)).fetchall()
+
+
+def _create(kind: type[Entry], table: str) -> str:
+    columns = ", ".join(f"{each.name} {SQL_TYPES[each.type]} NOT NULL" for each in fields(kind))
+    return f"CREATE TABLE IF NOT EXISTS {table} ({columns}) STRICT"
+
+
+def told(entry: Entry) -> dict[str, object]:
+    """An entry by its names, for showing."""
+    return {"what": TABLES[type(entry)], **asdict(entry)}
