@@ -7,6 +7,7 @@ from flows_platform.sources.lanl_flows import assets, automation
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.assets import windowed_assets
 from flows_platform.windowed.automation import windows_job, windows_schedule, windows_sensor
+from flows_platform.windowed.drift import differing_windows_sensor, matches_source_check
 
 
 def lanl_flows(settings: Settings) -> dg.Definitions:
@@ -19,5 +20,10 @@ def lanl_flows(settings: Settings) -> dg.Definitions:
         assets=[*(make(settings) for make in makers), windowed_assets(declaration)],
         jobs=[files, windows],
         schedules=[windows_schedule(when, windows)],
-        sensors=[windows_sensor(when, windows), automation.raw_file_sensor(settings, files)],
+        sensors=[
+            windows_sensor(when, windows),
+            differing_windows_sensor(declaration, windows),
+            automation.raw_file_sensor(settings, files),
+        ],
+        asset_checks=[matches_source_check(declaration)],
     )

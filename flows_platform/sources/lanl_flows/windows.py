@@ -15,7 +15,8 @@ def flows_windows(settings: Settings) -> WindowedTable:
     return WindowedTable(
         staged="flow_windows",
         table=replace(FLOWS_TABLE, epoch=settings.epoch),
-        upstream=("flows_api",),
+        # Dagster does not make the API: by the second edge a backfill of everything waits for the database.
+        upstream=("flows_api", "flows_database"),
         group=GROUP,
         owner=OWNER,
         grid=settings.grid,

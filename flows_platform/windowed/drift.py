@@ -1,0 +1,80 @@
+"""Loaded windows that are no longer what the source holds: a check that names them, a sensor that runs them again."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from flows_platform.resources import ApiResource, WarehouseResource
+from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob
+from flows_platform.windowed.declaration import WindowedTable
+
+if TYPE_CHECKING:
+    from flows_platform.comparison import Comparison
+
+AN_HOUR = 3600
+
+
+def loaded_windows_that_differ(
+    declaration: WindowedTable, instance: dg.DagsterInstance, api: ApiResource, warehouse: WarehouseResource
+) -> tuple[int, list["Comparison"]]:
+    """The number of loaded windows, and those whose counts differ between source, staged file and warehouse."""
+    from flows_platform.comparison import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
+
+    loaded = instance.get_materialized_partitions(declaration.table_key)
+    windows = [declaration.grid.from_key(key) for key in sorted(loaded)]
+    if not windows:
+        return 0, []
+    with declaration.pipeline(api, warehouse) as pipeline:
+        compared = compare_counts(pipeline, declaration.grid, windows)
+        return len(windows), [comparison for comparison in compared if comparison.difference]
+
+
+def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition:
+    """All loaded windows against the source, by count."""
+
+    @dg.asset_check(
+        asset=declaration.table_key,
+        name="loaded_windows_match_source",
+        description="Every loaded window has as many records at the API as in its staged file and in BigQuery, today. "
+        "`flows verify --rows` compares the values too.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, api: ApiResource, warehouse: WarehouseResource
+    ) -> dg.AssetCheckResult:
+        windows, differing = loaded_windows_that_differ(declaration, context.instance, api, warehouse)
+        lines = "\n".join(f"- {each.window.key}: {each.difference}" for each in differing)
+        return dg.AssetCheckResult(
+            passed=not differing,
+            metadata={
+                "windows": windows,
+                "differing": len(differing),
+                "differences": dg.MetadataValue.md(lines or "none"),
+            },
+        )
+
+    return check
+
+
+def differing_windows_sensor(declaration: WindowedTable, job: AssetJob) -> dg.SensorDefinition:
+    """Requests loaded windows that differ, once for each state of difference."""
+
+    @dg.sensor(
+        name=f"{declaration.table.name}_differing_windows",
+        job=job,
+        minimum_interval_seconds=AN_HOUR,
+        description="Compares every loaded window with the source by count, and requests those that differ: late or "
+        "changed records beyond the look-back.",
+    )
+    def look(context: dg.SensorEvaluationContext, api: ApiResource, warehouse: WarehouseResource) -> dg.SensorResult:
+        windows, differing = loaded_windows_that_differ(declaration, context.instance, api, warehouse)
+        if not differing:
+            return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs.")
+        return dg.SensorResult(run_requests=[_request(each) for each in differing[:RUNS_A_TICK]])
+
+    return look
+
+
+def _request(comparison: "Comparison") -> dg.RunRequest:
+    # The counts are part of the run key: a difference that a run could not mend is not run for ever.
+    state = f"{comparison.source}-{comparison.staged}-{comparison.warehouse}"
+    return dg.RunRequest(run_key=f"{comparison.window.key}@{state}", partition_key=comparison.window.key)
