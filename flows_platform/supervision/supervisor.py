@@ -46,6 +46,11 @@ class Supervisor:
         finally:
             self._restore()
 
+    @property
+    def children(self) -> list[RunningChild]:
+        """Those that were started and not stopped, in order."""
+        return list(self._children)
+
     def start(self, *children: ChildProcess) -> list[RunningChild]:
         """Starts the children side by side and waits until each is ready.
 
