@@ -1,6 +1,7 @@
 """The Dagster instance of the home folder, and jobs run on it in this process with their progress shown."""
 
 import shutil
+import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -52,7 +53,11 @@ def run_job(
     materializations: int,
     tags: dict[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job here, with a bar over the `materializations` that it will record; failures are in the result."""
+    """Run a job here, with a bar over the `materializations` that it will record; failures are in the result.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM came meanwhile.
+    """
     run_id = str(uuid.uuid4())
 
     with progress_bar(title, "assets") as progress:
@@ -61,10 +66,18 @@ def run_job(
             recorded = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
             progress(len(recorded), materializations)
 
-        with _meanwhile(look):
-            return definitions.resolve_job_def(job).execute_in_process(
+        with _meanwhile(look), _sigterm_kept():
+            result = definitions.resolve_job_def(job).execute_in_process(
                 instance=instance, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
             )
+    if _interrupted(result):
+        raise KeyboardInterrupt
+    return result
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    return any(error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in errors)
 
 
 @contextmanager
@@ -83,6 +96,17 @@ def _meanwhile(look: Callable[[], None]) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Dagster takes SIGTERM for Ctrl-C while it executes in the main thread, and would leave it so."""
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, previous)
 
 
 def told_success(result: dg.ExecuteInProcessResult) -> bool:
