@@ -61,7 +61,7 @@ def forget_unfinished_jobs(data: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """An emulator over the folder `data`. `log` is its log file; `port_setting` is what a person changes."""
+    """An emulator over the folder `data`. `log` is its log file; the settings are what a person changes."""
 
     data: Path
     port: int
@@ -69,6 +69,7 @@ class Emulator:
     log: Path
     project: str = "local"
     port_setting: str = "FLOWS_EMULATOR_PORT"
+    grpc_port_setting: str = "FLOWS_EMULATOR_GRPC_PORT"
 
     @classmethod
     def at(cls, data: Path, *, port: int = 0, grpc_port: int = 0, log: Path | None = None) -> "Emulator":
@@ -99,7 +100,10 @@ class Emulator:
             argv=self.argv,
             log=self.log,
             ready=self.ready,
-            addresses=(Address(HOST, self.port, self.port_setting),),
+            addresses=(
+                Address(HOST, self.port, self.port_setting),
+                Address(HOST, self.grpc_port, self.grpc_port_setting),
+            ),
             lock=self.data / LOCK,
             prepare=self._prepare,
             ready_timeout=READY_TIMEOUT,
