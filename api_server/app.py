@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_server import paths
 from api_server.config import ServerConfig
 from api_server.database import Snapshot
 from api_server.flows import stream_endpoint
 from api_server.index_page import index
+from api_server.middleware import SecureHeaders, TargetLimit
 from api_server.openapi import describe
 from api_server.problems import HANDLERS
 from api_server.state import ServerState
@@ -43,23 +43,11 @@ def create_app(config: ServerConfig) -> Starlette:
         Route(paths.INDEX, index),
     ]
     app = Starlette(
-        routes=routes, exception_handlers=HANDLERS, lifespan=lifespan, middleware=[Middleware(_SecureHeaders)]
+        routes=routes,
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+        middleware=[Middleware(SecureHeaders), Middleware(TargetLimit)],
     )
     app.router.redirect_slashes = False
     app.state.server = state
     return app
-
-
-class _SecureHeaders:
-    """Says with every answer that its content type is meant as it stands."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
-            await send(message)
-
-        await self._app(scope, receive, send_secured)

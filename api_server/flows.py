@@ -1,5 +1,6 @@
 """The stream of flows over HTTP: query string and headers to a response that streams. Knows no SQL."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -9,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api_server.admission import Place
 from api_server.compression import COMPRESSORS, Compressor
+from api_server.connection import reset
 from api_server.negotiation import ContentCoding, choose_coding, choose_format
 from api_server.parameters import parse_stream
 from api_server.state import ServerState, state_of
@@ -21,24 +24,40 @@ logger = logging.getLogger(__name__)
 
 
 class StreamAborted(Exception):
-    """Makes the server cut the connection, so that no reader takes a part for the whole; no handler answers it."""
+    """Makes any other server than ours cut the connection; no handler answers it."""
 
 
 class RecordResponse(StreamingResponse):
-    """Streams records; however it ends, the stream's connections are freed at once, not when memory is collected."""
+    """Streams records; however it ends, the stream's connections are freed at once, not when memory is collected.
 
-    def __init__(self, stream: RecordStream, body: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
+    A stream that fails resets its connection, so that no reader takes a part for the whole.
+    """
+
+    def __init__(
+        self, stream: RecordStream, body: AsyncIterator[bytes], headers: Mapping[str, str], place: Place
+    ) -> None:
         super().__init__(body, headers=headers)
-        self._stream = stream
+        self._stream, self._place = stream, place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         except (InputError, apsw.Error) as error:
-            logger.error("stream %s?%s aborted: %s", scope["path"], scope["query_string"].decode("latin-1"), error)  # noqa: TRY400  the server adds the traceback
-            raise StreamAborted from error
+            _abort(scope, str(error))
+        except asyncio.CancelledError:
+            _abort(scope, "the server ends")
+        except BaseException:
+            reset(scope)
+            raise
         finally:
             self._stream.close()
+            self._place.release()
+
+
+def _abort(scope: Scope, reason: str) -> None:
+    logger.error("stream %s?%s aborted: %s", scope["path"], scope["query_string"].decode("latin-1"), reason)
+    if not reset(scope):
+        raise StreamAborted(reason)
 
 
 def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], object]:
@@ -53,10 +72,15 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], object
         if request.method == "HEAD":
             count = await state.run(lambda: state.streams.count(asked.query))
             return StreamingResponse(_nothing(), headers=_headers(wire_format, coding, count))
-        stream = await state.run(lambda: state.streams.open(asked.query, state.encoder(wire_format), asked.proof))
+        place = state.admission.take()
+        try:
+            stream = await state.run(lambda: state.streams.open(asked.query, state.encoder(wire_format), asked.proof))
+        except BaseException:
+            place.release()
+            raise
         compressor = COMPRESSORS[coding]
         body = stream.parts() if compressor is None else _compressed(stream, compressor(), state)
-        return RecordResponse(stream, body, _headers(wire_format, coding, stream.count))
+        return RecordResponse(stream, body, _headers(wire_format, coding, stream.count), place)
 
     return stream_flows
 

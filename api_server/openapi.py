@@ -104,12 +104,21 @@ def _plain(name: str, summary: str, content: Node) -> Node:
 
 
 def _failures() -> Node:
-    return {"500": _problem("The server failed."), "503": _problem("The database cannot be read now.")}
+    return {
+        "414": _problem("The path and query are too long."),
+        "431": _problem("The request line and headers are too long."),
+        "500": _problem("The server failed."),
+        "503": _problem("The database cannot be read now, or as many streams run as the server admits.", retry=True),
+    }
 
 
-def _problem(description: str) -> Node:
+def _problem(description: str, *, retry: bool = False) -> Node:
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": _content(problems.CONTENT_TYPE, schema)}
+    answer: Node = {"description": description, "content": _content(problems.CONTENT_TYPE, schema)}
+    if retry:
+        seconds: Node = {"type": "integer", "minimum": 1}
+        answer["headers"] = {"Retry-After": _header("Seconds after which to come again.", seconds, required=True)}
+    return answer
 
 
 def _parameter(parameter: Parameter) -> Node:

@@ -73,9 +73,9 @@ def _problem() -> Node:
         "title": text,
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": text,
-        "instance": text,
     }
     optional = {
+        "instance": {"type": "string", "description": "The path, where the request was read so far."},
         "parameter": {"type": "string", "description": "The query parameter that is refused."},
         "allowed": {"type": ["string", "array"], "items": text, "description": "What it may be."},
     }

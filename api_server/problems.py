@@ -12,6 +12,7 @@ from starlette.responses import Response
 from flows_platform.domain.errors import InputError
 
 CONTENT_TYPE = "application/problem+json"
+BRIEF_PATH = 200  # characters of a path that a problem shows
 # The kinds of problem, with the text that the page at `/` has for each; `type` points there.
 KINDS = {
     "invalid-parameter": "A query parameter is unknown, repeated, or not in its grammar; `parameter` names it and "
@@ -19,6 +20,11 @@ KINDS = {
     "not-acceptable": "No format of the stream fits the Accept header; `allowed` lists the content types.",
     "not-found": "There is nothing at this path.",
     "method-not-allowed": "The path takes other methods, which the Allow header lists.",
+    "too-many-streams": "As many streams run as the server admits; those go on to their end. Come again after "
+    "`Retry-After` seconds.",
+    "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
+    "request-timeout": "The request's head did not come to its end in time.",
+    "not-http": "What was sent is no HTTP/1.1.",
     "database-unavailable": "The database cannot be read now. Whoever runs the server finds the reason in its log.",
     "internal-error": "The server failed. Whoever runs it finds the reason in its log.",
 }
@@ -50,18 +56,24 @@ def invalid_parameter(name: str, detail: str, allowed: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "invalid-parameter", detail, members=members)
 
 
-def respond(request: Request, problem: Problem) -> Response:
-    """The problem as a response."""
+def encoded(problem: Problem, **members: str) -> bytes:
+    """The problem document."""
     document = {
         "type": f"/#{problem.kind}",
         "title": problem.status.phrase,
         "status": problem.status.value,
         "detail": problem.detail,
-        "instance": request.scope.get("raw_path", b"").decode("latin-1") or request.url.path,
+        **members,
         **problem.members,
     }
+    return json.dumps(document).encode()
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as a response."""
+    instance = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
     headers = {"Cache-Control": "no-store", **problem.headers}
-    return Response(json.dumps(document), problem.status, headers, CONTENT_TYPE)
+    return Response(encoded(problem, instance=instance[:BRIEF_PATH]), problem.status, headers, CONTENT_TYPE)
 
 
 def on_problem(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import logging
+import resource
 import socket
 from typing import Any
 
@@ -10,11 +11,11 @@ import uvicorn
 
 from api_server.app import create_app
 from api_server.config import ServerConfig
+from api_server.connection import HEAD_BYTES, for_config
 from flows_platform.domain.errors import ConfigurationError
 
-# A request line and its headers. httptools has no such limit: it took a header of 64 MB.
-HEADER_BYTES = 16 * 1024
 BACKLOG = 2048
+OPEN_FILES = 16_384
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -38,6 +39,7 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         ConfigurationError: the address cannot be bound.
     """
     settings = uvicorn_settings(config)
+    _raise_file_limit()
     with bound(host, port) as listener:
         address, number = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
@@ -55,8 +57,9 @@ def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
     """
     return uvicorn.Config(
         create_app(config),
-        http="h11",
-        h11_max_incomplete_event_size=HEADER_BYTES,
+        http=for_config(config),
+        # A head of exactly HEAD_BYTES is never incomplete at one byte less.
+        h11_max_incomplete_event_size=HEAD_BYTES - 1,
         # Without it a stream that runs keeps the process for ever.
         timeout_graceful_shutdown=config.shutdown_seconds,
         log_config=LOGGING,
@@ -65,6 +68,14 @@ def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
         lifespan="on",
         ws="none",
     )
+
+
+def _raise_file_limit() -> None:
+    """A thousand clients and their streams need more descriptors than the 1,024 that a shell often gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any, Protocol
 
 import apsw
 import pytest
@@ -121,7 +122,8 @@ def running(config: ServerConfig) -> Iterator[Server]:
             assert not thread.is_alive()
 
 
-type Serve = Callable[[Path], Server]
+class Serve(Protocol):
+    def __call__(self, database: Path, **settings: Any) -> Server: ...
 
 
 @pytest.fixture
@@ -129,12 +131,20 @@ def serve(caplog: pytest.LogCaptureFixture) -> Iterator[Serve]:
     """Start a server over a database; it ends with the test. Its log, which does not propagate, goes to caplog."""
     with ExitStack() as stack:
 
-        def start(database: Path) -> Server:
-            server = stack.enter_context(running(ServerConfig(database, shutdown_seconds=1)))
-            logging.getLogger("api_server").addHandler(caplog.handler)
+        def start(database: Path, **settings: Any) -> Server:
+            config = ServerConfig(database, **{"shutdown_seconds": 1} | settings)
+            server = stack.enter_context(running(config))
+            for name in ("api_server", "uvicorn"):
+                logging.getLogger(name).addHandler(caplog.handler)
             return server
 
         yield start
+
+
+def drained(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Everything that a `recv` or `read1` still gives."""
+    while part := read(2**18):
+        yield part
 
 
 def open_files(path: Path) -> int:

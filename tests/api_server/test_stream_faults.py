@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import IncompleteRead
 from pathlib import Path
 
 import apsw
@@ -14,7 +13,7 @@ import pytest
 
 from flows_platform.wire.formats import WireFormat
 
-from .conftest import Serve, Server, build, build_plain, eventually, flow, flows, insert, open_files
+from .conftest import Serve, Server, build, build_plain, drained, eventually, flow, flows, insert, open_files
 
 STREAM = "/api/v1/stream/flows"
 END_MARKS = {
@@ -35,11 +34,13 @@ def no_collection() -> Iterator[None]:
 
 
 def broken_off(server: Server, path: str, **headers: str) -> bytes:
+    """What came before the reset."""
+    parts: list[bytes] = []
     with server.answer(path, **headers) as response:
         assert response.status == 200
-        with pytest.raises(IncompleteRead) as caught:
-            response.read()
-    return caught.value.partial
+        with pytest.raises(ConnectionResetError):
+            parts.extend(drained(response.read1))
+    return b"".join(parts)
 
 
 @pytest.mark.parametrize("wire_format", list(WireFormat))
@@ -75,6 +76,17 @@ def test_text_that_is_not_utf8_breaks_the_stream_off(
     part = broken_off(serve(database), f"{STREAM}?format=json")
     assert b'"end"' not in part
     assert "is not valid UTF-8" in caplog.text
+
+
+def test_a_reader_of_http_1_0_sees_a_reset(serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = serve(build_plain(tmp_path / "flows.db", [*flows(20_000), flow(20_001, time=None)]))
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(f"GET {STREAM} HTTP/1.0\r\n\r\n".encode())
+        with pytest.raises(ConnectionResetError):
+            list(drained(client.recv))
+    assert eventually(lambda: "aborted" in caplog.text)
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is None
 
 
 def test_facts_that_are_wrong_break_the_stream_off(serve: Serve, tmp_path: Path) -> None:

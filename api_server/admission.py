@@ -1,0 +1,45 @@
+"""How many streams run at once. Counts streams alone: an idle socket, HEAD or a poll of `latest` takes no place."""
+
+from http import HTTPStatus
+
+from api_server.problems import Problem
+
+# Streams last from milliseconds to minutes; clients are expected to spread their own tries.
+RETRY_SECONDS = 2
+
+
+class Place:
+    """The right to run one stream."""
+
+    def __init__(self, admission: "Admission") -> None:
+        self._admission: Admission | None = admission
+
+    def release(self) -> None:
+        """Leave it to another. May be called twice."""
+        if self._admission is not None:
+            self._admission.active -= 1
+            self._admission = None
+
+
+class Admission:
+    """The places there are. Belongs to the event loop's thread."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self.active = 0
+
+    def take(self) -> Place:
+        """A place; who has one keeps it to the end of the stream.
+
+        Raises:
+            Problem: all are taken.
+        """
+        if self.active >= self._places:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too-many-streams",
+                f"{self._places} streams are running, as many as this server runs at once.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        self.active += 1
+        return Place(self)
