@@ -41,8 +41,7 @@ class LossyProxy:
             sending.start()
             while chunk := server.recv(1 << 16):
                 if self._is_lost():
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    client.close()
+                    client.shutdown(socket.SHUT_RDWR)  # a close alone waits for the thread that reads from it
                     return
                 client.sendall(chunk)
 

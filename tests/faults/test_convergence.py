@@ -31,7 +31,7 @@ from flows_platform.supervision.supervisor import Supervisor
 from tests.faults.lossy_proxy import LossyProxy
 from tests.faults.scale import scaled
 
-RUNS = scaled(full=200, ci=10)
+RUNS = scaled(full=200, ci=8)
 WINDOWS = 3
 # What a run does, in a process that can be killed: fetch and publish each window.
 LOAD = """
@@ -104,6 +104,7 @@ class World:
             "FLOWS_EMULATOR_PORT": str(self.settings.emulator_port),
             "FLOWS_BIGQUERY_DATASET": self.settings.bigquery_dataset,
             "FLOWS_RETRY_ATTEMPTS": "2",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
         return subprocess.Popen(
             [sys.executable, "-c", LOAD.format(windows=WINDOWS)],
