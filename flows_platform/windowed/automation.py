@@ -68,9 +68,9 @@ def windows_schedule(automation: Automation, job: AssetJob) -> dg.ScheduleDefini
 
 
 def _cron(calendar: Calendar) -> str:
-    """At each window's end and the grace: `20 0-23/3 * * *`, from a later hour for a grace beyond one."""
+    """At each window's end and the grace: `20 */3 * * *`, from a later hour for a grace beyond one."""
     hours, minutes = divmod(int(calendar.grace.total_seconds()) // 60, 60)
-    return f"{minutes} {hours}-23/3 * * *"
+    return f"{minutes} {f'{hours}-23' if hours else '*'}/3 * * *"
 
 
 def _request(window: Window, occasion: str) -> dg.RunRequest:

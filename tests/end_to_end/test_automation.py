@@ -32,7 +32,7 @@ def requested(result: object) -> list[str | None]:
 def scheduled(at: datetime) -> list[str | None]:
     repository = build_definitions(DAY).get_repository_def()
     schedule = repository.get_schedule_def("flows_every_three_hours")
-    assert schedule.cron_schedule == "20 0-23/3 * * *"
+    assert schedule.cron_schedule == "20 */3 * * *"
     ticks = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository))
     return [request.partition_key for request in ticks.run_requests or []]
 
