@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from api_server import paths
+from api_server.authorization import requires
 from api_server.config import ServerConfig
 from api_server.database import Snapshot
 from api_server.flows import stream_endpoint
@@ -17,6 +18,7 @@ from api_server.openapi import describe
 from api_server.problems import HANDLERS
 from api_server.state import ServerState
 from api_server.status import healthz, latest
+from api_server.tokens import Scope
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 
@@ -34,10 +36,12 @@ def create_app(config: ServerConfig) -> Starlette:
         yield
         state.close()
 
-    streams = [Route(path, stream_endpoint(formats)) for path, formats in paths.STREAMS.items()]
+    streams = [
+        Route(path, requires(Scope.FLOWS_READ, stream_endpoint(formats))) for path, formats in paths.STREAMS.items()
+    ]
     routes = [
         *streams,
-        Route(paths.LATEST, latest),
+        Route(paths.LATEST, requires(Scope.STATUS_READ, latest)),
         Route(paths.HEALTH, healthz),
         Route(paths.OPENAPI, describe),
         Route(paths.INDEX, index),

@@ -9,6 +9,13 @@ class ServerConfig:
     """The settings of one server."""
 
     database: Path
+    # Bearer tokens that are asked for; none are where this is None.
+    tokens: Path | None = None
+    # Serve everyone, even at an address that other machines reach.
+    without_tokens: bool = False
+    # PEM files for TLS; the key may stand in the certificate's file.
+    certificate: Path | None = None
+    key: Path | None = None
     # Threads that run sqlite. Streams share them a chunk at a time, so a slow reader holds none.
     worker_threads: int = 4
     # Connections that format one stream's chunks side by side. Two are 1.5 times one on two cores.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import apsw
@@ -60,7 +60,7 @@ def _abort(scope: Scope, reason: str) -> None:
         raise StreamAborted(reason)
 
 
-def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], object]:
+def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of a path that offers `formats`; where it is one alone, Accept is not looked at."""
 
     async def stream_flows(request: Request) -> Response:

@@ -14,12 +14,18 @@ from api_server.parameters import AFTER, BEFORE, IntegerParameter, Parameter, re
 from api_server.problems import KINDS
 from api_server.selection import newest
 from api_server.state import ServerState, state_of
+from api_server.tokens import Scope
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.formats import WireFormat
 
 # The window of the examples; the pipeline asks for three hours at a time.
 EXAMPLE_SECONDS = 3 * 3600
 # The page brings its style with it and loads nothing.
+OPEN = "Whoever reaches this address may ask; no token is needed."
+CLOSED = (
+    f"The streams ask for a bearer token with the scope <code>{Scope.FLOWS_READ}</code>, <code>{paths.LATEST}</code> "
+    f"for <code>{Scope.STATUS_READ}</code>, in the header <code>Authorization: Bearer TOKEN</code> and nowhere else."
+)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -27,7 +33,8 @@ async def index(request: Request) -> Response:
     """The page."""
     refuse_parameters(request.scope["query_string"])
     state = state_of(request)
-    time, count = await state.run(lambda: _newest(state))
+    # A browser sends no token: where one is asked for, the page tells everything but the data's own figures.
+    time, count = (None, None) if state.tokens else await state.run(lambda: _newest(state))
     page = _render(state.schema, str(request.base_url).rstrip("/"), time, count)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
@@ -40,13 +47,14 @@ def _newest(state: ServerState) -> tuple[int | None, int]:
         snapshot.close()
 
 
-def _render(schema: TableSchema, base: str, time: int | None, count: int) -> str:
+def _render(schema: TableSchema, base: str, time: int | None, count: int | None) -> str:
     window = _window(time)
     return _template().substitute(
         name=escape(schema.name),
         description=escape(schema.description),
-        rows=f"{count:,}",
-        newest="none yet" if time is None else f"second {time:,}",
+        rows="not shown" if count is None else f"{count:,}",
+        access=OPEN if count is not None else CLOSED,
+        newest="not shown" if count is None else "none yet" if time is None else f"second {time:,}",
         stream=paths.STREAM,
         latest=paths.LATEST,
         health=paths.HEALTH,

@@ -11,12 +11,14 @@ from api_server.negotiation import ContentCoding
 from api_server.openapi_schemas import components
 from api_server.parameters import FLAG, FlagParameter, FormatParameter, Parameter, refuse_parameters, stream_parameters
 from api_server.state import state_of
+from api_server.tokens import Scope
 from flows_platform.domain.schema import INT64_MAX, TableSchema
 from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
 
 type Node = dict[str, Any]
 
 VERSION = "1.0.0"
+BEARER = "token"
 # What each format's body is, by the name of its schema; those without one are texts or bytes that JSON Schema cannot
 # describe.
 BODIES: dict[WireFormat, Node] = {
@@ -31,12 +33,33 @@ BODIES: dict[WireFormat, Node] = {
 async def describe(request: Request) -> Response:
     """The description of this server."""
     refuse_parameters(request.scope["query_string"])
-    return JSONResponse(document(state_of(request).schema), headers={"Cache-Control": "no-store"})
+    state = state_of(request)
+    secured = state.tokens is not None
+    return JSONResponse(document(state.schema, secured=secured), headers={"Cache-Control": "no-store"})
 
 
 @lru_cache
-def document(schema: TableSchema) -> Node:
-    """The description of the API over a table."""
+def document(schema: TableSchema, *, secured: bool = False) -> Node:
+    """The description of the API over a table; `secured` where tokens are asked for."""
+    described = _document(schema)
+    if secured:
+        described["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
+        for path, scope in [*((path, Scope.FLOWS_READ) for path in paths.STREAMS), (paths.LATEST, Scope.STATUS_READ)]:
+            for operation in described["paths"][path].values():
+                _secure(operation, scope)
+    return described
+
+
+def _secure(operation: Node, scope: Scope) -> None:
+    challenge = {"WWW-Authenticate": _header("What is missing.", {"type": "string"}, required=True)}
+    operation["security"] = [{BEARER: [scope]}]
+    operation["responses"] |= {
+        "401": {**_problem("No valid token."), "headers": challenge},
+        "403": {**_problem(f"The token lacks the scope {scope}."), "headers": challenge},
+    }
+
+
+def _document(schema: TableSchema) -> Node:
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",

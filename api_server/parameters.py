@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from api_server.problems import invalid_parameter
 from api_server.selection import Query
 from api_server.streams import Proof
+from api_server.tokens import without_tokens
 from flows_platform.domain.schema import INT64_MAX
 from flows_platform.wire.formats import DIGEST_PARAMETER, FOOTER_PARAMETER, WireFormat
 
@@ -173,7 +174,9 @@ def _fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name not in names:
-            raise invalid_parameter(name[:BRIEF], f"there is no parameter {_brief(name)} here.", allowed)
+            raise invalid_parameter(
+                without_tokens(name)[:BRIEF], f"there is no parameter {_brief(name)} here.", allowed
+            )
         if name in fields:
             raise invalid_parameter(name, f"{name} is given more than once.", "once")
         fields[name] = value
@@ -181,4 +184,5 @@ def _fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
 
 
 def _brief(text: str) -> str:
+    text = without_tokens(text)
     return ascii(text) if len(text) <= BRIEF else f"{text[:BRIEF]!a} and more"

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_server.tokens import without_tokens
 from flows_platform.domain.errors import InputError
 
 CONTENT_TYPE = "application/problem+json"
@@ -20,6 +21,9 @@ KINDS = {
     "not-acceptable": "No format of the stream fits the Accept header; `allowed` lists the content types.",
     "not-found": "There is nothing at this path.",
     "method-not-allowed": "The path takes other methods, which the Allow header lists.",
+    "unauthorized": "The endpoint asks for a bearer token, in the Authorization header alone.",
+    "forbidden": "The token is known, but lacks the scope that the WWW-Authenticate header names.",
+    "tokens-unavailable": "Tokens cannot be looked up now. Whoever runs the server finds the reason in its log.",
     "too-many-streams": "As many streams run as the server admits; those go on to their end. Come again after "
     "`Retry-After` seconds.",
     "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
@@ -71,7 +75,7 @@ def encoded(problem: Problem, **members: str) -> bytes:
 
 def respond(request: Request, problem: Problem) -> Response:
     """The problem as a response."""
-    instance = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
+    instance = without_tokens(request.scope.get("raw_path", b"").decode("latin-1") or request.url.path)
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(encoded(problem, instance=instance[:BRIEF_PATH]), problem.status, headers, CONTENT_TYPE)
 

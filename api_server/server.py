@@ -12,6 +12,7 @@ import uvicorn
 from api_server.app import create_app
 from api_server.config import ServerConfig
 from api_server.connection import HEAD_BYTES, for_config
+from api_server.exposure import check_exposure
 from flows_platform.domain.errors import ConfigurationError
 
 BACKLOG = 2048
@@ -36,14 +37,17 @@ def run(config: ServerConfig, host: str, port: int) -> None:
 
     Raises:
         InputError: the database is missing or holds something else.
-        ConfigurationError: the address cannot be bound.
+        ConfigurationError: the address cannot be bound, or must not be served without tokens; a file of tokens or TLS
+            cannot be used.
     """
     settings = uvicorn_settings(config)
     _raise_file_limit()
     with bound(host, port) as listener:
         address, number = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        logger.info("serving %s on http://%s:%d/ (Ctrl-C ends)", config.database, shown, number)
+        check_exposure(config, address)
+        scheme = "https" if config.certificate else "http"
+        logger.info("serving %s on %s://%s:%d/ (Ctrl-C ends)", config.database, scheme, shown, number)
         # uvicorn raises the signal anew once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=[listener])
@@ -63,6 +67,8 @@ def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
         # Without it a stream that runs keeps the process for ever.
         timeout_graceful_shutdown=config.shutdown_seconds,
         log_config=LOGGING,
+        ssl_certfile=config.certificate,
+        ssl_keyfile=config.key,
         access_log=False,
         server_header=False,
         lifespan="on",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from api_server.admission import Admission
 from api_server.config import ServerConfig
 from api_server.streams import StreamOpener
+from api_server.tokens import TokenFile
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire import encode
 from flows_platform.wire.encode.encoder import Encoder
@@ -22,6 +23,7 @@ class ServerState:
     def __init__(self, config: ServerConfig, schema: TableSchema) -> None:
         self.config, self.schema = config, schema
         self.pool = ThreadPoolExecutor(config.worker_threads, thread_name_prefix="sqlite")
+        self.tokens = TokenFile(config.tokens) if config.tokens else None
         self.admission = Admission(config.active_streams)
         self.streams = StreamOpener(config.database, schema, self.pool, config.connections_per_stream)
         self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encode.for_format(chosen, schema))

@@ -73,17 +73,75 @@ def load(
     say(f"{database}: {result.loaded:,} rows, {result.rejected:,} rejected (table `rejected`)")
 
 
-@app.command(epilog=_examples("flows serve --database flows.db", "flows serve --database flows.db --port 8080"))
+@app.command(
+    epilog=_examples(
+        "flows serve --database flows.db",
+        "flows serve --database flows.db --host 0.0.0.0 --tokens tokens.json --certificate cert.pem --key key.pem",
+    )
+)
 def serve(
     database: Annotated[Path, typer.Option(help="The database that `flows load` built.")],
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 8040,
+    *,
+    tokens: Annotated[Path | None, typer.Option(help="Ask for the tokens in this file.")] = None,
+    no_tokens: Annotated[bool, typer.Option("--no-tokens", help="Ask for none, even where others reach us.")] = False,
+    certificate: Annotated[Path | None, typer.Option(help="PEM certificate: serve TLS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.")] = None,
+    streams: Annotated[int, typer.Option(min=1, help="Streams at once; a further one gets a 503.")] = 32,
+    write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
+    head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
 ) -> None:
-    """Serve the streaming API until Ctrl-C."""
+    """Serve the streaming API until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
-    from api_server.server import run
+    from flows_platform.commands.serve import serve as run
 
-    run(ServerConfig(database=database), host, port)
+    config = ServerConfig(
+        database=database,
+        tokens=tokens,
+        without_tokens=no_tokens,
+        certificate=certificate,
+        key=key,
+        active_streams=streams,
+        write_seconds=write_timeout,
+        head_seconds=head_timeout,
+    )
+    run(config, host, port)
+
+
+token_app = typer.Typer(help="Make, list and revoke the API server's bearer tokens.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
+TokenFile = Annotated[Path | None, typer.Option("--tokens", help="The token file; tokens.json in FLOWS_HOME if none.")]
+
+
+@token_app.command(
+    epilog=_examples("flows token create nightly", "flows token create probe --scope status:read --tokens tokens.json")
+)
+def create(
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    scope: Annotated[list[str] | None, typer.Option(help="flows:read or status:read; both if none is given.")] = None,
+    tokens: TokenFile = None,
+) -> None:
+    """Print a new token, once; the file keeps its hash."""
+    from flows_platform.commands.token import create as run
+
+    run(name, scope or [], tokens)
+
+
+@token_app.command("list", epilog=_examples("flows token list"))
+def list_tokens(tokens: TokenFile = None) -> None:
+    """Print name, scopes and age of each token."""
+    from flows_platform.commands.token import show
+
+    show(tokens)
+
+
+@token_app.command(epilog=_examples("flows token revoke nightly"))
+def revoke(name: Annotated[str, typer.Argument(help="The token's name.")], tokens: TokenFile = None) -> None:
+    """Forget a token; a running server refuses it at once."""
+    from flows_platform.commands.token import revoke as run
+
+    run(name, tokens)
 
 
 @app.command(

@@ -1,0 +1,67 @@
+"""Who may ask what (RFC 6750): a bearer token in the Authorization header, a scope for each endpoint."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api_server.problems import Problem
+from api_server.state import state_of
+from api_server.tokens import Scope, TokenFile
+from flows_platform.domain.errors import ConfigurationError
+
+type Endpoint = Callable[[Request], Awaitable[Response]]
+
+BEARER = re.compile("bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+REALM = 'Bearer realm="flows"'
+
+logger = logging.getLogger(__name__)
+
+
+def requires(scope: Scope, endpoint: Endpoint) -> Endpoint:
+    """The endpoint, for those alone whose token has `scope`, where the server asks for tokens at all."""
+
+    async def guarded(request: Request) -> Response:
+        authorize(request, scope)
+        return await endpoint(request)
+
+    return guarded
+
+
+def authorize(request: Request, scope: Scope) -> None:
+    """Let the request pass.
+
+    Raises:
+        Problem: 401 without a valid token, 403 where the token lacks the scope, 503 where no token can be looked up.
+    """
+    tokens = state_of(request).tokens
+    if tokens is None:
+        return
+    granted = _granted(tokens, request.headers.getlist("authorization"))
+    if scope not in granted:
+        challenge = f'{REALM}, error="insufficient_scope", scope="{scope}"'
+        detail = f"The token lacks the scope {scope}."
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _granted(tokens: TokenFile, headers: list[str]) -> tuple[str, ...]:
+    if not headers:
+        raise _unauthorized("The Authorization header is missing: `Bearer` and a token.", REALM)
+    match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+    try:
+        granted = None if match is None else tokens.scopes_of(match[1])
+    except ConfigurationError as error:
+        logger.error("no token can be looked up: %s", error)  # noqa: TRY400  the message says it all
+        detail = "Tokens cannot be looked up now; the server's log has the reason."
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        raise Problem(status, "tokens-unavailable", detail, headers={"Retry-After": "30"}) from error
+    if granted is None:
+        raise _unauthorized("The token is not known here.", f'{REALM}, error="invalid_token"')
+    return granted
+
+
+def _unauthorized(detail: str, challenge: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": challenge})

@@ -1,0 +1,59 @@
+"""What must hold before an address is served: who is asked for a token, and over what."""
+
+import logging
+import socket
+import ssl
+from ipaddress import ip_address
+
+from api_server.config import ServerConfig
+from api_server.tokens import read_tokens
+from flows_platform.domain.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+
+def check_exposure(config: ServerConfig, address: str) -> None:
+    """Refuse to serve strangers by accident.
+
+    Raises:
+        ConfigurationError: the address can be reached from elsewhere and no token is asked for, the token file is none,
+            or the certificate cannot be used.
+    """
+    _check_tls(config)
+    if config.tokens is not None and config.without_tokens:
+        raise ConfigurationError("--tokens and --no-tokens contradict each other.", remedy="Give one of them.")
+    if config.tokens is not None:
+        read_tokens(config.tokens)
+    if is_loopback(address):
+        return
+    if config.tokens is None and not config.without_tokens:
+        raise ConfigurationError(
+            f"{address} can be reached from other machines, and no token file is given.",
+            remedy="Make one with `flows token create NAME`, and serve with --tokens FILE; or serve everyone with "
+            "--no-tokens.",
+        )
+    if config.tokens is not None and config.certificate is None:
+        logger.warning("tokens travel in clear text: give --certificate and --key, or put TLS before %s", address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; False for a name that leads nowhere."""
+    try:
+        address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return False
+    return ip_address(address.partition("%")[0]).is_loopback
+
+
+def _check_tls(config: ServerConfig) -> None:
+    if config.certificate is None:
+        if config.key is not None:
+            raise ConfigurationError(f"--key {config.key} is of no use without --certificate.")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key)
+    except OSError as error:  # SSLError is one
+        raise ConfigurationError(
+            f"the certificate {config.certificate} with the key {config.key or 'in it'} cannot be used ({error}).",
+            remedy="Give a PEM certificate with --certificate and its unencrypted key with --key.",
+        ) from error
