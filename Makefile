@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test lint test-slow lock
+.PHONY: help env demo dev test test-faults test-guards lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,8 +25,13 @@ dev: env  ## API, BigQuery emulator, Dagster UI and daemon, until Ctrl-C
 	@$(BIN)/flows dev
 
 test: lint  ## everything that CI runs
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-faults: env  ## every seeded fault in full (about an hour); `make test` runs a small share
+	FLOWS_TEST_FAULTS=full $(BIN)/pytest -m faults --timeout 3600
+
+test-guards: env  ## remove each guard in turn: a test must see it
+	$(BIN)/python tests/faults/guards.py
 
 lint: env  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .
