@@ -68,8 +68,8 @@ class GuardedConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        # Every byte that is not sent at once starts the write deadline, also the last ones of an answer. At high=0 a TLS
-        # transport, which compares by >=, would pause on its empty buffer for ever.
+        # Every byte that is not sent at once starts the write deadline, also the last ones of an answer. At high=0 a
+        # TLS transport, which compares by >=, would pause on its empty buffer for ever.
         transport.set_write_buffer_limits(high=1, low=0)
         self._watch()
 

@@ -1,0 +1,134 @@
+"""Requests of every kind against the running server: no 5xx, and each answer is one that the description allows."""
+
+import json
+import socket
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+from api_server import paths
+from api_server.config import ServerConfig
+from api_server.openapi import document
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.wire.formats import CONTENT_TYPES
+from tests.api_server.conftest import Server, build, flows, running
+from tests.faults.scale import scaled
+
+# Twelve ways to make schema-driven requests (six stream operations, valid and not) and one raw: 10,000 in all.
+EXAMPLES = scaled(full=500, ci=12)
+RAW = scaled(full=4_000, ci=150)
+ROWS = 300
+BOUNDS = ("scanned_after", "scanned_before")
+PLAIN = settings(
+    deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], print_blob=False
+)
+VALIDATORS = {
+    name: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", **document(FLOWS)})
+    for name in ("Records", "Latest", "Health", "Problem")
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    database = build(tmp_path_factory.mktemp("fuzz") / "flows.db", flows(ROWS))
+    with running(ServerConfig(database)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_the_description_is_valid(secured: bool) -> None:  # noqa: FBT001  pytest gives it by name
+    """By the OpenAPI initiative's own schema of 3.1, and as JSON Schema of 2020-12 inside."""
+    described = json.loads(json.dumps(document(FLOWS, secured=secured)))
+    jsonschema_rs.validate(OPENAPI_31, described)
+    for schema in described["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({"$schema": described["jsonSchemaDialect"], **schema})
+
+
+def operations(server: Server) -> Iterator[Any]:
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}{paths.OPENAPI}")
+    for result in schema.get_all_operations():
+        yield result.ok()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
+def test_every_answer_is_described(server: Server, mode: schemathesis.GenerationMode) -> None:
+    sent = 0
+    for operation in operations(server):
+        has_parameters = "parameters" in operation.definition.raw
+        if mode is schemathesis.GenerationMode.NEGATIVE and not has_parameters:
+            continue  # nothing there to get wrong
+
+        @seed(0)
+        @settings(PLAIN, max_examples=EXAMPLES if has_parameters else 1)
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: Any) -> None:
+            nonlocal sent
+            sent += 1
+            if mode is schemathesis.GenerationMode.POSITIVE and all(name in case.query for name in BOUNDS):
+                # That they are the right way round cannot be said in JSON Schema.
+                case.query.update(zip(BOUNDS, sorted(case.query[name] for name in BOUNDS), strict=True))
+            case.call_and_validate()
+
+        check()
+    assert sent >= 6 * EXAMPLES
+
+
+NAMES = st.sampled_from([b"scanned_after", b"scanned_before", b"limit", b"format", b"footer", b"digest", b"", b"x"])
+VALUES = st.one_of(
+    st.integers(-(2**70), 2**70).map(lambda number: str(number).encode()),
+    st.integers(0, 40).map(lambda number: str(number).encode()),
+    st.sampled_from([*(name.encode() for name in CONTENT_TYPES), b"0", b"1", b"1e3", b"1_0", b"%D9%A3", b"", b"\0"]),
+    st.binary(max_size=40),
+    st.binary(max_size=40).map(lambda data: quote_from_bytes(data).encode()),
+)
+QUERIES = st.one_of(
+    st.lists(st.tuples(NAMES, VALUES).map(b"=".join), max_size=6).map(b"&".join), st.binary(max_size=200)
+)
+ACCEPTS = st.sampled_from([b"*/*", b"text/csv", b"application/json;q=0, */*;q=0.1", b"image/png", b"\xff", b";;,"])
+ANSWERS = {"application/problem+json": "Problem", "application/json": "Records"}
+
+
+def request(server: Server, method: str, target: bytes, accept: bytes) -> tuple[HTTPResponse, bytes]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n" % (method.encode(), target, accept))
+        response = HTTPResponse(client, method=method)
+        response.begin()
+        return response, response.read()
+
+
+@pytest.mark.faults
+def test_no_raw_query_breaks_the_server(server: Server) -> None:
+    described = document(FLOWS)["paths"]
+    sent = 0
+
+    @seed(0)
+    @settings(PLAIN, max_examples=RAW)
+    @given(st.sampled_from(sorted(paths.STREAMS)), st.sampled_from(["GET", "HEAD"]), QUERIES, ACCEPTS)
+    def check(path: str, method: str, query: bytes, accept: bytes) -> None:
+        nonlocal sent
+        sent += 1
+        response, body = request(server, method, path.encode() + b"?" + query, accept)
+        assert response.status < 500
+        answer = described[path][method.lower()]["responses"][str(response.status)]
+        content_type = response.headers["Content-Type"].partition(";")[0]
+        assert method == "HEAD" or content_type in answer["content"]
+        if body and content_type in ANSWERS:
+            VALIDATORS[ANSWERS[content_type]].validate(json.loads(body))
+
+    check()
+    assert sent >= RAW
+    assert server.get("/healthz")[0].status == 200
+
+
+def test_plain_answers_fit_their_schemas(server: Server) -> None:
+    for path, name in ((paths.LATEST, "Latest"), (paths.HEALTH, "Health"), (f"{paths.STREAM}?digest=1", "Records")):
+        VALIDATORS[name].validate(json.loads(server.get(path)[1]))
