@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from flows_platform.stores.emulator import Emulator, running
 # No test asserts a time: examples may take as long as a busy machine makes them.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+# Tests run under the defaults, whatever the shell has set; FLOWS_TEST_… is addressed to them.
+for name in [name for name in os.environ if name.startswith("FLOWS_") and not name.startswith("FLOWS_TEST_")]:
+    del os.environ[name]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

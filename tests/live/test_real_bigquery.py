@@ -1,8 +1,9 @@
-"""Windows on real BigQuery, through dagster-gcp's resource. Runs only where FLOWS_BIGQUERY_PROJECT is set.
+"""Windows on real BigQuery, through dagster-gcp's resource. Runs only where FLOWS_TEST_BIGQUERY_PROJECT is set.
 
 FLOWS_BIGQUERY_PROJECT=my-project .venv/bin/pytest tests/live
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -16,13 +17,14 @@ from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse
 from tests.stores.flow_rows import Row, flow, window, write_parquet
 
-pytestmark = pytest.mark.skipif(not load_settings().bigquery_project, reason="no FLOWS_BIGQUERY_PROJECT")
+PROJECT = os.environ.get("FLOWS_TEST_BIGQUERY_PROJECT", "")
+pytestmark = pytest.mark.skipif(not PROJECT, reason="FLOWS_TEST_BIGQUERY_PROJECT is not set")
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     """A dataset of its own, deleted afterwards."""
-    settings = load_settings(home=tmp_path, bigquery_dataset=f"flows_test_{uuid4().hex}")
+    settings = load_settings(home=tmp_path, bigquery_project=PROJECT, bigquery_dataset=f"flows_test_{uuid4().hex}")
     with build_resources(settings).warehouse.warehouse() as opened:
         opened.ensure_table(FLOWS_TABLE)
         yield opened
