@@ -1,30 +1,45 @@
-"""One window from the API to one staged Parquet file: whole and verified, or not there at all."""
+"""One window from the API to one staged Parquet file: whole and verified, or not there; its quarantine, replayed."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import batched
 from pathlib import Path
 
-from flows_platform.domain.errors import TooManyRejects
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows_platform.domain.errors import InputError, TooManyRejects
 from flows_platform.domain.progress import Progress, silent
+from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import TimeBounds
 from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.records import WindowStream
+from flows_platform.fetch.records import WindowStream, inside
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.stores.files import atomic_path
-from flows_platform.stores.parquet import ParquetSink
-from flows_platform.stores.quarantine import QuarantineSink, quarantine_path
+from flows_platform.stores.files import atomic_path, atomic_paths, sha256_file
+from flows_platform.stores.parquet import GROUP_ROWS, ParquetSink, StagedFacts, staged_facts
+from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine
+from flows_platform.stores.repeats import drop_repeats
+from flows_platform.wire.casting import Casted, Records, cast_slice
+from flows_platform.wire.raw_records import read_record
+
+REPLAY_SLICE = 1024  # records
 
 
 @dataclass(frozen=True, slots=True)
 class StagedWindow:
-    """What one fetch brought. `received` = `rows` + `rejected`; times are in the source's own seconds."""
+    """What one fetch brought. `received` = `rows` + `rejected` + `deduplicated`; times in the source's own seconds.
+
+    `url` is the request without what is secret in it; `note` says why the verification is not what was asked for.
+    """
 
     path: Path
     url: str
     rows: int
     rejected: int
+    deduplicated: int
     received_bytes: int  # on the wire, before decompression
     file_bytes: int
     seconds: float
@@ -32,16 +47,39 @@ class StagedWindow:
     last_time: int | None
     format: str
     verification: Verification
+    note: str
     tries: int
 
     @property
     def received(self) -> int:
-        return self.rows + self.rejected
+        return self.rows + self.rejected + self.deduplicated
 
     @property
     def quarantine(self) -> Path | None:
         """The file of rejected records, where there are any."""
         return quarantine_path(self.path) if self.rejected else None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLimits:
+    """How many records a window may set aside: a number, and a share of those received (0 to 1)."""
+
+    number: int = 0
+    share: float = 1.0
+
+    def require(self, rejects: QuarantineSink, received: int, url: str, quarantine: Path) -> None:
+        """Refuse more.
+
+        Raises:
+            TooManyRejects: there are more.
+        """
+        first, allowed = rejects.first, min(self.number, int(self.share * received))
+        if first and rejects.count > allowed:
+            raise TooManyRejects(
+                f"{rejects.count:,} records of {url} do not fit the schema, {allowed:,} are allowed; the first is "
+                f"record {first.position:,}: {first.reason}.",
+                remedy=f"They are kept in {quarantine}; mend the source, or allow more rejected records.",
+            )
 
 
 def stage_window(
@@ -51,38 +89,43 @@ def stage_window(
     target: Path,
     *,
     max_rejected: int = 0,
+    max_rejected_share: float = 1.0,
     tries: int = 5,
     progress: Progress = silent,
 ) -> StagedWindow:
     """Fetch the window into `target`; progress in records. The file appears, or is replaced, only when all is proven.
 
-    Rejected records go beside it (`quarantine_path`), also where there are too many.
+    Rejected records go beside it (`quarantine_path`), also where there are too many. All tries together end with the
+    client's deadline.
 
     Raises:
         Transient: the source failed `tries` times.
-        TooManyRejects: more than `max_rejected` records do not fit the schema.
+        TooManyRejects: more than `max_rejected` records, or than that share of them, do not fit the schema.
         Terminal: the source refused, or the file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in attempts(tries):
-        with attempt:
-            return _stage_once(WindowStream(client, api, bounds, progress), target, max_rejected, attempt.num)
+    limits, deadline = RejectLimits(max_rejected, max_rejected_share), client.deadline()
+    for attempt in attempts(tries, within=client.limits.total):
+        with attempt, api.redactor.errors():
+            stream = WindowStream(client, api, bounds, progress, deadline)
+            return _stage_once(stream, target, limits, attempt.num)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
 
-def _stage_once(stream: WindowStream, target: Path, max_rejected: int, number: int) -> StagedWindow:
+def _stage_once(stream: WindowStream, target: Path, limits: RejectLimits, number: int) -> StagedWindow:
     started = time.monotonic()
     with atomic_path(target) as temporary:
         sink = ParquetSink(temporary, stream.api.schema)
-        rejected = _drain(stream, sink, target)
-        _require_few(rejected, max_rejected, target, stream.url)
-        sink.require_unique_keys()
+        rejects = _drain(stream, sink, quarantine_path(target))
+        limits.require(rejects, stream.records, stream.url, quarantine_path(target))
+        deduplicated = 0 if sink.keys_rise else drop_repeats(temporary, stream.api.schema)
         size = temporary.stat().st_size
     return StagedWindow(
         path=target,
         url=stream.url,
-        rows=sink.rows,
-        rejected=rejected.count,
+        rows=sink.rows - deduplicated,
+        rejected=rejects.count,
+        deduplicated=deduplicated,
         received_bytes=stream.received_bytes,
         file_bytes=size,
         seconds=time.monotonic() - started,
@@ -90,27 +133,106 @@ def _stage_once(stream: WindowStream, target: Path, max_rejected: int, number: i
         last_time=sink.last_time,
         format=stream.format.value if stream.format else "",
         verification=stream.verification,
+        note=stream.note,
         tries=number,
     )
 
 
-def _drain(stream: WindowStream, sink: ParquetSink, target: Path) -> QuarantineSink:
-    """Good records to the Parquet file, bad ones to the quarantine, which is complete on its own."""
-    quarantine = quarantine_path(target)
+def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path) -> QuarantineSink:
+    """Good records to the Parquet file, bad ones to the quarantine, which is complete on its own.
+
+    The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step.
+    """
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
-        rejects = QuarantineSink(file)
+        rejects = QuarantineSink(file, stream.api.redactor)
         for casted in stream.batches():
             sink.write(casted.batch)
             rejects.write(casted.rejects)
+        sink.describe(rejected=rejects.count, quarantine=rejects.sha256)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
     return rejects
 
 
-def _require_few(rejected: QuarantineSink, limit: int, target: Path, url: str) -> None:
-    if rejected.count > limit and rejected.first:
-        raise TooManyRejects(
-            f"{rejected.count:,} records of {url} do not fit the schema, {limit:,} are allowed; the first is record "
-            f"{rejected.first.position:,}: {rejected.first.reason}.",
-            remedy=f"They are kept in {quarantine_path(target)}; mend the source, or allow more rejected records.",
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a window's quarantined records; `recovered` of them are rows of the staged file now."""
+
+    path: Path
+    rows: int
+    recovered: int
+    deduplicated: int
+    rejected: int
+
+
+def replay_quarantine(api: WindowedApi, bounds: TimeBounds, target: Path, *, progress: Progress = silent) -> Replayed:
+    """Cast the window's quarantined records again, after a fix, and merge the good ones into its staged file.
+
+    Fetches nothing; progress in records. Killed anywhere, another replay gives the same files.
+
+    Raises:
+        InputError: there is no staged file, or the quarantine is not that of this file.
+        SourceRefused: a record contradicts one of the file.
+        StorageError: the files cannot be written.
+    """
+    quarantine = quarantine_path(target)
+    facts, content = _matching(target, quarantine)
+    if not content:
+        return Replayed(target, facts.rows, 0, 0, 0)
+    with atomic_paths(target, quarantine) as (merged, still):
+        with still.open("wb") as file, ParquetSink(merged, api.schema) as sink:
+            rejects = QuarantineSink(file, api.redactor)
+            for batch in _rows(target):
+                sink.write(batch)
+            for casted in _recast(api, bounds, quarantine, progress):
+                sink.write(casted.batch)
+                rejects.write(casted.rejects)
+            sink.describe(
+                rejected=rejects.count,
+                deduplicated=facts.deduplicated,
+                quarantine=rejects.sha256,
+                replayed=content,
+            )
+        deduplicated = 0 if sink.keys_rise else drop_repeats(merged, api.schema)
+    if not rejects.count:
+        quarantine.unlink(missing_ok=True)
+    recovered = sink.rows - facts.rows - deduplicated
+    return Replayed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
+
+
+def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
+    """The staged file's facts and its quarantine's digest, empty where there is none to replay."""
+    if not target.exists():
+        raise InputError(f"{target} is not there: nothing to merge records into.", remedy="Fetch the window first.")
+    facts = staged_facts(target)
+    if not quarantine.exists() and not facts.rejected:
+        return facts, ""
+    content = sha256_file(quarantine)
+    if content not in {facts.quarantine, facts.replayed}:
+        raise InputError(
+            f"{quarantine} does not belong to {target}: it is of a fetch that failed later.",
+            remedy="Fetch the window again.",
         )
+    return facts, content
+
+
+def _rows(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(GROUP_ROWS)
+
+
+def _recast(api: WindowedApi, bounds: TimeBounds, quarantine: Path, progress: Progress) -> Iterator[Casted]:
+    done = 0
+    for rejects in batched(read_quarantine(quarantine), REPLAY_SLICE, strict=False):
+        # A masked record is not what the source sent: it stays, and an unreadable one keeps its own reason.
+        records: Records = [{} if each.redacted else read_record(each.raw) for each in rejects]
+        casted = inside(cast_slice(api.schema, records, 0, api.extra_column), api.schema, bounds)
+        yield Casted(casted.batch, (), [_still(rejects[each.position], records, each) for each in casted.rejects])
+        done += len(rejects)
+        progress(done, None)
+
+
+def _still(before: RejectedRecord, records: Records, again: RejectedRecord) -> RejectedRecord:
+    """A record rejected anew: at its old place, as it came, with what is wrong with it now."""
+    readable = isinstance(records[again.position], dict) and not before.redacted
+    return replace(before, reason=again.reason if readable else before.reason)

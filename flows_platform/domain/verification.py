@@ -17,6 +17,7 @@ type Value = int | str | None
 class Verification(IntEnum):
     """How strongly a fetched window is known to be whole."""
 
+    UNVERIFIED = 0  # nothing marks the end: an early one that is clean would pass (foreign NDJSON and CSV)
     FRAMING = 1  # foreign API: transfer and document complete, container present; cannot see omitted rows
     COUNT = 2  # and the source's own count equals what was read
     DIGEST = 3  # and the source's own digest too

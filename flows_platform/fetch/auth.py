@@ -6,9 +6,10 @@ from typing import Protocol
 
 
 class Auth(Protocol):
-    """Headers that carry the proof."""
+    """Headers that carry the proof, and what of it must never be shown."""
 
     def headers(self) -> dict[str, str]: ...
+    def secrets(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,9 @@ class NoAuth:
 
     def headers(self) -> dict[str, str]:
         return {}
+
+    def secrets(self) -> tuple[str, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class HeaderAuth:
     def headers(self) -> dict[str, str]:
         return {self.name: self.secret}
 
+    def secrets(self) -> tuple[str, ...]:
+        return (self.secret,)
+
 
 @dataclass(frozen=True, slots=True)
 class BearerAuth:
@@ -39,6 +46,9 @@ class BearerAuth:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
+    def secrets(self) -> tuple[str, ...]:
+        return (self.token,)
+
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
@@ -48,5 +58,10 @@ class BasicAuth:
     password: str = field(repr=False)
 
     def headers(self) -> dict[str, str]:
-        pair = b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
+        return {"Authorization": f"Basic {self._pair()}"}
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.password, self._pair())
+
+    def _pair(self) -> str:
+        return b64encode(f"{self.user}:{self.password}".encode()).decode()

@@ -16,9 +16,13 @@ def count_records(client: HttpClient, api: WindowedApi, bounds: TimeBounds, *, t
         SourceRefused: the source declares none.
         Transient: it failed `tries` times.
     """
-    url = api.request_url(bounds)
-    for attempt in attempts(tries):
-        with attempt, client.stream(url, api.request_headers(), method="HEAD") as answer:
+    url, deadline = api.request_url(bounds), client.deadline()
+    for attempt in attempts(tries, within=client.limits.total):
+        with (
+            attempt,
+            api.redactor.errors(),
+            client.stream(url, api.request_headers(), method="HEAD", deadline=deadline) as answer,
+        ):
             count = header_count(answer)
             if count is None:
                 raise SourceRefused(f"the source gives no {RECORD_COUNT_HEADER} header to a HEAD request.")

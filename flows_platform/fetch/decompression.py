@@ -7,9 +7,11 @@ import zstandard
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 
-# A zstd block of a few bytes can hold 128 KiB; 1 KiB of input at a time keeps one call's output under 32 MiB.
-ZSTD_PIECE = 1024
-ZSTD_WINDOW = 1 << 27  # the largest window that `zstd --long` and browsers accept
+# A zstd block of four bytes can hold 128 KiB; 512 bytes of input at a time keep one call's output under 16 MiB.
+ZSTD_PIECE = 512
+ZSTD_WINDOW = 1 << 23  # bytes; what RFC 9659 lets an HTTP server use, and a decoder must hold
+MAX_EXPANSION = 250  # times; records shrink 10 to 20 times, gzip's limit is 1,032
+FREE_EXPANSION = 64 << 20  # bytes before the ratio is looked at
 
 
 class Decompressor(Protocol):
@@ -18,6 +20,25 @@ class Decompressor(Protocol):
     def give(self, chunk: bytes) -> None: ...
     def take(self, limit: int) -> bytes: ...
     def finish(self) -> None: ...
+
+
+class Expansion:
+    """The bytes that came of those received; a bomb's ratio is no data's."""
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def check(self, received: int, more: int) -> None:
+        """Count `more` bytes.
+
+        Raises:
+            SourceRefused: they are too many for what was received.
+        """
+        self._total += more
+        if self._total > FREE_EXPANSION and self._total > MAX_EXPANSION * received:
+            raise SourceRefused(
+                f"the compressed answer expands more than {MAX_EXPANSION} times: {received:,} bytes to {self._total:,}."
+            )
 
 
 class Identity:

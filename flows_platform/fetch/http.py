@@ -4,16 +4,22 @@ urllib3 refuses a body shorter than its Content-Length and a chunked one without
 see: the counts in `records.py` do.
 """
 
+import http.client
 import json
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from contextlib import contextmanager, suppress
 
 import urllib3
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
-from flows_platform.fetch.decompression import Decompressor, decompressor
+from flows_platform.domain.redaction import place
+from flows_platform.fetch.connections import keep_queries_out_of_logs, pool_manager
+from flows_platform.fetch.decompression import Decompressor, Expansion, decompressor
+from flows_platform.fetch.pace import Clock, HttpLimits, Pace, Watch
+from flows_platform.fetch.redirects import STATUSES, redirect_target
+
+__all__ = ["Answer", "HttpClient", "HttpLimits"]
 
 CHUNK = 1 << 18
 PROBLEM_BYTES = 4096
@@ -21,55 +27,76 @@ TRANSIENT_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 MAX_RETRY_AFTER = 300.0  # seconds; a server may not park us for hours
 
 
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Seconds to connect, and between two reads."""
-
-    connect: float = 10.0
-    read: float = 60.0
-
-
 class HttpClient:
-    """A pool of connections, to be closed after use."""
+    """A pool of connections, to be closed after use. `clock` counts seconds; only its differences matter."""
 
-    def __init__(self, limits: HttpLimits | None = None) -> None:
-        limits = limits or HttpLimits()
-        timeout = urllib3.Timeout(connect=limits.connect, read=limits.read)
-        self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=4)
+    def __init__(self, limits: HttpLimits | None = None, clock: Clock = time.monotonic) -> None:
+        self.limits = limits or HttpLimits()
+        self._clock = clock
+        self._pool = pool_manager(connect=self.limits.connect, read=self.limits.read)
+        keep_queries_out_of_logs()
 
     def close(self) -> None:
         self._pool.clear()
 
+    def deadline(self) -> float:
+        """When a window begun now must be done, on this client's clock."""
+        return self._clock() + self.limits.total
+
     @contextmanager
-    def stream(self, url: str, headers: Mapping[str, str], *, method: str = "GET") -> Iterator["Answer"]:
+    def stream(
+        self, url: str, headers: Mapping[str, str], *, method: str = "GET", deadline: float | None = None
+    ) -> Iterator["Answer"]:
         """The answer to one request; its connection is closed on the way out unless the body was read whole.
 
         Raises:
-            SourceUnavailable: no connection, or a status that asks to come back.
-            SourceRefused: any other status than 200; redirects too, since credentials would follow them.
+            SourceUnavailable: no connection, a status that asks to come back, or the deadline (by default a new one).
+            SourceRefused: any other status than 200, or a redirect to another origin.
         """
-        try:
-            response = self._pool.request(method, url, headers=dict(headers), preload_content=False, redirect=False)
-        except urllib3.exceptions.HTTPError as error:
-            raise SourceUnavailable(
-                f"{_place(url)} gives no answer ({_brief(error)}).",
-                remedy="Is the API server running, and is its address right?",
-            ) from error
+        pace = Pace(self.limits, self._clock, self.deadline() if deadline is None else deadline)
+        if fault := pace.fault():
+            raise SourceUnavailable(f"{place(url)} {fault}.")
+        response = self._final(method, url, headers)
         try:
             if response.status != 200:  # noqa: PLR2004 - the one good status
                 raise _refusal(url, response)
-            yield Answer(url, response)
+            with Watch(pace, lambda: _abort(response)) as watch:
+                yield Answer(url, response, watch)
         finally:
             response.close()
+
+    def _final(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """The answer at the end of redirects."""
+        followed = 0
+        while True:
+            response = self._request(method, url, headers)
+            if response.status not in STATUSES:
+                return response
+            response.close()
+            url = redirect_target(url, response.headers.get("Location", ""), followed)
+            followed += 1
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request(method, url, headers=dict(headers), preload_content=False, redirect=False)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            if _is_malformed(error):
+                raise SourceRefused(f"{place(url)} answers with a head that is no HTTP ({_brief(error)}).") from error
+            raise SourceUnavailable(
+                f"{place(url)} gives no answer ({_brief(error)}).",
+                remedy="Is the API server running, and is its address right?",
+            ) from error
 
 
 class Answer:
     """Headers and the decompressed body; `received` counts the bytes that came over the wire."""
 
-    def __init__(self, url: str, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, url: str, response: urllib3.BaseHTTPResponse, watch: Watch) -> None:
         self._response = response
-        self._place = _place(url)
+        self._watch = watch
+        self._place = place(url)
         self._decompressor: Decompressor = decompressor(response.headers.get("Content-Encoding", "identity"))
+        self._expansion = Expansion()
         self.headers = response.headers
         self.received = 0
 
@@ -82,6 +109,8 @@ class Answer:
 
         Raises:
             StreamIncomplete: the transfer or its compression stopped before its end.
+            SourceUnavailable: it is too slow.
+            SourceRefused: it expands as no real data does.
         """
         limit = size if size > 0 else CHUNK
         while not (piece := self._decompressor.take(limit)):
@@ -90,26 +119,41 @@ class Answer:
                 self._decompressor.finish()
                 return b""
             self._decompressor.give(chunk)
+        self._expansion.check(self.received, len(piece))
         return piece
 
     def _receive(self) -> bytes:
+        pace, chunk = self._watch.pace, b""
+        pace.begin()
         try:
             chunk = self._response.read1(CHUNK, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            self._require_pace()
             raise StreamIncomplete(
                 f"{self._place} broke off after {self.received:,} bytes ({_brief(error)})."
             ) from error
+        finally:
+            pace.end(len(chunk))
         self.received += len(chunk)
+        self._require_pace()
         return chunk
+
+    def _require_pace(self) -> None:
+        """Also after a read that seems fine: one that was aborted may look like the end of the body."""
+        if fault := self._watch.fault or self._watch.pace.fault():
+            raise SourceUnavailable(f"{self._place} {fault}; {self.received:,} bytes had come.")
+
+
+def _abort(response: urllib3.BaseHTTPResponse) -> None:
+    with suppress(OSError, RuntimeError, ValueError):  # read to its end meanwhile
+        response.shutdown()
 
 
 def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> PlatformError:
     detail = _problem_detail(response)
-    message = f"{_place(url)} answered {response.status}{detail and f': {detail}'}."
+    message = f"{place(url)} answered {response.status}{detail and f': {detail}'}."
     if response.status in TRANSIENT_STATUSES:
         return SourceUnavailable(message, retry_after=_retry_after(response.headers.get("Retry-After", "")))
-    if 300 <= response.status < 400:  # noqa: PLR2004 - redirects
-        return SourceRefused(message, remedy="Redirects are not followed: give the final URL.")
     return SourceRefused(message)
 
 
@@ -118,24 +162,28 @@ def _problem_detail(response: urllib3.BaseHTTPResponse) -> str:
     if "json" not in response.headers.get("Content-Type", ""):
         return ""
     try:
-        problem = json.loads(response.read(PROBLEM_BYTES))
-    except (ValueError, urllib3.exceptions.HTTPError):
+        problem = json.loads(response.read1(PROBLEM_BYTES, decode_content=False))
+    except (ValueError, RecursionError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         return ""
     return str(problem.get("detail", ""))[:500].rstrip(".") if isinstance(problem, dict) else ""
 
 
 def _retry_after(value: str) -> float | None:
     """The wait in seconds, capped; a date is left to our own backoff."""
-    return min(float(value), MAX_RETRY_AFTER) if value.isascii() and value.isdigit() else None
+    return min(float(value[:9]), MAX_RETRY_AFTER) if value.isascii() and value.isdigit() else None
 
 
-def _place(url: str) -> str:
-    """A URL without its query, which may hold a key."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+def _is_malformed(error: BaseException | None) -> bool:
+    """Whether the head itself is at fault: too many or too long lines, or no status line."""
+    while error is not None:
+        too_many = type(error) is http.client.HTTPException
+        if too_many or isinstance(error, http.client.LineTooLong | http.client.UnknownProtocol):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     """The innermost reason in a few words; urllib3's own text repeats the URL with its query."""
     while isinstance(error.__cause__ or error.__context__, Exception):
         error = error.__cause__ or error.__context__  # type: ignore[assignment]

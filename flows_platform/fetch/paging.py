@@ -7,6 +7,7 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.fetch.redirects import origin
 
 NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 
@@ -34,6 +35,6 @@ class LinkHeader:
         if match is None:
             return None
         following: str = urljoin(url, match[1])
-        if urlsplit(following)[:2] != urlsplit(url)[:2]:
+        if origin(following) != origin(url):
             raise SourceRefused(f"the next page lies on another origin ({urlsplit(following).hostname}).")
         return following

@@ -1,7 +1,9 @@
 """The one place where a source's call is tried again: transient errors only, with backoff and the server's own wait."""
 
 import logging
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import stamina
 
@@ -9,24 +11,34 @@ from flows_platform.domain.errors import SourceUnavailable, Transient
 
 log = logging.getLogger(__name__)
 
-WAIT_INITIAL = 0.5  # seconds before the second try; doubles, plus up to a second of jitter
+WAIT_INITIAL = 0.5  # seconds that the wait before the second try may last; doubles with each try
 WAIT_MAX = 60.0
 
-
-def attempts(limit: int) -> Iterator[stamina.Attempt]:
-    """Up to `limit` tries, each to be entered as a context; the error of the last one is raised as it is."""
-    return iter(
-        stamina.retry_context(
-            on=_wait, attempts=limit, timeout=None, wait_initial=WAIT_INITIAL, wait_max=WAIT_MAX, wait_jitter=1.0
-        )
-    )
+# A float at or above the first and at or below the second argument.
+type Spread = Callable[[float, float], float]
 
 
-def _wait(error: Exception) -> bool | float:
-    """Whether to try again; a number is the wait in seconds that the server asked for."""
-    if not isinstance(error, Transient):
-        return False
-    log.warning("%s Trying again.", error)
-    if isinstance(error, SourceUnavailable) and error.retry_after is not None:
-        return error.retry_after
-    return True
+@dataclass(slots=True)
+class Backoff:
+    """Full jitter: anything up to the doubled wait, so that many clients do not come back together."""
+
+    spread: Spread = random.uniform
+    failures: int = 0
+
+    def __call__(self, error: Exception) -> bool | float:
+        """The wait in seconds before the next try, at least what the server asked for; False for no other try."""
+        if not isinstance(error, Transient):
+            return False
+        log.warning("%s Trying again.", error)
+        wait = self.spread(0.0, min(WAIT_MAX, WAIT_INITIAL * 2**self.failures))
+        self.failures = min(self.failures + 1, 10)  # 2 ** 10 is beyond the longest wait
+        asked = error.retry_after if isinstance(error, SourceUnavailable) else None
+        return max(wait, asked or 0.0)
+
+
+def attempts(limit: int, *, within: float | None = None, spread: Spread = random.uniform) -> Iterator[stamina.Attempt]:
+    """Up to `limit` tries, none begun after `within` seconds, each to be entered as a context.
+
+    The error of the last one is raised as it is.
+    """
+    return iter(stamina.retry_context(on=Backoff(spread), attempts=limit, timeout=within))

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.redaction import Redactor, place, public_url
+from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import TimeBounds
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.paging import Paging, SinglePage
-from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
+from flows_platform.wire.decode.source import RECORD_BYTES
+from flows_platform.wire.formats import DIGEST_PARAMETER, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ class WindowedApi:
     """One API: where it is, how a window is asked for, how its records come.
 
     `url` is the full endpoint. `format` None leaves the choice to the server, Arrow first. `records` is the JSON path
-    of the array or the XML root, `record` the XML element of a record. `verification` is the least a window must reach.
+    of the array or the XML root, `record` the XML element of a record, `record_bytes` the most that one may take.
+    `verification` is the least a window must reach; DIGEST also asks for the digest. `footers` says that the server
+    speaks our protocol, and so gives a footer to formats that have none by themselves. `extra_column` names the
+    nullable text column that keeps fields unknown to the schema as JSON; without it such a record is rejected.
     """
 
     url: str
@@ -45,12 +50,48 @@ class WindowedApi:
     format: WireFormat | None = WireFormat.JSON
     format_parameter: str | None = "format"
     parameters: dict[str, str] = field(default_factory=dict)
+    secret_parameters: dict[str, str] = field(default_factory=dict, repr=False)
     records: str = RECORDS
     record: str = RECORD
     auth: Auth = field(default_factory=NoAuth)
     paging: Paging = field(default_factory=SinglePage)
     verification: Verification = Verification.COUNT
+    footers: bool = False
+    extra_column: str | None = None
+    record_bytes: int = RECORD_BYTES
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
+
+    def __post_init__(self) -> None:
+        """Refuses a declaration that would lose fields.
+
+        Raises:
+            ConfigurationError: `extra_column` is no nullable text column of the schema.
+        """
+        if self.extra_column is None:
+            return
+        column = next((each for each in self.schema.columns if each.name == self.extra_column), None)
+        if column is None or column.type is not ColumnType.STRING or not column.nullable:
+            raise ConfigurationError(
+                f"{self.extra_column!r} is no nullable text column of {self.schema.name}: unknown fields go there."
+            )
+
+    @property
+    def redactor(self) -> Redactor:
+        """Masks this API's secrets."""
+        return Redactor((*self.auth.secrets(), *self.secret_parameters.values()))
+
+    @property
+    def asks_digest(self) -> bool:
+        return self.verification is Verification.DIGEST
+
+    @property
+    def asks_footer(self) -> bool:
+        """Whether formats without a footer must bring one."""
+        return self.footers or self.asks_digest
+
+    def shown_url(self, url: str) -> str:
+        """A request's URL for people and logs: without what is secret in it."""
+        return public_url(url, self.secret_parameters.keys())
 
     def request_url(self, bounds: TimeBounds) -> str:
         """The URL of the window's first page.
@@ -60,7 +101,9 @@ class WindowedApi:
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"{self.url!r} is not an http(s) URL.", remedy="Give the full stream endpoint.")
+            raise ConfigurationError(
+                f"{place(self.url)!r} is not an http(s) URL.", remedy="Give the full stream endpoint."
+            )
         if parts.username or parts.password:
             raise ConfigurationError(
                 f"the URL of {parts.hostname} holds credentials.", remedy="Take them out; set them as authentication."
@@ -76,7 +119,13 @@ class WindowedApi:
 
     def _own_parameters(self, bounds: TimeBounds) -> dict[str, str]:
         named = {self.format_parameter: self.format.value} if self.format and self.format_parameter else {}
-        return {**self.parameters, **self.time.render(bounds), **named}
+        return {**self.parameters, **self.secret_parameters, **self.time.render(bounds), **named, **self._proof()}
+
+    def _proof(self) -> dict[str, str]:
+        if self.asks_digest:
+            return {DIGEST_PARAMETER: "1"}
+        own_footer = self.format in {WireFormat.JSON, WireFormat.XML}
+        return {FOOTER_PARAMETER: "1"} if self.footers and not own_footer else {}
 
     def request_headers(self) -> dict[str, str]:
         """Headers of every request, authentication included: never log them."""

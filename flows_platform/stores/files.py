@@ -84,7 +84,8 @@ def _create_locked(final: Path) -> tuple[Path, int]:
 
 def sweep(target: Path) -> None:
     """Remove what killed writers of `target` left in its folder; a living writer's file is locked and stays."""
-    leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp")
+    # More than one mark: a temporary file that was itself being replaced.
+    leftover = re.compile(rf"\.+{re.escape(target.name)}(\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp)+")
     for entry in os.scandir(target.parent):
         if leftover.fullmatch(entry.name):
             _remove_unlocked(Path(entry.path))

@@ -1,22 +1,39 @@
-"""One Parquet file from a stream of batches, in constant memory. Atomicity is `files.atomic_path`'s."""
+"""One Parquet file from a stream of batches, in constant memory, and what it says of itself.
+
+Atomicity is `files.atomic_path`'s.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
 from flows_platform.wire.arrow_schema import arrow_schema
 from flows_platform.wire.row_digest import batch_digest
 
 GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows; the most that is held
+PREFIX = "flows."  # of our own entries among the file's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFacts:
+    """What a staged file's footer says: its rows, and how they and the quarantine beside it came about.
+
+    `quarantine` is the SHA-256 of the quarantine file that belongs to it, `replayed` of the one it was mended from.
+    """
+
+    rows: int
+    rejected: int = 0
+    deduplicated: int = 0
+    quarantine: str = ""
+    replayed: str = ""
 
 
 @dataclass(slots=True)
@@ -28,8 +45,8 @@ class ParquetSink:
     rows: int = 0
     first_time: int | None = None
     last_time: int | None = None
-    _keys_rise: bool = True
-    _last_key: int | None = None
+    keys_rise: bool = True
+    _last_key: pa.Scalar | None = None
     _held: list[pa.RecordBatch] = field(default_factory=list)
     _held_rows: int = 0
     _writer: pq.ParquetWriter | None = None
@@ -60,6 +77,11 @@ class ParquetSink:
         if self._held_rows >= GROUP_ROWS:
             self._flush()
 
+    def describe(self, **entries: str | int) -> None:
+        """Put entries of `StagedFacts` into the file's own metadata; before the block ends."""
+        if self._writer:
+            self._writer.add_key_value_metadata({PREFIX + name: str(value) for name, value in entries.items()})
+
     def _flush(self) -> None:
         if self._held and self._writer:
             self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=GROUP_ROWS)
@@ -70,28 +92,11 @@ class ParquetSink:
         times = pc.min_max(batch.column(self.schema.time)).as_py()
         self.first_time = times["min"] if self.first_time is None else min(self.first_time, times["min"])
         self.last_time = times["max"] if self.last_time is None else max(self.last_time, times["max"])
-        keys = batch.column(self.schema.key).to_numpy()
-        rises = bool((np.diff(keys) > 0).all()) and (self._last_key is None or self._last_key < keys[0])
-        self._keys_rise = self._keys_rise and rises
-        self._last_key = int(keys[-1])
-
-    def require_unique_keys(self) -> None:
-        """After the file is closed: every key once. Rising keys prove it; others are counted, that column alone.
-
-        Raises:
-            SourceRefused: a key came twice.
-        """
-        if self._keys_rise:
-            return
-        keys = pq.read_table(self.path, columns=[self.schema.key]).column(0)
-        counts = pc.value_counts(keys)
-        repeated = counts.filter(pc.greater(counts.field("counts"), 1))
-        if len(repeated):
-            raise SourceRefused(
-                f"{len(repeated):,} values of {self.schema.key!r} came more than once in one window, "
-                f"the first is {repeated[0]['values']}.",
-                remedy="The source repeats records: mend it there, then run the window again.",
-            )
+        keys = batch.column(self.schema.key)
+        if self.keys_rise:
+            after_last = self._last_key is None or pc.greater(keys[0], self._last_key).as_py()
+            self.keys_rise = after_last and pc.all(pc.greater(keys[1:], keys[:-1])).as_py() is not False
+        self._last_key = keys[-1]
 
 
 def row_count(path: Path) -> int:
@@ -103,3 +108,23 @@ def file_digest(path: Path) -> RowDigest:
     """The digest of a Parquet file's rows, read a row group at a time."""
     with pq.ParquetFile(path) as file:
         return sum((batch_digest(batch) for batch in file.iter_batches(GROUP_ROWS)), RowDigest())
+
+
+def staged_facts(path: Path) -> StagedFacts:
+    """What the staged file says of itself.
+
+    Raises:
+        InputError: it is no Parquet file.
+    """
+    try:
+        footer = pq.read_metadata(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error}).", remedy="Fetch the window again.") from error
+    told = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
+    return StagedFacts(
+        rows=footer.num_rows,
+        rejected=int(told.get(f"{PREFIX}rejected", 0)),
+        deduplicated=int(told.get(f"{PREFIX}deduplicated", 0)),
+        quarantine=told.get(f"{PREFIX}quarantine", ""),
+        replayed=told.get(f"{PREFIX}replayed", ""),
+    )

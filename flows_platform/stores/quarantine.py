@@ -1,11 +1,13 @@
 """Rejected records beside the file they are missing from: a JSON line each, with position, reason and raw text."""
 
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from flows_platform.domain.redaction import Redactor
 from flows_platform.domain.rejects import RejectedRecord
 
 
@@ -16,23 +18,43 @@ def quarantine_path(target: Path) -> Path:
 
 @dataclass(slots=True)
 class QuarantineSink:
-    """Appends rejects to an open file and counts them; the first one is kept for messages."""
+    """Appends rejects to an open file and counts them, secrets masked; the first one is kept for messages."""
 
     file: IO[bytes]
+    redact: Redactor = field(default_factory=Redactor)
     count: int = 0
     first: RejectedRecord | None = None
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def write(self, rejects: list[RejectedRecord]) -> None:
         for reject in rejects:
-            self.first = self.first or reject
+            shown = self._redacted(reject)
+            self.first = self.first or shown
             self.count += 1
-            line = {"position": reject.position, "reason": reject.reason, "raw": _as_text(reject.raw)}
-            self.file.write(json.dumps(line).encode() + b"\n")
+            entry = {"position": shown.position, "reason": shown.reason, "raw": _as_text(shown.raw)}
+            line = json.dumps(entry | ({"redacted": True} if shown.redacted else {})).encode() + b"\n"
+            self._digest.update(line)
+            self.file.write(line)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, in hex."""
+        return self._digest.hexdigest()
+
+    def _redacted(self, reject: RejectedRecord) -> RejectedRecord:
+        raw = _as_text(reject.raw)
+        masked = self.redact(raw)
+        redacted = reject.redacted or masked != raw
+        return replace(reject, reason=self.redact(reject.reason), raw=_as_bytes(masked), redacted=redacted)
 
 
 def _as_text(raw: bytes) -> str:
     """Bytes as text that gives them back: what is not UTF-8 becomes lone surrogates, which JSON escapes."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def read_quarantine(path: Path) -> Iterator[RejectedRecord]:
@@ -42,5 +64,5 @@ def read_quarantine(path: Path) -> Iterator[RejectedRecord]:
     with path.open("rb") as lines:
         for line in lines:
             entry = json.loads(line)
-            raw = entry["raw"].encode("utf-8", "surrogateescape")
-            yield RejectedRecord(entry["position"], entry["reason"], raw)
+            raw = _as_bytes(entry["raw"])
+            yield RejectedRecord(entry["position"], entry["reason"], raw, entry.get("redacted", False))

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import Rows, cast_slice
-from flows_platform.wire.decode.documents import open_document
+from flows_platform.wire.decode.documents import Layout, open_document
+from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.formats import WireFormat
 
 
 def read(wire: WireFormat, body: bytes) -> tuple[list[dict[str, object]], int | None]:
     """All good records of a document as the flows schema has them, and the footer's count."""
-    document = open_document(wire, io.BytesIO(body), FLOWS, "records", "record")
+    document = open_document(wire, io.BytesIO(body), Layout(FLOWS))
     records = [record for part in document.slices() for record in cast_slice(FLOWS, part, 1).batch.to_pylist()]
-    return records, document.declared
+    return records, document.declared.count if document.declared else None
 
 
 class Dribble(io.BytesIO):
@@ -47,7 +48,7 @@ def test_short_reads_are_no_end(wire: WireFormat) -> None:
         ).encode(),
         WireFormat.ARROW: sink.getvalue().to_pybytes(),
     }
-    document = open_document(wire, Dribble(bodies[wire]), FLOWS, "records", "record")
+    document = open_document(wire, Dribble(bodies[wire]), Layout(FLOWS))
     assert [each for part in document.slices() for each in cast_slice(FLOWS, part, 1).batch.to_pylist()] == rows
 
 
@@ -77,7 +78,7 @@ def test_what_only_looks_like_a_footer_is_none(body: bytes) -> None:
 
 def test_a_nested_path_is_followed() -> None:
     body = json.dumps({"status": [1, 2], "result": {"items": [row(1), row(2)]}}).encode()
-    document = open_document(WireFormat.JSON, io.BytesIO(body), FLOWS, "result.items", "")
+    document = open_document(WireFormat.JSON, io.BytesIO(body), Layout(FLOWS, records="result.items"))
     assert sum(len(part) for part in document.slices()) == 2  # type: ignore[arg-type]
 
 
@@ -108,7 +109,7 @@ def test_xml_values_in_base64_are_decoded() -> None:
 def test_xml_fields_that_repeat_or_nest_are_rejected_not_guessed(child: str) -> None:
     fields = child + "".join(f"<{name}>{value}</{name}>" for name, value in row(1).items() if name != "id")
     body = f"<records><record>{fields}</record></records>".encode()
-    (part,) = open_document(WireFormat.XML, io.BytesIO(body), FLOWS, "records", "record").slices()
+    (part,) = open_document(WireFormat.XML, io.BytesIO(body), Layout(FLOWS)).slices()
     (reject,) = cast_slice(FLOWS, part, 1).rejects
     assert reject.reason.startswith("id: ")
 
@@ -116,16 +117,16 @@ def test_xml_fields_that_repeat_or_nest_are_rejected_not_guessed(child: str) -> 
 def test_xml_records_are_released_as_they_are_read() -> None:
     fields = "".join(f"<{name}>{value}</{name}>" for name, value in row(1).items())
     body = f"<records>{f'<record>{fields}</record>' * 2000}<?end count='2000'?></records>".encode()
-    document = open_document(WireFormat.XML, io.BytesIO(body), FLOWS, "records", "record")
+    document = open_document(WireFormat.XML, io.BytesIO(body), Layout(FLOWS))
     parts = list(document.slices())
     assert [len(part.values) for part in parts if isinstance(part, Rows)] == [512, 512, 512, 464]
-    assert document.declared == 2000
+    assert document.declared == Declared(2000)
 
 
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"7", b'{"id":1,"id":2}', b'{"id":NaN}', b"\xff"])
 def test_a_bad_line_is_rejected_alone(line: bytes) -> None:
     body = json.dumps(row(1)).encode() + b"\n" + line + b"\n" + json.dumps(row(2)).encode() + b"\n"
-    (part,) = open_document(WireFormat.NDJSON, io.BytesIO(body), FLOWS, "", "").slices()
+    (part,) = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS)).slices()
     casted = cast_slice(FLOWS, part, 1)
     assert casted.batch.column("id").to_pylist() == [1, 2]
     assert [(reject.position, reject.raw) for reject in casted.rejects if line != b"\xff"] == (
@@ -141,7 +142,7 @@ def test_an_ndjson_line_without_its_end_is_a_cut() -> None:
 
 def test_csv_rows_of_another_length_are_rejected_alone() -> None:
     lines = [",".join(FLOWS.names), "1,1,0,C1,N1,C2,445,6,1,46", "2,1", "3,1,0,C1,N1,C2,445,6,1,46,9"]
-    (part,) = open_document(WireFormat.CSV, io.BytesIO("\r\n".join(lines).encode()), FLOWS, "", "").slices()
+    (part,) = open_document(WireFormat.CSV, io.BytesIO("\r\n".join(lines).encode()), Layout(FLOWS)).slices()
     casted = cast_slice(FLOWS, part, 1)
     assert [reject.reason for reject in casted.rejects] == [
         "2 fields where the header has 10",

@@ -1,4 +1,4 @@
-"""An Arrow IPC stream to record batches. Its end mark is optional: only the header's count proves it whole."""
+"""An Arrow IPC stream to record batches of plain columns. Its end mark is optional: the count proves it whole."""
 
 import io
 from collections.abc import Iterator
@@ -7,32 +7,83 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.decode.source import ByteSource, Readable
+from flows_platform.wire.decode.arrow_messages import MessageReader
+from flows_platform.wire.decode.footers import Declared, declared_text
+from flows_platform.wire.decode.source import ByteSource
+from flows_platform.wire.formats import COUNT, DIGEST
 
 BUFFER = 1 << 18
+SLICE = 1 << 16  # rows
 
 
 class ArrowDocument:
     """A schema message, then record batches."""
 
-    declared = None
+    def __init__(self, source: ByteSource, *, footer: bool = False) -> None:
+        self._reader = MessageReader(source)
+        self._footer = footer
+        self.declared: Declared | None = None
 
-    def __init__(self, source: ByteSource) -> None:
-        self._reader = Readable(source)
+    @property
+    def enclosed(self) -> bool:
+        """Whether the end mark was seen."""
+        return self._reader.enclosed
 
     def slices(self) -> Iterator[pa.RecordBatch]:
-        """The stream's batches as they come.
+        """The stream's batches as they come, in pieces of at most 65,536 rows.
 
         Raises:
-            StreamIncomplete: a message is cut.
-            SourceRefused: not an Arrow stream.
+            StreamIncomplete: a message is cut, or the footer that was asked for is missing.
+            SourceRefused: not an Arrow stream, one of other than plain columns, or one that claims too much.
         """
         try:
             # Buffered, since Arrow takes a short read for the end.
             with pyarrow.ipc.open_stream(io.BufferedReader(self._reader, BUFFER)) as stream:
-                yield from stream
-        except (pa.ArrowInvalid, OSError) as error:
-            brief = str(error)[:200]
-            if self._reader.ended:
-                raise StreamIncomplete(f"the Arrow stream ends early ({brief}).") from error
-            raise SourceRefused(f"the answer is not an Arrow stream ({brief}).") from error
+                _require_plain(stream.schema)
+                for batch in self._batches(stream):
+                    batch.validate(full=True)
+                    for start in range(0, batch.num_rows, SLICE):
+                        yield batch.slice(start, SLICE)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceRefused(f"the answer is not an Arrow stream ({str(error)[:200]}).") from error
+        if self._footer and self.declared is None:
+            raise StreamIncomplete("the Arrow stream ends without the footer that was asked for.")
+
+    def _batches(self, stream: pyarrow.ipc.RecordBatchStreamReader) -> Iterator[pa.RecordBatch]:
+        for batch, metadata in stream.iter_batches_with_custom_metadata():
+            if self.declared:
+                raise SourceRefused("a batch follows the footer of the Arrow stream.")
+            if self._footer and metadata and not batch.num_rows:
+                self.declared = declared_text(_text(metadata, COUNT), _text(metadata, DIGEST))
+            yield batch
+
+
+def _text(metadata: pa.KeyValueMetadata, name: str) -> str | None:
+    value = metadata.get(name.encode())
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _require_plain(schema: pa.Schema) -> None:
+    """Columns whose values all lie in the batch: those of nulls, views, runs and lists may claim more than was sent."""
+    if len(set(schema.names)) != len(schema.names):
+        raise SourceRefused("two columns of the Arrow stream have one name.")
+    for field in schema:
+        if not _is_plain(field.type):
+            raise SourceRefused(
+                f"the Arrow column {field.name[:80]!r} is of type {str(field.type)[:80]}; numbers, texts and times "
+                "with at most microseconds are read.",
+                remedy="Have the server send plain columns.",
+            )
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_boolean(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or (types.is_timestamp(kind) and kind.unit != "ns")  # Python's own would lose the last three digits
+    )

@@ -1,39 +1,59 @@
 """The decoder of each format, by one exhaustive map."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.casting import Slice
 from flows_platform.wire.decode.arrow import ArrowDocument
 from flows_platform.wire.decode.csv import CsvDocument
+from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.decode.json import JsonDocument
 from flows_platform.wire.decode.ndjson import NdjsonDocument
-from flows_platform.wire.decode.source import ByteSource
+from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.decode.xml import XmlDocument
-from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
 
 
 class Document(Protocol):
-    """Records in slices; `declared` is the footer's count, known once the slices are read."""
+    """Records in slices. Once these are read: what the footer declares, and whether the document marked its end."""
 
     @property
-    def declared(self) -> int | None: ...
+    def declared(self) -> Declared | None: ...
+
+    @property
+    def enclosed(self) -> bool: ...
 
     def slices(self) -> Iterator[Slice]: ...
 
 
-type Opener = Callable[[ByteSource, TableSchema, str, str], Document]
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How records lie in a document: the container's and element's names where the format has them.
 
-OPENERS: dict[WireFormat, Opener] = {
-    WireFormat.ARROW: lambda source, _schema, _records, _record: ArrowDocument(source),
-    WireFormat.NDJSON: lambda source, schema, _records, _record: NdjsonDocument(source, schema),
-    WireFormat.JSON: lambda source, _schema, records, _record: JsonDocument(source, records),
-    WireFormat.CSV: lambda source, _schema, _records, _record: CsvDocument(source),
-    WireFormat.XML: lambda source, _schema, records, record: XmlDocument(source, records, record),
+    `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
+    most that one record may take.
+    """
+
+    schema: TableSchema
+    records: str = RECORDS
+    record: str = RECORD
+    footer: bool = False
+    record_bytes: int = RECORD_BYTES
+
+
+OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
+    WireFormat.ARROW: lambda source, layout: ArrowDocument(source, footer=layout.footer),
+    WireFormat.NDJSON: lambda source, layout: NdjsonDocument(
+        source, layout.schema, footer=layout.footer, record_bytes=layout.record_bytes
+    ),
+    WireFormat.JSON: lambda source, layout: JsonDocument(source, layout.records, layout.record_bytes),
+    WireFormat.CSV: lambda source, layout: CsvDocument(source, footer=layout.footer, record_bytes=layout.record_bytes),
+    WireFormat.XML: lambda source, layout: XmlDocument(source, layout.records, layout.record, layout.record_bytes),
 }
 
 
-def open_document(wire: WireFormat, source: ByteSource, schema: TableSchema, records: str, record: str) -> Document:
-    """The document on `source`; `records` and `record` name the container and the element where the format has them."""
-    return OPENERS[wire](source, schema, records, record)
+def open_document(wire: WireFormat, source: ByteSource, layout: Layout) -> Document:
+    """The document on `source`."""
+    return OPENERS[wire](source, layout)

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
+from typing import cast
 
 import ijson
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Records
-from flows_platform.wire.decode.source import ByteSource, TailReader
-from flows_platform.wire.formats import END
+from flows_platform.wire.decode.footers import Declared, declared
+from flows_platform.wire.decode.json_guard import JsonGuard
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.formats import COUNT, DIGEST, END
 
 SLICE = 1024  # records a slice; 256 to 4,096 measured alike
 BUFFER = 1 << 18
@@ -22,22 +24,25 @@ FOOTER = re.compile(rb'"' + END.encode() + rb'"\s*:\s*(\{[^{}\[\]]*\})\s*\}\s*\Z
 class JsonDocument:
     """`{"…": [records], …, "end": {"count": N}}`; `path` leads to the array, as `records` or `result.items`."""
 
-    def __init__(self, source: ByteSource, path: str) -> None:
+    enclosed = True
+
+    def __init__(self, source: ByteSource, path: str, record_bytes: int = RECORD_BYTES) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
                 f"ijson runs on its {ijson.backend_name} backend, 12 to 20 times slower than yajl2_c.",
                 remedy="Install the ijson wheel for this platform, which brings yajl2_c; check IJSON_BACKEND.",
             )
-        self._reader = TailReader(source)
         self._path = path
-        self.declared: int | None = None
+        self._guard = _ContainerGuard(path)
+        self._reader = MeteredReader(source, self._guard, record_bytes)
+        self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Records]:
         """Lists of at most 1,024 records.
 
         Raises:
             StreamIncomplete: the document ends before its end.
-            SourceRefused: it is not JSON, or has no array at the path.
+            SourceRefused: it is not JSON, has no array at the path, or is made to harm its reader.
         """
         try:
             yield from self._records()
@@ -45,32 +50,42 @@ class JsonDocument:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({_brief(error)}).") from error
             raise SourceRefused(f"the answer is not valid JSON ({_brief(error)}).") from error
-        self.declared = _footer_count(self._reader.tail)
+        self._guard.require()
+        self.declared = _footer(self._reader.tail)
 
     def _records(self) -> Iterator[Records]:
-        container = _Container(self._path)
-        self._reader.watch(container.feed)
-        records = ijson.items(self._reader, f"{self._path}.item", buf_size=BUFFER)
-        while part := list(islice(records, SLICE)):
-            yield part
-        container.require()
+        part: Records = []
+        for record in ijson.items(self._reader, f"{self._path}.item", buf_size=BUFFER):
+            part.append(record)
+            if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
+                yield self._restored(part)
+                self._reader.release()
+                part = []
+        if part:
+            yield self._restored(part)
+
+    def _restored(self, part: Records) -> Records:
+        surrogates = self._guard.surrogates
+        return [cast("dict[str, object]", surrogates.restore(each)) for each in part] if surrogates.seen else part
 
 
-class _Container:
+class _ContainerGuard(JsonGuard):
     """Looks for the array's start in the first chunks; ijson alone would take `{"error": …}` for no records."""
 
     def __init__(self, path: str) -> None:
+        super().__init__()
         self._path = path
         self._found = False
         self._events: list[tuple[str, str, object]] = ijson.sendable_list()
         self._parser = ijson.parse_coro(self._events)
 
-    def feed(self, chunk: bytes) -> bool:
-        """Look into one more chunk; False when there is nothing left to look for."""
-        self._parser.send(chunk)
-        self._found = any(prefix == self._path and event == "start_array" for prefix, event, _ in self._events)
-        del self._events[:]
-        return not self._found
+    def admit(self, chunk: bytes) -> bytes:
+        admitted = super().admit(chunk)
+        if admitted and not self._found:
+            self._parser.send(admitted)
+            self._found = any(prefix == self._path and event == "start_array" for prefix, event, _ in self._events)
+            del self._events[:]
+        return admitted
 
     def require(self) -> None:
         if not self._found:
@@ -80,10 +95,10 @@ class _Container:
             )
 
 
-def _footer_count(tail: bytes) -> int | None:
+def _footer(tail: bytes) -> Declared | None:
     match = FOOTER.search(tail)
-    count = json.loads(match[1]).get("count") if match else None
-    return count if type(count) is int else None
+    members = json.loads(match[1]) if match else {}
+    return declared(members.get(COUNT), members.get(DIGEST))
 
 
 def _brief(error: Exception) -> str:

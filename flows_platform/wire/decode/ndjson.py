@@ -1,53 +1,75 @@
-"""A JSON object a line to records. The format has no footer: only the header's count proves it whole."""
+"""A JSON object a line to records. Nothing marks its end but the count: a header's, or a footer's."""
 
 import io
-import json
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.json
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.domain.schema import TableSchema
-from flows_platform.wire.arrow_schema import arrow_schema
-from flows_platform.wire.casting import Records, Unreadable
-from flows_platform.wire.decode.source import ByteSource
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.wire.arrow_schema import ARROW_TYPES
+from flows_platform.wire.casting import Records
+from flows_platform.wire.decode.footers import Declared, declared
+from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
+from flows_platform.wire.formats import COUNT, DIGEST, END
+from flows_platform.wire.raw_records import Unreadable, read_record
 
 BLOCK = 1 << 18
-MAX_LINE = 1 << 24
+# Times are left as texts: Arrow's own reading of them also takes what has no zone.
+PARSED = ARROW_TYPES | {ColumnType.TIMESTAMP: pa.string()}
 
 
 class NdjsonDocument:
     """Lines of JSON objects; a block of whole lines is parsed by Arrow, and line by line where Arrow objects."""
 
-    declared = None
+    enclosed = False
 
-    def __init__(self, source: ByteSource, schema: TableSchema) -> None:
+    def __init__(
+        self, source: ByteSource, schema: TableSchema, *, footer: bool = False, record_bytes: int = RECORD_BYTES
+    ) -> None:
         self._source = source
-        self._expected = arrow_schema(schema)
+        self._footer = footer
+        self._record_bytes = record_bytes
+        self._expected = pa.schema([(column.name, PARSED[column.type]) for column in schema.columns])
+        self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Records | pa.RecordBatch]:
         """Batches of the lines of about 256 KiB each.
 
         Raises:
-            StreamIncomplete: the last line has no end.
-            SourceRefused: a line is longer than 16 MiB.
+            StreamIncomplete: the last line has no end, or is not the footer that was asked for.
+            SourceRefused: a line is too long.
         """
-        for block in self._blocks():
+        for block in self._without_footer(self._blocks()) if self._footer else self._blocks():
             yield self._parsed(block)
 
     def _blocks(self) -> Iterator[bytes]:
         rest = b""
         while chunk := self._source.read(BLOCK):
-            whole, newline, tail = (rest + chunk).rpartition(b"\n")
-            rest = tail
+            whole, newline, tail = chunk.rpartition(b"\n")
             if newline:
-                yield whole + newline
-            if len(rest) > MAX_LINE:
-                raise SourceRefused(f"a line of the NDJSON answer is longer than {MAX_LINE} bytes.")
+                yield rest + whole + newline
+                rest = tail
+            else:
+                rest += chunk
+            if len(rest) > self._record_bytes:
+                raise SourceRefused(
+                    f"a line of the NDJSON answer is longer than {self._record_bytes:,} bytes.",
+                    remedy="Check the URL; where records are that large, raise the API's record_bytes.",
+                )
         if rest:
             raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
+
+    def _without_footer(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The blocks, the last line held back: it is the footer."""
+        last = b""
+        for block in blocks:
+            before, newline, line = (last + block[:-1]).rpartition(b"\n")
+            if newline:
+                yield before + newline
+            last = line + b"\n"
+        self.declared = _declared(last)
 
     def _parsed(self, block: bytes) -> Records | pa.RecordBatch:
         options = pyarrow.json.ParseOptions(explicit_schema=self._expected, unexpected_field_behavior="error")
@@ -55,12 +77,23 @@ class NdjsonDocument:
             table = pyarrow.json.read_json(
                 io.BytesIO(block), pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1), options
             )
-        except pa.ArrowInvalid:
+            batches = table.combine_chunks().to_batches()
+            for batch in batches:
+                batch.validate(full=True)  # it takes bytes that are not UTF-8
+        except pa.ArrowException:
             return _line_by_line(block)
         lines = block.count(b"\n")
-        batches = table.combine_chunks().to_batches()
         proven = table.num_rows == lines and table.column_names == self._expected.names
         return batches[0] if proven and len(batches) == 1 and not _nulls(table) else _line_by_line(block)
+
+
+def _declared(line: bytes) -> Declared:
+    record = read_record(line)
+    members = record.get(END) if not isinstance(record, Unreadable) and record.keys() == {END} else None
+    footer = declared(members.get(COUNT), members.get(DIGEST)) if isinstance(members, dict) else None
+    if footer is None:
+        raise StreamIncomplete("the NDJSON answer ends without the footer that was asked for.")
+    return footer
 
 
 def _nulls(table: pa.Table) -> bool:
@@ -69,23 +102,4 @@ def _nulls(table: pa.Table) -> bool:
 
 def _line_by_line(block: bytes) -> Records:
     """The reference parser."""
-    return [_record(line) for line in block.split(b"\n") if line.strip()]
-
-
-def _record(line: bytes) -> dict[str, object] | Unreadable:
-    try:
-        record = json.loads(line, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:
-        return Unreadable(f"not a JSON object: {error}", line)
-    return record if isinstance(record, dict) else Unreadable("not a JSON object", line)
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON value")
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a key repeats")
-    return record
+    return [read_record(line) for line in block.split(b"\n") if line.strip()]

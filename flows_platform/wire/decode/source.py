@@ -1,10 +1,16 @@
-"""What decoders read from, and readers that look at the bytes on their way to a parser."""
+"""What decoders read from, and the reader between the bytes and a parser: it meters, guards and keeps the tail."""
 
 import io
-from collections.abc import Buffer, Callable
+from collections.abc import Buffer
 from typing import Protocol
 
+from flows_platform.domain.errors import SourceRefused
+
 TAIL = 4096  # bytes kept for the footer
+SLICE_BYTES = 1 << 18  # a slice of records ends with the first one complete after so many bytes
+# The most that one record may take, unless the API's declaration says otherwise. A parser makes up to 28 bytes of
+# objects from one of input (`[1e1,1e1,…`), so this keeps the worst record under 64 MB.
+RECORD_BYTES = 2 << 20
 
 
 class ByteSource(Protocol):
@@ -13,36 +19,84 @@ class ByteSource(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-class TailReader:
-    """Passes reads through, keeping the last bytes and showing the first ones to whoever watches."""
+class Guard(Protocol):
+    """Looks at every piece of a document before the parser does; may hold bytes back or rewrite them.
 
-    def __init__(self, source: ByteSource) -> None:
+    `release` is told that a slice was taken, and with it all that the pieces so far may have filled memory with.
+    """
+
+    def admit(self, chunk: bytes) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+    def release(self) -> None: ...
+
+
+class Unguarded:
+    """For parsers that bound themselves."""
+
+    def admit(self, chunk: bytes) -> bytes:
+        return chunk
+
+    def finish(self) -> bytes:
+        return b""
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+class MeteredReader:
+    """Passes reads through a guard and keeps the last bytes; refuses a record that does not end.
+
+    `pending` counts the bytes since the last slice: who cuts slices does so at `SLICE_BYTES`, so what goes beyond is
+    one record (or what surrounds the records).
+    """
+
+    def __init__(self, source: ByteSource, guard: Guard | None = None, record_bytes: int = RECORD_BYTES) -> None:
         self._source = source
-        self._watcher: Callable[[bytes], bool] | None = None
+        self._guard = guard or Unguarded()
+        self._limit = SLICE_BYTES + record_bytes
         self.tail = b""
         self.ended = False
-
-    def watch(self, watcher: Callable[[bytes], bool]) -> None:
-        """Show each chunk to `watcher` until it answers False."""
-        self._watcher = watcher
+        self.pending = 0
 
     def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, or a few more where the guard rewrites them.
+
+        Raises:
+            SourceRefused: a record is too large, or the guard says so.
+        """
         if size == 0:  # ijson asks for nothing once, to learn whether it gets bytes
             return b""
-        chunk = self._source.read(size)
-        self.ended = not chunk
+        while not self.ended:
+            chunk = self._source.read(size)
+            self.ended = not chunk
+            self._count(chunk)
+            admitted = self._guard.admit(chunk) if chunk else self._guard.finish()
+            if admitted:
+                return admitted
+        return b""
+
+    def _count(self, chunk: bytes) -> None:
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
-        if self._watcher and chunk and not self._watcher(chunk):
-            self._watcher = None
-        return chunk
+        self.pending += len(chunk)
+        if self.pending > self._limit:
+            raise SourceRefused(
+                f"more than {self._limit - SLICE_BYTES:,} bytes came without the end of a record.",
+                remedy="Check the URL; where records are that large, raise the API's record_bytes.",
+            )
+
+    def release(self) -> None:
+        """A slice was taken."""
+        self.pending = 0
+        self._guard.release()
 
 
 class Readable(io.RawIOBase):
-    """A source as the raw file that the standard library and Arrow want."""
+    """A source as the raw file that the standard library wants."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
-        self.ended = False
 
     def readable(self) -> bool:
         return True
@@ -50,6 +104,5 @@ class Readable(io.RawIOBase):
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer).cast("B")
         chunk = self._source.read(len(view))
-        self.ended = not chunk
         view[: len(chunk)] = chunk
         return len(chunk)

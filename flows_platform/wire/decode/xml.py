@@ -9,28 +9,33 @@ from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Records, Rows
-from flows_platform.wire.decode.source import ByteSource, TailReader
-from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE, END
+from flows_platform.wire.decode.footers import Declared, declared_text
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
+from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END
 
 SLICE = 512  # records a slice; the tree never holds more
-COUNT = re.compile(r'(?:^|\s)count\s*=\s*["\']([0-9]{1,19})["\']')
+PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
 class XmlDocument:
     """`<root><record>…</record>…<?end count="N"?></root>`; `root` and `record` are the element names required."""
 
-    def __init__(self, source: ByteSource, root: str, record: str) -> None:
-        self._reader = TailReader(source)
+    enclosed = True
+
+    def __init__(self, source: ByteSource, root: str, record: str, record_bytes: int = RECORD_BYTES) -> None:
+        self._guard = XmlGuard()
+        self._reader = MeteredReader(source, self._guard, record_bytes)
         self._root = root
         self._record = record
-        self.declared: int | None = None
+        self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Rows | Records]:
         """Slices of at most 512 records.
 
         Raises:
             StreamIncomplete: the document ends before its end.
-            SourceRefused: it is not well-formed, has another root, or brings a DOCTYPE.
+            SourceRefused: it is not well-formed, has another root, brings a DOCTYPE, or is made to harm its reader.
         """
         # Defaults kept on purpose: no network, no external entities, text up to 10 MB, 256 levels.
         events = etree.iterparse(self._reader, events=("end", "pi"), tag=self._record)
@@ -50,11 +55,19 @@ class XmlDocument:
                 self._take_instruction(element)
                 continue
             part.append(element)
-            if len(part) == SLICE:
-                yield _records(part)
+            if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
+                yield self._records(part)
                 self._release(part)
         if part:
-            yield _records(part)
+            yield self._records(part)
+
+    def _records(self, elements: list[etree._Element]) -> Rows | Records:
+        """Elements as rows where all have the same plain children, else each as a mapping."""
+        rows = _plain_rows(elements)
+        if rows is not None:
+            return rows
+        self._guard.note_names(names_in(elements))
+        return [_mapping(element) for element in elements]
 
     def _release(self, part: list[etree._Element]) -> None:
         last = part[-1]
@@ -64,11 +77,13 @@ class XmlDocument:
         self._check_root(parent.getroottree().getroot())
         del parent[: parent.index(last) + 1]
         part.clear()
+        self._reader.release()
 
     def _take_instruction(self, instruction: etree._ProcessingInstruction) -> None:
+        self._guard.note_names([instruction.target])
         if instruction.target == END:
-            count = COUNT.search(instruction.text or "")
-            self.declared = int(count[1]) if count else None
+            members = dict(PSEUDO_ATTRIBUTE.findall(instruction.text or ""))
+            self.declared = declared_text(members.get(COUNT), members.get(DIGEST))
 
     def _check_root(self, root: etree._Element) -> None:
         if root.getroottree().docinfo.internalDTD is not None:
@@ -80,18 +95,16 @@ class XmlDocument:
             )
 
 
-def _records(elements: list[etree._Element]) -> Rows | Records:
-    """Elements as rows where all have the same plain children, else each as a mapping."""
+def _plain_rows(elements: list[etree._Element]) -> Rows | None:
+    """Elements that all have the same plain children and no attributes."""
     names = [child.tag for child in elements[0]]
     rows: list[Sequence[object]] = []
     for element in elements:
         children = list(element)
-        if [child.tag for child in children] != names or any(map(_is_special, children)):
-            return [_mapping(element) for element in elements]
+        if [child.tag for child in children] != names or element.keys() or any(map(_is_special, children)):
+            return None
         rows.append([child.text or "" for child in children])
-    if len(set(names)) != len(names):
-        return [_mapping(element) for element in elements]
-    return Rows(tuple(map(str, names)), rows)
+    return Rows(tuple(map(str, names)), rows) if len(set(names)) == len(names) else None
 
 
 def _is_special(child: etree._Element) -> bool:

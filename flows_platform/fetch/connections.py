@@ -1,0 +1,93 @@
+"""urllib3's connections with what it lacks: a limit on the time of an answer's head, and silence about queries in logs.
+
+Knows nothing of windows or declarations.
+"""
+
+import http.client
+import logging
+import re
+import socket
+import threading
+from contextlib import suppress
+from typing import Any, Self
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+QUERY = re.compile(r"\?[^\s\"']*")
+LOGGERS = ("urllib3.connectionpool", "urllib3.connection")
+
+
+class HeadTimer:
+    """Ends a connection whose answer's head does not come; a read timeout alone lets it come byte by byte."""
+
+    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
+        self._connection = connection
+        self._timer = threading.Timer(seconds, self._abort)
+        self._timer.daemon = True
+        self.expired = False
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _abort(self) -> None:
+        self.expired = True
+        with suppress(OSError, AttributeError):  # closed meanwhile
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+class HeadTimed:
+    """A connection's answer comes with its head whole within `head_seconds`, or raises a timeout."""
+
+    head_seconds = 60.0
+
+    def getresponse(self) -> Any:
+        timer = HeadTimer(self, self.head_seconds)  # type: ignore[arg-type]  # mixed into connections alone
+        try:
+            with timer:
+                return super().getresponse()  # type: ignore[misc]
+        finally:
+            # Also where the head seems whole: http.client takes the end of the stream for the end of the head.
+            if timer.expired:
+                raise TimeoutError(f"no whole answer's head within {self.head_seconds:g} s")
+
+
+def pool_manager(*, connect: float, read: float) -> urllib3.PoolManager:
+    """A pool that retries nothing and follows nothing."""
+
+    class Plain(HeadTimed, HTTPConnection):
+        head_seconds = read
+
+    class Secure(HeadTimed, HTTPSConnection):
+        head_seconds = read
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    manager = urllib3.PoolManager(timeout=urllib3.Timeout(connect=connect, read=read), retries=False, maxsize=4)
+    manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+    return manager
+
+
+class _WithoutQueries(logging.Filter):
+    """urllib3 writes each request's whole target at DEBUG, and at WARNING where headers are odd."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = QUERY.sub("?…", record.getMessage()), ()
+        return True
+
+
+_FILTER = _WithoutQueries()
+
+
+def keep_queries_out_of_logs() -> None:
+    """May be called again: a logger has a filter once."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_FILTER)

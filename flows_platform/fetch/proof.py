@@ -1,0 +1,76 @@
+"""How far what came is proven: the source's counts and digest against ours, and the level that this reaches."""
+
+from dataclasses import dataclass, field
+
+from flows_platform.domain.errors import SourceRefused, StreamIncomplete
+from flows_platform.domain.verification import RowDigest, Verification
+from flows_platform.wire.casting import Casted
+from flows_platform.wire.decode.documents import Document
+from flows_platform.wire.formats import RECORD_COUNT_HEADER
+from flows_platform.wire.row_digest import batch_digest
+
+LACKING = {
+    Verification.UNVERIFIED: "nothing marks its end, and no count was declared: an early end would pass",
+    Verification.FRAMING: f"it declares no count (no {RECORD_COUNT_HEADER} header, no footer): gaps would pass",
+    Verification.COUNT: "it declares no digest",
+}
+
+
+@dataclass(slots=True)
+class PageProof:
+    """The account of one page: its records and, where `digesting`, the digest of its rows as they were sent."""
+
+    digesting: bool
+    extra_column: str | None = None
+    records: int = 0
+    note: str = ""  # why the digest could not be compared
+    _digest: RowDigest = field(default_factory=RowDigest)
+
+    def add(self, casted: Casted) -> None:
+        """Count a slice, before records outside the window are set aside: those were sent too."""
+        self.records += casted.batch.num_rows + len(casted.rejects)
+        if not self.digesting or self.note:
+            return
+        batch = casted.batch
+        if casted.rejects:
+            first = casted.rejects[0]
+            self.note = f"no digest of rows that cannot be cast, such as record {first.position:,}: {first.reason}"
+        elif self.extra_column and batch.column(self.extra_column).null_count < batch.num_rows:
+            self.note = "no digest of rows with fields unknown to the schema"
+        else:
+            sent = [name for name in batch.schema.names if name != self.extra_column]
+            self._digest += batch_digest(batch.select(sent))
+
+    def level(self, header: int | None, document: Document) -> Verification:
+        """The level this page reaches.
+
+        Raises:
+            StreamIncomplete: a count or the digest that the source declares is another.
+        """
+        footer = document.declared
+        counts = {"header": header, "footer": footer.count if footer else None}
+        for place, count in counts.items():
+            if count is not None and count != self.records:
+                raise StreamIncomplete(f"the source's {place} declares {count:,} records, but {self.records:,} came.")
+        if self.digesting and footer and footer.digest and not self.note:
+            if footer.digest != self._digest.hex:
+                raise StreamIncomplete(f"the source's digest is {footer.digest}, that of what came {self._digest.hex}.")
+            return Verification.DIGEST
+        if header is not None or footer:
+            return Verification.COUNT
+        return Verification.FRAMING if document.enclosed else Verification.UNVERIFIED
+
+
+def require(reached: Verification, least: Verification, note: str) -> None:
+    """Refuse a window that is proven less than its declaration asks.
+
+    A digest that could not be compared because of rejected records (`note`) is let pass: those are counted and kept.
+
+    Raises:
+        SourceRefused: it is.
+    """
+    if reached < least and not (note and reached is Verification.COUNT):
+        raise SourceRefused(
+            f"the stream is verified to {reached.label} only, not {least.label}: {LACKING[reached]}.",
+            remedy="Declare a lower verification for this API if it has no better.",
+        )

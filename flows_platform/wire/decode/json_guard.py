@@ -1,0 +1,148 @@
+r"""What must not reach ijson: numbers that crash it, nesting that it pays for in squares, text it would change.
+
+yajl2_c segfaults on an integer of 4,301 digits, keeps a path per level of nesting (78 KB of `[` took 3.8 GB) and turns
+half a surrogate pair (a lone `\ud800`) into `?`. All of it is looked for in the bytes, outside strings, at about 7 %
+of ijson's own time: most of that is one `bytes.translate`.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+
+from flows_platform.domain.errors import SourceRefused
+
+MAX_DEPTH = 128  # levels; quarantine and casting recurse
+MAX_DIGITS = 4096  # in one number; ijson dies at 4,301
+MAX_CONTAINERS = 200_000  # objects and arrays in one slice: 64 bytes each from three of input
+STRIDE = 256  # of the look for digits: a run of 4,096 meets 16 samples in a row
+DIGITS = b"0123456789"
+
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
+_DIGIT_SAMPLES = bytes(1 if byte in DIGITS else 0 for byte in range(256))
+_SUSPECT = b"\1" * (MAX_DIGITS // STRIDE)
+_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
+_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_UNIT = re.compile(rb"\\u([dD][89a-fA-F][0-9a-fA-F]{2})")
+_HIGH = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_ESCAPE = 6  # bytes of \uXXXX
+
+
+class JsonGuard:
+    """Admits the pieces of one document in order. Every piece it gives on ends outside an escape."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._in_string = False
+        self._depth = 0
+        self._containers = 0
+        self._digits = b""
+        self.surrogates = Surrogates()
+
+    def admit(self, chunk: bytes) -> bytes:
+        """The piece, checked.
+
+        Raises:
+            SourceRefused: a number, the nesting or the number of containers passes its limit.
+        """
+        chunk = self._held + chunk
+        cut = _safe_cut(chunk)
+        chunk, self._held = chunk[:cut], chunk[cut:]
+        if b"\\" not in chunk:
+            self._check(chunk)
+            return chunk
+        plain = chunk.replace(b"\\\\", b"")  # from the left, so what is left of a run starts an escape
+        self._check(plain.replace(b'\\"', b""))
+        return self.surrogates.mark(chunk) if b"\\ud" in plain or b"\\uD" in plain else chunk
+
+    def finish(self) -> bytes:
+        """What was held back: the document ends inside an escape, or on one that may be half a pair."""
+        rest, self._held = self._held, b""
+        return self.surrogates.mark(rest)
+
+    def release(self) -> None:
+        self._containers = 0
+
+    def _check(self, plain: bytes) -> None:
+        """`plain` holds no escaped quote: every quote in it opens or closes a string."""
+        self._check_digits(plain)
+        marks = b'"' * self._in_string + plain.translate(None, _ALL_BUT_BRACKETS)
+        # Two neighbouring quotes may go without changing what lies inside a string; nearly always that is all of them.
+        brackets = marks.replace(b'""', b"")
+        self._in_string = brackets.count(b'"') % 2 == 1
+        if b'"' in brackets:
+            brackets = b"".join(brackets.split(b'"')[::2])
+        self._check_brackets(brackets)
+
+    def _check_digits(self, plain: bytes) -> None:
+        """A run may lie across pieces: the digits at the end of the last one stand before this one."""
+        text = self._digits + plain
+        tail = text[-MAX_DIGITS - 1 :]
+        self._digits = tail[len(tail.rstrip(DIGITS)) :]
+        samples = text[::STRIDE].translate(_DIGIT_SAMPLES)
+        if _SUSPECT in samples and _NUMBER.search(self._outside_strings(text)):
+            raise SourceRefused(f"a number of more than {MAX_DIGITS:,} digits stands in the JSON document.")
+
+    def _outside_strings(self, text: bytes) -> bytes:
+        return b'""'.join((b'"' * self._in_string + text).split(b'"')[::2])
+
+    def _check_brackets(self, brackets: bytes) -> None:
+        self._containers += brackets.count(b"{") + brackets.count(b"[")
+        if self._containers > MAX_CONTAINERS:
+            raise SourceRefused(f"more than {MAX_CONTAINERS:,} JSON objects and arrays stand in one record.")
+        # Flat records leave nothing here.
+        for bracket in brackets.replace(b"{}", b"").replace(b"[]", b""):
+            self._depth += 1 if bracket in b"{[" else -1
+            if self._depth > MAX_DEPTH:
+                raise SourceRefused(f"the JSON document nests deeper than {MAX_DEPTH} levels.")
+
+
+def _safe_cut(chunk: bytes) -> int:
+    """Where the piece may end: before an escape that is cut, or that may be the first half of a pair that is."""
+    last = chunk.rfind(b"\\", -2 * _ESCAPE)
+    if last < 0 or not _starts_escape(chunk, last):
+        return len(chunk)
+    whole = len(chunk) - last >= _ESCAPE or chunk[last + 1 : last + 2] not in {b"", b"u"}
+    if whole:
+        return last if _HIGH.fullmatch(chunk, last) else len(chunk)
+    first = last - _ESCAPE
+    half = first >= 0 and _HIGH.fullmatch(chunk, first, last) and _starts_escape(chunk, first)
+    return first if half else last
+
+
+def _starts_escape(chunk: bytes, place: int) -> bool:
+    """Whether the backslash at `place` is not itself escaped: the run that it ends is odd."""
+    return (place + 1 - len(chunk[: place + 1].rstrip(b"\\"))) % 2 == 1
+
+
+class Surrogates:
+    """Carries halves of surrogate pairs through ijson: as a mark that nobody can foresee, undone in the records."""
+
+    def __init__(self) -> None:
+        self._mark = secrets.token_hex(16)
+        self._marked = re.compile(self._mark + "([0-9a-fA-F]{4})")
+        self.seen = False
+
+    def mark(self, chunk: bytes) -> bytes:
+        """The piece with each lone half written as the mark and its four digits."""
+        parts = re.split(rb"(\\\\)", chunk)  # doubled backslashes are text: what lies between them is looked at
+        marked = b"".join(part if part == b"\\\\" else self._mark_lone(part) for part in parts)
+        self.seen = self.seen or marked != chunk
+        return marked
+
+    def _mark_lone(self, text: bytes) -> bytes:
+        pieces, end = [], 0
+        for pair in _PAIR.finditer(text):
+            pieces += [self._replaced(text[end : pair.start()]), pair[0]]
+            end = pair.end()
+        return b"".join([*pieces, self._replaced(text[end:])])
+
+    def _replaced(self, text: bytes) -> bytes:
+        return _UNIT.sub(self._mark.encode() + rb"\1", text)
+
+    def restore(self, value: object) -> object:
+        """A decoded value with the halves back in place: Python's text can hold them, so casting sees and rejects."""
+        if isinstance(value, str):
+            return self._marked.sub(lambda match: chr(int(match[1], 16)), value)
+        if isinstance(value, Mapping):
+            return {self.restore(key): self.restore(each) for key, each in value.items()}
+        return [self.restore(each) for each in value] if isinstance(value, list) else value
