@@ -1,5 +1,6 @@
 """How many streams run at once. Counts streams alone: an idle socket, HEAD or a poll of `latest` takes no place."""
 
+import asyncio
 from http import HTTPStatus
 
 from api_server.problems import Problem
@@ -17,7 +18,7 @@ class Place:
     def release(self) -> None:
         """Leave it to another. May be called twice."""
         if self._admission is not None:
-            self._admission.active -= 1
+            self._admission.leave()
             self._admission = None
 
 
@@ -27,6 +28,8 @@ class Admission:
     def __init__(self, places: int) -> None:
         self._places = places
         self.active = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     def take(self) -> Place:
         """A place; who has one keeps it to the end of the stream.
@@ -42,4 +45,15 @@ class Admission:
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
         self.active += 1
+        self._empty.clear()
         return Place(self)
+
+    def leave(self) -> None:
+        """One stream less; `Place` calls it."""
+        self.active -= 1
+        if not self.active:
+            self._empty.set()
+
+    async def drained(self) -> None:
+        """Wait until no stream runs: those that the server's end cut off still reset their connections."""
+        await self._empty.wait()

@@ -34,6 +34,7 @@ def create_app(config: ServerConfig) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await state.admission.drained()
         state.close()
 
     streams = [
