@@ -1,0 +1,152 @@
+"""A kill or an I/O error at every write-like system call of a step: what it makes is the old one or the new one.
+
+The points are found by tracing a good run; then each is hit in a run of its own, by strace's injection. One rerun
+without a fault converges, and nothing half-made stays behind.
+"""
+
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flows_platform.commands.children import api_child
+from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.verification import RowDigest
+from flows_platform.settings import load_settings
+from flows_platform.sources.lanl_flows.cleaning import clean
+from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.stores.parquet import file_digest
+from flows_platform.stores.sqlite_load import load
+from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.supervision.ports import free_port
+from flows_platform.supervision.supervisor import Supervisor
+from tests.faults.scale import scaled
+
+CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "unlink")
+FAULTS = ("signal=SIGKILL", "error=EIO", "error=ENOSPC")
+POINTS = scaled(full=10_000, ci=6)  # a step has 15 to 40 of them
+SEED = 7
+
+
+def can_trace() -> bool:
+    strace = shutil.which("strace")
+    return bool(strace) and subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode == 0
+
+
+pytestmark = [pytest.mark.faults, pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and how to put its old result in place and to read what is there."""
+
+    arguments: tuple[str, ...]
+    restore: Callable[[], None]
+    held: Callable[[], object]
+
+    def run(self, *strace: str) -> int:
+        flows = (sys.executable, "-m", "flows_platform", *self.arguments)
+        done = subprocess.run([*strace, *flows], capture_output=True, check=False, timeout=120)
+        return done.returncode
+
+
+def points(step: Step, folder: Path) -> list[tuple[str, int]]:
+    """Every write-like call of a good run, as its name and its number among those of its name."""
+    step.restore()
+    trace = folder / "trace"
+    assert step.run("strace", "-f", "-qq", "-e", f"trace={','.join(CALLS)}", "-o", str(trace)) == 0
+    names = [line.split()[1].partition("(")[0] for line in trace.read_text(errors="replace").splitlines()]
+    counts = Counter(name for name in names if name in CALLS)
+    return [(name, number) for name, count in counts.items() for number in range(1, count + 1)]
+
+
+def survive(step: Step, folder: Path) -> None:
+    """Hit each point with each fault; old or new after each, new after a rerun."""
+    step.restore()
+    old = step.held()
+    assert step.run() == 0
+    new = step.held()
+    assert old != new
+    every = [(fault, *point) for fault in FAULTS for point in points(step, folder)]
+    for fault, call, number in random.Random(SEED).sample(every, min(POINTS, len(every))):
+        step.restore()
+        injection = f"inject={call}:{fault}:when={number}"
+        code = step.run("strace", "-f", "-qq", "-e", f"trace={call}", "-e", injection, "-o", "/dev/null")
+        assert step.held() in ([new] if code == 0 else [old, new]), injection
+        assert step.run() == 0
+        assert step.held() == new, injection
+        assert [path.name for path in folder.rglob(".*.tmp")] == [], injection
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Two raw files and what is made of them, old and new."""
+    for number, version in enumerate(("old", "new")):
+        generate(tmp_path / f"{version}.txt", rows=1500 + number, days=1, seed=number)
+        with (tmp_path / f"{version}.txt").open("a") as raw:
+            raw.write(f"{version},is,short\n")
+        clean(tmp_path / f"{version}.txt", tmp_path / f"{version}.csv", tmp_path / f"{version}.rejects")
+        load(tmp_path / f"{version}.csv", tmp_path / f"{version}.db", FLOWS)
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def test_clean(files: Path) -> None:
+    made, rejects = files / "out" / "made.csv", files / "out" / "made.rejects"
+
+    def restore() -> None:
+        shutil.copy(files / "old.csv", made)
+
+    def held() -> bytes:
+        return made.read_bytes()
+
+    survive(
+        Step(("clean", str(files / "new.txt"), "--out", str(made), "--rejects", str(rejects)), restore, held), files
+    )
+
+
+def test_load(files: Path) -> None:
+    made = files / "out" / "made.db"
+
+    def restore() -> None:
+        shutil.copy(files / "old.db", made)
+
+    def held() -> RowDigest:
+        return RowDigest.of(iter_rows(made, FLOWS))
+
+    survive(Step(("load", str(files / "new.csv"), "--database", str(made)), restore, held), files)
+
+
+@pytest.fixture
+def url(files: Path) -> Iterator[str]:
+    """The API over the new database."""
+    settings = load_settings(home=files / "home", api_port=free_port())
+    settings.files.database.parent.mkdir(parents=True)
+    shutil.copy(files / "new.db", settings.files.database)
+    with Supervisor() as supervisor:
+        supervisor.start(api_child(settings))
+        yield settings.stream_url
+
+
+def test_fetch(files: Path, url: str) -> None:
+    made, old = files / "out" / "made.parquet", files / "old.parquet"
+    arguments = ("fetch", "--url", url, "--before", "86400", "--out")
+    assert Step((*arguments[:-2], "40000", "--out", str(old)), lambda: None, lambda: None).run() == 0
+
+    def restore() -> None:
+        shutil.copy(old, made)
+
+    def held() -> RowDigest | str:
+        try:
+            return file_digest(made)
+        except (OSError, PlatformError) as error:
+            return repr(error)
+
+    survive(Step((*arguments, str(made)), restore, held), files)
