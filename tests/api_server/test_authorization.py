@@ -1,8 +1,11 @@
 """Tokens over HTTP: who passes, who is told what, and that no token is ever written anywhere."""
 
 import json
+import os
 import socket
 import ssl
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,7 +22,8 @@ from api_server import paths
 from api_server.config import ServerConfig
 from api_server.exposure import check_exposure, is_loopback
 from api_server.openapi import document
-from api_server.tokens import Scope, create_token, revoke_token
+from api_server.server import run
+from api_server.tokens import Scope, TokenFile, create_token, revoke_token
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
@@ -147,6 +151,28 @@ def test_an_address_that_others_reach_needs_tokens(tmp_path: Path, file: Path, h
         check_exposure(ServerConfig(tmp_path, tokens=file, without_tokens=True), host)
     create_token(file, "one", [], NOW)
     check_exposure(ServerConfig(tmp_path, tokens=file), host)
+
+
+def test_such_an_address_is_not_served(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="flows token create"):
+        run(ServerConfig(build(tmp_path / "flows.db", [])), "0.0.0.0", 0)  # noqa: S104  what is tested
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    def flows_token(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "FLOWS_HOME": str(tmp_path)}
+        argv = [sys.executable, "-m", "flows_platform", "token", *words]
+        return subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+
+    made = flows_token("create", "nightly", "--scope", "flows:read")
+    assert (made.returncode, made.stdout.count("\n")) == (0, 1)
+    assert TokenFile(tmp_path / "tokens.json").scopes_of(made.stdout.strip()) == ("flows:read",)
+    assert flows_token("list").stdout.startswith("nightly\tflows:read\t20")
+    wrong = flows_token("create", "other", "--scope", "root")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "flows:read, status:read" in wrong.stderr
+    assert flows_token("revoke", "nightly").returncode == 0
+    assert flows_token("list").stdout == ""
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
