@@ -203,6 +203,14 @@ def verify(
         raise typer.Exit(FAILED)
 
 
+@app.command(epilog=_examples("flows replay 2014-01-01-03:00"))
+def replay(partition: Annotated[list[str], typer.Argument(help="Keys of windows.")]) -> None:
+    """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
+    from flows_platform.commands.verify import run_replay
+
+    run_replay(partition)
+
+
 @app.command(epilog=_examples("flows history 2014-01-01-03:00"))
 def history(partition: Annotated[str, typer.Argument(help="A window's key.")]) -> None:
     """Tell a window's ledger: every request, file, job and row count, oldest first."""

@@ -13,7 +13,7 @@ from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.records import WindowStream
 from flows_platform.fetch.retry import attempts
 from flows_platform.pipeline import WindowPipeline
-from flows_platform.stores.parquet import file_digest
+from flows_platform.stores.parquet import file_digest, staged_facts
 from flows_platform.wire.row_digest import batch_digest
 
 PLACES = ("source", "staged file", "warehouse")
@@ -23,21 +23,23 @@ PLACES = ("source", "staged file", "warehouse")
 class Comparison:
     """One window in the three places; a window without a staged file has no rows there.
 
+    `set_aside` counts records of the source that are no rows of the file: rejected ones, and repeats.
+
     `digests` are those of source, file and warehouse, or None where only counts were compared.
     """
 
     window: Window
     source: int
     staged: int
-    rejected: int
+    set_aside: int
     warehouse: int
     digests: tuple[RowDigest, RowDigest, RowDigest] | None = None
 
     @property
     def difference(self) -> str:
         """What differs, in words; empty where nothing does."""
-        if self.source != self.staged + self.rejected:
-            return f"source {self.source:,} records, staged file {self.staged:,} rows and {self.rejected:,} rejected"
+        if self.source != self.staged + self.set_aside:
+            return f"source {self.source:,} records, staged file {self.staged:,} rows and {self.set_aside:,} set aside"
         if self.staged != self.warehouse:
             return f"staged file {self.staged:,} rows, warehouse {self.warehouse:,}"
         if self.digests and len(set(self.digests)) > 1:
@@ -51,18 +53,25 @@ def compare_counts(pipeline: WindowPipeline, grid: WindowGrid, windows: Sequence
     held = pipeline.warehouse.window_counts(pipeline.table, grid)
     for window in windows:
         source = count_records(pipeline.client, pipeline.api, pipeline.bounds(window), tries=pipeline.tries)
-        yield Comparison(window, source, *pipeline.staged_counts(window), held.get(window, 0))
+        yield Comparison(window, source, *_staged(pipeline, window), held.get(window, 0))
 
 
 def compare_rows(pipeline: WindowPipeline, windows: Sequence[Window]) -> Iterator[Comparison]:
     """Compare each window row by row, by digest; the source streams it once more."""
     for window in windows:
         source, received = _source_digest(pipeline, window)
-        staged, rejected = pipeline.staged_counts(window)
+        staged, set_aside = _staged(pipeline, window)
         path = pipeline.path(window)
         file = file_digest(path) if path.exists() else RowDigest()
         warehouse = pipeline.warehouse.digest(pipeline.table, window)
-        yield Comparison(window, received, staged, rejected, warehouse.count, (source, file, warehouse))
+        yield Comparison(window, received, staged, set_aside, warehouse.count, (source, file, warehouse))
+
+
+def _staged(pipeline: WindowPipeline, window: Window) -> tuple[int, int]:
+    """Rows of the window's staged file, and records set aside; none where it was not fetched."""
+    path = pipeline.path(window)
+    facts = staged_facts(path) if path.exists() else None
+    return (facts.rows, facts.rejected + facts.deduplicated) if facts else (0, 0)
 
 
 def _source_digest(pipeline: WindowPipeline, window: Window) -> tuple[RowDigest, int]:

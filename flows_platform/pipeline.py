@@ -11,13 +11,12 @@ from flows_platform.domain.windows import TimeBounds, Window, bounds_since
 from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.staging import Replayed, StagedWindow, replay_quarantine, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts
 from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.stores.files import sha256_file
-from flows_platform.stores.ledger import Committed, Fetched, Ledger, ledger_of
-from flows_platform.stores.parquet import row_count
-from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, ledger_of
+from flows_platform.stores.parquet import row_count, staged_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,14 @@ class WindowCounts:
     source: int
     staged: int
     rejected: int
+    deduplicated: int
     warehouse: WindowFacts
 
     @property
     def agree(self) -> bool:
-        """Rows at the API = rows in Parquet (and quarantine) = rows in BigQuery."""
-        return self.source == self.staged + self.rejected and self.staged == self.warehouse.rows
+        """Rows at the API = rows in Parquet (and set aside) = rows in BigQuery."""
+        staged = self.staged + self.rejected + self.deduplicated
+        return self.source == staged and self.staged == self.warehouse.rows
 
     @property
     def in_window(self) -> bool:
@@ -54,6 +55,7 @@ class WindowPipeline:
     folder: Path
     tries: int = 5
     max_rejected: int = 0
+    max_rejected_share: float = 1.0
 
     @property
     def ledger(self) -> Ledger:
@@ -74,6 +76,7 @@ class WindowPipeline:
             self.bounds(window),
             self.path(window),
             max_rejected=self.max_rejected,
+            max_rejected_share=self.max_rejected_share,
             tries=self.tries,
             progress=progress,
         )
@@ -87,6 +90,7 @@ class WindowPipeline:
                 received_bytes=staged.received_bytes,
                 rows=staged.rows,
                 rejected=staged.rejected,
+                deduplicated=staged.deduplicated,
                 file_sha256=sha256_file(staged.path),
             )
         )
@@ -117,20 +121,33 @@ class WindowPipeline:
 
     def counts(self, window: Window) -> WindowCounts:
         """Count the window afresh at the source, in the staged file and in the warehouse."""
-        self._staged(window)
-        staged, rejected = self.staged_counts(window)
+        facts = staged_facts(self._staged(window))
         return WindowCounts(
             source=count_records(self.client, self.api, self.bounds(window), tries=self.tries),
-            staged=staged,
-            rejected=rejected,
+            staged=facts.rows,
+            rejected=facts.rejected,
+            deduplicated=facts.deduplicated,
             warehouse=self.warehouse.window_facts(self.table, window),
         )
 
-    def staged_counts(self, window: Window) -> tuple[int, int]:
-        """Rows and rejected records of the window's staged file; none where it was not fetched."""
-        path = self.path(window)
-        rows = row_count(path) if path.exists() else 0
-        return rows, sum(1 for _ in read_quarantine(quarantine_path(path)))
+    def replay(self, window: Window, progress: Progress = silent) -> Replayed:
+        """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.
+
+        Raises:
+            InputError: the window was not fetched yet.
+        """
+        replayed = replay_quarantine(self.api, self.bounds(window), self._staged(window), progress=progress)
+        self.ledger.record(
+            Recovered(
+                window=window.key,
+                at=_now(),
+                recovered=replayed.recovered,
+                rejected=replayed.rejected,
+                rows=replayed.rows,
+                file_sha256=sha256_file(replayed.path),
+            )
+        )
+        return replayed
 
     def event_time(self, second: int) -> datetime:
         """The instant of a second of the source's time."""

@@ -11,7 +11,7 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.fetch.auth import BearerAuth, NoAuth
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.settings import Settings, load_settings
+from flows_platform.settings import LEVELS, Settings, load_settings
 from flows_platform.wire.formats import WireFormat
 
 if TYPE_CHECKING:
@@ -25,22 +25,30 @@ class ApiResource(dg.ConfigurableResource):
 
     url: str
     format: str | None = "json"
+    verification: str = "count"
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    deadline: float = 3600.0
+    minimum_rate: int = 1024
     tries: int = 5
     max_rejected: int = 1000
+    max_rejected_share: float = 0.1
 
     def declaration(self, schema: TableSchema) -> WindowedApi:
         """The API as the fetch engine takes it."""
         token = load_settings().api_token
         auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
         wire = WireFormat(self.format) if self.format else None
-        return WindowedApi(url=self.url, schema=schema, format=wire, auth=auth)
+        return WindowedApi(url=self.url, schema=schema, format=wire, auth=auth, verification=LEVELS[self.verification])
 
     @contextmanager
     def client(self) -> Iterator[HttpClient]:
         """Connections for the length of a run."""
-        client = HttpClient(HttpLimits(connect=self.connect_timeout, read=self.read_timeout))
+        client = HttpClient(
+            HttpLimits(
+                connect=self.connect_timeout, read=self.read_timeout, total=self.deadline, rate=self.minimum_rate
+            )
+        )
         try:
             yield client
         finally:
@@ -101,10 +109,14 @@ def build_resources(settings: Settings) -> Resources:
         api=ApiResource(
             url=settings.stream_url,
             format=wire.value if wire else None,
+            verification=settings.verification,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
+            deadline=settings.fetch_deadline,
+            minimum_rate=settings.minimum_rate,
             tries=settings.retry_attempts,
             max_rejected=settings.max_rejected,
+            max_rejected_share=settings.max_rejected_share,
         ),
         warehouse=WarehouseResource(
             project=settings.bigquery_project or EMULATOR_PROJECT,

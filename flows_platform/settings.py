@@ -9,12 +9,14 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import WindowGrid
 from flows_platform.wire.formats import WireFormat
 
 PREFIX = "FLOWS_"
 WINDOW = timedelta(hours=3)
 AUTO = "auto"
+LEVELS = {"count": Verification.COUNT, "digest": Verification.DIGEST}
 
 
 def _on_the_grid(epoch: datetime) -> datetime:
@@ -27,6 +29,12 @@ def _on_the_grid(epoch: datetime) -> datetime:
 def _known_format(value: str) -> str:
     if value not in {AUTO, *WireFormat}:
         raise ValueError(f"must be one of {', '.join([*WireFormat, AUTO])}")
+    return value
+
+
+def _known_level(value: str) -> str:
+    if value not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
     return value
 
 
@@ -58,8 +66,17 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(None, description="Bearer token for the API.")
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
     read_timeout: float = Field(60.0, gt=0, description="Seconds to wait for the next bytes of an answer.")
+    fetch_deadline: float = Field(3600.0, gt=0, description="Seconds that all tries of one window may take together.")
+    minimum_rate: int = Field(
+        1024, ge=0, description="Bytes a second, over a minute, below which an answer is given up."
+    )
+    verification: Annotated[str, AfterValidator(_known_level)] = Field(
+        "count", description="Least proof of a window: count, or digest (every row hashed at both ends)."
+    )
     retry_attempts: int = Field(5, ge=1, description="Tries of a call that fails for a reason that passes.")
     max_rejected: int = Field(1000, ge=0, description="Rejected records above which a window fails instead of loading.")
+
+    max_rejected_share: float = Field(0.1, ge=0, le=1, description="Share of a window's records, likewise.")
 
     bigquery_project: str = Field(
         "", description="Google Cloud project; without it the local emulator is the warehouse."

@@ -1,4 +1,4 @@
-"""`flows verify` and `flows history`: whether windows are the same in all three places, and what made them so."""
+"""`flows verify`, `replay` and `history`: whether windows are the same everywhere, mending them, and their past."""
 
 from collections.abc import Sequence
 
@@ -34,6 +34,25 @@ def run_verify(keys: Sequence[str], *, by_rows: bool) -> bool:
     how = "by digest" if by_rows else "by count"
     say(f"{len(windows)} windows, {rows:,} records compared {how}; {differing} differ.")
     return not differing
+
+
+def run_replay(keys: Sequence[str]) -> None:
+    """Cast the quarantined records of the windows `keys` again, publish the windows, and say what was recovered.
+
+    Raises:
+        ConfigurationError: a key names no window.
+        PlatformError: a window was never fetched, or the warehouse gives no answer.
+    """
+    settings = load_settings()
+    declaration = flows_windows(settings)
+    windows = [settings.grid.from_key(key) for key in keys]
+    with declaration.pipeline(*build_resources(settings)) as pipeline, progress_bar("Replaying", "windows") as progress:
+        pipeline.warehouse.ensure_table(pipeline.table)
+        for done, window in enumerate(windows, start=1):
+            replayed = pipeline.replay(window)
+            pipeline.publish(window, run="replay")
+            progress(done, len(windows))
+            say(f"{window.key}: {replayed.recovered:,} recovered, {replayed.rejected:,} still rejected")
 
 
 def run_history(key: str) -> None:

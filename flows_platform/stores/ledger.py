@@ -27,6 +27,19 @@ class Fetched:
     received_bytes: int
     rows: int
     rejected: int
+    deduplicated: int
+    file_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A replay of the window's quarantine, and the file it made."""
+
+    window: str
+    at: str
+    recovered: int
+    rejected: int
+    rows: int
     file_sha256: str
 
 
@@ -44,8 +57,12 @@ class Committed:
     rows_replaced: int
 
 
-type Entry = Fetched | Committed
-TABLES: dict[type[Fetched | Committed], str] = {Fetched: "fetched", Committed: "committed"}
+type Entry = Fetched | Recovered | Committed
+TABLES: dict[type[Fetched | Recovered | Committed], str] = {
+    Fetched: "fetched",
+    Recovered: "replayed",
+    Committed: "committed",
+}
 SQL_TYPES: dict[Any, str] = {int: "INTEGER", str: "TEXT"}
 
 

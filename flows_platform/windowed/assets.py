@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.windows import Window
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
 
 
+class WindowsConfig(dg.Config):
+    """How a run of windows gets its records."""
+
+    replay: bool = Field(False, description="Cast the quarantined records again after a fix, instead of fetching.")
+
+
 def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
     """The assets `declaration.staged` and `declaration.table.name`; each may be materialised without the other."""
 
@@ -34,9 +41,11 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.multi_run(declaration.windows_per_run),
         pool=f"{declaration.table.name}_publish",
     )
-    def windows(context: dg.AssetExecutionContext, api: ApiResource, warehouse: WarehouseResource) -> Iterator[Any]:
+    def windows(
+        context: dg.AssetExecutionContext, config: WindowsConfig, api: ApiResource, warehouse: WarehouseResource
+    ) -> Iterator[Any]:
         with declaration.pipeline(api, warehouse) as pipeline:
-            run = WindowRun(context, declaration, pipeline)
+            run = WindowRun(context, declaration, pipeline, replay=config.replay)
             yield from run.all_windows()
 
     return windows
@@ -91,6 +100,7 @@ class WindowRun:
     context: dg.AssetExecutionContext
     declaration: WindowedTable
     pipeline: "WindowPipeline"
+    replay: bool = False
     failed: dict[str, PlatformError] = field(default_factory=dict)
 
     def all_windows(self) -> Iterator[Any]:
@@ -115,8 +125,7 @@ class WindowRun:
 
     def _one_window(self, window: Window, progress: RunProgress) -> None:
         if self._selected(self.declaration.staged_key):
-            staged = self.pipeline.fetch(window, progress.on_records)
-            self._record(self.declaration.staged_key, window, metadata.staged_metadata(self.pipeline, staged))
+            self._record(self.declaration.staged_key, window, self._stage(window, progress))
         if self._selected(self.declaration.table_key):
             started = datetime.now(UTC)
             published = self.pipeline.publish(window, self.context.run.run_id)
@@ -124,6 +133,11 @@ class WindowRun:
             self._record(self.declaration.table_key, window, figures)
         if self.context.selected_asset_check_keys:
             self._check(window)
+
+    def _stage(self, window: Window, progress: RunProgress) -> metadata.Metadata:
+        if self.replay:
+            return metadata.replayed_metadata(self.pipeline.replay(window, progress.on_records))
+        return metadata.staged_metadata(self.pipeline, self.pipeline.fetch(window, progress.on_records))
 
     def _selected(self, key: dg.AssetKey) -> bool:
         return key in self.context.selected_asset_keys

@@ -10,6 +10,7 @@ import dagster as dg
 from flows_platform.domain.windows import Window, bounds_since
 from flows_platform.fetch.counting import count_records
 from flows_platform.resources import ApiResource
+from flows_platform.windowed import metadata
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Calendar, Cursor, Latest, newly_closed
 
@@ -41,6 +42,17 @@ def windows_job(declaration: WindowedTable) -> AssetJob:
         f"{declaration.table.name}_windows_job",
         selection=dg.AssetSelection.assets(declaration.staged_key, declaration.table_key),
         description="Fetch windows from the API and replace them in the warehouse.",
+    )
+
+
+def replay_job(declaration: WindowedTable) -> AssetJob:
+    """The job that runs quarantined records through again, after a fix, and replaces their windows."""
+    op = f"{declaration.table.name}_windows"
+    return dg.define_asset_job(
+        f"{declaration.table.name}_replay_job",
+        selection=dg.AssetSelection.assets(declaration.staged_key, declaration.table_key),
+        config={"ops": {op: {"config": {"replay": True}}}},
+        description="Cast the windows' quarantined records again without fetching, and replace them in the warehouse.",
     )
 
 
@@ -135,7 +147,7 @@ class Look:
             ]
 
     def _loaded(self, window: Window) -> int | None:
-        """The records of the window's last fetch, good and rejected."""
+        """The records of the window's last fetch, good ones and those set aside."""
         records = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=self.automation.declaration.staged_key, asset_partitions=[window.key]),
             limit=1,
@@ -143,4 +155,4 @@ class Look:
         materialization = records[0].asset_materialization if records else None
         if materialization is None:
             return None
-        return sum(int(str(materialization.metadata[name].value)) for name in ("rows", "rejected"))
+        return sum(int(str(materialization.metadata[name].value)) for name in metadata.RECEIVED)

@@ -58,4 +58,5 @@ class WindowedTable:
                 folder=self.folder,
                 tries=api.tries,
                 max_rejected=api.max_rejected,
+                max_rejected_share=api.max_rejected_share,
             )

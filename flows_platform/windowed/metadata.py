@@ -9,10 +9,13 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowCounts, WindowPipeline
-    from flows_platform.staging import StagedWindow
+    from flows_platform.staging import Replayed, StagedWindow
     from flows_platform.stores.bigquery_publish import Published
 
 TYPE_NAMES = {ColumnType.INT64: "INT64", ColumnType.STRING: "STRING", ColumnType.TIMESTAMP: "TIMESTAMP"}
+
+# The figures that add up to what the source sent.
+RECEIVED = ("rows", "rejected", "deduplicated")
 
 type Metadata = dict[str, dg.MetadataValue]
 
@@ -50,6 +53,7 @@ def staged_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metad
         "dagster/partition_row_count": dg.MetadataValue.int(staged.rows),
         "rows": dg.MetadataValue.int(staged.rows),
         "rejected": dg.MetadataValue.int(staged.rejected),
+        "deduplicated": dg.MetadataValue.int(staged.deduplicated),
         "received_bytes": dg.MetadataValue.int(staged.received_bytes),
         "file_bytes": dg.MetadataValue.int(staged.file_bytes),
         "seconds": dg.MetadataValue.float(round(staged.seconds, 3)),
@@ -57,10 +61,22 @@ def staged_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metad
         "tries": dg.MetadataValue.int(staged.tries),
         "first_event": dg.MetadataValue.text(first),
         "last_event": dg.MetadataValue.text(last),
-        "verification": dg.MetadataValue.text(staged.verification.label),
+        "verification": dg.MetadataValue.text(f"{staged.verification.label} {staged.note}".strip()),
         "request": dg.MetadataValue.text(f"curl --fail '{staged.url}'"),
         "file": dg.MetadataValue.path(staged.path),
         **({"quarantine": dg.MetadataValue.path(staged.quarantine)} if staged.quarantine else {}),
+    }
+
+
+def replayed_metadata(replayed: "Replayed") -> Metadata:
+    """A replayed window's figures."""
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(replayed.rows),
+        "rows": dg.MetadataValue.int(replayed.rows),
+        "rejected": dg.MetadataValue.int(replayed.rejected),
+        "deduplicated": dg.MetadataValue.int(replayed.deduplicated),
+        "recovered": dg.MetadataValue.int(replayed.recovered),
+        "file": dg.MetadataValue.path(replayed.path),
     }
 
 
@@ -86,6 +102,7 @@ def counts_metadata(counts: "WindowCounts") -> Metadata:
         "rows_at_source": dg.MetadataValue.int(counts.source),
         "rows_staged": dg.MetadataValue.int(counts.staged),
         "rows_rejected": dg.MetadataValue.int(counts.rejected),
+        "rows_deduplicated": dg.MetadataValue.int(counts.deduplicated),
         "rows_in_warehouse": dg.MetadataValue.int(counts.warehouse.rows),
         "distinct_keys": dg.MetadataValue.int(counts.warehouse.distinct_keys),
         "misplaced_rows": dg.MetadataValue.int(counts.warehouse.misplaced),

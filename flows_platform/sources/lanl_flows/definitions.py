@@ -6,7 +6,7 @@ from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import assets, automation
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.assets import windowed_assets
-from flows_platform.windowed.automation import windows_job, windows_schedule, windows_sensor
+from flows_platform.windowed.automation import replay_job, windows_job, windows_schedule, windows_sensor
 from flows_platform.windowed.drift import differing_windows_sensor, matches_source_check
 
 
@@ -18,7 +18,7 @@ def lanl_flows(settings: Settings) -> dg.Definitions:
     makers = (assets.raw_flows, assets.clean_flows, assets.flows_database, assets.rejected_flows, assets.flows_api)
     return dg.Definitions(
         assets=[*(make(settings) for make in makers), windowed_assets(declaration)],
-        jobs=[files, windows],
+        jobs=[files, windows, replay_job(declaration)],
         schedules=[windows_schedule(when, windows)],
         sensors=[
             windows_sensor(when, windows),

@@ -1,0 +1,41 @@
+"""Windows proven by the source's own digest; quarantined records replayed through Dagster."""
+
+from dataclasses import replace
+
+from flows_platform.stores.ledger import Fetched, Recovered, ledger_of
+from flows_platform.stores.parquet import staged_facts
+from tests.end_to_end.conftest import RANGE_END, RANGE_START, MakePlatform, Platform
+from tests.fetch.conftest import ScriptedServer, answer, server  # noqa: F401 - a fixture
+from tests.fetch.test_stage_window import json_body, row
+
+KEY = "2014-01-01-00:00"
+
+
+def test_a_window_is_proven_by_the_digest_of_both_ends(make_platform: MakePlatform) -> None:
+    platform = make_platform(verification="digest")
+    assert platform.build_database().success
+    platform.start_api()
+    assert platform.run_windows(KEY).success
+    figures = platform.metadata("flow_windows", KEY)
+    assert figures["verification"] == "L3 digest"
+    assert "digest=1" in str(figures["request"])
+    (fetched, _) = ledger_of(platform.settings.files.windows).history(KEY)
+    assert isinstance(fetched, Fetched)
+    assert fetched.verification == "L3 digest"
+
+
+def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platform, server: ScriptedServer) -> None:  # noqa: F811 - the fixture
+    server.scripts = [answer(json_body([row(1), row(2, byte_count="many"), row(3)]))]
+    window = platform.settings.grid.from_key(KEY)
+    with platform.windows() as pipeline:
+        elsewhere = replace(pipeline, api=replace(pipeline.api, url=server.url), max_rejected=1, max_rejected_share=1.0)
+        assert elsewhere.fetch(window).rejected == 1
+    tags = {RANGE_START: KEY, RANGE_END: KEY}
+    run = platform.run("flows_replay_job", tags)
+    assert run.success
+    figures = platform.metadata("flow_windows", KEY)
+    assert (figures["rows"], figures["rejected"], figures["recovered"]) == (2, 1, 0)
+    assert platform.query("SELECT COUNT(*) FROM flows") == [(2,)]
+    assert staged_facts(platform.settings.files.windows / "2014-01-01-0000.parquet").rejected == 1
+    kinds = [type(entry) for entry in ledger_of(platform.settings.files.windows).history(KEY)]
+    assert kinds[:2] == [Fetched, Recovered]
