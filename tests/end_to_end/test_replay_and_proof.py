@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from flows_platform.stores.ledger import Fetched, Recovered, ledger_of
 from flows_platform.stores.parquet import staged_facts
-from tests.end_to_end.conftest import RANGE_END, RANGE_START, MakePlatform, Platform
+from tests.end_to_end.conftest import MakePlatform, Platform
 from tests.fetch.conftest import ScriptedServer, answer, server  # noqa: F401 - a fixture
 from tests.fetch.test_stage_window import json_body, row
 
@@ -30,9 +30,8 @@ def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platfor
     with platform.windows() as pipeline:
         elsewhere = replace(pipeline, api=replace(pipeline.api, url=server.url), max_rejected=1, max_rejected_share=1.0)
         assert elsewhere.fetch(window).rejected == 1
-    tags = {RANGE_START: KEY, RANGE_END: KEY}
     job = platform.definitions.resolve_job_def("flows_replay_job")
-    run = job.execute_in_process(instance=platform.instance, tags=tags, raise_on_error=False)
+    run = job.execute_in_process(instance=platform.instance, partition_key=KEY, raise_on_error=False)
     assert run.success
     figures = platform.metadata("flow_windows", KEY)
     assert (figures["rows"], figures["rejected"], figures["recovered"]) == (2, 1, 0)
