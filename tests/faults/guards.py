@@ -30,11 +30,47 @@ class Guard:
 
 FETCH = "tests/fetch"
 STREAM = "flows_platform/fetch/records.py"
-COUNTS = 'for place, declared in (("header", header), ("footer", document.declared)):'
+PROOF = "flows_platform/fetch/proof.py"
+COUNTS = 'counts = {"header": header, "footer": footer.count if footer else None}'
 
 GUARDS = (
-    Guard("header count", STREAM, COUNTS, 'for place, declared in (("footer", document.declared),):', FETCH),
-    Guard("footer count", STREAM, COUNTS, 'for place, declared in (("header", header),):', FETCH),
+    Guard("header count", PROOF, COUNTS, 'counts = {"footer": footer.count if footer else None}', FETCH),
+    Guard("footer count", PROOF, COUNTS, 'counts = {"header": header}', FETCH),
+    Guard(
+        "digest of the source",
+        PROOF,
+        "if footer.digest != self._digest.hex:",
+        "if False:",
+        f"{FETCH} tests/faults/test_client_protocol.py",
+    ),
+    Guard(
+        "least verification",
+        PROOF,
+        "if reached < least and not (note and reached is Verification.COUNT):",
+        "if False:",
+        FETCH,
+    ),
+    Guard(
+        "content type",
+        STREAM,
+        "if wire is None or (self.api.format and wire is not self.api.format):",
+        "if wire is None:",
+        FETCH,
+    ),
+    Guard(
+        "nothing follows the document",
+        STREAM,
+        "            if rest.strip():\n",
+        "            if False:\n",
+        f"{FETCH} tests/wire/test_decode.py",
+    ),
+    Guard(
+        "XML root",
+        "flows_platform/wire/decode/xml.py",
+        "        if root.tag != self._root:",
+        "        if False:",
+        f"{FETCH} tests/wire/test_decode.py",
+    ),
     Guard(
         "gzip end mark",
         "flows_platform/fetch/decompression.py",
@@ -127,11 +163,25 @@ GUARDS = (
         "tests/end_to_end/test_windows_run.py",
     ),
     Guard(
-        "keys are unique in a window",
-        "flows_platform/staging.py",
-        "        sink.require_unique_keys()\n",
-        "",
-        FETCH,
+        "repeats that differ are refused",
+        "flows_platform/stores/repeats.py",
+        "if known != content:",
+        "if False:",
+        f"{FETCH} tests/faults/test_client_repeats.py",
+    ),
+    Guard(
+        "admission of streams",
+        "api_server/admission.py",
+        "if self.active >= self._places:",
+        "if False:",
+        "tests/api_server/test_limits.py",
+    ),
+    Guard(
+        "tokens are compared with what is stored",
+        "api_server/tokens.py",
+        "if compare_digest(given, entry.sha256):",
+        "if True:",
+        "tests/api_server",
     ),
     Guard("records lie in their window", STREAM, "if pc.all(inside).as_py() is not False:", "if True:", FETCH),
     Guard("a retry is for transient errors", "flows_platform/fetch/retry.py", "return False", "pass", FETCH),
