@@ -1,12 +1,14 @@
 """How many streams run at once. Counts streams alone: an idle socket, HEAD or a poll of `latest` takes no place."""
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 
 from api_server.problems import Problem
 
 # Streams last from milliseconds to minutes; clients are expected to spread their own tries.
 RETRY_SECONDS = 2
+LAST_SECONDS = 1
 
 
 class Place:
@@ -55,5 +57,6 @@ class Admission:
             self._empty.set()
 
     async def drained(self) -> None:
-        """Wait until no stream runs: those that the server's end cut off still reset their connections."""
-        await self._empty.wait()
+        """Wait until no stream runs, at most a second: those that were cut off still reset their connections."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), LAST_SECONDS)

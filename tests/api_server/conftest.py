@@ -1,6 +1,7 @@
 """Databases built straight from the layout, and the real server over them, in a thread of this process."""
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -108,9 +109,12 @@ class Server:
 
 
 @contextmanager
-def running(config: ServerConfig) -> Iterator[Server]:
+def running(config: ServerConfig, send_buffer: int = 0) -> Iterator[Server]:
+    """A server; the kernel keeps `send_buffer` bytes of an answer that is not taken, or as many as it likes."""
     settings = uvicorn_settings(config)
     with bound("127.0.0.1", 0) as listener:
+        if send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         server = uvicorn.Server(settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 STREAM = "/api/v1/stream/flows"
 ROWS = 60_000
 CLIENTS = scaled(full=1_000, ci=150)
-DISCONNECTS = scaled(full=1_000, ci=100)
+DISCONNECTS = scaled(full=1_000, ci=40)
 LORISES = scaled(full=500, ci=200)
 STALLED = scaled(full=32, ci=8)
 REPLACEMENTS = scaled(full=200, ci=20)
