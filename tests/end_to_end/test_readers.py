@@ -35,6 +35,7 @@ DTYPES = {name: "int64" if name in INTEGERS else "str" for name in FLOWS.names}
 ODD: list[Row] = [
     (900001, 22000, 0, 'C"1"', "a,b", "<C&2>", "it's", 6, 9223372036854775807, -9223372036854775808),
     (900002, 22001, 0, "line\nfeed", "\ttab ", "é😀", "\\N", 6, 1, 46),
+    (900012, 22001, 0, "a<b", "a>b", "a&b", "a]]b", 6, 1, 46),
     (900003, 22002, 0, "two\r\nlines", "]]>", "%s", "NULL", 6, 1, 46),
 ]
 

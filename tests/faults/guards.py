@@ -104,7 +104,7 @@ GUARDS = (
         "flows_platform/wire/encode/xml.py",
         'and count_of(data, "<") == rows * self._tags',
         "",
-        "tests/wire tests/api_server/test_selection.py",
+        "tests/end_to_end/test_readers.py",
     ),
     Guard(
         "facts are forgotten with a change",

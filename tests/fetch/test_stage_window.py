@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -224,6 +225,25 @@ def test_the_content_type_must_be_the_one_asked_for(client: HttpClient, server: 
     server.scripts = [answer(json_body(ROWS), kind="text/html")]
     with pytest.raises(SourceRefused, match="'text/html', not application/json"):
         stage(client, server, target)
+    server.scripts = [answer(bodies(ROWS)[WireFormat.CSV], kind="text/csv", Record_Count="50")]
+    with pytest.raises(SourceRefused, match="'text/csv', not application/json"):
+        stage(client, server, target)
+
+
+def test_a_whole_document_in_a_compression_without_its_end_is_refused(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    body = json_body(ROWS)
+    gzipped, packed = zlib.compressobj(wbits=31), zstandard.ZstdCompressor().compressobj()
+    flushed = {
+        "gzip": gzipped.compress(body) + gzipped.flush(zlib.Z_SYNC_FLUSH),
+        "zstd": packed.compress(body) + packed.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK),
+    }
+    for coding, data in flushed.items():
+        server.scripts = [answer(data, Content_Encoding=coding, Record_Count="50")]
+        with pytest.raises(StreamIncomplete, match=f"{coding} body ends before its end mark"):
+            stage(client, server, target)
+    assert not target.exists()
 
 
 BAD_ROWS = [
