@@ -130,3 +130,13 @@ def test_sha256_and_its_progress(tmp_path: Path) -> None:
     assert told[-1] == (2_500_000, 2_500_000)
     with pytest.raises(InputError, match="missing"):
         sha256_file(tmp_path / "missing")
+
+
+def test_who_reads_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    with target.open() as reader:
+        with atomic_path(target) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"
+    assert target.read_text() == "new"
