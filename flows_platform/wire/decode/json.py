@@ -10,7 +10,8 @@ import ijson
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Records
 from flows_platform.wire.decode.footers import Declared, declared
-from flows_platform.wire.decode.json_guard import JsonGuard
+from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
+from flows_platform.wire.decode.json_keys import SentKeys, keys_in, require_all
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.formats import COUNT, DIGEST, END
 
@@ -35,6 +36,7 @@ class JsonDocument:
         self._path = path
         self._guard = _ContainerGuard(path)
         self._reader = MeteredReader(source, self._guard, record_bytes)
+        self._keys = 0
         self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Records]:
@@ -50,7 +52,7 @@ class JsonDocument:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({_brief(error)}).") from error
             raise SourceRefused(f"the answer is not valid JSON ({_brief(error)}).") from error
-        self._guard.require()
+        self._guard.require_whole(self._keys)
         self.declared = _footer(self._reader.tail)
 
     def _records(self) -> Iterator[Records]:
@@ -58,13 +60,14 @@ class JsonDocument:
         for record in ijson.items(self._reader, f"{self._path}.item", buf_size=BUFFER):
             part.append(record)
             if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
-                yield self._restored(part)
+                yield self._finished(part)
                 self._reader.release()
                 part = []
         if part:
-            yield self._restored(part)
+            yield self._finished(part)
 
-    def _restored(self, part: Records) -> Records:
+    def _finished(self, part: Records) -> Records:
+        self._keys += sum(map(keys_in, part)) if self._guard.nested else _flat_keys(part)
         surrogates = self._guard.surrogates
         return [cast("dict[str, object]", surrogates.restore(each)) for each in part] if surrogates.seen else part
 
@@ -75,24 +78,59 @@ class _ContainerGuard(JsonGuard):
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
-        self._found = False
+        self._openings = 0
+        self._sent: SentKeys | None = None
+        self._early: list[tuple[Marks, Depths]] = []  # marks from before the array was found
         self._events: list[tuple[str, str, object]] = ijson.sendable_list()
         self._parser = ijson.parse_coro(self._events)
 
+    @property
+    def nested(self) -> bool:
+        return self._sent is not None and self._sent.nested
+
     def admit(self, chunk: bytes) -> bytes:
         admitted = super().admit(chunk)
-        if admitted and not self._found:
+        if admitted and self._sent is None:
             self._parser.send(admitted)
-            self._found = any(prefix == self._path and event == "start_array" for prefix, event, _ in self._events)
-            del self._events[:]
+            self._look()
         return admitted
 
-    def require(self) -> None:
-        if not self._found:
+    def on_marks(self, marks: Marks, depths: Depths) -> None:
+        if self._sent is None:
+            self._early.append((marks, depths))
+        else:
+            self._sent.add(marks, depths)
+
+    def _look(self) -> None:
+        for prefix, event, _ in self._events:
+            self._openings += event in {"start_map", "start_array"}
+            if prefix == self._path and event == "start_array":
+                self._sent = SentKeys(self._openings)
+                for marks, depths in self._early:
+                    self._sent.add(marks, depths)
+                self._early.clear()
+                break
+        del self._events[:]
+
+    def require_whole(self, keys: int) -> None:
+        """At the end: the array was there, and the records have all the keys that were sent.
+
+        Raises:
+            SourceRefused: no, or not.
+        """
+        if self._sent is None:
             raise SourceRefused(
                 f"the JSON document has no array at {self._path!r}.",
                 remedy="Check the URL: this is not the stream of records it should be.",
             )
+        require_all(self._sent.count, keys)
+
+
+def _flat_keys(part: Records) -> int:
+    try:
+        return sum(map(dict.__len__, part))  # type: ignore[arg-type]  # what is no record raises
+    except TypeError:
+        return sum(map(keys_in, part))
 
 
 def _footer(tail: bytes) -> Declared | None:
