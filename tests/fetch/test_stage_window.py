@@ -3,7 +3,6 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +12,6 @@ import zstandard
 
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete, TooManyRejects
 from flows_platform.domain.verification import Verification
-from flows_platform.domain.windows import TimeBounds
 from flows_platform.fetch.auth import BasicAuth, BearerAuth, HeaderAuth
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.paging import LinkHeader
@@ -24,26 +22,8 @@ from flows_platform.stores.parquet import staged_facts
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 from flows_platform.wire.formats import WireFormat
 
-from .conftest import ScriptedServer, answer
-
-BOUNDS = TimeBounds(after=0, before=99)
-
-
-def row(number: int, **changes: object) -> dict[str, object]:
-    values = [number, number, 0, "C1", "N1", "C2", "445", 6, 1, 46]
-    return dict(zip(FLOWS.names, values, strict=True)) | changes
-
-
-def json_body(rows: list[dict[str, object]], count: int | None = None) -> bytes:
-    return json.dumps({"records": rows, "end": {"count": len(rows) if count is None else count}}).encode()
-
-
-def xml_body(rows: list[dict[str, object]], end: str | None = None) -> bytes:
-    records = "".join(
-        "<record>" + "".join(f"<{name}>{value}</{name}>" for name, value in each.items()) + "</record>" for each in rows
-    )
-    end = f'<?end count="{len(rows)}"?>' if end is None else end
-    return f"<?xml version='1.0' encoding='UTF-8'?><records>{records}{end}</records>".encode()
+from .flow_bodies import BOUNDS, json_body, row, xml_body
+from .scripted import ScriptedServer, answer
 
 
 def bodies(rows: list[dict[str, object]]) -> dict[WireFormat, bytes]:
@@ -60,18 +40,6 @@ def bodies(rows: list[dict[str, object]]) -> dict[WireFormat, bytes]:
         WireFormat.CSV: "".join(line + "\r\n" for line in (head, *lines)).encode(),
         WireFormat.ARROW: sink.getvalue().to_pybytes(),
     }
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    client = HttpClient()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "window.parquet"
 
 
 def stage(

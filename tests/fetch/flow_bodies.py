@@ -1,0 +1,25 @@
+"""Flows as the bodies of answers."""
+
+import json
+
+from flows_platform.domain.windows import TimeBounds
+from flows_platform.sources.lanl_flows.schema import FLOWS
+
+BOUNDS = TimeBounds(after=0, before=99)
+
+
+def row(number: int, **changes: object) -> dict[str, object]:
+    values = [number, number, 0, "C1", "N1", "C2", "445", 6, 1, 46]
+    return dict(zip(FLOWS.names, values, strict=True)) | changes
+
+
+def json_body(rows: list[dict[str, object]], count: int | None = None) -> bytes:
+    return json.dumps({"records": rows, "end": {"count": len(rows) if count is None else count}}).encode()
+
+
+def xml_body(rows: list[dict[str, object]], end: str | None = None) -> bytes:
+    records = "".join(
+        "<record>" + "".join(f"<{name}>{value}</{name}>" for name, value in each.items()) + "</record>" for each in rows
+    )
+    end = f'<?end count="{len(rows)}"?>' if end is None else end
+    return f"<?xml version='1.0' encoding='UTF-8'?><records>{records}{end}</records>".encode()

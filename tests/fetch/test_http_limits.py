@@ -1,0 +1,217 @@
+"""Slow, wandering and bloated answers: each ends by type within its limit."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+import zstandard
+
+from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.pace import HttpLimits, Pace
+from flows_platform.fetch.redirects import redirect_target
+
+from .flow_bodies import json_body, row
+from .scripted import ScriptedServer, Trickle, answer
+
+BODY = json_body([row(number) for number in range(1, 31)])
+
+
+def read_all(client: HttpClient, url: str, **headers: str) -> int:
+    with client.stream(url, headers) as received:
+        return sum(len(piece) for piece in iter(lambda: received.read(1 << 16), b""))
+
+
+def head(body: bytes) -> bytes:
+    return answer(body)[: -len(body)]
+
+
+@pytest.mark.parametrize("part", ["body", "chunk size", "head"])
+def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.scripts = [
+        {
+            "body": Trickle(head(BODY), BODY, 0.1),
+            "chunk size": Trickle(chunked, b"1;" + b"x" * 5000, 0.1),
+            "head": Trickle(b"HTTP/1.1 200 OK\r\n", b"X-Padding: " + b"x" * 5000, 0.1),
+        }[part]
+    ]
+    client = HttpClient(HttpLimits(read=1.0 if part == "head" else 30.0, total=1.0))
+    started = monotonic()
+    with pytest.raises(SourceUnavailable):
+        read_all(client, server.url)
+    assert monotonic() - started < 10  # the limit is 1 s; a busy machine may take a few more
+    client.close()
+
+
+def test_a_trickle_is_slower_than_the_least_rate(server: ScriptedServer) -> None:
+    server.scripts = [Trickle(head(BODY), BODY, 0.02)]
+    client = HttpClient(HttpLimits(rate=10_000, rate_over=0.5))
+    with pytest.raises(SourceUnavailable, match="bytes a second, less than 10,000"):
+        read_all(client, server.url)
+    client.close()
+
+
+def test_a_read_that_does_not_return_is_ended(server: ScriptedServer) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.scripts = [Trickle(chunked, b"1;" + b"x" * 5000, 0.1)]
+    client = HttpClient(HttpLimits(read=0.5))
+    with pytest.raises(SourceUnavailable, match=r"sent nothing whole for 0.5 s"):
+        read_all(client, server.url)
+    client.close()
+
+
+def test_a_deadline_that_has_passed_asks_for_nothing(server: ScriptedServer) -> None:
+    client = HttpClient(clock=lambda: 100.0)
+    with (
+        pytest.raises(SourceUnavailable, match="is not done 3600 s after the window was begun"),
+        client.stream(server.url, {}, deadline=99.0),
+    ):
+        pass
+    assert server.requests == []
+
+
+def test_only_waiting_counts_against_the_rate() -> None:
+    now = [0.0]
+    pace = Pace(HttpLimits(rate=1000, rate_over=60), lambda: now[0], deadline=1e9)
+
+    def read(seconds: float, received: int) -> str:
+        pace.begin()
+        now[0] += seconds
+        pace.end(received)
+        return pace.fault()
+
+    for _ in range(50):
+        now[0] += 100  # our own work between reads
+        assert read(1.0, 1000) == ""
+    assert read(9.0, 8000) == ""  # 59 s of waiting
+    assert read(1.0, 2500) == ""  # 60 s: 60,500 bytes, and the account starts anew
+    assert read(59.0, 30_000) == ""
+    assert read(1.0, 0) == "sends 500 bytes a second, less than 1,000"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_on_the_same_origin_are_followed_with_credentials(server: ScriptedServer, status: int) -> None:
+    server.scripts = [answer(b"", status=f"{status} Moved", Location="/elsewhere?a=1"), answer(BODY)]
+    client = HttpClient()
+    assert read_all(client, server.url, Authorization="Bearer canary") == len(BODY)
+    assert server.requests[1].startswith("GET /elsewhere?a=1 ")
+    assert "Bearer canary" in server.requests[1]
+    client.close()
+
+
+def test_redirects_end_after_three(server: ScriptedServer) -> None:
+    server.scripts = [answer(b"", status="302 Found", Location="/again")]
+    client = HttpClient()
+    with pytest.raises(SourceRefused, match="redirects more than 3 times"):
+        read_all(client, server.url)
+    assert len(server.requests) == 4
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:9/",
+        "http://localhost:{port}/",
+        "https://127.0.0.1:{port}/",
+        "//evil.example/",
+        "http://u:p@evil.example/?token=canary",
+        "file:///etc/passwd",
+        "http://127.0.0.1:99999/",
+        "",
+    ],
+)
+def test_redirects_to_another_origin_are_refused(server: ScriptedServer, location: str) -> None:
+    port = server.origin.rpartition(":")[2]
+    server.scripts = [answer(b"", status="302 Found", Location=location.format(port=port))]
+    client = HttpClient()
+    with pytest.raises(SourceRefused) as refused:
+        read_all(client, server.url, Authorization="Bearer canary")
+    assert len(server.requests) == 1
+    assert "canary" not in str(refused.value)
+    client.close()
+
+
+def test_a_downgrade_from_https_is_another_origin() -> None:
+    with pytest.raises(SourceRefused, match="another origin"):
+        redirect_target("https://a.example/x", "http://a.example/x", 0)
+    assert redirect_target("https://a.example/x", "https://a.example:443/y", 0) == "https://a.example:443/y"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(200)) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Long: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"",
+        b"\x16\x03\x01\x02",
+    ],
+)
+def test_a_head_that_is_none_is_an_error_by_type(server: ScriptedServer, script: bytes) -> None:
+    server.scripts = [script]
+    client = HttpClient()
+    with pytest.raises(PlatformError):
+        read_all(client, server.url)
+    client.close()
+
+
+BOMB = b"[" + b" " * (80 << 20) + b"]"
+
+
+def damaged(packed: bytes, change: Callable[[bytearray], None]) -> bytes:
+    data = bytearray(packed)
+    change(data)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_compression_bomb_is_refused(server: ScriptedServer, coding: str) -> None:
+    packed = gzip.compress(BOMB) if coding == "gzip" else zstandard.compress(BOMB)
+    server.scripts = [answer(packed, Content_Encoding=coding)]
+    client = HttpClient()
+    with pytest.raises(SourceRefused, match="expands more than 250 times"):
+        read_all(client, server.url)
+    client.close()
+
+
+def _flip(place: int) -> Callable[[bytearray], None]:
+    def flip(data: bytearray) -> None:
+        data[place] ^= 0xFF
+
+    return flip
+
+
+CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
+    "last byte missing": lambda packed: packed[:-1],
+    "checksum missing": lambda packed: packed[:-8],
+    "half": lambda packed: packed[: len(packed) // 2],
+    "a byte changed within": lambda packed: damaged(packed, _flip(len(packed) // 2)),
+    "checksum changed": lambda packed: damaged(packed, _flip(-5 if packed[:2] == b"\x1f\x8b" else -1)),
+    "header changed": lambda packed: damaged(packed, _flip(0)),
+    "a second one follows": lambda packed: packed + packed,
+}
+
+
+@pytest.mark.parametrize("name", list(CORRUPTIONS))
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_corrupt_compression_never_passes(server: ScriptedServer, coding: str, name: str) -> None:
+    checked = zstandard.ZstdCompressor(write_checksum=True)
+    packed = gzip.compress(BODY, mtime=0) if coding == "gzip" else checked.compress(BODY)
+    server.scripts = [answer(CORRUPTIONS[name](packed), Content_Encoding=coding)]
+    client = HttpClient()
+    with pytest.raises((StreamIncomplete, SourceRefused)):
+        read_all(client, server.url)
+    client.close()
+
+
+def test_raw_deflate_is_no_coding_of_ours(server: ScriptedServer) -> None:
+    server.scripts = [answer(zlib.compress(BODY), Content_Encoding="deflate")]
+    client = HttpClient()
+    with pytest.raises(SourceRefused, match="coded as 'deflate'"):
+        read_all(client, server.url)
+    client.close()
