@@ -1,4 +1,4 @@
-"""A document cut anywhere, however the transfer ends, raises and the old file stays: 17 framings, 2 formats, 20 cuts."""
+"""A document cut anywhere raises, however its transfer ends; the old file stays. 17 framings, 2 formats, 20 cuts."""
 
 import random
 import re

@@ -98,13 +98,15 @@ class XmlDocument:
 def _plain_rows(elements: list[etree._Element]) -> Rows | None:
     """Elements that all have the same plain children and no attributes."""
     names = [child.tag for child in elements[0]]
+    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):  # comments have no name
+        return None
     rows: list[Sequence[object]] = []
     for element in elements:
         children = list(element)
         if [child.tag for child in children] != names or element.keys() or any(map(_is_special, children)):
             return None
         rows.append([child.text or "" for child in children])
-    return Rows(tuple(map(str, names)), rows) if len(set(names)) == len(names) else None
+    return Rows(tuple(map(str, names)), rows)
 
 
 def _is_special(child: etree._Element) -> bool:

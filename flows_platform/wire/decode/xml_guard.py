@@ -21,7 +21,7 @@ LONG_TAG = 1 << 15  # bytes without `<` from which attributes are counted
 ENCODINGS = {"UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252"}  # in which markup looks as it does in ASCII
 
 _ROOT = re.compile(rb"<[A-Za-z_:\x80-\xff]")
-_ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)""")
+_ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _ATTRIBUTE = re.compile(rb"""\s+[^\s=<>"'/]+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _NAME = re.compile(rb"<[^\s/>!?<]+")
 _NAMESPACE = re.compile(rb"""xmlns[^\s=]*\s*=\s*["'][^"']{0,1000}""")
