@@ -3,14 +3,14 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test test-faults test-guards lint lock
+.PHONY: help env demo dev test test-faults test-guards audit lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 env: .venv/.complete  ## the environment alone: .venv with everything, .venv/bin/flows on it
 
-.venv/.complete: requirements.lock pyproject.toml
+.venv/.complete: requirements.lock
 	@test -n "$(PYTHON)" || { echo "make: Python 3.13 was not found; install it or name it: make env PYTHON=/path/to/python3.13" >&2; exit 1; }
 	@echo "Creating .venv (about a minute; 150 packages)"
 	@$(PYTHON) -m venv --clear .venv
@@ -32,6 +32,9 @@ test-faults: env  ## every seeded fault in full (about an hour); `make test` run
 
 test-guards: env  ## remove each guard in turn: a test must see it
 	$(BIN)/python tests/faults/guards.py
+
+audit: env  ## known vulnerabilities of the locked packages; fails where a package could not be looked up
+	$(BIN)/python .ci/audit.py
 
 lint: env  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .
