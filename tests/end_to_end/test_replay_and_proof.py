@@ -5,8 +5,8 @@ from dataclasses import replace
 from flows_platform.stores.ledger import Fetched, Recovered, ledger_of
 from flows_platform.stores.parquet import staged_facts
 from tests.end_to_end.conftest import MakePlatform, Platform
-from tests.fetch.conftest import ScriptedServer, answer, server  # noqa: F401 - a fixture
-from tests.fetch.test_stage_window import json_body, row
+from tests.fetch.flow_bodies import json_body, row
+from tests.fetch.scripted import answer, scripted_server
 
 KEY = "2014-01-01-00:00"
 
@@ -24,10 +24,10 @@ def test_a_window_is_proven_by_the_digest_of_both_ends(make_platform: MakePlatfo
     assert fetched.verification == "L3 digest"
 
 
-def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platform, server: ScriptedServer) -> None:  # noqa: F811 - the fixture
-    server.scripts = [answer(json_body([row(1), row(2, byte_count="many"), row(3)]))]
+def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platform) -> None:
     window = platform.settings.grid.from_key(KEY)
-    with platform.windows() as pipeline:
+    with scripted_server() as server, platform.windows() as pipeline:
+        server.scripts = [answer(json_body([row(1), row(2, byte_count="many"), row(3)]))]
         elsewhere = replace(pipeline, api=replace(pipeline.api, url=server.url), max_rejected=1, max_rejected_share=1.0)
         assert elsewhere.fetch(window).rejected == 1
     job = platform.definitions.resolve_job_def("flows_replay_job")

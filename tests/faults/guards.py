@@ -41,7 +41,7 @@ GUARDS = (
         PROOF,
         "if footer.digest != self._digest.hex:",
         "if False:",
-        f"{FETCH} tests/faults/test_client_protocol.py",
+        f"{FETCH}",
     ),
     Guard(
         "least verification",
@@ -167,7 +167,7 @@ GUARDS = (
         "flows_platform/stores/repeats.py",
         "if known != content:",
         "if False:",
-        f"{FETCH} tests/faults/test_client_repeats.py",
+        f"{FETCH}",
     ),
     Guard(
         "admission of streams",
@@ -182,6 +182,13 @@ GUARDS = (
         "if compare_digest(given, entry.sha256):",
         "if True:",
         "tests/api_server",
+    ),
+    Guard(
+        "digits before ijson",
+        "flows_platform/wire/decode/json_guard.py",
+        "        self._check_digits(plain)\n",
+        "",
+        "tests/wire/test_guards.py",
     ),
     Guard("records lie in their window", STREAM, "if pc.all(inside).as_py() is not False:", "if True:", FETCH),
     Guard("a retry is for transient errors", "flows_platform/fetch/retry.py", "return False", "pass", FETCH),

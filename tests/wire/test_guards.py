@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.wire.casting import Rows
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.json_guard import MAX_DEPTH, MAX_DIGITS, JsonGuard
 from flows_platform.wire.decode.xml_guard import MAX_ATTRIBUTES, MAX_NAMES, XmlGuard
@@ -34,7 +35,10 @@ class Cut(io.BytesIO):
 
 def records(body: bytes, sizes: list[int], wire: WireFormat = WireFormat.JSON) -> list[object]:
     document = open_document(wire, Cut(body, sizes), Layout(FLOWS))
-    return [record for part in document.slices() for record in part]  # type: ignore[union-attr]
+    found: list[object] = []
+    for part in document.slices():
+        found += [dict(zip(part.names, each, strict=True)) for each in part.values] if isinstance(part, Rows) else part
+    return found
 
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=5)

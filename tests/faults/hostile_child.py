@@ -1,0 +1,57 @@
+"""Run as `python -m tests.faults.hostile_child FOLDER NAME…`: stages each body and prints what came of it.
+
+A line of JSON a body: the error's type and message, the memory it took beyond what was there, its CPU seconds.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.verification import Verification
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.staging import stage_window
+from flows_platform.wire.formats import CONTENT_TYPES
+from tests.faults.hostile_bodies import HOSTILE, Hostile
+from tests.fetch.flow_bodies import BOUNDS, json_body, row
+from tests.fetch.scripted import ScriptedServer, answer, scripted_server
+
+ADDRESS_SPACE = 4 << 30
+FORMATS = {kind: wire for wire, kind in CONTENT_TYPES.items()}
+
+
+def memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name + ":"))) * 1024
+
+
+def stage(client: HttpClient, server: ScriptedServer, hostile: Hostile, target: Path) -> None:
+    server.scripts = [answer(hostile.body(), kind=hostile.kind, Content_Encoding=hostile.coding)]
+    api = WindowedApi(url=server.url, schema=FLOWS, format=FORMATS[hostile.kind], verification=Verification.UNVERIFIED)
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
+    before, cpu = memory("VmRSS"), time.process_time()
+    error = "none"
+    try:
+        stage_window(client, api, BOUNDS, target, tries=1)
+    except PlatformError as raised:
+        error = f"{type(raised).__name__}: {raised}"[:300]
+    used = time.process_time() - cpu
+    print(json.dumps({"error": error, "extra": memory("VmHWM") - before, "cpu": used}), flush=True)
+
+
+def main(folder: Path, names: list[str]) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    client, target = HttpClient(), folder / "window.parquet"
+    with scripted_server() as server:
+        server.scripts = [answer(json_body([row(1)]))]
+        stage_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, folder / "warm.parquet", tries=1)
+        for name in names:
+            stage(client, server, HOSTILE[name], target)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,40 @@
+"""Hostile bodies end in a typed error, within 64 MB and 5 seconds, and never by a signal."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.hostile_bodies import HOSTILE
+from tests.faults.scale import scaled
+
+EXTRA = 64 << 20
+SECONDS = 5.0
+# In the full run each body has a process of its own; in the ordinary one a few share one.
+GROUP = scaled(1, 20)
+GROUPS = [list(HOSTILE)[start : start + GROUP] for start in range(0, len(HOSTILE), GROUP)]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])
+def test_a_hostile_body_is_refused_by_type(tmp_path: Path, names: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.hostile_child", str(tmp_path), *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    results = dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=False))
+    assert len(results) == len(names), f"{names[len(results)]}: exit {done.returncode}\n{done.stderr[-2000:]}"
+    unharmed = [name for name, found in results.items() if found["error"] == "none"]
+    assert unharmed == []
+    large = {name: found for name, found in results.items() if found["extra"] > EXTRA or found["cpu"] > SECONDS}
+    assert large == {}
+    assert not (tmp_path / "window.parquet").exists()
+
+
+def test_there_are_many_hostile_bodies() -> None:
+    assert len(HOSTILE) >= 25
