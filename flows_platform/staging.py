@@ -26,6 +26,7 @@ from flows_platform.wire.casting import Casted, Records, cast_slice
 from flows_platform.wire.raw_records import read_record
 
 REPLAY_SLICE = 1024  # records
+MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _stage_once(stream: WindowStream, target: Path, limits: RejectLimits, number
     started = time.monotonic()
     with atomic_path(target) as temporary:
         sink = ParquetSink(temporary, stream.api.schema)
-        rejects = _drain(stream, sink, quarantine_path(target))
+        rejects = _drain(stream, sink, quarantine_path(target), limits.number + MORE_REJECTS)
         limits.require(rejects, stream.records, stream.url, quarantine_path(target))
         deduplicated = 0 if sink.keys_rise else drop_repeats(temporary, stream.api.schema)
         size = temporary.stat().st_size
@@ -138,16 +139,19 @@ def _stage_once(stream: WindowStream, target: Path, limits: RejectLimits, number
     )
 
 
-def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path) -> QuarantineSink:
+def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path, most: int) -> QuarantineSink:
     """Good records to the Parquet file, bad ones to the quarantine, which is complete on its own.
 
-    The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step.
+    The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step. Stops after
+    `most` rejects.
     """
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
         rejects = QuarantineSink(file, stream.api.redactor)
         for casted in stream.batches():
             sink.write(casted.batch)
             rejects.write(casted.rejects)
+            if rejects.count > most:
+                break
         sink.describe(rejected=rejects.count, quarantine=rejects.sha256)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)

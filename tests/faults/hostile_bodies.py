@@ -68,9 +68,7 @@ HOSTILE: dict[str, Hostile] = {
     "json: integer of 4,301 digits": Hostile(JSON, lambda: with_value(b"7" * 4301)),
     "json: integer of a million digits": Hostile(JSON, lambda: with_value(b"-" + b"7" * MB)),
     "json: fraction of a million digits": Hostile(JSON, lambda: with_value(b"0." + b"7" * MB)),
-    "json: vast exponent": Hostile(
-        JSON, lambda: json_body([row(1)])[:-1].replace(b'"time": 1', b'"time": 1e999999999')
-    ),
+    "json: vast exponent": Hostile(JSON, lambda: with_value(b"1e999999999")),
     "json: 100,000 arrays deep": Hostile(JSON, lambda: with_value(b"[" * 100_000 + b"]" * 100_000)),
     "json: 100,000 objects deep": Hostile(JSON, lambda: with_value(b'{"a":' * 100_000)),
     "json: deep before the records": Hostile(JSON, lambda: b'{"a":' + b"[" * 100_000),
@@ -91,7 +89,7 @@ HOSTILE: dict[str, Hostile] = {
     "json: error object": Hostile(JSON, lambda: b'{"error":{"code":500}}'),
     "json: null records": Hostile(JSON, lambda: b'{"records":null,"end":{"count":0}}'),
     "json: HTML": Hostile(JSON, lambda: b"<!doctype html><html><body>login</body></html>"),
-    "json: gzip bomb": Hostile(JSON, lambda: gzip.compress(b'{"records":[' + b" " * (200 * MB)), "gzip"),
+    "json: gzip bomb": Hostile(JSON, lambda: gzip.compress(b'{"records":[' + b" " * (200 * MB), 1), "gzip"),
     "json: zstd bomb": Hostile(JSON, lambda: zstandard.compress(b'{"records":[' + b" " * (200 * MB)), "zstd"),
     "json: zstd window of 2 GB": Hostile(JSON, lambda: b"\x28\xb5\x2f\xfd\x00\xa8" + b"\x00" * 40, "zstd"),
     "xml: entity bomb": Hostile(XML, lambda: ENTITIES),
@@ -134,13 +132,13 @@ HOSTILE: dict[str, Hostile] = {
     "arrow: a body of 30 MB that is not there": Hostile(ARROW, lambda: claiming(30 * MB)),
     "arrow: a header of 2 GB": Hostile(ARROW, lambda: b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"\0" * 64),
     "arrow: a dictionary": Hostile(
-        ARROW, lambda: arrow(pa.RecordBatch.from_pydict({"id": pa.array(["x" * MB] * 2000).dictionary_encode()}))
+        ARROW, lambda: arrow(pa.RecordBatch.from_pydict({"id": pa.DictionaryArray.from_arrays([0] * MB, ["x" * MB])}))
     ),
     "arrow: compressed zeros": Hostile(
         ARROW,
         lambda: arrow(pa.RecordBatch.from_pydict({"id": pa.array([0] * (4 * MB), pa.int64())}), compression="zstd"),
     ),
-    "arrow: nulls without bytes": Hostile(ARROW, lambda: arrow(pa.RecordBatch.from_pydict({"id": pa.nulls(1 << 40)}))),
+    "arrow: nulls without bytes": Hostile(ARROW, lambda: arrow(pa.RecordBatch.from_pydict({"id": pa.nulls(1 << 20)}))),
     "arrow: lists": Hostile(ARROW, lambda: arrow(pa.RecordBatch.from_pydict({"id": [[1], [2]]}))),
     "arrow: noise": Hostile(ARROW, lambda: b"\xff\xff\xff\xff\x40\x00\x00\x00" + b"\x7f" * 4096),
 }

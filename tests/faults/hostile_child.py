@@ -40,7 +40,8 @@ def stage(client: HttpClient, server: ScriptedServer, hostile: Hostile, target: 
     except PlatformError as raised:
         error = f"{type(raised).__name__}: {raised}"[:300]
     used = time.process_time() - cpu
-    print(json.dumps({"error": error, "extra": memory("VmHWM") - before, "cpu": used}), flush=True)
+    sys.stdout.write(json.dumps({"error": error, "extra": memory("VmHWM") - before, "cpu": used}) + "\n")
+    sys.stdout.flush()
 
 
 def main(folder: Path, names: list[str]) -> None:

@@ -9,8 +9,8 @@ from flows_platform.domain.errors import SourceRefused
 TAIL = 4096  # bytes kept for the footer
 SLICE_BYTES = 1 << 18  # a slice of records ends with the first one complete after so many bytes
 # The most that one record may take, unless the API's declaration says otherwise. A parser makes up to 28 bytes of
-# objects from one of input (`[1e1,1e1,…`), so this keeps the worst record under 64 MB.
-RECORD_BYTES = 2 << 20
+# objects from one of input (`[1e1,1e1,…`), and its quarantine as much again, so this keeps the worst under 64 MB.
+RECORD_BYTES = 1 << 20
 
 
 class ByteSource(Protocol):
