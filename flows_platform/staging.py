@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import batched
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from flows_platform.domain.errors import InputError, TooManyRejects
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
@@ -19,7 +16,7 @@ from flows_platform.fetch.records import WindowStream, inside
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.stores.files import atomic_path, atomic_paths, sha256_file
-from flows_platform.stores.parquet import GROUP_ROWS, ParquetSink, StagedFacts, staged_facts
+from flows_platform.stores.parquet import ParquetSink, StagedFacts, rows_of, staged_facts
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine
 from flows_platform.stores.repeats import drop_repeats
 from flows_platform.wire.casting import Casted, Records, cast_slice
@@ -175,7 +172,7 @@ def replay_quarantine(api: WindowedApi, bounds: TimeBounds, target: Path, *, pro
     Fetches nothing; progress in records. Killed anywhere, another replay gives the same files.
 
     Raises:
-        InputError: there is no staged file, or the quarantine is not that of this file.
+        InputError: there is no staged file, one of another schema, or the quarantine is not that of this file.
         SourceRefused: a record contradicts one of the file.
         StorageError: the files cannot be written.
     """
@@ -186,7 +183,7 @@ def replay_quarantine(api: WindowedApi, bounds: TimeBounds, target: Path, *, pro
     with atomic_paths(target, quarantine) as (merged, still):
         with still.open("wb") as file, ParquetSink(merged, api.schema) as sink:
             rejects = QuarantineSink(file, api.redactor)
-            for batch in _rows(target):
+            for batch in rows_of(target, api.schema):
                 sink.write(batch)
             for casted in _recast(api, bounds, quarantine, progress):
                 sink.write(casted.batch)
@@ -218,11 +215,6 @@ def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
             remedy="Fetch the window again.",
         )
     return facts, content
-
-
-def _rows(path: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(GROUP_ROWS)
 
 
 def _recast(api: WindowedApi, bounds: TimeBounds, quarantine: Path, progress: Progress) -> Iterator[Casted]:

@@ -3,6 +3,7 @@
 Atomicity is `files.atomic_path`'s.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -97,6 +98,35 @@ class ParquetSink:
             after_last = self._last_key is None or pc.greater(keys[0], self._last_key).as_py()
             self.keys_rise = after_last and pc.all(pc.greater(keys[1:], keys[:-1])).as_py() is not False
         self._last_key = keys[-1]
+
+
+def rows_of(path: Path, schema: TableSchema) -> Iterator[pa.RecordBatch]:
+    """A staged file's rows as `schema` has them now: a nullable column that is new is null.
+
+    Raises:
+        InputError: the file's columns cannot be those of the schema.
+    """
+    target = arrow_schema(schema)
+    with pq.ParquetFile(path) as file:
+        if set(file.schema_arrow.names) - set(target.names):
+            raise _foreign(path, schema, "it has more columns")
+        for batch in file.iter_batches(GROUP_ROWS):
+            columns = [_column(batch, each) for each in target]
+            for each, column in zip(target, columns, strict=True):
+                if column.type != each.type or (column.null_count and not each.nullable):
+                    raise _foreign(path, schema, f"its {each.name} is another")
+            yield pa.RecordBatch.from_arrays(columns, schema=target)
+
+
+def _column(batch: pa.RecordBatch, wanted: pa.Field) -> pa.Array:
+    known = wanted.name in batch.schema.names
+    return batch.column(wanted.name) if known else pa.nulls(batch.num_rows, wanted.type)
+
+
+def _foreign(path: Path, schema: TableSchema, why: str) -> InputError:
+    return InputError(
+        f"{path} was written under another schema of {schema.name}: {why}.", remedy="Fetch the window again."
+    )
 
 
 def row_count(path: Path) -> int:
