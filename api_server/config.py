@@ -21,7 +21,7 @@ class ServerConfig:
     # Connections that format one stream's chunks side by side. Two are 1.5 times one on two cores.
     connections_per_stream: int = 2
     # Streams that run at once; one holds about 2 MB. A further one is told to come again.
-    active_streams: int = 32
+    active_streams: int = 24
     # How long a reader may take for one chunk (at most some 500 KB); then the connection is cut.
     write_seconds: float = 60
     # How long a connection may take to bring a whole request head, counted from its start or the last answer's end.

@@ -98,7 +98,7 @@ def test_a_thousand_clients_get_all_or_a_refusal(database: Path, query: str, row
             assert (reply.status, reply.headers["retry-after"]) == (503, "2")
             assert json.loads(reply.body)["type"] == "/#too-many-streams"
     counts = Counter(reply.status for reply in replies)
-    assert counts[200] >= 32
+    assert counts[200] >= 24
     assert sum(counts.values()) == CLIENTS
 
 

@@ -34,7 +34,8 @@ def peak_mb(stage: str, folder: Path, rows: int) -> float:
 
 @pytest.mark.slow
 def test_memory_is_flat(tmp_path: Path) -> None:
-    ceilings = {"generate": 250, "clean": 100, "load": 300}
+    # Of these, 70 to 90 MB are the libraries' own files, more of them where the page cache is warm.
+    ceilings = {"generate": 250, "clean": 128, "load": 300}
     for stage, ceiling in ceilings.items():
         small, large = (peak_mb(stage, tmp_path / str(rows), rows) for rows in (100_000, 3_000_000))
         assert large - small <= 64, stage
