@@ -31,7 +31,7 @@ from flows_platform.supervision.supervisor import Supervisor
 from tests.faults.lossy_proxy import LossyProxy
 from tests.faults.scale import scaled
 
-RUNS = scaled(full=200, ci=8)
+RUNS = scaled(full=200, ci=4)
 WINDOWS = 3
 # What a run does, in a process that can be killed: fetch and publish each window.
 LOAD = """

@@ -31,7 +31,7 @@ from tests.faults.scale import scaled
 
 CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "unlink")
 FAULTS = ("signal=SIGKILL", "error=EIO", "error=ENOSPC")
-POINTS = scaled(full=10_000, ci=6)  # a step has 15 to 40 of them
+POINTS = scaled(full=10_000, ci=4)  # a step has 15 to 40 of them
 SEED = 7
 
 
