@@ -1,5 +1,6 @@
 """The `flows` command: arguments, help and exit codes. Each command imports what it runs only when it runs."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -221,6 +222,8 @@ def history(partition: Annotated[str, typer.Argument(help="A window's key.")]) -
 
 def main() -> None:
     """The command's entry: 0 when it did its work, 1 when it failed, 2 when it was used or configured wrongly."""
+    if not sys.stderr.isatty():  # what is tried again is for who watches; a pipe gets the one last message
+        logging.getLogger("flows_platform").addHandler(logging.NullHandler())
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:

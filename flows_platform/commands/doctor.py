@@ -5,7 +5,13 @@ from collections.abc import Callable
 
 from flows_platform.commands.children import HOST
 from flows_platform.commands.terminal import say
-from flows_platform.domain.errors import ConfigurationError, PlatformError, SourceUnavailable, StorageError
+from flows_platform.domain.errors import (
+    ConfigurationError,
+    PlatformError,
+    SourceUnavailable,
+    StorageError,
+    WarehouseUnavailable,
+)
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.latest import latest_flows
@@ -82,8 +88,14 @@ def _api(settings: Settings) -> str:
 
 
 def _warehouse(settings: Settings) -> str:
-    with build_resources(settings).warehouse.warehouse() as warehouse:
-        warehouse.ping()
+    try:
+        with build_resources(settings).warehouse.warehouse() as warehouse:
+            warehouse.ping()
+    except WarehouseUnavailable as error:
+        if not settings.emulator_url:
+            raise
+        remedy = "Start it: `flows dev`; or set FLOWS_BIGQUERY_PROJECT for real BigQuery."
+        raise WarehouseUnavailable(f"no emulator answers at {settings.emulator_url}.", remedy=remedy) from error
     return settings.emulator_url or f"project {settings.bigquery_project}, dataset {settings.bigquery_dataset}"
 
 

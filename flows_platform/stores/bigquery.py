@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import stamina
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery import ScalarQueryParameter
@@ -20,6 +19,7 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
+from flows_platform.retries import RetryingCaller
 from flows_platform.stores import bigquery_sql
 from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_publish import Publication, Published, bounds_of, publish
@@ -81,9 +81,7 @@ class Warehouse:
         return Staging(self.client, self._reference, self.expiry, self.now)
 
     def _retrying[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        caller = stamina.RetryingCaller(
-            attempts=self.attempts, timeout=None, wait_initial=0.5, wait_max=20.0, wait_jitter=1.0
-        )
+        caller = RetryingCaller(attempts=self.attempts, timeout=None, wait_initial=0.5, wait_max=20.0, wait_jitter=1.0)
         return caller.on(WarehouseUnavailable)(call, *args, **kwargs)
 
     def ping(self) -> None:

@@ -99,9 +99,10 @@ def test_a_window_is_fetched_in_every_format(url: str, folder: Path, wire: str) 
 def test_a_server_that_is_not_there(folder: Path) -> None:
     out = folder / "nothing.parquet"
     done = flows(
-        "fetch", "--url", "http://127.0.0.1:9/x", "--before", 5, "--out", out, cwd=folder, FLOWS_RETRY_ATTEMPTS="1"
+        "fetch", "--url", "http://127.0.0.1:9/x", "--before", 5, "--out", out, cwd=folder, FLOWS_RETRY_ATTEMPTS="2"
     )
     failed(done, 1, "http://127.0.0.1:9/x gives no answer", "Is the API server running")
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)  # the tries before are not told to a pipe
     assert not out.exists()
 
 
