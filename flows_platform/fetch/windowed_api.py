@@ -44,7 +44,7 @@ class WindowedApi:
     nullable text column that keeps fields unknown to the schema as JSON; without it such a record is rejected.
     """
 
-    url: str
+    url: str = field(repr=False)
     schema: TableSchema
     time: TimeParameters = TimeParameters()
     format: WireFormat | None = WireFormat.JSON
@@ -128,12 +128,23 @@ class WindowedApi:
         return {FOOTER_PARAMETER: "1"} if self.footers and not own_footer else {}
 
     def request_headers(self) -> dict[str, str]:
-        """Headers of every request, authentication included: never log them."""
+        """Headers of every request, authentication included: never log them.
+
+        Raises:
+            ConfigurationError: a secret cannot stand in a header.
+        """
+        proof = self.auth.headers()
+        for name, value in proof.items():
+            if not (value.isascii() and value.isprintable()):  # the HTTP library's own message would show it
+                raise ConfigurationError(
+                    f"the secret for the header {name} holds characters that no header may have.",
+                    remedy="Set it anew, in ASCII and without line ends.",
+                )
         return {
             "Accept": self.format.content_type if self.format else _by_preference(),
             "Accept-Encoding": ", ".join(self.compression) or "identity",
             "User-Agent": "flows-platform",
-            **self.auth.headers(),
+            **proof,
         }
 
 

@@ -78,7 +78,7 @@ def _request(connection: socket.socket) -> str:
     data = b""
     while b"\r\n\r\n" not in data and (chunk := connection.recv(4096)):
         data += chunk
-    return data.decode()
+    return data.decode("latin-1")
 
 
 def answer(body: bytes, *, kind: str = "application/json", status: str = "200 OK", **headers: str) -> bytes:

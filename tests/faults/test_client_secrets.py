@@ -1,0 +1,99 @@
+"""A canary in every secret of a fetch, a server that echoes it wherever it can: it is in no artefact of ours."""
+
+import json
+import logging
+import traceback
+from pathlib import Path
+
+import pytest
+import stamina
+
+from flows_platform.domain.errors import ConfigurationError, PlatformError
+from flows_platform.domain.windows import TimeBounds
+from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth
+from flows_platform.fetch.counting import count_records
+from flows_platform.fetch.http import HttpClient, HttpLimits
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.staging import stage_window
+from tests.fetch.flow_bodies import BOUNDS, json_body, row
+from tests.fetch.scripted import Reset, answer, scripted_server
+
+CANARY = "canary+/%=7f3a"
+IN_URL = "canary%2Bx"
+# The plain word is in every spelling but that of base64, with and without a user before it.
+SPELLINGS = ["canary", "Y2FuYXJ5", "dXNlcjpjYW5hcnk"]
+AUTHS: dict[str, Auth] = {
+    "bearer": BearerAuth(CANARY),
+    "basic": BasicAuth("user", CANARY),
+    "header": HeaderAuth("X-Key", CANARY),
+}
+ECHO = json.dumps({"detail": f"no such token: {CANARY}, not even {CANARY}"}).encode()
+SCRIPTS: dict[str, bytes] = {
+    "good": answer(json_body([row(1)])),
+    "refused with an echo": answer(ECHO, status="403 Forbidden"),
+    "busy with an echo": answer(ECHO, status="503 Busy"),
+    "redirected with the query": answer(b"", status="302 Found", Location=f"http://127.0.0.1:9/?token={CANARY}"),
+    "another content type": answer(b"<html>" + ECHO, kind=f"text/html; {CANARY}"),
+    "another coding": answer(b"x", Content_Encoding=CANARY),
+    "odd headers": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nno colon\r\n x\r\n\r\n[]",
+    "a head that is none": CANARY.encode() + b"\r\n\r\n",
+    "cut": answer(json_body([row(1)]))[:-9],
+    "reset": Reset(answer(json_body([row(1)]))[:-9]),
+    "no JSON": answer(ECHO[:-9]),
+    "a bad record with an echo": answer(json_body([row(1), row(2, byte_count=CANARY, src_comp=CANARY)])),
+    "conflict": answer(json_body([row(1), row(1, time=2)])),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("script", list(SCRIPTS))
+@pytest.mark.parametrize("auth", list(AUTHS))
+def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture, auth: str, script: str) -> None:
+    caplog.set_level(logging.DEBUG)
+    told: list[str] = []
+    with scripted_server() as server, stamina.set_testing(True, attempts=2, cap=True):
+        server.scripts = [SCRIPTS[script]]
+        api = WindowedApi(
+            url=f"{server.url}?api_key={IN_URL}",
+            schema=FLOWS,
+            auth=AUTHS[auth],
+            secret_parameters={"ticket": CANARY},
+        )
+        client = HttpClient()
+        for maximum in (0, 5):
+            try:
+                told.append(
+                    repr(stage_window(client, api, BOUNDS, tmp_path / "w.parquet", max_rejected=maximum, tries=2))
+                )
+            except PlatformError as error:
+                told += traceback.format_exception(error)
+        try:
+            count_records(client, api, BOUNDS, tries=1)
+        except PlatformError as error:
+            told += traceback.format_exception(error)
+        client.close()
+        assert any("canary" in request for request in server.requests)  # it was sent
+    files = [each.read_bytes().decode("latin-1") for each in tmp_path.iterdir()]
+    artefacts = "\n".join([*told, repr(api), caplog.text, *files, *map(str, tmp_path.iterdir())])
+    assert [spelling for spelling in SPELLINGS if spelling in artefacts] == []
+
+
+@pytest.mark.parametrize("secret", ["canary\r\nX: y", "canary\n", "canaryś"])
+def test_a_secret_that_no_header_can_hold_is_told_by_its_place(tmp_path: Path, secret: str) -> None:
+    api = WindowedApi(url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BearerAuth(secret))
+    with pytest.raises(ConfigurationError, match="the secret for the header Authorization") as error:
+        stage_window(HttpClient(), api, BOUNDS, tmp_path / "w.parquet", tries=1)
+    assert "canary" not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_server_that_is_not_there_learns_and_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    api = WindowedApi(
+        url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BearerAuth(CANARY), secret_parameters={"t": CANARY}
+    )
+    client = HttpClient(HttpLimits(connect=1.0))
+    with pytest.raises(PlatformError) as error:
+        stage_window(client, api, TimeBounds(None, 9), tmp_path / "w.parquet", tries=1)
+    text = "".join(traceback.format_exception(error.value)) + caplog.text + api.shown_url(api.request_url(BOUNDS))
+    assert "canary" not in text
