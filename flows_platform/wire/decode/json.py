@@ -14,6 +14,7 @@ from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
 from flows_platform.wire.decode.json_keys import SentKeys, keys_in, require_all
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.formats import COUNT, DIGEST, END
+from flows_platform.wire.raw_records import Unreadable, json_text
 
 SLICE = 1024  # records a slice; 256 to 4,096 measured alike
 BUFFER = 1 << 18
@@ -69,7 +70,9 @@ class JsonDocument:
     def _finished(self, part: Records) -> Records:
         self._keys += sum(map(keys_in, part)) if self._guard.nested else _flat_keys(part)
         surrogates = self._guard.surrogates
-        return [cast("dict[str, object]", surrogates.restore(each)) for each in part] if surrogates.seen else part
+        if surrogates.seen:
+            part = [cast("dict[str, object]", surrogates.restore(each)) for each in part]
+        return part if set(map(type, part)) == {dict} else [_record(each) for each in part]
 
 
 class _ContainerGuard(JsonGuard):
@@ -124,6 +127,10 @@ class _ContainerGuard(JsonGuard):
                 remedy="Check the URL: this is not the stream of records it should be.",
             )
         require_all(self._sent.count, keys)
+
+
+def _record(value: object) -> dict[str, object] | Unreadable:
+    return value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())
 
 
 def _flat_keys(part: Records) -> int:
