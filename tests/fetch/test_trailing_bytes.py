@@ -1,0 +1,32 @@
+"""What follows a document that ends by itself is not passed over."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.windows import TimeBounds
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.staging import stage_window
+from flows_platform.wire.formats import WireFormat
+
+from .flow_bodies import row
+from .scripted import ScriptedServer, answer
+
+
+def test_bytes_after_the_end_of_an_arrow_stream_are_refused(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pylist([row(1)])
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    body = sink.getvalue().to_pybytes() + b"\0more" * 200_000
+    server.scripts = [answer(body, kind=WireFormat.ARROW.content_type, Record_Count="1")]
+    api = WindowedApi(url=server.url, schema=FLOWS, format=WireFormat.ARROW)
+    with pytest.raises(SourceRefused, match="follow the end"):
+        stage_window(client, api, TimeBounds(0, 99), target, tries=1)
+    assert not target.exists()
