@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from flows_platform.domain.errors import ConfigurationError
+
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
@@ -14,6 +16,9 @@ class ColumnType(StrEnum):
     INT64 = "int64"
     STRING = "string"
     TIMESTAMP = "timestamp"  # UTC, microseconds
+    FLOAT64 = "float64"  # finite
+    BOOL = "bool"
+    JSON = "json"  # any JSON value as text, held as text everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +33,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """The columns of a record, in order; `key` names the one that identifies it, `time` the one that windows cut."""
+    """The columns of a record, in order; `key` names the one that identifies it, `time` the one that windows cut.
+
+    The time is a TIMESTAMP, or an INT64 that counts whole seconds since `epoch`.
+    """
 
     name: str
     description: str
     columns: tuple[Column, ...]
     key: str
     time: str
+    epoch: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,17 +53,40 @@ class TableSchema:
         return next(column for column in self.columns if column.name == name)
 
 
+class Granularity(StrEnum):
+    """How long one of a table's time partitions is; BigQuery allows 10,000 of them in a table."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+    YEAR = "year"
+
+
 @dataclass(frozen=True, slots=True)
 class WarehouseTable:
-    """A `TableSchema` as it rests in the warehouse, partitioned by the hour on `event_time`.
+    """A `TableSchema` as it rests in the warehouse, partitioned on the instant of its records.
 
-    `event_time` is derived there: `epoch` + the schema's time column, which counts whole seconds.
+    Where the schema's time counts seconds, `event_time` names the column that is derived from it there:
+    `schema.epoch` + the time. Where it is a TIMESTAMP, that is the partition column itself and `event_time` is None.
     """
 
     schema: TableSchema
     clustering: tuple[str, ...]
-    event_time: Column
-    epoch: datetime = datetime(2014, 1, 1, tzinfo=UTC)
+    event_time: Column | None = None
+    granularity: Granularity = Granularity.HOUR
+
+    def __post_init__(self) -> None:
+        """Refuses a table without an instant to partition on.
+
+        Raises:
+            ConfigurationError: the time counts seconds and there is no `event_time`, or it is a TIMESTAMP and there is.
+        """
+        derived = self.schema.column(self.schema.time).type is ColumnType.INT64
+        if derived is not (self.event_time is not None):
+            raise ConfigurationError(
+                f"{self.schema.name} is partitioned on its TIMESTAMP {self.schema.time!r}, or on an event_time derived "
+                "from seconds: exactly one of the two."
+            )
 
     @property
     def name(self) -> str:
@@ -62,4 +94,9 @@ class WarehouseTable:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        return (*self.schema.columns, self.event_time)
+        return (*self.schema.columns, self.event_time) if self.event_time else self.schema.columns
+
+    @property
+    def instant(self) -> Column:
+        """The TIMESTAMP column that windows cut and partitions follow."""
+        return self.event_time or self.schema.column(self.schema.time)
