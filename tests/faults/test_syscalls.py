@@ -1,16 +1,15 @@
 """A kill or an I/O error at every write-like system call of a step: what it makes is the old one or the new one.
 
-The points are found by tracing a good run; then each is hit in a run of its own, by strace's injection. One rerun
-without a fault converges, and nothing half-made stays behind.
+Each point of a good run is hit in a run of its own. One rerun without a fault converges, and nothing half-made stays
+behind.
 """
 
 import random
 import shutil
-import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -27,17 +26,13 @@ from flows_platform.stores.sqlite_load import load
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.supervision.ports import free_port
 from flows_platform.supervision.supervisor import Supervisor
+from tests.faults.injection import can_trace, points, run, run_with
 from tests.faults.scale import scaled
 
 CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "unlink")
 FAULTS = ("signal=SIGKILL", "error=EIO", "error=ENOSPC")
 POINTS = scaled(full=10_000, ci=4)  # a step has 15 to 40 of them
 SEED = 7
-
-
-def can_trace() -> bool:
-    strace = shutil.which("strace")
-    return bool(strace) and subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode == 0
 
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")]
@@ -51,38 +46,27 @@ class Step:
     restore: Callable[[], None]
     held: Callable[[], object]
 
-    def run(self, *strace: str) -> int:
-        flows = (sys.executable, "-m", "flows_platform", *self.arguments)
-        done = subprocess.run([*strace, *flows], capture_output=True, check=False, timeout=120)
-        return done.returncode
-
-
-def points(step: Step, folder: Path) -> list[tuple[str, int]]:
-    """Every write-like call of a good run, as its name and its number among those of its name."""
-    step.restore()
-    trace = folder / "trace"
-    assert step.run("strace", "-f", "-qq", "-e", f"trace={','.join(CALLS)}", "-o", str(trace)) == 0
-    names = [line.split()[1].partition("(")[0] for line in trace.read_text(errors="replace").splitlines()]
-    counts = Counter(name for name in names if name in CALLS)
-    return [(name, number) for name, count in counts.items() for number in range(1, count + 1)]
+    @property
+    def command(self) -> tuple[str, ...]:
+        return (sys.executable, "-m", "flows_platform", *self.arguments)
 
 
 def survive(step: Step, folder: Path) -> None:
     """Hit each point with each fault; old or new after each, new after a rerun."""
     step.restore()
     old = step.held()
-    assert step.run() == 0
+    assert run(step.command) == 0
     new = step.held()
     assert old != new
-    every = [(fault, *point) for fault in FAULTS for point in points(step, folder)]
-    for fault, call, number in random.Random(SEED).sample(every, min(POINTS, len(every))):
+    step.restore()
+    every = list(product(FAULTS, points(step.command, CALLS, folder / "trace")))
+    for fault, point in random.Random(SEED).sample(every, min(POINTS, len(every))):
         step.restore()
-        injection = f"inject={call}:{fault}:when={number}"
-        code = step.run("strace", "-f", "-qq", "-e", f"trace={call}", "-e", injection, "-o", "/dev/null")
-        assert step.held() in ([new] if code == 0 else [old, new]), injection
-        assert step.run() == 0
-        assert step.held() == new, injection
-        assert [path.name for path in folder.rglob(".*.tmp")] == [], injection
+        code = run_with(fault, point, step.command)
+        assert step.held() in ([new] if code == 0 else [old, new]), (fault, point)
+        assert run(step.command) == 0
+        assert step.held() == new, (fault, point)
+        assert [path.name for path in folder.rglob(".*.tmp")] == [], (fault, point)
 
 
 @pytest.fixture
@@ -138,7 +122,8 @@ def url(files: Path) -> Iterator[str]:
 def test_fetch(files: Path, url: str) -> None:
     made, old = files / "out" / "made.parquet", files / "old.parquet"
     arguments = ("fetch", "--url", url, "--before", "86400", "--out")
-    assert Step((*arguments[:-2], "40000", "--out", str(old)), lambda: None, lambda: None).run() == 0
+    earlier = (*arguments[:-2], "40000", "--out", str(old))
+    assert run(Step(earlier, lambda: None, lambda: None).command) == 0
 
     def restore() -> None:
         shutil.copy(old, made)

@@ -3,7 +3,6 @@
 import gzip
 import zlib
 from collections.abc import Callable
-from time import monotonic
 
 import pytest
 import zstandard
@@ -33,21 +32,19 @@ def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str) -> 
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.scripts = [
         {
-            "body": Trickle(head(BODY), BODY, 0.1),
-            "chunk size": Trickle(chunked, b"1;" + b"x" * 5000, 0.1),
-            "head": Trickle(b"HTTP/1.1 200 OK\r\n", b"X-Padding: " + b"x" * 5000, 0.1),
+            "body": Trickle(head(BODY), BODY[:50], 0.1),  # five seconds, should nothing end it
+            "chunk size": Trickle(chunked, b"1;" + b"x" * 50, 0.1),
+            "head": Trickle(b"HTTP/1.1 200 OK\r\n", b"X-Padding: " + b"x" * 50, 0.1),
         }[part]
     ]
     client = HttpClient(HttpLimits(read=1.0 if part == "head" else 30.0, total=1.0))
-    started = monotonic()
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(SourceUnavailable, match=r"no whole answer's head|is not done 1 s after"):
         read_all(client, server.url)
-    assert monotonic() - started < 10  # the limit is 1 s; a busy machine may take a few more
     client.close()
 
 
 def test_a_trickle_is_slower_than_the_least_rate(server: ScriptedServer) -> None:
-    server.scripts = [Trickle(head(BODY), BODY, 0.02)]
+    server.scripts = [Trickle(head(BODY), BODY[:200], 0.02)]
     client = HttpClient(HttpLimits(rate=10_000, rate_over=0.5))
     with pytest.raises(SourceUnavailable, match="bytes a second, less than 10,000"):
         read_all(client, server.url)
@@ -56,7 +53,7 @@ def test_a_trickle_is_slower_than_the_least_rate(server: ScriptedServer) -> None
 
 def test_a_read_that_does_not_return_is_ended(server: ScriptedServer) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    server.scripts = [Trickle(chunked, b"1;" + b"x" * 5000, 0.1)]
+    server.scripts = [Trickle(chunked, b"1;" + b"x" * 50, 0.1)]
     client = HttpClient(HttpLimits(read=0.5))
     with pytest.raises(SourceUnavailable, match=r"sent nothing whole for 0.5 s"):
         read_all(client, server.url)
@@ -103,7 +100,7 @@ def test_redirects_on_the_same_origin_are_followed_with_credentials(server: Scri
 
 
 def test_redirects_end_after_three(server: ScriptedServer) -> None:
-    server.scripts = [answer(b"", status="302 Found", Location="/again")]
+    server.scripts = [*[answer(b"", status="302 Found", Location="/again")] * 4, answer(BODY)]
     client = HttpClient()
     with pytest.raises(SourceRefused, match="redirects more than 3 times"):
         read_all(client, server.url)

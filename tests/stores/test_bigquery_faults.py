@@ -122,7 +122,7 @@ def test_a_failed_id_raises_its_error_and_gets_a_new_generation(jobs: Jobs) -> N
 def test_a_job_that_takes_too_long_is_unavailable(jobs: Jobs) -> None:
     chain = f"chain_{uuid4().hex}"
     with pytest.raises(WarehouseUnavailable, match="still runs after 0 s"):
-        replace(jobs, timeout=0.0).run_in_chain(chain, slow(30_000), bigquery.QueryJobConfig(), "counting")
+        replace(jobs, timeout=0.0).run_in_chain(chain, slow(3000), bigquery.QueryJobConfig(), "counting")
     jobs.client.cancel_job(f"{chain}_0")
 
 

@@ -122,6 +122,14 @@ def test_a_load_that_counts_other_rows_stops_before_the_table(warehouse: Warehou
     assert not staging_tables(warehouse)
 
 
+def test_a_merge_that_inserts_other_rows_is_told(
+    warehouse: Warehouse, publication: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows_platform.stores.bigquery_publish.load", lambda *_: "lost")
+    with pytest.raises(WarehouseError, match="4 rows staged, but the job reports"):
+        warehouse.replace_window(publication(window(0), FIRST))
+
+
 def test_a_merge_the_warehouse_refuses_is_terminal_and_leaves_no_staging(
     warehouse: Warehouse, publication: Made
 ) -> None:

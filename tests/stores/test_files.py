@@ -1,5 +1,6 @@
 """Atomic files: the old one or the new one, whatever happens; leftovers of killed writers are swept."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -117,9 +118,27 @@ def test_a_link_is_followed_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_device_or_folder_is_never_replaced(tmp_path: Path) -> None:
-    for target in (Path("/dev/null"), tmp_path):
+    pipe = tmp_path / "pipe"  # not /dev/null: a rename over that would outlive the test
+    os.mkfifo(pipe)
+    for target in (pipe, tmp_path):
         with pytest.raises(StorageError, match="not a regular file"), atomic_path(target):
             pass
+
+
+def test_the_file_is_synced_before_its_rename_and_the_folder_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, seen = tmp_path / "file", []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        seen.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, target.exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with atomic_path(target) as temporary:
+        temporary.touch()
+    assert seen == [(temporary.name, False), (tmp_path.name, True)]
 
 
 def test_sha256_and_its_progress(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import Rows
 from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.json_guard import MAX_DEPTH, MAX_DIGITS, JsonGuard
+from flows_platform.wire.decode.json_guard import MAX_CONTAINERS, MAX_DEPTH, MAX_DIGITS, JsonGuard
 from flows_platform.wire.decode.xml_guard import MAX_ATTRIBUTES, MAX_NAMES, XmlGuard
 from flows_platform.wire.formats import WireFormat
 
@@ -133,6 +133,37 @@ def test_xml_prologs_that_are_read(prolog: bytes) -> None:
     if prolog == b"\n\n":
         prolog = b"<!-- a comment -->\n"
     assert records(prolog + b"<records></records>", [5], WireFormat.XML) == []
+
+
+def test_a_doctype_that_hides_behind_a_comment_is_refused() -> None:
+    hidden = b"<!-- <records> --><!DOCTYPE records [<!ENTITY a 'x'>]><records></records>"
+    with pytest.raises(SourceRefused, match="DOCTYPE"):
+        records(hidden, [1 << 15], WireFormat.XML)
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"<!DOCTYPE records>", "DOCTYPE"),
+        (b" " * 70_000, "no root element"),
+        (b"<?xml version='1.0' encoding='utf-7'?>", "'utf-7'; .* are read"),
+        (b"<records>" + b"<a/>" * 200_001, "200,000 tags"),
+        (b"<records><a>" + b"=" * 150_001, "150,000 attributes"),
+    ],
+)
+def test_the_guard_alone_refuses_it(start: bytes, reason: str) -> None:
+    """Before libxml2, which would refuse some of it later and hold the rest."""
+    with pytest.raises(SourceRefused, match=reason):
+        XmlGuard().admit(start)
+
+
+def test_json_containers_are_bounded() -> None:
+    guard = JsonGuard()
+    guard.admit(b"[" + b"{}," * (MAX_CONTAINERS - 1))
+    with pytest.raises(SourceRefused, match="200,000 JSON objects and arrays"):
+        guard.admit(b"{}")
+    guard.release()
+    guard.admit(b"{}")
 
 
 def guard_of(*chunks: bytes) -> XmlGuard:

@@ -1,0 +1,30 @@
+"""Run as `python -m tests.faults.publish_child URL DATASET LOCKS WINDOW FILE ROWS`: publishes one staged window, once.
+
+WINDOW is the window's number. Ends with 0, or with 3 and the error where that is one of the platform's own.
+"""
+
+import sys
+from pathlib import Path
+
+from flows_platform.domain.errors import PlatformError
+from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
+from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from tests.stores.flow_rows import window
+
+TYPED = 3
+
+
+def main() -> None:
+    url, dataset, locks, number, parquet, rows = sys.argv[1:]
+    with emulator_client(url, "local", "US") as client:
+        warehouse = Warehouse(client, dataset, "US", Path(locks), timeout=60.0, attempts=1)
+        publication = Publication(FLOWS_TABLE, window(int(number)), Path(parquet), int(rows), content="sha", run="Run")
+        try:
+            warehouse.replace_window(publication)
+        except PlatformError as error:
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            sys.exit(TYPED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What is entered is on disk, in order, and never changed; a ledger that cannot be used is told by type."""
+
+from pathlib import Path
+
+import pytest
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.stores.ledger import Committed, Fetched, Recovered, ledger_of
+
+FETCHED = Fetched("w", "2014-01-01T00:00:01", "http://x/", "arrow", "L2 count", 9, 2, 1, 0, "sha")
+RECOVERED = Recovered("w", "2014-01-01T00:00:02", 1, 0, 3, "sha2")
+COMMITTED = Committed("w", "2014-01-01T00:00:03", "run", "sha2", "load", "merge", 3, 0)
+
+
+def test_entries_come_back_in_order_from_another_reader(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert ledger_of(folder).history("w") == []
+    for entry in (COMMITTED, FETCHED, RECOVERED, COMMITTED):
+        ledger_of(folder).record(entry)
+    assert ledger_of(folder).history("w") == [FETCHED, RECOVERED, COMMITTED, COMMITTED]
+    assert ledger_of(folder).history("other") == []
+
+
+def test_a_ledger_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"no database at all " * 100)
+    with pytest.raises(StorageError, match=r"ledger.db cannot be used"):
+        ledger_of(tmp_path).record(FETCHED)
