@@ -27,8 +27,13 @@ def head(body: bytes) -> bytes:
     return answer(body)[: -len(body)]
 
 
-@pytest.mark.parametrize("part", ["body", "chunk size", "head"])
-def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str) -> None:
+LATE = "is not done 1 s after the window was begun"
+
+
+@pytest.mark.parametrize(
+    ("part", "fault"), [("body", LATE), ("chunk size", LATE), ("head", "no whole answer's head within 1 s")]
+)
+def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str, fault: str) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.scripts = [
         {
@@ -38,7 +43,7 @@ def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str) -> 
         }[part]
     ]
     client = HttpClient(HttpLimits(read=1.0 if part == "head" else 30.0, total=1.0))
-    with pytest.raises(SourceUnavailable, match=r"no whole answer's head|is not done 1 s after"):
+    with pytest.raises(SourceUnavailable, match=fault):
         read_all(client, server.url)
     client.close()
 

@@ -117,6 +117,15 @@ def test_missing_records_are_seen_by_the_header_count(
     assert list(target.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("count", ["", "ten", "-50", "+50", "5e1", "5_0", " ", "\xb2", "9" * 20])
+def test_a_declared_count_that_is_no_number_is_refused(
+    client: HttpClient, server: ScriptedServer, target: Path, count: str
+) -> None:
+    server.scripts = [answer(json_body(ROWS), Record_Count=count)]
+    with pytest.raises(SourceRefused, match=r"header is .*, not a number"):
+        stage(client, server, target)
+
+
 def test_missing_records_are_seen_by_the_footer_count(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body(ROWS[:30], count=50))]
     with pytest.raises(StreamIncomplete, match="footer declares 50"):
