@@ -23,22 +23,28 @@ PLACES = ("source", "staged file", "warehouse")
 class Comparison:
     """One window in the three places; a window without a staged file has no rows there.
 
-    `set_aside` counts records of the source that are no rows of the file: rejected ones, and repeats.
+    `source` is None where the source tells no count. `set_aside` counts records of the source that are no rows of the
+    file: rejected ones, and repeats.
 
     `digests` are those of source, file and warehouse, or None where only counts were compared.
     """
 
     window: Window
-    source: int
+    source: int | None
     staged: int
     set_aside: int
     warehouse: int
     digests: tuple[RowDigest, RowDigest, RowDigest] | None = None
 
     @property
+    def records(self) -> int:
+        """What the source sends: as it counts them, else as they were received."""
+        return self.staged + self.set_aside if self.source is None else self.source
+
+    @property
     def difference(self) -> str:
         """What differs, in words; empty where nothing does."""
-        if self.source != self.staged + self.set_aside:
+        if self.source is not None and self.source != self.staged + self.set_aside:
             return f"source {self.source:,} records, staged file {self.staged:,} rows and {self.set_aside:,} set aside"
         if self.staged != self.warehouse:
             return f"staged file {self.staged:,} rows, warehouse {self.warehouse:,}"
@@ -52,7 +58,7 @@ def compare_counts(pipeline: WindowPipeline, grid: WindowGrid, windows: Sequence
     """Compare each window by count alone."""
     held = pipeline.warehouse.window_counts(pipeline.table, grid)
     for window in windows:
-        source = count_records(pipeline.client, pipeline.api, pipeline.bounds(window), tries=pipeline.tries)
+        source = count_records(pipeline.client, pipeline.api, window, tries=pipeline.tries)
         yield Comparison(window, source, *_staged(pipeline, window), held.get(window, 0))
 
 
@@ -78,7 +84,7 @@ def _source_digest(pipeline: WindowPipeline, window: Window) -> tuple[RowDigest,
     """The digest of the source's good records, and the number of all."""
     for attempt in attempts(pipeline.tries):
         with attempt:
-            stream = WindowStream(pipeline.client, pipeline.api, pipeline.bounds(window))
+            stream = WindowStream(pipeline.client, pipeline.api, window)
             digest = sum((batch_digest(casted.batch) for casted in stream.batches()), RowDigest())
             return digest, stream.records
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover

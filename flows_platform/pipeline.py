@@ -1,13 +1,13 @@
 """One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.domain.windows import TimeBounds, Window, bounds_since
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
@@ -21,9 +21,12 @@ from flows_platform.stores.parquet import row_count, staged_facts
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """A window's records in the three places it passes, and what the warehouse says of its rows."""
+    """A window's records in the three places it passes, and what the warehouse says of its rows.
 
-    source: int
+    `source` is None where the source tells no count.
+    """
+
+    source: int | None
     staged: int
     rejected: int
     deduplicated: int
@@ -33,7 +36,7 @@ class WindowCounts:
     def agree(self) -> bool:
         """Rows at the API = rows in Parquet (and set aside) = rows in BigQuery."""
         staged = self.staged + self.rejected + self.deduplicated
-        return self.source == staged and self.staged == self.warehouse.rows
+        return self.source in {None, staged} and self.staged == self.warehouse.rows
 
     @property
     def in_window(self) -> bool:
@@ -61,9 +64,6 @@ class WindowPipeline:
     def ledger(self) -> Ledger:
         return ledger_of(self.folder)
 
-    def bounds(self, window: Window) -> TimeBounds:
-        return bounds_since(self.table.epoch, window)
-
     def path(self, window: Window) -> Path:
         """Where the window's staged file rests: colons are left out of its name."""
         return self.folder / f"{window.key.replace(':', '')}.parquet"
@@ -73,7 +73,7 @@ class WindowPipeline:
         staged = stage_window(
             self.client,
             self.api,
-            self.bounds(window),
+            window,
             self.path(window),
             max_rejected=self.max_rejected,
             max_rejected_share=self.max_rejected_share,
@@ -123,7 +123,7 @@ class WindowPipeline:
         """Count the window afresh at the source, in the staged file and in the warehouse."""
         facts = staged_facts(self._staged(window))
         return WindowCounts(
-            source=count_records(self.client, self.api, self.bounds(window), tries=self.tries),
+            source=count_records(self.client, self.api, window, tries=self.tries),
             staged=facts.rows,
             rejected=facts.rejected,
             deduplicated=facts.deduplicated,
@@ -136,7 +136,7 @@ class WindowPipeline:
         Raises:
             InputError: the window was not fetched yet.
         """
-        replayed = replay_quarantine(self.api, self.bounds(window), self._staged(window), progress=progress)
+        replayed = replay_quarantine(self.api, window, self._staged(window), progress=progress)
         self.ledger.record(
             Recovered(
                 window=window.key,
@@ -148,10 +148,6 @@ class WindowPipeline:
             )
         )
         return replayed
-
-    def event_time(self, second: int) -> datetime:
-        """The instant of a second of the source's time."""
-        return self.table.epoch + timedelta(seconds=second)
 
     def _staged(self, window: Window) -> Path:
         path = self.path(window)

@@ -1,8 +1,10 @@
 """One window from the API to one staged Parquet file: whole and verified, or not there; its quarantine, replayed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import batched
 from pathlib import Path
 
@@ -10,9 +12,9 @@ from flows_platform.domain.errors import InputError, TooManyRejects
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.records import WindowStream, inside
+from flows_platform.fetch.records import Tee, WindowStream, inside
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.stores.files import atomic_path, atomic_paths, sha256_file
@@ -20,7 +22,7 @@ from flows_platform.stores.parquet import ParquetSink, StagedFacts, rows_of, sta
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine
 from flows_platform.stores.repeats import drop_repeats
 from flows_platform.wire.casting import Casted, Records, cast_slice
-from flows_platform.wire.raw_records import read_record
+from flows_platform.wire.raw_records import Unreadable, read_record
 
 REPLAY_SLICE = 1024  # records
 MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
@@ -38,11 +40,12 @@ class StagedWindow:
     rows: int
     rejected: int
     deduplicated: int
+    requests: int
     received_bytes: int  # on the wire, before decompression
     file_bytes: int
     seconds: float
-    first_time: int | None
-    last_time: int | None
+    first_time: int | datetime | None
+    last_time: int | datetime | None
     format: str
     verification: Verification
     note: str
@@ -83,15 +86,18 @@ class RejectLimits:
 def stage_window(
     client: HttpClient,
     api: WindowedApi,
-    bounds: TimeBounds,
+    window: Window | None,
     target: Path,
     *,
     max_rejected: int = 0,
     max_rejected_share: float = 1.0,
     tries: int = 5,
     progress: Progress = silent,
+    tee: Tee = nullcontext,
 ) -> StagedWindow:
-    """Fetch the window into `target`; progress in records. The file appears, or is replaced, only when all is proven.
+    """Fetch the window (all that there is for None) into `target`; progress in records.
+
+    The file appears, or is replaced, only when all is proven. `tee` may keep a copy of each page.
 
     Rejected records go beside it (`quarantine_path`), also where there are too many. All tries together end with the
     client's deadline.
@@ -105,7 +111,7 @@ def stage_window(
     limits, deadline = RejectLimits(max_rejected, max_rejected_share), client.deadline()
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, bounds, progress, deadline)
+            stream = WindowStream(client, api, window, progress, deadline, tee)
             return _stage_once(stream, target, limits, attempt.num)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
@@ -124,6 +130,7 @@ def _stage_once(stream: WindowStream, target: Path, limits: RejectLimits, number
         rows=sink.rows - deduplicated,
         rejected=rejects.count,
         deduplicated=deduplicated,
+        requests=stream.requests,
         received_bytes=stream.received_bytes,
         file_bytes=size,
         seconds=time.monotonic() - started,
@@ -166,7 +173,7 @@ class Replayed:
     rejected: int
 
 
-def replay_quarantine(api: WindowedApi, bounds: TimeBounds, target: Path, *, progress: Progress = silent) -> Replayed:
+def replay_quarantine(api: WindowedApi, window: Window, target: Path, *, progress: Progress = silent) -> Replayed:
     """Cast the window's quarantined records again, after a fix, and merge the good ones into its staged file.
 
     Fetches nothing; progress in records. Killed anywhere, another replay gives the same files.
@@ -185,7 +192,7 @@ def replay_quarantine(api: WindowedApi, bounds: TimeBounds, target: Path, *, pro
             rejects = QuarantineSink(file, api.redactor)
             for batch in rows_of(target, api.schema):
                 sink.write(batch)
-            for casted in _recast(api, bounds, quarantine, progress):
+            for casted in _recast(api, window, quarantine, progress):
                 sink.write(casted.batch)
                 rejects.write(casted.rejects)
             sink.describe(
@@ -217,15 +224,21 @@ def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
     return facts, content
 
 
-def _recast(api: WindowedApi, bounds: TimeBounds, quarantine: Path, progress: Progress) -> Iterator[Casted]:
+def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progress) -> Iterator[Casted]:
     done = 0
     for rejects in batched(read_quarantine(quarantine), REPLAY_SLICE, strict=False):
         # A masked record is not what the source sent: it stays, and an unreadable one keeps its own reason.
-        records: Records = [{} if each.redacted else read_record(each.raw) for each in rejects]
-        casted = inside(cast_slice(api.schema, records, 0, api.extra_column), api.schema, bounds)
+        records: Records = [{} if each.redacted else _read(api, each.raw) for each in rejects]
+        casted = inside(cast_slice(api.schema, records, 0, api.extra_column), api.schema, window)
         yield Casted(casted.batch, (), [_still(rejects[each.position], records, each) for each in casted.rejects])
         done += len(rejects)
         progress(done, None)
+
+
+def _read(api: WindowedApi, raw: bytes) -> Mapping[str, object] | Unreadable:
+    """A quarantined row as the declaration of now takes it."""
+    row = read_record(raw)
+    return row if isinstance(row, Unreadable) or api.mapping is None else api.mapping.again(row)
 
 
 def _still(before: RejectedRecord, records: Records, again: RejectedRecord) -> RejectedRecord:

@@ -1,10 +1,11 @@
 """`flows fetch`: one window of a server that speaks this protocol."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from flows_platform.commands.terminal import progress_bar, say
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import BearerAuth, NoAuth
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
@@ -22,8 +23,7 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
         ConfigurationError: bounds in the wrong order, or an unknown format.
         PlatformError: the fetch failed; there is no new file at `out`.
     """
-    if after is not None and after > before:
-        raise ConfigurationError(f"--after {after} lies behind --before {before}.", remedy="Swap them.")
+    window = _window(after, before)
     settings = load_settings()
     token = settings.api_token
     auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
@@ -38,7 +38,7 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
         staged = stage_window(
             client,
             api,
-            TimeBounds(after, before),
+            window,
             out,
             max_rejected=max_rejected,
             tries=settings.retry_attempts,
@@ -50,6 +50,19 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
         f"{out}: {staged.rows:,} rows, {staged.rejected:,} rejected{aside}, {staged.received_bytes:,} bytes of "
         f"{staged.format} in {staged.seconds:.1f} s, verified to {staged.verification.label}"
     )
+
+
+def _window(after: int | None, before: int) -> Window:
+    """The seconds `after < t <= before` of the data set; without `after` from its first on."""
+    if after is not None and after >= before:
+        raise ConfigurationError(f"no second lies after {after} (--after) and up to {before} (--before).")
+    first = 0 if after is None else after + 1
+    try:
+        return Window(FLOWS.epoch + timedelta(seconds=first), FLOWS.epoch + timedelta(seconds=before + 1))
+    except (OverflowError, ValueError):
+        raise ConfigurationError(
+            f"--after {after} and --before {before} are no seconds of a data set.", remedy="Give them from 0 on."
+        ) from None
 
 
 def _format(wire: str) -> WireFormat | None:

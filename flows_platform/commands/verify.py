@@ -27,7 +27,7 @@ def run_verify(keys: Sequence[str], *, by_rows: bool) -> bool:
         comparisons = compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, settings.grid, windows)
         for done, comparison in enumerate(comparisons, start=1):
             progress(done, len(windows))
-            rows += comparison.source
+            rows += comparison.records
             if comparison.difference:
                 differing += 1
                 say(f"DIFFERS  {comparison.window.key}: {comparison.difference}")

@@ -1,8 +1,8 @@
 """Windows of time: half-open, UTC, on a grid. The only home of window arithmetic; never asks for the clock."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from flows_platform.domain.errors import ConfigurationError
 
@@ -11,10 +11,11 @@ KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """The instants t with `start <= t < end`; both are aware and UTC."""
+    """The instants t with `start <= t < end`; both are aware and UTC. `zone` is only what its key is written in."""
 
     start: datetime
     end: datetime
+    zone: tzinfo = field(default=UTC, compare=False)
 
     def __post_init__(self) -> None:
         if self.start.utcoffset() != timedelta(0) or self.end.utcoffset() != timedelta(0):
@@ -27,8 +28,16 @@ class Window:
 
     @property
     def key(self) -> str:
-        """The partition key: the window's start, as `2014-01-01-03:00`."""
-        return self.start.strftime(KEY_FORMAT)
+        """The partition key: the window's start on the zone's clock, as `2014-01-01-03:00`."""
+        return self.start.astimezone(self.zone).strftime(KEY_FORMAT)
+
+    def pieces(self, longest: timedelta | None) -> Iterator["Window"]:
+        """The window itself, or windows of at most `longest` that tile it."""
+        start = self.start
+        while longest and self.end - start > longest:
+            yield Window(start, start + longest, self.zone)
+            start += longest
+        yield Window(start, self.end, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +78,40 @@ def bounds_since(epoch: datetime, window: Window) -> TimeBounds:
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """Windows of equal length, laid from `start`."""
+    """Windows of equal length, laid from `start`. In a `zone` other than UTC they are whole days of its clock.
+
+    Such a day lasts 23 to 25 hours where the clock changes.
+    """
 
     start: datetime
     length: timedelta
+    zone: tzinfo = UTC
+
+    def __post_init__(self) -> None:
+        """Refuses shorter windows on a clock that may be put back: two of them could have one key.
+
+        Raises:
+            ConfigurationError: the windows are no whole days, in another zone than UTC.
+        """
+        if self.zone is not UTC and self.length % timedelta(days=1):
+            raise ConfigurationError(
+                f"windows of {self.length} in the time zone {self.zone}: only whole days may follow another clock "
+                "than UTC.",
+                remedy="Lay shorter windows in UTC.",
+            )
 
     def floor(self, instant: datetime) -> Window:
         """The window that holds `instant`."""
-        begin = self.start + (instant - self.start) // self.length * self.length
-        return Window(begin, begin + self.length)
+        clock = self._clock(instant)
+        origin = self._clock(self.start)
+        begin = origin + (clock - origin) // self.length * self.length
+        return Window(self._instant(begin), self._instant(begin + self.length), self.zone)
+
+    def _clock(self, instant: datetime) -> datetime:
+        return instant.astimezone(self.zone).replace(tzinfo=None)
+
+    def _instant(self, clock: datetime) -> datetime:
+        return clock.replace(tzinfo=self.zone).astimezone(UTC)
 
     def from_key(self, key: str) -> Window:
         """The window a partition key names.
@@ -86,23 +120,32 @@ class WindowGrid:
             ConfigurationError: the key is not a window's start.
         """
         try:
-            start = datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC)
-        except ValueError:
+            start = self._instant(datetime.strptime(key, KEY_FORMAT))  # noqa: DTZ007 - on the zone's clock
+        except (ValueError, OverflowError):
             start = None
-        if start is None or self.floor(start).start != start:
+        window = self.floor(start) if start else None
+        if window is None or window.start != start:
             raise ConfigurationError(
                 f"{key!r} names no window: keys are window starts such as {self.floor(self.start).key!r}, "
                 f"every {self.length} from {self.start:%Y-%m-%d %H:%M} UTC."
             )
-        return Window(start, start + self.length)
+        return window
+
+    def after(self, window: Window) -> Window:
+        """The window that follows."""
+        return self.floor(window.end)
+
+    def before(self, window: Window) -> Window:
+        """The window that precedes."""
+        return self.floor(window.start - timedelta(microseconds=1))
 
     def closed(self, now: datetime, *, grace: timedelta = timedelta(0)) -> Window:
         """The last window that ended at least `grace` ago."""
-        return self.floor(now - grace - self.length)
+        return self.before(self.floor(now - grace))
 
     def between(self, first: Window, last: Window) -> Iterator[Window]:
         """The windows from `first` to `last`, both included."""
-        start = first.start
-        while start <= last.start:
-            yield Window(start, start + self.length)
-            start += self.length
+        window = first
+        while window.start <= last.start:
+            yield window
+            window = self.after(window)

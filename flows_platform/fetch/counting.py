@@ -1,30 +1,54 @@
 """How many records the source holds of a window, without fetching them."""
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.records import header_count
+from flows_platform.fetch.paging import Offset, with_parameters
+from flows_platform.fetch.records import WindowStream, header_count
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.formats import RECORD_COUNT_HEADER
 
 
-def count_records(client: HttpClient, api: WindowedApi, bounds: TimeBounds, *, tries: int = 5) -> int:
-    """The source's own count, by HEAD.
+def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *, tries: int = 5) -> int | None:
+    """The source's own count: by HEAD, or from the total beside a page of one record. None where it tells none.
 
     Raises:
-        SourceRefused: the source declares none.
+        SourceRefused: the source declares a count, but gives none.
         Transient: it failed `tries` times.
     """
-    url, deadline = api.request_url(bounds), client.deadline()
-    for attempt in attempts(tries, within=client.limits.total):
-        with (
-            attempt,
-            api.redactor.errors(),
-            client.stream(url, api.request_headers(), method="HEAD", deadline=deadline) as answer,
-        ):
-            count = header_count(answer)
-            if count is None:
-                raise SourceRefused(f"the source gives no {RECORD_COUNT_HEADER} header to a HEAD request.")
-            return count
-    raise AssertionError("attempts() gives at least one try")  # pragma: no cover
+    if not api.head_counts and not (api.total and isinstance(api.paging, Offset)):
+        return None
+    deadline, counted = client.deadline(), 0
+    for part in api.ranges(window):
+        for attempt in attempts(tries, within=client.limits.total):
+            with attempt, api.redactor.errors():
+                count = _by_head if api.head_counts else _by_total
+                counted += count(WindowStream(client, api, part, deadline=deadline))
+    return counted
+
+
+def _by_head(stream: WindowStream) -> int:
+    api = stream.api
+    request = stream.client.stream(
+        api.request_url(stream.window),
+        api.request_headers(),
+        method="HEAD",
+        deadline=stream.deadline,
+        refusals=api.refusals,
+    )
+    with request as answer:
+        count = header_count(answer)
+    if count is None:
+        raise SourceRefused(f"the source gives no {RECORD_COUNT_HEADER} header to a HEAD request.")
+    return count
+
+
+def _by_total(stream: WindowStream) -> int:
+    """The total that a page of one record declares."""
+    paging = stream.api.paging
+    size = {paging.size_parameter: "1"} if isinstance(paging, Offset) else {}
+    total = stream.declared_total(with_parameters(stream.api.request_url(stream.window), size))
+    if total is None:
+        raise SourceRefused("the source's answer has no total number of records.")
+    return total

@@ -5,33 +5,37 @@ see: the counts in `records.py` do.
 """
 
 import http.client
-import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import urllib3
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import place
 from flows_platform.fetch.connections import keep_queries_out_of_logs, pool_manager
 from flows_platform.fetch.decompression import Decompressor, Expansion, decompressor
 from flows_platform.fetch.pace import Clock, HttpLimits, Pace, Watch
+from flows_platform.fetch.rate import RateGate
 from flows_platform.fetch.redirects import STATUSES, redirect_target
+from flows_platform.fetch.refusals import BODY_BYTES, USUAL, Refusals
 
 __all__ = ["Answer", "HttpClient", "HttpLimits"]
 
 CHUNK = 1 << 18
-PROBLEM_BYTES = 4096
-TRANSIENT_STATUSES = {408, 425, 429, 500, 502, 503, 504}
-MAX_RETRY_AFTER = 300.0  # seconds; a server may not park us for hours
 
 
 class HttpClient:
-    """A pool of connections, to be closed after use. `clock` counts seconds; only its differences matter."""
+    """A pool of connections, to be closed after use. `clock` counts seconds; only its differences matter.
 
-    def __init__(self, limits: HttpLimits | None = None, clock: Clock = time.monotonic) -> None:
+    `gate` keeps the budget of requests of the API that the client is for.
+    """
+
+    def __init__(
+        self, limits: HttpLimits | None = None, clock: Clock = time.monotonic, gate: RateGate | None = None
+    ) -> None:
         self.limits = limits or HttpLimits()
+        self._gate = gate
         self._clock = clock
         self._pool = pool_manager(connect=self.limits.connect, read=self.limits.read)
         keep_queries_out_of_logs()
@@ -45,7 +49,13 @@ class HttpClient:
 
     @contextmanager
     def stream(
-        self, url: str, headers: Mapping[str, str], *, method: str = "GET", deadline: float | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        deadline: float | None = None,
+        refusals: Refusals = USUAL,
     ) -> Iterator["Answer"]:
         """The answer to one request; its connection is closed on the way out unless the body was read whole.
 
@@ -56,14 +66,15 @@ class HttpClient:
         pace = Pace(self.limits, self._clock, self.deadline() if deadline is None else deadline)
         if fault := pace.fault():
             raise SourceUnavailable(f"{place(url)} {fault}.")
-        response = self._final(method, url, headers)
-        try:
-            if response.status != 200:  # noqa: PLR2004 - the one good status
-                raise _refusal(url, response)
-            with Watch(pace, lambda: _abort(response)) as watch:
-                yield Answer(url, response, watch)
-        finally:
-            response.close()
+        with self._gate.place() if self._gate else nullcontext():
+            response = self._final(method, url, headers)
+            try:
+                if response.status != 200:  # noqa: PLR2004 - the one good status
+                    raise refusals.error(place(url), response.status, response.headers, _error_body(response))
+                with Watch(pace, lambda: _abort(response)) as watch:
+                    yield Answer(url, response, watch)
+            finally:
+                response.close()
 
     def _final(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer at the end of redirects."""
@@ -149,28 +160,14 @@ def _abort(response: urllib3.BaseHTTPResponse) -> None:
         response.shutdown()
 
 
-def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> PlatformError:
-    detail = _problem_detail(response)
-    message = f"{place(url)} answered {response.status}{detail and f': {detail}'}."
-    if response.status in TRANSIENT_STATUSES:
-        return SourceUnavailable(message, retry_after=_retry_after(response.headers.get("Retry-After", "")))
-    return SourceRefused(message)
-
-
-def _problem_detail(response: urllib3.BaseHTTPResponse) -> str:
-    """The `detail` of a problem document, where one came."""
-    if "json" not in response.headers.get("Content-Type", ""):
-        return ""
+def _error_body(response: urllib3.BaseHTTPResponse) -> bytes:
+    """What an error says, as far as it comes at once; compressed ones are left unread."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return b""
     try:
-        problem = json.loads(response.read1(PROBLEM_BYTES, decode_content=False))
-    except (ValueError, RecursionError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
-        return ""
-    return str(problem.get("detail", ""))[:500].rstrip(".") if isinstance(problem, dict) else ""
-
-
-def _retry_after(value: str) -> float | None:
-    """The wait in seconds, capped; a date is left to our own backoff."""
-    return min(float(value[:9]), MAX_RETRY_AFTER) if value.isascii() and value.isdigit() else None
+        return response.read1(BODY_BYTES, decode_content=False)
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        return b""
 
 
 def _is_malformed(error: BaseException | None) -> bool:

@@ -26,9 +26,12 @@ class PageProof:
     note: str = ""  # why the digest could not be compared
     _digest: RowDigest = field(default_factory=RowDigest)
 
-    def add(self, casted: Casted) -> None:
-        """Count a slice, before records outside the window are set aside: those were sent too."""
-        self.records += casted.batch.num_rows + len(casted.rejects)
+    def add(self, casted: Casted, records: int | None = None) -> None:
+        """Count a slice, before records outside the window are set aside: those were sent too.
+
+        `records` is their number where they are not a row each.
+        """
+        self.records += casted.batch.num_rows + len(casted.rejects) if records is None else records
         if not self.digesting or self.note:
             return
         batch = casted.batch
@@ -59,6 +62,44 @@ class PageProof:
         if header is not None or footer:
             return Verification.COUNT
         return Verification.FRAMING if document.enclosed else Verification.UNVERIFIED
+
+
+@dataclass(slots=True)
+class RangeProof:
+    """The account of one range's pages: the least level of them, the total they declare, the records that came."""
+
+    level: Verification = Verification.DIGEST
+    seen: int = 0
+    total: int | None = None
+
+    def add(self, level: Verification, records: int, total: object) -> None:
+        """Count a page.
+
+        Raises:
+            StreamIncomplete: its total is another than the first page's: the records changed meanwhile.
+            SourceRefused: it is no number.
+        """
+        self.level = min(self.level, level)
+        self.seen += records
+        if total is None:
+            return
+        if not isinstance(total, int) and not (isinstance(total, str) and total.isascii() and total.isdigit()):
+            raise SourceRefused(f"the total number of records is {str(total)[:40]!r}, not a number.")
+        if self.total not in {None, int(total)}:
+            raise StreamIncomplete(f"the source declared {self.total:,} records, and {int(total):,} a page later.")
+        self.total = int(total)
+
+    def close(self) -> Verification:
+        """The level that the range reaches: a total counts it, whatever its pages say.
+
+        Raises:
+            StreamIncomplete: the source counted another number than came.
+        """
+        if self.total is None:
+            return self.level
+        if self.total != self.seen:
+            raise StreamIncomplete(f"the source declares {self.total:,} records in all, but {self.seen:,} came.")
+        return max(self.level, Verification.COUNT)
 
 
 def require(reached: Verification, least: Verification, note: str) -> None:

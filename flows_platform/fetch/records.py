@@ -1,7 +1,8 @@
 """A window's records as verified Arrow batches: asked for, decoded, cast once, counted against what the source says."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
@@ -10,14 +11,19 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Verification
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import Answer, HttpClient
-from flows_platform.fetch.proof import PageProof, require
+from flows_platform.fetch.paging import Page
+from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.wire.casting import Casted, cast_slice
-from flows_platform.wire.decode.documents import Layout, open_document
+from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
+from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
+from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat
+from flows_platform.wire.paths import single
 from flows_platform.wire.raw_records import raw_record
+from flows_platform.wire.time_column import bounds_in
+from flows_platform.wire.time_column import inside as inside_of
 
 FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
     "text/xml": WireFormat.XML,
@@ -27,29 +33,35 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
 MAX_DIGITS = 19  # of a count
 
 
+# Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
+type Tee = Callable[[ByteSource], AbstractContextManager[ByteSource]]
+
+
 @dataclass(slots=True)
 class WindowStream:
-    """One try at one window. Iterate `batches()` to the end: only then are the counts proven and the figures final."""
+    """One try at one window. Iterate `batches()` to the end: only then are the counts proven and the figures final.
+
+    `window` None asks for all that there is.
+    """
 
     client: HttpClient
     api: WindowedApi
-    bounds: TimeBounds
-    progress: Progress = silent  # records read, and their number where the source told it
+    window: Window | None
+    progress: Progress = silent  # rows read, and their number where the source told it
     deadline: float | None = None  # on the client's clock
-    records: int = 0
+    tee: Tee = nullcontext
+    records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
+    requests: int = 0
     format: WireFormat | None = None
     verification: Verification = Verification.DIGEST  # the least of the pages
     note: str = ""  # why that is not more
-    _url: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._url = self.api.request_url(self.bounds)
+    _last: object = None
 
     @property
     def url(self) -> str:
         """The first request, without what is secret in it."""
-        return self.api.shown_url(self._url)
+        return self.api.shown_url(self.api.request_url(self.api.ranges(self.window)[0]))
 
     def batches(self) -> Iterator[Casted]:
         """The records in the order they came, good ones as batches and bad ones as rejects.
@@ -58,33 +70,81 @@ class WindowStream:
             Transient: the source failed or the stream ended early; the same call may succeed.
             Terminal: the source refused, speaks another protocol, or proves less than the declaration asks.
         """
-        page: str | None = self._url
-        while page:
-            with self.client.stream(page, self.api.request_headers(), deadline=self.deadline) as answer:
-                yield from self._page(answer)
-                self.received_bytes += answer.received
-                page = self.api.paging.next_page(page, answer.headers)
+        for part in self.api.ranges(self.window):
+            yield from self._range(part)
 
-    def _page(self, answer: Answer) -> Iterator[Casted]:
-        before = self.records
-        self.format = self._format_of(answer)
-        document = open_document(self.format, answer, self._layout())
-        header = header_count(answer)
-        proof = PageProof(self.api.asks_digest, self.api.extra_column)
-        for part in document.slices():
-            casted = cast_slice(self.api.schema, part, self.records + 1, self.api.extra_column)
-            proof.add(casted)
-            self.records = before + proof.records
-            yield inside(casted, self.api.schema, self.bounds)
-            self.progress(self.records, None if header is None else before + header)
-        self._exhaust(answer)
-        self.verification = min(self.verification, proof.level(header, document))
-        self.note = self.note or proof.note
+    def declared_total(self, url: str) -> int | None:
+        """The number of records that the page at `url` declares for its whole range; the page's own are let go."""
+        proof = RangeProof()
+        for _ in self._page(url, proof):
+            pass
+        return proof.total
+
+    def _range(self, part: Window | None) -> Iterator[Casted]:
+        proof = RangeProof()
+        page: str | None = self.api.request_url(part)
+        asked = set()
+        while page:
+            if page in asked:
+                raise SourceRefused(f"the next page is one that was read before: {self.api.shown_url(page)}.")
+            asked.add(page)
+            page = yield from self._page(page, proof)
+        self.verification = min(self.verification, proof.close())
         require(self.verification, self.api.verification, self.note)
+
+    def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
+        """The page's records; returns the URL of the next one."""
+        api = self.api
+        request = self.client.stream(url, api.request_headers(), deadline=self.deadline, refusals=api.refusals)
+        with request as answer:
+            self.requests += 1
+            proof = PageProof(api.asks_digest, api.extra_column)
+            level, envelope = yield from self._document(answer, proof)
+            self.received_bytes += answer.received
+            whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
+            return api.paging.next_page(Page(url, answer.headers, envelope, proof.records, whole.seen, self._last))
+
+    def _document(
+        self, answer: Answer, proof: PageProof
+    ) -> Generator[Casted, None, tuple[Verification, Mapping[str, object]]]:
+        """The document's records; returns the level that it reaches, and what stood around them."""
+        before, header = self.records, header_count(answer)
+        self.format = self._format_of(answer)
+        with self.tee(answer) as source:
+            document = open_document(self.format, source, self._layout())
+            for part in document.slices():
+                yield self._casted(part, proof)
+                self.progress(self.records, None if header is None else before + header)
+            exhaust(source)
+        level = proof.level(header, document)
+        self.note = self.note or proof.note
+        return level, envelope_of(document)
+
+    def _casted(self, part: Slice, proof: PageProof) -> Casted:
+        api, sent = self.api, None
+        if api.mapping:
+            records = as_mappings(part)
+            part, sent = api.mapping.map(records), len(records)
+        casted = cast_slice(api.schema, part, self.records + 1, api.extra_column)
+        proof.add(casted, sent)
+        self.records += casted.batch.num_rows + len(casted.rejects)
+        if api.paging.column and casted.batch.num_rows:
+            self._last = casted.batch.column(api.paging.column)[-1].as_py()
+        return inside(casted, api.schema, self.window) if self.window else casted
 
     def _layout(self) -> Layout:
         api = self.api
-        return Layout(api.schema, api.records, api.record, api.asks_footer, api.record_bytes)
+        return Layout(
+            api.schema,
+            api.records,
+            api.record,
+            api.asks_footer,
+            api.record_bytes,
+            whole=api.mapping is not None,
+            total=api.total,
+            errors=api.refusals.document,
+            doctype=api.doctype,
+        )
 
     def _format_of(self, answer: Answer) -> WireFormat:
         wire = FORMATS.get(answer.media_type)
@@ -98,11 +158,16 @@ class WindowStream:
             )
         return wire
 
-    def _exhaust(self, answer: Answer) -> None:
-        """Read to the end of the transfer: only there do framing and compression prove themselves."""
-        while rest := answer.read():
-            if rest.strip():
-                raise SourceRefused(f"{len(rest)} bytes follow the end of the document.")
+
+def exhaust(source: ByteSource) -> None:
+    """Read to the end of the transfer: only there do framing and compression prove themselves.
+
+    Raises:
+        SourceRefused: more than white space follows the document.
+    """
+    while rest := source.read():
+        if rest.strip():
+            raise SourceRefused(f"{len(rest)} bytes follow the end of the document.")
 
 
 def header_count(answer: Answer) -> int | None:
@@ -115,10 +180,9 @@ def header_count(answer: Answer) -> int | None:
     return int(value)
 
 
-def inside(casted: Casted, schema: TableSchema, bounds: TimeBounds) -> Casted:
+def inside(casted: Casted, schema: TableSchema, window: Window) -> Casted:
     """The slice without the records that lie outside the window; those become rejects."""
-    times = casted.batch.column(schema.time)
-    inside = pc.and_(pc.greater_equal(times, bounds.first), pc.less_equal(times, bounds.before))
+    inside = inside_of(casted.batch, schema, window)
     if pc.all(inside).as_py() is not False:
         return casted
     kept, rejects = [], casted.rejects
@@ -126,10 +190,11 @@ def inside(casted: Casted, schema: TableSchema, bounds: TimeBounds) -> Casted:
         if good:
             kept.append(position)
         else:
-            rejects.append(_outside(record, schema.time, bounds, position))
+            rejects.append(_outside(record, schema, window, position))
     return Casted(casted.batch.filter(inside), kept, rejects)
 
 
-def _outside(record: dict[str, object], time: str, bounds: TimeBounds, position: int) -> RejectedRecord:
-    reason = f"{time} {record[time]} lies outside the window's {bounds.first} to {bounds.before}"
+def _outside(record: dict[str, object], schema: TableSchema, window: Window, position: int) -> RejectedRecord:
+    first, end = bounds_in(schema, window)
+    reason = f"{schema.time} {record[schema.time]} lies outside the window [{first}, {end})"
     return RejectedRecord(position, reason, raw_record(record))

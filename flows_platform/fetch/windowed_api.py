@@ -7,30 +7,15 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.redaction import Redactor, place, public_url
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.paging import Paging, SinglePage
+from flows_platform.fetch.refusals import USUAL, Refusals
+from flows_platform.fetch.time_parameters import OUR_OWN, TimeParameters
 from flows_platform.wire.decode.source import RECORD_BYTES
 from flows_platform.wire.formats import DIGEST_PARAMETER, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
-
-
-@dataclass(frozen=True, slots=True)
-class TimeParameters:
-    """The names of a range's parameters, in whole seconds, and whether a record at the bound belongs to the answer."""
-
-    after: str = "scanned_after"
-    after_inclusive: bool = False
-    before: str = "scanned_before"
-    before_inclusive: bool = True
-
-    def render(self, bounds: TimeBounds) -> dict[str, str]:
-        """The query parameters that ask for exactly the seconds inside `bounds`."""
-        parameters = {self.before: str(bounds.before if self.before_inclusive else bounds.before + 1)}
-        if self.after_inclusive:
-            parameters[self.after] = str(bounds.first)
-        elif bounds.after is not None:
-            parameters[self.after] = str(bounds.after)
-        return dict(sorted(parameters.items()))
+from flows_platform.wire.mapping import RecordMapping
+from flows_platform.wire.paths import RecordPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +27,18 @@ class WindowedApi:
     `verification` is the least a window must reach; DIGEST also asks for the digest. `footers` says that the server
     speaks our protocol, and so gives a footer to formats that have none by themselves. `extra_column` names the
     nullable text column that keeps fields unknown to the schema as JSON; without it such a record is rejected.
+
+    `time` None asks for all that there is. `mapping` makes rows from records that nest; `total` leads to the number of
+    a range's records in the document. `head_counts` says that HEAD answers with a window's count. `doctype` lets an
+    XML answer name an external DTD.
     """
 
     url: str = field(repr=False)
     schema: TableSchema
-    time: TimeParameters = TimeParameters()
+    time: TimeParameters | None = OUR_OWN
     format: WireFormat | None = WireFormat.JSON
     format_parameter: str | None = "format"
+    headers: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     secret_parameters: dict[str, str] = field(default_factory=dict, repr=False)
     records: str = RECORDS
@@ -59,6 +49,11 @@ class WindowedApi:
     footers: bool = False
     extra_column: str | None = None
     record_bytes: int = RECORD_BYTES
+    mapping: RecordMapping | None = None
+    total: RecordPath | None = None
+    refusals: Refusals = USUAL
+    head_counts: bool = True
+    doctype: bool = False
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
 
     def __post_init__(self) -> None:
@@ -70,7 +65,7 @@ class WindowedApi:
         if self.extra_column is None:
             return
         column = next((each for each in self.schema.columns if each.name == self.extra_column), None)
-        if column is None or column.type is not ColumnType.STRING or not column.nullable:
+        if column is None or column.type not in {ColumnType.STRING, ColumnType.JSON} or not column.nullable:
             raise ConfigurationError(
                 f"{self.extra_column!r} is no nullable text column of {self.schema.name}: unknown fields go there."
             )
@@ -93,8 +88,12 @@ class WindowedApi:
         """A request's URL for people and logs: without what is secret in it."""
         return public_url(url, self.secret_parameters.keys())
 
-    def request_url(self, bounds: TimeBounds) -> str:
-        """The URL of the window's first page.
+    def ranges(self, window: Window | None) -> list[Window | None]:
+        """The ranges in which the window is asked for; None stands for all that there is."""
+        return list(self.time.pieces(window)) if self.time and window else [None]
+
+    def request_url(self, window: Window | None) -> str:
+        """The URL of a range's first page.
 
         Raises:
             ConfigurationError: not an http(s) URL, one with credentials, or one that already sets a parameter of ours.
@@ -109,7 +108,7 @@ class WindowedApi:
                 f"the URL of {parts.hostname} holds credentials.", remedy="Take them out; set them as authentication."
             )
         given = parse_qsl(parts.query, keep_blank_values=True)
-        ours = self._own_parameters(bounds)
+        ours = self._own_parameters(window)
         for name, _ in given:
             if name in ours:
                 raise ConfigurationError(
@@ -117,9 +116,17 @@ class WindowedApi:
                 )
         return urlunsplit(parts._replace(query=urlencode(given + list(ours.items())), fragment=""))
 
-    def _own_parameters(self, bounds: TimeBounds) -> dict[str, str]:
+    def _own_parameters(self, window: Window | None) -> dict[str, str]:
         named = {self.format_parameter: self.format.value} if self.format and self.format_parameter else {}
-        return {**self.parameters, **self.secret_parameters, **self.time.render(bounds), **named, **self._proof()}
+        time = self.time.render(window, self.schema.epoch) if self.time and window else {}
+        return {
+            **self.parameters,
+            **self.secret_parameters,
+            **time,
+            **self.paging.parameters,
+            **named,
+            **self._proof(),
+        }
 
     def _proof(self) -> dict[str, str]:
         if self.asks_digest:
@@ -144,6 +151,7 @@ class WindowedApi:
             "Accept": self.format.content_type if self.format else _by_preference(),
             "Accept-Encoding": ", ".join(self.compression) or "identity",
             "User-Agent": "flows-platform",
+            **self.headers,
             **proof,
         }
 

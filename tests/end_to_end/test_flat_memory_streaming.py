@@ -22,14 +22,14 @@ GROWTH_MB = 64
 
 FETCH = """
 from pathlib import Path
-from flows_platform.domain.windows import TimeBounds
+from tests.fetch.flow_bodies import seconds
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.wire.formats import WireFormat
 url, last, wire, out = {url!r}, {last}, WireFormat({wire!r}), Path({out!r})
-print(stage_window(HttpClient(), WindowedApi(url=url, schema=FLOWS, format=wire), TimeBounds(None, last), out).rows)
+print(stage_window(HttpClient(), WindowedApi(url=url, schema=FLOWS, format=wire), seconds(None, last), out).rows)
 # VmHWM and not ru_maxrss: that one keeps the parent's peak across exec.
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

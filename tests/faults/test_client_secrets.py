@@ -9,14 +9,13 @@ import pytest
 import stamina
 
 from flows_platform.domain.errors import ConfigurationError, PlatformError
-from flows_platform.domain.windows import TimeBounds
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth
 from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from tests.fetch.flow_bodies import BOUNDS, json_body, row
+from tests.fetch.flow_bodies import BOUNDS, json_body, row, seconds
 from tests.fetch.scripted import Reset, answer, scripted_server
 
 CANARY = "canary+/%=7f3a"
@@ -94,6 +93,6 @@ def test_a_server_that_is_not_there_learns_and_tells_nothing(tmp_path: Path, cap
     )
     client = HttpClient(HttpLimits(connect=1.0))
     with pytest.raises(PlatformError) as error:
-        stage_window(client, api, TimeBounds(None, 9), tmp_path / "w.parquet", tries=1)
+        stage_window(client, api, seconds(None, 9), tmp_path / "w.parquet", tries=1)
     text = "".join(traceback.format_exception(error.value)) + caplog.text + api.shown_url(api.request_url(BOUNDS))
     assert "canary" not in text

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.records import inside
 from flows_platform.stores.parquet import ParquetSink, file_digest
 from flows_platform.wire.casting import cast_slice
@@ -193,12 +193,13 @@ def test_arrow_columns_of_other_types(name: str) -> None:
 
 @given(st.lists(st.integers(-20, 120), unique=True), st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_nothing_outside_gets_in(seconds: list[int], order: random.Random) -> None:
-    bounds = TimeBounds(after=9, before=99)
+    epoch = SCHEMA.epoch
+    window = Window(epoch + timedelta(seconds=10), epoch + timedelta(seconds=100))
     records = [GOOD | {"int64_must": second} for second in seconds]
     shuffled = order.sample(records, len(records))
-    results = [inside(cast_slice(SCHEMA, list(each), 1), SCHEMA, bounds) for each in (records, shuffled)]
+    results = [inside(cast_slice(SCHEMA, list(each), 1), SCHEMA, window) for each in (records, shuffled)]
     for casted in results:
-        assert {row["int64_must"] for row in casted.batch.to_pylist()} == {s for s in seconds if s in bounds}
+        assert {row["int64_must"] for row in casted.batch.to_pylist()} == {s for s in seconds if 10 <= s < 100}
         assert casted.batch.num_rows + len(casted.rejects) == len(seconds)
 
 

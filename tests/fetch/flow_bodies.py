@@ -1,11 +1,19 @@
 """Flows as the bodies of answers."""
 
 import json
+from datetime import timedelta
 
-from flows_platform.domain.windows import TimeBounds
+from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
-BOUNDS = TimeBounds(after=0, before=99)
+
+def seconds(after: int | None, before: int) -> Window:
+    """The seconds `after < t <= before` of the data set."""
+    first = 0 if after is None else after + 1
+    return Window(FLOWS.epoch + timedelta(seconds=first), FLOWS.epoch + timedelta(seconds=before + 1))
+
+
+BOUNDS = seconds(0, 99)
 
 
 def row(number: int, **changes: object) -> dict[str, object]:

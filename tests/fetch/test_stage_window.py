@@ -231,7 +231,7 @@ BAD_ROWS = [
     ({"byte_count": True}, "is not an integer"),
     ({"src_comp": ["C1"]}, "is not text"),
     ({"colour": "red"}, "unknown field 'colour'"),
-    ({"time": 1000}, "lies outside the window's 1 to 99"),
+    ({"time": 1000}, "lies outside the window [1, 100)"),
 ]
 
 

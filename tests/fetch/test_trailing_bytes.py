@@ -6,14 +6,13 @@ import pyarrow as pa
 import pytest
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.domain.windows import TimeBounds
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.wire.formats import WireFormat
 
-from .flow_bodies import row
+from .flow_bodies import BOUNDS, row
 from .scripted import ScriptedServer, answer
 
 
@@ -28,5 +27,5 @@ def test_bytes_after_the_end_of_an_arrow_stream_are_refused(
     server.scripts = [answer(body, kind=WireFormat.ARROW.content_type, Record_Count="1")]
     api = WindowedApi(url=server.url, schema=FLOWS, format=WireFormat.ARROW)
     with pytest.raises(SourceRefused, match="follow the end"):
-        stage_window(client, api, TimeBounds(0, 99), target, tries=1)
+        stage_window(client, api, BOUNDS, target, tries=1)
     assert not target.exists()

@@ -1,6 +1,6 @@
 """The decoder of each format, by one exhaustive map."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,12 +8,14 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.casting import Slice
 from flows_platform.wire.decode.arrow import ArrowDocument
 from flows_platform.wire.decode.csv import CsvDocument
+from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.decode.json import JsonDocument
 from flows_platform.wire.decode.ndjson import NdjsonDocument
 from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.decode.xml import XmlDocument
 from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
+from flows_platform.wire.paths import RecordPath
 
 
 class Document(Protocol):
@@ -33,7 +35,8 @@ class Layout:
     """How records lie in a document: the container's and element's names where the format has them.
 
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
-    most that one record may take.
+    most that one record may take. With `whole` records are given with all that they nest, and what stands around them
+    is kept; `total` leads to their number there. `errors` tells an error document; `doctype` lets an external one pass.
     """
 
     schema: TableSchema
@@ -41,19 +44,43 @@ class Layout:
     record: str = RECORD
     footer: bool = False
     record_bytes: int = RECORD_BYTES
+    whole: bool = False
+    total: RecordPath | None = None
+    errors: ErrorDocument | None = None
+    doctype: bool = False
 
 
 OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
     WireFormat.ARROW: lambda source, layout: ArrowDocument(source, footer=layout.footer),
     WireFormat.NDJSON: lambda source, layout: NdjsonDocument(
-        source, layout.schema, footer=layout.footer, record_bytes=layout.record_bytes
+        source, layout.schema, footer=layout.footer, record_bytes=layout.record_bytes, whole=layout.whole
     ),
-    WireFormat.JSON: lambda source, layout: JsonDocument(source, layout.records, layout.record_bytes),
+    WireFormat.JSON: lambda source, layout: JsonDocument(
+        source,
+        layout.records,
+        layout.record_bytes,
+        enveloped=layout.whole or layout.errors is not None,
+        errors=layout.errors,
+        total=layout.total,
+    ),
     WireFormat.CSV: lambda source, layout: CsvDocument(source, footer=layout.footer, record_bytes=layout.record_bytes),
-    WireFormat.XML: lambda source, layout: XmlDocument(source, layout.records, layout.record, layout.record_bytes),
+    WireFormat.XML: lambda source, layout: XmlDocument(
+        source,
+        layout.records,
+        layout.record,
+        layout.record_bytes,
+        whole=layout.whole,
+        errors=layout.errors,
+        doctype=layout.doctype,
+    ),
 }
 
 
 def open_document(wire: WireFormat, source: ByteSource, layout: Layout) -> Document:
     """The document on `source`."""
     return OPENERS[wire](source, layout)
+
+
+def envelope_of(document: Document) -> Mapping[str, object]:
+    """What stood around the records, once these are read; empty for formats where nothing does."""
+    return document.envelope if isinstance(document, JsonDocument | XmlDocument) else {}

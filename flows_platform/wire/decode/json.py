@@ -2,18 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import ijson
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Records
+from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
 from flows_platform.wire.decode.json_keys import SentKeys, keys_in, require_all
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.formats import COUNT, DIGEST, END
+from flows_platform.wire.paths import RecordPath, single
 from flows_platform.wire.raw_records import Unreadable, json_text
 
 SLICE = 1024  # records a slice; 256 to 4,096 measured alike
@@ -24,18 +26,34 @@ FOOTER = re.compile(rb'"' + END.encode() + rb'"\s*:\s*(\{[^{}\[\]]*\})\s*\}\s*\Z
 
 
 class JsonDocument:
-    """`{"…": [records], …, "end": {"count": N}}`; `path` leads to the array, as `records` or `result.items`."""
+    """`{"…": [records], …, "end": {"count": N}}`; `path` leads to the array, as `records` or `result.items`.
+
+    An empty path means that the document is the array. With `enveloped` what stands around the array is kept too, for
+    about ijson's time once more. `errors` tells an error document. Where `total` leads to 0 the array may be missing.
+    """
 
     enclosed = True
 
-    def __init__(self, source: ByteSource, path: str, record_bytes: int = RECORD_BYTES) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        path: str,
+        record_bytes: int = RECORD_BYTES,
+        *,
+        enveloped: bool = False,
+        errors: ErrorDocument | None = None,
+        total: RecordPath | None = None,
+    ) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
                 f"ijson runs on its {ijson.backend_name} backend, 12 to 20 times slower than yajl2_c.",
                 remedy="Install the ijson wheel for this platform, which brings yajl2_c; check IJSON_BACKEND.",
             )
         self._path = path
-        self._guard = _ContainerGuard(path)
+        self._envelope = JsonEnvelope(path) if enveloped else None
+        self._errors = errors
+        self._total = total
+        self._guard = _ContainerGuard(path, self._envelope)
         self._reader = MeteredReader(source, self._guard, record_bytes)
         self._keys = 0
         self.declared: Declared | None = None
@@ -53,12 +71,28 @@ class JsonDocument:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({_brief(error)}).") from error
             raise SourceRefused(f"the answer is not valid JSON ({_brief(error)}).") from error
+        self._require_container()
         self._guard.require_whole(self._keys)
         self.declared = _footer(self._reader.tail)
 
+    @property
+    def envelope(self) -> Mapping[str, object]:
+        """What stood around the array, where it was asked for."""
+        return self._envelope.value if self._envelope else {}
+
+    def _require_container(self) -> None:
+        if error := self._errors and self._errors.error(None, self.envelope):
+            raise error
+        counted_none = self._total is not None and single(self._total.find(self.envelope)) == 0
+        if not self._guard.found and not counted_none:
+            raise SourceRefused(
+                f"the JSON document has no array at {self._path!r}.",
+                remedy="Check the URL: this is not the stream of records it should be.",
+            )
+
     def _records(self) -> Iterator[Records]:
         part: Records = []
-        for record in ijson.items(self._reader, f"{self._path}.item", buf_size=BUFFER):
+        for record in ijson.items(self._reader, f"{self._path}.item".lstrip("."), buf_size=BUFFER):
             part.append(record)
             if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
                 yield self._finished(part)
@@ -78,14 +112,20 @@ class JsonDocument:
 class _ContainerGuard(JsonGuard):
     """Looks for the array's start in the first chunks; ijson alone would take `{"error": …}` for no records."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, envelope: JsonEnvelope | None = None) -> None:
         super().__init__()
         self._path = path
+        self._envelope = envelope
         self._openings = 0
         self._sent: SentKeys | None = None
         self._early: list[tuple[Marks, Depths]] = []  # marks from before the array was found
-        self._events: list[tuple[str, str, object]] = ijson.sendable_list()
+        self._events: list[Event] = ijson.sendable_list()
         self._parser = ijson.parse_coro(self._events)
+
+    @property
+    def found(self) -> bool:
+        """Whether the array was there."""
+        return self._sent is not None
 
     @property
     def nested(self) -> bool:
@@ -93,9 +133,13 @@ class _ContainerGuard(JsonGuard):
 
     def admit(self, chunk: bytes) -> bytes:
         admitted = super().admit(chunk)
-        if admitted and self._sent is None:
+        if admitted and (self._sent is None or self._envelope):
             self._parser.send(admitted)
-            self._look()
+            if self._envelope:
+                self._envelope.take(self._events)
+            if self._sent is None:
+                self._look()
+            del self._events[:]
         return admitted
 
     def on_marks(self, marks: Marks, depths: Depths) -> None:
@@ -113,20 +157,15 @@ class _ContainerGuard(JsonGuard):
                     self._sent.add(marks, depths)
                 self._early.clear()
                 break
-        del self._events[:]
 
     def require_whole(self, keys: int) -> None:
-        """At the end: the array was there, and the records have all the keys that were sent.
+        """At the end: the records have all the keys that were sent.
 
         Raises:
-            SourceRefused: no, or not.
+            SourceRefused: they have not.
         """
-        if self._sent is None:
-            raise SourceRefused(
-                f"the JSON document has no array at {self._path!r}.",
-                remedy="Check the URL: this is not the stream of records it should be.",
-            )
-        require_all(self._sent.count, keys)
+        if self._sent is not None:
+            require_all(self._sent.count, keys)
 
 
 def _record(value: object) -> dict[str, object] | Unreadable:

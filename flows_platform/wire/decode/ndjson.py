@@ -16,8 +16,14 @@ from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.raw_records import Unreadable, read_record
 
 BLOCK = 1 << 18
-# Times are left as texts: Arrow's own reading of them also takes what has no zone.
-PARSED = ARROW_TYPES | {ColumnType.TIMESTAMP: pa.string()}
+# The types that Arrow reads as the reference does. Times are left as texts: its own reading of them also takes what has
+# no zone. It rounds numbers to doubles without a word, and has no type for any JSON value.
+PARSED = {
+    ColumnType.INT64: ARROW_TYPES[ColumnType.INT64],
+    ColumnType.STRING: ARROW_TYPES[ColumnType.STRING],
+    ColumnType.TIMESTAMP: pa.string(),
+    ColumnType.BOOL: ARROW_TYPES[ColumnType.BOOL],
+}
 
 
 class NdjsonDocument:
@@ -26,12 +32,20 @@ class NdjsonDocument:
     enclosed = False
 
     def __init__(
-        self, source: ByteSource, schema: TableSchema, *, footer: bool = False, record_bytes: int = RECORD_BYTES
+        self,
+        source: ByteSource,
+        schema: TableSchema,
+        *,
+        footer: bool = False,
+        record_bytes: int = RECORD_BYTES,
+        whole: bool = False,
     ) -> None:
         self._source = source
+        # Records nest, and Arrow's schema cannot say how; or it would read a value otherwise.
+        self._whole = whole or not {column.type for column in schema.columns} <= PARSED.keys()
         self._footer = footer
         self._record_bytes = record_bytes
-        self._expected = pa.schema([(column.name, PARSED[column.type]) for column in schema.columns])
+        self._expected = pa.schema([(column.name, PARSED.get(column.type, pa.null())) for column in schema.columns])
         self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Records | pa.RecordBatch]:
@@ -42,7 +56,7 @@ class NdjsonDocument:
             SourceRefused: a line is too long.
         """
         for block in self._without_footer(self._blocks()) if self._footer else self._blocks():
-            yield self._parsed(block)
+            yield _line_by_line(block) if self._whole else self._parsed(block)
 
     def _blocks(self) -> Iterator[bytes]:
         rest = b""

@@ -3,12 +3,14 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Records, Rows
+from flows_platform.wire.decode.elements import nested_record
+from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared_text
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
@@ -19,16 +21,35 @@ PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
 class XmlDocument:
-    """`<root><record>…</record>…<?end count="N"?></root>`; `root` and `record` are the element names required."""
+    """`<root><record>…</record>…<?end count="N"?></root>`; `root` and `record` are the element names required.
+
+    `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
+    it nests, and what stands around the records is kept. `errors` tells an error document. `doctype` lets one pass
+    that names an external DTD, which is never read.
+    """
 
     enclosed = True
 
-    def __init__(self, source: ByteSource, root: str, record: str, record_bytes: int = RECORD_BYTES) -> None:
-        self._guard = XmlGuard()
+    def __init__(
+        self,
+        source: ByteSource,
+        root: str,
+        record: str,
+        record_bytes: int = RECORD_BYTES,
+        *,
+        whole: bool = False,
+        errors: ErrorDocument | None = None,
+        doctype: bool = False,
+    ) -> None:
+        self._guard = XmlGuard(doctype=doctype)
         self._reader = MeteredReader(source, self._guard, record_bytes)
         self._root = root
-        self._record = record
+        *self._parents, self._record = record.split("/")
+        self._whole = whole
+        self._errors = errors
+        self._doctype = doctype
         self.declared: Declared | None = None
+        self.envelope: Mapping[str, object] = {}
 
     def slices(self) -> Iterator[Rows | Records]:
         """Slices of at most 512 records.
@@ -46,6 +67,8 @@ class XmlDocument:
             if self._reader.ended:
                 raise StreamIncomplete(f"the XML document ends early ({brief}).") from error
             raise SourceRefused(f"the answer is not well-formed XML ({brief}).") from error
+        if self._whole or self._errors:
+            self.envelope = nested_record(events.root)
         self._check_root(events.root)
 
     def _slices(self, events: etree.iterparse) -> Iterator[Rows | Records]:
@@ -54,15 +77,21 @@ class XmlDocument:
             if event == "pi":
                 self._take_instruction(element)
                 continue
+            self._check_place(element)
             part.append(element)
             if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
                 yield self._records(part)
                 self._release(part)
         if part:
             yield self._records(part)
+            if self._whole:  # the rest of the tree is the envelope
+                self._release(part)
 
     def _records(self, elements: list[etree._Element]) -> Rows | Records:
         """Elements as rows where all have the same plain children, else each as a mapping."""
+        if self._whole:
+            self._guard.note_names(names_in(elements))
+            return [nested_record(element) for element in elements]
         rows = _plain_rows(elements)
         if rows is not None:
             return rows
@@ -85,14 +114,30 @@ class XmlDocument:
             members = dict(PSEUDO_ATTRIBUTE.findall(instruction.text or ""))
             self.declared = declared_text(members.get(COUNT), members.get(DIGEST))
 
+    def _check_place(self, element: etree._Element) -> None:
+        """A record lies where the declaration says."""
+        if self._parents:
+            above = [str(each.tag) for each in element.iterancestors()][-2::-1]
+            if above != self._parents:
+                raise SourceRefused(
+                    f"a <{self._record}> lies in {'/'.join(above)!r}, not in {'/'.join(self._parents)!r}."
+                )
+
     def _check_root(self, root: etree._Element) -> None:
-        if root.getroottree().docinfo.internalDTD is not None:
+        dtd = root.getroottree().docinfo.internalDTD
+        if dtd is not None and (not self._doctype or _declares(dtd)):
             raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
+        if error := self._errors and self._errors.error(str(root.tag), self.envelope):
+            raise error
         if root.tag != self._root:
             raise SourceRefused(
                 f"the XML root is <{root.tag}>, not <{self._root}>.",
                 remedy="Check the URL: this is not the stream of records it should be.",
             )
+
+
+def _declares(dtd: etree.DTD) -> bool:
+    return any(dtd.iterentities()) or any(dtd.iterelements())  # type: ignore[attr-defined]  # lxml-stubs lacks them
 
 
 def _plain_rows(elements: list[etree._Element]) -> Rows | None:

@@ -28,9 +28,13 @@ _NAMESPACE = re.compile(rb"""xmlns[^\s=]*\s*=\s*["'][^"']{0,1000}""")
 
 
 class XmlGuard:
-    """Looks at the pieces of one document in order and gives them on as they are."""
+    """Looks at the pieces of one document in order and gives them on as they are.
 
-    def __init__(self) -> None:
+    With `doctype` a DOCTYPE may name an external DTD; it is never read, and may declare nothing itself.
+    """
+
+    def __init__(self, *, doctype: bool = False) -> None:
+        self._doctype = doctype
         self._prolog: bytes | None = b""
         self._markup = self._equals = 0
         self._open = b""  # from the last `<` on
@@ -74,8 +78,7 @@ class XmlGuard:
     def _check_prolog(self, prolog: bytes) -> None:
         root = _ROOT.search(prolog)
         before = prolog[: root.start()] if root else prolog
-        if b"<!DOCTYPE" in before:
-            raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
+        self._check_doctype(before)
         start = before.removeprefix(b"\xef\xbb\xbf").lstrip()
         encoding = _ENCODING.match(start)
         if (start and not start.startswith(b"<")) or b"\0" in before:
@@ -87,6 +90,13 @@ class XmlGuard:
         if len(before) > MAX_PROLOG:
             raise SourceRefused(f"no root element in the first {MAX_PROLOG:,} bytes of the XML document.")
         self._prolog = None if root else prolog
+
+    def _check_doctype(self, before: bytes) -> None:
+        _, doctype, rest = before.partition(b"<!DOCTYPE")
+        if doctype and not self._doctype:
+            raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
+        if b"[" in rest.partition(b">")[0] or b"<!E" in rest:
+            raise SourceRefused("the XML document's DOCTYPE declares something itself; only an external one may pass.")
 
     def _check_long_tag(self, chunk: bytes) -> None:
         """An element with many attributes is a long way without `<`, which attribute values must escape."""

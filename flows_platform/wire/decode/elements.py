@@ -1,0 +1,35 @@
+"""XML elements in the shape of decoded JSON: children by name, repeated ones as a list, attributes as `@name`."""
+
+from lxml import etree
+
+
+def nested(element: etree._Element) -> object:
+    """An element's text, or a mapping of its attributes, its children and (as `#text`) its own text, where it has any.
+
+    Comments and processing instructions are left out; white space between children is no text.
+    """
+    children = [child for child in element if isinstance(child.tag, str)]
+    if not children and not element.keys():
+        return "".join(map(str, element.itertext(tag=[element.tag]))) if len(element) else element.text or ""
+    found: dict[str, object] = {f"@{name!s}": str(value) for name, value in element.items()}
+    for child in children:
+        _add(found, str(child.tag), nested(child))
+    text = "".join([element.text or "", *(child.tail or "" for child in element)])
+    if text.strip():
+        found["#text"] = text
+    return found
+
+
+def _add(found: dict[str, object], name: str, value: object) -> None:
+    if name not in found:
+        found[name] = value
+        return
+    there = found[name]
+    # Only this function makes lists, so a list is always the elements of that name so far.
+    found[name] = [*there, value] if isinstance(there, list) else [there, value]
+
+
+def nested_record(element: etree._Element) -> dict[str, object]:
+    """A record's element as a mapping, also where it holds nothing but text."""
+    value = nested(element)
+    return value if isinstance(value, dict) else ({"#text": value} if value else {})

@@ -1,0 +1,96 @@
+"""Paths into nested records: `cve.id`, `descriptions[lang=en].value`, `TAGS.TAG[]`, `HOST.@id`. Looking up, no casting.
+
+A record is what JSON decodes to; an XML element is given in the same shape (`wire/decode/elements.py`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flows_platform.domain.errors import ConfigurationError
+
+_STEP = re.compile(
+    r"(?P<name>[^.\[\]=]+)(?:\[(?:(?P<key>[^.\[\]=]+)=(?P<value>[^\[\]]*)|(?P<index>[0-9]{1,6})|(?P<all>))\])?(?:\.|\Z)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One name of a path, and which elements of a list under it are meant."""
+
+    name: str
+    key: str | None = None  # those whose member `key` is `value`
+    value: str | None = None
+    index: int | None = None  # the one there
+    all: bool = False  # all of them, as a list
+
+    def values(self, holder: object) -> Iterator[object]:
+        """What the step leads to from one value."""
+        if not isinstance(holder, Mapping) or self.name not in holder:
+            return
+        found = holder[self.name]
+        several = found if isinstance(found, list) else [found]
+        if self.index is not None:
+            yield from several[self.index : self.index + 1]
+        elif self.key is not None:
+            yield from (each for each in several if isinstance(each, Mapping) and str(each.get(self.key)) == self.value)
+        else:
+            yield from several
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPath:
+    """A path, parsed; `text` is how it was written."""
+
+    text: str
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "RecordPath":
+        """Read a path.
+
+        Raises:
+            ConfigurationError: it is none.
+        """
+        steps, place = [], 0
+        while match := _STEP.match(text, place):
+            index = int(match["index"]) if match["index"] else None
+            steps.append(Step(match["name"], match["key"], match["value"], index, match["all"] is not None))
+            place = match.end()
+            if place == len(text):
+                break
+        if not steps or place != len(text) or text.endswith("."):
+            raise ConfigurationError(
+                f"{text!r} is no path into a record.",
+                remedy="Write names with points between them; after a name [key=value], [0] or [] choose from a list.",
+            )
+        return cls(text, tuple(steps))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names alone."""
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def lists(self) -> bool:
+        """Whether the path asks for a list, also of one or of none."""
+        return any(step.all for step in self.steps)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the path leaves some elements of a list."""
+        return any(step.index is not None or step.key is not None for step in self.steps)
+
+    def find(self, record: object) -> list[object]:
+        """All values that the path leads to; a list at its end counts as its elements."""
+        found = [record]
+        for step in self.steps:
+            found = [value for holder in found for value in step.values(holder)]
+        return found
+
+
+def single(found: list[object]) -> object:
+    """The one value of a path's, or None where there is none; several are given as a list."""
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else found
