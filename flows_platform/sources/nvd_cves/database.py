@@ -1,0 +1,152 @@
+"""Engines for the database of CVEs: sqlite or PostgreSQL by URL, to write or to read. Knows no table.
+
+No error says the URL: it may hold a password, also where it is written wrongly and a part of the password is taken for
+a host.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from flows_platform.domain.errors import ConfigurationError, PlatformError, StorageError, WarehouseUnavailable
+from flows_platform.domain.redaction import Redactor
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+DRIVERS = {"sqlite": SQLITE, "postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
+HOST = re.compile("[A-Za-z0-9._:-]*")
+DATABASE = re.compile("[^@/:]*")
+REMEDY = (
+    "Write sqlite:////absolute/path/cves.db or postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for @ and %2F "
+    "for / in a password."
+)
+BUSY_SECONDS = 60.0  # a batch of another writer takes less than one
+CONNECT_SECONDS = 10
+READ_MILLISECONDS = 30_000
+# PostgreSQL's states for "try again": deadlock, serialization, connection lost or refused, shutting down, too many.
+PASSING = re.compile("40|08|57P|53")
+
+
+def writer(url: str) -> Engine:
+    """An engine that writes; a sqlite file and its folder are made where they are missing.
+
+    Raises:
+        ConfigurationError: it is no URL of sqlite or PostgreSQL.
+        StorageError: the folder cannot be made.
+    """
+    parsed = database_url(url)
+    if parsed.get_backend_name() == POSTGRESQL:
+        return _postgresql(parsed)
+    file = Path(parsed.database or "")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"the folder {file.parent} cannot be made: {error.strerror}.") from error
+    return _sqlite(parsed, begin="BEGIN IMMEDIATE")
+
+
+def reader(url: str) -> Engine:
+    """An engine that cannot write and never makes a file; a transaction sees one state of the database.
+
+    Raises:
+        ConfigurationError: it is no URL of sqlite or PostgreSQL.
+    """
+    parsed = database_url(url)
+    if parsed.get_backend_name() == POSTGRESQL:
+        options = f"-c default_transaction_read_only=on -c statement_timeout={READ_MILLISECONDS}"
+        return _postgresql(parsed, isolation_level="REPEATABLE READ", connect_args={"options": options})
+    uri = f"file:{quote(str(Path(parsed.database or '').absolute()))}"
+    return _sqlite(URL.create(SQLITE, database=uri, query={"mode": "ro", "uri": "true"}), begin="BEGIN")
+
+
+def database_url(url: str) -> URL:
+    """The URL with its driver.
+
+    Raises:
+        ConfigurationError: it is no URL of sqlite or PostgreSQL, or names no file.
+    """
+    parsed = _parsed(url)
+    if parsed is None or parsed.drivername not in DRIVERS or not _is_sound(parsed):
+        # Not chained: the cause may show what was written.
+        raise ConfigurationError("the database URL is none of sqlite or PostgreSQL.", remedy=REMEDY)
+    return parsed.set(drivername=DRIVERS[parsed.drivername])
+
+
+def _parsed(url: str) -> URL | None:
+    try:
+        return make_url(url)
+    except (SQLAlchemyError, ValueError):
+        return None
+
+
+def _is_sound(url: URL) -> bool:
+    if url.get_backend_name() == SQLITE:
+        return bool(url.database) and url.database != ":memory:" and not url.query and not url.host
+    return bool(HOST.fullmatch(url.host or "")) and bool(DATABASE.fullmatch(url.database or ""))
+
+
+def _postgresql(url: URL, connect_args: dict[str, Any] | None = None, **options: Any) -> Engine:
+    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "flows_platform"} | (connect_args or {})
+    return create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, **options)
+
+
+def _sqlite(url: URL, *, begin: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+
+    # Python's sqlite3 begins no transaction before a SELECT: with it out of the way, SQLAlchemy's begin is ours.
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+@contextmanager
+def plain_errors(engine: Engine) -> Iterator[None]:
+    """Errors of the database leave as ours, without statement, values and password.
+
+    Raises:
+        WarehouseUnavailable: for a reason that passes.
+        StorageError: for any other.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        kind: type[PlatformError] = WarehouseUnavailable if _passes(error) else StorageError
+        raise kind(f"the CVE database {_reason(engine, error)}.", remedy=_place(engine)) from None
+
+
+def _passes(error: SQLAlchemyError) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return bool(PASSING.match(str(state)))
+    # Without a state: sqlite says that it is locked, psycopg that no connection came about.
+    text = str(error.orig)
+    return error.connection_invalidated or (
+        isinstance(error, OperationalError) and ("locked" in text or "connection" in text)
+    )
+
+
+def _reason(engine: Engine, error: SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    text = " ".join(str(cause).split())[:300].rstrip(".")
+    return f"says: {Redactor((engine.url.password or '',))(text)}"
+
+
+def _place(engine: Engine) -> str:
+    url = engine.url
+    where = url.database if url.get_backend_name() == SQLITE else f"{url.host}:{url.port or 5432}/{url.database}"
+    return f"It is {url.get_backend_name()} at {where}."

@@ -1,0 +1,182 @@
+"""CVEs into the database: what is newer than stored, and upserts that replace a CVE whole. The read side is `queries`.
+
+A batch is one transaction of a number of statements that does not depend on its CVEs. The fact row decides: it is
+replaced only by a newer one, whose children then replace the old ones. Its lock is held to the end, so a second writer
+of the same CVE waits and then compares anew; rows are written in the order of their keys, so two writers never wait
+for each other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
+
+from flows_platform.domain.progress import Progress, silent
+from flows_platform.sources.nvd_cves.cve_id import id_of
+from flows_platform.sources.nvd_cves.database import POSTGRESQL, SQLITE, plain_errors
+from flows_platform.sources.nvd_cves.rows import CveRows, CveVersion, rows_of
+from flows_platform.sources.nvd_cves.schema import KEY
+from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES, METADATA
+
+BATCH = 500  # CVEs; about 3 MB of rows
+PAGE = 10_000  # keys at a time, where all are wanted
+LOCK = 0x6E7664  # any number that is ours, for PostgreSQL's advisory lock
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What an upsert did; unchanged are those whose stored state is as new or newer."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged)
+
+
+class CveStore:
+    """The database as writers see it. Threads may share one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._upsert = _upsert(engine.dialect.name)
+
+    def create_tables(self) -> None:
+        """Make what is missing; several processes may do so at once.
+
+        Raises:
+            StorageError: the database refuses.
+            WarehouseUnavailable: it cannot be reached now.
+        """
+        with plain_errors(self._engine):
+            if self._engine.dialect.name == SQLITE:
+                self._let_readers_on()
+            with self._engine.begin() as connection:
+                if self._engine.dialect.name == POSTGRESQL:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
+                METADATA.create_all(connection)
+
+    def _let_readers_on(self) -> None:
+        """In WAL mode readers and a writer do not wait for each other; the file remembers it."""
+        raw = self._engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode = WAL")
+        finally:
+            raw.close()
+
+    def newer(self, versions: Iterable[CveVersion]) -> set[str]:
+        """The ids of those that are newer than what is stored, or not stored.
+
+        Raises:
+            InputError: an id is none.
+            StorageError: the database refuses.
+            WarehouseUnavailable: it cannot be reached now.
+        """
+        found: set[str] = set()
+        with plain_errors(self._engine):
+            for batch in batched(versions, BATCH, strict=False):
+                keys = [version.key for version in batch]
+                held = select(CVES.c[KEY], CVES.c.last_modified).where(CVES.c[KEY].in_(keys))
+                with self._engine.begin() as connection:
+                    stored = {int(row[0]): row[1] for row in connection.execute(held)}
+                found |= {each.id for each in batch if each.key not in stored or each.last_modified > stored[each.key]}
+        return found
+
+    def upsert(self, cves: Iterable[Mapping[str, object]], *, progress: Progress = silent) -> Counts:
+        """Write what is newer than stored, in batches; `progress` counts CVEs. What is written stays where one fails.
+
+        Raises:
+            InputError: a CVE is malformed; nothing of its batch is written.
+            StorageError: the database refuses.
+            WarehouseUnavailable: it cannot be reached now.
+        """
+        counts, done = Counts(), 0
+        for batch in batched(cves, BATCH, strict=False):
+            counts += self._write([rows_of(cve) for cve in batch])
+            done += len(batch)
+            progress(done, None)
+        return counts
+
+    def _write(self, batch: Sequence[CveRows]) -> Counts:
+        newest: dict[int, CveRows] = {}
+        for each in sorted(batch, key=lambda rows: (rows.version.key, rows.version.last_modified)):
+            newest[each.version.key] = each
+        with plain_errors(self._engine), self._engine.begin() as connection:
+            facts = [each.cve for each in newest.values()]
+            written = {int(row[0]): int(row[1]) for row in connection.execute(self._upsert, facts)}
+            updated = [key for key, revision in written.items() if revision > 1]
+            _replace_children(connection, [newest[key] for key in written], updated)
+        return Counts(len(written) - len(updated), len(updated), len(batch) - len(written))
+
+    def total(self, *, modified_from: datetime | None = None, modified_before: datetime | None = None) -> int:
+        """How many CVEs are stored; between the bounds of last-modified, the second one exclusive, where given.
+
+        Raises:
+            StorageError: the database refuses.
+            WarehouseUnavailable: it cannot be reached now.
+        """
+        statement = select(func.count()).select_from(CVES)
+        if modified_from is not None:
+            statement = statement.where(CVES.c.last_modified >= modified_from)
+        if modified_before is not None:
+            statement = statement.where(CVES.c.last_modified < modified_before)
+        with plain_errors(self._engine), self._engine.begin() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def newest(self) -> datetime | None:
+        """The latest last-modified that is stored.
+
+        Raises:
+            StorageError: the database refuses.
+            WarehouseUnavailable: it cannot be reached now.
+        """
+        with plain_errors(self._engine), self._engine.begin() as connection:
+            found: datetime | None = connection.execute(select(func.max(CVES.c.last_modified))).scalar_one()
+            return found
+
+    def ids(self) -> Iterator[str]:
+        """All ids in the order of their keys, a page at a time.
+
+        Raises:
+            StorageError: the database refuses.
+            WarehouseUnavailable: it cannot be reached now.
+        """
+        after = -1
+        while True:
+            page = select(CVES.c[KEY]).where(CVES.c[KEY] > after).order_by(CVES.c[KEY]).limit(PAGE)
+            with plain_errors(self._engine), self._engine.begin() as connection:
+                keys = [int(key) for key in connection.execute(page).scalars()]
+            yield from map(id_of, keys)
+            if len(keys) < PAGE:
+                return
+            after = keys[-1]
+
+
+def _upsert(dialect: str) -> ReturningInsert[int, int]:
+    """One statement for the facts of a batch; gives back key and revision of each that it wrote."""
+    statement = (postgresql.insert if dialect == POSTGRESQL else sqlite.insert)(CVES)
+    given = statement.excluded
+    changes = {column.name: given[column.name] for column in CVES.columns if column.name != KEY}
+    return statement.on_conflict_do_update(
+        index_elements=[CVES.c[KEY]],
+        set_={**changes, "revision": CVES.c.revision + 1},
+        where=CVES.c.last_modified < given.last_modified,
+    ).returning(CVES.c[KEY], CVES.c.revision)
+
+
+def _replace_children(connection: Connection, written: Sequence[CveRows], updated: Sequence[int]) -> None:
+    for table in CHILDREN:
+        if updated:
+            connection.execute(delete(table).where(table.c[KEY].in_(updated)))
+        rows = _rows(written, table)
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def _rows(written: Sequence[CveRows], table: Table) -> list[dict[str, object]]:
+    return [row for each in written for row in each.children[table.name]]

@@ -1,0 +1,49 @@
+"""An empty database of CVEs on each engine there is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from flows_platform.sources.nvd_cves import database
+from flows_platform.sources.nvd_cves.queries import CveQueries
+from flows_platform.sources.nvd_cves.store import CveStore
+from tests.sources.nvd_cves.postgres import Postgres, running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that holds nothing yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/database/cves.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    made = database.writer(url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def store(engine: Engine) -> CveStore:
+    made = CveStore(engine)
+    made.create_tables()
+    return made
+
+
+@pytest.fixture
+def queries(url: str, store: CveStore) -> Iterator[CveQueries]:
+    """What readers see of `store`."""
+    reader = database.reader(url)
+    yield CveQueries(reader)
+    reader.dispose()

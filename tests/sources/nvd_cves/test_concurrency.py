@@ -1,0 +1,72 @@
+"""Writers at once on every engine: the newest state wins whole, and readers never see a mix."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from random import Random
+from threading import Event
+
+from flows_platform.sources.nvd_cves import database
+from flows_platform.sources.nvd_cves.queries import CveQueries
+from flows_platform.sources.nvd_cves.store import Counts, CveStore
+from tests.sources.nvd_cves.cve_objects import cve
+
+NUMBERS = range(1, 13)
+WRITERS = 4
+VERSIONS = 12
+
+
+def said(queries: CveQueries, number: int) -> set[str]:
+    """The version that each part of a CVE says; one alone where they belong together."""
+    detail = queries.one(f"CVE-2024-{number:04}")
+    if detail is None:
+        return set()
+    children = detail.children
+    return {
+        str(detail.fact["description"]).removeprefix("A flaw, "),
+        *(str(row["source"]) for row in (*children["cve_references"], *children["cve_weaknesses"])),
+        *(str(row["criteria"]).split(":")[4].removesuffix("-other") for row in children["cve_cpe_matches"]),
+    }
+
+
+def write(url: str, seed: int) -> Counts:
+    """Every version of every CVE, in an order of its own and in batches of one version."""
+    engine = database.writer(url)
+    random, counts = Random(seed), Counts()
+    store = CveStore(engine)
+    store.create_tables()
+    for version in random.sample(range(VERSIONS), VERSIONS):
+        counts += store.upsert([cve(number, version) for number in random.sample(NUMBERS, len(NUMBERS))])
+    engine.dispose()
+    return counts
+
+
+def watch(queries: CveQueries, done: Event) -> int:
+    looked = 0
+    while not done.is_set():
+        for number in NUMBERS:
+            assert len(said(queries, number)) <= 1
+            looked += 1
+    return looked
+
+
+def test_the_newest_wins_and_no_reader_sees_a_mix(url: str, store: CveStore, queries: CveQueries) -> None:
+    done = Event()
+    with ThreadPoolExecutor(WRITERS + 1) as pool:
+        reader: Future[int] = pool.submit(watch, queries, done)
+        try:
+            counts = list(pool.map(write, [url] * WRITERS, range(WRITERS)))
+        finally:
+            done.set()
+        assert reader.result() > 0
+    assert all(said(queries, number) == {f"v{VERSIONS - 1}"} for number in NUMBERS)
+    assert sum(each.inserted for each in counts) == len(NUMBERS) == store.total()
+    written = sum(each.inserted + each.updated + each.unchanged for each in counts)
+    assert written == WRITERS * VERSIONS * len(NUMBERS)
+
+
+def test_tables_made_at_once(url: str) -> None:
+    engines = [database.writer(url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda engine: CveStore(engine).create_tables(), engines))
+    assert CveStore(engines[0]).total() == 0
+    for engine in engines:
+        engine.dispose()
