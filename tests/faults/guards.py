@@ -2,19 +2,32 @@
 
     python tests/faults/guards.py [NAME…]      (or `make test-guards`)
 
-Works on a copy of the tree; prints a line a guard, and exits with 1 if one survived its removal.
+The guards are in `guard_list/`: the text in a file that is the guard, what stands there without it, and the tests that
+must see that. Those tests run once with all guards, and must pass; then, on a copy of the tree, without each. Only a
+test that fails has seen a removal: not one that could not be collected or set up, that hangs, or that meets code broken
+by the removal. Prints a line a guard; ends with 1 if one was not seen.
 """
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LISTS = Path(__file__).with_name("guard_list")
 COPIED = ("flows_platform", "api_server", "tests", "pyproject.toml", "README.md", "docs", "Makefile")
+TIMEOUT = 120  # seconds for the tests of one guard; the longest take 40
+ALL_TIMEOUT = 1200
+FAILED = re.compile(r"^FAILED \S*?([^/\s]+::.*?)(?: - (.*))?$", re.MULTILINE)
+BROKEN = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError")
 
 
 @dataclass(frozen=True)
@@ -28,201 +41,96 @@ class Guard:
     tests: str
 
 
-FETCH = "tests/fetch"
-STREAM = "flows_platform/fetch/records.py"
-PROOF = "flows_platform/fetch/proof.py"
-COUNTS = 'counts = {"header": header, "footer": footer.count if footer else None}'
-
-GUARDS = (
-    Guard("header count", PROOF, COUNTS, 'counts = {"footer": footer.count if footer else None}', FETCH),
-    Guard("footer count", PROOF, COUNTS, 'counts = {"header": header}', FETCH),
-    Guard(
-        "digest of the source",
-        PROOF,
-        "if footer.digest != self._digest.hex:",
-        "if False:",
-        f"{FETCH}",
-    ),
-    Guard(
-        "least verification",
-        PROOF,
-        "if reached < least and not (note and reached is Verification.COUNT):",
-        "if False:",
-        FETCH,
-    ),
-    Guard(
-        "content type",
-        STREAM,
-        "if wire is None or (self.api.format and wire is not self.api.format):",
-        "if wire is None:",
-        FETCH,
-    ),
-    Guard(
-        "nothing follows the document",
-        STREAM,
-        "            if rest.strip():\n",
-        "            if False:\n",
-        f"{FETCH} tests/wire/test_decode.py",
-    ),
-    Guard(
-        "XML root",
-        "flows_platform/wire/decode/xml.py",
-        "        if root.tag != self._root:",
-        "        if False:",
-        f"{FETCH} tests/wire/test_decode.py",
-    ),
-    Guard(
-        "gzip end mark",
-        "flows_platform/fetch/decompression.py",
-        'raise StreamIncomplete("the gzip body ends before its end mark and checksum.")',
-        "pass",
-        FETCH,
-    ),
-    Guard(
-        "zstd end mark",
-        "flows_platform/fetch/decompression.py",
-        'raise StreamIncomplete("the zstd body ends before its end mark.")',
-        "pass",
-        FETCH,
-    ),
-    Guard(
-        "read transaction of the server",
-        "api_server/database.py",
-        'connection.execute("BEGIN")',
-        "pass",
-        "tests/api_server/test_stream_faults.py tests/api_server/test_database.py",
-    ),
-    Guard(
-        "rows sent are the rows counted",
-        "api_server/streams.py",
-        "if sent.count != self.count:",
-        "if False:",
-        "tests/api_server/test_stream_faults.py tests/api_server/test_selection.py",
-    ),
-    Guard(
-        "XML markup is escaped",
-        "flows_platform/wire/encode/xml.py",
-        'and count_of(data, "<") == rows * self._tags',
-        "",
-        "tests/end_to_end/test_readers.py",
-    ),
-    Guard(
-        "facts are forgotten with a change",
-        "flows_platform/stores/sqlite_layout.py",
-        'for event in ("INSERT", "UPDATE", "DELETE")',
-        'for event in ("UPDATE", "DELETE")',
-        "tests/stores/test_sqlite_load.py tests/end_to_end/test_drift.py",
-    ),
-    Guard(
-        "a failed load leaves the old database",
-        "flows_platform/stores/files.py",
-        "temporary.replace(final)",
-        "final.write_bytes(temporary.read_bytes())",
-        "tests/stores/test_files.py tests/api_server/test_stream_faults.py",
-    ),
-    Guard(
-        "staged rows are the verified rows",
-        "flows_platform/stores/bigquery_publish.py",
-        "if job.output_rows != publication.rows:",
-        "if False:",
-        "tests/stores/test_bigquery_faults.py tests/stores/test_bigquery_warehouse.py",
-    ),
-    Guard(
-        "the MERGE deletes the window's old rows",
-        "flows_platform/stores/bigquery_sql.py",
-        "WHEN NOT MATCHED BY SOURCE AND {in_window(table, 't.')} THEN DELETE",
-        "WHEN NOT MATCHED BY SOURCE AND FALSE THEN DELETE",
-        "tests/stores/test_bigquery_warehouse.py",
-    ),
-    Guard(
-        "the MERGE deletes nothing else",
-        "flows_platform/stores/bigquery_sql.py",
-        "WHEN NOT MATCHED BY SOURCE AND {in_window(table, 't.')} THEN DELETE",
-        "WHEN NOT MATCHED BY SOURCE THEN DELETE",
-        "tests/stores/test_bigquery_warehouse.py",
-    ),
-    Guard(
-        "publishers take turns",
-        "flows_platform/stores/bigquery_publish.py",
-        'with exclusive(locks / f"{chain}.lock"):',
-        "if locks:",
-        "tests/stores/test_bigquery_faults.py tests/stores/test_bigquery_warehouse.py",
-    ),
-    Guard(
-        "a bad window fails alone",
-        "flows_platform/windowed/assets.py",
-        "except PlatformError as error:",
-        "except ZeroDivisionError as error:",
-        "tests/end_to_end/test_windows_run.py",
-    ),
-    Guard(
-        "a failed window fails the run",
-        "flows_platform/windowed/assets.py",
-        "        if self.failed:",
-        "        if False:",
-        "tests/end_to_end/test_windows_run.py",
-    ),
-    Guard(
-        "repeats that differ are refused",
-        "flows_platform/stores/repeats.py",
-        "if known != content:",
-        "if False:",
-        f"{FETCH}",
-    ),
-    Guard(
-        "admission of streams",
-        "api_server/admission.py",
-        "if self.active >= self._places:",
-        "if False:",
-        "tests/api_server/test_limits.py",
-    ),
-    Guard(
-        "tokens are compared with what is stored",
-        "api_server/tokens.py",
-        "if compare_digest(given, entry.sha256):",
-        "if True:",
-        "tests/api_server",
-    ),
-    Guard(
-        "digits before ijson",
-        "flows_platform/wire/decode/json_guard.py",
-        "        self._check_digits(plain)\n",
-        "",
-        "tests/wire/test_guards.py",
-    ),
-    Guard("records lie in their window", STREAM, "if pc.all(inside).as_py() is not False:", "if True:", FETCH),
-    Guard("a retry is for transient errors", "flows_platform/fetch/retry.py", "return False", "pass", FETCH),
-)
+def listed(names: Sequence[str]) -> list[Guard]:
+    lists = [tomllib.loads(path.read_text()) for path in sorted(LISTS.glob("*.toml"))]
+    guards = [Guard(**entry) for entries in lists for entry in entries["guards"]]
+    return [guard for guard in guards if not names or guard.name in names]
 
 
-def survives(guard: Guard) -> bool:
-    """Whether the tests stay green without the guard."""
+@contextmanager
+def copy_of_the_tree() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         for name in COPIED:
             source, target = ROOT / name, Path(folder) / name
             shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-        file = Path(folder) / guard.file
-        text = file.read_text()
-        if text.count(guard.guard) != 1:
-            sys.exit(f"{guard.name}: {guard.file} holds its text {text.count(guard.guard)} times, not once")
-        file.write_text(text.replace(guard.guard, guard.without))
-        command = [sys.executable, "-m", "pytest", "-q", "-x", *guard.tests.split()]
-        environment = os.environ | {"PYTHONPATH": folder}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode > 1:  # below 0 it died of a signal, which is seen well enough
-            sys.exit(f"{guard.name}: the tests did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.returncode == 0
+        yield Path(folder)
+
+
+def run(folder: Path, tests: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Pytest on the copy, to its first failure. What it started goes with it, also when it hangs."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "300"}
+    process = subprocess.Popen(  # a session of its own, to be ended as a whole
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, output)
+
+
+def require_found(guards: Sequence[Guard]) -> None:
+    """Each text stands in its file once; the code may have moved on."""
+    counts = {guard: (ROOT / guard.file).read_text().count(guard.guard) for guard in guards}
+    lost = [f"{guard.name}: {guard.file} holds its text {count} times" for guard, count in counts.items() if count != 1]
+    if lost:
+        sys.exit("\n".join(lost))
+
+
+def remove(guard: Guard, folder: Path) -> None:
+    file = folder / guard.file
+    file.write_text(file.read_text().replace(guard.guard, guard.without))
+
+
+def outcome(guard: Guard) -> tuple[bool, str]:
+    """Whether the removal was seen, and by what."""
+    with copy_of_the_tree() as folder:
+        remove(guard, folder)
+        try:
+            done = run(folder, shlex.split(guard.tests), TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return False, f"HANGS for more than {TIMEOUT} s"
+    if done.returncode < 0:
+        return True, f"died of signal {-done.returncode}"
+    if done.returncode == 0:
+        return False, "SURVIVED"
+    failure = FAILED.search(done.stdout)
+    if done.returncode > 1 or failure is None:
+        return False, f"NOT RUN: {done.stdout[-1500:]}"
+    test, reason = failure[1], failure[2] or ""
+    return not reason.startswith(BROKEN), f"{test} {reason[:80]}"
+
+
+def require_green(guards: Sequence[Guard]) -> None:
+    """With all guards in place every test passes; otherwise a failure without one would say nothing."""
+    ways = sorted({guard.tests for guard in guards})
+    with copy_of_the_tree() as folder:
+        for way in ways:
+            done = run(folder, shlex.split(way), ALL_TIMEOUT)
+            if done.returncode:
+                sys.exit(f"{way} does not pass with all guards in place:\n{done.stdout[-2000:]}")
 
 
 def main(names: list[str]) -> None:
-    chosen = [guard for guard in GUARDS if not names or guard.name in names]
-    survivors = 0
-    for guard in chosen:
-        survived = survives(guard)
-        survivors += survived
-        print(f"{'SURVIVED' if survived else 'seen    '}  {guard.name}", flush=True)
-    print(f"{len(chosen)} guards removed, {len(chosen) - survivors} removals seen by a test")
-    sys.exit(1 if survivors or not chosen else 0)
+    guards = listed(names)
+    require_found(guards)
+    require_green(guards)
+    seen = 0
+    for guard in guards:
+        was_seen, by = outcome(guard)
+        seen += was_seen
+        print(f"{'seen  ' if was_seen else 'UNSEEN'}  {guard.name}: {by}", flush=True)
+    print(f"{len(guards)} guards removed, {seen} removals seen by a test that failed")
+    sys.exit(0 if guards and seen == len(guards) else 1)
 
 
 if __name__ == "__main__":

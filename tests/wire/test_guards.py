@@ -157,6 +157,15 @@ def test_the_guard_alone_refuses_it(start: bytes, reason: str) -> None:
         XmlGuard().admit(start)
 
 
+@pytest.mark.parametrize(
+    "declared", [b" [<!ENTITY a 'x'>]>", b" SYSTEM 'a.dtd' [<!ELEMENT b ANY>]>", b" SYSTEM 'a>b' [<!ENTITY c 'd'>]>"]
+)
+def test_a_doctype_that_is_let_pass_declares_nothing(declared: bytes) -> None:
+    XmlGuard(doctype=True).admit(b"<!DOCTYPE records SYSTEM 'https://host.example/a.dtd'><records>")
+    with pytest.raises(SourceRefused, match="declares something itself"):
+        XmlGuard(doctype=True).admit(b"<!DOCTYPE records" + declared)
+
+
 def test_json_containers_are_bounded() -> None:
     guard = JsonGuard()
     guard.admit(b"[" + b"{}," * (MAX_CONTAINERS - 1))
