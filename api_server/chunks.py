@@ -10,7 +10,7 @@ from api_server.selection import Selection
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.wire.encode.canonical import canonical_rows, canonical_sql, sum_of_hashes
-from flows_platform.wire.encode.encoder import Encoder, checked
+from flows_platform.wire.encode.encoder import WRITTEN_BY_SQLITE, Encoder, checked
 from flows_platform.wire.encode.sql_text import identifier
 
 # No value of a chunk query may pass this: long texts make a chunk split, not a process swell.
@@ -18,7 +18,14 @@ CHUNK_BYTES = 8 * 2**20
 ANY_BYTES = 2**30 - 1
 # A chunk with a value that needs escaping is halved down to this, so that one such row does not slow thousands.
 REFERENCE_ROWS = 64
-SQL_TYPES = {ColumnType.INT64: "integer", ColumnType.STRING: "text", ColumnType.TIMESTAMP: "text"}
+SQL_TYPES = {
+    ColumnType.INT64: "integer",
+    ColumnType.STRING: "text",
+    ColumnType.TIMESTAMP: "text",
+    ColumnType.FLOAT64: "real",
+    ColumnType.BOOL: "integer",
+    ColumnType.JSON: "text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class ChunkReader:
         joined = f"CAST(group_concat({encoder.record_sql}, ?) AS BLOB)"
         self._fast = f"SELECT {joined}, count(*), {f'max({odd})' if odd else 0} FROM {selection.source}"
         self._rows = f"SELECT {', '.join(map(identifier, schema.names))} FROM {selection.source}"
+        self._may_assemble = {column.type for column in schema.columns} <= WRITTEN_BY_SQLITE
         self._digest = digest
         canonical = canonical_sql(schema)
         self._canonical = canonical and f"SELECT {canonical} FROM {selection.source}"
@@ -60,7 +68,7 @@ class ChunkReader:
             InputError: a value does not fit its column, or is no valid UTF-8.
             apsw.Error: the file cannot be read, or the query was interrupted.
         """
-        chunk, rows = self._assembled(first, last)
+        chunk, rows = self._assembled(first, last) if self._may_assemble else (None, last - first + 1)
         if chunk is not None:
             return chunk
         if first < last and (rows is None or rows > REFERENCE_ROWS):

@@ -13,6 +13,9 @@ JSON_TYPES: dict[ColumnType, Node] = {
     ColumnType.INT64: INT64,
     ColumnType.STRING: {"type": "string"},
     ColumnType.TIMESTAMP: {"type": "string", "format": "date-time"},
+    ColumnType.FLOAT64: {"type": "number", "format": "double"},
+    ColumnType.BOOL: {"type": "boolean"},
+    ColumnType.JSON: {"type": ["object", "array", "string", "number", "boolean"]},
 }
 NUMBER: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
 
@@ -39,7 +42,8 @@ def _record(schema: TableSchema) -> Node:
 def _column(column: Column) -> Node:
     rendered = {**JSON_TYPES[column.type], "description": column.description}
     if column.nullable:
-        rendered["type"] = [rendered["type"], "null"]
+        kinds = rendered["type"]
+        rendered["type"] = [*(kinds if isinstance(kinds, list) else [kinds]), "null"]
     return rendered
 
 

@@ -14,6 +14,9 @@ STRICT_TYPES = {
     ColumnType.INT64: ("INT", "INTEGER"),
     ColumnType.STRING: ("TEXT",),
     ColumnType.TIMESTAMP: ("TEXT",),
+    ColumnType.FLOAT64: ("REAL",),
+    ColumnType.BOOL: (),  # an integer may be neither 0 nor 1
+    ColumnType.JSON: (),  # a text may be no JSON
 }
 # https://sqlite.org/datatype3.html#determination_of_column_affinity: such a column turns numbers into text.
 TEXT_AFFINITY = re.compile("CHAR|CLOB|TEXT", re.IGNORECASE)

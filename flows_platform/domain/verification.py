@@ -11,7 +11,7 @@ from hashlib import sha256
 
 MODULUS = 2**64
 
-type Value = int | str | None
+type Value = int | float | str | None  # True and False are integers
 
 
 class Verification(IntEnum):
@@ -28,7 +28,11 @@ class Verification(IntEnum):
 
 
 def canonical(row: Sequence[Value]) -> bytes:
-    """A row as bytes that no other row has: integers in decimal, texts as `<UTF-8 length>:<text>`, NULL as `~`."""
+    """A row as bytes that no other row of its table has.
+
+    Integers in decimal, booleans as 1 and 0, texts as `<UTF-8 length>:<text>`, NULL as `~`; floats as `%.16e`, whose 17
+    digits tell all doubles apart, with one zero: -0.0 and 0.0 are the same number.
+    """
     return b",".join(_field(value) for value in row)
 
 
@@ -38,6 +42,8 @@ def _field(value: Value) -> bytes:
     if isinstance(value, str):
         text = value.encode()
         return b"%d:%s" % (len(text), text)
+    if isinstance(value, float):
+        return b"%.16e" % (value + 0.0)  # -0.0 + 0.0 is 0.0
     return b"%d" % value
 
 

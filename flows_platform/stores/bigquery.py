@@ -5,9 +5,11 @@ errors have their own modules. Here alone transient failures are retried: a read
 replacement as a whole, with a new staging table and new job ids, so that a replay finds nothing half done.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from math import gcd
 from pathlib import Path
 
 from google.auth.credentials import AnonymousCredentials
@@ -28,10 +30,12 @@ from flows_platform.stores.bigquery_staging import Staging, utc_now
 from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
 from flows_platform.stores.staged_file import check_staged_file
 
+QUARTER = timedelta(minutes=15)
+
 
 @dataclass(frozen=True, slots=True)
 class WindowFacts:
-    """What the warehouse says of a window's rows; `misplaced` ones have an event time that is not epoch + time."""
+    """What the warehouse says of a window's rows; `misplaced` ones have a derived event time unlike epoch + time."""
 
     rows: int
     distinct_keys: int
@@ -129,8 +133,7 @@ class Warehouse:
     def window_facts(self, table: WarehouseTable, window: Window | None = None) -> WindowFacts:
         """What the rows of the window, or all, say of themselves, in one query."""
         sql = bigquery_sql.window_facts(table, _where(table, window))
-        epoch = ScalarQueryParameter("epoch", "INT64", int(table.epoch.timestamp()))
-        (row,) = self._select(sql, (*bounds_of(window), epoch), f"checking {table.name}")
+        (row,) = self._select(sql, bounds_of(window), f"checking {table.name}")
         return WindowFacts(
             rows=row["row_count"],
             distinct_keys=row["distinct_keys"],
@@ -141,12 +144,27 @@ class Warehouse:
 
     def window_counts(self, table: WarehouseTable, grid: WindowGrid) -> dict[Window, int]:
         """Rows of each window of `grid` that has any, in order, in one query."""
+        length = _slot(grid)
         parameters = (
             ScalarQueryParameter("origin", "INT64", int(grid.start.timestamp())),
-            ScalarQueryParameter("length", "INT64", int(grid.length.total_seconds())),
+            ScalarQueryParameter("length", "INT64", length // timedelta(seconds=1)),
         )
         rows = self._select(bigquery_sql.window_counts(table), parameters, f"counting the windows of {table.name}")
-        return {grid.floor(grid.start + row["slot"] * grid.length): int(row["row_count"]) for row in rows}
+        counts: Counter[Window] = Counter()
+        for row in rows:
+            counts[grid.floor(grid.start + row["slot"] * length)] += row["row_count"]
+        return dict(counts)
+
+
+def _slot(grid: WindowGrid) -> timedelta:
+    """What the rows are counted by: a window, or a part of it where a clock is put on and back.
+
+    All clocks of today differ from UTC by quarters of an hour.
+    """
+    if grid.zone is UTC:
+        return grid.length
+    seconds = gcd(grid.length // timedelta(seconds=1), QUARTER // timedelta(seconds=1))
+    return timedelta(seconds=seconds)
 
 
 def _where(table: WarehouseTable, window: Window | None) -> str:

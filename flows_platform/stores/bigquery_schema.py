@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from google.cloud import bigquery
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
+from flows_platform.domain.schema import Column, ColumnType, Granularity, WarehouseTable
 
 # The names the API itself answers with, so that a declaration compares equal to what is there.
 BIGQUERY_TYPES = {
     ColumnType.INT64: "INTEGER",
     ColumnType.STRING: "STRING",
     ColumnType.TIMESTAMP: "TIMESTAMP",
+    ColumnType.FLOAT64: "FLOAT",
+    ColumnType.BOOL: "BOOLEAN",
+    ColumnType.JSON: "STRING",  # its own JSON type would not give back the text that was digested
+}
+PARTITIONS = {
+    Granularity.HOUR: bigquery.TimePartitioningType.HOUR,
+    Granularity.DAY: bigquery.TimePartitioningType.DAY,
+    Granularity.MONTH: bigquery.TimePartitioningType.MONTH,
+    Granularity.YEAR: bigquery.TimePartitioningType.YEAR,
 }
 
 
@@ -44,13 +53,13 @@ def schema_field(column: Column) -> bigquery.SchemaField:
 
 
 def target_table(reference: bigquery.TableReference, table: WarehouseTable) -> bigquery.Table:
-    """The declaration of the table itself: hour partitions on the event time, clustered."""
+    """The declaration of the table itself: partitioned on its instant, clustered."""
     declared = bigquery.Table(reference, schema=[schema_field(column) for column in table.columns])
     declared.description = table.schema.description
     declared.time_partitioning = bigquery.TimePartitioning(
-        type_=bigquery.TimePartitioningType.HOUR, field=table.event_time.name
+        type_=PARTITIONS[table.granularity], field=table.instant.name
     )
-    declared.clustering_fields = list(table.clustering)
+    declared.clustering_fields = list(table.clustering) or None
     return declared
 
 

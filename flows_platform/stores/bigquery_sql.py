@@ -6,11 +6,15 @@ Every statement runs with a default dataset, so tables go by their names alone.
 from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
 from flows_platform.stores.bigquery_schema import identifier
 
-# A column's value in the canonical form of domain/verification.py. Timestamps go as microseconds since 1970.
+# A column's value in the canonical form of domain/verification.py. Timestamps go as microseconds since 1970. FORMAT
+# writes a double's digits exactly, and whether it keeps the sign of -0.0 is not said: hence the IF.
 CANONICAL = {
     ColumnType.INT64: "CAST(`{0}` AS STRING)",
     ColumnType.STRING: "CONCAT(CAST(BYTE_LENGTH(`{0}`) AS STRING), ':', `{0}`)",
     ColumnType.TIMESTAMP: "CAST(UNIX_MICROS(`{0}`) AS STRING)",
+    ColumnType.FLOAT64: "FORMAT('%.16e', IF(`{0}` = 0, 0.0, `{0}`))",
+    ColumnType.BOOL: "CAST(CAST(`{0}` AS INT64) AS STRING)",
+    ColumnType.JSON: "CONCAT(CAST(BYTE_LENGTH(`{0}`) AS STRING), ':', `{0}`)",
 }
 
 
@@ -20,22 +24,28 @@ def _quoted(*names: str, prefix: str = "") -> str:
 
 def in_window(table: WarehouseTable, prefix: str = "") -> str:
     """The rows of the window `[@start, @end)`; plain comparisons, so that BigQuery prunes partitions."""
-    time = f"{prefix}`{identifier(table.event_time.name)}`"
+    time = f"{prefix}`{identifier(table.instant.name)}`"
     return f"{time} >= @start AND {time} < @end"
 
 
 def merge(table: WarehouseTable, staging: str) -> str:
-    """One atomic statement: the window's old rows go, the staged ones come with their event time."""
-    columns = table.schema.names
-    added = (*columns, table.event_time.name)
+    """One atomic statement: the old rows of the window go, the staged ones come, with a derived event time if any."""
+    columns = [column.name for column in table.columns]
     return (
         f"MERGE {_quoted(table.name)} t USING ("
-        f"SELECT {_quoted(*columns)}, TIMESTAMP_ADD(TIMESTAMP '{table.epoch:%Y-%m-%d %H:%M:%S}+00:00', "
-        f"INTERVAL {_quoted(table.schema.time)} SECOND) AS {_quoted(table.event_time.name)} FROM {_quoted(staging)}"
+        f"SELECT {_quoted(*table.schema.names)}{_derived(table)} FROM {_quoted(staging)}"
         f") s ON FALSE\n"
         f"WHEN NOT MATCHED BY SOURCE AND {in_window(table, 't.')} THEN DELETE\n"
-        f"WHEN NOT MATCHED BY TARGET THEN INSERT ({_quoted(*added)}) VALUES ({_quoted(*added, prefix='s.')})"
+        f"WHEN NOT MATCHED BY TARGET THEN INSERT ({_quoted(*columns)}) VALUES ({_quoted(*columns, prefix='s.')})"
     )
+
+
+def _derived(table: WarehouseTable) -> str:
+    if table.event_time is None:
+        return ""
+    epoch = f"TIMESTAMP '{table.schema.epoch:%Y-%m-%d %H:%M:%S}+00:00'"
+    seconds = f"INTERVAL {_quoted(table.schema.time)} SECOND"
+    return f", TIMESTAMP_ADD({epoch}, {seconds}) AS {_quoted(table.event_time.name)}"
 
 
 def count(table: WarehouseTable, where: str) -> str:
@@ -62,20 +72,25 @@ def digest(table: WarehouseTable, where: str) -> str:
 
 
 def window_facts(table: WarehouseTable, where: str) -> str:
-    """Rows, distinct keys, rows whose event time is not epoch + time, and the first and last event time.
-
-    Compared in seconds: adding an absurd `time` to a timestamp would overflow and fail the query.
-    """
-    event, time = _quoted(table.event_time.name), _quoted(table.schema.time)
-    misplaced = f"UNIX_SECONDS({event}) - @epoch <> {time} OR MOD(UNIX_MICROS({event}), 1000000) <> 0"
+    """Rows, distinct keys, rows whose derived event time is not epoch + time, and the first and last instant."""
+    event = _quoted(table.instant.name)
     return (
         f"SELECT COUNT(*) AS row_count, COUNT(DISTINCT {_quoted(table.schema.key)}) AS distinct_keys, "
-        f"COUNTIF({misplaced}) AS misplaced, MIN({event}) AS first_event, MAX({event}) AS last_event "
+        f"COUNTIF({_misplaced(table)}) AS misplaced, MIN({event}) AS first_event, MAX({event}) AS last_event "
         f"FROM {_quoted(table.name)} WHERE {where}"
     )
 
 
+def _misplaced(table: WarehouseTable) -> str:
+    """In seconds: adding an absurd `time` to a timestamp would overflow and fail the query."""
+    if table.event_time is None:
+        return "FALSE"
+    event, time = _quoted(table.event_time.name), _quoted(table.schema.time)
+    epoch = int(table.schema.epoch.timestamp())
+    return f"UNIX_SECONDS({event}) - {epoch} <> {time} OR MOD(UNIX_MICROS({event}), 1000000) <> 0"
+
+
 def window_counts(table: WarehouseTable) -> str:
-    """Rows per window of a grid that starts at `@origin` with windows of `@length` seconds."""
-    slot = f"CAST(FLOOR((UNIX_SECONDS({_quoted(table.event_time.name)}) - @origin) / @length) AS INT64)"
+    """Rows per slot of `@length` seconds from `@origin`."""
+    slot = f"CAST(FLOOR((UNIX_SECONDS({_quoted(table.instant.name)}) - @origin) / @length) AS INT64)"
     return f"SELECT {slot} AS slot, COUNT(*) AS row_count FROM {_quoted(table.name)} GROUP BY slot ORDER BY slot"

@@ -18,6 +18,7 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
 from flows_platform.wire.arrow_schema import arrow_schema
 from flows_platform.wire.row_digest import batch_digest
+from flows_platform.wire.time_column import Time
 
 GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows; the most that is held
 PREFIX = "flows."  # of our own entries among the file's metadata
@@ -39,13 +40,16 @@ class StagedFacts:
 
 @dataclass(slots=True)
 class ParquetSink:
-    """Writes batches of `schema` to `path`; counts rows, the time range, and whether keys only ever rise."""
+    """Writes batches of `schema` to `path`; counts rows, the time range, and whether keys only ever rise.
+
+    The times are the time column's own values: seconds since the schema's epoch, or instants.
+    """
 
     path: Path
     schema: TableSchema
     rows: int = 0
-    first_time: int | None = None
-    last_time: int | None = None
+    first_time: Time | None = None
+    last_time: Time | None = None
     keys_rise: bool = True
     _last_key: pa.Scalar | None = None
     _held: list[pa.RecordBatch] = field(default_factory=list)

@@ -6,7 +6,14 @@ falls as id grows (the facts say so), the index gives the window's first and las
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 
-SQLITE_TYPES = {ColumnType.INT64: "INTEGER", ColumnType.STRING: "TEXT", ColumnType.TIMESTAMP: "TEXT"}
+SQLITE_TYPES = {
+    ColumnType.INT64: "INTEGER",
+    ColumnType.STRING: "TEXT",
+    ColumnType.TIMESTAMP: "TEXT",
+    ColumnType.FLOAT64: "REAL",
+    ColumnType.BOOL: "INTEGER",  # 0 or 1
+    ColumnType.JSON: "TEXT",
+}
 
 # What the load learned about the rows, true until a later write: triggers delete the row with the first change, so
 # a reader that finds no facts works from the rows alone.
@@ -24,7 +31,7 @@ CREATE_REJECTS = "CREATE TABLE rejected (position INTEGER NOT NULL, reason TEXT 
 
 def _column(column: Column, key: str) -> str:
     if column.name == key:
-        return f"{column.name} INTEGER PRIMARY KEY"
+        return f"{column.name} {SQLITE_TYPES[column.type]} PRIMARY KEY"
     return f"{column.name} {SQLITE_TYPES[column.type]}{'' if column.nullable else ' NOT NULL'}"
 
 

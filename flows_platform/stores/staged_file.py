@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.domain.windows import Window, bounds_since
+from flows_platform.domain.windows import Window
 from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.wire.time_column import bounds_in
 
 
 def check_staged_file(table: WarehouseTable, window: Window, parquet: Path, rows: int) -> None:
@@ -46,13 +47,13 @@ def _check_rows(verified: int, found: int, parquet: Path) -> None:
 
 
 def _check_times(table: WarehouseTable, window: Window, file: pq.ParquetFile, parquet: Path) -> None:
-    bounds = bounds_since(table.epoch, window)
+    first, end = bounds_in(table.schema, window)
     for batch in file.iter_batches(columns=[table.schema.time]):
         extremes = pc.min_max(batch.column(0)).as_py()
-        for second in extremes.values() if batch.num_rows else ():
-            if second not in bounds:
+        for time in extremes.values() if batch.num_rows else ():
+            if not first <= time < end:
                 raise InputError(
-                    f"{parquet} holds {table.schema.time} {second}, outside the window {window.key} "
-                    f"({bounds.first} to {bounds.before}).",
+                    f"{parquet} holds {table.schema.time} {time}, outside the window {window.key} "
+                    f"(from {first}, before {end}).",
                     remedy="Fetch the window again; the source must honour its time bounds.",
                 )

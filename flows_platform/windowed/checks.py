@@ -20,7 +20,7 @@ CHECKS: dict[str, tuple[str, Verdict]] = {
         lambda counts: counts.agree,
     ),
     "events_in_window": (
-        "Every event time lies inside its window and is epoch + time.",
+        "Every record lies inside its window, and an event time that is derived is epoch + time.",
         lambda counts: counts.in_window,
     ),
     "keys_unique": ("No key comes twice in the window.", lambda counts: counts.unique),

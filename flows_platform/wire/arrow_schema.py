@@ -8,6 +8,9 @@ ARROW_TYPES = {
     ColumnType.INT64: pa.int64(),
     ColumnType.STRING: pa.string(),
     ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+    ColumnType.FLOAT64: pa.float64(),
+    ColumnType.BOOL: pa.bool_(),
+    ColumnType.JSON: pa.string(),
 }
 
 

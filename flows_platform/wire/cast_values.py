@@ -4,12 +4,18 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isfinite
 
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType
+from flows_platform.wire.raw_records import json_text
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
+NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 BEYOND_MICROSECONDS = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]", re.ASCII)  # Python would drop those digits
 MAX_DIGITS = 64  # beyond this no int() is tried: 19 digits fit, leading zeros are forgiven, 4,301 crash parsers
+MAX_FLOAT_TEXT = 1100  # the longest double in full: 767 digits after 307 zeros
+FLOAT_DIGITS = 767
+BOOLEANS: dict[object, bool] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
 FIRST_INSTANT, LAST_INSTANT = -62_135_596_800_000_000, 253_402_300_799_999_999  # microseconds since 1970
 SHOWN = 80  # characters of a value in a message
 
@@ -75,10 +81,83 @@ def _timestamp(value: object) -> datetime:
     return instant.astimezone(UTC)
 
 
+def _float(value: object) -> float:
+    match value:
+        case bool():
+            pass
+        case int():
+            return _unchanged(value)
+        case float() if isfinite(value):
+            return value
+        case Decimal() if value.is_finite():
+            return _nearest(value)
+        case str() if len(value) <= MAX_FLOAT_TEXT and INTEGER.fullmatch(value):
+            return _unchanged(int(value))
+        case str() if len(value) <= MAX_FLOAT_TEXT and NUMBER.fullmatch(value):
+            return _nearest(Decimal(value))
+    raise Misfit(f"{shown(value)} is not a finite number")
+
+
+def _unchanged(value: int) -> float:
+    """An integer is held as itself or not at all: one beyond 2^53 may be an identifier."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = 0.0
+    if number == value:  # exact between an int and a float
+        return number
+    raise Misfit(f"{shown(value)} is an integer that 64-bit floating point does not hold")
+
+
+def _nearest(number: Decimal) -> float:
+    """The nearest double, where it gives the number back: in its shortest form, or rounded to the number's own digits.
+
+    So 7.8 is taken, and any double that a source printed to 17 digits or in full; 3.14159265358979323846 is not.
+    """
+    nearest = float(number)
+    digits = len("".join(map(str, number.as_tuple().digits)).rstrip("0"))
+    if not digits:
+        return nearest
+    if digits <= FLOAT_DIGITS and number in {Decimal(repr(nearest)), Decimal(f"{nearest:.{digits - 1}e}")}:
+        return nearest
+    raise Misfit(f"{shown(number)} has more digits, or another size, than 64-bit floating point holds")
+
+
+def _boolean(value: object) -> bool:
+    match value:
+        case bool():
+            return value
+        case int() | str() if value in BOOLEANS:
+            return BOOLEANS[value]
+    raise Misfit(f"{shown(value)} is neither true nor false")
+
+
+def _json(value: object) -> str:
+    if _is_json(value):
+        return json_text(value)
+    raise Misfit(f"{shown(value)} has no form in JSON")
+
+
+def _is_json(value: object) -> bool:
+    match value:
+        case dict():
+            return all(isinstance(key, str) and _is_json(each) for key, each in value.items())
+        case list():
+            return all(map(_is_json, value))
+        case float():
+            return isfinite(value)
+        case Decimal():
+            return value.is_finite()
+    return value is None or isinstance(value, int | str)
+
+
 CASTS: dict[ColumnType, Callable[[object], object]] = {
     ColumnType.INT64: _integer,
     ColumnType.STRING: _text,
     ColumnType.TIMESTAMP: _timestamp,
+    ColumnType.FLOAT64: _float,
+    ColumnType.BOOL: _boolean,
+    ColumnType.JSON: _json,
 }
 
 

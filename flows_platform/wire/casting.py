@@ -5,7 +5,7 @@ types proves that the reference would take every value unchanged, and falls back
 Arrow batches must have been validated in full by who decoded them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -67,9 +67,9 @@ def cast_slice(schema: TableSchema, records: Slice, first_position: int, extra: 
                 arrays[extra] = pa.nulls(len(columns[0]), pa.string())
             batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=target)
             return Casted(batch, range(first_position, first_position + batch.num_rows))
-        except (_NotProven, pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        except (_NotProven, Misfit, pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
             pass  # the reference finds the records at fault
-    return _one_by_one(schema, _as_mappings(records), first_position, extra)
+    return _one_by_one(schema, as_mappings(records), first_position, extra)
 
 
 class _NotProven(Exception):
@@ -105,18 +105,21 @@ def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Arra
     if isinstance(values, pa.Array):
         if values.type != field_type or (values.null_count and not column.nullable):
             raise _NotProven
-        if column.type is ColumnType.TIMESTAMP and not _in_calendar(values):
+        if not PROOFS[column.type](values):
             raise _NotProven
         return values
     types = set(map(type, values))
     if column.type is ColumnType.INT64 and types == {str}:
         return _integers(pa.array(values, pa.string()))
-    if column.type is ColumnType.TIMESTAMP or types - {FAST_PYTHON[column.type]}:
+    if types != {FAST_PYTHON.get(column.type)}:
+        return pa.array([cast_value(column, value) for value in values], field_type)
+    array = pa.array(values, field_type)
+    if not PROOFS[column.type](array):
         raise _NotProven
-    return pa.array(values, field_type)
+    return array
 
 
-FAST_PYTHON = {ColumnType.INT64: int, ColumnType.STRING: str}
+FAST_PYTHON = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.FLOAT64: float, ColumnType.BOOL: bool}
 
 
 def _integers(texts: pa.Array) -> pa.Array:
@@ -132,7 +135,31 @@ def _in_calendar(times: pa.Array) -> bool:
     return ends["min"] is None or (ends["min"] >= FIRST_INSTANT and ends["max"] <= LAST_INSTANT)
 
 
-def _as_mappings(records: Slice) -> Records:
+def _all_finite(numbers: pa.Array) -> bool:
+    return pc.all(pc.is_finite(numbers)).as_py() is not False
+
+
+def _always(_: pa.Array) -> bool:
+    return True
+
+
+def _never(_: pa.Array) -> bool:
+    return False
+
+
+# Whether the reference would take an array of the column's own type unchanged.
+PROOFS: dict[ColumnType, Callable[[pa.Array], bool]] = {
+    ColumnType.INT64: _always,
+    ColumnType.STRING: _always,
+    ColumnType.TIMESTAMP: _in_calendar,
+    ColumnType.FLOAT64: _all_finite,
+    ColumnType.BOOL: _always,
+    ColumnType.JSON: _never,  # a text is a JSON value of its own, not the text of one
+}
+
+
+def as_mappings(records: Slice) -> Records:
+    """The slice's records one by one."""
     if isinstance(records, pa.RecordBatch):
         # Times as texts: Python's own have no year 10000.
         columns = [

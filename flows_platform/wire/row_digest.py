@@ -27,6 +27,10 @@ def _canonical(column: pa.Array) -> pa.Array:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         lengths = pc.binary_length(column.cast(pa.binary())).cast(pa.string()).cast(pa.binary())
         text = pc.binary_join_element_wise(lengths, column.cast(pa.binary()), b":")
+    elif pa.types.is_floating(column.type):
+        # Arrow writes the fewest digits that tell a double from the others; SQL has no such form.
+        zeros_alike = pc.add(column, 0.0)
+        text = pa.array([None if value is None else b"%.16e" % value for value in zeros_alike.to_pylist()], pa.binary())
     else:
         text = column.cast(pa.int64()).cast(pa.string()).cast(pa.binary())
     return text.fill_null(b"~")

@@ -1,6 +1,6 @@
 """A window in the terms of a table's time column: seconds since the schema's epoch, or instants. No other column."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,6 +8,13 @@ import pyarrow.compute as pc
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window, bounds_since
 from flows_platform.wire.arrow_schema import ARROW_TYPES
+
+type Time = int | datetime
+
+
+def instant_of(schema: TableSchema, time: Time) -> datetime:
+    """The instant that a value of the time column stands for."""
+    return time if isinstance(time, datetime) else schema.epoch + timedelta(seconds=time)
 
 
 def bounds_in(schema: TableSchema, window: Window) -> tuple[int, int] | tuple[datetime, datetime]:

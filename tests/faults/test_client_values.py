@@ -3,11 +3,14 @@
 import io
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from math import inf, isfinite, nextafter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -42,6 +45,12 @@ GOOD: dict[str, object] = {
     "string_maybe": None,
     "timestamp_must": "2014-01-01T00:00:00+00:00",
     "timestamp_maybe": None,
+    "float64_must": Decimal("7.8"),
+    "float64_maybe": None,
+    "bool_must": True,
+    "bool_maybe": None,
+    "json_must": {"a": [1]},
+    "json_maybe": None,
 }
 MISSING = object()
 EDGES: list[object] = [
@@ -79,6 +88,13 @@ EDGES: list[object] = [
     Decimal("1.5"),
     Decimal("5.0"),
     Decimal("1E+400"),
+    Decimal("1E-400"),
+    Decimal("-0.0"),
+    Decimal("0.1"),
+    Decimal("3.14159265358979323846"),
+    2**53 + 1,
+    "true",
+    "1",
     Decimal("9223372036854775807.5"),
     [],
     [1],
@@ -135,17 +151,32 @@ def read(wire: WireFormat, records: list[Mapping[str, object]]) -> Read:
     return Read(rows, rejects)
 
 
+SAME: dict[ColumnType, Callable[[Any, Any], bool]] = {
+    ColumnType.INT64: lambda sent, held: isinstance(held, int) and Decimal(str(sent)) == held,
+    ColumnType.STRING: lambda sent, held: bool(held == (sent if isinstance(sent, str) else str(sent))),
+    ColumnType.TIMESTAMP: lambda sent, held: isinstance(sent, str) and datetime.fromisoformat(sent) == held,
+    ColumnType.FLOAT64: lambda sent, held: isinstance(held, float) and is_nearest(Decimal(str(sent)), held),
+    ColumnType.BOOL: lambda sent, held: str(sent).lower() in ({"true", "1"} if held is True else {"false", "0"}),
+    ColumnType.JSON: lambda sent, held: _json(json.loads(held, parse_float=Decimal)) == _json(sent),
+}
+
+
 def is_same(column: Column, sent: object, held: object) -> bool:
     """Whether a column's value says what was sent; written apart from the code under test."""
     if held is None or sent is None or sent is MISSING:
         return held is None and (sent is None or sent is MISSING) and column.nullable
-    if isinstance(sent, bool | list | dict):
+    if isinstance(sent, bool | list | dict) and column.type not in {ColumnType.BOOL, ColumnType.JSON}:
         return False
-    if column.type is ColumnType.INT64:
-        return isinstance(held, int) and Decimal(str(sent)) == held
-    if column.type is ColumnType.STRING:
-        return held == (sent if isinstance(sent, str) else str(sent))
-    return isinstance(sent, str) and isinstance(held, datetime) and datetime.fromisoformat(sent) == held
+    return SAME[column.type](sent, held)
+
+
+def is_nearest(sent: Decimal, held: float) -> bool:
+    """Whether no other double is nearer, and none of the digits that a double has was lost."""
+    error = abs(Fraction(sent) - Fraction(held))
+    others = [each for each in (nextafter(held, inf), nextafter(held, -inf)) if isfinite(each)]
+    return (
+        all(error <= abs(Fraction(sent) - Fraction(each)) for each in others) and error <= abs(Fraction(sent)) / 2**50
+    )
 
 
 def check(wire: WireFormat, changes: Mapping[str, object]) -> None:
@@ -187,7 +218,10 @@ def test_arrow_columns_of_other_types(name: str) -> None:
             column = SCHEMA.column(name)
             assert column.type is not ColumnType.TIMESTAMP
             text = "1970-01-01 00:00:01" if pa.types.is_timestamp(kind) else "1"
-            assert held[name] == (1 if column.type is ColumnType.INT64 else text)
+            if column.type is ColumnType.JSON:
+                assert json.loads(held[name]) == (text if isinstance(json.loads(held[name]), str) else 1)
+            else:
+                assert held[name] == (text if column.type is ColumnType.STRING else 1)
         assert casted.batch.num_rows + len(casted.rejects) == 1
 
 

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.arrow_schema import arrow_schema
 
 type Row = tuple[Value, ...]
 
-GRID = WindowGrid(FLOWS_TABLE.epoch, timedelta(hours=3))
+GRID = WindowGrid(FLOWS.epoch, timedelta(hours=3))
 
 
 def window(number: int) -> Window:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
 from flows_platform.domain.verification import RowDigest
-from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
+from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse
+from flows_platform.wire.raw_records import json_text
 from tests.stores.flow_rows import Row, window, write_parquet
 
 # Every type, nullable or not.
@@ -24,9 +25,14 @@ ODDITIES = TableSchema(
         Column("text", ColumnType.STRING, ""),
         Column("note", ColumnType.STRING, "", nullable=True),
         Column("seen", ColumnType.TIMESTAMP, "", nullable=True),
+        Column("score", ColumnType.FLOAT64, ""),
+        Column("weight", ColumnType.FLOAT64, "", nullable=True),
+        Column("known", ColumnType.BOOL, "", nullable=True),
+        Column("more", ColumnType.JSON, "", nullable=True),
     ),
     key="id",
     time="time",
+    epoch=FLOWS.epoch,
 )
 TABLE = replace(FLOWS_TABLE, schema=ODDITIES, clustering=("text",))
 
@@ -34,8 +40,20 @@ INT64 = st.integers(INT64_MIN, INT64_MAX) | st.sampled_from([INT64_MIN, INT64_MA
 TEXT = st.text() | st.sampled_from(["", "\0", "a\0b", "😀", "1:2,~", "~", "\ufeff", "é", "e\u0301", "\x7f\x80"])
 # What both DuckDB and BigQuery hold: the years 1 to 9999, in microseconds since 1970.
 MICROSECONDS = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 ROWS = st.lists(
-    st.tuples(INT64, st.integers(0, 10799), st.none() | INT64, TEXT, st.none() | TEXT, st.none() | MICROSECONDS),
+    st.tuples(
+        INT64,
+        st.integers(0, 10799),
+        st.none() | INT64,
+        TEXT,
+        st.none() | TEXT,
+        st.none() | MICROSECONDS,
+        FLOATS,
+        st.none() | FLOATS,
+        st.none() | st.booleans(),
+        st.none() | TEXT.map(json_text),
+    ),
     max_size=60,
 )
 

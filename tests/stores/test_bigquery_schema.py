@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import Column, ColumnType
+from flows_platform.domain.schema import Column, ColumnType, Granularity, TableSchema, WarehouseTable
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores.bigquery_jobs import first_free
 from flows_platform.stores.bigquery_schema import differences, identifier, schema_field, target_table
@@ -35,6 +35,15 @@ def test_the_target_is_partitioned_by_the_hour_and_clustered() -> None:
     assert table.clustering_fields == ["src_comp", "dst_comp"]
     assert [field.name for field in table.schema] == [*FLOWS_TABLE.schema.names, "event_time"]
     assert not list(differences(table, target_table(REFERENCE, FLOWS_TABLE)))
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+def test_a_time_with_its_zone_is_the_partition_itself(granularity: Granularity) -> None:
+    schema = TableSchema("events", "", (Column("at", ColumnType.TIMESTAMP, ""),), "at", "at")
+    table = target_table(REFERENCE, WarehouseTable(schema, (), granularity=granularity))
+    assert (table.time_partitioning.type_, table.time_partitioning.field) == (granularity.name, "at")
+    assert [field.name for field in table.schema] == ["at"]
+    assert not table.clustering_fields
 
 
 def test_each_difference_is_named() -> None:

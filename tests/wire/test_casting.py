@@ -22,6 +22,9 @@ SCHEMA = TableSchema(
         Column("name", ColumnType.STRING, ""),
         Column("seen", ColumnType.TIMESTAMP, "", nullable=True),
         Column("note", ColumnType.STRING, "", nullable=True),
+        Column("score", ColumnType.FLOAT64, "", nullable=True),
+        Column("known", ColumnType.BOOL, "", nullable=True),
+        Column("more", ColumnType.JSON, "", nullable=True),
     ),
     key="id",
     time="id",
@@ -29,12 +32,16 @@ SCHEMA = TableSchema(
 
 INTEGERS = st.integers(INT64_MIN, INT64_MAX)
 TEXT = st.text()
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 GOOD = st.fixed_dictionaries(
     {
         "id": INTEGERS,
         "name": TEXT,
         "seen": st.none() | st.datetimes(timezones=st.just(UTC)).map(lambda t: t.isoformat()),
         "note": st.none() | TEXT,
+        "score": FLOATS,
+        "known": st.booleans(),
+        "more": st.none() | st.recursive(TEXT | FLOATS | INTEGERS, lambda each: st.lists(each, max_size=2)),
     }
 )
 ODD = st.one_of(
@@ -43,14 +50,14 @@ ODD = st.one_of(
     st.integers(-(2**70), 2**70),
     st.integers(-(2**65), 2**65).map(str),
     st.sampled_from(
-        ["0x1f", " 5", "5 ", "+5", "1_000", "٣", "", "-", "007", "-0", "1e3", "5.0", "nan", "\ud800", "\0"]
+        ["0x1f", " 5", "5 ", "+5", "1_000", "٣", "", "-", "007", "-0", "1e3", "5.0", "nan", "\ud800", "\0", "true"]
     ),
     st.floats(),
     st.decimals(allow_nan=False),
     TEXT,
     st.lists(st.integers(), max_size=1),
 )
-ANY = st.dictionaries(st.sampled_from(["id", "name", "seen", "note", "extra"]), ODD, max_size=5)
+ANY = st.dictionaries(st.sampled_from([*SCHEMA.names, "extra"]), ODD, max_size=8)
 
 
 @given(st.lists(GOOD | ANY, max_size=8), st.booleans())
@@ -94,13 +101,14 @@ def test_other_spellings_of_an_integer_are_taken(value: object, cast: int) -> No
 
 
 def test_an_arrow_batch_with_other_types_is_cast_by_value() -> None:
-    batch = pa.RecordBatch.from_pylist([{"id": "7", "name": 8, "seen": None, "note": None}])
-    casted = cast_slice(SCHEMA, batch, 1)
-    assert casted.batch.to_pylist() == [{"id": 7, "name": "8", "seen": None, "note": None}]
+    sent = {"id": "7", "name": 8, "seen": None, "note": None, "score": "7.8", "known": 1, "more": {"a": [1]}}
+    casted = cast_slice(SCHEMA, pa.RecordBatch.from_pylist([sent]), 1)
+    cast = {"id": 7, "name": "8", "seen": None, "note": None, "score": 7.8, "known": True, "more": '{"a":[1]}'}
+    assert casted.batch.to_pylist() == [cast]
 
 
 def test_a_null_in_a_required_arrow_column_is_rejected() -> None:
-    batch = pa.RecordBatch.from_pylist([{"id": 1, "name": "a", "seen": None, "note": None}, {"id": None}])
+    batch = pa.RecordBatch.from_pylist([dict.fromkeys(SCHEMA.names) | {"id": 1, "name": "a"}, {"id": None}])
     casted = cast_slice(SCHEMA, batch, 1)
     assert [(each.position, each.reason) for each in casted.rejects] == [(2, "id is null or missing")]
 

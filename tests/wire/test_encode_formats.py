@@ -54,6 +54,9 @@ SAMPLES: dict[ColumnType, Value] = {
     ColumnType.INT64: 7,
     ColumnType.STRING: "x",
     ColumnType.TIMESTAMP: "2014-01-01T00:00:00.000001Z",
+    ColumnType.FLOAT64: 7.8,
+    ColumnType.BOOL: 1,
+    ColumnType.JSON: '{"a":\n[1.50,"x"]}',
 }
 
 INTEGERS = st.integers(INT64_MIN, INT64_MAX)
@@ -265,7 +268,37 @@ def test_sqlite_writes_the_canonical_form(rows: list[Row]) -> None:
 def test_a_timestamp_is_hashed_as_microseconds() -> None:
     assert canonical_sql(TYPED) is None
     row = tuple(SAMPLES[column.type] for column in TYPED.columns)
-    assert canonical_rows(TYPED, [row]) == [b"7,1:x,1388534400000001"]
+    assert canonical_rows(TYPED, [row]) == [b'7,1:x,1388534400000001,7.7999999999999998e+00,1,17:{"a":\n[1.50,"x"]}']
+
+
+def test_each_type_is_as_its_format_has_it() -> None:
+    row = tuple(SAMPLES[column.type] for column in TYPED.columns)
+    line = b'"a_timestamp":"2014-01-01T00:00:00.000001Z","a_float64":7.8,"a_bool":true,"a_json":{"a": [1.50,"x"]}}\n'
+    assert document(WireFormat.NDJSON, TYPED, [row]) == b'{"a_int64":7,"a_string":"x",' + line
+    assert document(WireFormat.CSV, TYPED, [row]).endswith(b',7.8,1,"{""a"":\n[1.50,""x""]}"\r\n')
+    xml = document(WireFormat.XML, TYPED, [row])
+    assert b"<a_float64>7.8</a_float64><a_bool>1</a_bool>" in xml
+    (arrow,) = from_arrow(document(WireFormat.ARROW, TYPED, [row]))
+    assert arrow[3:] == (7.8, True, SAMPLES[ColumnType.JSON])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a_float64", float("inf")),
+        ("a_float64", float("nan")),
+        ("a_float64", 7),
+        ("a_bool", 2),
+        ("a_bool", "true"),
+        ("a_json", "{"),
+        ("a_json", "NaN"),
+        ("a_json", "[" * 100_000),
+    ],
+)
+def test_a_value_that_its_type_does_not_hold_is_named(name: str, value: Value) -> None:
+    row = [value if column.name == name else SAMPLES[column.type] for column in TYPED.columns]
+    with pytest.raises(InputError, match=f"column {name}"):
+        checked(TYPED, [row])
 
 
 @EACH

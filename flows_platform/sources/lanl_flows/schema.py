@@ -1,5 +1,7 @@
 """The columns of LANL's `flows.txt` and of the table made from it. Light: the API server imports this module."""
 
+from datetime import UTC, datetime
+
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
 
 INT64 = ColumnType.INT64
@@ -23,6 +25,7 @@ FLOWS = TableSchema(
     ),
     key="id",
     time="time",
+    epoch=datetime(2014, 1, 1, tzinfo=UTC),
 )
 
 RAW_FIELDS = FLOWS.names[1:]

@@ -32,6 +32,9 @@ BUILD: dict[ColumnType, Build] = {
     ColumnType.INT64: lambda values: pa.array(values, pa.int64()),
     ColumnType.STRING: lambda values: pa.array(values, pa.string()),
     ColumnType.TIMESTAMP: _timestamps,
+    ColumnType.FLOAT64: lambda values: pa.array(values, pa.float64()),
+    ColumnType.BOOL: lambda values: pa.array(values, pa.int64()).cast(pa.bool_()),
+    ColumnType.JSON: lambda values: pa.array(values, pa.string()),
 }
 
 

@@ -30,12 +30,18 @@ VALUES: dict[ColumnType, Callable[[Value], Value]] = {
     ColumnType.INT64: _as_is,
     ColumnType.STRING: _as_is,
     ColumnType.TIMESTAMP: _microseconds,
+    ColumnType.FLOAT64: _as_is,
+    ColumnType.BOOL: _as_is,
+    ColumnType.JSON: _as_is,
 }
-# None: sqlite's own functions stop at milliseconds.
+# None: sqlite's functions of time stop at milliseconds, and its numbers as text are not exact to the last digit.
 SQL: dict[ColumnType, str | None] = {
     ColumnType.INT64: "{0}",
     ColumnType.STRING: "octet_length({0}), ':', {0}",
     ColumnType.TIMESTAMP: None,
+    ColumnType.FLOAT64: None,
+    ColumnType.BOOL: "{0}",
+    ColumnType.JSON: "octet_length({0}), ':', {0}",
 }
 
 

@@ -4,12 +4,15 @@ A format has two ways to write rows, and both give the same bytes:
 
 - the reference, in Python, exact for any row that fits the schema: `encode`;
 - the fast way, where sqlite joins the values with the format's fixed pieces (`record_sql`, ten times the reference) and
-  `assembled` proves from the bytes that no value needed escaping, or says that it cannot.
+  `assembled` proves from the bytes that no value needed escaping, or says that it cannot. It is for columns of the
+  types `WRITTEN_BY_SQLITE` alone.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from math import isfinite
+from typing import Any, Protocol, cast
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
@@ -17,7 +20,17 @@ from flows_platform.domain.verification import Value
 
 type Row = Sequence[Value]
 
-PYTHON_TYPES = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.TIMESTAMP: str}
+# What sqlite gives for a value that fits; it has no booleans of its own.
+PYTHON_TYPES = {
+    ColumnType.INT64: int,
+    ColumnType.STRING: str,
+    ColumnType.TIMESTAMP: str,
+    ColumnType.FLOAT64: float,
+    ColumnType.BOOL: int,
+    ColumnType.JSON: str,
+}
+# The others are not in every format the text that sqlite makes of them.
+WRITTEN_BY_SQLITE = frozenset({ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ def checked(schema: TableSchema, rows: Sequence[Sequence[object]]) -> Sequence[R
     """The rows, each value of which fits its column.
 
     Raises:
-        InputError: a value is NULL where one is required, or of another type, or beyond 64 bits.
+        InputError: a value is NULL where one is required, or of another type, or beyond what the type holds.
     """
     for row in rows:
         _check(schema, row)
@@ -95,9 +108,33 @@ def _check(schema: TableSchema, row: Sequence[object]) -> None:
 def _fits(column: Column, value: object) -> bool:
     if value is None:
         return column.nullable
-    if column.type is ColumnType.INT64:
-        return type(value) is int and INT64_MIN <= value <= INT64_MAX
-    return type(value) is PYTHON_TYPES[column.type]
+    return type(value) is PYTHON_TYPES[column.type] and IN_RANGE[column.type](value)
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.loads(str(value), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+IN_RANGE: dict[ColumnType, Callable[[Any], bool]] = {
+    ColumnType.INT64: lambda value: INT64_MIN <= value <= INT64_MAX,
+    ColumnType.STRING: _anything,
+    ColumnType.TIMESTAMP: _anything,
+    ColumnType.FLOAT64: isfinite,
+    ColumnType.BOOL: lambda value: value in {0, 1},
+    ColumnType.JSON: _is_json,
+}
 
 
 def _brief(value: object) -> str:

@@ -13,12 +13,28 @@ from flows_platform.wire.encode.encoder import Footer, Row
 from flows_platform.wire.encode.sql_text import concat, count_controls, count_of, is_utf8, octets
 from flows_platform.wire.formats import COUNT, DIGEST, END
 
+
+def _on_one_line(value: Value) -> str:
+    # Within its texts JSON escapes line ends: a raw one stands between tokens.
+    return str(value).translate({ord("\n"): " ", ord("\r"): " "})
+
+
 RENDER: dict[ColumnType, Callable[[Value], str]] = {
     ColumnType.INT64: str,
     ColumnType.STRING: quote,  # type: ignore[dict-item]  # only texts reach it: rows were checked
     ColumnType.TIMESTAMP: quote,  # type: ignore[dict-item]
+    ColumnType.FLOAT64: repr,
+    ColumnType.BOOL: lambda value: "true" if value else "false",
+    ColumnType.JSON: _on_one_line,
 }
-QUOTE_MARKS = {ColumnType.INT64: "", ColumnType.STRING: '"', ColumnType.TIMESTAMP: '"'}
+QUOTE_MARKS = {
+    ColumnType.INT64: "",
+    ColumnType.STRING: '"',
+    ColumnType.TIMESTAMP: '"',
+    ColumnType.FLOAT64: "",
+    ColumnType.BOOL: "",
+    ColumnType.JSON: "",
+}
 
 
 class NdjsonEncoder:

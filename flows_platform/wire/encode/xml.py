@@ -21,7 +21,14 @@ FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 # Whether a type's values may hold markup: numbers are spared the look.
-IS_TEXT = {ColumnType.INT64: False, ColumnType.STRING: True, ColumnType.TIMESTAMP: True}
+IS_TEXT = {
+    ColumnType.INT64: False,
+    ColumnType.STRING: True,
+    ColumnType.TIMESTAMP: True,
+    ColumnType.FLOAT64: False,
+    ColumnType.BOOL: False,
+    ColumnType.JSON: True,
+}
 
 
 class XmlEncoder:
