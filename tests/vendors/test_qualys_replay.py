@@ -108,6 +108,14 @@ def test_the_bounds_of_a_range_are_a_setting(client: urllib3.PoolManager, bounds
         assert len(list(root.iter("VULN"))) == wanted
 
 
+def test_a_detection_without_any_time_is_in_no_range(client: urllib3.PoolManager) -> None:
+    one = SHOWN[0].detections[0]._replace(updated="")
+    with QualysServer([Host(1, b"", (one,))], bounds="[]") as server:
+        assert len(qids(detections(client, server))) == 1
+        assert qids(detections(client, server, detection_updated_before="2099-01-01")) == []
+        assert qids(detections(client, server, detection_updated_since="1999-01-01")) == []
+
+
 def test_only_the_detections_inside_the_range_come(client: urllib3.PoolManager) -> None:
     since, before = "2023-05-05T00:00:00Z", "2023-05-06T00:00:00Z"
     wanted = [host for host in DATA if any(since < one.updated < before for one in host.detections)]
