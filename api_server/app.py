@@ -10,6 +10,7 @@ from starlette.routing import Route
 from api_server import paths
 from api_server.authorization import requires
 from api_server.config import ServerConfig
+from api_server.cves import list_cves, one_cve, totals_endpoint
 from api_server.database import Snapshot
 from api_server.flows import stream_endpoint
 from api_server.index_page import index
@@ -40,8 +41,14 @@ def create_app(config: ServerConfig) -> Starlette:
     streams = [
         Route(path, requires(Scope.FLOWS_READ, stream_endpoint(formats))) for path, formats in paths.STREAMS.items()
     ]
+    totals = [
+        Route(path, requires(Scope.CVES_READ, totals_endpoint(aspect))) for path, aspect in paths.CVE_TOTALS.items()
+    ]
     routes = [
         *streams,
+        Route(paths.CVES, requires(Scope.CVES_READ, list_cves)),
+        *totals,  # before the path of one CVE, which fits theirs too
+        Route(paths.CVE, requires(Scope.CVES_READ, one_cve)),
         Route(paths.LATEST, requires(Scope.STATUS_READ, latest)),
         Route(paths.HEALTH, healthz),
         Route(paths.OPENAPI, describe),

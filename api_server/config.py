@@ -1,6 +1,7 @@
 """What the server is told. Plain values: nothing here reads the environment."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -28,3 +29,6 @@ class ServerConfig:
     head_seconds: float = 10
     # How long streams may go on after the signal to stop.
     shutdown_seconds: int = 10
+    # Gives the URL of the database of CVEs, asked with the first request for one; None where there is none. A function,
+    # since the URL may hold a password, and what finds it takes memory that a server of flows alone can spare.
+    cves_url: Callable[[], str] | None = field(default=None, repr=False)

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api_server.admission import Place
 from api_server.compression import COMPRESSORS, Compressor
 from api_server.connection import reset
-from api_server.negotiation import ContentCoding, choose_coding, choose_format
+from api_server.negotiation import ContentCoding, choose_coding, choose_format, header_list
 from api_server.parameters import parse_stream
 from api_server.state import ServerState, state_of
 from api_server.streams import RecordStream
@@ -67,8 +67,8 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
         state = state_of(request)
         asked = parse_stream(request.scope["query_string"], formats)
         fixed = asked.wire_format or (formats[0] if len(formats) == 1 else None)
-        wire_format = fixed or choose_format(_header(request, "accept"), formats)
-        coding = choose_coding(_header(request, "accept-encoding"))
+        wire_format = fixed or choose_format(header_list(request.headers, "accept"), formats)
+        coding = choose_coding(header_list(request.headers, "accept-encoding"))
         if request.method == "HEAD":
             count = await state.run(lambda: state.streams.count(asked.query))
             return StreamingResponse(_nothing(), headers=_headers(wire_format, coding, count))
@@ -110,8 +110,3 @@ async def _nothing() -> AsyncIterator[bytes]:
     empty: tuple[bytes, ...] = ()
     for part in empty:
         yield part
-
-
-def _header(request: Request, name: str) -> str | None:
-    """A header's value; several lines of it are one list."""
-    return ", ".join(request.headers.getlist(name)) or None

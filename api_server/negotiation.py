@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from http import HTTPStatus
 
+from starlette.datastructures import Headers
+
 from api_server.problems import Problem
 from flows_platform.wire.formats import WireFormat
 
@@ -20,6 +22,11 @@ class ContentCoding(StrEnum):
     ZSTD = "zstd"
     GZIP = "gzip"
     IDENTITY = "identity"
+
+
+def header_list(headers: Headers, name: str) -> str | None:
+    """A header's value; several lines of it are one list."""
+    return ", ".join(headers.getlist(name)) or None
 
 
 def choose_format(accept: str | None, formats: Sequence[WireFormat]) -> WireFormat:

@@ -1,21 +1,21 @@
 """The OpenAPI 3.1 description, made from the schema, the grammar and the paths: nothing in it is written down twice."""
 
 from functools import lru_cache
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api_server import paths, problems
+from api_server import paths
+from api_server.cves_openapi import cve_components, cve_paths
 from api_server.negotiation import ContentCoding
-from api_server.openapi_schemas import components
-from api_server.parameters import FLAG, FlagParameter, FormatParameter, Parameter, refuse_parameters, stream_parameters
+from api_server.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.openapi_schemas import NUMBER, components
+from api_server.parameters import refuse_parameters, stream_parameters
 from api_server.state import state_of
 from api_server.tokens import Scope
-from flows_platform.domain.schema import INT64_MAX, TableSchema
+from flows_platform.domain.schema import TableSchema
+from flows_platform.sources.nvd_cves.schema import NOTICE
 from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
-
-type Node = dict[str, Any]
 
 VERSION = "1.0.0"
 BEARER = "token"
@@ -27,6 +27,12 @@ BODIES: dict[WireFormat, Node] = {
     WireFormat.JSON: {"$ref": "#/components/schemas/Records"},
     WireFormat.CSV: {"type": "string", "description": "RFC 4180: a header line, then a record a line, ended by CRLF."},
     WireFormat.XML: {"$ref": "#/components/schemas/RecordsXml"},
+}
+# Who may ask; the other paths are open to all.
+SCOPES = {
+    **dict.fromkeys(paths.STREAMS, Scope.FLOWS_READ),
+    paths.LATEST: Scope.STATUS_READ,
+    **dict.fromkeys(cve_paths(), Scope.CVES_READ),
 }
 
 
@@ -44,18 +50,18 @@ def document(schema: TableSchema, *, secured: bool = False) -> Node:
     described = _document(schema)
     if secured:
         described["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
-        for path, scope in [*((path, Scope.FLOWS_READ) for path in paths.STREAMS), (paths.LATEST, Scope.STATUS_READ)]:
+        for path, scope in SCOPES.items():
             for operation in described["paths"][path].values():
                 _secure(operation, scope)
     return described
 
 
 def _secure(operation: Node, scope: Scope) -> None:
-    challenge = {"WWW-Authenticate": _header("What is missing.", {"type": "string"}, required=True)}
+    challenge = {"WWW-Authenticate": header("What is missing.", {"type": "string"}, required=True)}
     operation["security"] = [{BEARER: [scope]}]
     operation["responses"] |= {
-        "401": {**_problem("No valid token."), "headers": challenge},
-        "403": {**_problem(f"The token lacks the scope {scope}."), "headers": challenge},
+        "401": {**problem("No valid token."), "headers": challenge},
+        "403": {**problem(f"The token lacks the scope {scope}."), "headers": challenge},
     }
 
 
@@ -63,28 +69,33 @@ def _document(schema: TableSchema) -> Node:
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-        "info": {"title": f"{schema.name} streaming API", "version": VERSION, "description": schema.description},
+        "info": {
+            "title": f"{schema.name} streaming API",
+            "version": VERSION,
+            "description": f"{schema.description} {NOTICE}",
+        },
         "servers": [{"url": "/"}],
         "paths": {
             **{path: _stream(path, formats) for path, formats in paths.STREAMS.items()},
+            **cve_paths(),
             paths.LATEST: _plain("latest", "The newest time held and the number of rows.", _json("Latest")),
             paths.HEALTH: _plain("health", "Whether the database opens.", _json("Health")),
-            paths.OPENAPI: _plain("openapi", "This description.", _content("application/json", {"type": "object"})),
-            paths.INDEX: _plain("index", "A page that says what is here.", _content("text/html", {"type": "string"})),
+            paths.OPENAPI: _plain("openapi", "This description.", content("application/json", {"type": "object"})),
+            paths.INDEX: _plain("index", "A page that says what is here.", content("text/html", {"type": "string"})),
         },
-        "components": components(schema),
+        "components": {"schemas": components(schema)["schemas"] | cve_components()},
     }
 
 
 def _stream(path: str, formats: tuple[WireFormat, ...]) -> Node:
     suffix = path.removeprefix(paths.STREAM).replace(".", "_")
-    parameters = [_parameter(parameter) for parameter in stream_parameters(formats)]
-    body = {wire_format.content_type: {"schema": BODIES[wire_format]} for wire_format in formats}
-    answers = {"400": _problem("A parameter is refused."), **_failures()}
+    parameters = [query_parameter(parameter) for parameter in stream_parameters(formats)]
+    bodies = {wire_format.content_type: {"schema": BODIES[wire_format]} for wire_format in formats}
+    answers = {"400": problem("A parameter is refused."), **failures()}
     if len(formats) > 1:
-        answers["406"] = _problem("No format fits the Accept header.")
+        answers["406"] = problem("No format fits the Accept header.")
     operations = {
-        "get": ("stream_flows", "The rows whose time is in the bounds, in id order, streamed.", body),
+        "get": ("stream_flows", "The rows whose time is in the bounds, in id order, streamed.", bodies),
         "head": ("count_flows", "The same headers, without the rows.", None),
     }
     return {
@@ -92,79 +103,42 @@ def _stream(path: str, formats: tuple[WireFormat, ...]) -> Node:
             "operationId": name + suffix,
             "summary": summary,
             "parameters": parameters,
-            "responses": {"200": _records(content), **answers},
+            "responses": {"200": _records(body), **answers},
         }
-        for method, (name, summary, content) in operations.items()
+        for method, (name, summary, body) in operations.items()
     }
 
 
-def _records(content: Node | None) -> Node:
+def _records(body: Node | None) -> Node:
     headers = {
-        RECORD_COUNT_HEADER: _header("The exact number of records that follow.", _integer(0), required=True),
-        "Content-Encoding": _header(
+        RECORD_COUNT_HEADER: header(
+            "The exact number of records that follow.",
+            NUMBER,
+            required=True,
+        ),
+        "Content-Encoding": header(
             "Where Accept-Encoding asked for one.",
             {"type": "string", "enum": [coding for coding in ContentCoding if coding is not ContentCoding.IDENTITY]},
         ),
-        "Vary": _header("Accept and Accept-Encoding.", {"type": "string"}),
-        "Cache-Control": _header("no-store.", {"type": "string"}),
+        "Vary": header("Accept and Accept-Encoding.", {"type": "string"}),
+        "Cache-Control": header("no-store.", {"type": "string"}),
     }
     answer: Node = {
         "description": "A transfer that is cut before its end is not whole: an error on the way closes the connection, "
         "never the document.",
         "headers": headers,
     }
-    return answer if content is None else {**answer, "content": content}
+    return answer if body is None else {**answer, "content": body}
 
 
-def _plain(name: str, summary: str, content: Node) -> Node:
-    answers = {"200": {"description": summary, "content": content}, "400": _problem("A parameter is given.")}
-    responses = {**answers, **_failures()}
-    without_body = {"200": {"description": summary}, **{key: responses[key] for key in responses if key != "200"}}
+def _plain(name: str, summary: str, body: Node) -> Node:
+    answers = {"200": {"description": summary, "content": body}, "400": problem("A parameter is given.")}
+    responses = {**answers, **failures()}
     return {
         "get": {"operationId": name, "summary": summary, "responses": responses},
-        "head": {"operationId": f"{name}_head", "summary": summary, "responses": without_body},
+        "head": {"operationId": f"{name}_head", "summary": summary, "responses": without_body(responses)},
     }
-
-
-def _failures() -> Node:
-    return {
-        "414": _problem("The path and query are too long."),
-        "431": _problem("The request line and headers are too long."),
-        "500": _problem("The server failed."),
-        "503": _problem("The database cannot be read now, or as many streams run as the server admits.", retry=True),
-    }
-
-
-def _problem(description: str, *, retry: bool = False) -> Node:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    answer: Node = {"description": description, "content": _content(problems.CONTENT_TYPE, schema)}
-    if retry:
-        seconds: Node = {"type": "integer", "minimum": 1}
-        answer["headers"] = {"Retry-After": _header("Seconds after which to come again.", seconds, required=True)}
-    return answer
-
-
-def _parameter(parameter: Parameter) -> Node:
-    if isinstance(parameter, FormatParameter):
-        schema: Node = {"type": "string", "enum": list(parameter.formats)}
-    elif isinstance(parameter, FlagParameter):
-        schema = {"type": "string", "enum": [FLAG]}
-    else:
-        schema = _integer(parameter.minimum)
-    return {"name": parameter.name, "in": "query", "description": parameter.description, "schema": schema}
-
-
-def _integer(minimum: int) -> Node:
-    return {"type": "integer", "format": "int64", "minimum": minimum, "maximum": INT64_MAX}
-
-
-def _header(description: str, schema: Node, *, required: bool = False) -> Node:
-    return {"description": description, "schema": schema, "required": required}
 
 
 def _json(name: str) -> Node:
-    return _content("application/json", {"$ref": f"#/components/schemas/{name}"})
-
-
-def _content(content_type: str, schema: Node) -> Node:
-    return {content_type: {"schema": schema}}
+    return content("application/json", {"$ref": f"#/components/schemas/{name}"})

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from api_server.problems import invalid_parameter
@@ -19,6 +20,19 @@ MOST_FIELDS = 32
 BRIEF = 60  # characters of a value that a problem shows
 
 
+class Parameter(Protocol):
+    """What a parameter tells about itself; `schema` is JSON Schema."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def allowed(self) -> str: ...
+    @property
+    def schema(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class IntegerParameter:
     """A whole number of ASCII digits, without sign or leading zeros."""
@@ -26,10 +40,15 @@ class IntegerParameter:
     name: str
     description: str
     minimum: int
+    maximum: int = INT64_MAX
 
     @property
     def allowed(self) -> str:
-        return f"a whole number from {self.minimum} to {INT64_MAX}, in ASCII digits without sign or leading zeros"
+        return f"a whole number from {self.minimum} to {self.maximum}, in ASCII digits without sign or leading zeros"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "format": "int64", "minimum": self.minimum, "maximum": self.maximum}
 
     def parse(self, text: str) -> int:
         """The number.
@@ -38,8 +57,8 @@ class IntegerParameter:
             Problem: the text is something else.
         """
         value = int(text) if INTEGER.fullmatch(text) else -1
-        if not self.minimum <= value <= INT64_MAX:
-            raise invalid_parameter(self.name, f"{self.name} is {_brief(text)}.", self.allowed)
+        if not self.minimum <= value <= self.maximum:
+            raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
         return value
 
 
@@ -55,6 +74,10 @@ class FormatParameter:
     def allowed(self) -> str:
         return ", ".join(self.formats)
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.formats)}
+
     def parse(self, text: str) -> WireFormat:
         """The format.
 
@@ -64,7 +87,7 @@ class FormatParameter:
         for wire_format in self.formats:
             if text == wire_format:
                 return wire_format
-        raise invalid_parameter(self.name, f"{self.name} is {_brief(text)}.", self.allowed)
+        raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,10 @@ class FlagParameter:
     def allowed(self) -> str:
         return f"{FLAG}, or left out"
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": [FLAG]}
+
     def parse(self, text: str) -> bool:
         """True.
 
@@ -85,7 +112,7 @@ class FlagParameter:
             Problem: the text is anything but 1.
         """
         if text != FLAG:
-            raise invalid_parameter(self.name, f"{self.name} is {_brief(text)}.", self.allowed)
+            raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
         return True
 
 
@@ -113,9 +140,6 @@ def format_parameter(formats: Sequence[WireFormat]) -> FormatParameter:
     return FormatParameter("format", "The format of the answer; where it is given, Accept is not looked at.", formats)
 
 
-type Parameter = IntegerParameter | FormatParameter | FlagParameter
-
-
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
     """What a query string asks for; no format where it is left to Accept."""
@@ -136,7 +160,7 @@ def parse_stream(query_string: bytes, formats: Sequence[WireFormat]) -> StreamRe
     Raises:
         Problem: a parameter is unknown, repeated or not in its grammar, or the bounds are the wrong way round.
     """
-    given = _fields(query_string, [parameter.name for parameter in stream_parameters(formats)])
+    given = fields(query_string, [parameter.name for parameter in stream_parameters(formats)])
     after, before, limit = (_integer(parameter, given) for parameter in (AFTER, BEFORE, LIMIT))
     if after is not None and before is not None and after > before:
         raise invalid_parameter(
@@ -154,7 +178,7 @@ def refuse_parameters(query_string: bytes) -> None:
     Raises:
         Problem: there is one.
     """
-    _fields(query_string, [])
+    fields(query_string, [])
 
 
 def _integer(parameter: IntegerParameter, given: Mapping[str, str]) -> int | None:
@@ -165,24 +189,28 @@ def _flag(parameter: FlagParameter, given: Mapping[str, str]) -> bool:
     return parameter.name in given and parameter.parse(given[parameter.name])
 
 
-def _fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
+def fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
+    """The parameters that are given, decoded.
+
+    Raises:
+        Problem: one is none of `names`, or given twice.
+    """
     allowed = ", ".join(names) or "no parameter"
     try:
         pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:
         raise invalid_parameter("", f"more than {MOST_FIELDS} parameters.", allowed) from error
-    fields: dict[str, str] = {}
+    found: dict[str, str] = {}
     for name, value in pairs:
         if name not in names:
-            raise invalid_parameter(
-                without_tokens(name)[:BRIEF], f"there is no parameter {_brief(name)} here.", allowed
-            )
-        if name in fields:
+            raise invalid_parameter(without_tokens(name)[:BRIEF], f"there is no parameter {brief(name)} here.", allowed)
+        if name in found:
             raise invalid_parameter(name, f"{name} is given more than once.", "once")
-        fields[name] = value
-    return fields
+        found[name] = value
+    return found
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """A value as a problem shows it."""
     text = without_tokens(text)
     return ascii(text) if len(text) <= BRIEF else f"{text[:BRIEF]!a} and more"

@@ -1,9 +1,12 @@
 """The paths, written down once: routes, OpenAPI and the page at `/` take them from here."""
 
+from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.wire.formats import WireFormat
 
 STREAM = "/api/v1/stream/flows"
 LATEST = "/api/v1/flows/latest"
+CVES = "/api/v1/cves"
+CVE = f"{CVES}/{{id}}"
 HEALTH = "/healthz"
 OPENAPI = "/openapi.json"
 INDEX = "/"
@@ -13,4 +16,12 @@ STREAMS = {
     STREAM: tuple(WireFormat),
     f"{STREAM}.json": (WireFormat.JSON,),
     f"{STREAM}.xml": (WireFormat.XML,),
+}
+
+# What CVEs are counted by, at which path.
+CVE_TOTALS = {
+    f"{CVES}/severity": Aspect.SEVERITY,
+    f"{CVES}/impact": Aspect.IMPACT,
+    f"{CVES}/exploitability": Aspect.EXPLOITABILITY,
+    f"{CVES}/attack-vectors": Aspect.ATTACK_VECTOR,
 }

@@ -30,6 +30,8 @@ KINDS = {
     "request-timeout": "The request's head did not come to its end in time.",
     "not-http": "What was sent is no HTTP/1.1.",
     "database-unavailable": "The database cannot be read now. Whoever runs the server finds the reason in its log.",
+    "cves-unavailable": "There is no database of CVEs here, or it cannot be read now. Whoever runs the server fills it "
+    "with the source nvd_cves, under the same FLOWS_SQL_URL as the server's; its log has the reason.",
     "internal-error": "The server failed. Whoever runs it finds the reason in its log.",
 }
 

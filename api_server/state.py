@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from api_server.admission import Admission
 from api_server.config import ServerConfig
+from api_server.cves_database import CveDatabase
 from api_server.streams import StreamOpener
 from api_server.tokens import TokenFile
 from flows_platform.domain.schema import TableSchema
@@ -26,6 +27,7 @@ class ServerState:
         self.tokens = TokenFile(config.tokens) if config.tokens else None
         self.admission = Admission(config.active_streams)
         self.streams = StreamOpener(config.database, schema, self.pool, config.connections_per_stream)
+        self.cves = CveDatabase(config.cves_url)
         self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encode.for_format(chosen, schema))
 
     def encoder(self, wire_format: WireFormat) -> Encoder:
@@ -39,6 +41,7 @@ class ServerState:
     def close(self) -> None:
         """Wait for the threads, once every stream has ended."""
         self.pool.shutdown(cancel_futures=True)
+        self.cves.close()
 
 
 def state_of(request: Request) -> ServerState:

@@ -93,7 +93,7 @@ def serve(
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
 ) -> None:
-    """Serve the streaming API until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
+    """Serve flows and CVEs until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
     from flows_platform.commands.serve import serve as run
 
@@ -120,7 +120,9 @@ TokenFile = Annotated[Path | None, typer.Option("--tokens", help="The token file
 )
 def create(
     name: Annotated[str, typer.Argument(help="What to call it.")],
-    scope: Annotated[list[str] | None, typer.Option(help="flows:read or status:read; both if none is given.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="flows:read, status:read or cves:read; all if none is given.")
+    ] = None,
     tokens: TokenFile = None,
 ) -> None:
     """Print a new token, once; the file keeps its hash."""

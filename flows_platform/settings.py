@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -89,6 +90,11 @@ class Settings(BaseSettings):
     emulator_port: Port = Field(9050, description="HTTP port of the local BigQuery emulator.")
     emulator_grpc_port: Port = Field(9060, description="gRPC port of the local BigQuery emulator.")
 
+    sql_url: SecretStr | None = Field(
+        None,
+        description="Database of CVEs, postgresql://… or sqlite:///…; by default database/cves.db in FLOWS_HOME.",
+    )
+
     dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
     dagster_code_port: Port = Field(3030, description="Port of Dagster's code server.")
     windows_per_run: int = Field(58, ge=1, description="Windows that one run of a backfill takes.")
@@ -139,6 +145,11 @@ class Settings(BaseSettings):
     def files(self) -> "Files":
         return Files(self.home.absolute())
 
+    @property
+    def cves_url(self) -> str:
+        """The URL of the database of CVEs; it may hold a password."""
+        return self.sql_url.get_secret_value() if self.sql_url else f"sqlite:///{quote(str(self.files.cves))}"
+
     def child_environment(self) -> dict[str, str]:
         """This process's environment for Dagster's own processes: the same settings, an absolute home."""
         return {**os.environ, "FLOWS_HOME": str(self.files.home), "DAGSTER_HOME": str(self.files.dagster)}
@@ -154,6 +165,7 @@ class Files:
         self.rejects = home / "clean" / "rejected_lines.csv"
         self.rejected = home / "rejected" / "rejected_flows.csv"
         self.database = home / "database" / "flows.db"
+        self.cves = home / "database" / "cves.db"
         self.windows = home / "windows" / "flows"
         self.emulator = home / "emulator"
         self.dagster = home / "dagster"

@@ -17,7 +17,7 @@ def serve(config: ServerConfig, host: str, port: int) -> None:
     """
     if config.tokens is None and not config.without_tokens and not is_loopback(host):
         config = replace(config, tokens=_default_tokens())
-    run(config, host, port)
+    run(replace(config, cves_url=_cves_url), host, port)
 
 
 def _default_tokens() -> Path | None:
@@ -26,3 +26,9 @@ def _default_tokens() -> Path | None:
 
     file = default_token_file()
     return file if file.exists() else None
+
+
+def _cves_url() -> str:
+    from flows_platform.settings import load_settings  # noqa: PLC0415  as above: asked when CVEs are
+
+    return load_settings().cves_url

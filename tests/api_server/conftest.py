@@ -19,7 +19,10 @@ from api_server.config import ServerConfig
 from api_server.server import bound, uvicorn_settings
 from flows_platform.domain.verification import Value
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.nvd_cves import database
+from flows_platform.sources.nvd_cves.store import CveStore
 from flows_platform.stores import sqlite_layout
+from tests.sources.nvd_cves.cve_objects import Cve
 
 type Row = tuple[Value, ...]
 
@@ -86,6 +89,17 @@ def build_plain(path: Path, rows: Sequence[Row], declaration: str = "id INTEGER 
         connection.execute(f"CREATE TABLE flows ({declaration}, {others}) {tail}")
         insert(connection, rows)
     return path
+
+
+def build_cves(path: Path, cves: Iterable[Cve]) -> Callable[[], str]:
+    """A database of CVEs, as the server is told of it."""
+    url = f"sqlite:///{path}"
+    engine = database.writer(url)
+    store = CveStore(engine)
+    store.create_tables()
+    store.upsert(cves)
+    engine.dispose()
+    return lambda: url
 
 
 @dataclass(frozen=True)

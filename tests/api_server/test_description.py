@@ -14,15 +14,17 @@ from api_server import paths
 from api_server.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.formats import CONTENT_TYPES
+from tests.sources.nvd_cves.cve_objects import cve
 
-from .conftest import Serve, Server, build, flows
+from .conftest import Serve, Server, build, build_cves, flows
 
 METHODS = ("get", "head")
 
 
 @pytest.fixture
 def server(serve: Serve, tmp_path: Path) -> Server:
-    return serve(build(tmp_path / "flows.db", flows(200_000)))
+    cves = build_cves(tmp_path / "cves.db", [cve(number) for number in range(1, 5)])
+    return serve(build(tmp_path / "flows.db", flows(200_000)), cves_url=cves)
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:
@@ -59,9 +61,10 @@ def test_operations_are_complete() -> None:
         assert {"200", "400", "500", "503"} <= set(operation["responses"])
         assert all(response["description"] for response in operation["responses"].values())
         for parameter in operation.get("parameters", []):
-            assert parameter["in"] == "query"
+            assert parameter["in"] == ("path" if f"{{{parameter['name']}}}" in path else "query")
             assert parameter["schema"]["type"] in {"integer", "string"}
-        assert ("406" in operation["responses"]) == (path == paths.STREAM)
+        has_choice = path in {paths.STREAM, paths.CVES, paths.CVE, *paths.CVE_TOTALS}
+        assert ("406" in operation["responses"]) == has_choice
 
 
 def test_the_record_has_the_columns() -> None:
@@ -71,7 +74,7 @@ def test_the_record_has_the_columns() -> None:
 
 def test_answers_are_as_described(server: Server) -> None:
     for path, method, operation in operations():
-        response, body = server.get(path, method.upper())
+        response, body = server.get(path.format(id="CVE-2024-0001"), method.upper())
         described = operation["responses"][str(response.status)]
         assert response.status == 200
         for name, header in described.get("headers", {}).items():

@@ -18,28 +18,34 @@ from api_server import paths
 from api_server.config import ServerConfig
 from api_server.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.formats import CONTENT_TYPES
-from tests.api_server.conftest import Server, build, flows, running
+from flows_platform.sources.nvd_cves.filters import CveFilter
+from flows_platform.wire.formats import CONTENT_TYPES, WireFormat
+from tests.api_server.conftest import Server, build, build_cves, flows, running
 from tests.faults.scale import scaled
+from tests.sources.nvd_cves.cve_objects import cve
 
-# Twelve ways to make schema-driven requests (six stream operations, valid and not) and one raw: 10,000 in all.
-EXAMPLES = scaled(full=500, ci=12)
-RAW = scaled(full=4_000, ci=150)
+# Operations with parameters (six of streams, twelve of CVEs), valid and not, and two raw ways: 26,000 requests in all.
+EXAMPLES = scaled(full=500, ci=8)
+OPERATIONS = 18
+RAW = scaled(full=4_000, ci=100)
 ROWS = 300
-BOUNDS = ("scanned_after", "scanned_before")
+# That these are the right way round cannot be said in JSON Schema.
+ORDERED = (("scanned_after", "scanned_before"), ("min_score", "max_score"))
 PLAIN = settings(
     deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], print_blob=False
 )
 VALIDATORS = {
     name: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", **document(FLOWS)})
-    for name in ("Records", "Latest", "Health", "Problem")
+    for name in document(FLOWS)["components"]["schemas"]
 }
+CVE_TEXTS = ["CVE-2024-0001", "HIGH", "NETWORK", "9.8", "10.0", "2024-01-01", "2024-01-01T00:00:00Z", "A", "%00", "%"]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = build(tmp_path_factory.mktemp("fuzz") / "flows.db", flows(ROWS))
-    with running(ServerConfig(database)) as server:
+    folder = tmp_path_factory.mktemp("fuzz")
+    cves = build_cves(folder / "cves.db", [cve(number) for number in range(1, 51)])
+    with running(ServerConfig(build(folder / "flows.db", flows(ROWS)), cves_url=cves)) as server:
         yield server
 
 
@@ -73,28 +79,37 @@ def test_every_answer_is_described(server: Server, mode: schemathesis.Generation
         def check(case: Any) -> None:
             nonlocal sent
             sent += 1
-            if mode is schemathesis.GenerationMode.POSITIVE and all(name in case.query for name in BOUNDS):
-                # That they are the right way round cannot be said in JSON Schema.
-                case.query.update(zip(BOUNDS, sorted(case.query[name] for name in BOUNDS), strict=True))
+            for pair in ORDERED if mode is schemathesis.GenerationMode.POSITIVE else ():
+                if all(name in case.query for name in pair):
+                    case.query.update(zip(pair, sorted((case.query[name] for name in pair), key=float), strict=True))
             case.call_and_validate()
 
         check()
-    assert sent >= 6 * EXAMPLES
+    assert sent >= OPERATIONS * EXAMPLES
 
 
-NAMES = st.sampled_from([b"scanned_after", b"scanned_before", b"limit", b"format", b"footer", b"digest", b"", b"x"])
+STREAM_NAMES = [b"scanned_after", b"scanned_before", b"limit", b"format", b"footer", b"digest", b"", b"x"]
+CVE_NAMES = [name.encode() for name in (*CveFilter.__dataclass_fields__, "cursor", "limit", "min_date", "format")]
 VALUES = st.one_of(
     st.integers(-(2**70), 2**70).map(lambda number: str(number).encode()),
     st.integers(0, 40).map(lambda number: str(number).encode()),
     st.sampled_from([*(name.encode() for name in CONTENT_TYPES), b"0", b"1", b"1e3", b"1_0", b"%D9%A3", b"", b"\0"]),
+    st.sampled_from([text.encode() for text in CVE_TEXTS]),
     st.binary(max_size=40),
     st.binary(max_size=40).map(lambda data: quote_from_bytes(data).encode()),
 )
-QUERIES = st.one_of(
-    st.lists(st.tuples(NAMES, VALUES).map(b"=".join), max_size=6).map(b"&".join), st.binary(max_size=200)
-)
+
+
+def queries(names: list[bytes]) -> st.SearchStrategy[bytes]:
+    pairs = st.tuples(st.sampled_from(names), VALUES).map(b"=".join)
+    return st.one_of(st.lists(pairs, max_size=6).map(b"&".join), st.binary(max_size=200))
+
+
 ACCEPTS = st.sampled_from([b"*/*", b"text/csv", b"application/json;q=0, */*;q=0.1", b"image/png", b"\xff", b";;,"])
-ANSWERS = {"application/problem+json": "Problem", "application/json": "Records"}
+IDS = st.one_of(
+    st.sampled_from([b"CVE-2024-0001", b"CVE-1999-0001", b"cve-2024-0001", b"%00", b"CVE-2024-0001%0A"]),
+    st.binary(min_size=1, max_size=20).map(lambda data: quote_from_bytes(data, safe="").encode()),
+)
 
 
 def request(server: Server, method: str, target: bytes, accept: bytes) -> tuple[HTTPResponse, bytes]:
@@ -106,29 +121,44 @@ def request(server: Server, method: str, target: bytes, accept: bytes) -> tuple[
 
 
 @pytest.mark.faults
-def test_no_raw_query_breaks_the_server(server: Server) -> None:
-    described = document(FLOWS)["paths"]
+@pytest.mark.parametrize(
+    ("described", "names"),
+    [(sorted(paths.STREAMS), STREAM_NAMES), ([paths.CVES, paths.CVE, *paths.CVE_TOTALS], CVE_NAMES)],
+    ids=["streams", "cves"],
+)
+def test_no_raw_query_breaks_the_server(server: Server, described: list[str], names: list[bytes]) -> None:
+    operations = document(FLOWS)["paths"]
     sent = 0
 
     @seed(0)
     @settings(PLAIN, max_examples=RAW)
-    @given(st.sampled_from(sorted(paths.STREAMS)), st.sampled_from(["GET", "HEAD"]), QUERIES, ACCEPTS)
-    def check(path: str, method: str, query: bytes, accept: bytes) -> None:
+    @given(st.sampled_from(described), st.sampled_from(["GET", "HEAD"]), queries(names), ACCEPTS, IDS)
+    def check(path: str, method: str, query: bytes, accept: bytes, cve_id: bytes) -> None:
         nonlocal sent
         sent += 1
-        response, body = request(server, method, path.encode() + b"?" + query, accept)
+        target = path.encode().replace(b"{id}", cve_id) + b"?" + query
+        response, body = request(server, method, target, accept)
         assert response.status < 500
-        answer = described[path][method.lower()]["responses"][str(response.status)]
+        answer = operations[path][method.lower()]["responses"][str(response.status)]
         content_type = response.headers["Content-Type"].partition(";")[0]
         assert method == "HEAD" or content_type in answer["content"]
-        if body and content_type in ANSWERS:
-            VALIDATORS[ANSWERS[content_type]].validate(json.loads(body))
+        if body and content_type.endswith("json") and content_type != CONTENT_TYPES[WireFormat.NDJSON]:
+            name = answer["content"][content_type]["schema"]["$ref"].rpartition("/")[2]
+            VALIDATORS[name].validate(json.loads(body))
 
     check()
     assert sent >= RAW
     assert server.get("/healthz")[0].status == 200
 
 
+CVE_ANSWERS = ((paths.CVES, "CvePage"), (paths.CVE.format(id="CVE-2024-0001"), "CveAnswer"))
+
+
 def test_plain_answers_fit_their_schemas(server: Server) -> None:
-    for path, name in ((paths.LATEST, "Latest"), (paths.HEALTH, "Health"), (f"{paths.STREAM}?digest=1", "Records")):
+    for path, name in (
+        (paths.LATEST, "Latest"),
+        (paths.HEALTH, "Health"),
+        (f"{paths.STREAM}?digest=1", "Records"),
+        *CVE_ANSWERS,
+    ):
         VALIDATORS[name].validate(json.loads(server.get(path)[1]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from flows_platform.domain.errors import ConfigurationError, PlatformError, StorageError, WarehouseUnavailable
@@ -62,7 +62,9 @@ def reader(url: str) -> Engine:
         options = f"-c default_transaction_read_only=on -c statement_timeout={READ_MILLISECONDS}"
         return _postgresql(parsed, isolation_level="REPEATABLE READ", connect_args={"options": options})
     uri = f"file:{quote(str(Path(parsed.database or '').absolute()))}"
-    return _sqlite(URL.create(SQLITE, database=uri, query={"mode": "ro", "uri": "true"}), begin="BEGIN")
+    # No pool: a connection that is kept would read on in a file that was replaced.
+    address = URL.create(SQLITE, database=uri, query={"mode": "ro", "uri": "true"})
+    return _sqlite(address, begin="BEGIN", poolclass=NullPool)
 
 
 def database_url(url: str) -> URL:
@@ -96,8 +98,8 @@ def _postgresql(url: URL, connect_args: dict[str, Any] | None = None, **options:
     return create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, **options)
 
 
-def _sqlite(url: URL, *, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+def _sqlite(url: URL, *, begin: str, **options: Any) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True, **options)
 
     # Python's sqlite3 begins no transaction before a SELECT: with it out of the way, SQLAlchemy's begin is ours.
     @event.listens_for(engine, "connect")

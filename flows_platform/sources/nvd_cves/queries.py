@@ -7,35 +7,22 @@ or change meanwhile shift nothing. Of a CVE's metrics the one that counts is mea
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, RowMapping, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Result, Select, and_, func, select
 
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import key_of
 from flows_platform.sources.nvd_cves.database import plain_errors
+from flows_platform.sources.nvd_cves.filters import Aspect, CveFilter
 from flows_platform.sources.nvd_cves.schema import KEY, POSITION, SUMMARY, THE_ONE_THAT_COUNTS
 from flows_platform.sources.nvd_cves.tables import BY_NAME, CHILDREN, CVES
 
-type Row = RowMapping
+type Row = dict[str, Any]
 
 SEVERITY = BY_NAME[schema.METRICS.name]
 SCORE = BY_NAME[schema.SCORES.name]
 VECTOR = BY_NAME[schema.VECTORS.name]
-
-
-@dataclass(frozen=True, slots=True)
-class CveFilter:
-    """Which CVEs; what is None does not narrow. Scores and `modified_since` are inclusive."""
-
-    id: str | None = None
-    keyword: str | None = None
-    severity: str | None = None
-    min_score: float | None = None
-    max_score: float | None = None
-    modified_since: datetime | None = None
-    attack_vector: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +40,6 @@ class CveDetail:
     summary: Row
     fact: Row
     children: Mapping[str, Sequence[Row]]
-
-
-class Aspect(StrEnum):
-    """What CVEs are counted by; the value is the column."""
-
-    SEVERITY = "base_severity"
-    IMPACT = "impact_score"
-    EXPLOITABILITY = "exploitability_score"
-    ATTACK_VECTOR = "attack_vector"
 
 
 COUNTED: dict[Aspect, ColumnElement[Any]] = {
@@ -92,24 +70,26 @@ class CveQueries:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def close(self) -> None:
+        """Close the connections that rest."""
+        self._engine.dispose()
+
     def page(self, wanted: CveFilter, after: str | None, limit: int) -> Page:
         """The first `limit` CVEs that fit, in the order of keys, after the id `after`."""
         statement = _summaries().where(*_conditions(wanted)).order_by(CVES.c[KEY]).limit(limit + 1)
         if after is not None:
             statement = statement.where(CVES.c[KEY] > key_of(after))
         with plain_errors(self._engine), self._engine.begin() as connection:
-            rows = connection.execute(statement).mappings().all()
+            rows = _rows(connection.execute(statement))
         return Page(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
 
     def one(self, cve_id: str) -> CveDetail | None:
         """A CVE with all its parts, from one state of the database; None where it is not held."""
         key = key_of(cve_id)
         with plain_errors(self._engine), self._engine.begin() as connection:
-            summary = connection.execute(_summaries().where(CVES.c[KEY] == key)).mappings().one_or_none()
-            if summary is None:
-                return None
-            fact = connection.execute(select(CVES).where(CVES.c[KEY] == key)).mappings().one()
-            return CveDetail(summary, fact, _children(connection, key))
+            summaries = _rows(connection.execute(_summaries().where(CVES.c[KEY] == key)))
+            facts = _rows(connection.execute(select(CVES).where(CVES.c[KEY] == key)))
+            return CveDetail(summaries[0], facts[0], _children(connection, key)) if facts else None
 
     def totals(self, aspect: Aspect, published_since: datetime | None) -> Sequence[Row]:
         """CVEs and their mean base score by a column, those without a value last and as None; they add up to all."""
@@ -119,7 +99,7 @@ class CveQueries:
         if published_since is not None:
             statement = statement.where(CVES.c.published >= published_since)
         with plain_errors(self._engine), self._engine.begin() as connection:
-            return connection.execute(statement.order_by(column.asc().nulls_last())).mappings().all()
+            return _rows(connection.execute(statement.order_by(column.asc().nulls_last())))
 
 
 def _joined() -> FromClause:
@@ -145,5 +125,10 @@ def _children(connection: Connection, key: int) -> dict[str, Sequence[Row]]:
     for table in CHILDREN:
         columns = [column for column in table.columns if column.name != KEY]
         rows = select(*columns).where(table.c[KEY] == key).order_by(table.c[POSITION])
-        found[table.name] = connection.execute(rows).mappings().all()
+        found[table.name] = _rows(connection.execute(rows))
     return found
+
+
+def _rows(result: Result[Any]) -> list[Row]:
+    names = list(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]

@@ -87,17 +87,10 @@ def _metrics(versions: list[str], data: dict[str, st.SearchStrategy[Any]], **bes
     )
 
 
-V3 = dict.fromkeys(
-    (
-        *("vectorString", "baseSeverity", "attackVector", "attackComplexity", "privilegesRequired", "userInteraction"),
-        *("scope", "confidentialityImpact", "integrityImpact", "availabilityImpact"),
-    ),
-    WORDS,
-)
+SAME = ("vectorString", "baseSeverity", "attackVector", "attackComplexity", "privilegesRequired", "userInteraction")
+V3 = dict.fromkeys((*SAME, "scope", "confidentialityImpact", "integrityImpact", "availabilityImpact"), WORDS)
 V2 = dict.fromkeys(("vectorString", "accessVector", "accessComplexity", "authentication"), WORDS)
-V4 = dict.fromkeys(
-    ("vectorString", "baseSeverity", "attackVector", "attackRequirements", "vulnConfidentialityImpact"), WORDS
-)
+V4 = dict.fromkeys((*SAME, "attackRequirements", "vulnConfidentialityImpact"), WORDS)
 METRICS = st.fixed_dictionaries(
     {},
     optional={

@@ -8,14 +8,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 PASSWORD = "canary-p@ss/word"  # noqa: S105  of a server that lives as long as the tests
 OWNER = "postgres"
-_numbers = count(1)
 
 
 def _program(name: str) -> str:
@@ -40,7 +38,7 @@ def _free_port() -> int:
 
 
 class Postgres:
-    """A server that runs; each database that is asked for is a new one."""
+    """A server that runs, with one database; a test gets it empty."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -48,14 +46,14 @@ class Postgres:
     def url(self, database: str = "postgres", password: str = "canary-p%40ss%2Fword") -> str:  # noqa: S107  see PASSWORD
         return f"postgresql://{OWNER}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """The URL of an empty database."""
+    def emptied(self) -> str:
+        """The URL of the database, which then holds nothing."""
         import psycopg  # noqa: PLC0415  only where a server was found
 
-        name = f"cves_{next(_numbers)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return self.url(name)
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        return self.url()
 
 
 @contextmanager

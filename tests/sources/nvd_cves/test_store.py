@@ -20,7 +20,7 @@ from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES
 from flows_platform.wire.raw_records import json_text
 from tests.sources.nvd_cves.cve_objects import START, Cve, cve, cves
 
-ONE_DATABASE = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ONE_DATABASE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def plain(value: object) -> Any:

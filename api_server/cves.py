@@ -1,0 +1,125 @@
+"""The CVEs over HTTP: lists, one, totals, as JSON or CSV. Knows no SQL; NVD's notice goes with every answer."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api_server import paths
+from api_server.compression import COMPRESSORS
+from api_server.cves_documents import csv_document, detail_document, json_document, summary_rows, totals_rows
+from api_server.cves_parameters import (
+    CURSOR,
+    FORMATS,
+    LIST_PARAMETERS,
+    ONE_PARAMETERS,
+    TOTALS_PARAMETERS,
+    CveRequest,
+    parse_cves,
+    parse_id,
+)
+from api_server.negotiation import ContentCoding, choose_coding, choose_format, header_list
+from api_server.parameters import Parameter
+from api_server.problems import Problem
+from api_server.state import state_of
+from flows_platform.sources.nvd_cves.filters import Aspect
+from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
+from flows_platform.wire.formats import WireFormat
+
+if TYPE_CHECKING:
+    from flows_platform.sources.nvd_cves.queries import CveQueries
+
+NOTICE_HEADER = "NVD-Notice"
+COUNTS = ("cves", "mean_base_score")
+
+# Body and further headers.
+type Answer = tuple[bytes, dict[str, str]]
+type Read = Callable[[CveQueries, CveRequest, WireFormat], Answer]
+
+
+async def list_cves(request: Request) -> Response:
+    """A page of CVEs, and where the next one starts."""
+    return await _answer(request, LIST_PARAMETERS, _page)
+
+
+async def one_cve(request: Request) -> Response:
+    """A CVE with all its parts; as CSV its line of a list."""
+    cve_id = parse_id(request.path_params["id"])
+    return await _answer(request, ONE_PARAMETERS, lambda queries, _, form: _one(queries, cve_id, form))
+
+
+def totals_endpoint(aspect: Aspect) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint that counts CVEs by `aspect`."""
+
+    async def totals(request: Request) -> Response:
+        return await _answer(
+            request, TOTALS_PARAMETERS, lambda queries, asked, form: _totals(queries, aspect, asked, form)
+        )
+
+    return totals
+
+
+async def _answer(request: Request, parameters: Sequence[Parameter], read: Read) -> Response:
+    asked = parse_cves(request.scope["query_string"], parameters)
+    wire_format = asked.wire_format or choose_format(header_list(request.headers, "accept"), FORMATS)
+    coding = choose_coding(header_list(request.headers, "accept-encoding"))
+
+    def work(queries: "CveQueries") -> Answer:
+        body, further = read(queries, asked, wire_format)
+        return _compressed(body, coding), further
+
+    body, further = await state_of(request).cves.run(work)
+    return Response(body, headers=_headers(wire_format, coding) | further)
+
+
+def _page(queries: "CveQueries", asked: CveRequest, wire_format: WireFormat) -> Answer:
+    page = queries.page(asked.filter, asked.after, asked.limit)
+    rows = summary_rows(page.rows)
+    further = {}
+    if page.next is not None:
+        query = urlencode({**asked.given, CURSOR.name: page.next})
+        further["Link"] = f'<{paths.CVES}?{query}>; rel="next"'
+    if wire_format is WireFormat.CSV:
+        return csv_document(SUMMARY_NAMES, rows), further
+    return json_document({"notice": NOTICE, "cves": rows, "next": page.next}), further
+
+
+def _one(queries: "CveQueries", cve_id: str, wire_format: WireFormat) -> Answer:
+    detail = queries.one(cve_id)
+    if detail is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"{cve_id} is not held here.")
+    if wire_format is WireFormat.CSV:
+        return csv_document(SUMMARY_NAMES, summary_rows([detail.summary])), {}
+    return detail_document(detail), {}
+
+
+def _totals(queries: "CveQueries", aspect: Aspect, asked: CveRequest, wire_format: WireFormat) -> Answer:
+    rows = totals_rows(queries.totals(aspect, asked.min_date))
+    if wire_format is WireFormat.CSV:
+        return csv_document((aspect.value, *COUNTS), rows), {}
+    return json_document({"notice": NOTICE, "totals": rows}), {}
+
+
+def _headers(wire_format: WireFormat, coding: ContentCoding) -> dict[str, str]:
+    headers = {
+        "Content-Type": wire_format.content_type,
+        NOTICE_HEADER: NOTICE,
+        "Vary": "Accept, Accept-Encoding",
+        "Cache-Control": "no-store",
+    }
+    if wire_format is WireFormat.CSV:
+        headers["Content-Type"] += "; charset=utf-8; header=present"
+    if coding is not ContentCoding.IDENTITY:
+        headers["Content-Encoding"] = coding
+    return headers
+
+
+def _compressed(body: bytes, coding: ContentCoding) -> bytes:
+    make = COMPRESSORS[coding]
+    if make is None:
+        return body
+    compressor = make()
+    return compressor.add(body) + compressor.finish()

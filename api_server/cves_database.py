@@ -1,0 +1,73 @@
+"""The database of CVEs as the server holds it: opened with the first request that asks, read in threads of its own.
+
+Of its own, since a database elsewhere may be slow to answer, and streams of flows must not wait for it. Nothing of
+SQLAlchemy is loaded before.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from api_server.problems import Problem
+from flows_platform.domain.errors import PlatformError
+
+if TYPE_CHECKING:
+    from flows_platform.sources.nvd_cves.queries import CveQueries
+
+THREADS = 2
+RETRY_SECONDS = 30
+FILL = "Fill it with the source nvd_cves (`flows dev`), under the same FLOWS_SQL_URL as the server's."
+
+logger = logging.getLogger(__name__)
+
+
+class CveDatabase:
+    """Made with the app, closed with its lifespan."""
+
+    def __init__(self, url: Callable[[], str] | None) -> None:
+        self._url = url
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="cves")
+        self._lock = Lock()
+        self._queries: CveQueries | None = None
+
+    async def run[T](self, work: Callable[["CveQueries"], T]) -> T:
+        """Ask the database something, in a thread.
+
+        Raises:
+            Problem: 503 where there is none, or it cannot be read now.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._work(work))
+
+    def close(self) -> None:
+        """Wait for the threads, and close what is open."""
+        self._pool.shutdown(cancel_futures=True)
+        if self._queries is not None:
+            self._queries.close()
+
+    def _work[T](self, work: Callable[["CveQueries"], T]) -> T:
+        try:
+            return work(self._open())
+        except PlatformError as error:
+            # Neither the message nor the cause holds a password; the client is told neither.
+            logger.error("no CVEs can be read: %s", error)  # noqa: TRY400  the message says it all
+            raise _unavailable("The CVEs cannot be read now; the server's log has the reason.") from None
+
+    def _open(self) -> "CveQueries":
+        if self._url is None:
+            raise _unavailable("This server has no database of CVEs.")
+        with self._lock:
+            if self._queries is None:
+                from flows_platform.sources.nvd_cves.database import reader  # noqa: PLC0415  a third of a second
+                from flows_platform.sources.nvd_cves.queries import CveQueries  # noqa: PLC0415  likewise
+
+                self._queries = CveQueries(reader(self._url()))
+            return self._queries
+
+
+def _unavailable(detail: str) -> Problem:
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "cves-unavailable", f"{detail} {FILL}", headers=headers)

@@ -1,0 +1,120 @@
+"""The CVE paths of the OpenAPI description, made from the columns and the grammar: nothing in it is written twice."""
+
+from collections.abc import Sequence
+
+from api_server import paths
+from api_server.cves import COUNTS, NOTICE_HEADER
+from api_server.cves_documents import DOCUMENT, INNER, part_name
+from api_server.cves_parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMETERS, TOTALS_PARAMETERS
+from api_server.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.openapi_schemas import JSON_TYPES, NUMBER
+from api_server.parameters import Parameter
+from flows_platform.domain.schema import Column, ColumnType
+from flows_platform.sources.nvd_cves import schema
+from flows_platform.sources.nvd_cves.filters import Aspect
+from flows_platform.sources.nvd_cves.schema import METRIC_RULE, NOTICE, SqlTable
+from flows_platform.wire.formats import WireFormat
+
+CSV_LINES = "RFC 4180: a header line, then a line each, ended by CRLF."
+SUMMARIES = {
+    Aspect.SEVERITY: "CVEs by severity.",
+    Aspect.IMPACT: "CVEs by impact score.",
+    Aspect.EXPLOITABILITY: "CVEs by exploitability score.",
+    Aspect.ATTACK_VECTOR: "CVEs by attack vector.",
+}
+
+
+def cve_paths() -> Node:
+    """The description of the CVE paths."""
+    link = {"Link": header('Where the next page is, with rel="next", if there is one.', {"type": "string"})}
+    described = {paths.CVES: _path("list_cves", "CVEs by filters, a page at a time.", LIST_PARAMETERS, "CvePage", link)}
+    for path, aspect in paths.CVE_TOTALS.items():
+        name = f"cves_by_{path.rpartition('/')[2].replace('-', '_')}"
+        described[path] = _path(name, f"{SUMMARIES[aspect]} {METRIC_RULE}", TOTALS_PARAMETERS, _totals_name(aspect), {})
+    one = _path("one_cve", "One CVE with all its parts; as CSV its line of a list.", ONE_PARAMETERS, "CveAnswer", {})
+    in_path = {"name": ID.name, "in": "path", "required": True, "description": ID.description, "schema": ID.schema}
+    for operation in one.values():
+        operation["parameters"] = [in_path, *operation["parameters"]]
+        operation["responses"]["404"] = problem("The CVE is not held here.")
+    return {**described, paths.CVE: one}
+
+
+def _path(name: str, summary: str, parameters: Sequence[Parameter], body: str, headers: Node) -> Node:
+    responses = {
+        "200": {
+            "description": f"{summary} {NOTICE}",
+            "headers": {NOTICE_HEADER: header("NVD's notice.", {"const": NOTICE}, required=True), **headers},
+            "content": content(WireFormat.JSON.content_type, {"$ref": f"#/components/schemas/{body}"})
+            | content(WireFormat.CSV.content_type, {"type": "string", "description": CSV_LINES}),
+        },
+        "400": problem("A parameter is refused."),
+        "406": problem(f"Neither of {' and '.join(FORMATS)} fits the Accept header."),
+        **failures(),
+    }
+    shared = {"summary": summary, "parameters": [query_parameter(parameter) for parameter in parameters]}
+    return {
+        "get": {"operationId": name, **shared, "responses": responses},
+        "head": {"operationId": f"{name}_head", **shared, "responses": without_body(responses)},
+    }
+
+
+def cve_components() -> Node:
+    """The schemas that those paths refer to."""
+    notice: Node = {"const": NOTICE}
+    cursor: Node = {**ID.schema, "type": ["string", "null"], "description": "The cursor of the next page."}
+    page = {"notice": notice, "cves": _list("#/components/schemas/CveSummary"), "next": cursor}
+    return {
+        "CveSummary": _object(_summary()),
+        "CvePage": _object(page),
+        "CveAnswer": _object({"notice": notice, "cve": _object(_detail())}),
+        **{_totals_name(aspect): _object({"notice": notice, "totals": _totals(aspect)}) for aspect in Aspect},
+    }
+
+
+def _totals_name(aspect: Aspect) -> str:
+    return "Cves" + aspect.name.title().replace("_", "")
+
+
+def _totals(aspect: Aspect) -> Node:
+    counted = _summary()[aspect.value]
+    mean: Node = {"type": ["number", "null"], "minimum": 0, "maximum": 10, "description": "Mean of their base scores."}
+    counts = dict(zip(COUNTS, ({**NUMBER, "description": "How many CVEs."}, mean), strict=True))
+    return {"type": "array", "items": _object({aspect.value: counted, **counts})}
+
+
+def _summary() -> Node:
+    """A CVE without a metric has none of a metric's columns."""
+    return {
+        name: _column(table.column(name), nullable=table is not schema.CVES)
+        for table, names in schema.SUMMARY
+        for name in names
+    }
+
+
+def _detail() -> Node:
+    facts = {column.name: _column(column) for column in schema.CVES.columns if column.name not in INNER}
+    parts = {part_name(table): {"type": "array", "items": _part(table)} for table in schema.CHILDREN}
+    document: Node = {"type": "object", "description": schema.CVES.column(DOCUMENT).description}
+    return {**facts, **_summary(), **parts, DOCUMENT: document}
+
+
+def _part(table: SqlTable) -> Node:
+    columns = {column.name: _column(column) for column in table.columns if column.name not in INNER}
+    return {**_object(columns), "description": table.description}
+
+
+def _column(column: Column, *, nullable: bool = False) -> Node:
+    if column.type is ColumnType.JSON:  # lists of texts, in the child tables
+        return {"type": "array", "items": {"type": "string"}, "description": column.description}
+    rendered = {**JSON_TYPES[column.type], "description": column.description}
+    if column.nullable or nullable:
+        rendered["type"] = [rendered["type"], "null"]
+    return rendered
+
+
+def _list(reference: str) -> Node:
+    return {"type": "array", "items": {"$ref": reference}}
+
+
+def _object(properties: Node) -> Node:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -1,0 +1,27 @@
+"""What a reader may ask of the CVEs, as plain values: importing them loads no database library."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class CveFilter:
+    """Which CVEs; what is None does not narrow. Scores and `modified_since` are inclusive."""
+
+    id: str | None = None
+    keyword: str | None = None
+    severity: str | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+    modified_since: datetime | None = None
+    attack_vector: str | None = None
+
+
+class Aspect(StrEnum):
+    """What CVEs are counted by; the value is the column."""
+
+    SEVERITY = "base_severity"
+    IMPACT = "impact_score"
+    EXPLOITABILITY = "exploitability_score"
+    ATTACK_VECTOR = "attack_vector"

@@ -1,0 +1,68 @@
+"""`flows serve` and the database of CVEs: found by setting or by place, its password shown nowhere."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from api_server import paths
+from tests.sources.nvd_cves.cve_objects import cve
+
+from .conftest import Server, build, build_cves, eventually, flows
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], Server]]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "flows_platform", "serve", "--database", str(folder / "flows.db")]
+    with subprocess.Popen(
+        [*command, "--port", str(port)], env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert eventually(lambda: _listens(port), 30)
+            yield process, Server(port)
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_the_file_in_the_home_folder_is_the_default(tmp_path: Path) -> None:
+    build(tmp_path / "flows.db", flows(10))
+    (tmp_path / "database").mkdir()
+    build_cves(tmp_path / "database" / "cves.db", [cve(1)])
+    with serving(tmp_path, FLOWS_HOME=str(tmp_path)) as (_, server):
+        response, body = server.get(paths.CVES)
+        assert response.status == 200
+        assert b"CVE-2024-0001" in body
+
+
+def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
+    build(tmp_path / "flows.db", flows(10))
+    url = "postgresql://u:canary@127.0.0.1:9/d"
+    with serving(tmp_path, FLOWS_HOME=str(tmp_path), FLOWS_SQL_URL=url) as (process, server):
+        response, body = server.get(paths.CVES)
+        assert response.status == 503
+        assert "canary" not in Path(f"/proc/{process.pid}/cmdline").read_text()
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+    assert "127.0.0.1" in log
+    assert "canary" not in log + body.decode()
+
+
+def test_the_command_line_loads_no_database_library() -> None:
+    code = (
+        "import sys, flows_platform.cli, api_server.app; print('sqlalchemy' in sys.modules, 'psycopg' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
