@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from flows_platform.domain.errors import ConfigurationError
 
@@ -28,8 +28,14 @@ class Window:
 
     @property
     def key(self) -> str:
-        """The partition key: the window's start on the zone's clock, as `2014-01-01-03:00`."""
-        return self.start.astimezone(self.zone).strftime(KEY_FORMAT)
+        """The partition key: the window's start on the zone's clock, as `2014-01-01-03:00`.
+
+        A day whose midnight the clock skips begins at 00:00 all the same: so does Dagster name it.
+        """
+        clock = self.start.astimezone(self.zone)
+        midnight = datetime.combine(clock.date(), time(), self.zone)
+        # In UTC, since Python finds times of two zones never equal where one of them is skipped or repeated.
+        return (midnight if midnight.astimezone(UTC) == self.start else clock).strftime(KEY_FORMAT)
 
     def pieces(self, longest: timedelta | None) -> Iterator["Window"]:
         """The window itself, or windows of at most `longest` that tile it."""
@@ -78,9 +84,9 @@ def bounds_since(epoch: datetime, window: Window) -> TimeBounds:
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """Windows of equal length, laid from `start`. In a `zone` other than UTC they are whole days of its clock.
+    """Windows of equal length, laid from `start`. In a `zone` other than UTC they are whole days, from midnight on.
 
-    Such a day lasts 23 to 25 hours where the clock changes.
+    Such a day lasts 23 to 25 hours where the clock changes. A midnight that comes twice counts the first time.
     """
 
     start: datetime
@@ -88,16 +94,18 @@ class WindowGrid:
     zone: tzinfo = UTC
 
     def __post_init__(self) -> None:
-        """Refuses shorter windows on a clock that may be put back: two of them could have one key.
+        """Refuses other windows on a clock that may be changed: two could have one key, and Dagster other ones.
 
         Raises:
-            ConfigurationError: the windows are no whole days, in another zone than UTC.
+            ConfigurationError: the windows are no whole days from midnight on, in another zone than UTC.
         """
-        if self.zone is not UTC and self.length % timedelta(days=1):
+        if self.zone.utcoffset(None) == timedelta(0):
+            return
+        if self.length % timedelta(days=1) or self._clock(self.start).time() != time():
             raise ConfigurationError(
-                f"windows of {self.length} in the time zone {self.zone}: only whole days may follow another clock "
-                "than UTC.",
-                remedy="Lay shorter windows in UTC.",
+                f"windows of {self.length} from {self._clock(self.start):%Y-%m-%d %H:%M} in the time zone {self.zone}: "
+                "only whole days, from midnight on, may follow another clock than UTC.",
+                remedy="Lay other windows in UTC.",
             )
 
     def floor(self, instant: datetime) -> Window:
@@ -105,6 +113,11 @@ class WindowGrid:
         clock = self._clock(instant)
         origin = self._clock(self.start)
         begin = origin + (clock - origin) // self.length * self.length
+        # Around midnight a clock that is changed may show the one day's date while the other's window is open.
+        if instant < self._instant(begin):
+            begin -= self.length
+        elif instant >= self._instant(begin + self.length):
+            begin += self.length
         return Window(self._instant(begin), self._instant(begin + self.length), self.zone)
 
     def _clock(self, instant: datetime) -> datetime:
@@ -121,10 +134,10 @@ class WindowGrid:
         """
         try:
             start = self._instant(datetime.strptime(key, KEY_FORMAT))  # noqa: DTZ007 - on the zone's clock
-        except (ValueError, OverflowError):
-            start = None
-        window = self.floor(start) if start else None
-        if window is None or window.start != start:
+            window = self.floor(start)
+        except (ValueError, OverflowError):  # also at the ends of the calendar
+            window = None
+        if window is None or window.key != key:  # 2014-1-1-3:00 would be read too
             raise ConfigurationError(
                 f"{key!r} names no window: keys are window starts such as {self.floor(self.start).key!r}, "
                 f"every {self.length} from {self.start:%Y-%m-%d %H:%M} UTC."

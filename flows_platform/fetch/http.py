@@ -70,7 +70,7 @@ class HttpClient:
             response = self._final(method, url, headers)
             try:
                 if response.status != 200:  # noqa: PLR2004 - the one good status
-                    raise refusals.error(place(url), response.status, response.headers, _error_body(response))
+                    raise refusals.error(place(url), response.status, response.headers, _error_body(response, pace))
                 with Watch(pace, lambda: _abort(response)) as watch:
                     yield Answer(url, response, watch)
             finally:
@@ -80,6 +80,8 @@ class HttpClient:
         """The answer at the end of redirects."""
         followed = 0
         while True:
+            if self._gate:
+                self._gate.take_turn()
             response = self._request(method, url, headers)
             if response.status not in STATUSES:
                 return response
@@ -160,14 +162,23 @@ def _abort(response: urllib3.BaseHTTPResponse) -> None:
         response.shutdown()
 
 
-def _error_body(response: urllib3.BaseHTTPResponse) -> bytes:
-    """What an error says, as far as it comes at once; compressed ones are left unread."""
+def _error_body(response: urllib3.BaseHTTPResponse, pace: Pace) -> bytes:
+    """What an error says, as far as it comes in time; compressed ones are left unread."""
+    body = b""
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        return b""
-    try:
-        return response.read1(BODY_BYTES, decode_content=False)
-    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
-        return b""
+        return body
+    with (
+        suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError),
+        Watch(pace, lambda: _abort(response)),
+    ):
+        while len(body) < BODY_BYTES and not pace.fault():
+            pace.begin()
+            chunk = response.read1(BODY_BYTES - len(body), decode_content=False)
+            pace.end(len(chunk))
+            if not chunk:
+                break
+            body += chunk
+    return body
 
 
 def _is_malformed(error: BaseException | None) -> bool:

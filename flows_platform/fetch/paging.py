@@ -4,13 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.fetch.proof import total_count
 from flows_platform.fetch.redirects import origin
 from flows_platform.wire.paths import RecordPath, single
 
-NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
+# A link and its parameters (RFC 8288); a comma inside quotes or brackets does not end it.
+LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";,]*))?)*)')
+RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class Page:
 
 
 class Paging(Protocol):
-    """The rule by which an API continues."""
+    """The rule by which an API continues. `enveloped` says that it reads what stands around the records."""
+
+    @property
+    def enveloped(self) -> bool: ...
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -48,6 +54,7 @@ class SinglePage:
 
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     column = None
+    enveloped = False
 
     def next_page(self, page: Page) -> str | None:  # noqa: ARG002 - the protocol's signature
         return None
@@ -59,10 +66,14 @@ class LinkHeader:
 
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     column = None
+    enveloped = False
 
     def next_page(self, page: Page) -> str | None:
-        match = NEXT_LINK.search(page.headers.get("Link", ""))
-        return _same_origin(page.url, match[1]) if match else None
+        for link, parameters in LINK.findall(page.headers.get("Link", "")):
+            relation = RELATION.search(parameters)
+            if relation and "next" in (relation[1] or relation[2] or "").lower().split():
+                return _same_origin(page.url, link)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +88,13 @@ class NextLink:
     code: str | None = None
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     column = None
+    enveloped = True
 
     def next_page(self, page: Page) -> str | None:
         """The link's URL.
 
         Raises:
-            SourceRefused: the answer says that it is cut, without a link; or the link leads elsewhere.
+            SourceRefused: the answer says that it is cut, without a link; or the link is none, or leads elsewhere.
         """
         marks = [str(each) for each in self.truncated.find(page.envelope)] if self.truncated else []
         cut = bool(marks) if self.code is None else self.code in marks
@@ -93,7 +105,9 @@ class NextLink:
             if cut:
                 raise SourceRefused(f"the answer says that it is cut ({', '.join(marks)}), but not how to go on.")
             return None
-        return _same_origin(page.url, str(link))
+        if not isinstance(link, str):
+            raise SourceRefused(f"the link to the next page is {str(link)[:80]!r}, not one URL.")
+        return _same_origin(page.url, link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,10 @@ class Offset:
     column = None
 
     @property
+    def enveloped(self) -> bool:
+        return self.total is not None
+
+    @property
     def parameters(self) -> dict[str, str]:
         return {self.size_parameter: str(self.size), self.start: "0"}
 
@@ -114,12 +132,12 @@ class Offset:
         """The page that starts after the records seen.
 
         Raises:
-            SourceRefused: a page without records, although the total says that there are more.
+            SourceRefused: a page without records, although the total says that there are more; a total that is none.
         """
         total = single(self.total.find(page.envelope)) if self.total else None
         if total is None:
             return self._from(page) if page.records >= self.size else None
-        if page.seen >= int(str(total)):
+        if page.seen >= total_count(total):
             return None
         if not page.records:
             raise SourceRefused(f"an empty page at record {page.seen:,}, although there are {total} in all.")
@@ -138,6 +156,7 @@ class ContinueFrom:
     size_parameter: str
     size: int
     step: int = 1
+    enveloped = False
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -165,7 +184,7 @@ def with_parameters(url: str, changed: Mapping[str, str]) -> str:
 
 
 def _same_origin(url: str, link: str) -> str:
-    following: str = urljoin(url, link)
+    following: str = urldefrag(urljoin(url, link.strip())).url  # fragments would tell equal requests apart
     if origin(following) != origin(url):
         raise SourceRefused(f"the next page lies on another origin ({urlsplit(following).hostname}).")
     return following

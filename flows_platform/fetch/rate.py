@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from os import close
 from pathlib import Path
 
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.file_lock import exclusive, try_lock
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,15 @@ class RateBudget:
     requests: int
     seconds: float
     concurrency: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses a budget that lets nothing through.
+
+        Raises:
+            ConfigurationError: it does.
+        """
+        if self.requests < 1 or self.seconds <= 0 or self.concurrency < 1:
+            raise ConfigurationError(f"a budget of {self} lets no request through.", remedy="Each figure is above 0.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,9 @@ class RateGate:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Waits for its turn, and holds one of the places while the request is open."""
+        """Waits for one of the places, and holds it while a request is open."""
         held = self._hold()
         try:
-            self._take_turn()
             yield
         finally:
             close(held)
@@ -56,7 +65,8 @@ class RateGate:
                     return held
             self.sleep(POLL)
 
-    def _take_turn(self) -> None:
+    def take_turn(self) -> None:
+        """Waits until one more request may begin, and enters it. A redirect leads to another one."""
         while wait := self._wait():
             if wait >= TOLD_FROM:
                 log.info("%s: waiting %.0f s for the rate limit of %s", self.name, wait, self._limit)
@@ -71,15 +81,18 @@ class RateGate:
         state = self.folder / f"{self.name}.rate.json"
         with exclusive(self.folder / f"{self.name}.rate.lock"):
             now = self.clock()
-            begun = [each for each in _read(state) if now - self.budget.seconds < each <= now]
+            # By the same sum as the wait: it must not come out as 0 for a request that was not entered.
+            begun = [each for each in _read(state) if each <= now < each + self.budget.seconds]
             if len(begun) >= self.budget.requests:
                 return begun[-self.budget.requests] + self.budget.seconds - now
-            state.write_text(json.dumps([*begun, now]))
+            written = state.with_suffix(".new")
+            written.write_text(json.dumps([*begun, now]))
+            written.replace(state)  # killed anywhere, the budget is not forgotten
             return 0.0
 
 
 def _read(state: Path) -> list[float]:
-    """The times of earlier requests; none where the file is absent or was cut by a crash."""
+    """The times of earlier requests; none where there is no such file, or none of ours."""
     try:
         return sorted(float(each) for each in json.loads(state.read_text()))
     except (FileNotFoundError, ValueError, TypeError):

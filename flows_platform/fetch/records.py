@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import ConfigurationError, SourceRefused, SourceUnavailable
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
@@ -16,12 +16,12 @@ from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.paging import Page
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
+from flows_platform.wire.casting import Casted, Records, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat
 from flows_platform.wire.paths import single
-from flows_platform.wire.raw_records import raw_record
+from flows_platform.wire.raw_records import Unreadable, raw_record
 from flows_platform.wire.time_column import bounds_in
 from flows_platform.wire.time_column import inside as inside_of
 
@@ -30,6 +30,7 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
     "application/jsonl": WireFormat.NDJSON,
     "application/x-jsonlines": WireFormat.NDJSON,
 }
+ENVELOPED = {WireFormat.JSON, WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 
 
@@ -99,7 +100,11 @@ class WindowStream:
         with request as answer:
             self.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column)
-            level, envelope = yield from self._document(answer, proof)
+            try:
+                level, envelope = yield from self._document(answer, proof)
+            except SourceUnavailable as error:  # an error document under the status 200 may come with the wait
+                error.retry_after = error.retry_after or api.refusals.wait(answer.headers)
+                raise
             self.received_bytes += answer.received
             whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
             return api.paging.next_page(Page(url, answer.headers, envelope, proof.records, whole.seen, self._last))
@@ -121,16 +126,20 @@ class WindowStream:
         return level, envelope_of(document)
 
     def _casted(self, part: Slice, proof: PageProof) -> Casted:
-        api, sent = self.api, None
-        if api.mapping:
-            records = as_mappings(part)
-            part, sent = api.mapping.map(records), len(records)
-        casted = cast_slice(api.schema, part, self.records + 1, api.extra_column)
-        proof.add(casted, sent)
+        api, first = self.api, self.records + 1
+        sent: Records = as_mappings(part) if api.mapping else []
+        parts = api.mapping.parts(sent) if api.mapping else []
+        rows = list(map(api.mapping.row, parts)) if api.mapping else part
+        casted = cast_slice(api.schema, rows, first, api.extra_column)
+        proof.add(casted, len(sent) if api.mapping else None)
         self.records += casted.batch.num_rows + len(casted.rejects)
         if api.paging.column and casted.batch.num_rows:
             self._last = casted.batch.column(api.paging.column)[-1].as_py()
-        return inside(casted, api.schema, self.window) if self.window else casted
+        if self.window:
+            casted = inside(casted, api.schema, self.window)
+        if parts:
+            casted.rejects = [_as_sent(each, parts[each.position - first]) for each in casted.rejects]
+        return casted
 
     def _layout(self) -> Layout:
         api = self.api
@@ -143,6 +152,7 @@ class WindowStream:
             whole=api.mapping is not None,
             total=api.total,
             errors=api.refusals.document,
+            enveloped=api.paging.enveloped or api.total is not None,
             doctype=api.doctype,
         )
 
@@ -156,6 +166,8 @@ class WindowStream:
                 f"the answer's content type is {answer.media_type or 'missing'!r}, not {expected}.",
                 remedy="Check the URL, and that the format asked for is one the endpoint has.",
             )
+        if wire not in ENVELOPED and (self.api.paging.enveloped or self.api.total):
+            raise ConfigurationError(f"nothing stands around the records of {wire}: no total, and no next link.")
         return wire
 
 
@@ -180,12 +192,17 @@ def header_count(answer: Answer) -> int | None:
     return int(value)
 
 
+def _as_sent(reject: RejectedRecord, part: Mapping[str, object] | Unreadable) -> RejectedRecord:
+    """The reject with what the source sent, not what was made of it: so that it can be mapped again."""
+    return reject if isinstance(part, Unreadable) else replace(reject, raw=raw_record(part))
+
+
 def inside(casted: Casted, schema: TableSchema, window: Window) -> Casted:
     """The slice without the records that lie outside the window; those become rejects."""
     inside = inside_of(casted.batch, schema, window)
     if pc.all(inside).as_py() is not False:
         return casted
-    kept, rejects = [], casted.rejects
+    kept, rejects = [], list(casted.rejects)
     for position, good, record in zip(casted.positions, inside.to_pylist(), casted.batch.to_pylist(), strict=True):
         if good:
             kept.append(position)

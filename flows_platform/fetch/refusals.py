@@ -53,7 +53,7 @@ class Refusals:
         if self.document is None:
             return None
         try:
-            if "json" in content_type:
+            if "json" in content_type.lower():
                 value = json.loads(body)
                 return self.document.error(None, value) if isinstance(value, dict) else None
             root = etree.fromstring(body, etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False))
@@ -67,7 +67,7 @@ USUAL = Refusals()
 
 def _problem(headers: Mapping[str, str], body: bytes) -> str:
     """The `detail` of a problem document (RFC 9457), where one came."""
-    if "json" not in headers.get("Content-Type", ""):
+    if "json" not in headers.get("Content-Type", "").lower():
         return ""
     try:
         problem = json.loads(body)

@@ -51,6 +51,15 @@ class IsoTime:
         return timedelta(microseconds=10 ** (6 - self.digits))
 
     def render(self, instant: datetime) -> str:
+        """The text.
+
+        Raises:
+            ConfigurationError: the instant has a finer fraction than the parameter.
+        """
+        if instant.microsecond % (self.resolution // timedelta(microseconds=1)):
+            raise ConfigurationError(
+                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} has more than {self.digits} digits of a second's fraction."
+            )
         text = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
         return text[: 20 + self.digits].rstrip(".") + self.suffix
 
@@ -103,6 +112,10 @@ class TimeParameters:
         first = window.start if self.after_inclusive else window.start - text.resolution
         last = window.end - text.resolution if self.before_inclusive else window.end
         rendered = {self.after: text.render(first), self.before: text.render(last)}
+        if rendered[self.before] is None:  # without it the API would give all that there is
+            raise ConfigurationError(
+                f"the window {window.key} ends before the first instant that {self.before} can say."
+            )
         return {name: value for name, value in sorted(rendered.items()) if value is not None}
 
 

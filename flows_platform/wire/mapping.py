@@ -8,17 +8,21 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
 from flows_platform.wire.casting import Records
 from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Unreadable
+from flows_platform.wire.raw_records import Unreadable, json_text
 
 UNTAKEN = "$."  # before the path of a field that no column takes; no column can have such a name
 _ZONED = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What is taken for a number of seconds: Python alone would also take 1_000, and compute 1e999999 in full.
+_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
 
 class TimeForm(StrEnum):
@@ -32,7 +36,10 @@ class TimeForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """Where a column's value comes from: the first of `paths` that leads to one, or all of `join`, with `|` between."""
+    r"""Where a column's value comes from: the first of `paths` that leads to one, or all of `join`, with `|` between.
+
+    What the other paths lead to is let go. A `|` inside a joined part is written `\|`, so that no two keys are alike.
+    """
 
     column: str
     type: ColumnType
@@ -43,7 +50,7 @@ class ColumnSource:
     def value(self, record: Mapping[str, object]) -> object:
         """The value as the source has it, times with their zone; None where there is none."""
         if self.join:
-            return "|".join("" if (part := single(path.find(record))) is None else str(part) for path in self.join)
+            return "|".join(_part(single(path.find(record))) for path in self.join)
         for path in self.paths:
             found = path.find(record)
             value = found if path.lists else single(found)
@@ -60,13 +67,20 @@ class ColumnSource:
         return _since_1970(value, 1000 if self.time is TimeForm.MILLISECONDS else 1)
 
 
+def _part(value: object) -> str:
+    text = "" if value is None else value if isinstance(value, str) else json_text(value)
+    return text.replace("\\", r"\\").replace("|", r"\|")
+
+
 def _since_1970(value: object, parts: int) -> object:
     """An instant from a number, or the value itself where it is none that a time can hold exactly."""
+    if not _NUMBER.fullmatch(str(value)):
+        return value
     try:
-        microseconds = Decimal(str(value)) * 1_000_000 / parts
+        microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // parts))
         exact = microseconds == microseconds.to_integral_value()
         return _EPOCH + timedelta(microseconds=int(microseconds)) if exact else value
-    except (ArithmeticError, ValueError, OverflowError):
+    except (Inexact, OverflowError):
         return value
 
 
@@ -106,7 +120,8 @@ class _Taken:
 class RecordMapping:
     """Columns from paths. `each` leads to children that are a row each, with the record's own values beside theirs.
 
-    Paths start at the record; those through `each` mean the row's own child. `ignored` fields are let go.
+    Paths start at the record; those through `each` mean the row's own child. A record without such children gives no
+    row. `ignored` fields are let go.
     """
 
     columns: tuple[ColumnSource, ...]
@@ -115,6 +130,13 @@ class RecordMapping:
     _taken: _Taken = field(init=False, repr=False, compare=False, default_factory=_Taken)
 
     def __post_init__(self) -> None:
+        """Notes what is taken.
+
+        Raises:
+            ConfigurationError: `each` chooses some of the children, and so would lose the others.
+        """
+        if self.each and self.each.chooses:
+            raise ConfigurationError(f"rows from {self.each.text!r}: the other elements of that list would be lost.")
         for column in self.columns:
             for path in (*column.paths, *column.join):
                 if not path.chooses:
@@ -122,44 +144,42 @@ class RecordMapping:
         for path in self.ignored:
             self._taken.add(path.names)
 
-    def map(self, records: Records) -> Records:
-        """The records' rows, in order; what is no record stays as it is."""
-        return [row for record in records for row in self.rows(record)]
+    def parts(self, records: Records) -> Records:
+        """The records, each once for every row it gives, then with that row's child alone; what is no record stays."""
+        return [part for record in records for part in self._parts(record)]
 
-    def rows(self, record: Mapping[str, object] | Unreadable) -> Iterator[Mapping[str, object] | Unreadable]:
-        """The rows of one record: one, or one for each child."""
-        if isinstance(record, Unreadable):
+    def _parts(self, record: Mapping[str, object] | Unreadable) -> Iterator[Mapping[str, object] | Unreadable]:
+        if isinstance(record, Unreadable) or self.each is None:
             yield record
-        elif self.each is None:
-            yield self._row(record)
         else:
-            for child in self.each.find(record):
-                yield self._row(_with_child(record, self.each.names, child))
+            yield from _with_one_child(record, self.each.names)
 
-    def _row(self, record: Mapping[str, object]) -> Mapping[str, object]:
-        row = {column.column: value for column in self.columns if (value := column.value(record)) is not None}
+    def row(self, part: Mapping[str, object] | Unreadable) -> Mapping[str, object] | Unreadable:
+        """The row of one of the parts."""
+        if isinstance(part, Unreadable):
+            return part
+        row = {column.column: value for column in self.columns if (value := column.value(part)) is not None}
         left: dict[str, list[object]] = {}
-        for path, value in self._taken.left(record):
+        for path, value in self._taken.left(part):
             left.setdefault(UNTAKEN + path, []).append(value)
         return row | {path: single(values) for path, values in left.items()}
 
-    def again(self, row: Mapping[str, object]) -> Mapping[str, object]:
-        """A row that was set aside under an earlier mapping, with what this one takes of its untaken fields."""
-        taken = {
-            column.column: row[UNTAKEN + path.text]
-            for column in self.columns
-            for path in column.paths
-            if column.column not in row and UNTAKEN + path.text in row
-        }
-        ignored = {UNTAKEN + path.text for path in (*self.ignored, *(p for each in self.columns for p in each.paths))}
-        return {name: value for name, value in row.items() if name not in ignored} | taken
+    def map(self, records: Records) -> Records:
+        """The records' rows, in order."""
+        return [self.row(part) for part in self.parts(records)]
+
+    def again(self, part: Mapping[str, object]) -> Mapping[str, object] | Unreadable:
+        """The row of a part that was set aside under an earlier mapping."""
+        rows = self.map([part])
+        return rows[0] if len(rows) == 1 else Unreadable(f"gives {len(rows)} rows since the mapping was changed", b"")
 
 
-def _with_child(record: Mapping[str, object], names: tuple[str, ...], child: object) -> dict[str, object]:
-    """The record as if `child` were the only one at the path; what lies on the way is copied, not changed."""
+def _with_one_child(record: Mapping[str, object], names: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    """The record as if it had one child only, for each at the path; what lies on the way is copied, not changed."""
     name, *rest = names
-    if not rest:
-        return {**record, name: child}
-    holder = record[name]
-    inner = holder if isinstance(holder, Mapping) else {}
-    return {**record, name: _with_child(inner, tuple(rest), child)}
+    held = record.get(name)
+    for child in held if isinstance(held, list) else [held]:
+        if rest and isinstance(child, Mapping):
+            yield from ({**record, name: inner} for inner in _with_one_child(child, tuple(rest)))
+        elif not rest and child is not None:
+            yield {**record, name: child}

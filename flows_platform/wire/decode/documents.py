@@ -36,7 +36,8 @@ class Layout:
 
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
-    is kept; `total` leads to their number there. `errors` tells an error document; `doctype` lets an external one pass.
+    is kept, as it is where they are `enveloped`; `total` leads to their number there. `errors` tells an error document;
+    `doctype` lets an external one pass.
     """
 
     schema: TableSchema
@@ -47,7 +48,12 @@ class Layout:
     whole: bool = False
     total: RecordPath | None = None
     errors: ErrorDocument | None = None
+    enveloped: bool = False
     doctype: bool = False
+
+    @property
+    def keeps_envelope(self) -> bool:
+        return self.whole or self.enveloped or self.errors is not None
 
 
 OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
@@ -59,7 +65,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         source,
         layout.records,
         layout.record_bytes,
-        enveloped=layout.whole or layout.errors is not None,
+        enveloped=layout.keeps_envelope,
         errors=layout.errors,
         total=layout.total,
     ),
@@ -70,6 +76,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         layout.record,
         layout.record_bytes,
         whole=layout.whole,
+        enveloped=layout.keeps_envelope,
         errors=layout.errors,
         doctype=layout.doctype,
     ),

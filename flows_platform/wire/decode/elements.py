@@ -9,13 +9,13 @@ def nested(element: etree._Element) -> object:
     Comments and processing instructions are left out; white space between children is no text.
     """
     children = [child for child in element if isinstance(child.tag, str)]
+    text = "".join([element.text or "", *(child.tail or "" for child in element)])
     if not children and not element.keys():
-        return "".join(map(str, element.itertext(tag=[element.tag]))) if len(element) else element.text or ""
+        return text
     found: dict[str, object] = {f"@{name!s}": str(value) for name, value in element.items()}
     for child in children:
         _add(found, str(child.tag), nested(child))
-    text = "".join([element.text or "", *(child.tail or "" for child in element)])
-    if text.strip():
+    if text.strip() or (text and not children):
         found["#text"] = text
     return found
 
@@ -26,7 +26,10 @@ def _add(found: dict[str, object], name: str, value: object) -> None:
         return
     there = found[name]
     # Only this function makes lists, so a list is always the elements of that name so far.
-    found[name] = [*there, value] if isinstance(there, list) else [there, value]
+    if isinstance(there, list):
+        there.append(value)
+    else:
+        found[name] = [there, value]
 
 
 def nested_record(element: etree._Element) -> dict[str, object]:

@@ -56,9 +56,10 @@ class ErrorDocument:
     def error(self, root: str | None, envelope: Mapping[str, object]) -> PlatformError | None:
         """The error that the document tells, if it is one."""
         message = single(self.message.find(envelope))
-        if self.root != root or (self.root is None and message is None):
+        if self.root != root or (self.root is None and message in (None, "", False)):
             return None
         code = single(self.code.find(envelope)) if self.code else None
-        text = f"the API answers with an error{f' {code}' if code else ''}: {str(message or 'without a text')[:500]}"
+        shown = f" {str(code)[:80]}" if code else ""
+        text = f"the API answers with an error{shown}: {str(message or 'without a text')[:500]}"
         transient = str(code) in self.transient
         return SourceUnavailable(text.rstrip(".") + ".") if transient else SourceRefused(text.rstrip(".") + ".")

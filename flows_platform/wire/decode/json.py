@@ -83,7 +83,7 @@ class JsonDocument:
     def _require_container(self) -> None:
         if error := self._errors and self._errors.error(None, self.envelope):
             raise error
-        counted_none = self._total is not None and single(self._total.find(self.envelope)) == 0
+        counted_none = self._total is not None and str(single(self._total.find(self.envelope))) == "0"
         if not self._guard.found and not counted_none:
             raise SourceRefused(
                 f"the JSON document has no array at {self._path!r}.",

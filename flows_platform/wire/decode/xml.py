@@ -17,6 +17,7 @@ from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END
 
 SLICE = 512  # records a slice; the tree never holds more
+MAX_BESIDE = 4096  # elements around the records
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
@@ -24,8 +25,8 @@ class XmlDocument:
     """`<root><record>…</record>…<?end count="N"?></root>`; `root` and `record` are the element names required.
 
     `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
-    it nests, and what stands around the records is kept. `errors` tells an error document. `doctype` lets one pass
-    that names an external DTD, which is never read.
+    it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
+    lets one pass that names an external DTD, which is never read.
     """
 
     enclosed = True
@@ -38,6 +39,7 @@ class XmlDocument:
         record_bytes: int = RECORD_BYTES,
         *,
         whole: bool = False,
+        enveloped: bool = False,
         errors: ErrorDocument | None = None,
         doctype: bool = False,
     ) -> None:
@@ -46,6 +48,8 @@ class XmlDocument:
         self._root = root
         *self._parents, self._record = record.split("/")
         self._whole = whole
+        self._enveloped = enveloped
+        self._beside = 0
         self._errors = errors
         self._doctype = doctype
         self.declared: Declared | None = None
@@ -67,7 +71,7 @@ class XmlDocument:
             if self._reader.ended:
                 raise StreamIncomplete(f"the XML document ends early ({brief}).") from error
             raise SourceRefused(f"the answer is not well-formed XML ({brief}).") from error
-        if self._whole or self._errors:
+        if self._enveloped:
             self.envelope = nested_record(events.root)
         self._check_root(events.root)
 
@@ -84,7 +88,7 @@ class XmlDocument:
                 self._release(part)
         if part:
             yield self._records(part)
-            if self._whole:  # the rest of the tree is the envelope
+            if self._enveloped:  # the rest of the tree is the envelope
                 self._release(part)
 
     def _records(self, elements: list[etree._Element]) -> Rows | Records:
@@ -99,14 +103,41 @@ class XmlDocument:
         return [_mapping(element) for element in elements]
 
     def _release(self, part: list[etree._Element]) -> None:
-        last = part[-1]
-        parent = last.getparent()
+        """Takes the records out of the tree, and out of lists that are done also the empty list."""
+        lasts = {element.getparent(): element for element in part}
+        *done, parent = lasts
         if parent is None:
-            raise SourceRefused(f"the XML root is <{last.tag}> itself, not a list of records.")
+            raise SourceRefused(f"the XML root is <{part[-1].tag}> itself, not a list of records.")
         self._check_root(parent.getroottree().getroot())
-        del parent[: parent.index(last) + 1]
+        beside = 0
+        for holder, last in lasts.items():
+            if holder is not None:
+                beside = self._take_out(holder, last)
+                self._beside += beside + 1 if holder in done and not _drop_empty(holder) else 0
+        if self._beside + beside > MAX_BESIDE:
+            raise SourceRefused(
+                f"more than {MAX_BESIDE:,} elements lie around the records of the XML document.",
+                remedy="Declare the element that holds them as the record, and rows from its children.",
+            )
         part.clear()
         self._reader.release()
+
+    def _take_out(self, holder: etree._Element, last: etree._Element) -> int:
+        """Removes the records up to `last`, and the comments between them; what follows is not parsed to its end.
+
+        Other elements are kept where the envelope is: they may tell of more records. Their number is given back.
+        """
+        end = holder.index(last) + 1
+        if not self._enveloped:
+            del holder[:end]
+            return 0
+        kept = 0
+        for child in list(holder)[:end]:
+            if child.tag == self._record or not isinstance(child.tag, str):
+                holder.remove(child)
+            else:
+                kept += 1
+        return kept
 
     def _take_instruction(self, instruction: etree._ProcessingInstruction) -> None:
         self._guard.note_names([instruction.target])
@@ -134,6 +165,15 @@ class XmlDocument:
                 f"the XML root is <{root.tag}>, not <{self._root}>.",
                 remedy="Check the URL: this is not the stream of records it should be.",
             )
+
+
+def _drop_empty(holder: etree._Element) -> bool:
+    """Removes a list that holds nothing more, and says nothing itself."""
+    above = holder.getparent()
+    if above is None or len(holder) or holder.keys():
+        return False
+    above.remove(holder)
+    return True
 
 
 def _declares(dtd: etree.DTD) -> bool:

@@ -21,6 +21,11 @@ LONG_TAG = 1 << 15  # bytes without `<` from which attributes are counted
 ENCODINGS = {"UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252"}  # in which markup looks as it does in ASCII
 
 _ROOT = re.compile(rb"<[A-Za-z_:\x80-\xff]")
+_MISC = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)  # what may look like markup and is none
+_LITERAL = rb"""(?:"[^"<>\[\]]*"|'[^'<>\[\]]*')"""
+_EXTERNAL = re.compile(
+    rb"\s*<!DOCTYPE\s+[^\s\"'<>\[]+(?:\s+(?:SYSTEM|PUBLIC\s+%b)\s+%b)?\s*>\s*" % (_LITERAL, _LITERAL)
+)
 _ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _ATTRIBUTE = re.compile(rb"""\s+[^\s=<>"'/]+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _NAME = re.compile(rb"<[^\s/>!?<]+")
@@ -76,10 +81,12 @@ class XmlGuard:
             raise SourceRefused(f"the XML document has more than {MAX_NAMES:,} distinct names.")
 
     def _check_prolog(self, prolog: bytes) -> None:
-        root = _ROOT.search(prolog)
+        prolog = prolog.removeprefix(b"\xef\xbb\xbf")
+        blank = _MISC.sub(lambda match: b" " * len(match[0]), prolog)
+        root = _ROOT.search(blank)
         before = prolog[: root.start()] if root else prolog
-        self._check_doctype(before)
-        start = before.removeprefix(b"\xef\xbb\xbf").lstrip()
+        self._check_doctype(blank[: root.start()] if root else blank, whole=root is not None)
+        start = before.lstrip()
         encoding = _ENCODING.match(start)
         if (start and not start.startswith(b"<")) or b"\0" in before:
             raise SourceRefused(f"the answer is no XML in UTF-8: it starts with {prolog[:20]!r}.")
@@ -91,11 +98,12 @@ class XmlGuard:
             raise SourceRefused(f"no root element in the first {MAX_PROLOG:,} bytes of the XML document.")
         self._prolog = None if root else prolog
 
-    def _check_doctype(self, before: bytes) -> None:
-        _, doctype, rest = before.partition(b"<!DOCTYPE")
-        if doctype and not self._doctype:
+    def _check_doctype(self, before: bytes, *, whole: bool) -> None:
+        if b"<!DOCTYPE" not in before:
+            return
+        if not self._doctype:
             raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
-        if b"[" in rest.partition(b">")[0] or b"<!E" in rest:
+        if b"[" in before or (whole and not _EXTERNAL.fullmatch(before)):
             raise SourceRefused("the XML document's DOCTYPE declares something itself; only an external one may pass.")
 
     def _check_long_tag(self, chunk: bytes) -> None:
