@@ -118,13 +118,21 @@ def test_facts_follow_rows_from_block_to_block(tmp_path: Path) -> None:
     assert facts(load_content(tmp_path, many + line(60_001, 1))[1]) == (60_001, 0, 1)
 
 
-def test_facts_are_forgotten_with_the_first_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        ("DELETE FROM flows WHERE id = 2", 1),
+        ("UPDATE flows SET time = 9 WHERE id = 2", 2),
+        (f"INSERT INTO flows SELECT 3, {', '.join(FLOWS.names[1:])} FROM flows WHERE id = 1", 3),
+    ],
+)
+def test_facts_are_forgotten_with_the_first_change(tmp_path: Path, change: str, rows: int) -> None:
     _, database = load_content(tmp_path, line(1) + line(2))
     with sqlite3.connect(database) as connection:
-        connection.execute("DELETE FROM flows WHERE id = 2")
+        connection.execute(change)
     connection.close()
     assert facts(database) is None
-    assert database_summary(database, FLOWS).rows == 1
+    assert database_summary(database, FLOWS).rows == rows
 
 
 @pytest.mark.parametrize(
