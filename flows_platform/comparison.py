@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.records import WindowStream
 from flows_platform.fetch.retry import attempts
 from flows_platform.pipeline import WindowPipeline
@@ -58,7 +57,7 @@ def compare_counts(pipeline: WindowPipeline, grid: WindowGrid, windows: Sequence
     """Compare each window by count alone."""
     held = pipeline.warehouse.window_counts(pipeline.table, grid)
     for window in windows:
-        source = count_records(pipeline.client, pipeline.api, window, tries=pipeline.tries)
+        source = pipeline.source_count(window)
         yield Comparison(window, source, *_staged(pipeline, window), held.get(window, 0))
 
 

@@ -1,11 +1,14 @@
-"""The code location: all sources, merged. Loading it reads settings and nothing else: no network, no disk, no clock."""
+"""The code location: all sources, merged. Loading it reads settings and YAML files; no network, no data, no clock."""
 
 import dagster as dg
 
 from flows_platform.alerts import failure_sensor
+from flows_platform.components.build import windowed_table
+from flows_platform.components.yaml_files import declared_sources, load_declaration
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
-from flows_platform.sources.lanl_flows.definitions import lanl_flows
+from flows_platform.sources.lanl_flows.definitions import lanl_files
+from flows_platform.windowed.definitions import windowed_definitions
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -15,7 +18,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[failure_sensor()],
         executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
     )
-    return dg.Definitions.merge(common, lanl_flows(settings))
+    declared = (load_declaration(path, settings) for path in declared_sources())
+    tables = [windowed_definitions(windowed_table(each, settings)) for each in declared]
+    return dg.Definitions.merge(common, lanl_files(settings), *tables)
 
 
 defs = build_definitions(load_settings())

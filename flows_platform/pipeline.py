@@ -1,5 +1,6 @@
 """One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.stores.files import sha256_file
 from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, ledger_of
 from flows_platform.stores.parquet import row_count, staged_facts
+from flows_platform.stores.raw_pulls import RawPulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,11 @@ class WindowCounts:
 
 @dataclass(frozen=True, slots=True)
 class WindowPipeline:
-    """The windows of one table. Each step may be run again at any time: it replaces what it made before."""
+    """The windows of one table. Each step may be run again at any time: it replaces what it made before.
+
+    With `raw_pulls` the API's answers are kept there as they came. `moving` records may have left their window since it
+    was fetched: the source's count of now says nothing of it.
+    """
 
     api: WindowedApi
     client: HttpClient
@@ -59,6 +65,8 @@ class WindowPipeline:
     tries: int = 5
     max_rejected: int = 0
     max_rejected_share: float = 1.0
+    raw_pulls: Path | None = None
+    moving: bool = False
 
     @property
     def ledger(self) -> Ledger:
@@ -70,6 +78,7 @@ class WindowPipeline:
 
     def fetch(self, window: Window, progress: Progress = silent) -> StagedWindow:
         """Stream the window from the API into its staged file; progress in records."""
+        pulls = RawPulls(self.raw_pulls, window.key) if self.raw_pulls else None
         staged = stage_window(
             self.client,
             self.api,
@@ -79,7 +88,10 @@ class WindowPipeline:
             max_rejected_share=self.max_rejected_share,
             tries=self.tries,
             progress=progress,
+            tee=lambda: pulls.page() if pulls else nullcontext,
         )
+        if pulls:
+            pulls.forget_after(staged.requests)
         self.ledger.record(
             Fetched(
                 window=window.key,
@@ -123,12 +135,16 @@ class WindowPipeline:
         """Count the window afresh at the source, in the staged file and in the warehouse."""
         facts = staged_facts(self._staged(window))
         return WindowCounts(
-            source=count_records(self.client, self.api, window, tries=self.tries),
+            source=self.source_count(window),
             staged=facts.rows,
             rejected=facts.rejected,
             deduplicated=facts.deduplicated,
             warehouse=self.warehouse.window_facts(self.table, window),
         )
+
+    def source_count(self, window: Window) -> int | None:
+        """The source's count of the window, where it tells one that must be ours."""
+        return None if self.moving else count_records(self.client, self.api, window, tries=self.tries)
 
     def replay(self, window: Window, progress: Progress = silent) -> Replayed:
         """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.

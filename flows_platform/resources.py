@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from flows_platform.domain.schema import TableSchema
-from flows_platform.fetch.auth import BearerAuth, NoAuth
 from flows_platform.fetch.http import HttpClient, HttpLimits
-from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.settings import LEVELS, Settings, load_settings
-from flows_platform.wire.formats import WireFormat
+from flows_platform.fetch.rate import RateGate
+from flows_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
@@ -20,12 +17,9 @@ if TYPE_CHECKING:
     from flows_platform.stores.bigquery import Warehouse
 
 
-class ApiResource(dg.ConfigurableResource):
-    """The API that windows are fetched from."""
+class FetchResource(dg.ConfigurableResource):
+    """How patient and how strict fetching is, for every source."""
 
-    url: str
-    format: str | None = "json"
-    verification: str = "count"
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     deadline: float = 3600.0
@@ -34,21 +28,13 @@ class ApiResource(dg.ConfigurableResource):
     max_rejected: int = 1000
     max_rejected_share: float = 0.1
 
-    def declaration(self, schema: TableSchema) -> WindowedApi:
-        """The API as the fetch engine takes it."""
-        token = load_settings().api_token
-        auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
-        wire = WireFormat(self.format) if self.format else None
-        return WindowedApi(url=self.url, schema=schema, format=wire, auth=auth, verification=LEVELS[self.verification])
-
     @contextmanager
-    def client(self) -> Iterator[HttpClient]:
-        """Connections for the length of a run."""
-        client = HttpClient(
-            HttpLimits(
-                connect=self.connect_timeout, read=self.read_timeout, total=self.deadline, rate=self.minimum_rate
-            )
+    def client(self, gate: RateGate | None = None) -> Iterator[HttpClient]:
+        """Connections for the length of a run, within the budget of `gate`."""
+        limits = HttpLimits(
+            connect=self.connect_timeout, read=self.read_timeout, total=self.deadline, rate=self.minimum_rate
         )
+        client = HttpClient(limits, gate=gate)
         try:
             yield client
         finally:
@@ -92,24 +78,17 @@ class WarehouseResource(dg.ConfigurableResource):
         return Warehouse(client, self.dataset, self.location, Path(self.locks), attempts=self.tries)
 
 
-EMULATOR_PROJECT = "local"
-
-
 class Resources(NamedTuple):
     """All resources, by the names that assets ask for."""
 
-    api: ApiResource
+    fetch: FetchResource
     warehouse: WarehouseResource
 
 
 def build_resources(settings: Settings) -> Resources:
     """The resources that these settings describe."""
-    wire = settings.wire_format
     return Resources(
-        api=ApiResource(
-            url=settings.stream_url,
-            format=wire.value if wire else None,
-            verification=settings.verification,
+        fetch=FetchResource(
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
             deadline=settings.fetch_deadline,
@@ -119,7 +98,7 @@ def build_resources(settings: Settings) -> Resources:
             max_rejected_share=settings.max_rejected_share,
         ),
         warehouse=WarehouseResource(
-            project=settings.bigquery_project or EMULATOR_PROJECT,
+            project=settings.warehouse_project,
             dataset=settings.bigquery_dataset,
             location=settings.bigquery_location,
             locks=str(settings.files.locks),

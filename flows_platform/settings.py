@@ -17,6 +17,7 @@ from flows_platform.wire.formats import WireFormat
 PREFIX = "FLOWS_"
 WINDOW = timedelta(hours=3)
 AUTO = "auto"
+EMULATOR_PROJECT = "local"
 LEVELS = {"count": Verification.COUNT, "digest": Verification.DIGEST}
 
 
@@ -78,6 +79,10 @@ class Settings(BaseSettings):
     max_rejected: int = Field(1000, ge=0, description="Rejected records above which a window fails instead of loading.")
 
     max_rejected_share: float = Field(0.1, ge=0, le=1, description="Share of a window's records, likewise.")
+
+    qualys_url: str = Field(
+        "https://qualysapi.qualys.com", description="Qualys' API server of your platform; QUALYS_USERNAME, _PASSWORD."
+    )
 
     bigquery_project: str = Field(
         "", description="Google Cloud project; without it the local emulator is the warehouse."
@@ -142,6 +147,11 @@ class Settings(BaseSettings):
         return "" if self.bigquery_project else f"http://127.0.0.1:{self.emulator_port}"
 
     @property
+    def warehouse_project(self) -> str:
+        """The project that tables lie in; the emulator has one of its own."""
+        return self.bigquery_project or EMULATOR_PROJECT
+
+    @property
     def files(self) -> "Files":
         return Files(self.home.absolute())
 
@@ -166,7 +176,8 @@ class Files:
         self.rejected = home / "rejected" / "rejected_flows.csv"
         self.database = home / "database" / "flows.db"
         self.cves = home / "database" / "cves.db"
-        self.windows = home / "windows" / "flows"
+        self.windows = home / "windows"
+        self.raw_pulls = home / "raw_pulls"
         self.emulator = home / "emulator"
         self.dagster = home / "dagster"
         self.locks = home / "locks"
@@ -186,6 +197,11 @@ def load_settings(**overrides: object) -> Settings:
             "; ".join(_fault(str(each["loc"][0]), each["msg"], each["input"]) for each in error.errors()) + ".",
             remedy="The README's table of settings says what each may be.",
         ) from None
+
+
+def secret(name: str) -> str | None:
+    """The value of an environment variable that a source's declaration names, or None where it is unset or empty."""
+    return os.environ.get(name) or None
 
 
 def unknown_variables() -> list[str]:

@@ -1,7 +1,7 @@
 """One window from the API to one staged Parquet file: whole and verified, or not there; its quarantine, replayed."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -93,11 +93,11 @@ def stage_window(
     max_rejected_share: float = 1.0,
     tries: int = 5,
     progress: Progress = silent,
-    tee: Tee = nullcontext,
+    tee: Callable[[], Tee] = lambda: nullcontext,
 ) -> StagedWindow:
     """Fetch the window (all that there is for None) into `target`; progress in records.
 
-    The file appears, or is replaced, only when all is proven. `tee` may keep a copy of each page.
+    The file appears, or is replaced, only when all is proven. `tee` gives each try what may keep a copy of its pages.
 
     Rejected records go beside it (`quarantine_path`), also where there are too many. All tries together end with the
     client's deadline.
@@ -111,7 +111,7 @@ def stage_window(
     limits, deadline = RejectLimits(max_rejected, max_rejected_share), client.deadline()
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, window, progress, deadline, tee)
+            stream = WindowStream(client, api, window, progress, deadline, tee())
             return _stage_once(stream, target, limits, attempt.num)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 

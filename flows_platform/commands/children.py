@@ -9,8 +9,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from flows_platform.commands.instance import fail_abandoned_runs, open_instance
-from flows_platform.resources import EMULATOR_PROJECT
-from flows_platform.settings import Settings
+from flows_platform.settings import EMULATOR_PROJECT, Settings
 from flows_platform.stores.emulator import Emulator
 from flows_platform.supervision.child import ChildProcess
 from flows_platform.supervision.ports import Address

@@ -12,10 +12,11 @@ from flows_platform.domain.errors import (
     StorageError,
     WarehouseUnavailable,
 )
+from flows_platform.fetch.latest import ask_latest
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings, unknown_variables
-from flows_platform.sources.lanl_flows.latest import latest_flows
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.sqlite_read import database_summary
 from flows_platform.supervision.ports import Address
 
@@ -78,13 +79,15 @@ def _database(settings: Settings) -> str:
 
 
 def _api(settings: Settings) -> str:
-    api = build_resources(settings).api
+    declaration = flows_windows(settings)
+    fetch = build_resources(settings).fetch
     try:
-        latest = latest_flows(settings, api)
+        with fetch.client() as client:
+            latest = ask_latest(client, declaration.api(), tries=fetch.tries)
     except SourceUnavailable as error:
         remedy = "Start it: `flows dev`, or `flows serve`; or set FLOWS_API_URL."
         raise SourceUnavailable(error.message, remedy=remedy) from error
-    return f"{settings.stream_url}, {latest.records:,} records"
+    return f"{settings.stream_url}, {latest.records if latest else 0:,} records"
 
 
 def _warehouse(settings: Settings) -> str:

@@ -43,6 +43,16 @@ class Cron:
             return cls(text, DAY, time)
         return cls(text, 7 * DAY, time + int(match["weekday"]) * DAY)
 
+    def later(self, delay: timedelta) -> str:
+        """The schedule of the same windows' ends, `delay` later: `20 */3 * * *` for `0 */3 * * *` and 20 minutes."""
+        minutes = int((self.offset + delay).total_seconds()) // 60 % (int(self.length.total_seconds()) // 60)
+        hours, minute = divmod(minutes, 60)
+        days, hour = divmod(hours, 24)
+        if self.length >= DAY:
+            return f"{minute} {hour} * * {days if self.length > DAY else '*'}"
+        step = self.length // timedelta(hours=1)
+        return f"{minute} {f'{hour}-23' if hour else '*'}{f'/{step}' if step > 1 else ''} * * *"
+
     def grid(self, start: datetime, zone: tzinfo = UTC) -> WindowGrid:
         """The windows from `start` on.
 

@@ -54,6 +54,7 @@ class WindowStream:
     records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
     requests: int = 0
+    neighbours: int = 0  # records of other windows that were let go
     format: WireFormat | None = None
     verification: Verification = Verification.DIGEST  # the least of the pages
     note: str = ""  # why that is not more
@@ -136,10 +137,20 @@ class WindowStream:
         if api.paging.column and casted.batch.num_rows:
             self._last = casted.batch.column(api.paging.column)[-1].as_py()
         if self.window:
-            casted = inside(casted, api.schema, self.window)
+            casted = self._ours(casted, self.window)
         if parts:
             casted.rejects = [_as_sent(each, parts[each.position - first]) for each in casted.rejects]
         return casted
+
+    def _ours(self, casted: Casted, window: Window) -> Casted:
+        """The window's own; of an API whose bounds are not exact the neighbours' records are counted and let go."""
+        found = inside(casted, self.api.schema, window)
+        if self.api.time is None or self.api.time.exact:
+            return found
+        neighbours = casted.batch.num_rows - found.batch.num_rows
+        self.neighbours += neighbours
+        self.records -= neighbours
+        return Casted(found.batch, found.positions, casted.rejects)
 
     def _layout(self) -> Layout:
         api = self.api

@@ -88,7 +88,8 @@ class IsoDate:
 class TimeParameters:
     """The parameters of a time range. `text` None means seconds since the schema's epoch.
 
-    `longest` is the longest range the API takes at once: a longer window is asked for in pieces.
+    Where the API's bounds are not known `exact`, the request is right under every reading of them: it asks for a step
+    more, and records outside the window, which are its neighbours', are let go. `longest` is the longest range the API takes at once: a longer window is asked for in pieces.
     """
 
     after: str = "scanned_after"
@@ -96,6 +97,7 @@ class TimeParameters:
     before: str = "scanned_before"
     before_inclusive: bool = True
     text: InstantText | None = None
+    exact: bool = True
     longest: timedelta | None = None
 
     def pieces(self, window: Window) -> Iterator[Window]:
@@ -109,8 +111,8 @@ class TimeParameters:
             ConfigurationError: the parameters cannot write the window's bounds.
         """
         text = self.text or Seconds(epoch)
-        first = window.start if self.after_inclusive else window.start - text.resolution
-        last = window.end - text.resolution if self.before_inclusive else window.end
+        first = window.start if self.after_inclusive and self.exact else window.start - text.resolution
+        last = window.end - text.resolution if self.before_inclusive and self.exact else window.end
         rendered = {self.after: text.render(first), self.before: text.render(last)}
         if rendered[self.before] is None:  # without it the API would give all that there is
             raise ConfigurationError(

@@ -19,6 +19,15 @@ from flows_platform.wire.paths import RecordPath
 
 
 @dataclass(frozen=True, slots=True)
+class LatestSource:
+    """A JSON document at `path` on the API's server, with the newest record's time and the number of records."""
+
+    path: str
+    time: RecordPath
+    records: RecordPath
+
+
+@dataclass(frozen=True, slots=True)
 class WindowedApi:
     """One API: where it is, how a window is asked for, how its records come.
 
@@ -54,6 +63,7 @@ class WindowedApi:
     refusals: Refusals = USUAL
     head_counts: bool = True
     doctype: bool = False
+    latest: LatestSource | None = None
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
 
     def __post_init__(self) -> None:

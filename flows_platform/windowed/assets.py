@@ -13,8 +13,9 @@ import dagster as dg
 from pydantic import Field
 
 from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
-from flows_platform.resources import ApiResource, WarehouseResource
+from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations, window_checks
 from flows_platform.windowed.declaration import WindowedTable
@@ -42,9 +43,9 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
         pool=f"{declaration.table.name}_publish",
     )
     def windows(
-        context: dg.AssetExecutionContext, config: WindowsConfig, api: ApiResource, warehouse: WarehouseResource
+        context: dg.AssetExecutionContext, config: WindowsConfig, fetch: FetchResource, warehouse: WarehouseResource
     ) -> Iterator[Any]:
-        with declaration.pipeline(api, warehouse) as pipeline:
+        with declaration.pipeline(fetch, warehouse) as pipeline:
             run = WindowRun(context, declaration, pipeline, replay=config.replay)
             yield from run.all_windows()
 
@@ -66,20 +67,23 @@ def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
         metadata={
             "dagster/column_schema": metadata.column_schema(schema.columns),
             "dagster/uri": str(declaration.folder),
-            **metadata.lineage(metadata.same_columns(schema, declaration.upstream[0])),
+            **metadata.lineage(_same_columns(declaration)),
         },
     )
 
 
+def _same_columns(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
+    """Where staged columns come from; nowhere that Dagster knows for an API that is not ours."""
+    return metadata.same_columns(declaration.table.schema, declaration.upstream[0]) if declaration.upstream else {}
+
+
 def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
     table = declaration.table
-    key = declaration.staged_key
-    time = {table.event_time.name: [dg.TableColumnDep(asset_key=key, column_name=table.schema.time)]}
     return dg.AssetSpec(
         table.name,
         deps=[declaration.staged],
-        description=f"{table.schema.description} Partitioned by the hour on {table.event_time.name} = "
-        f"{table.epoch:%Y-%m-%dT%H:%M:%SZ} + {table.schema.time} seconds; a window is replaced in one statement.",
+        description=f"{table.schema.description} Partitioned by the {table.granularity} on {_partition_source(table)}; "
+        "a window is replaced in one statement.",
         partitions_def=declaration.partitions,
         group_name=declaration.group,
         owners=[declaration.owner],
@@ -88,9 +92,24 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
         metadata={
             "dagster/column_schema": metadata.column_schema(table.columns),
             "dagster/table_name": f"{declaration.dataset}.{table.name}",
-            **metadata.lineage(metadata.same_columns(table.schema, declaration.staged) | time),
+            **metadata.lineage(metadata.same_columns(table.schema, declaration.staged) | _derived(declaration)),
         },
     )
+
+
+def _partition_source(table: WarehouseTable) -> str:
+    if table.event_time is None:
+        return table.instant.name
+    return f"{table.event_time.name} = {table.schema.epoch:%Y-%m-%dT%H:%M:%SZ} + {table.schema.time} seconds"
+
+
+def _derived(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
+    """Where the column that the warehouse adds comes from."""
+    table = declaration.table
+    if table.event_time is None:
+        return {}
+    time = dg.TableColumnDep(asset_key=declaration.staged_key, column_name=table.schema.time)
+    return {table.event_time.name: [time]}
 
 
 @dataclass(slots=True)

@@ -7,12 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from flows_platform.domain.windows import Window, bounds_since
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.counting import count_records
-from flows_platform.resources import ApiResource
+from flows_platform.fetch.latest import Latest, ask_latest
+from flows_platform.resources import FetchResource
 from flows_platform.windowed import metadata
 from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.due import Calendar, Cursor, Latest, newly_closed
+from flows_platform.windowed.due import Cursor, newly_closed
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
 RUNS_A_TICK = 24
@@ -23,17 +24,6 @@ type AssetJob = Any  # what define_asset_job gives; dagster does not export its 
 def utc_now() -> datetime:
     """The clock of those who have no other."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Automation:
-    """When the windows of a table are run. `latest` asks the source how far it is; `look_back` counts windows."""
-
-    declaration: WindowedTable
-    calendar: Calendar
-    look_back: int
-    latest: Callable[[ApiResource], Latest]
-    now: Callable[[], datetime]
 
 
 def windows_job(declaration: WindowedTable) -> AssetJob:
@@ -56,33 +46,30 @@ def replay_job(declaration: WindowedTable) -> AssetJob:
     )
 
 
-def windows_schedule(automation: Automation, job: AssetJob) -> dg.ScheduleDefinition:
-    """Every three hours, after the grace: the window that closed, and the look-back's once more."""
-    calendar = automation.calendar
+def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:
+    """At the end of each window, after the grace: that window, and the look-back's once more."""
+    calendar = declaration.calendar
 
     @dg.schedule(
-        name=f"{automation.declaration.table.name}_every_three_hours",
-        cron_schedule=_cron(calendar),
+        name=f"{declaration.table.name}_schedule",
+        cron_schedule=declaration.cron.later(calendar.grace),
         job=job,
-        execution_timezone="UTC",
+        execution_timezone=str(declaration.zone),
         description="The window that just closed, and the ones before it again, since records may come late.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time.astimezone(UTC)
         closed = calendar.last_closed(at)
         if closed is None or closed != calendar.grid.closed(at, grace=calendar.grace):
-            yield dg.SkipReason(f"no window closed at {at:%Y-%m-%d %H:%M}: the data set ends {calendar.end:%Y-%m-%d}.")
+            ends = f", they end {calendar.end:%Y-%m-%d}" if calendar.end else ""
+            yield dg.SkipReason(
+                f"no window closed at {at:%Y-%m-%d %H:%M}: they start {calendar.grid.start:%Y-%m-%d}{ends}."
+            )
             return
-        for window in calendar.back_from(closed, automation.look_back):
+        for window in calendar.back_from(closed, declaration.look_back):
             yield _request(window, f"{at:%Y-%m-%dT%H:%M}")
 
     return tick
-
-
-def _cron(calendar: Calendar) -> str:
-    """At each window's end and the grace: `20 */3 * * *`, from a later hour for a grace beyond one."""
-    hours, minutes = divmod(int(calendar.grace.total_seconds()) // 60, 60)
-    return f"{minutes} {f'{hours}-23' if hours else '*'}/3 * * *"
 
 
 def _request(window: Window, occasion: str) -> dg.RunRequest:
@@ -90,38 +77,42 @@ def _request(window: Window, occasion: str) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"{window.key}@{occasion}", partition_key=window.key)
 
 
-def windows_sensor(automation: Automation, job: AssetJob) -> dg.SensorDefinition:
-    """Asks the source how far it is, and for the windows that closed or changed since."""
+def windows_sensor(
+    declaration: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
+) -> dg.SensorDefinition:
+    """Asks the source how far it is, and for the windows that closed or changed since; `now` is its clock."""
 
     @dg.sensor(
-        name=f"{automation.declaration.table.name}_new_windows",
+        name=f"{declaration.table.name}_new_windows",
         job=job,
         minimum_interval_seconds=60,
-        description="Polls the API: requests the windows that closed since the last look, and those of the look-back "
-        "whose record count is no longer the one that was loaded. The first look starts at the newest windows: "
-        "history is a backfill's.",
+        description="Requests the windows that closed since the last look, as far as the source has come, and those of "
+        "the look-back whose record count is no longer the one that was loaded, where the source tells it. The first "
+        "look starts at the newest windows: history is a backfill's.",
     )
-    def look(context: dg.SensorEvaluationContext, api: ApiResource) -> dg.SensorResult | dg.SkipReason:
-        return Look(automation, context.instance, api).result(Cursor.parse(context.cursor))
+    def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
+        return Look(declaration, context.instance, fetch, now()).result(Cursor.parse(context.cursor))
 
     return look
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One tick of the sensor."""
+    """One tick of the sensor, at `now`."""
 
-    automation: Automation
+    declaration: WindowedTable
     instance: dg.DagsterInstance
-    api: ApiResource
+    fetch: FetchResource
+    now: datetime
 
     def result(self, cursor: Cursor) -> dg.SensorResult | dg.SkipReason:
         """What to run, and what to remember."""
-        latest = self.automation.latest(self.api)
-        reached = self.automation.calendar.reached(self.automation.now(), latest)
+        calendar, look_back = self.declaration.calendar, self.declaration.look_back
+        latest = self._latest()
+        reached = calendar.reached(self.now, latest)
         if reached is None:
             return dg.SkipReason(f"no window has closed yet; the API holds {latest.records:,} records.")
-        fresh = list(newly_closed(self.automation.calendar, cursor, reached, self.automation.look_back))[:RUNS_A_TICK]
+        fresh = list(newly_closed(calendar, cursor, reached, look_back))[:RUNS_A_TICK]
         changed = self._changed(cursor) if latest.records != cursor.records else []
         windows = sorted({*fresh, *changed})
         seen = Cursor(latest.records, fresh[-1].key if fresh else cursor.last)
@@ -130,29 +121,30 @@ class Look:
         requests = [_request(window, str(latest.records)) for window in windows]
         return dg.SensorResult(run_requests=requests, cursor=seen.render())
 
+    def _latest(self) -> Latest:
+        """How far the source is; one that does not tell is taken to be at the present, and never to change."""
+        with self.fetch.client(self.declaration.gate) as client:
+            return ask_latest(client, self.declaration.api(), tries=self.fetch.tries) or Latest(self.now, 0)
+
     def _changed(self, cursor: Cursor) -> list[Window]:
         """Windows of the look-back that the source now counts otherwise than they were loaded."""
         if not cursor.last:
             return []
-        calendar = self.automation.calendar
-        seen = calendar.back_from(calendar.grid.from_key(cursor.last), self.automation.look_back)
-        table = self.automation.declaration.table
-        declaration = self.api.declaration(table.schema)
-        with self.api.client() as client:
+        calendar, api = self.declaration.calendar, self.declaration.api()
+        seen = calendar.back_from(calendar.grid.from_key(cursor.last), self.declaration.look_back)
+        with self.fetch.client(self.declaration.gate) as client:
             return [
                 window
                 for window in seen
-                if count_records(client, declaration, bounds_since(table.epoch, window), tries=self.api.tries)
-                != self._loaded(window)
+                if count_records(client, api, window, tries=self.fetch.tries) not in {None, self._loaded(window)}
             ]
 
-    def _loaded(self, window: Window) -> int | None:
-        """The records of the window's last fetch, good ones and those set aside."""
+    def _loaded(self, window: Window) -> int:
+        """The records of the window's last fetch, good ones and those set aside; -1 where there was none."""
         records = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=self.automation.declaration.staged_key, asset_partitions=[window.key]),
-            limit=1,
+            dg.AssetRecordsFilter(asset_key=self.declaration.staged_key, asset_partitions=[window.key]), limit=1
         ).records
         materialization = records[0].asset_materialization if records else None
         if materialization is None:
-            return None
+            return -1
         return sum(int(str(materialization.metadata[name].value)) for name in metadata.RECEIVED)

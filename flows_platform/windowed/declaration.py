@@ -1,16 +1,22 @@
 """What a source says of its windowed table; everything in this package is made from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import WindowGrid
-from flows_platform.resources import ApiResource, WarehouseResource
+from flows_platform.fetch.rate import RateBudget, RateGate
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.partitions import window_partitions
+from flows_platform.resources import FetchResource, WarehouseResource
+from flows_platform.windowed.due import Calendar
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
@@ -21,19 +27,41 @@ class WindowedTable:
     """A table filled window by window: its assets' names, their place in the graph, and how they are run.
 
     `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
-    `folder` holds the staged files; `dataset` is the table's, with its project, as people read it.
+    `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
+    `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read
+    it. `look_back` counts closed windows that are asked for again. `moving` records leave their window for a later one
+    when they change, so that a window is not what it was once.
     """
 
     staged: str
     table: WarehouseTable
-    upstream: tuple[str, ...]
+    api: Callable[[], WindowedApi]
+    cron: Cron
+    calendar: Calendar
     group: str
     owner: str
-    grid: WindowGrid
-    partitions: dg.TimeWindowPartitionsDefinition
     folder: Path
+    locks: Path
+    raw_pulls: Path
     dataset: str
     windows_per_run: int
+    look_back: int
+    upstream: tuple[str, ...] = ()
+    rate: RateBudget | None = None
+    keep_raw: timedelta | None = None
+    moving: bool = False
+
+    @property
+    def grid(self) -> WindowGrid:
+        return self.calendar.grid
+
+    @property
+    def zone(self) -> tzinfo:
+        return self.grid.zone
+
+    @property
+    def partitions(self) -> dg.TimeWindowPartitionsDefinition:
+        return window_partitions(self.cron.text, self.grid.start, self.calendar.end, self.zone)
 
     @property
     def staged_key(self) -> dg.AssetKey:
@@ -43,20 +71,27 @@ class WindowedTable:
     def table_key(self) -> dg.AssetKey:
         return dg.AssetKey(self.table.name)
 
+    @property
+    def gate(self) -> RateGate | None:
+        """What keeps all processes of this machine within the API's budget."""
+        return RateGate(self.rate, self.locks, self.table.name) if self.rate else None
+
     @contextmanager
-    def pipeline(self, api: ApiResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
+    def pipeline(self, fetch: FetchResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
         """The windows' pipeline for the length of a run."""
         # Imported here: the clients of BigQuery take seconds that loading the definitions must not.
         from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415
 
-        with api.client() as client, warehouse.warehouse() as opened:
+        with fetch.client(self.gate) as client, warehouse.warehouse() as opened:
             yield WindowPipeline(
-                api=api.declaration(self.table.schema),
+                api=self.api(),
                 client=client,
                 table=self.table,
                 warehouse=opened,
                 folder=self.folder,
-                tries=api.tries,
-                max_rejected=api.max_rejected,
-                max_rejected_share=api.max_rejected_share,
+                tries=fetch.tries,
+                max_rejected=fetch.max_rejected,
+                max_rejected_share=fetch.max_rejected_share,
+                raw_pulls=self.raw_pulls if self.keep_raw else None,
+                moving=self.moving,
             )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from flows_platform.resources import ApiResource, WarehouseResource
+from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob
 from flows_platform.windowed.declaration import WindowedTable
 
@@ -15,7 +15,7 @@ AN_HOUR = 3600
 
 
 def loaded_windows_that_differ(
-    declaration: WindowedTable, instance: dg.DagsterInstance, api: ApiResource, warehouse: WarehouseResource
+    declaration: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, warehouse: WarehouseResource
 ) -> tuple[int, list["Comparison"]]:
     """The number of loaded windows, and those whose counts differ between source, staged file and warehouse."""
     from flows_platform.comparison import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
@@ -24,7 +24,7 @@ def loaded_windows_that_differ(
     windows = [declaration.grid.from_key(key) for key in sorted(loaded)]
     if not windows:
         return 0, []
-    with declaration.pipeline(api, warehouse) as pipeline:
+    with declaration.pipeline(fetch, warehouse) as pipeline:
         compared = compare_counts(pipeline, declaration.grid, windows)
         return len(windows), [comparison for comparison in compared if comparison.difference]
 
@@ -39,9 +39,9 @@ def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition
         "`flows verify --rows` compares the values too.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, api: ApiResource, warehouse: WarehouseResource
+        context: dg.AssetCheckExecutionContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        windows, differing = loaded_windows_that_differ(declaration, context.instance, api, warehouse)
+        windows, differing = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
         lines = "\n".join(f"- {each.window.key}: {each.difference}" for each in differing)
         return dg.AssetCheckResult(
             passed=not differing,
@@ -65,8 +65,10 @@ def differing_windows_sensor(declaration: WindowedTable, job: AssetJob) -> dg.Se
         description="Compares every loaded window with the source by count, and requests those that differ: late or "
         "changed records beyond the look-back.",
     )
-    def look(context: dg.SensorEvaluationContext, api: ApiResource, warehouse: WarehouseResource) -> dg.SensorResult:
-        windows, differing = loaded_windows_that_differ(declaration, context.instance, api, warehouse)
+    def look(
+        context: dg.SensorEvaluationContext, fetch: FetchResource, warehouse: WarehouseResource
+    ) -> dg.SensorResult:
+        windows, differing = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
         if not differing:
             return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs.")
         return dg.SensorResult(run_requests=[_request(each) for each in differing[:RUNS_A_TICK]])

@@ -6,14 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from flows_platform.domain.windows import Window, WindowGrid
-
-
-@dataclass(frozen=True, slots=True)
-class Latest:
-    """What the source says of itself: the newest instant it holds (None when empty) and its number of records."""
-
-    newest: datetime | None
-    records: int
+from flows_platform.fetch.latest import Latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +26,25 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The windows there are: from the grid's start to `end`, each closed `grace` after its own end."""
+    """The windows there are: from the grid's start to `end` or for ever, each closed `grace` after its own end."""
 
     grid: WindowGrid
-    end: datetime
+    end: datetime | None
     grace: timedelta
 
     def last_closed(self, now: datetime) -> Window | None:
         """The newest closed window of the data set, if one has closed yet."""
-        window = min(self.grid.closed(now, grace=self.grace), self.grid.floor(self.end - self.grid.length))
+        window = self.grid.closed(now, grace=self.grace)
+        if self.end:
+            window = min(window, self.grid.before(self.grid.floor(self.end)))
         return window if window.start >= self.grid.start else None
 
     def back_from(self, window: Window, count: int) -> list[Window]:
         """Up to `count` windows before `window`, and it, oldest first."""
-        start = max(self.grid.start, window.start - count * self.grid.length)
-        return list(self.grid.between(self.grid.floor(start), window))
+        windows = [window]
+        while len(windows) <= count and windows[0].start > self.grid.start:
+            windows.insert(0, self.grid.before(windows[0]))
+        return windows
 
     def reached(self, now: datetime, latest: Latest) -> Window | None:
         """The newest closed window that the source's records have reached."""
@@ -62,6 +59,4 @@ def newly_closed(calendar: Calendar, cursor: Cursor, reached: Window, look_back:
     if not cursor.last:
         yield from calendar.back_from(reached, look_back)
         return
-    following = calendar.grid.from_key(cursor.last).end
-    if following <= reached.start:
-        yield from calendar.grid.between(calendar.grid.floor(following), reached)
+    yield from calendar.grid.between(calendar.grid.after(calendar.grid.from_key(cursor.last)), reached)

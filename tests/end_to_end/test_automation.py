@@ -12,11 +12,12 @@ import pytest
 
 from flows_platform.alerts import failure_sensor
 from flows_platform.definitions import build_definitions
+from flows_platform.fetch.latest import Latest
 from flows_platform.settings import Settings, load_settings
-from flows_platform.sources.lanl_flows.automation import files_job, flows_automation, raw_file_sensor
+from flows_platform.sources.lanl_flows.automation import files_job, raw_file_sensor
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.automation import Look
-from flows_platform.windowed.due import Calendar, Cursor, Latest, newly_closed
+from flows_platform.windowed.due import Calendar, Cursor, newly_closed
 from tests.end_to_end.conftest import MakePlatform, Platform
 
 KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
@@ -31,7 +32,7 @@ def requested(result: object) -> list[str | None]:
 
 def scheduled(at: datetime) -> list[str | None]:
     repository = build_definitions(DAY).get_repository_def()
-    schedule = repository.get_schedule_def("flows_every_three_hours")
+    schedule = repository.get_schedule_def("flows_schedule")
     assert schedule.cron_schedule == "20 */3 * * *"
     ticks = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository))
     return [request.partition_key for request in ticks.run_requests or []]
@@ -71,8 +72,7 @@ def test_only_windows_that_the_records_reached_are_new() -> None:
 
 def look(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorResult | dg.SkipReason:
     declaration = flows_windows(platform.settings)
-    automation = flows_automation(platform.settings, declaration, now=lambda: now)
-    return Look(automation, platform.instance, platform.resources.api).result(cursor)
+    return Look(declaration, platform.instance, platform.resources.fetch, now).result(cursor)
 
 
 def cursor_of(result: object) -> Cursor:

@@ -1,31 +1,11 @@
-"""What starts runs of this source: a new raw file, the clock, and the API's progress."""
-
-from collections.abc import Callable
-from datetime import datetime
-from functools import partial
+"""What starts runs of this source's files: a new raw file."""
 
 import dagster as dg
 
 from flows_platform.settings import Settings
-from flows_platform.sources.lanl_flows.latest import latest_flows
-from flows_platform.windowed.automation import AssetJob, Automation, utc_now
-from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.due import Calendar
+from flows_platform.windowed.automation import AssetJob
 
 FILES_JOB = "flows_database_job"
-
-
-def flows_automation(
-    settings: Settings, declaration: WindowedTable, now: Callable[[], datetime] = utc_now
-) -> Automation:
-    """When the windows are run; `now` is the clock of the sensor."""
-    return Automation(
-        declaration=declaration,
-        calendar=Calendar(settings.grid, settings.end, settings.grace),
-        look_back=settings.look_back,
-        latest=partial(latest_flows, settings),
-        now=now,
-    )
 
 
 def files_job() -> AssetJob:

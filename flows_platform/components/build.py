@@ -1,0 +1,271 @@
+"""A declaration made into what fetches, stores and shows it. Reads no secret: those are read when a run starts."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flows_platform.components import declaration as declared
+from flows_platform.domain.cron import Cron
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
+from flows_platform.domain.verification import Verification
+from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
+from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offset, Paging, SinglePage
+from flows_platform.fetch.rate import RateBudget
+from flows_platform.fetch.refusals import Refusals
+from flows_platform.fetch.time_parameters import InstantText, IsoDate, IsoTime, TimeParameters
+from flows_platform.fetch.windowed_api import LatestSource, WindowedApi
+from flows_platform.settings import AUTO, Settings, secret
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.due import Calendar
+from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.mapping import ColumnSource, RecordMapping
+from flows_platform.wire.paths import RecordPath
+
+LEVELS = {level.name.lower(): level for level in Verification}
+
+
+def windowed_table(source: declared.TableDeclaration, settings: Settings) -> WindowedTable:
+    """The table that the declaration describes, under these settings.
+
+    Raises:
+        ConfigurationError: parts of the declaration do not fit each other; the message names the key.
+    """
+    table = _table(source, settings)
+    cron = Cron.parse(source.partitions.cron)
+    return WindowedTable(
+        staged=source.staged or f"{source.name}_windows",
+        table=table,
+        api=_api(source, table.schema),
+        cron=cron,
+        calendar=_calendar(source, cron),
+        group=source.group or source.name,
+        owner=source.owner,
+        folder=settings.files.windows / source.name,
+        locks=settings.files.locks,
+        raw_pulls=settings.files.raw_pulls / source.name,
+        dataset=f"{settings.warehouse_project}.{settings.bigquery_dataset}",
+        windows_per_run=settings.windows_per_run,
+        look_back=int(source.look_back),
+        upstream=tuple(source.upstream),
+        rate=_rate(source.api),
+        keep_raw=timedelta(days=source.keep_raw_days) if source.keep_raw_days else None,
+        moving=source.moving,
+    )
+
+
+def _rate(api: declared.Api) -> RateBudget | None:
+    rate = api.rate
+    if rate is None:
+        return None
+    auth = api.auth
+    keyed = isinstance(auth, declared.HeaderKey | declared.QueryKey) and secret(auth.value.env) is not None
+    requests = rate.requests_with_key if keyed and rate.requests_with_key else rate.requests
+    return RateBudget(requests, rate.seconds, rate.concurrency)
+
+
+def _calendar(source: declared.TableDeclaration, cron: Cron) -> Calendar:
+    partitions = source.partitions
+    try:
+        zone = UTC if partitions.timezone == "UTC" else ZoneInfo(partitions.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigurationError(
+            f"partitions.timezone: {partitions.timezone!r} is no time zone.", remedy="Use a name such as Europe/Berlin."
+        ) from None
+
+    def instant(given: datetime | str) -> datetime:
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+    end = instant(partitions.end) if partitions.end else None
+    grace = timedelta(minutes=int(source.grace_minutes))
+    return Calendar(cron.grid(instant(partitions.start), zone), end, grace)
+
+
+def _table(source: declared.TableDeclaration, settings: Settings) -> WarehouseTable:
+    if source.table:
+        return _from_python(source.table, settings)
+    if not (source.columns and source.time and source.key):
+        raise ConfigurationError("columns, time and key: all three are needed, or `table` instead of them.")
+    columns = tuple(
+        Column(each.name, each.type, each.description, nullable=not each.required) for each in source.columns
+    )
+    names = {column.name for column in columns}
+    wanted = {"time": source.time, "key": source.key, "extra": source.extra}
+    for key, name in wanted.items():
+        if name is not None and name not in names:
+            raise ConfigurationError(f"{key}: {name!r} is none of the columns ({', '.join(sorted(names))}).")
+    schema = TableSchema(source.name, source.description, columns, key=source.key, time=source.time)
+    if schema.column(source.time).type is not ColumnType.TIMESTAMP or schema.column(source.time).nullable:
+        raise ConfigurationError(f"time: the column {source.time!r} must be a required timestamp.")
+    if schema.column(source.key).nullable:
+        raise ConfigurationError(f"key: the column {source.key!r} must be required.")
+    destination = source.destination
+    if destination is None:
+        return WarehouseTable(schema, ())
+    return WarehouseTable(schema, tuple(destination.cluster_by), granularity=destination.partition_by)
+
+
+def _from_python(name: str, settings: Settings) -> WarehouseTable:
+    module, _, attribute = name.partition(":")
+    try:
+        table = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"table: {name!r} cannot be imported ({error}).") from error
+    if not isinstance(table, WarehouseTable):
+        raise ConfigurationError(f"table: {name!r} is no WarehouseTable.")
+    return replace(table, schema=replace(table.schema, epoch=settings.epoch)) if table.event_time else table
+
+
+def _api(source: declared.TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
+    """Gives the API with the secrets of the moment."""
+    api = source.api
+    query = api.auth if isinstance(api.auth, declared.QueryKey) else None
+    open_api = WindowedApi(
+        url=api.url,
+        schema=schema,
+        time=_time(api.time),
+        format=_format(api.format),
+        format_parameter=api.format_parameter,
+        headers=api.headers,
+        parameters=api.parameters,
+        records=api.records,
+        record=api.record,
+        paging=_paging(api),
+        verification=_level(api.verification),
+        extra_column=source.extra,
+        record_bytes=api.record_bytes,
+        mapping=_mapping(source) if source.columns else None,
+        total=_path(api.total),
+        refusals=_refusals(api),
+        head_counts=api.flows_protocol,
+        doctype=api.doctype,
+        latest=_latest(api.newest),
+        compression=tuple(api.compression),
+    )
+
+    def with_secrets() -> WindowedApi:
+        hidden = {query.name: _secret(query.value)} if query else {}
+        return replace(open_api, auth=_auth(api.auth), secret_parameters={k: v for k, v in hidden.items() if v})
+
+    return with_secrets
+
+
+def _auth(auth: declared.Basic | declared.Bearer | declared.HeaderKey | declared.QueryKey | None) -> Auth:
+    match auth:
+        case declared.Basic():
+            return BasicAuth(_secret(auth.user), _secret(auth.password))
+        case declared.Bearer():
+            token = _secret(auth.token)
+            return BearerAuth(token) if token else NoAuth()
+        case declared.HeaderKey():
+            value = _secret(auth.value)
+            return HeaderAuth(auth.name, value) if value else NoAuth()
+        case _:
+            return NoAuth()
+
+
+def _secret(named: declared.Secret) -> str:
+    value = secret(named.env)
+    if value is None and named.required:
+        raise ConfigurationError(
+            f"the environment variable {named.env} is not set.", remedy="Set it to the secret that the API asks for."
+        )
+    return value or ""
+
+
+def _time(time: declared.TimeRange) -> TimeParameters:
+    texts: dict[declared.Written, InstantText | None] = {
+        declared.Written.SECONDS: None,
+        declared.Written.ISO: IsoTime(0, time.suffix),
+        declared.Written.ISO_MILLISECONDS: IsoTime(3, time.suffix),
+        declared.Written.DATE: IsoDate(),
+    }
+    return TimeParameters(
+        after=time.after,
+        after_inclusive=time.after_inclusive,
+        before=time.before,
+        before_inclusive=time.before_inclusive,
+        text=texts[time.written],
+        exact=time.exact,
+        longest=timedelta(days=time.longest_days) if time.longest_days else None,
+    )
+
+
+def _format(name: str) -> WireFormat | None:
+    if name == AUTO:
+        return None
+    if name not in set(WireFormat):
+        raise ConfigurationError(f"api.format: {name!r} is none of {', '.join(WireFormat)} and {AUTO}.")
+    return WireFormat(name)
+
+
+def _level(name: str) -> Verification:
+    if name not in LEVELS:
+        raise ConfigurationError(f"api.verification: {name!r} is none of {', '.join(LEVELS)}.")
+    return LEVELS[name]
+
+
+def _paging(api: declared.Api) -> Paging:
+    match api.paging:
+        case None:
+            return SinglePage()
+        case declared.LinkHeaderPaging():
+            return LinkHeader()
+        case declared.NextLinkPaging() as paging:
+            return NextLink(RecordPath.parse(paging.link), _path(paging.truncated), paging.code)
+        case declared.OffsetPaging() as paging:
+            return Offset(paging.start, paging.size_parameter, paging.size, _path(api.total))
+        case declared.ContinueFromPaging() as paging:
+            return ContinueFrom(paging.parameter, paging.column, paging.size_parameter, paging.size, paging.step)
+
+
+def _refusals(api: declared.Api) -> Refusals:
+    usual, wait = Refusals(message_header=api.message_header, document=_error_document(api.errors)), api.wait
+    if wait is None:
+        return usual
+    return replace(
+        usual,
+        statuses=frozenset(wait.statuses),
+        wait_headers=tuple(wait.headers),
+        pause=wait.pause,
+        longest=wait.longest,
+    )
+
+
+def _error_document(errors: declared.Errors | None) -> ErrorDocument | None:
+    if errors is None:
+        return None
+    return ErrorDocument(RecordPath.parse(errors.message), _path(errors.code), errors.root, frozenset(errors.transient))
+
+
+def _mapping(source: declared.TableDeclaration) -> RecordMapping:
+    return RecordMapping(
+        columns=tuple(_column_source(each) for each in source.columns if each.name != source.extra),
+        each=_path(source.api.rows),
+        ignored=tuple(RecordPath.parse(path) for path in source.ignore),
+    )
+
+
+def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:
+    paths = [column.path] if isinstance(column.path, str) else column.path or ([] if column.join else [column.name])
+    return ColumnSource(
+        column=column.name,
+        type=column.type,
+        paths=tuple(map(RecordPath.parse, paths)),
+        join=tuple(map(RecordPath.parse, column.join)),
+        time=column.written,
+    )
+
+
+def _path(text: str | None) -> RecordPath | None:
+    return RecordPath.parse(text) if text else None
+
+
+def _latest(newest: declared.Newest | None) -> LatestSource | None:
+    if newest is None:
+        return None
+    return LatestSource(newest.path, RecordPath.parse(newest.time), RecordPath.parse(newest.records))

@@ -1,0 +1,230 @@
+"""What a source's YAML may say. Names, types, defaults and their meaning; nothing is built here."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows_platform.domain.schema import ColumnType, Granularity
+from flows_platform.wire.mapping import TimeForm
+
+Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
+
+
+class Part(BaseModel):
+    """A part of the declaration: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(Part):
+    """A secret, by the name of the environment variable that holds it."""
+
+    env: str = Field(description="Name of the environment variable; read when a run starts.")
+    required: bool = Field(True, description="Whether a run fails without it; else the request goes without.")
+
+
+class Basic(Part):
+    """User and password (RFC 7617)."""
+
+    kind: Literal["basic"]
+    user: Secret
+    password: Secret
+
+
+class Bearer(Part):
+    """A token (RFC 6750)."""
+
+    kind: Literal["bearer"]
+    token: Secret
+
+
+class HeaderKey(Part):
+    """A key in a header of the API's choice."""
+
+    kind: Literal["header"]
+    name: str
+    value: Secret
+
+
+class QueryKey(Part):
+    """A key in a query parameter. It is masked wherever the request is shown."""
+
+    kind: Literal["query"]
+    name: str
+    value: Secret
+
+
+class NextLinkPaging(Part):
+    """A link to the next page in the document."""
+
+    kind: Literal["next_link"]
+    link: str = Field(description="Path of the link in the document.")
+    truncated: str | None = Field(None, description="Path of a mark that says that the answer is cut.")
+    code: str | None = Field(None, description="The mark's value that says so; any, where this is left out.")
+
+
+class LinkHeaderPaging(Part):
+    """`Link: <…>; rel="next"` (RFC 8288)."""
+
+    kind: Literal["link_header"]
+
+
+class OffsetPaging(Part):
+    """Pages by the number of the first record."""
+
+    kind: Literal["offset"]
+    start: str = Field(description="Parameter with the number of records to pass over.")
+    size_parameter: str = Field(description="Parameter with the page's size.")
+    size: int = Field(ge=1, description="Records a page.")
+
+
+class ContinueFromPaging(Part):
+    """The next page starts behind the last record's key."""
+
+    kind: Literal["continue_from"]
+    parameter: str = Field(description="Parameter with the key to start from.")
+    column: str = Field(description="Column whose last value is continued from.")
+    size_parameter: str = Field(description="Parameter with the page's size.")
+    size: int = Field(ge=1, description="Records a page; a shorter page is the last.")
+    step: int = Field(1, ge=0, description="What is added to the last value; 0 where the API starts behind it itself.")
+
+
+class Written(StrEnum):
+    """How a time parameter is written."""
+
+    SECONDS = "seconds"
+    ISO = "iso"
+    ISO_MILLISECONDS = "iso_milliseconds"
+    DATE = "date"
+
+
+class TimeRange(Part):
+    """The parameters that ask for a time range."""
+
+    after: str = Field(description="Parameter with the range's start.")
+    before: str = Field(description="Parameter with the range's end.")
+    after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
+    before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
+    written: Written = Field(Written.ISO, description="Seconds (since the columns' epoch), ISO 8601 or a date.")
+    suffix: Literal["Z", "+00:00", ""] = Field("Z", description="What ends an ISO 8601 time: its zone, or nothing.")
+    exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is let go.")
+    longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
+
+
+class Rate(Part):
+    """The API's budget of requests, kept by all processes of the machine."""
+
+    requests: int = Field(ge=1)
+    requests_with_key: int | None = Field(None, ge=1, description="The same where the secret of `auth` is set.")
+    seconds: float = Field(gt=0)
+    concurrency: int = Field(1, ge=1, description="Requests open at once.")
+
+
+class Wait(Part):
+    """What asks to come back later."""
+
+    statuses: list[int] = Field([408, 425, 429, 500, 502, 503, 504], description="HTTP statuses that mean wait.")
+    headers: list[str] = Field(["Retry-After"], description="Headers that may hold the seconds; the first counts.")
+    pause: float | None = Field(None, ge=0, description="Seconds to wait where no header says.")
+    longest: float = Field(300.0, gt=0, description="Seconds at most, whatever a header says.")
+
+
+class Errors(Part):
+    """The API's error documents, also those that come with status 200."""
+
+    message: str = Field(description="Path of the text.")
+    code: str | None = Field(None, description="Path of the code.")
+    root: str | None = Field(None, description="XML root of an error; else an error is where the message is.")
+    transient: list[str] = Field([], description="Codes after which the same request may succeed.")
+
+
+class Newest(Part):
+    """Where the API says how far it is."""
+
+    path: str = Field(description="Path of a JSON document on the API's server.")
+    time: str = Field(description="Path of the newest record's time in it.")
+    records: str = Field(description="Path of the number of records in it.")
+
+
+class Api(Part):
+    """Where the API is, how a window is asked for, how its records come."""
+
+    url: str = Field(description="The full endpoint.")
+    format: str = Field(description="json, xml, ndjson, csv, arrow, or auto: the server's choice.")
+    format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
+    records: str = Field("records", description="JSON: path of the array. XML: the root element.")
+    record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
+    rows: str | None = Field(None, description="Path of repeated children: each makes a row.")
+    record_bytes: int = Field(1 << 20, ge=1, description="The most that one record may take.")
+    headers: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    auth: Annotated[Basic | Bearer | HeaderKey | QueryKey, Field(discriminator="kind")] | None = None
+    time: TimeRange
+    paging: (
+        Annotated[NextLinkPaging | LinkHeaderPaging | OffsetPaging | ContinueFromPaging, Field(discriminator="kind")]
+        | None
+    ) = None
+    total: str | None = Field(None, description="Path of the number of a range's records in the document.")
+    rate: Rate | None = None
+    wait: Wait | None = None
+    errors: Errors | None = None
+    message_header: str | None = Field(None, description="Header with the reason of a refusal.")
+    doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
+    compression: list[Literal["gzip", "zstd"]] = Field([], description="Content codings to offer.")
+    verification: str = Field("framing", description="Least proof of a window: framing, count, digest, or unverified.")
+    flows_protocol: bool = Field(False, description="The server speaks this platform's protocol: counts and footers.")
+    newest: Newest | None = None
+
+
+class ColumnDeclaration(Part):
+    """A column, and where its value comes from."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    type: ColumnType = ColumnType.STRING
+    path: str | list[str] | None = Field(None, description="Path in the record, or several: the first with a value.")
+    join: list[str] = Field([], description="Paths whose values are joined with |, instead of a path.")
+    description: str = ""
+    required: bool = Field(False, description="Whether a record without it is rejected.")
+    written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
+
+
+class Partitions(Part):
+    """The windows."""
+
+    cron: str = Field("0 */3 * * *", description="M * * * *, M */N * * *, M H * * * or M H * * D.")
+    start: datetime | Template = Field(description="Start of the first window, on the time zone's clock.")
+    end: datetime | Template | None = Field(None, description="End of the last one; none where there will be more.")
+    timezone: str = "UTC"
+
+
+class Destination(Part):
+    """The table in BigQuery."""
+
+    partition_by: Granularity = Granularity.HOUR
+    cluster_by: list[str] = Field([], max_length=4)
+
+
+class TableDeclaration(Part):
+    """A table that is filled from an API, window by window."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
+    staged: str | None = Field(None, description="The asset of staged files; by default NAME_windows.")
+    description: str = ""
+    group: str | None = Field(None, description="Asset group; by default the table's name.")
+    owner: str = "team:security-data"
+    upstream: list[str] = Field([], description="Assets that the API serves from.")
+    api: Api
+    columns: list[ColumnDeclaration] = []
+    time: str | None = Field(None, description="The timestamp column by which windows cut.")
+    key: str | None = Field(None, description="The column that identifies a row within a window.")
+    table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
+    extra: str | None = Field(None, description="Column that keeps unknown fields as JSON; else they are a reject.")
+    ignore: list[str] = Field([], description="Paths that are let go.")
+    partitions: Partitions
+    destination: Destination | None = None
+    look_back: int | Template = Field(2, description="Closed windows that are asked for again.")
+    grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
+    moving: bool = Field(False, description="Records move to a later window when they change.")
+    keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the answers as they came.")

@@ -1,0 +1,34 @@
+"""The Dagster component `flows_platform.components.WindowedApiTable`. Thin: the declaration says, `build` makes."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+from pydantic import BaseModel
+
+from flows_platform.components.build import windowed_table
+from flows_platform.components.declaration import TableDeclaration
+from flows_platform.components.yaml_files import resolved
+from flows_platform.settings import load_settings
+from flows_platform.windowed.definitions import windowed_definitions
+
+
+@dataclass
+class WindowedApiTable(dg.Component):
+    """A BigQuery table filled from an HTTP API that gives the records of a time range, window by window.
+
+    Gives a partitioned asset of staged files and one of the table, with checks, a schedule, sensors and backfills.
+    """
+
+    declaration: TableDeclaration
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        return TableDeclaration
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "WindowedApiTable":
+        given = TableDeclaration.model_validate(attributes.model_dump(exclude_unset=True) if attributes else {})
+        return cls(resolved(given, load_settings(), context.resolution_context))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the component's protocol
+        return windowed_definitions(windowed_table(self.declaration, load_settings()))

@@ -1,0 +1,58 @@
+"""How far a source is: its newest instant and its number of records, where it tells."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin
+
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.wire.paths import single
+
+ANSWER_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """What the source says of itself: the newest instant it holds (None when empty) and its number of records."""
+
+    newest: datetime | None
+    records: int
+
+
+def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Latest | None:
+    """Ask the source; None where its declaration does not say how.
+
+    Raises:
+        SourceRefused: the answer is not such a document.
+        Transient: it gives none.
+    """
+    source = api.latest
+    if source is None:
+        return None
+    url = urljoin(api.url, source.path)
+    headers = {**api.request_headers(), "Accept": "application/json"}
+    for attempt in attempts(tries):
+        with attempt, api.redactor.errors(), client.stream(url, headers, refusals=api.refusals) as answer:
+            body = answer.read(ANSWER_BYTES)
+    try:
+        told = json.loads(body)
+        newest = _instant(single(source.time.find(told)), api.schema.epoch)
+        return Latest(newest, int(str(single(source.records.find(told)))))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SourceRefused(f"{url} answered {body[:80]!r}, not its newest time and number of rows.") from error
+
+
+def _instant(value: object, epoch: datetime) -> datetime | None:
+    """Seconds since the epoch, or ISO 8601."""
+    match value:
+        case None:
+            return None
+        case int() if not isinstance(value, bool):
+            return epoch + timedelta(seconds=value)
+        case str():
+            instant = datetime.fromisoformat(value)
+            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    raise ValueError(value)

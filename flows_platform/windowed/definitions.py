@@ -1,0 +1,23 @@
+"""Everything Dagster sees of one windowed table."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import dagster as dg
+
+from flows_platform.windowed.assets import windowed_assets
+from flows_platform.windowed.automation import replay_job, utc_now, windows_job, windows_schedule, windows_sensor
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.drift import differing_windows_sensor, matches_source_check
+
+
+def windowed_definitions(declaration: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.Definitions:
+    """Assets, checks, jobs, schedule and sensors; `now` is the clock of the sensor."""
+    windows = windows_job(declaration)
+    return dg.Definitions(
+        assets=[windowed_assets(declaration)],
+        jobs=[windows, replay_job(declaration)],
+        schedules=[windows_schedule(declaration, windows)],
+        sensors=[windows_sensor(declaration, windows, now), differing_windows_sensor(declaration, windows)],
+        asset_checks=[matches_source_check(declaration)],
+    )
