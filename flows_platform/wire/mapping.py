@@ -104,7 +104,7 @@ class _Taken:
         if isinstance(value, list):
             for each in value:
                 yield from self.left(each, path)
-        elif isinstance(value, Mapping) and self.below:
+        elif isinstance(value, Mapping) and (self.below or not path):
             for name, each in value.items():
                 inner = f"{path}.{name}" if path else str(name)
                 taken = self.below.get(name)
