@@ -16,6 +16,7 @@ from api_server.selection import newest
 from api_server.state import ServerState, state_of
 from api_server.tokens import Scope
 from flows_platform.domain.schema import TableSchema
+from flows_platform.sources.nvd_cves.schema import NOTICE
 from flows_platform.wire.formats import WireFormat
 
 # The window of the examples; the pipeline asks for three hours at a time.
@@ -24,7 +25,8 @@ EXAMPLE_SECONDS = 3 * 3600
 OPEN = "Whoever reaches this address may ask; no token is needed."
 CLOSED = (
     f"The streams ask for a bearer token with the scope <code>{Scope.FLOWS_READ}</code>, <code>{paths.LATEST}</code> "
-    f"for <code>{Scope.STATUS_READ}</code>, in the header <code>Authorization: Bearer TOKEN</code> and nowhere else."
+    f"for <code>{Scope.STATUS_READ}</code>, the CVEs for <code>{Scope.CVES_READ}</code>, in the header "
+    "<code>Authorization: Bearer TOKEN</code> and nowhere else."
 )
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -59,6 +61,10 @@ def _render(schema: TableSchema, base: str, time: int | None, count: int | None)
         latest=paths.LATEST,
         health=paths.HEALTH,
         openapi=paths.OPENAPI,
+        cves=paths.CVES,
+        cve=paths.CVE,
+        totals=", ".join(f"<code>{path}</code>" for path in paths.CVE_TOTALS),
+        notice=NOTICE,
         base=escape(base),
         window=escape(window),
         formats="".join(_format_row(wire_format, window) for wire_format in WireFormat),

@@ -13,6 +13,7 @@ import pytest
 from api_server import paths
 from api_server.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.nvd_cves.schema import NOTICE
 from flows_platform.wire.formats import CONTENT_TYPES
 from tests.sources.nvd_cves.cve_objects import cve
 
@@ -109,6 +110,7 @@ def test_the_commands_of_the_page_work(server: Server) -> None:
     page = server.get("/")[1].decode()
     commands = re.findall(r"^curl .*$", unescape(re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)[1]), re.MULTILINE)  # type: ignore[index]
     assert len(commands) == 4
+    assert NOTICE in page
     for command in commands:
         url = next(word for word in shlex.split(command) if word.startswith("http"))
         base = f"http://127.0.0.1:{server.port}"

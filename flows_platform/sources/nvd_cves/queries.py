@@ -4,12 +4,12 @@ Lists are in the order of keys and continue after a key, so a page costs the sam
 or change meanwhile shift nothing. Of a CVE's metrics the one that counts is meant: see `schema`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Result, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Result, Select, Table, and_, func, select
 
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import key_of
@@ -42,21 +42,21 @@ class CveDetail:
     children: Mapping[str, Sequence[Row]]
 
 
-COUNTED: dict[Aspect, ColumnElement[Any]] = {
-    Aspect.SEVERITY: SEVERITY.c.base_severity,
-    Aspect.IMPACT: SCORE.c.impact_score,
-    Aspect.EXPLOITABILITY: SCORE.c.exploitability_score,
-    Aspect.ATTACK_VECTOR: VECTOR.c.attack_vector,
+COUNTED = {
+    Aspect.SEVERITY: SEVERITY,
+    Aspect.IMPACT: SCORE,
+    Aspect.EXPLOITABILITY: SCORE,
+    Aspect.ATTACK_VECTOR: VECTOR,
 }
-# What each field of `CveFilter` asks for.
-CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
-    "id": lambda cve_id: CVES.c[KEY] == key_of(cve_id),
-    "keyword": lambda text: CVES.c.description.icontains(text, autoescape=True),
-    "severity": lambda severity: SEVERITY.c.base_severity == severity,
-    "min_score": lambda score: SCORE.c.base_score >= score,
-    "max_score": lambda score: SCORE.c.base_score <= score,
-    "modified_since": lambda instant: CVES.c.last_modified >= instant,
-    "attack_vector": lambda vector: VECTOR.c.attack_vector == vector,
+# What each field of `CveFilter` asks for, and of which table.
+CONDITIONS: dict[str, tuple[Table, Callable[[Any], ColumnElement[bool]]]] = {
+    "id": (CVES, lambda cve_id: CVES.c[KEY] == key_of(cve_id)),
+    "keyword": (CVES, lambda text: CVES.c.description.icontains(text, autoescape=True)),
+    "severity": (SEVERITY, lambda severity: SEVERITY.c.base_severity == severity),
+    "min_score": (SCORE, lambda score: SCORE.c.base_score >= score),
+    "max_score": (SCORE, lambda score: SCORE.c.base_score <= score),
+    "modified_since": (CVES, lambda instant: CVES.c.last_modified >= instant),
+    "attack_vector": (VECTOR, lambda vector: VECTOR.c.attack_vector == vector),
 }
 
 
@@ -76,9 +76,8 @@ class CveQueries:
 
     def page(self, wanted: CveFilter, after: str | None, limit: int) -> Page:
         """The first `limit` CVEs that fit, in the order of keys, after the id `after`."""
-        statement = _summaries().where(*_conditions(wanted)).order_by(CVES.c[KEY]).limit(limit + 1)
-        if after is not None:
-            statement = statement.where(CVES.c[KEY] > key_of(after))
+        keys = _keys(wanted, after, limit + 1)
+        statement = _summaries().where(CVES.c[KEY].in_(keys)).order_by(CVES.c[KEY])
         with plain_errors(self._engine), self._engine.begin() as connection:
             rows = _rows(connection.execute(statement))
         return Page(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
@@ -93,20 +92,21 @@ class CveQueries:
 
     def totals(self, aspect: Aspect, published_since: datetime | None) -> Sequence[Row]:
         """CVEs and their mean base score by a column, those without a value last and as None; they add up to all."""
-        column = COUNTED[aspect]
+        table = COUNTED[aspect]
+        column = table.c[aspect.value]
         counts = func.count().label("cves"), func.avg(SCORE.c.base_score).label("mean_base_score")
-        statement = select(column.label(aspect.value), *counts).select_from(_joined()).group_by(column)
+        statement = select(column.label(aspect.value), *counts).select_from(_joined({table, SCORE})).group_by(column)
         if published_since is not None:
             statement = statement.where(CVES.c.published >= published_since)
         with plain_errors(self._engine), self._engine.begin() as connection:
             return _rows(connection.execute(statement.order_by(column.asc().nulls_last())))
 
 
-def _joined() -> FromClause:
+def _joined(tables: Iterable[Table] = (SEVERITY, SCORE, VECTOR)) -> FromClause:
+    """CVEs beside what the metric that counts says in `tables`, if there is one."""
     joined: FromClause = CVES
-    for table in (SEVERITY, SCORE, VECTOR):
-        same = and_(table.c[KEY] == CVES.c[KEY], table.c[POSITION] == THE_ONE_THAT_COUNTS)
-        joined = joined.outerjoin(table, same)
+    for table in tables:
+        joined = joined.outerjoin(table, and_(table.c[KEY] == CVES.c[KEY], *_that_counts(table)))
     return joined
 
 
@@ -115,9 +115,29 @@ def _summaries() -> Select[Any]:
     return select(*columns).select_from(_joined())
 
 
-def _conditions(wanted: CveFilter) -> list[ColumnElement[bool]]:
-    given = {name: getattr(wanted, name) for name in CONDITIONS}
-    return [CONDITIONS[name](value) for name, value in given.items() if value is not None]
+def _keys(wanted: CveFilter, after: str | None, limit: int) -> Select[tuple[int]]:
+    """The keys of a page, before anything else of its CVEs is read.
+
+    Where a severity or an attack vector is asked for, their index leads: it ends with the key, so a page is a range of
+    it, and no more CVEs are touched than fit. Where the time of modification is, its index shall be used and the few
+    keys sorted, rather than all CVEs walked in the order of keys: the sum is what no index of keys fits.
+    """
+    given = [(each, getattr(wanted, name)) for name, each in CONDITIONS.items()]
+    asked = [(table, condition(value)) for (table, condition), value in given if value is not None]
+    tables = {table for table, _ in asked}
+    lead = next((table for table in (SEVERITY, VECTOR) if table in tables), CVES)
+    joined: FromClause = lead
+    for table in tables - {lead}:
+        joined = joined.join(table, and_(table.c[KEY] == lead.c[KEY], *_that_counts(table)))
+    place = lead.c[KEY] + 0 if lead is CVES and wanted.modified_since is not None else lead.c[KEY]
+    found = select(lead.c[KEY]).select_from(joined).where(*_that_counts(lead), *(each for _, each in asked))
+    if after is not None:
+        found = found.where(place > key_of(after))
+    return found.order_by(place).limit(limit)
+
+
+def _that_counts(table: Table) -> list[ColumnElement[bool]]:
+    return [] if table is CVES else [table.c[POSITION] == THE_ONE_THAT_COUNTS]
 
 
 def _children(connection: Connection, key: int) -> dict[str, Sequence[Row]]:

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
+from flows_platform.sources.nvd_cves import database
 from flows_platform.sources.nvd_cves.filters import Aspect, CveFilter
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import CveStore
@@ -122,3 +125,31 @@ def test_totals_add_up(filled: CveQueries, aspect: Aspect, since: Any) -> None:
 
 def test_a_cve_that_is_not_held(filled: CveQueries) -> None:
     assert filled.one("CVE-1999-0001") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index", "sorts"),
+    [
+        ({"severity": "HIGH"}, "ix_cve_severities_position_base_severity_cve_key", False),
+        ({"attack_vector": "LOCAL", "keyword": "x"}, "ix_cve_attack_vectors_position_attack_vector_cve_key", False),
+        ({"modified_since": START}, "ix_cves_last_modified", True),
+        ({"keyword": "x"}, "USING INTEGER PRIMARY KEY", False),
+    ],
+)
+def test_a_page_is_a_range_of_an_index(tmp_path: Path, wanted: dict[str, Any], index: str, *, sorts: bool) -> None:
+    engine = database.writer(f"sqlite:///{tmp_path}/cves.db")
+    CveStore(engine).create_tables()
+    plans: list[str] = []
+
+    def explain(connection: Connection, _: object, statement: str, parameters: Any, *__: object) -> None:
+        cursor = connection.connection.cursor()
+        plans.extend(str(row[3]) for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(
+        engine, "before_cursor_execute", lambda *given: None if given[2] == "BEGIN IMMEDIATE" else explain(*given)
+    )
+    CveQueries(engine).page(CveFilter(**wanted), "CVE-2024-0001", 10)
+    engine.dispose()
+    inner = plans[plans.index("LIST SUBQUERY 1") :]
+    assert index in inner[1]
+    assert any("TEMP B-TREE" in step for step in inner) == sorts
