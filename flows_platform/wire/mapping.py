@@ -5,7 +5,7 @@ A path that chooses from a list takes nothing, since it leaves the others: map t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -50,10 +50,17 @@ class ColumnSource:
     def value(self, record: Mapping[str, object]) -> object:
         """The value as the source has it, times with their zone; None where there is none."""
         if self.join:
-            return "|".join(_part(single(path.find(record))) for path in self.join)
-        for path in self.paths:
-            found = path.find(record)
-            value = found if path.lists else single(found)
+            return self.joined(single(path.find(record)) for path in self.join)
+        found = ((path.find(record), path.lists) for path in self.paths)
+        return self.first(values if lists else single(values) for values, lists in found)
+
+    def joined(self, values: Iterable[object]) -> str:
+        """The values at the paths of `join` as one text."""
+        return "|".join(map(_part, values))
+
+    def first(self, values: Iterable[object]) -> object:
+        """The first of the values at `paths` that is one."""
+        for value in values:
             if value is None or (value == "" and self.type is not ColumnType.STRING):  # an empty XML element
                 continue
             return self._instant(value) if self.type is ColumnType.TIMESTAMP else value
@@ -182,4 +189,4 @@ def _with_one_child(record: Mapping[str, object], names: tuple[str, ...]) -> Ite
         if rest and isinstance(child, Mapping):
             yield from ({**record, name: inner} for inner in _with_one_child(child, tuple(rest)))
         elif not rest and child is not None:
-            yield {**record, name: child}
+            yield {**record, name: [child] if isinstance(child, list) else child}  # a list is one child
