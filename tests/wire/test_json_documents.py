@@ -1,0 +1,143 @@
+"""JSON documents with an envelope: records and what stands around them, in any cut; errors with status 200."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.wire.casting import as_mappings
+from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
+from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.paths import RecordPath
+
+from .test_guards import SIZES, Cut
+
+ERRORS = ErrorDocument(RecordPath.parse("error.message"), RecordPath.parse("error.code"), None, frozenset({"429"}))
+TOTAL = RecordPath.parse("page.total")
+
+
+def layout(path: str = "data.items", **options: object) -> Layout:
+    return Layout(FLOWS, path, **{"whole": True, **options})  # type: ignore[arg-type]
+
+
+def read(body: bytes, layout: Layout, sizes: list[int] | None = None) -> tuple[list[object], Mapping[str, object]]:
+    document = open_document(WireFormat.JSON, Cut(body, sizes or [1 << 18]), layout)
+    records: list[object] = [record for part in document.slices() for record in as_mappings(part)]
+    return records, envelope_of(document)
+
+
+NAMES = st.sampled_from(["a", "b", "item", "items", "data", "total", "é"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text('ab\\"{[:é😀\n', max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4)
+
+
+@given(OBJECTS, st.lists(OBJECTS, max_size=4), OBJECTS, OBJECTS, SIZES)
+def test_the_envelope_is_the_document_without_its_records(
+    before: dict[str, object],
+    records: list[dict[str, object]],
+    inside: dict[str, object],
+    after: dict[str, object],
+    sizes: list[int],
+) -> None:
+    for outer in (before, after):
+        outer.pop("data", None)
+    inside.pop("items", None)
+    after = {name: value for name, value in after.items() if name not in before}
+    document = {**before, "data": {**inside, "items": records, "end": 1}, **after}
+    found, envelope = read(json.dumps(document).encode(), layout(), sizes)
+    assert found == records
+    assert envelope == {**before, "data": {**inside, "items": [], "end": 1}, **after}
+
+
+@given(st.lists(OBJECTS, max_size=4), SIZES)
+def test_the_document_may_be_the_array(records: list[dict[str, object]], sizes: list[int]) -> None:
+    assert read(json.dumps(records).encode(), layout(""), sizes) == (records, {})
+
+
+@pytest.mark.parametrize("document", [{"item": {"a": 1}}, {"items": [{}]}, 7, None, "[]"])
+def test_another_document_than_the_array_is_refused(document: object) -> None:
+    with pytest.raises(SourceRefused, match="no array at ''"):
+        read(json.dumps(document).encode(), layout(""))
+
+
+def test_the_envelope_is_kept_where_it_is_asked_for_alone() -> None:
+    body = b'{"page": {"total": 1}, "data": {"items": [{"a": 1.50}]}, "next": "/2"}'
+    around = {"page": {"total": 1}, "data": {"items": []}, "next": "/2"}
+    for options in ({"whole": True}, {"whole": False, "enveloped": True}, {"whole": False, "errors": ERRORS}):
+        assert read(body, layout(**options)) == ([{"a": Decimal("1.50")}], around)
+    assert read(body, layout(whole=False))[1] == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"page": {"total": 0}},
+        {"page": {"total": "0"}},
+        {"page": {"total": 0}, "data": {"items": None}},
+        {"page": {"total": 0}, "data": {"items": []}},
+    ],
+)
+def test_where_the_total_is_0_the_array_may_be_missing(body: dict[str, object]) -> None:
+    assert read(json.dumps(body).encode(), layout(total=TOTAL))[0] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"page": {"total": 1}},
+        {"page": {"total": None}},
+        {"page": {"total": False}},
+        {"page": {"total": ""}},
+        {"page": {"total": []}},
+        {"total": 0},
+        {"data": {"items": {}}},
+    ],
+)
+def test_otherwise_a_missing_array_is_no_empty_answer(body: dict[str, object]) -> None:
+    with pytest.raises(SourceRefused, match=r"no array at 'data\.items'"):
+        read(json.dumps(body).encode(), layout(total=TOTAL))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        ({"message": "slow down", "code": 429}, SourceUnavailable, r"with an error 429: slow down\.$"),
+        ({"message": "no such field.", "code": "E7"}, SourceRefused, r"with an error E7: no such field\.$"),
+        ({"message": ["a", "b"]}, SourceRefused, r"with an error: \['a', 'b'\]\.$"),
+        ({"message": "x" * 5000, "code": "y" * 5000}, SourceRefused, f"error {'y' * 80}: {'x' * 500}" + r"\.$"),
+    ],
+)
+@pytest.mark.parametrize("rest", [{}, {"data": {"items": [{"a": 1}]}}, {"page": {"total": 0}}])
+def test_an_error_with_status_200_is_raised_by_its_code(
+    error: dict[str, object], kind: type[PlatformError], message: str, rest: dict[str, object]
+) -> None:
+    for document in ({**rest, "error": error}, {"error": error, **rest}):
+        with pytest.raises(kind, match=message):
+            read(json.dumps(document).encode(), layout(errors=ERRORS, total=TOTAL))
+
+
+@pytest.mark.parametrize("error", [None, {}, [], "", {"message": None}, {"message": ""}, {"message": False}])
+def test_an_error_that_says_nothing_is_none(error: object) -> None:
+    body = json.dumps({"error": error, "data": {"items": [{"a": 1}]}}).encode()
+    assert read(body, layout(errors=ERRORS))[0] == [{"a": 1}]
+
+
+def test_an_error_document_that_is_cut_is_incomplete() -> None:
+    with pytest.raises(StreamIncomplete):
+        read(b'{"error": {"message": "quota', layout(errors=ERRORS))
+
+
+def test_keys_that_repeat_in_a_record_are_refused_also_with_an_envelope() -> None:
+    with pytest.raises(SourceRefused, match="keys repeat"):
+        read(b'{"page": {"a": [{"b": 1}]}, "data": {"items": [{"a": {"b": 1, "b": 2}}]}}', layout())
