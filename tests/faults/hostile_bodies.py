@@ -77,6 +77,12 @@ HOSTILE: dict[str, Hostile] = {
     "json: key of 64 MB": Hostile(JSON, lambda: in_json(b'{"' + b"x" * (64 * MB) + b'":1}')),
     "json: two million empty objects in a record": Hostile(JSON, lambda: with_value(b"[" + b"{}," * (2 * MB) + b"{}]")),
     "json: half a million decimals in a record": Hostile(JSON, lambda: with_value(b"[" + b"1e1," * (MB // 2) + b"1]")),
+    "json: half a million decimals around the records": Hostile(
+        JSON, lambda: b'{"around":[' + b"1e1," * (MB // 2) + b'1],"records":[]}'
+    ),
+    "json: a megabyte of decimals around the records": Hostile(
+        JSON, lambda: b'{"around":[' + b"1e1," * (MB // 4) + b'1],"records":[{}]}'
+    ),
     "json: a million empty records": Hostile(JSON, lambda: b'{"records":[' + b"{}," * MB + b"{}]}"),
     "json: white space of 32 MB": Hostile(JSON, lambda: b'{"records":[' + b" " * (32 * MB) + b"]}"),
     "json: half a surrogate pair": Hostile(JSON, lambda: with_value(b'"\\ud800"')),
@@ -117,6 +123,13 @@ HOSTILE: dict[str, Hostile] = {
     "xml: text of 32 MB": Hostile(XML, lambda: in_xml(b"<id>" + b"x" * (32 * MB) + b"</id>")),
     "xml: comment of 32 MB": Hostile(XML, lambda: in_xml(b"<!--" + b"x" * (32 * MB) + b"-->")),
     "xml: instruction of 32 MB": Hostile(XML, lambda: in_xml(b"<?p " + b"x" * (32 * MB) + b"?>")),
+    "xml: entity bomb after an external DTD": Hostile(
+        XML, lambda: ENTITIES.replace(b"DOCTYPE r", b"DOCTYPE r SYSTEM 'x'")
+    ),
+    "xml: a million elements around the records": Hostile(
+        XML, lambda: b"<records>" + b"<record/><x/>" * (MB // 2) + b"</records>"
+    ),
+    "xml: one child repeated": Hostile(XML, lambda: in_xml(b"<id>1</id>" * 99_000)),
     "xml: NUL": Hostile(XML, lambda: in_xml(b"<id>\x00</id>")),
     "xml: UTF-16 with a DTD": Hostile(XML, lambda: ENTITIES.decode().encode("utf-16")),
     "xml: two roots": Hostile(XML, lambda: xml_body([row(1)]) + b"<records/>"),

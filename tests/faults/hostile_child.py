@@ -1,26 +1,33 @@
 """Run as `python -m tests.faults.hostile_child FOLDER NAME…`: stages each body and prints what came of it.
 
-A line of JSON a body: the error's type and message, the memory it took beyond what was there, its CPU seconds.
+A line of JSON a body: the error's type and message, the memory it took beyond what was there, its CPU seconds. A name
+that ends in `(nested)` is read by a declaration that maps nested records and keeps what stands around them.
 """
 
 import json
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.refusals import Refusals
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.wire.formats import CONTENT_TYPES
-from tests.faults.hostile_bodies import HOSTILE, Hostile
+from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.wire.formats import CONTENT_TYPES, WireFormat
+from flows_platform.wire.mapping import ColumnSource, RecordMapping
+from flows_platform.wire.paths import RecordPath
+from tests.faults.hostile_bodies import HOSTILE
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
 from tests.fetch.scripted import ScriptedServer, answer, scripted_server
 
 ADDRESS_SPACE = 4 << 30
+NESTED = " (nested)"
 FORMATS = {kind: wire for wire, kind in CONTENT_TYPES.items()}
 
 
@@ -29,9 +36,24 @@ def memory(name: str) -> int:
     return int(next(line.split()[1] for line in lines if line.startswith(name + ":"))) * 1024
 
 
-def stage(client: HttpClient, server: ScriptedServer, hostile: Hostile, target: Path) -> None:
+def nesting(api: WindowedApi) -> WindowedApi:
+    """The same API, its records nested and its documents with a total, errors and an external DTD."""
+    columns = tuple(ColumnSource(each.name, each.type, (RecordPath.parse(each.name),)) for each in FLOWS.columns)
+    enveloped = api.format in {WireFormat.JSON, WireFormat.XML}
+    return replace(
+        api,
+        mapping=RecordMapping(columns),
+        total=RecordPath.parse("total") if enveloped else None,
+        refusals=Refusals(document=ErrorDocument(RecordPath.parse("error.message"))),
+        doctype=True,
+    )
+
+
+def stage(client: HttpClient, server: ScriptedServer, name: str, target: Path) -> None:
+    hostile = HOSTILE[name.removesuffix(NESTED)]
     server.scripts = [answer(hostile.body(), kind=hostile.kind, Content_Encoding=hostile.coding)]
     api = WindowedApi(url=server.url, schema=FLOWS, format=FORMATS[hostile.kind], verification=Verification.UNVERIFIED)
+    api = nesting(api) if name.endswith(NESTED) else api
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     before, cpu = memory("VmRSS"), time.process_time()
     error = "none"
@@ -51,7 +73,7 @@ def main(folder: Path, names: list[str]) -> None:
         server.scripts = [answer(json_body([row(1)]))]
         stage_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, folder / "warm.parquet", tries=1)
         for name in names:
-            stage(client, server, HOSTILE[name], target)
+            stage(client, server, name, target)
 
 
 if __name__ == "__main__":
