@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+FLOWS_TABLE = "flows"
+type Table = Annotated[str, typer.Option(help="The declared table whose windows are meant.")]
 
 
 def _examples(*lines: str) -> str:
@@ -193,33 +195,38 @@ def doctor() -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=_examples("flows verify", "flows verify --rows --partition 2014-01-01-03:00"))
+@app.command(epilog=_examples("flows verify", "flows verify --rows --partition 2014-01-01-03:00", "flows verify --table nvd_cves"))
 def verify(
     partition: Annotated[list[str] | None, typer.Option(help="A window's key, or several; all by default.")] = None,
     *,
+    table: Table = FLOWS_TABLE,
     rows: Annotated[bool, typer.Option("--rows", help="Compare digests of all rows, not counts alone.")] = False,
 ) -> None:
     """Compare source, staged files and warehouse window by window, and name those that differ."""
     from flows_platform.commands.verify import run_verify
 
-    if not run_verify(partition or [], by_rows=rows):
+    if not run_verify(table, partition or [], by_rows=rows):
         raise typer.Exit(FAILED)
 
 
 @app.command(epilog=_examples("flows replay 2014-01-01-03:00"))
-def replay(partition: Annotated[list[str], typer.Argument(help="Keys of windows.")]) -> None:
+def replay(
+    partition: Annotated[list[str], typer.Argument(help="Keys of windows.")], *, table: Table = FLOWS_TABLE
+) -> None:
     """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
     from flows_platform.commands.verify import run_replay
 
-    run_replay(partition)
+    run_replay(table, partition)
 
 
 @app.command(epilog=_examples("flows history 2014-01-01-03:00"))
-def history(partition: Annotated[str, typer.Argument(help="A window's key.")]) -> None:
+def history(
+    partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS_TABLE
+) -> None:
     """Tell a window's ledger: every request, file, job and row count, oldest first."""
     from flows_platform.commands.verify import run_history
 
-    run_history(partition)
+    run_history(table, partition)
 
 
 def main() -> None:

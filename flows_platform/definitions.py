@@ -3,8 +3,7 @@
 import dagster as dg
 
 from flows_platform.alerts import failure_sensor
-from flows_platform.components.build import windowed_table
-from flows_platform.components.yaml_files import declared_sources, load_declaration
+from flows_platform.components.catalog import all_tables
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.definitions import lanl_files
@@ -18,8 +17,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[failure_sensor()],
         executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
     )
-    declared = (load_declaration(path, settings) for path in declared_sources())
-    tables = [windowed_definitions(windowed_table(each, settings)) for each in declared]
+    tables = map(windowed_definitions, all_tables(settings))
     return dg.Definitions.merge(common, lanl_files(settings), *tables)
 
 

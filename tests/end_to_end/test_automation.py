@@ -161,7 +161,7 @@ def webhook() -> Iterator[HTTPServer]:
 
 
 def failed_run_context(platform: Platform) -> dg.RunFailureSensorContext:
-    (platform.settings.files.windows / "2014-01-01-0600.parquet").mkdir(parents=True)
+    (platform.settings.files.windows / "flows" / "2014-01-01-0600.parquet").mkdir(parents=True)
     run = platform.run_windows(KEYS[2])
     return dg.build_run_status_sensor_context(
         sensor_name="run_failures",

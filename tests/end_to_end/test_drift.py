@@ -94,7 +94,7 @@ def _check_key() -> dg.AssetCheckKey:
 def test_the_ledger_ties_request_file_and_jobs(loaded: Platform) -> None:
     late_record(loaded)
     assert loaded.run_windows(FIRST).success
-    entries = ledger_of(loaded.settings.files.windows).history(FIRST)
+    entries = ledger_of(loaded.settings.files.windows / "flows").history(FIRST)
     assert [type(entry) for entry in entries] == [Fetched, Committed, Fetched, Committed]
     fetched, committed = entries[2], entries[3]
     assert isinstance(fetched, Fetched)

@@ -19,7 +19,7 @@ def test_a_window_is_proven_by_the_digest_of_both_ends(make_platform: MakePlatfo
     figures = platform.metadata("flow_windows", KEY)
     assert figures["verification"] == "L3 digest"
     assert "digest=1" in str(figures["request"])
-    (fetched, _) = ledger_of(platform.settings.files.windows).history(KEY)
+    (fetched, _) = ledger_of(platform.settings.files.windows / "flows").history(KEY)
     assert isinstance(fetched, Fetched)
     assert fetched.verification == "L3 digest"
 
@@ -36,6 +36,6 @@ def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platfor
     figures = platform.metadata("flow_windows", KEY)
     assert (figures["rows"], figures["rejected"], figures["recovered"]) == (2, 1, 0)
     assert platform.query("SELECT COUNT(*) FROM flows") == [(2,)]
-    assert staged_facts(platform.settings.files.windows / "2014-01-01-0000.parquet").rejected == 1
-    kinds = [type(entry) for entry in ledger_of(platform.settings.files.windows).history(KEY)]
+    assert staged_facts(platform.settings.files.windows / "flows" / "2014-01-01-0000.parquet").rejected == 1
+    kinds = [type(entry) for entry in ledger_of(platform.settings.files.windows / "flows").history(KEY)]
     assert kinds[:2] == [Fetched, Recovered]

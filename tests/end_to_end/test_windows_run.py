@@ -41,7 +41,7 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
 
 
 def test_a_bad_window_fails_alone_and_is_named(platform: Platform) -> None:
-    in_the_way = platform.settings.files.windows / "2014-01-01-0600.parquet"
+    in_the_way = platform.settings.files.windows / "flows" / "2014-01-01-0600.parquet"
     in_the_way.mkdir(parents=True)
     run = platform.run_windows()
     assert not run.success

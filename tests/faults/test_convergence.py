@@ -183,5 +183,5 @@ def test_a_window_is_old_or_new_and_a_rerun_converges(world: World, seed: int) -
         assert held in (old, new)
     world.load()
     assert world.held() == world.expected(after)
-    leftovers = [path.name for path in world.settings.files.windows.iterdir() if path.name.startswith(".")]
+    leftovers = [path.name for path in (world.settings.files.windows / "flows").iterdir() if path.name.startswith(".")]
     assert leftovers == []

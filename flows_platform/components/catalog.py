@@ -1,0 +1,26 @@
+"""All tables that YAML files declare, and each by its name."""
+
+from pathlib import Path
+
+from flows_platform.components.build import windowed_table
+from flows_platform.components.yaml_files import DEFS, declared_sources, load_declaration
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.settings import Settings
+from flows_platform.windowed.declaration import WindowedTable
+
+
+def all_tables(settings: Settings, folder: Path = DEFS) -> list[WindowedTable]:
+    """The tables of all sources, in the order of their files."""
+    return [windowed_table(load_declaration(path, settings), settings) for path in declared_sources(folder)]
+
+
+def table_named(name: str, settings: Settings, folder: Path = DEFS) -> WindowedTable:
+    """The table of that name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    tables = {each.table.name: each for each in all_tables(settings, folder)}
+    if name not in tables:
+        raise ConfigurationError(f"{name!r} is no declared table.", remedy=f"One of {', '.join(tables)}.")
+    return tables[name]
