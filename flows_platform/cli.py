@@ -22,7 +22,7 @@ app = typer.Typer(
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 FLOWS_TABLE = "flows"
-type Table = Annotated[str, typer.Option(help="The declared table whose windows are meant.")]
+Table = Annotated[str, typer.Option(help="The declared table whose windows are meant.")]
 
 
 def _examples(*lines: str) -> str:
@@ -195,7 +195,11 @@ def doctor() -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=_examples("flows verify", "flows verify --rows --partition 2014-01-01-03:00", "flows verify --table nvd_cves"))
+@app.command(
+    epilog=_examples(
+        "flows verify", "flows verify --rows --partition 2014-01-01-03:00", "flows verify --table nvd_cves"
+    )
+)
 def verify(
     partition: Annotated[list[str] | None, typer.Option(help="A window's key, or several; all by default.")] = None,
     *,
@@ -220,9 +224,7 @@ def replay(
 
 
 @app.command(epilog=_examples("flows history 2014-01-01-03:00"))
-def history(
-    partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS_TABLE
-) -> None:
+def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS_TABLE) -> None:
     """Tell a window's ledger: every request, file, job and row count, oldest first."""
     from flows_platform.commands.verify import run_history
 

@@ -24,7 +24,9 @@ def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
     differing = rows = 0
     with declaration.pipeline(*resources) as pipeline, progress_bar("Comparing", "windows") as progress:
         pipeline.warehouse.ensure_table(pipeline.table)
-        comparisons = compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, declaration.grid, windows)
+        comparisons = (
+            compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, declaration.grid, windows)
+        )
         for done, comparison in enumerate(comparisons, start=1):
             progress(done, len(windows))
             rows += comparison.records
