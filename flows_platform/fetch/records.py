@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow.compute as pc
 
@@ -22,6 +22,7 @@ from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat
 from flows_platform.wire.paths import single
 from flows_platform.wire.raw_records import Unreadable, raw_record
+from flows_platform.wire.row_plan import RowPlan
 from flows_platform.wire.time_column import bounds_in
 from flows_platform.wire.time_column import inside as inside_of
 
@@ -59,6 +60,11 @@ class WindowStream:
     verification: Verification = Verification.DIGEST  # the least of the pages
     note: str = ""  # why that is not more
     _last: object = None
+    _plan: RowPlan | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Lays the way from records to rows once."""
+        self._plan = RowPlan(self.api.mapping) if self.api.mapping else None
 
     @property
     def url(self) -> str:
@@ -130,7 +136,7 @@ class WindowStream:
         api, first = self.api, self.records + 1
         sent: Records = as_mappings(part) if api.mapping else []
         parts = api.mapping.parts(sent) if api.mapping else []
-        rows = list(map(api.mapping.row, parts)) if api.mapping else part
+        rows = self._plan.rows(parts) if self._plan else part
         casted = cast_slice(api.schema, rows, first, api.extra_column)
         proof.add(casted, len(sent) if api.mapping else None)
         self.records += casted.batch.num_rows + len(casted.rejects)

@@ -20,7 +20,8 @@ from flows_platform.wire.arrow_schema import arrow_schema
 from flows_platform.wire.row_digest import batch_digest
 from flows_platform.wire.time_column import Time
 
-GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows; the most that is held
+GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows
+GROUP_BYTES = 1 << 25  # of a row group in memory; the most that is held: rows with long texts take kilobytes
 PREFIX = "flows."  # of our own entries among the file's metadata
 
 
@@ -54,6 +55,7 @@ class ParquetSink:
     _last_key: pa.Scalar | None = None
     _held: list[pa.RecordBatch] = field(default_factory=list)
     _held_rows: int = 0
+    _held_bytes: int = 0
     _writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> Self:
@@ -79,7 +81,8 @@ class ParquetSink:
         self._observe(batch)
         self._held.append(batch)
         self._held_rows += batch.num_rows
-        if self._held_rows >= GROUP_ROWS:
+        self._held_bytes += batch.nbytes
+        if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
             self._flush()
 
     def describe(self, **entries: str | int) -> None:
@@ -90,7 +93,7 @@ class ParquetSink:
     def _flush(self) -> None:
         if self._held and self._writer:
             self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=GROUP_ROWS)
-            self._held, self._held_rows = [], 0
+            self._held, self._held_rows, self._held_bytes = [], 0, 0
 
     def _observe(self, batch: pa.RecordBatch) -> None:
         self.rows += batch.num_rows

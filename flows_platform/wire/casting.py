@@ -7,6 +7,7 @@ Arrow batches must have been validated in full by who decoded them.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -109,14 +110,27 @@ def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Arra
             raise _NotProven
         return values
     types = set(map(type, values))
+    if column.nullable:
+        types.discard(NoneType)
+    if not types:
+        return pa.nulls(len(values), field_type)
     if column.type is ColumnType.INT64 and types == {str}:
         return _integers(pa.array(values, pa.string()))
-    if types != {FAST_PYTHON.get(column.type)}:
-        return pa.array([cast_value(column, value) for value in values], field_type)
-    array = pa.array(values, field_type)
-    if not PROOFS[column.type](array):
-        raise _NotProven
-    return array
+    if types == {FAST_PYTHON.get(column.type)}:
+        array = pa.array(values, field_type)
+        if not PROOFS[column.type](array):
+            raise _NotProven
+        return array
+    if types == {str}:
+        return _each_once(column, pa.array(values, pa.string()))
+    return pa.array([cast_value(column, value) for value in values], field_type)
+
+
+def _each_once(column: Column, texts: pa.Array) -> pa.Array:
+    """Each distinct text cast by the reference; times and flags repeat."""
+    encoded = texts.dictionary_encode()
+    distinct = [cast_value(column, text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(distinct, ARROW_TYPES[column.type]).take(encoded.indices)
 
 
 FAST_PYTHON = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.FLOAT64: float, ColumnType.BOOL: bool}

@@ -8,14 +8,18 @@ def nested(element: etree._Element) -> object:
 
     Comments and processing instructions are left out; white space between children is no text.
     """
-    children = [child for child in element if isinstance(child.tag, str)]
-    text = "".join([element.text or "", *(child.tail or "" for child in element)])
-    if not children and not element.keys():
-        return text
+    if len(element) == 0 and not element.keys():  # most elements: spares the steps below
+        return element.text or ""
     found: dict[str, object] = {f"@{name!s}": str(value) for name, value in element.items()}
-    for child in children:
-        _add(found, str(child.tag), nested(child))
-    if text.strip() or (text and not children):
+    texts, plain = [element.text or ""], not found
+    for child in element:
+        texts.append(child.tail or "")
+        if isinstance(child.tag, str):
+            _add(found, child.tag, nested(child))
+    text = "".join(texts)
+    if plain and not found:
+        return text
+    if text.strip() or (text and all(name.startswith("@") for name in found)):
         found["#text"] = text
     return found
 
