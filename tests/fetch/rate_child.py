@@ -1,0 +1,41 @@
+"""Run as `python -m tests.fetch.rate_child FOLDER URL REQUESTS SECONDS COUNT`: requests through one gate.
+
+Tells of each the time at which it was entered. With COUNT 0 it takes a place, says `held`, and waits to be killed.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.rate import RateBudget, RateGate
+
+
+def tell(word: object) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def main(folder: str, url: str, *figures: str) -> None:
+    requests, seconds, count = map(int, figures)
+    read: list[float] = []
+
+    def clock() -> float:
+        read.append(time.time())
+        return read[-1]
+
+    gate = RateGate(RateBudget(requests, seconds, concurrency=2 if count else 1), Path(folder), "api", clock)
+    if not count:
+        with gate.place():
+            tell("held")
+            time.sleep(600)
+    client = HttpClient(gate=gate)
+    for _ in range(count):
+        with client.stream(url, {}) as answer:
+            answer.read()
+            tell(repr(read[-1]))  # the last look at the clock let the request through
+    client.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,114 @@
+"""Answers that are not the records: their reason, whether to come back, and after how long."""
+
+from pathlib import Path
+
+import pytest
+
+from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
+from flows_platform.fetch.http import HttpClient, HttpLimits
+from flows_platform.fetch.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
+from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.wire.paths import RecordPath
+
+from .nested_items import api, body, items
+from .scripted import ScriptedServer, Trickle, answer
+from .test_paged_windows import stage
+
+TRANSIENT = frozenset({"1960"})
+XML = ErrorDocument(RecordPath.parse("RESPONSE.TEXT"), RecordPath.parse("RESPONSE.CODE"), "SIMPLE_RETURN", TRANSIENT)
+JSON = ErrorDocument(RecordPath.parse("error.message"), RecordPath.parse("error.code"), None, TRANSIENT)
+SIMPLE_RETURN = (
+    b"<?xml version='1.0'?><!DOCTYPE SIMPLE_RETURN SYSTEM 'http://127.0.0.1:9/x.dtd'><SIMPLE_RETURN><RESPONSE>"
+    b"<CODE>%b</CODE><TEXT>Not now.</TEXT></RESPONSE></SIMPLE_RETURN>"
+)
+
+
+def wait(rule: Refusals, **headers: str) -> float | None:
+    return rule.wait({name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def test_the_wait_is_in_the_first_header_that_has_one() -> None:
+    rule = Refusals(wait_headers=("X-RateLimit-ToWait-Sec", "Retry-After"))
+    assert wait(rule, X_RateLimit_ToWait_Sec="12", Retry_After="5") == 12.0
+    assert wait(rule, X_RateLimit_ToWait_Sec="0", Retry_After=" 5 ") == 5.0
+    assert wait(rule) is None
+    assert wait(Refusals(pause=6.0)) == 6.0
+    assert wait(Refusals(pause=6.0), Retry_After="2") == 2.0
+
+
+@pytest.mark.parametrize("value", ["Wed, 21 Oct 2015 07:28:00 GMT", "-1", "+5", "1e9", "1.5", "٣", "²", "", "soon"])
+def test_a_wait_that_is_no_number_of_seconds_is_left_to_the_pause(value: str) -> None:
+    assert wait(Refusals(), Retry_After=value) is None
+    assert wait(Refusals(pause=6.0), Retry_After=value) == 6.0
+
+
+@pytest.mark.parametrize("value", ["301", "86400", "9" * 500])
+def test_a_server_may_not_park_us_for_hours(value: str) -> None:
+    assert wait(Refusals(), Retry_After=value) == MAX_WAIT
+    assert wait(Refusals(longest=20.0), Retry_After=value) == 20.0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 425, 429, 500, 501, 502, 503, 504])
+def test_statuses_that_ask_to_come_back_are_declared(
+    client: HttpClient, server: ScriptedServer, target: Path, status: int
+) -> None:
+    for rule in (Refusals(), Refusals(statuses=frozenset({403, 409}), pause=30.0)):
+        server.scripts = [answer(b"", status=f"{status} X")]
+        kind = SourceUnavailable if status in rule.statuses else SourceRefused
+        with pytest.raises(kind, match=f"/items answered {status}\\.$") as raised:
+            stage(client, api(server, refusals=rule), target)
+        assert getattr(raised.value, "retry_after", None) == (rule.pause if kind is SourceUnavailable else None)
+    assert 403 not in TRANSIENT_STATUSES
+
+
+def test_the_reason_is_in_a_header_a_problem_or_an_error_document(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    rule = Refusals(message_header="message", document=JSON)
+    for script, reason in (
+        (answer(b"", status="404 X", message="Invalid cpeName."), "Invalid cpeName"),
+        (answer(b'{"detail": "no"}', status="404 X", message="yes"), "yes"),
+        (answer(b'{"detail": "no such field"}', status="400 X", kind="application/PROBLEM+json"), "no such field"),
+        (answer(b'{"error": {"message": "bad", "code": 7}}', status="400 X"), "the API answers with an error 7: bad"),
+        (answer(b'{"error": {"message": "bad"', status="400 X"), ""),
+        (answer(b"[" * 60_000, status="400 X"), ""),
+        (answer(b"7" * 5000, status="400 X"), ""),
+        (answer(b"<html>&nope;<br></html>", status="400 X", kind="text/html"), ""),
+    ):
+        server.scripts = [script]
+        with pytest.raises(SourceRefused) as raised:
+            stage(client, api(server, refusals=rule), target)
+        place = f"{server.origin}/items answered "
+        assert str(raised.value).removeprefix(place)[3:] == (f": {reason}." if reason else ".")
+
+
+@pytest.mark.parametrize(("code", "kind"), [("1960", SourceUnavailable), ("1905", SourceRefused)])
+def test_an_error_document_tells_by_its_code_whether_to_come_back(
+    client: HttpClient, server: ScriptedServer, target: Path, code: str, kind: type[PlatformError]
+) -> None:
+    rule = Refusals(document=XML, wait_headers=("X-RateLimit-ToWait-Sec",))
+    script = answer(SIMPLE_RETURN % code.encode(), status="409 X", kind="text/xml", X_RateLimit_ToWait_Sec="9")
+    # The head alone, and the body a little later, as most servers send them.
+    head, _, rest = script.partition(b"<RESPONSE>")
+    for each in (script, Trickle(head, b"<RESPONSE>" + rest, 0.001)):
+        server.scripts = [each]
+        with pytest.raises(kind, match=f"the API answers with an error {code}: Not now\\.") as raised:
+            stage(client, api(server, refusals=rule), target)
+        assert getattr(raised.value, "retry_after", None) == (9.0 if kind is SourceUnavailable else None)
+
+
+def test_an_error_that_trickles_in_is_told_as_far_as_it_came(server: ScriptedServer, target: Path) -> None:
+    client = HttpClient(HttpLimits(read=0.2, rate_over=0.2))
+    head = answer(b"x" * 1000, status="503 X", Retry_After="4").partition(b"xxx")[0]
+    server.scripts = [Trickle(head, b"x" * 1000, 0.05)]
+    with pytest.raises(SourceUnavailable, match="answered 503") as raised:
+        stage(client, api(server), target)
+    assert raised.value.retry_after == 4.0
+    client.close()
+
+
+def test_after_the_wait_the_window_comes(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    refused = answer(b"", status="403 X", message="too fast")
+    server.scripts = [refused, refused, answer(body(items(1, 2)))]
+    rule = Refusals(statuses=TRANSIENT_STATUSES | {403}, pause=6.0, message_header="message")
+    assert stage(client, api(server, refusals=rule), target, tries=3).tries == 3
