@@ -120,7 +120,7 @@ def test_what_the_server_says_is_wrong_is_passed_on(url: str, folder: Path) -> N
         (["fetch", "--url", "http://u:canary@x/y", "--before", "5", "--out", "o.parquet"], "holds credentials"),
         (
             ["fetch", "--url", "http://x/", "--after", "9", "--before", "5", "--out", "o.parquet"],
-            "--after 9 lies behind",
+            "no second lies after 9 (--after)",
         ),
         (["fetch", "--url", "http://x/", "--before", "5", "--format", "yaml", "--out", "o"], "--format 'yaml'"),
         (["fetch", "--url", "http://x/", "--before", "-5", "--out", "o.parquet"], "-5 is not in the range x>=0"),
