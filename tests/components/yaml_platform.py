@@ -1,0 +1,77 @@
+"""A platform with a source of its YAML: windows run through Dagster, rows read back from the emulator."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import dagster as dg
+from google.cloud import bigquery
+
+from flows_platform.commands.instance import run_job
+from flows_platform.components.build import windowed_table
+from flows_platform.components.declaration import TableDeclaration
+from flows_platform.components.yaml_files import DEFS, load_declaration
+from flows_platform.settings import Settings
+from flows_platform.stores.bigquery import emulator_client
+from flows_platform.windowed.declaration import WindowedTable
+
+KEY = "%Y-%m-%d-%H:%M"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class YamlSource:
+    """One declared source on a platform."""
+
+    declaration: TableDeclaration
+    settings: Settings
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name
+
+    @property
+    def table(self) -> WindowedTable:
+        return windowed_table(self.declaration, self.settings)
+
+    def run(self, first: datetime, last: datetime) -> dg.ExecuteInProcessResult:
+        """The windows that start from `first` to `last`."""
+        tags = {RANGE_START: first.strftime(KEY), RANGE_END: last.strftime(KEY)}
+        job = f"{self.name}_windows_job"
+        return run_job(self.definitions, self.instance, job, title=job, materializations=1, tags=tags)
+
+    def rows(self, order: str) -> list[dict[str, object]]:
+        return self.query(f"SELECT * FROM {self.name} ORDER BY {order}")
+
+    def query(self, sql: str) -> list[dict[str, object]]:
+        config = bigquery.QueryJobConfig(default_dataset=f"local.{self.settings.bigquery_dataset}")
+        with emulator_client(self.settings.emulator_url, "local", "US") as client:
+            return [dict(row.items()) for row in client.query_and_wait(sql, job_config=config)]
+
+    def figures(self, key: str) -> dict[str, object]:
+        """Of the window's last fetch."""
+        asset = dg.AssetKey(self.table.staged)
+        wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
+        found = self.instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
+        assert found is not None
+        return {name: value.value for name, value in found.metadata.items()}
+
+    def failed_checks(self, run: dg.ExecuteInProcessResult) -> list[tuple[str | None, str]]:
+        entries = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [entry.asset_check_evaluation for entry in entries if entry.asset_check_evaluation]
+        assert found
+        return [(each.partition, each.check_name) for each in found if not each.passed]
+
+
+def shipped(name: str, settings: Settings) -> TableDeclaration:
+    """The declaration of that name in this project."""
+    return load_declaration(DEFS / name / "defs.yaml", settings)
+
+
+def failure(run: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Why the windows of a run failed, by their keys."""
+    (event,) = run.get_step_failure_events()
+    told = event.step_failure_data.user_failure_data
+    assert told is not None
+    return {key: str(value.value) for key, value in told.metadata.items()}
