@@ -1,16 +1,15 @@
-"""The assets before the windows: raw file, clean file, database, rejected lines, API."""
+"""The assets before the windows: raw file, clean file, database, rejected lines, API.
+
+What does the work is imported when it runs: with numpy, pyarrow and ADBC (which brings pandas) loading the definitions
+would take 0.5 s more.
+"""
 
 import dagster as dg
 
 from flows_platform.run_log import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import metadata
-from flows_platform.sources.lanl_flows.cleaning import clean
-from flows_platform.sources.lanl_flows.raw import raw_file
-from flows_platform.sources.lanl_flows.rejected import collect_rejected
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.sqlite_load import load
-from flows_platform.stores.sqlite_read import database_summary
 
 GROUP = "lanl_flows"
 OWNER = "team:security-data"
@@ -29,6 +28,8 @@ def raw_flows(settings: Settings) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """LANL's `flows.txt`: nine comma-separated fields a line, no header; generated where no file is configured."""
+        from flows_platform.sources.lanl_flows.raw import raw_file  # noqa: PLC0415 - see above
+
         raw = raw_file(settings, log_progress(context.log.info, "rows"))
         return dg.MaterializeResult(metadata=metadata.raw(raw), data_version=dg.DataVersion(raw.sha256))
 
@@ -51,6 +52,8 @@ def clean_flows(settings: Settings) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Every line with exactly nine fields, in order, after its row number; its bytes are otherwise untouched."""
+        from flows_platform.sources.lanl_flows.cleaning import clean  # noqa: PLC0415 - see above
+
         raw = settings.raw_file or files.sample
         result = clean(raw, files.clean, files.rejects, progress=log_progress(context.log.info, "bytes"))
         balanced = dg.AssetCheckResult(check_name=BALANCE, passed=result.read == result.kept + result.rejected)
@@ -75,6 +78,9 @@ def flows_database(settings: Settings) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """The table `flows` with an index on time; built beside the old file and renamed over it."""
+        from flows_platform.stores.sqlite_load import load  # noqa: PLC0415 - see above
+        from flows_platform.stores.sqlite_read import database_summary  # noqa: PLC0415 - see above
+
         result = load(files.clean, files.database, FLOWS, progress=log_progress(context.log.info, "bytes"))
         held = database_summary(files.database, FLOWS)
         balanced = dg.AssetCheckResult(check_name=BALANCE, passed=result.read == held.rows + held.rejected)
@@ -99,6 +105,9 @@ def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Every raw line that is not in the database: which stage set it aside, its number, the reason, its text."""
+        from flows_platform.sources.lanl_flows.rejected import collect_rejected  # noqa: PLC0415 - see above
+        from flows_platform.stores.sqlite_read import database_summary  # noqa: PLC0415 - see above
+
         counts = collect_rejected(files.rejects, files.database, files.rejected)
         read = metadata.lines_read(context.instance)
         rows = database_summary(files.database, FLOWS).rows

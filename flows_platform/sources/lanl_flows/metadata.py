@@ -1,16 +1,18 @@
 """What Dagster shows of the assets before the windows."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from flows_platform.sources.lanl_flows.cleaning import CleanResult
-from flows_platform.sources.lanl_flows.raw import RawFile
-from flows_platform.sources.lanl_flows.rejected import RejectedCounts
 from flows_platform.sources.lanl_flows.schema import FLOWS, RAW_FIELDS
-from flows_platform.stores.sqlite_load import LoadResult
 from flows_platform.windowed.metadata import column_schema, lineage, same_columns
+
+if TYPE_CHECKING:
+    from flows_platform.sources.lanl_flows.cleaning import CleanResult
+    from flows_platform.sources.lanl_flows.raw import RawFile
+    from flows_platform.sources.lanl_flows.rejected import RejectedCounts
+    from flows_platform.stores.sqlite_load import LoadResult
 
 LINES_READ = "lines_read"
 
@@ -39,7 +41,7 @@ REJECTED_COLUMNS: dict[str, Any] = {
 }
 
 
-def raw(file: RawFile) -> dict[str, Any]:
+def raw(file: "RawFile") -> dict[str, Any]:
     """Size, digest and first rows of the raw file."""
     return {
         "size_bytes": dg.MetadataValue.int(file.size),
@@ -50,7 +52,7 @@ def raw(file: RawFile) -> dict[str, Any]:
     }
 
 
-def clean(result: CleanResult, path: Path) -> dict[str, Any]:
+def clean(result: "CleanResult", path: Path) -> dict[str, Any]:
     """Lines read, kept and rejected."""
     return {
         "dagster/row_count": dg.MetadataValue.int(result.kept),
@@ -61,7 +63,7 @@ def clean(result: CleanResult, path: Path) -> dict[str, Any]:
     }
 
 
-def database(result: LoadResult, path: Path) -> dict[str, Any]:
+def database(result: "LoadResult", path: Path) -> dict[str, Any]:
     """Rows, rejected rows and the range of times in the database."""
     return {
         "dagster/row_count": dg.MetadataValue.int(result.loaded),
@@ -73,7 +75,7 @@ def database(result: LoadResult, path: Path) -> dict[str, Any]:
     }
 
 
-def rejected(counts: RejectedCounts, path: Path) -> dict[str, Any]:
+def rejected(counts: "RejectedCounts", path: Path) -> dict[str, Any]:
     """Rejected lines by stage."""
     return {
         "dagster/row_count": dg.MetadataValue.int(counts.total),
