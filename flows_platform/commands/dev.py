@@ -13,11 +13,11 @@ from flows_platform.supervision.supervisor import Supervisor
 
 
 def run_dev() -> None:
-    """Start everything, say where it is, and stay until Ctrl-C or until one of it ends.
+    """Start everything, say where it is, start again what crashes, and stay until Ctrl-C.
 
     Raises:
         ConfigurationError: a port or the home folder is taken.
-        ProcessFailed: a process did not start, or ended.
+        ProcessFailed: a process did not start, or crashed too often.
     """
     settings = load_settings()
     emulator = [emulator_child(settings)] if settings.emulator_url else []
@@ -35,7 +35,7 @@ def run_dev() -> None:
             supervisor.start(api, code)
             supervisor.start(*clients)
             _tell_addresses(settings)
-            _stay(supervisor)
+            supervisor.keep(say)
         finally:
             console.print("Stopping everything.")
 
@@ -61,12 +61,6 @@ def _tell_addresses(settings: Settings) -> None:
     say(f"Files         {settings.files.home}")
     say(f"Logs          {settings.files.logs} (warnings and errors come here too)")
     say("Ctrl-C stops everything.")
-
-
-def _stay(supervisor: Supervisor) -> None:
-    ended = supervisor.wait()
-    if ended:
-        raise ended.failure(f"ended with exit code {ended.exit_code()}")
 
 
 def _print(line: str) -> None:

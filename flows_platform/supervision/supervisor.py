@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Never, Self
 
 from flows_platform.domain.errors import ProcessFailed, Transient
 from flows_platform.supervision.child import ChildProcess, RunningChild, Sink, discard
+from flows_platform.supervision.restarts import Restarts
 
 POLL = 0.05
 
@@ -92,6 +93,34 @@ class Supervisor:
                     return running
             time.sleep(POLL)
         return None
+
+    def keep(self, tell: Sink, restarts: Restarts | None = None) -> Never:
+        """Starts again whatever ends, and says so to `tell`, until SIGTERM or Ctrl-C raise out of it.
+
+        Raises:
+            ProcessFailed: a child crashed too often; with its last lines.
+        """
+        account = restarts or Restarts()
+        while True:
+            if ended := self.wait():
+                self._again(ended, tell, account)
+
+    def _again(self, ended: RunningChild, tell: Sink, account: Restarts) -> None:
+        child, crash = ended.child, ended.failure(f"ended with exit code {ended.exit_code()}")
+        while (delay := account.delay(child.name, time.monotonic())) is not None:
+            tell(f"{child.name} ended with exit code {ended.exit_code()}; starting it again in {delay:g} s.")
+            ended.stop()
+            self._children.remove(ended)
+            time.sleep(delay)
+            try:
+                self._until_ready(self._spawn(child))
+            except ProcessFailed as failure:
+                crash = failure
+                ended = next(each for each in self._children if each.child is child)
+            else:
+                tell(f"{child.name} is back.")
+                return
+        raise crash
 
     def stop(self) -> None:
         """Stops all, last started first."""
