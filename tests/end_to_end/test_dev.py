@@ -17,6 +17,7 @@ from flows_platform.supervision.ports import free_port
 
 pytestmark = pytest.mark.slow
 FLOWS = (sys.executable, "-m", "flows_platform")
+SERVE = ["-m", "flows_platform", "serve"]
 PORTS = ("API", "EMULATOR", "EMULATOR_GRPC", "DAGSTER", "DAGSTER_CODE")
 
 
@@ -59,6 +60,10 @@ def processes_of(home: str) -> list[int]:
     return found
 
 
+def command(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
 def assets(address: str) -> set[str]:
     query = json.dumps({"query": "{assetNodes{assetKey{path}}}"}).encode()
     request = Request(f"{address}graphql", query, {"Content-Type": "application/json"})
@@ -77,6 +82,12 @@ def test_it_serves_quietly_and_ends_with_all_it_started(
     with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
         assert answer.status == 200
     assert [line for line in lines if " | " in line] == []
+
+    (server,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if command(pid)[1:4] == SERVE)
+    os.kill(server, signal.SIGKILL)
+    assert any("starting it again in 1 s." in line for line in lines_until(dev, "api is back."))
+    with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
+        assert answer.status == 200
 
     dev.send_signal(number)
 
