@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flows_platform.components import declaration as declared
+from flows_platform.components.rules import instant_of, zone_of
+from flows_platform.components.values import Secret
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
+from flows_platform.domain.schema import Column, TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offset, Paging, SinglePage
@@ -69,40 +70,19 @@ def _rate(api: declared.Api) -> RateBudget | None:
 
 def _calendar(source: declared.TableDeclaration, cron: Cron) -> Calendar:
     partitions = source.partitions
-    try:
-        zone = UTC if partitions.timezone == "UTC" else ZoneInfo(partitions.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ConfigurationError(
-            f"partitions.timezone: {partitions.timezone!r} is no time zone.", remedy="Use a name such as Europe/Berlin."
-        ) from None
-
-    def instant(given: datetime | str) -> datetime:
-        moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-
-    end = instant(partitions.end) if partitions.end else None
+    zone = zone_of(partitions.timezone)
+    end = instant_of(partitions.end, zone) if partitions.end else None
     grace = timedelta(minutes=int(source.grace_minutes))
-    return Calendar(cron.grid(instant(partitions.start), zone), end, grace)
+    return Calendar(cron.grid(instant_of(partitions.start, zone), zone), end, grace)
 
 
 def _table(source: declared.TableDeclaration, settings: Settings) -> WarehouseTable:
     if source.table:
         return _from_python(source.table, settings)
-    if not (source.columns and source.time and source.key):
-        raise ConfigurationError("columns, time and key: all three are needed, or `table` instead of them.")
     columns = tuple(
         Column(each.name, each.type, each.description, nullable=not each.required) for each in source.columns
     )
-    names = {column.name for column in columns}
-    wanted = {"time": source.time, "key": source.key, "extra": source.extra}
-    for key, name in wanted.items():
-        if name is not None and name not in names:
-            raise ConfigurationError(f"{key}: {name!r} is none of the columns ({', '.join(sorted(names))}).")
-    schema = TableSchema(source.name, source.description, columns, key=source.key, time=source.time)
-    if schema.column(source.time).type is not ColumnType.TIMESTAMP or schema.column(source.time).nullable:
-        raise ConfigurationError(f"time: the column {source.time!r} must be a required timestamp.")
-    if schema.column(source.key).nullable:
-        raise ConfigurationError(f"key: the column {source.key!r} must be required.")
+    schema = TableSchema(source.name, source.description, columns, key=source.key or "", time=source.time or "")
     destination = source.destination
     if destination is None:
         return WarehouseTable(schema, ())
@@ -128,14 +108,14 @@ def _api(source: declared.TableDeclaration, schema: TableSchema) -> Callable[[],
         url=api.url,
         schema=schema,
         time=_time(api.time),
-        format=_format(api.format),
+        format=None if api.format == AUTO else WireFormat(api.format),
         format_parameter=api.format_parameter,
         headers=api.headers,
         parameters=api.parameters,
         records=api.records,
         record=api.record,
         paging=_paging(api),
-        verification=_level(api.verification),
+        verification=LEVELS[api.verification],
         extra_column=source.extra,
         record_bytes=api.record_bytes,
         mapping=_mapping(source) if source.columns else None,
@@ -168,7 +148,7 @@ def _auth(auth: declared.Basic | declared.Bearer | declared.HeaderKey | declared
             return NoAuth()
 
 
-def _secret(named: declared.Secret) -> str:
+def _secret(named: Secret) -> str:
     value = secret(named.env)
     if value is None and named.required:
         raise ConfigurationError(
@@ -193,20 +173,6 @@ def _time(time: declared.TimeRange) -> TimeParameters:
         exact=time.exact,
         longest=timedelta(days=time.longest_days) if time.longest_days else None,
     )
-
-
-def _format(name: str) -> WireFormat | None:
-    if name == AUTO:
-        return None
-    if name not in set(WireFormat):
-        raise ConfigurationError(f"api.format: {name!r} is none of {', '.join(WireFormat)} and {AUTO}.")
-    return WireFormat(name)
-
-
-def _level(name: str) -> Verification:
-    if name not in LEVELS:
-        raise ConfigurationError(f"api.verification: {name!r} is none of {', '.join(LEVELS)}.")
-    return LEVELS[name]
 
 
 def _paging(api: declared.Api) -> Paging:

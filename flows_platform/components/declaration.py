@@ -2,66 +2,53 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from flows_platform.components import rules
+from flows_platform.components.values import Format, Level, Part, Path, Secret, Template
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.wire.mapping import TimeForm
-
-Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
-
-
-class Part(BaseModel):
-    """A part of the declaration: an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Secret(Part):
-    """A secret, by the name of the environment variable that holds it."""
-
-    env: str = Field(description="Name of the environment variable; read when a run starts.")
-    required: bool = Field(True, description="Whether a run fails without it; else the request goes without.")
 
 
 class Basic(Part):
     """User and password (RFC 7617)."""
 
     kind: Literal["basic"]
-    user: Secret
-    password: Secret
+    user: Secret = Field(description="The user's name.")
+    password: Secret = Field(description="The password.")
 
 
 class Bearer(Part):
     """A token (RFC 6750)."""
 
     kind: Literal["bearer"]
-    token: Secret
+    token: Secret = Field(description="The token.")
 
 
 class HeaderKey(Part):
     """A key in a header of the API's choice."""
 
     kind: Literal["header"]
-    name: str
-    value: Secret
+    name: str = Field(description="Name of the header.")
+    value: Secret = Field(description="The key.")
 
 
 class QueryKey(Part):
     """A key in a query parameter. It is masked wherever the request is shown."""
 
     kind: Literal["query"]
-    name: str
-    value: Secret
+    name: str = Field(description="Name of the parameter.")
+    value: Secret = Field(description="The key.")
 
 
 class NextLinkPaging(Part):
     """A link to the next page in the document."""
 
     kind: Literal["next_link"]
-    link: str = Field(description="Path of the link in the document.")
-    truncated: str | None = Field(None, description="Path of a mark that says that the answer is cut.")
+    link: Path = Field(description="Path of the link in the document.")
+    truncated: Path | None = Field(None, description="Path of a mark that says that the answer is cut.")
     code: str | None = Field(None, description="The mark's value that says so; any, where this is left out.")
 
 
@@ -116,9 +103,9 @@ class TimeRange(Part):
 class Rate(Part):
     """The API's budget of requests, kept by all processes of the machine."""
 
-    requests: int = Field(ge=1)
+    requests: int = Field(ge=1, description="Requests that may begin in that time.")
     requests_with_key: int | None = Field(None, ge=1, description="The same where the secret of `auth` is set.")
-    seconds: float = Field(gt=0)
+    seconds: float = Field(gt=0, description="Length of the rolling time.")
     concurrency: int = Field(1, ge=1, description="Requests open at once.")
 
 
@@ -134,8 +121,8 @@ class Wait(Part):
 class Errors(Part):
     """The API's error documents, also those that come with status 200."""
 
-    message: str = Field(description="Path of the text.")
-    code: str | None = Field(None, description="Path of the code.")
+    message: Path = Field(description="Path of the text.")
+    code: Path | None = Field(None, description="Path of the code.")
     root: str | None = Field(None, description="XML root of an error; else an error is where the message is.")
     transient: list[str] = Field([], description="Codes after which the same request may succeed.")
 
@@ -144,48 +131,50 @@ class Newest(Part):
     """Where the API says how far it is."""
 
     path: str = Field(description="Path of a JSON document on the API's server.")
-    time: str = Field(description="Path of the newest record's time in it.")
-    records: str = Field(description="Path of the number of records in it.")
+    time: Path = Field(description="Path of the newest record's time in it.")
+    records: Path = Field(description="Path of the number of records in it.")
 
 
 class Api(Part):
     """Where the API is, how a window is asked for, how its records come."""
 
-    url: str = Field(description="The full endpoint.")
-    format: str = Field(description="json, xml, ndjson, csv, arrow, or auto: the server's choice.")
+    url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
+    format: Format | Template = Field(description="auto leaves the choice to the server.")
     format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
-    rows: str | None = Field(None, description="Path of repeated children: each makes a row.")
+    rows: Path | None = Field(None, description="Path of repeated children: each makes a row.")
     record_bytes: int = Field(1 << 20, ge=1, description="The most that one record may take.")
-    headers: dict[str, str] = {}
-    parameters: dict[str, str] = {}
-    auth: Annotated[Basic | Bearer | HeaderKey | QueryKey, Field(discriminator="kind")] | None = None
-    time: TimeRange
+    headers: dict[str, str] = Field({}, description="Fixed headers of every request.")
+    parameters: dict[str, str] = Field({}, description="Fixed query parameters.")
+    auth: Annotated[Basic | Bearer | HeaderKey | QueryKey, Field(discriminator="kind")] | None = Field(
+        None, description="How the API knows who asks."
+    )
+    time: TimeRange = Field(description="How a time range is asked for.")
     paging: (
         Annotated[NextLinkPaging | LinkHeaderPaging | OffsetPaging | ContinueFromPaging, Field(discriminator="kind")]
         | None
-    ) = None
-    total: str | None = Field(None, description="Path of the number of a range's records in the document.")
-    rate: Rate | None = None
-    wait: Wait | None = None
-    errors: Errors | None = None
+    ) = Field(None, description="How an answer continues; without it all comes at once.")
+    total: Path | None = Field(None, description="Path of the number of a range's records in the document.")
+    rate: Rate | None = Field(None, description="The budget of requests.")
+    wait: Wait | None = Field(None, description="What asks to come back later.")
+    errors: Errors | None = Field(None, description="What an error document looks like.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
     compression: list[Literal["gzip", "zstd"]] = Field([], description="Content codings to offer.")
-    verification: str = Field("framing", description="Least proof of a window: framing, count, digest, or unverified.")
+    verification: Level | Template = Field("framing", description="Least proof of a window.")
     flows_protocol: bool = Field(False, description="The server speaks this platform's protocol: counts and footers.")
-    newest: Newest | None = None
+    newest: Newest | None = Field(None, description="Where the API says how far it is.")
 
 
 class ColumnDeclaration(Part):
     """A column, and where its value comes from."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    type: ColumnType = ColumnType.STRING
-    path: str | list[str] | None = Field(None, description="Path in the record, or several: the first with a value.")
-    join: list[str] = Field([], description="Paths whose values are joined with |, instead of a path.")
-    description: str = ""
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name in the table.")
+    type: ColumnType = Field(ColumnType.STRING, description="What it holds.")
+    path: Path | list[Path] | None = Field(None, description="Path in the record, or several: the first with a value.")
+    join: list[Path] = Field([], description="Paths whose values are joined with |, instead of a path.")
+    description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
     written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
 
@@ -193,17 +182,21 @@ class ColumnDeclaration(Part):
 class Partitions(Part):
     """The windows."""
 
-    cron: str = Field("0 */3 * * *", description="M * * * *, M */N * * *, M H * * * or M H * * D.")
+    cron: Annotated[str, AfterValidator(rules.is_cron)] = Field(
+        "0 */3 * * *", description="M * * * *, M */N * * *, M H * * * or M H * * D."
+    )
     start: datetime | Template = Field(description="Start of the first window, on the time zone's clock.")
     end: datetime | Template | None = Field(None, description="End of the last one; none where there will be more.")
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(rules.is_zone)] = Field(
+        "UTC", description="Whose midnight days begin at; hours are laid in UTC."
+    )
 
 
 class Destination(Part):
     """The table in BigQuery."""
 
-    partition_by: Granularity = Granularity.HOUR
-    cluster_by: list[str] = Field([], max_length=4)
+    partition_by: Granularity = Field(Granularity.HOUR, description="Length of a partition of the table.")
+    cluster_by: list[str] = Field([], max_length=4, description="Up to four columns.")
 
 
 class TableDeclaration(Part):
@@ -211,20 +204,26 @@ class TableDeclaration(Part):
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
     staged: str | None = Field(None, description="The asset of staged files; by default NAME_windows.")
-    description: str = ""
+    description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")
-    owner: str = "team:security-data"
+    owner: str = Field("team:security-data", description="Owner that Dagster shows.")
     upstream: list[str] = Field([], description="Assets that the API serves from.")
-    api: Api
-    columns: list[ColumnDeclaration] = []
+    api: Api = Field(description="Where the records come from.")
+    columns: list[ColumnDeclaration] = Field([], description="The table's columns, in order.")
     time: str | None = Field(None, description="The timestamp column by which windows cut.")
     key: str | None = Field(None, description="The column that identifies a row within a window.")
     table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
     extra: str | None = Field(None, description="Column that keeps unknown fields as JSON; else they are a reject.")
-    ignore: list[str] = Field([], description="Paths that are let go.")
-    partitions: Partitions
-    destination: Destination | None = None
+    ignore: list[Path] = Field([], description="Paths that are let go.")
+    partitions: Partitions = Field(description="The windows.")
+    destination: Destination | None = Field(None, description="How the table lies in BigQuery.")
     look_back: int | Template = Field(2, description="Closed windows that are asked for again.")
     grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")
     keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the answers as they came.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for place, why in rules.faults(self):
+            raise rules.refused(why, place)
+        return self

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from dagster import ResolutionContext
+from dagster.components.resolved.errors import ResolutionException
 from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 from yaml import YAMLError
 
 from flows_platform.components.declaration import TableDeclaration
+from flows_platform.components.faults import told
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
@@ -34,9 +36,12 @@ def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
         raise ConfigurationError(f"{path}: `type: {TYPE}` and `attributes:` are needed at the top.")
     try:
         attributes = TableDeclaration.model_validate(document["attributes"])
-        return resolved(attributes, settings, ResolutionContext.default(tree.source_position_tree))
+        context = ResolutionContext.default(tree.source_position_tree).at_path("attributes")
+        return resolved(attributes, settings, context)
+    except ResolutionException as error:
+        raise ConfigurationError(str(error)) from None
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_faults(error, tree))) from None
+        raise ConfigurationError(told(error, tree)) from None
 
 
 def resolved(
@@ -51,9 +56,9 @@ def _rendered(value: object, scope: ResolutionContext) -> object:
     """The value with its templates resolved; other texts stay texts, where Dagster would make "1" a number."""
     match value:
         case dict():
-            return {key: _rendered(each, scope) for key, each in value.items()}
+            return {key: _rendered(each, scope.at_path(key)) for key, each in value.items()}
         case list():
-            return [_rendered(each, scope) for each in value]
+            return [_rendered(each, scope.at_path(place)) for place, each in enumerate(value)]
         case str() if "{{" in value:
             return scope.resolve_value(value)
     return value
@@ -64,15 +69,3 @@ def _parsed(path: Path) -> ValueAndSourcePositionTree:
         return parse_yaml_with_source_position(path.read_text(), str(path))
     except (OSError, YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read as YAML: {error}.") from error
-
-
-def _faults(error: ValidationError, tree: ValueAndSourcePositionTree) -> list[str]:
-    """A line a fault: as `FILE:LINE: KEY is VALUE: what is allowed`."""
-    lines = []
-    for each in error.errors():
-        place = [part for part in each["loc"] if isinstance(part, int) or "-" not in str(part)]
-        position, _ = tree.source_position_tree.lookup_closest_and_path(["attributes", *place], trace=None)
-        shown = "" if each["type"] == "missing" else f" is {str(each['input'])[:80]!r}"
-        key = ".".join(map(str, place))
-        lines.append(f"{position.filename}:{position.start.line}: {key}{shown}: {each['msg']}.")
-    return lines

@@ -1,0 +1,165 @@
+"""What is wrong in a source's YAML is told with file, line, key, and what is allowed; secrets are never shown."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows_platform.components.build import windowed_table
+from flows_platform.components.yaml_files import DEFS, TYPE, load_declaration
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.settings import Settings
+
+GOOD = """\
+type: flows_platform.components.WindowedApiTable
+attributes:
+  name: sightings
+  api:
+    url: https://feed.example/v1/sightings
+    format: json
+    auth: {kind: bearer, token: {env: FEED_TOKEN}}
+    time: {after: from, before: to, written: iso}
+    paging: {kind: next_link, link: next}
+    rate: {requests: 10, seconds: 60}
+  columns:
+    - {name: id, required: true}
+    - {name: seen_at, type: timestamp, required: true}
+    - {name: score, type: int64, path: "scores[kind=a].value"}
+    - {name: extra_fields, type: json}
+  time: seen_at
+  key: id
+  extra: extra_fields
+  partitions: {cron: 0 */3 * * *, start: 2024-03-01T00:00:00}
+  destination: {partition_by: day, cluster_by: [id]}
+  look_back: 2
+"""
+FAULTS = [  # what is written instead of what, and the line and words of the message
+    ("look_back: 2", "look_bak: 2", "21: look_bak is '2': there is no such key; did you mean look_back? Allowed are"),
+    ("requests: 10", "request: 10", "10: api.rate.request is '10': there is no such key; did you mean requests?"),
+    ("link: next}", "linc: next}", "9: api.paging.linc is 'next': there is no such key; did you mean link?"),
+    ("kind: next_link", "kind: nextlink", "9: api.paging: kind is 'nextlink'; allowed are 'next_link', 'link_header'"),
+    ("format: json", "format: jsonl", "6: api.format is 'jsonl': Input should be 'json', 'xml', 'ndjson', 'csv'"),
+    ("written: iso", "written: unix", "8: api.time.written is 'unix': Input should be 'seconds', 'iso'"),
+    ("type: int64", "type: int", "14: columns.2.type is 'int': Input should be 'int64', 'string', 'timestamp'"),
+    ("partition_by: day", "partition_by: week", "20: destination.partition_by is 'week': Input should be 'hour'"),
+    ("requests: 10", "requests: many", "10: api.rate.requests is 'many': Input should be a valid integer"),
+    ("requests: 10", "requests: 0", "10: api.rate.requests is '0': Input should be greater than or equal to 1"),
+    ("look_back: 2", "look_back: often", "21: look_back is 'often': Input should be a valid integer"),
+    ("required: true}", "required: maybe}", "12: columns.0.required is 'maybe': Input should be a valid boolean"),
+    ("    format: json\n", "", "4: api.format: Field required"),
+    ("before: to, ", "", "8: api.time.before: Field required"),
+    ("requests: 10, ", "", "10: api.rate.requests: Field required"),
+    (", link: next", "", "9: api.paging.link: Field required"),
+    ("next_link, link: next", "offset, start: first", "9: api.paging.size_parameter: Field required"),
+    ("[kind=a]", "[kind=a", "14: columns.2.path is 'scores[kind=a.value': 'scores[kind=a.value' is no path"),
+    ("link: next", "link: a..b", "9: api.paging.link is 'a..b': 'a..b' is no path into a record"),
+    ("0 */3 * * *", "0 */5 * * *", "19: partitions.cron is '0 */5 * * *': the cron schedule '0 */5 * * *' lays no"),
+    ("0 */3 * * *", '"@daily"', "19: partitions.cron is '@daily': the cron schedule '@daily' lays no windows"),
+    ("T00:00:00", "T01:00:00", "19: partitions.start: the first window's start 2024-03-01 01:00 is no time of the"),
+    ("2024-03-01T00:00:00", "soon", "19: partitions.start is 'soon': Input should be a valid datetime"),
+    ("start: 2024", "end: 2024-02-01, start: 2024", "19: partitions.end: the last window ends before the first starts"),
+    ("cron: ", "timezone: Mars/Base, cron: ", "19: partitions.timezone is 'Mars/Base': 'Mars/Base' is no time zone"),
+    ("cron: ", "timezone: Asia/Tokyo, cron: ", "19: partitions.start: windows of 3:00:00 from 2024-03-01"),
+    ("time: seen_at", "time: seen", "16: time: 'seen' is none of the columns (id, seen_at, score, extra_fields)"),
+    ("time: seen_at", "time: id", "16: time: the column 'id' must be a required timestamp"),
+    ("key: id", "key: ident", "17: key: 'ident' is none of the columns"),
+    ("key: id", "key: score", "17: key: the column 'score' must be required"),
+    ("extra: extra_fields", "extra: others", "18: extra: 'others' is none of the columns"),
+    ("extra: extra_fields", "extra: score", "18: extra: the column 'score' must be a json or string that is not"),
+    ("cluster_by: [id]", "cluster_by: [idd]", "20: destination.cluster_by: 'idd' is none of the columns"),
+    ("- {name: score", "- {name: id", "14: columns.2.name: the column 'id' is declared twice"),
+    ("  key: id\n", "", "2: attributes: columns, time and key: all three are needed"),
+    ("format: json", "format: ndjson", "6: api.format: nothing stands around the records of ndjson: no total"),
+    ("written: iso", "written: date", "8: api.time.written: dates ask for windows of whole days"),
+    ("https://feed", "ftp://feed", "5: api.url is 'ftp://feed.example/v1/sightings': this is not an http(s) URL"),
+    ("https://feed.example/v1/sightings", '"{{ settings.feed }}"', "5 - attributes.api.url"),
+    (TYPE, "flows_platform.Table", " `type: flows_platform.components.WindowedApiTable` and `attributes:` are needed"),
+    ("look_back: 2", "look_back: [", " cannot be read as YAML: "),
+]
+
+
+def fault_of(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "defs.yaml"
+    path.write_text(text)
+    settings = Settings()
+    with pytest.raises(ConfigurationError) as caught:
+        windowed_table(load_declaration(path, settings), settings)
+    told = str(caught.value)
+    assert told.startswith(str(path))
+    return told.removeprefix(str(path)).removeprefix(":")
+
+
+def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: Path) -> None:
+    path = tmp_path / "defs.yaml"
+    path.write_text(GOOD)
+    assert windowed_table(load_declaration(path, Settings()), Settings()).table.name == "sightings"
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), FAULTS, ids=[f"{wrong or right}" for right, wrong, _ in FAULTS])
+def test_a_mistake_is_told_with_its_line_its_key_and_what_is_allowed(
+    tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    assert right in GOOD
+    told = fault_of(tmp_path, GOOD.replace(right, wrong, 1))
+    assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in told.splitlines())
+
+
+@pytest.mark.parametrize(
+    "secret", ["hunter2", "{value: hunter2}", "{env: hunter-2}", "{env: FEED, hunter2: yes}", "[hunter2]", "{}"]
+)
+def test_a_secret_in_place_of_its_name_is_refused_and_not_shown(tmp_path: Path, secret: str) -> None:
+    told = fault_of(tmp_path, GOOD.replace("{env: FEED_TOKEN}", secret))
+    assert told.startswith("7: api.auth.token")
+    assert "is 'hunter" not in told
+    if secret == "hunter2":  # noqa: S105 - no secret
+        assert "write {env: NAME}, and set that variable" in told
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    told = fault_of(tmp_path, GOOD.replace("format: json", "format: text").replace("look_back", "lookback"))
+    assert [re.search(r":?(\d+): ", line)[1] for line in told.splitlines()] == ["6", "21"]  # type: ignore[index]
+
+
+def dg(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Dagster's own command, as who writes a YAML calls it."""
+    environment = {**os.environ, "PYTHONPATH": f"{cwd}:{DEFS.parents[1]}", "COLUMNS": "200"}
+    command = [str(Path(sys.executable).with_name("dg")), *words]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has a source in YAML, and our component."""
+    folder = tmp_path_factory.mktemp("project")
+    tables = ["[project]", 'name = "demo"', 'version = "0"', "[tool.dg]", 'directory_type = "project"']
+    tables += ["[tool.dg.project]", 'root_module = "demo"', 'registry_modules = ["flows_platform.components"]']
+    (folder / "pyproject.toml").write_text("\n".join(tables))
+    (folder / "demo" / "defs" / "sightings").mkdir(parents=True)
+    for package in ("demo", "demo/defs"):
+        (folder / package / "__init__.py").write_text("")
+    shutil.copy(DEFS / "qualys_detections" / "defs.yaml", folder / "demo" / "defs" / "sightings")
+    return folder
+
+
+def test_dg_knows_the_component(project: Path) -> None:
+    listed = dg("list", "components", "--json", cwd=project)
+    assert listed.returncode == 0, listed.stderr
+    assert TYPE in {each["key"] for each in json.loads(listed.stdout)["items"]}
+
+
+def test_dg_checks_a_yaml(project: Path) -> None:
+    path = project / "demo" / "defs" / "sightings" / "defs.yaml"
+    path.write_text(GOOD)
+    checked = dg("check", "yaml", cwd=project)
+    assert checked.returncode == 0, checked.stdout
+    path.write_text(GOOD.replace("look_back: 2", "look_bak: 2").replace("written: iso", "written: unix"))
+    checked = dg("check", "yaml", cwd=project)
+    assert checked.returncode == 1
+    assert f"{path}:21" in checked.stdout
+    assert "look_bak" in checked.stdout
+    assert f"{path}:8" in checked.stdout
