@@ -133,7 +133,7 @@ class WindowStream:
         return level, envelope_of(document)
 
     def _casted(self, part: Slice, proof: PageProof) -> Casted:
-        api, first = self.api, self.records + 1
+        api, first = self.api, self.records + self.neighbours + 1
         sent: Records = as_mappings(part) if api.mapping else []
         parts = api.mapping.parts(sent) if api.mapping else []
         rows = self._plan.rows(parts) if self._plan else part

@@ -89,7 +89,8 @@ class TimeParameters:
     """The parameters of a time range. `text` None means seconds since the schema's epoch.
 
     Where the API's bounds are not known `exact`, the request is right under every reading of them: it asks for a step
-    more, and records outside the window, which are its neighbours', are let go. `longest` is the longest range the API takes at once: a longer window is asked for in pieces.
+    more, and records outside the window, which are its neighbours', are let go. `longest` is the longest range the API
+    takes at once: a longer window is asked for in pieces.
     """
 
     after: str = "scanned_after"

@@ -110,7 +110,8 @@ class _Taken:
             return
         if isinstance(value, list):
             for each in value:
-                yield from self.left(each, path)
+                # No path leads into a list inside a list.
+                yield from [(path, each)] if isinstance(each, list) and each else self.left(each, path)
         elif isinstance(value, Mapping) and (self.below or not path):
             for name, each in value.items():
                 inner = f"{path}.{name}" if path else str(name)

@@ -251,6 +251,19 @@ def test_quarantined_parts_are_mapped_again_after_a_fix_as_if_fetched_anew(
     assert len(server.requests) == 2
 
 
+def test_where_bounds_are_not_known_the_neighbours_records_are_let_go_and_positions_rise(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    before, after = (item(9, seen=(START + timedelta(seconds=off)).isoformat()) for off in (-1, 86_400))
+    server.scripts = [answer(body(page, total=6)) for page in ([before, item(1), BAD[0]], [item(3), BAD[1], after])]
+    time = replace(TIME, exact=False)
+    declared = api(server, paging=OFFSET, total=TOTAL, time=time, verification=Verification.COUNT)
+    staged = stage(client, declared, target, max_rejected=2)
+    assert (ids(target), staged.rejected, staged.verification) == ([1, 3], 2, Verification.COUNT)
+    assert [each.position for each in read_quarantine(quarantine_path(target))] == [3, 5]
+    assert "from=2023-12-31T23%3A59%3A59Z&to=2024-01-02T00%3A00%3A00Z" in server.requests[0]
+
+
 def test_an_untaken_field_is_not_let_go(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(body([item(1), item(2, colour={"deep": [1, 2]})]))]
     with pytest.raises(TooManyRejects, match=r"unknown field '\$\.item\.colour'"):

@@ -71,6 +71,21 @@ def test_each_instant_is_asked_for_once(
     assert given_by.count(True) == (1 if 0 <= number < sum(lengths) else 0)
 
 
+BOOLEANS = st.tuples(st.booleans(), st.booleans())
+
+
+@given(st.sampled_from(list(FORMS)), BOOLEANS, BOOLEANS, st.integers(1, 9), st.data())
+def test_bounds_that_are_not_known_miss_nothing_under_any_reading(
+    form: str, declared: tuple[bool, bool], real: tuple[bool, bool], length: int, data: st.DataObject
+) -> None:
+    step = FORMS[form].resolution
+    parameters = TimeParameters("after", declared[0], "before", declared[1], FORMS[form], exact=False)
+    query = parameters.render(Window(ORIGIN, ORIGIN + length * step), EPOCH)
+    reading = replace(parameters, after_inclusive=real[0], before_inclusive=real[1])
+    number = data.draw(st.integers(0, length - 1))
+    assert gives(reading, query, ORIGIN + number * step)
+
+
 def test_how_each_form_is_written() -> None:
     window = Window(ORIGIN, ORIGIN + timedelta(days=1))
     written = {

@@ -170,6 +170,13 @@ def test_a_path_that_chooses_takes_nothing_of_the_list() -> None:
     assert RecordMapping((chosen,), ignored=paths("texts")).map([record]) == [{"column": "one"}]
 
 
+def test_no_path_leads_into_a_list_inside_a_list_which_is_kept() -> None:
+    inner = source(paths=paths("list.name"))
+    assert RecordMapping((inner,)).map([{"list": [[{"name": "x"}], [], {"name": "y"}]}]) == [
+        {"column": "y", "$.list": [{"name": "x"}]}
+    ]
+
+
 def test_lists_of_one_and_of_none_stay_lists_where_they_are_asked_for() -> None:
     for tags, plain, listed in (([], None, []), (["a"], "a", ["a"]), (["a", "b"], ["a", "b"], ["a", "b"])):
         assert source(ColumnType.JSON, paths=paths("tags")).value({"tags": tags}) == plain

@@ -42,6 +42,14 @@ def _told(row: object) -> bytes:
     return raw_record({name: row[name] for name in sorted(row) if row[name] is not None})
 
 
+def test_fields_of_one_path_are_both_kept() -> None:
+    mapping = RecordMapping((ColumnSource("c", ColumnType.STRING, (RecordPath.parse("a.c"),)),))
+    for record in ({"a.b": 1, "a": {"b": 2}}, {"a": {"b": 1, "c": "x"}, "a.b": 2}):
+        (row,) = as_mappings(RowPlan(mapping).rows([record]))
+        assert isinstance(row, dict)
+        assert row["$.a.b"] == [1, 2]
+
+
 def test_what_is_no_record_stays_and_plain_records_are_one_table() -> None:
     plan = RowPlan(RecordMapping((ColumnSource("a", ColumnType.STRING, (RecordPath.parse("a"),)),)))
     bad = Unreadable("not a JSON object", b"[]")
