@@ -94,7 +94,9 @@ class TimeRange(Part):
     before: str = Field(description="Parameter with the range's end.")
     after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
     before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
-    written: Written = Field(Written.ISO, description="Seconds (since the columns' epoch), ISO 8601 or a date.")
+    written: Written = Field(
+        Written.ISO, description="Seconds since 1970 (of a table in Python: since its epoch), ISO 8601, a date."
+    )
     suffix: Literal["Z", "+00:00", ""] = Field("Z", description="What ends an ISO 8601 time: its zone, or nothing.")
     exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is let go.")
     longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
@@ -172,7 +174,9 @@ class ColumnDeclaration(Part):
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name in the table.")
     type: ColumnType = Field(ColumnType.STRING, description="What it holds.")
-    path: Path | list[Path] | None = Field(None, description="Path in the record, or several: the first with a value.")
+    path: Path | list[Path] | None = Field(
+        None, description="Path in the record, by default the name; of several the first with a value."
+    )
     join: list[Path] = Field([], description="Paths whose values are joined with |, instead of a path.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
@@ -183,7 +187,7 @@ class Partitions(Part):
     """The windows."""
 
     cron: Annotated[str, AfterValidator(rules.is_cron)] = Field(
-        "0 */3 * * *", description="M * * * *, M */N * * *, M H * * * or M H * * D."
+        "0 */3 * * *", description="`M * * * *`, `M */N * * *`, `M H * * *` or `M H * * D`."
     )
     start: datetime | Template = Field(description="Start of the first window, on the time zone's clock.")
     end: datetime | Template | None = Field(None, description="End of the last one; none where there will be more.")

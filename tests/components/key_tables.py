@@ -1,0 +1,110 @@
+"""The tables of all keys, rendered from the model: what docs/add-a-source.md must hold."""
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from flows_platform.components.declaration import (
+    Api,
+    Basic,
+    Bearer,
+    ColumnDeclaration,
+    ContinueFromPaging,
+    Destination,
+    Errors,
+    HeaderKey,
+    LinkHeaderPaging,
+    Newest,
+    NextLinkPaging,
+    OffsetPaging,
+    Partitions,
+    QueryKey,
+    Rate,
+    TableDeclaration,
+    TimeRange,
+    Wait,
+)
+from flows_platform.components.values import Part, Secret, Template
+
+PARTS: dict[str, type[Part]] = {
+    "attributes": TableDeclaration,
+    "api": Api,
+    "api.time": TimeRange,
+    "api.auth, kind basic": Basic,
+    "api.auth, kind bearer": Bearer,
+    "api.auth, kind header": HeaderKey,
+    "api.auth, kind query": QueryKey,
+    "a secret": Secret,
+    "api.paging, kind next_link": NextLinkPaging,
+    "api.paging, kind link_header": LinkHeaderPaging,
+    "api.paging, kind offset": OffsetPaging,
+    "api.paging, kind continue_from": ContinueFromPaging,
+    "api.rate": Rate,
+    "api.wait": Wait,
+    "api.errors": Errors,
+    "api.newest": Newest,
+    "columns": ColumnDeclaration,
+    "partitions": Partitions,
+    "destination": Destination,
+}
+SCALARS = {str: "text", int: "number", float: "number", bool: "true or false", dict: "names with texts"}
+
+
+def key_tables() -> str:
+    """All of them, each below its heading."""
+    return "\n\n".join(f"### {title}\n\n{_table(part)}" for title, part in PARTS.items())
+
+
+def _table(part: type[Part]) -> str:
+    rows = [
+        f"| `{name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
+        for name, field in part.model_fields.items()
+    ]
+    return "\n".join([f"{part.__doc__}", "", "| Key | Holds | Default | Meaning |", "|---|---|---|---|", *rows])
+
+
+def _meaning(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal and field.is_required():
+        return "Names this form."
+    assert field.description, field
+    return field.description.replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return ""
+    default = field.default
+    if default in (None, "", [], {}):
+        return "none"
+    # Lists and truth values as YAML writes them.
+    return f"`{json.dumps(default) if isinstance(default, bool | list) else default}`"
+
+
+def _kind(field: FieldInfo) -> str:
+    return ", or ".join(dict.fromkeys(_kinds(field.annotation)))
+
+
+def _kinds(annotation: Any) -> Iterator[str]:
+    """Words for a type; a template may stand where many things may, and is left out."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation in (NoneType, Template):
+        return
+    if origin in (Union, UnionType):
+        for each in inner:
+            yield from _kinds(each)
+    elif origin is Annotated:
+        yield from _kinds(inner[0])
+    elif origin is Literal:
+        yield ", ".join(f"`{each}`" if each else "nothing" for each in inner)
+    elif origin is list:
+        yield "list of " + ", or ".join(_kinds(inner[0]))
+    elif isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        yield ", ".join(f"`{each}`" for each in annotation)
+    elif isinstance(annotation, type) and issubclass(annotation, Part):
+        yield "keys"
+    else:
+        yield SCALARS.get(origin or annotation, "time")

@@ -1,0 +1,32 @@
+"""docs/add-a-source.md: its tables are rendered from the model, its mistake is told as it says."""
+
+from pathlib import Path
+
+import pytest
+
+from flows_platform.components.yaml_files import load_declaration
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.settings import Settings
+from tests.components.feed_yaml import DOCUMENT, other_form, whole_form
+from tests.components.key_tables import PARTS, key_tables
+
+
+def test_every_key_stands_in_the_document_with_its_meaning_and_default() -> None:
+    tables = key_tables()
+    assert len(PARTS) > 15
+    assert DOCUMENT.read_text().endswith(f"\n{tables}\n"), f"put these tables at the end of {DOCUMENT}:\n{tables}"
+
+
+def test_the_mistake_in_the_document_is_told_as_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "defs.yaml"
+    path.write_text(whole_form().replace("kind: link_header", "kind: links"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_declaration(path, Settings())
+    assert str(caught.value).replace(str(path), "defs/sightings/defs.yaml") in DOCUMENT.read_text()
+
+
+def test_both_forms_are_declarations(tmp_path: Path) -> None:
+    for number, text in enumerate((whole_form(), other_form())):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert load_declaration(path, Settings()).name == "sightings"
