@@ -21,7 +21,7 @@ from api_server.cves_parameters import (
     parse_cves,
     parse_id,
 )
-from api_server.negotiation import ContentCoding, choose_coding, choose_format, header_list
+from api_server.negotiation import ContentCoding, choose_coding, choose_format, content_headers, header_list
 from api_server.parameters import Parameter
 from api_server.problems import Problem
 from api_server.state import state_of
@@ -72,7 +72,7 @@ async def _answer(request: Request, parameters: Sequence[Parameter], read: Read)
         return _compressed(body, coding), further
 
     body, further = await state_of(request).cves.run(work)
-    return Response(body, headers=_headers(wire_format, coding) | further)
+    return Response(body, headers=content_headers(wire_format, coding) | {NOTICE_HEADER: NOTICE} | further)
 
 
 def _page(queries: "CveQueries", asked: CveRequest, wire_format: WireFormat) -> Answer:
@@ -101,20 +101,6 @@ def _totals(queries: "CveQueries", aspect: Aspect, asked: CveRequest, wire_forma
     if wire_format is WireFormat.CSV:
         return csv_document((aspect.value, *COUNTS), rows), {}
     return json_document({"notice": NOTICE, "totals": rows}), {}
-
-
-def _headers(wire_format: WireFormat, coding: ContentCoding) -> dict[str, str]:
-    headers = {
-        "Content-Type": wire_format.content_type,
-        NOTICE_HEADER: NOTICE,
-        "Vary": "Accept, Accept-Encoding",
-        "Cache-Control": "no-store",
-    }
-    if wire_format is WireFormat.CSV:
-        headers["Content-Type"] += "; charset=utf-8; header=present"
-    if coding is not ContentCoding.IDENTITY:
-        headers["Content-Encoding"] = coding
-    return headers
 
 
 def _compressed(body: bytes, coding: ContentCoding) -> bytes:

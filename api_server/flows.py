@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api_server.admission import Place
 from api_server.compression import COMPRESSORS, Compressor
 from api_server.connection import reset
-from api_server.negotiation import ContentCoding, choose_coding, choose_format, header_list
+from api_server.negotiation import choose_coding, choose_format, content_headers, header_list
 from api_server.parameters import parse_stream
 from api_server.state import ServerState, state_of
 from api_server.streams import RecordStream
@@ -71,7 +71,7 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
         coding = choose_coding(header_list(request.headers, "accept-encoding"))
         if request.method == "HEAD":
             count = await state.run(lambda: state.streams.count(asked.query))
-            return StreamingResponse(_nothing(), headers=_headers(wire_format, coding, count))
+            return StreamingResponse(_nothing(), headers=content_headers(wire_format, coding) | _counted(count))
         place = state.admission.take()
         try:
             stream = await state.run(lambda: state.streams.open(asked.query, state.encoder(wire_format), asked.proof))
@@ -80,23 +80,13 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
             raise
         compressor = COMPRESSORS[coding]
         body = stream.parts() if compressor is None else _compressed(stream, compressor(), state)
-        return RecordResponse(stream, body, _headers(wire_format, coding, stream.count), place)
+        return RecordResponse(stream, body, content_headers(wire_format, coding) | _counted(stream.count), place)
 
     return stream_flows
 
 
-def _headers(wire_format: WireFormat, coding: ContentCoding, count: int) -> dict[str, str]:
-    headers = {
-        "Content-Type": wire_format.content_type,
-        RECORD_COUNT_HEADER: str(count),
-        "Vary": "Accept, Accept-Encoding",
-        "Cache-Control": "no-store",
-    }
-    if wire_format is WireFormat.CSV:
-        headers["Content-Type"] += "; charset=utf-8; header=present"
-    if coding is not ContentCoding.IDENTITY:
-        headers["Content-Encoding"] = coding
-    return headers
+def _counted(count: int) -> dict[str, str]:
+    return {RECORD_COUNT_HEADER: str(count)}
 
 
 async def _compressed(stream: RecordStream, compressor: Compressor, state: ServerState) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""What a client's Accept and Accept-Encoding headers choose (RFC 9110, section 12.5). Chooses; produces nothing."""
+"""What a client's Accept and Accept-Encoding headers choose (RFC 9110, section 12.5), and how the answer says it."""
 
 import re
 from collections.abc import Sequence
@@ -22,6 +22,15 @@ class ContentCoding(StrEnum):
     ZSTD = "zstd"
     GZIP = "gzip"
     IDENTITY = "identity"
+
+
+def content_headers(wire_format: WireFormat, coding: ContentCoding) -> dict[str, str]:
+    """The headers of an answer in that format and coding, which nobody may keep for another client."""
+    content_type = wire_format.content_type
+    if wire_format is WireFormat.CSV:
+        content_type += "; charset=utf-8; header=present"
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", "Cache-Control": "no-store"}
+    return headers if coding is ContentCoding.IDENTITY else headers | {"Content-Encoding": coding}
 
 
 def header_list(headers: Headers, name: str) -> str | None:
