@@ -21,8 +21,8 @@ from flows_platform.stores.files import atomic_path, atomic_paths, sha256_file
 from flows_platform.stores.parquet import ParquetSink, StagedFacts, rows_of, staged_facts
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine
 from flows_platform.stores.repeats import drop_repeats
-from flows_platform.wire.casting import Casted, Records, cast_slice
-from flows_platform.wire.raw_records import Unreadable, read_record
+from flows_platform.wire.casting import Casted, cast_slice
+from flows_platform.wire.raw_records import Records, Unreadable, read_record
 
 REPLAY_SLICE = 1024  # records
 MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk

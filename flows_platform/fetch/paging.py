@@ -7,8 +7,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.proof import total_count
 from flows_platform.fetch.redirects import origin
+from flows_platform.fetch.totals import total_count
 from flows_platform.wire.paths import RecordPath, single
 
 # A link and its parameters (RFC 8288); a comma inside quotes or brackets does not end it.

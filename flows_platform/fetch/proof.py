@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import RowDigest, Verification
+from flows_platform.fetch.totals import total_count
 from flows_platform.wire.casting import Casted
 from flows_platform.wire.decode.documents import Document
-from flows_platform.wire.decode.footers import COUNT_TEXT
 from flows_platform.wire.formats import RECORD_COUNT_HEADER
 from flows_platform.wire.row_digest import batch_digest
 
@@ -100,17 +100,6 @@ class RangeProof:
         if self.total != self.seen:
             raise StreamIncomplete(f"the source declares {self.total:,} records in all, but {self.seen:,} came.")
         return max(self.level, Verification.COUNT)
-
-
-def total_count(value: object) -> int:
-    """A total number of records as a document gives it: as a number or as text.
-
-    Raises:
-        SourceRefused: it is none.
-    """
-    if type(value) in {int, str} and COUNT_TEXT.fullmatch(str(value)):
-        return int(str(value))
-    raise SourceRefused(f"the total number of records is {str(value)[:40]!r}, not a number.")
 
 
 def require(reached: Verification, least: Verification, note: str) -> None:

@@ -16,12 +16,12 @@ from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.paging import Page
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.wire.casting import Casted, Records, Slice, as_mappings, cast_slice
+from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat
 from flows_platform.wire.paths import single
-from flows_platform.wire.raw_records import Unreadable, raw_record
+from flows_platform.wire.raw_records import Records, Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
 from flows_platform.wire.time_column import bounds_in
 from flows_platform.wire.time_column import inside as inside_of

@@ -16,7 +16,7 @@ from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.wire.arrow_schema import ARROW_TYPES, arrow_schema
 from flows_platform.wire.cast_values import FIRST_INSTANT, LAST_INSTANT, Misfit, cast_value, shown
-from flows_platform.wire.raw_records import Unreadable, json_text, raw_record
+from flows_platform.wire.raw_records import Records, Unreadable, json_text, raw_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,6 @@ class Rows:
     values: list[Sequence[object]]
 
 
-type Records = list[Mapping[str, object] | Unreadable]
 type Slice = Records | Rows | pa.RecordBatch
 
 

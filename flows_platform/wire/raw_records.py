@@ -8,7 +8,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring_ascii as quote
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.decode.json_guard import MAX_DEPTH, JsonGuard
+
+MAX_DEPTH = 128  # levels; quarantine and casting recurse
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,9 @@ class Unreadable:
 
     reason: str
     raw: bytes
+
+
+type Records = list[Mapping[str, object] | Unreadable]
 
 
 def raw_record(record: Mapping[str, object]) -> bytes:
@@ -46,11 +50,18 @@ def read_record(line: bytes) -> dict[str, object] | Unreadable:
     """The JSON object on a line; numbers with a point or an exponent as decimals."""
     try:
         if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
-            JsonGuard().admit(line)
+            _guard(line)
         record = json.loads(line, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_distinct)
     except (ValueError, SourceRefused) as error:
         return Unreadable(f"not a JSON object: {error}", line)
     return record if isinstance(record, dict) else Unreadable("not a JSON object", line)
+
+
+def _guard(line: bytes) -> None:
+    # Imported here: numpy takes a tenth of a second that loading the definitions must not.
+    from flows_platform.wire.decode.json_guard import JsonGuard  # noqa: PLC0415
+
+    JsonGuard().admit(line)
 
 
 def _refuse(constant: str) -> object:

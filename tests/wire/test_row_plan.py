@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.schema import ColumnType
-from flows_platform.wire.casting import Records, Rows, as_mappings
+from flows_platform.wire.casting import Rows, as_mappings
 from flows_platform.wire.mapping import ColumnSource, RecordMapping, TimeForm
 from flows_platform.wire.paths import RecordPath
-from flows_platform.wire.raw_records import Unreadable, raw_record
+from flows_platform.wire.raw_records import Records, Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
 from tests.wire.test_mapping import RECORDS
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Records, Rows
+from flows_platform.wire.casting import Rows
 from flows_platform.wire.decode.footers import Declared, declared_text
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader, Readable
 from flows_platform.wire.formats import END
-from flows_platform.wire.raw_records import Unreadable
+from flows_platform.wire.raw_records import Records, Unreadable
 
 SLICE = 4096
 FOOTER_FIELDS = (2, 3)  # `end,N` or `end,N,digest`

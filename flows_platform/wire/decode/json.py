@@ -8,7 +8,6 @@ from typing import cast
 import ijson
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Records
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
@@ -16,7 +15,7 @@ from flows_platform.wire.decode.json_keys import SentKeys, keys_in, require_all
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Unreadable, json_text
+from flows_platform.wire.raw_records import Records, Unreadable, json_text
 
 SLICE = 1024  # records a slice; 256 to 4,096 measured alike
 BUFFER = 1 << 18

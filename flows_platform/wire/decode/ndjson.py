@@ -9,11 +9,10 @@ import pyarrow.json
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.wire.arrow_schema import ARROW_TYPES
-from flows_platform.wire.casting import Records
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.formats import COUNT, DIGEST, END
-from flows_platform.wire.raw_records import Unreadable, read_record
+from flows_platform.wire.raw_records import Records, Unreadable, read_record
 
 BLOCK = 1 << 18
 # The types that Arrow reads as the reference does. Times are left as texts: its own reading of them also takes what has

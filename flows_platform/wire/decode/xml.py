@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Records, Rows
+from flows_platform.wire.casting import Rows
 from flows_platform.wire.decode.elements import nested_record
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared_text
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END
+from flows_platform.wire.raw_records import Records
 
 SLICE = 512  # records a slice; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
