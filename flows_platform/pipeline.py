@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flows_platform.domain.errors import InputError
@@ -18,7 +18,7 @@ from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.stores.files import sha256_file
 from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, ledger_of
 from flows_platform.stores.parquet import row_count, staged_facts
-from flows_platform.stores.raw_pulls import RawPulls
+from flows_platform.stores.raw_pulls import RawPulls, sweep_pulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +49,21 @@ class WindowCounts:
         return self.warehouse.distinct_keys == self.warehouse.rows
 
 
-@dataclass(frozen=True, slots=True)
-class WindowPipeline:
-    """The windows of one table. Each step may be run again at any time: it replaces what it made before.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowFetch:
+    """The way's first half: windows of an API as staged files in `folder`, and a ledger beside them.
 
-    With `raw_pulls` the API's answers are kept there as they came. `moving` records may have left their window since it
-    was fetched: the source's count of now says nothing of it.
+    With `raw_pulls` the API's answers are kept there as they came, for `keep_raw` where that is given.
     """
 
     api: WindowedApi
     client: HttpClient
-    table: WarehouseTable
-    warehouse: Warehouse
     folder: Path
     tries: int = 5
     max_rejected: int = 0
     max_rejected_share: float = 1.0
     raw_pulls: Path | None = None
-    moving: bool = False
+    keep_raw: timedelta | None = None
 
     @property
     def ledger(self) -> Ledger:
@@ -108,13 +105,29 @@ class WindowPipeline:
         )
         return staged
 
+    def sweep_pulls(self, now: datetime) -> int:
+        """Remove the answers of pulls that are older than they are kept; gives the number of pulls."""
+        return sweep_pulls(self.raw_pulls, self.keep_raw, now) if self.raw_pulls and self.keep_raw else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowPipeline(WindowFetch):
+    """The windows of one table. Each step may be run again at any time: it replaces what it made before.
+
+    `moving` records may have left their window since it was fetched: the source's count of now says nothing of it.
+    """
+
+    table: WarehouseTable
+    warehouse: Warehouse
+    moving: bool = False
+
     def publish(self, window: Window, run: str) -> Published:
         """Replace the window in the warehouse by its staged file.
 
         Raises:
             InputError: the window was not fetched yet.
         """
-        path = self._staged(window)
+        path = self.staged(window)
         content = sha256_file(path)
         published = self.warehouse.replace_window(Publication(self.table, window, path, row_count(path), content, run))
         self.ledger.record(
@@ -133,7 +146,7 @@ class WindowPipeline:
 
     def counts(self, window: Window) -> WindowCounts:
         """Count the window afresh at the source, in the staged file and in the warehouse."""
-        facts = staged_facts(self._staged(window))
+        facts = staged_facts(self.staged(window))
         return WindowCounts(
             source=self.source_count(window),
             staged=facts.rows,
@@ -152,7 +165,7 @@ class WindowPipeline:
         Raises:
             InputError: the window was not fetched yet.
         """
-        replayed = replay_quarantine(self.api, window, self._staged(window), progress=progress)
+        replayed = replay_quarantine(self.api, window, self.staged(window), progress=progress)
         self.ledger.record(
             Recovered(
                 window=window.key,
@@ -165,7 +178,12 @@ class WindowPipeline:
         )
         return replayed
 
-    def _staged(self, window: Window) -> Path:
+    def staged(self, window: Window) -> Path:
+        """The window's staged file.
+
+        Raises:
+            InputError: the window was not fetched yet.
+        """
         path = self.path(window)
         if not path.exists():
             raise InputError(f"the window {window.key} has no staged file {path}.", remedy="Fetch it first.")

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
         "https://qualysapi.qualys.com", description="Qualys' API server of your platform; QUALYS_USERNAME, _PASSWORD."
     )
 
+    nvd_url: str = Field("https://services.nvd.nist.gov", description="NVD's API server, or a mirror; NVD_API_KEY.")
+
     bigquery_project: str = Field(
         "", description="Google Cloud project; without it the local emulator is the warehouse."
     )

@@ -102,6 +102,22 @@ def _warehouse(settings: Settings) -> str:
     return settings.emulator_url or f"project {settings.bigquery_project}, dataset {settings.bigquery_dataset}"
 
 
+def _cves(settings: Settings) -> str:
+    from flows_platform.sources.nvd_cves.database import place, reader  # noqa: PLC0415 - SQLAlchemy is for this line
+    from flows_platform.sources.nvd_cves.store import CveStore  # noqa: PLC0415 - likewise
+
+    if settings.sql_url is None and not settings.files.cves.exists():
+        return f"{settings.files.cves} is not there yet; nvd_cve_tables and nvd_full_load make it"
+    engine = reader(settings.cves_url)
+    try:
+        store = CveStore(engine)
+        newest = store.newest()
+        state = f"the last modified at {newest:%Y-%m-%dT%H:%M:%SZ}" if newest else "none modified yet"
+        return f"{place(engine)}, {store.total():,} CVEs, {state}"
+    finally:
+        engine.dispose()
+
+
 def _ports(settings: Settings) -> str:
     ports = {"FLOWS_DAGSTER_PORT": settings.dagster_port, "FLOWS_DAGSTER_CODE_PORT": settings.dagster_code_port}
     for setting, port in ports.items():
@@ -116,5 +132,6 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     "database": _database,
     "API": _api,
     "warehouse": _warehouse,
+    "CVE database": _cves,
     "ports": _ports,
 }

@@ -107,8 +107,8 @@ class ParquetSink:
         self._last_key = keys[-1]
 
 
-def rows_of(path: Path, schema: TableSchema) -> Iterator[pa.RecordBatch]:
-    """A staged file's rows as `schema` has them now: a nullable column that is new is null.
+def rows_of(path: Path, schema: TableSchema, size: int = GROUP_ROWS) -> Iterator[pa.RecordBatch]:
+    """A staged file's rows as `schema` has them now, `size` at a time: a nullable column that is new is null.
 
     Raises:
         InputError: the file's columns cannot be those of the schema.
@@ -117,7 +117,7 @@ def rows_of(path: Path, schema: TableSchema) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         if set(file.schema_arrow.names) - set(target.names):
             raise _foreign(path, schema, "it has more columns")
-        for batch in file.iter_batches(GROUP_ROWS):
+        for batch in file.iter_batches(size):
             columns = [_column(batch, each) for each in target]
             for each, column in zip(target, columns, strict=True):
                 if column.type != each.type or (column.null_count and not each.nullable):

@@ -1,10 +1,11 @@
-"""The two assets of a windowed table, made by one op: staged Parquet files and the warehouse's table, with checks.
+"""The assets of a windowed table, made by one op: staged Parquet files, the warehouse's table, sinks; with checks.
 
-One op for both, so that in a run of many windows each good one is loaded though another fails. Each window's results
+One op for all, so that in a run of many windows each good one is loaded though another fails. Each window's results
 are recorded as it lands, under its own key; the run fails at its end if a window did, and names it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations, window_checks
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
 from flows_platform.windowed.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class WindowsConfig(dg.Config):
 
 
 def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
-    """The assets `declaration.staged` and `declaration.table.name`; each may be materialised without the other."""
+    """The assets `declaration.staged`, `declaration.table.name` and the sinks; each may be materialised alone."""
 
     @dg.multi_asset(
         name=f"{declaration.table.name}_windows",
-        specs=[_staged_spec(declaration), _table_spec(declaration)],
+        specs=[
+            _staged_spec(declaration),
+            _table_spec(declaration),
+            *(_sink_spec(declaration, sink) for sink in declaration.sinks),
+        ],
         check_specs=window_checks(declaration),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.multi_run(declaration.windows_per_run),
@@ -45,8 +50,9 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
     def windows(
         context: dg.AssetExecutionContext, config: WindowsConfig, fetch: FetchResource, warehouse: WarehouseResource
     ) -> Iterator[Any]:
-        with declaration.pipeline(fetch, warehouse) as pipeline:
-            run = WindowRun(context, declaration, pipeline, replay=config.replay)
+        wanted = [sink for sink in declaration.sinks if sink.key in context.selected_asset_keys]
+        with declaration.pipeline(fetch, warehouse) as pipeline, _opened(wanted) as fills:
+            run = WindowRun(context, declaration, pipeline, fills, replay=config.replay)
             yield from run.all_windows()
 
     return windows
@@ -97,6 +103,26 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
     )
 
 
+def _sink_spec(declaration: WindowedTable, sink: Sink) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        sink.name,
+        deps=[declaration.staged],
+        description=sink.description,
+        partitions_def=declaration.partitions,
+        group_name=declaration.group,
+        owners=[declaration.owner],
+        kinds=set(sink.kinds),
+        skippable=True,
+        metadata=dict(sink.metadata),
+    )
+
+
+@contextmanager
+def _opened(sinks: list[Sink]) -> Iterator[dict[dg.AssetKey, Fill]]:
+    with ExitStack() as stack:
+        yield {sink.key: stack.enter_context(sink.open()) for sink in sinks}
+
+
 def _partition_source(table: WarehouseTable) -> str:
     if table.event_time is None:
         return table.instant.name
@@ -119,6 +145,7 @@ class WindowRun:
     context: dg.AssetExecutionContext
     declaration: WindowedTable
     pipeline: "WindowPipeline"
+    fills: Mapping[dg.AssetKey, Fill]
     replay: bool = False
     failed: dict[str, PlatformError] = field(default_factory=dict)
 
@@ -139,6 +166,8 @@ class WindowRun:
                 self.failed[key] = error
                 self.context.log.error("window %s failed: %s", key, error)  # noqa: TRY400 - a message, no traceback
             progress.window_done()
+        if len(self.failed) < len(keys):  # where nothing comes any more, what came is kept
+            self.pipeline.sweep_pulls(datetime.now(UTC))
         yield from ()
         self._raise_failed(len(keys))
 
@@ -152,6 +181,8 @@ class WindowRun:
             self._record(self.declaration.table_key, window, figures)
         if self.context.selected_asset_check_keys:
             self._check(window)
+        for key, fill in self.fills.items():
+            self._record(key, window, fill(self.pipeline.staged(window)))
 
     def _stage(self, window: Window, progress: RunProgress) -> metadata.Metadata:
         if self.replay:

@@ -30,7 +30,7 @@ def windows_job(declaration: WindowedTable) -> AssetJob:
     """The job that fetches windows and replaces them in the warehouse."""
     return dg.define_asset_job(
         f"{declaration.table.name}_windows_job",
-        selection=dg.AssetSelection.assets(declaration.staged_key, declaration.table_key),
+        selection=dg.AssetSelection.assets(*declaration.window_keys),
         description="Fetch windows from the API and replace them in the warehouse.",
     )
 
@@ -40,7 +40,7 @@ def replay_job(declaration: WindowedTable) -> AssetJob:
     op = f"{declaration.table.name}_windows"
     return dg.define_asset_job(
         f"{declaration.table.name}_replay_job",
-        selection=dg.AssetSelection.assets(declaration.staged_key, declaration.table_key),
+        selection=dg.AssetSelection.assets(*declaration.window_keys),
         config={"ops": {op: {"config": {"replay": True}}}},
         description="Cast the windows' quarantined records again without fetching, and replace them in the warehouse.",
     )

@@ -1,11 +1,11 @@
 """What a source says of its windowed table; everything in this package is made from it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -17,9 +17,31 @@ from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.partitions import window_partitions
 from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed.due import Calendar
+from flows_platform.windowed.metadata import Metadata
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowPipeline
+    from flows_platform.pipeline import WindowFetch, WindowPipeline
+
+# Takes a window's staged file to its place, as often as it is called; gives what Dagster shows of it.
+type Fill = Callable[[Path], Metadata]
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """One more place that windows go to from their staged files: an asset of its own beside the warehouse's table.
+
+    `open` gives for the length of a run what takes windows there; `metadata` is the asset's own.
+    """
+
+    name: str
+    description: str
+    kinds: frozenset[str]
+    open: Callable[[], AbstractContextManager[Fill]]
+    metadata: Mapping[str, object]
+
+    @property
+    def key(self) -> dg.AssetKey:
+        return dg.AssetKey(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +52,7 @@ class WindowedTable:
     `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
     `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read
     it. `look_back` counts closed windows that are asked for again. `moving` records leave their window for a later one
-    when they change, so that a window is not what it was once.
+    when they change, so that a window is not what it was once. `sinks` are where else its windows go.
     """
 
     staged: str
@@ -50,6 +72,7 @@ class WindowedTable:
     rate: RateBudget | None = None
     keep_raw: timedelta | None = None
     moving: bool = False
+    sinks: tuple[Sink, ...] = ()
 
     @property
     def grid(self) -> WindowGrid:
@@ -72,26 +95,41 @@ class WindowedTable:
         return dg.AssetKey(self.table.name)
 
     @property
+    def window_keys(self) -> tuple[dg.AssetKey, ...]:
+        """All assets that a window makes."""
+        return (self.staged_key, self.table_key, *(sink.key for sink in self.sinks))
+
+    @property
     def gate(self) -> RateGate | None:
         """What keeps all processes of this machine within the API's budget."""
         return RateGate(self.rate, self.locks, self.table.name) if self.rate else None
 
     @contextmanager
+    def fetching(self, fetch: FetchResource) -> Iterator["WindowFetch"]:
+        """What fetches windows, for the length of a run that asks for no warehouse."""
+        # Imported here: the clients of BigQuery take seconds that loading the definitions must not.
+        from flows_platform.pipeline import WindowFetch  # noqa: PLC0415
+
+        with fetch.client(self.gate) as client:
+            yield WindowFetch(client=client, **self._how(fetch))
+
+    @contextmanager
     def pipeline(self, fetch: FetchResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
         """The windows' pipeline for the length of a run."""
-        # Imported here: the clients of BigQuery take seconds that loading the definitions must not.
-        from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415
+        from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415 - as above
 
         with fetch.client(self.gate) as client, warehouse.warehouse() as opened:
             yield WindowPipeline(
-                api=self.api(),
-                client=client,
-                table=self.table,
-                warehouse=opened,
-                folder=self.folder,
-                tries=fetch.tries,
-                max_rejected=fetch.max_rejected,
-                max_rejected_share=fetch.max_rejected_share,
-                raw_pulls=self.raw_pulls if self.keep_raw else None,
-                moving=self.moving,
+                client=client, table=self.table, warehouse=opened, moving=self.moving, **self._how(fetch)
             )
+
+    def _how(self, fetch: FetchResource) -> dict[str, Any]:
+        return {
+            "api": self.api(),
+            "folder": self.folder,
+            "tries": fetch.tries,
+            "max_rejected": fetch.max_rejected,
+            "max_rejected_share": fetch.max_rejected_share,
+            "raw_pulls": self.raw_pulls if self.keep_raw else None,
+            "keep_raw": self.keep_raw,
+        }

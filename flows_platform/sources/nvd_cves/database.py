@@ -126,7 +126,7 @@ def plain_errors(engine: Engine) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         kind: type[PlatformError] = WarehouseUnavailable if _passes(error) else StorageError
-        raise kind(f"the CVE database {_reason(engine, error)}.", remedy=_place(engine)) from None
+        raise kind(f"the CVE database {_reason(engine, error)}.", remedy=f"It is {place(engine)}.") from None
 
 
 def _passes(error: SQLAlchemyError) -> bool:
@@ -148,7 +148,8 @@ def _reason(engine: Engine, error: SQLAlchemyError) -> str:
     return f"says: {Redactor((engine.url.password or '',))(text)}"
 
 
-def _place(engine: Engine) -> str:
+def place(engine: Engine) -> str:
+    """Which database it is, without its password."""
     url = engine.url
     where = url.database if url.get_backend_name() == SQLITE else f"{url.host}:{url.port or 5432}/{url.database}"
-    return f"It is {url.get_backend_name()} at {where}."
+    return f"{url.get_backend_name()} at {where}"

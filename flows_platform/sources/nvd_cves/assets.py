@@ -1,0 +1,136 @@
+"""The SQL tables as Dagster shows them: filled window by window beside BigQuery's, and from all of NVD at once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from flows_platform.domain.schema import TableSchema
+from flows_platform.resources import FetchResource
+from flows_platform.settings import Settings
+from flows_platform.sources.nvd_cves.schema import CVES, NOTICE
+from flows_platform.windowed.automation import utc_now
+from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
+from flows_platform.windowed.metadata import Metadata, column_schema
+
+if TYPE_CHECKING:
+    from flows_platform.sources.nvd_cves.full_load import FullLoad, Totals
+    from flows_platform.sources.nvd_cves.store import Counts, CveStore
+
+TABLES = "nvd_cve_tables"
+FULL_LOAD = "nvd_full_load"
+TOTALS_AGREE = "totals_agree"
+KINDS = frozenset({"python", "sql"})
+SHOWN: dict[str, object] = {"dagster/column_schema": column_schema(CVES.columns), "dagster/table_name": CVES.name}
+
+
+def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
+    """The place where windows of CVEs, staged as `schema` says, become rows of the SQL tables."""
+
+    @contextmanager
+    def opened() -> Iterator[Fill]:
+        from flows_platform.sources.nvd_cves.filling import fill  # noqa: PLC0415 - loads SQLAlchemy and pyarrow
+
+        with _store(settings) as store:
+
+            def into_tables(staged: Path) -> Metadata:
+                store.create_tables()
+                filled = fill(store, staged, schema, settings.files.windows / TABLES / staged.name)
+                return {
+                    "dagster/partition_row_count": dg.MetadataValue.int(filled.read),
+                    "rows": dg.MetadataValue.int(filled.newer),
+                    "file": dg.MetadataValue.path(filled.path),
+                    **_counted(filled.counts),
+                }
+
+            yield into_tables
+
+    description = (
+        "The CVEs of the window that are newer than what the database holds: as a Parquet file of their own, then in "
+        f"the table {CVES.name} and its child tables, where a CVE that changed replaces its rows. {NOTICE}"
+    )
+    return Sink(TABLES, description, KINDS, opened, SHOWN)
+
+
+class FullLoadConfig(dg.Config):
+    """How much is loaded."""
+
+    everything: bool = Field(False, description="Load the ranges too whose counts agree.")
+
+
+def full_load(
+    declaration: WindowedTable, settings: Settings, now: Callable[[], datetime] = utc_now
+) -> dg.AssetsDefinition:
+    """The SQL tables from all that NVD holds; `now` is the clock."""
+    check = dg.AssetCheckSpec(
+        TOTALS_AGREE, asset=FULL_LOAD, description="As many CVEs in the database as NVD says that there are."
+    )
+
+    @dg.asset(
+        name=FULL_LOAD, kinds=set(KINDS), group_name=declaration.group, owners=[declaration.owner], check_specs=[check]
+    )
+    def asset(context: dg.AssetExecutionContext, config: FullLoadConfig, fetch: FetchResource) -> dg.MaterializeResult:
+        """The first load of the SQL tables, and their reconcile with NVD: every range whose number of CVEs differs."""
+        with _loading(declaration, settings, fetch) as load:
+            load.everything, load.say = config.everything, context.log.info
+            totals = load.run(declaration.grid.start, now)
+            load.source.sweep_pulls(now())
+        agree = dg.AssetCheckResult(check_name=TOTALS_AGREE, passed=totals.agree, metadata=_totals(totals))
+        return dg.MaterializeResult(metadata=_loaded(load) | _totals(totals), check_results=[agree])
+
+    return asset
+
+
+@contextmanager
+def _loading(declaration: WindowedTable, settings: Settings, fetch: FetchResource) -> Iterator["FullLoad"]:
+    from flows_platform.sources.nvd_cves.full_load import FullLoad  # noqa: PLC0415 - as above
+
+    files = settings.files
+    with declaration.fetching(fetch) as fetching, _store(settings) as store:
+        store.create_tables()
+        pulls = files.raw_pulls / FULL_LOAD if fetching.raw_pulls else None
+        source = replace(fetching, folder=files.windows / FULL_LOAD, raw_pulls=pulls)
+        yield FullLoad(source, store, files.windows / TABLES / FULL_LOAD)
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator["CveStore"]:
+    from flows_platform.sources.nvd_cves.database import writer  # noqa: PLC0415 - as above
+    from flows_platform.sources.nvd_cves.store import CveStore  # noqa: PLC0415 - as above
+
+    engine = writer(settings.cves_url)
+    try:
+        yield CveStore(engine)
+    finally:
+        engine.dispose()
+
+
+def _counted(counts: "Counts") -> Metadata:
+    return {
+        "inserted": dg.MetadataValue.int(counts.inserted),
+        "updated": dg.MetadataValue.int(counts.updated),
+        "unchanged": dg.MetadataValue.int(counts.unchanged),
+        "notice": dg.MetadataValue.text(NOTICE),
+    }
+
+
+def _loaded(load: "FullLoad") -> Metadata:
+    return {
+        "ranges_compared": dg.MetadataValue.int(load.compared),
+        "ranges_loaded": dg.MetadataValue.int(load.loaded),
+        "received": dg.MetadataValue.int(load.received),
+        "rejected": dg.MetadataValue.int(load.rejected),
+        **_counted(load.counts),
+    }
+
+
+def _totals(totals: "Totals") -> Metadata:
+    return {
+        "total_at_source": dg.MetadataValue.int(totals.source),
+        "total_in_database": dg.MetadataValue.int(totals.database),
+    }

@@ -1,0 +1,28 @@
+"""What Dagster sees of this source beside its windows; those are its YAML's."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import dagster as dg
+
+from flows_platform.settings import Settings
+from flows_platform.sources.nvd_cves import automation
+from flows_platform.sources.nvd_cves.assets import cve_tables, full_load
+from flows_platform.windowed.automation import utc_now
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.definitions import windowed_definitions
+
+NVD_CVES = "nvd_cves"
+
+
+def nvd_definitions(
+    declared: WindowedTable, settings: Settings, now: Callable[[], datetime] = utc_now
+) -> dg.Definitions:
+    """The windows of `declared` with the SQL tables beside BigQuery's, and the load of everything with its schedule."""
+    job = automation.full_load_job()
+    everything = dg.Definitions(
+        assets=[full_load(declared, settings, now)], jobs=[job], schedules=[automation.weekly_reconcile(job)]
+    )
+    table = replace(declared, sinks=(cve_tables(settings, declared.table.schema),))
+    return dg.Definitions.merge(windowed_definitions(table, now), everything)
