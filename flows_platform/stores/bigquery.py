@@ -23,6 +23,7 @@ from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.retries import RetryingCaller
 from flows_platform.stores import bigquery_sql
+from flows_platform.stores.bigquery_derived import DerivedTable, recompute
 from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_publish import Publication, Published, bounds_of, publish
 from flows_platform.stores.bigquery_schema import identifier
@@ -114,6 +115,15 @@ class Warehouse:
         """
         check_staged_file(publication.table, publication.window, publication.parquet, publication.rows)
         return self._retrying(publish, publication, self._jobs, self._staging, self.locks)
+
+    def recompute_window(self, derived: DerivedTable, window: Window, run: str) -> Published:
+        """Makes the derived table's window what its query gives, in one statement.
+
+        Raises:
+            WarehouseUnavailable: a failure that passes, after all attempts. The window is the old one or the new one.
+            WarehouseError: the warehouse refused.
+        """
+        return self._retrying(recompute, derived, window, run, self._jobs, self.locks)
 
     def _select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
         return self._retrying(self._jobs.select, sql, parameters, doing)

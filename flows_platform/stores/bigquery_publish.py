@@ -33,7 +33,7 @@ class Publication:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {"window": _label(self.window.key), "content": _label(self.content), "run": _label(self.run)}
+        return {"window": label(self.window.key), "content": label(self.content), "run": label(self.run)}
 
     @property
     def doing(self) -> str:
@@ -67,7 +67,8 @@ def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path)
     """
     with staging.table(publication.table) as staged:
         load_job = load(publication, jobs, staged) if publication.rows else ""
-        job = _merge(publication, jobs, staged, locks)
+        change = WindowChange(publication.table, publication.window, publication.labels, publication.doing)
+        job = change.run(merge(publication.table, staged), jobs, locks)
     stats = job.dml_stats
     if stats is None or stats.inserted_row_count != publication.rows:
         raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows staged, but the job reports {stats}.")
@@ -94,18 +95,29 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
     return str(job.job_id)
 
 
-def _merge(publication: Publication, jobs: Jobs, staged: str, locks: Path) -> bigquery.QueryJob:
-    table, window = publication.table, publication.window
-    chain = f"{jobs.dataset.dataset_id}__{table.name}__{window.start:%Y%m%dT%H%M%S}__{window.end:%Y%m%dT%H%M%S}"
-    config = bigquery.QueryJobConfig(
-        default_dataset=jobs.dataset, query_parameters=list(bounds_of(window)), labels=publication.labels
-    )
-    # The chain alone keeps publishers apart on BigQuery. The emulator breaks a job whose id is sent twice in the same
-    # millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never wait for it.
-    with exclusive(locks / f"{chain}.lock"):
-        return jobs.run_in_chain(chain, merge(table, staged), config, publication.doing)
+@dataclass(frozen=True, slots=True)
+class WindowChange:
+    """A statement that changes one window of a table, and waits for its turn among others on that window."""
+
+    table: WarehouseTable
+    window: Window
+    labels: dict[str, str]
+    doing: str
+
+    def run(self, sql: str, jobs: Jobs, locks: Path) -> bigquery.QueryJob:
+        """Runs `sql`, which must be unlike any other, with the window's bounds as `@start` and `@end`."""
+        dataset, start, end = jobs.dataset.dataset_id, self.window.start, self.window.end
+        chain = f"{dataset}__{self.table.name}__{start:%Y%m%dT%H%M%S}__{end:%Y%m%dT%H%M%S}"
+        config = bigquery.QueryJobConfig(
+            default_dataset=jobs.dataset, query_parameters=list(bounds_of(self.window)), labels=self.labels
+        )
+        # The chain alone keeps publishers apart on BigQuery. The emulator breaks a job whose id is sent twice in the
+        # same millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never
+        # wait for it.
+        with exclusive(locks / f"{chain}.lock"):
+            return jobs.run_in_chain(chain, sql, config, self.doing)
 
 
-def _label(text: str) -> str:
+def label(text: str) -> str:
     """`text` as a job label may be: lower case letters, digits, `_` and `-`, 63 at most."""
     return "".join(each if each.isascii() and each.isalnum() else "-" for each in text.lower())[:63]

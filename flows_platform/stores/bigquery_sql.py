@@ -30,11 +30,14 @@ def in_window(table: WarehouseTable, prefix: str = "") -> str:
 
 def merge(table: WarehouseTable, staging: str) -> str:
     """One atomic statement: the old rows of the window go, the staged ones come, with a derived event time if any."""
+    return replacement(table, f"SELECT {_quoted(*table.schema.names)}{_derived(table)} FROM {_quoted(staging)}")
+
+
+def replacement(table: WarehouseTable, select: str) -> str:
+    """One atomic statement: the old rows of the window go, those of the query `select` come."""
     columns = [column.name for column in table.columns]
     return (
-        f"MERGE {_quoted(table.name)} t USING ("
-        f"SELECT {_quoted(*table.schema.names)}{_derived(table)} FROM {_quoted(staging)}"
-        f") s ON FALSE\n"
+        f"MERGE {_quoted(table.name)} t USING ({select}) s ON FALSE\n"
         f"WHEN NOT MATCHED BY SOURCE AND {in_window(table, 't.')} THEN DELETE\n"
         f"WHEN NOT MATCHED BY TARGET THEN INSERT ({_quoted(*columns)}) VALUES ({_quoted(*columns, prefix='s.')})"
     )

@@ -43,7 +43,7 @@ def rows_of(number: int, count: int = 40) -> list[Row]:
 @pytest.fixture
 def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> AtOnce:
     """Publishes from as many threads, which all stand before their MERGE when the first submits it."""
-    merge = bigquery_publish._merge
+    merge = bigquery_publish.WindowChange.run
 
     def publish(made: Sequence[Publication]) -> list[Published]:
         gate = threading.Barrier(len(made))
@@ -53,7 +53,7 @@ def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> At
             return merge(*args)
 
         with monkeypatch.context() as patch, ThreadPoolExecutor(len(made)) as pool:
-            patch.setattr(bigquery_publish, "_merge", together)
+            patch.setattr(bigquery_publish.WindowChange, "run", together)
             return list(pool.map(warehouse.replace_window, made))
 
     return publish
@@ -129,14 +129,14 @@ def test_a_job_that_takes_too_long_is_unavailable(jobs: Jobs) -> None:
 @contextmanager
 def killed_before_merge(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None]) -> Iterator[None]:
     """The emulator goes after the load and before the MERGE is submitted."""
-    merge = bigquery_publish._merge
+    merge = bigquery_publish.WindowChange.run
 
     def after_the_kill(*args: Any) -> bigquery.QueryJob:
         kill()
         return merge(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bigquery_publish, "_merge", after_the_kill)
+        patch.setattr(bigquery_publish.WindowChange, "run", after_the_kill)
         yield
 
 
