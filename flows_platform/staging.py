@@ -111,7 +111,7 @@ def stage_window(
     limits, deadline = RejectLimits(max_rejected, max_rejected_share), client.deadline()
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, window, progress, deadline, tee())
+            stream = WindowStream(client, api, window, progress, deadline, tee(), tries)
             return _stage_once(stream, target, limits, attempt.num)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 

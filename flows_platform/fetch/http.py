@@ -47,6 +47,10 @@ class HttpClient:
         """When a window begun now must be done, on this client's clock."""
         return self._clock() + self.limits.total
 
+    def left(self, deadline: float) -> float:
+        """Seconds until it."""
+        return max(0.0, deadline - self._clock())
+
     @contextmanager
     def stream(
         self,

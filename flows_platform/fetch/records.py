@@ -1,7 +1,7 @@
 """A window's records as verified Arrow batches: asked for, decoded, cast once, counted against what the source says."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.paging import Page
 from flows_platform.fetch.proof import PageProof, RangeProof, require
+from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
@@ -52,6 +53,7 @@ class WindowStream:
     progress: Progress = silent  # rows read, and their number where the source told it
     deadline: float | None = None  # on the client's clock
     tee: Tee = nullcontext
+    tries: int = 1  # of a page after the first
     records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
     requests: int = 0
@@ -103,8 +105,7 @@ class WindowStream:
     def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
         """The page's records; returns the URL of the next one."""
         api = self.api
-        request = self.client.stream(url, api.request_headers(), deadline=self.deadline, refusals=api.refusals)
-        with request as answer:
+        with self._answer(url) as answer:
             self.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column)
             try:
@@ -115,6 +116,24 @@ class WindowStream:
             self.received_bytes += answer.received
             whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
             return api.paging.next_page(Page(url, answer.headers, envelope, proof.records, whole.seen, self._last))
+
+    @contextmanager
+    def _answer(self, url: str) -> Iterator[Answer]:
+        """The answer to a page's request.
+
+        Where a later page is refused for a reason that passes, it is asked for again by itself: to begin anew would
+        spend the budget of the pages before once more.
+        """
+        api, tries = self.api, self.tries if self.requests else 1
+        within = None if self.deadline is None else self.client.left(self.deadline)
+        with ExitStack() as opened:
+            for attempt in attempts(tries, within=within):
+                with attempt, api.redactor.errors():
+                    request = self.client.stream(
+                        url, api.request_headers(), deadline=self.deadline, refusals=api.refusals
+                    )
+                    answer = opened.enter_context(request)
+            yield answer
 
     def _document(
         self, answer: Answer, proof: PageProof

@@ -86,9 +86,10 @@ def test_a_cut_answer_is_followed_to_its_end_and_the_wait_asked_for_is_kept(
     }
     assert detections.run(START, START).success
     assert [record.message.partition("Trying")[2] for record in caplog.records] == [" again in 2.0 s."] * 2
-    pages = [None, "1001", "2001"]  # each fault begins the window anew
+    # A page that is refused is asked for again by itself; one that told so in its document begins the window anew.
+    pages = [None, "1001", "2001"]
     asked = [each.parameters.get("id_min") for each in server.requests]
-    assert asked == [*pages[:2], *pages[:2], *pages]
+    assert asked == [None, "1001", *pages[1:], *pages]
     assert [row["host_id"] for row in detections.rows("host_id")] == list(range(1, 2051))
     assert detections.figures("2024-03-01-00:00")["rows"] == 2050
 
@@ -123,6 +124,7 @@ def test_an_error_that_does_not_pass_fails_its_window_alone(server: QualysServer
     assert arrived(detections) == detection_rows(detections.declaration, server.hosts)
 
 
+@pytest.mark.slow
 def test_every_reading_of_the_bounds_gives_the_same_rows(server: QualysServer, detections: YamlSource) -> None:
     second = timedelta(seconds=1)
     edges = [START + n * HOURS + step for n in range(3) for step in (-second, timedelta(0), second)]
