@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.latest import Latest, ask_latest
 from flows_platform.resources import FetchResource
 from flows_platform.windowed import metadata
@@ -128,6 +127,9 @@ class Look:
 
     def _changed(self, cursor: Cursor) -> list[Window]:
         """Windows of the look-back that the source now counts otherwise than they were loaded."""
+        # Imported here: what reads records takes half a second that loading the definitions must not.
+        from flows_platform.fetch.counting import count_records  # noqa: PLC0415
+
         if not cursor.last:
             return []
         calendar, api = self.declaration.calendar, self.declaration.api()
