@@ -57,10 +57,22 @@ ODD = st.one_of(
     TEXT,
     st.lists(st.integers(), max_size=1),
 )
+# As XML has them: all texts, any of them missing. Whole columns are cast at once where the types allow it.
+TEXTS = st.fixed_dictionaries(
+    {
+        "id": INTEGERS.map(str) | st.none(),
+        "name": TEXT | st.none(),
+        "seen": st.sampled_from([None, "2024-01-01T00:00:00Z", "2024-01-01T00:00:00.5+02:00", "2024-01-01"]),
+        "note": TEXT | st.none(),
+        "score": st.sampled_from([None, "7.8", "-1e3", "nan", ""]),
+        "known": st.sampled_from([None, "0", "1", "true", "yes"]),
+        "more": TEXT | st.none(),
+    }
+)
 ANY = st.dictionaries(st.sampled_from([*SCHEMA.names, "extra"]), ODD, max_size=8)
 
 
-@given(st.lists(GOOD | ANY, max_size=8), st.booleans())
+@given(st.lists(GOOD | ANY, max_size=8) | st.lists(TEXTS, max_size=8), st.booleans())
 def test_a_slice_is_cast_as_its_records_one_by_one(records: list[dict[str, object]], as_rows: object) -> None:
     same_names = len({tuple(record) for record in records}) == 1
     part = Rows(tuple(records[0]), [list(each.values()) for each in records]) if as_rows and same_names else records
