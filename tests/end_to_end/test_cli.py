@@ -170,6 +170,8 @@ def test_the_doctor_names_what_is_missing_and_the_remedy(tmp_path: Path) -> None
     assert "flows load" in lines["database"]
     assert "flows dev" in lines["API"]
     assert lines["warehouse"].startswith("FAIL")
+    assert lines["CVE database"].startswith("ok")
+    assert "nvd_full_load" in lines["CVE database"]
 
 
 @pytest.mark.slow

@@ -24,9 +24,11 @@ from tests.api_server.conftest import build, flows, running
 from tests.components.yaml_platform import failure
 from tests.end_to_end.conftest import MakePlatform, Platform
 from tests.end_to_end.nvd_platform import KEY, NvdPlatform, expected_rows, nvd_on
+from tests.sources.nvd_cves.postgres import Postgres
+from tests.sources.nvd_cves.postgres import running as postgres_running
 from tests.vendors.cve_objects import Cve, changed, cves
 from tests.vendors.nvd_server import RATE_REFUSED, NvdServer
-from tests.vendors.serving import Fault
+from tests.vendors.serving import Answer, Fault
 
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1)  # noqa: DTZ001 - NVD writes its times without a zone
@@ -104,6 +106,46 @@ def test_a_cve_that_moved_leaves_its_day_and_stays_in_the_tables(server: NvdServ
     assert nvd.table_rows() == expected_rows(server.cves)
     nvd.check_stored(server.cves)
     assert (nvd.counts(day=START), nvd.counts(day=NEXT)) == ((0, 0, 0), (0, 1, 0))
+
+
+def test_a_day_that_fails_is_named_and_the_others_are_in_the_tables(server: NvdServer, platform: Platform) -> None:
+    server.cves = some(30, days=3)
+    server.faults[2] = Fault(Answer(404, {"message": "Invalid startIndex."}))
+    nvd = as_shipped(platform)
+    assert list(failure(nvd.run_windows(START, START + 2 * DAY))) == KEYS[1:2]
+    arrived = [each for each in server.cves if not each["lastModified"].startswith(KEYS[1][:10])]
+    nvd.check_stored(arrived)
+    assert nvd.table_rows() == expected_rows(arrived)
+
+
+def test_a_database_that_is_away_fails_its_days_without_its_password_and_bigquery_is_filled(
+    server: NvdServer, make_platform: MakePlatform
+) -> None:
+    server.cves = some(5)
+    url = "postgresql://reader:canary@127.0.0.1:9/cves"
+    nvd = as_shipped(make_platform(nvd_url=server.origin, sql_url=url, retry_attempts=1))
+    told = failure(nvd.run_windows(START))[KEYS[0]]
+    assert "postgresql at 127.0.0.1:9/cves" in told
+    assert "canary" not in told
+    assert nvd.table_rows() == expected_rows(server.cves)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with postgres_running() as started:
+        yield started
+
+
+def test_postgresql_holds_the_same(server: NvdServer, make_platform: MakePlatform, postgres: Postgres) -> None:
+    server.cves = some(30, days=2)
+    nvd = as_shipped(make_platform(nvd_url=server.origin, sql_url=postgres.emptied()))
+    assert nvd.run_windows(START, NEXT).success
+    nvd.check_stored(server.cves)
+    first, *others = sorted(server.cves, key=lambda cve: str(cve["lastModified"]))
+    server.cves = [changed(first, NEXT + timedelta(hours=1)), *others]
+    assert nvd.run_windows(START, NEXT).success
+    nvd.check_stored(server.cves)
+    assert nvd.counts(day=NEXT)[1] == 1
 
 
 def test_an_empty_answer_without_a_list_is_a_day_without_cves(server: NvdServer, platform: Platform) -> None:
