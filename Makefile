@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test test-faults test-guards audit lint lock
+.PHONY: help env demo dev test test-faults test-guards audit bench bench-full lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,16 @@ test-guards: env  ## remove each guard in turn: a test must see it
 
 audit: env  ## known vulnerabilities of the locked packages; fails where a package could not be looked up
 	$(BIN)/python .ci/audit.py
+
+bench: env  ## speed beside the usual ways, as ratios: benchmarks/RESULTS.md (an hour on a quiet machine; ROWS=… for some)
+	@cmp -s benchmarks/requirements.lock benchmarks/.venv/.lock || { echo "Creating benchmarks/.venv (50 packages)" \
+	  && $(BIN)/python -m venv --clear benchmarks/.venv \
+	  && benchmarks/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock \
+	  && cp benchmarks/requirements.lock benchmarks/.venv/.lock; }
+	@$(BIN)/python -m benchmarks $(ROWS)
+
+bench-full: env  ## 130 million generated rows, raw file to warehouse: benchmarks/FULL.md (an hour or two; goes on where it was stopped)
+	@$(BIN)/python -m benchmarks.full
 
 lint: env  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,55 @@
+"""The memory of our processes while a block runs, and what it took: seconds and CPU-seconds, saved when it ends."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from benchmarks.full.state import State
+from benchmarks.processes import cpu_seconds, memory, tree
+
+EVERY = 0.25  # seconds between two looks
+
+
+@contextmanager
+def stage(state: State, name: str, emulator: int = 0) -> Iterator[None]:
+    """Count the block to the stage, however it ends; `emulator` is the pid whose tree is not ours."""
+    with _watching(state, emulator):
+        started, own, its = time.monotonic(), _own(emulator), cpu_seconds(emulator) if emulator else 0.0
+        try:
+            yield
+        finally:
+            current = state.stage(name)
+            current.seconds += time.monotonic() - started
+            current.own += _own(emulator) - own
+            current.emulator += cpu_seconds(emulator) - its if emulator else 0.0
+            state.save()
+
+
+def _own(emulator: int) -> float:
+    return cpu_seconds(os.getpid()) - (cpu_seconds(emulator) if emulator else 0.0)
+
+
+@contextmanager
+def _watching(state: State, emulator: int) -> Iterator[None]:
+    done = threading.Event()
+
+    def look() -> None:
+        aside = set(tree(emulator)) if emulator else set()
+        state.peak = max(state.peak, sum(memory(pid, "VmRSS") for pid in tree(os.getpid()) if pid not in aside))
+
+    watcher = threading.Thread(target=_again_and_again, args=(look, done), name="memory", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _again_and_again(look: Callable[[], None], done: threading.Event) -> None:
+    while True:
+        look()
+        if done.wait(EVERY):
+            return

@@ -1,0 +1,50 @@
+"""The windows of the full run: which are to do, in which Dagster runs, and what each cost."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import dagster as dg
+from google.cloud import bigquery
+
+from benchmarks.full.state import WindowCost
+from flows_platform.settings import EMULATOR_PROJECT, Settings
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.stores.bigquery import emulator_client
+
+
+def pending(settings: Settings, instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[Sequence[str]]:
+    """The windows that the asset has not yet, as runs of neighbours: as many as a backfill's runs take."""
+    done = instance.get_materialized_partitions(asset)
+    part: list[str] = []
+    for key in flows_windows(settings).partitions.get_partition_keys():
+        if key not in done:
+            part.append(key)
+        if part and (key in done or len(part) == settings.windows_per_run):
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def cost(settings: Settings, instance: dg.DagsterInstance, key: str) -> WindowCost:
+    """What Dagster recorded of a window's last fetch and publication, and the emulator of its jobs."""
+    declaration = flows_windows(settings)
+    fetched = _recorded(instance, declaration.staged_key, key)
+    published = _recorded(instance, declaration.table_key, key)
+    jobs = [str(published[name]) for name in ("load_job", "merge_job")]
+    with closing(emulator_client(settings.emulator_url, EMULATOR_PROJECT, settings.bigquery_location)) as client:
+        seconds = sum(_job_seconds(client, job) for job in jobs if not job.startswith("none"))
+    rows = int(str(published["rows"]))
+    return WindowCost(rows, float(str(fetched["seconds"])), float(str(published["seconds"])), seconds)
+
+
+def _recorded(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str) -> dict[str, object]:
+    chosen = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
+    (record,) = instance.fetch_materializations(chosen, limit=1).records
+    made = record.asset_materialization
+    return {name: value.value for name, value in made.metadata.items()} if made else {}
+
+
+def _job_seconds(client: bigquery.Client, job_id: str) -> float:
+    job = client.get_job(job_id)
+    return (job.ended - job.started).total_seconds() if job.started and job.ended else 0.0

@@ -1,0 +1,36 @@
+"""One Dagster run over windows, as a backfill makes it: `windows_run.py FIRST LAST [ASSET…]`, all assets without."""
+
+import sys
+
+import dagster as dg
+
+from flows_platform.commands.instance import open_instance, run_job, told_success
+from flows_platform.definitions import build_definitions
+from flows_platform.settings import load_settings
+from flows_platform.sources.lanl_flows.windows import flows_windows
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def main(first: str, last: str, *assets: str) -> int:
+    """0 if every window is done."""
+    settings = load_settings()
+    declaration = flows_windows(settings)
+    grid, chosen = declaration.grid, assets or declaration.window_keys
+    job = dg.define_asset_job("benchmark", selection=dg.AssetSelection.assets(*chosen))
+    definitions = dg.Definitions.merge(build_definitions(settings), dg.Definitions(jobs=[job]))
+    with open_instance(settings) as instance:
+        windows = list(grid.between(grid.from_key(first), grid.from_key(last)))
+        run = run_job(
+            definitions,
+            instance,
+            job.name,
+            title=f"Windows {first} to {last}",
+            materializations=len(windows) * len(chosen),
+            tags={RANGE_START: first, RANGE_END: last},
+        )
+    return 0 if told_success(run) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

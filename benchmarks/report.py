@@ -1,0 +1,92 @@
+"""RESULTS.md, rendered from the raw timings. Knows what a goal is, and no stage."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import cast
+
+from benchmarks.contest import Goal, Quantity, Row
+from benchmarks.machine import BUSY
+from benchmarks.record import Record
+
+HEADER = ("stage", "measured", "against", "ratio", "rounds", "target", "peak RSS", "reached")
+METHOD = """\
+Written by `make bench`, from the harness in this folder. Ways that are compared run in turns (A B A B), after a round
+to warm up; the figures are medians, *rounds* gives the lowest and the highest of a round. What each way puts out was
+compared and is equal. A ratio is of rows a second, unless the stage names something else. Peak RSS is the kernel's
+VmHWM: of the command and its children, or of the server.
+"""
+ALONE = "-"
+
+
+def render(rows: Iterable[Row], records: Mapping[str, Record]) -> str:
+    """The whole document."""
+    measured = [(row, records[row.name]) for row in rows if row.name in records]
+    lines = ["# Results", "", METHOD]
+    lines += _machine([record for _, record in measured])
+    lines += ["", _line(HEADER), _line(["---"] * len(HEADER))]
+    for row, record in measured:
+        lines += [_line(_cells(goal, record)) for goal in row.goals]
+    absent = [row.name for row in rows if row.name not in records]
+    if absent:
+        lines += ["", f"Not measured yet: {', '.join(absent)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _machine(records: Sequence[Record]) -> Iterator[str]:
+    """What the figures were taken on; each thing once if it was the same for all."""
+    if not records:
+        return
+    facts = records[-1].facts
+    packages = cast("Mapping[str, str]", facts["packages"])
+    yield "- " + ", ".join(f"{name} {value}" for name, value in facts.items() if name != "packages")
+    yield "- " + ", ".join(f"{name} {number}" for name, number in packages.items())
+    sizes = sorted({record.rows for record in records})
+    yield f"- Rows of the data set: {' and '.join(f'{each:,}' for each in sizes)}"
+    commits = sorted({str(record.facts["commit"]) for record in records})
+    if len(commits) > 1:
+        yield f"- **Not of one commit**: {', '.join(commits)}"
+    yield "- Load average at the start of each row: " + ", ".join(f"{each.name} {each.load[0]}" for each in records)
+    noisy = [f"{each.name} ({each.busy:.0%})" for each in records if each.busy > BUSY]
+    if noisy:
+        yield f"- **The machine was not quiet**: others used the CPUs when these rows began: {', '.join(noisy)}"
+
+
+def _cells(goal: Goal, record: Record) -> list[str]:
+    if not record.trials.get(goal.ours) or (goal.baseline and not record.trials.get(goal.baseline)):
+        return [goal.stage, goal.ours, goal.baseline or ALONE, "not measured", "", _target(goal), "", ""]
+    value = goal.value(record.trials)
+    low, high = goal.range(record.trials)
+    rss = median(trial.rss for trial in record.trials[goal.ours])
+    outcome = {None: "", True: "yes", False: "**no**"}[goal.reached(value)]
+    memory = f"{rss / 1e6:,.0f} MB" if rss else ""
+    spread = f"{shown(goal, low)} to {shown(goal, high)}"
+    return [goal.stage, goal.ours, goal.baseline or ALONE, shown(goal, value), spread, _target(goal), memory, outcome]
+
+
+def shown(goal: Goal, value: float) -> str:
+    """A goal's value as people read it: three digits and the unit."""
+    if goal.baseline:
+        return f"{_digits(value)} x"
+    match goal.quantity:
+        case Quantity.RATE:
+            return f"{value:,.0f} rows/s"
+        case Quantity.SECONDS:
+            return f"{_digits(value * 1000)} ms"
+        case Quantity.CPU:
+            return f"{_digits(value)} CPU-s"
+        case Quantity.RSS:
+            return f"{_digits(value)} MB"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - digits
+
+
+def _target(goal: Goal) -> str:
+    if goal.at_least is not None:
+        return f"≥ {shown(goal, goal.at_least)}"
+    return f"≤ {shown(goal, goal.at_most)}" if goal.at_most is not None else ""
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

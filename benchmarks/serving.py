@@ -1,0 +1,105 @@
+"""Servers as children of the benchmark, for the length of a block; and one request to them, measured."""
+
+import json
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+
+from benchmarks.contest import Trial
+from benchmarks.environment import OTHERS, baseline, child_environment, flows, program
+from benchmarks.processes import largest_peak, run
+from flows_platform.supervision.child import ChildProcess
+from flows_platform.supervision.ports import free_port
+from flows_platform.supervision.supervisor import Supervisor
+
+HOST = "127.0.0.1"
+STREAM = "/api/v1/stream/flows"
+COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One that listens."""
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def drain(self, path: str, rows: int, *options: str, part: str = "seconds") -> Trial:
+        """Read what `path` gives, `rows` rows, to its end; `part` may be `first`, the seconds to its first byte.
+
+        The memory is the server's, up to now.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            told = Path(folder) / "told.json"
+            run(program("drain", HOST, self.port, path, *options), output=told)
+            seconds = json.loads(told.read_text())[part]
+        return Trial(rows, seconds, rss=largest_peak(self.pid))
+
+    def save(self, path: str, target: Path) -> Path:
+        """What `path` gives, decoded, as a file."""
+        answer = urllib3.request("GET", self.url + path, preload_content=False, timeout=600.0)
+        with target.open("wb") as file:
+            for part in answer.stream(COPY_BYTES, decode_content=True):
+                file.write(part)
+        return target
+
+
+@contextmanager
+def _served(name: str, command: Sequence[str], port: int, log: Path) -> Iterator[Server]:
+    child = ChildProcess(
+        name=name, argv=command, log=log / f"{name}.log", ready=lambda: _listens(port), env=child_environment()
+    )
+    with Supervisor() as supervisor:
+        (running,) = supervisor.start(child)
+        yield Server(port, running.pid)
+
+
+@contextmanager
+def api(database: Path, log: Path) -> Iterator[Server]:
+    """Our own server."""
+    port = free_port()
+    with _served("api", flows("serve", "--database", database, "--port", port), port, log) as server:
+        yield server
+
+
+@contextmanager
+def flask(database: Path, log: Path) -> Iterator[Server]:
+    """Flask, a row at a time, on its own server."""
+    port = free_port()
+    with _served("flask", baseline("flask_rows.py", database, port, python=OTHERS), port, log) as server:
+        yield server
+
+
+@contextmanager
+def datasette(database: Path, log: Path) -> Iterator[Server]:
+    """Datasette with its limit on the size of a CSV taken away."""
+    port = free_port()
+    options = ("--host", HOST, "--port", str(port), "--setting", "max_csv_mb", "0")
+    command = (str(OTHERS), "-m", "datasette", "serve", str(database), *options)
+    with _served("datasette", (*command, "--setting", "sql_time_limit_ms", "60000"), port, log) as server:
+        yield server
+
+
+@contextmanager
+def raw_socket(body: Path, log: Path) -> Iterator[Server]:
+    """The bytes of a file, from memory: what a server that does nothing else reaches."""
+    port = free_port()
+    with _served("raw_socket", baseline("raw_socket.py", port, body), port, log) as server:
+        yield server
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

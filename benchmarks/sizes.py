@@ -1,0 +1,37 @@
+"""How large a run of the benchmarks is. All sizes follow from the rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.environment import WORK
+
+FULL_ROWS = 3_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """`rows` of the data set, `repeats` of each trial, `windows` of the backfill; all files lie in `work`.
+
+    `quiet_seconds` is how long the machine is watched before a row, for what others do on it.
+    """
+
+    rows: int = FULL_ROWS
+    repeats: int = 5
+    windows: int = 64
+    work: Path = WORK
+    quiet_seconds: float = 2.0
+
+    @property
+    def window(self) -> int:
+        """Rows of one large window: 300,000 of 3 million."""
+        return max(1, self.rows // 10)
+
+    @property
+    def single_runs(self) -> int:
+        """Runs of one window each: 4, since each costs as much as the next."""
+        return max(1, self.windows // 16)
+
+    @property
+    def datasette_window(self) -> int:
+        """Fewer: Datasette pages through a window in time that grows with its square."""
+        return max(1, self.rows // 30)
