@@ -71,7 +71,7 @@ def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
         instance,
         "flows_windows_job",
         title=f"{len(keys)} windows to BigQuery",
-        materializations=2 * len(keys),
+        materializations=3 * len(keys),
         tags=tags,
     )
     reports = window_reports(instance, run.run_id, keys)

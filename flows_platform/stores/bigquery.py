@@ -91,7 +91,7 @@ class Warehouse:
 
     def ping(self) -> None:
         """Raises a PlatformError unless the warehouse answers a query."""
-        self._select("SELECT 1", (), "asking the warehouse for a sign of life")
+        self.select("SELECT 1", (), "asking the warehouse for a sign of life")
 
     def ensure_table(self, table: WarehouseTable) -> None:
         """Creates dataset and table if absent, and sweeps staging tables that killed runs left.
@@ -125,25 +125,26 @@ class Warehouse:
         """
         return self._retrying(recompute, derived, window, run, self._jobs, self.locks)
 
-    def _select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
+    def select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
+        """The rows of a query over the dataset's tables; `doing` is for messages."""
         return self._retrying(self._jobs.select, sql, parameters, doing)
 
     def count(self, table: WarehouseTable, window: Window | None = None) -> int:
         """The number of rows, by query: the emulator's table metadata still counts rows that were deleted."""
         sql = bigquery_sql.count(table, _where(table, window))
-        (row,) = self._select(sql, bounds_of(window), f"counting {table.name}")
+        (row,) = self.select(sql, bounds_of(window), f"counting {table.name}")
         return int(row["row_count"])
 
     def digest(self, table: WarehouseTable, window: Window | None = None) -> RowDigest:
         """`RowDigest.of` the rows, without the event time, computed in the warehouse; up to 2^31 rows."""
         sql = bigquery_sql.digest(table, _where(table, window))
-        (row,) = self._select(sql, bounds_of(window), f"digesting {table.name}")
+        (row,) = self.select(sql, bounds_of(window), f"digesting {table.name}")
         return RowDigest(row["row_count"], (((row["upper"] or 0) << 32) + (row["lower"] or 0)) % MODULUS)
 
     def window_facts(self, table: WarehouseTable, window: Window | None = None) -> WindowFacts:
         """What the rows of the window, or all, say of themselves, in one query."""
         sql = bigquery_sql.window_facts(table, _where(table, window))
-        (row,) = self._select(sql, bounds_of(window), f"checking {table.name}")
+        (row,) = self.select(sql, bounds_of(window), f"checking {table.name}")
         return WindowFacts(
             rows=row["row_count"],
             distinct_keys=row["distinct_keys"],
@@ -159,7 +160,7 @@ class Warehouse:
             ScalarQueryParameter("origin", "INT64", int(grid.start.timestamp())),
             ScalarQueryParameter("length", "INT64", length // timedelta(seconds=1)),
         )
-        rows = self._select(bigquery_sql.window_counts(table), parameters, f"counting the windows of {table.name}")
+        rows = self.select(bigquery_sql.window_counts(table), parameters, f"counting the windows of {table.name}")
         counts: Counter[Window] = Counter()
         for row in rows:
             counts[grid.floor(grid.start + row["slot"] * length)] += row["row_count"]

@@ -51,7 +51,7 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: WindowsConfig, fetch: FetchResource, warehouse: WarehouseResource
     ) -> Iterator[Any]:
         wanted = [sink for sink in declaration.sinks if sink.key in context.selected_asset_keys]
-        with declaration.pipeline(fetch, warehouse) as pipeline, _opened(wanted) as fills:
+        with declaration.pipeline(fetch, warehouse) as pipeline, _opened(wanted, pipeline) as fills:
             run = WindowRun(context, declaration, pipeline, fills, replay=config.replay)
             yield from run.all_windows()
 
@@ -106,7 +106,7 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
 def _sink_spec(declaration: WindowedTable, sink: Sink) -> dg.AssetSpec:
     return dg.AssetSpec(
         sink.name,
-        deps=[declaration.staged],
+        deps=[declaration.table.name if sink.of_table else declaration.staged],
         description=sink.description,
         partitions_def=declaration.partitions,
         group_name=declaration.group,
@@ -118,9 +118,9 @@ def _sink_spec(declaration: WindowedTable, sink: Sink) -> dg.AssetSpec:
 
 
 @contextmanager
-def _opened(sinks: list[Sink]) -> Iterator[dict[dg.AssetKey, Fill]]:
+def _opened(sinks: list[Sink], pipeline: "WindowPipeline") -> Iterator[dict[dg.AssetKey, Fill]]:
     with ExitStack() as stack:
-        yield {sink.key: stack.enter_context(sink.open()) for sink in sinks}
+        yield {sink.key: stack.enter_context(sink.open(pipeline)) for sink in sinks}
 
 
 def _partition_source(table: WarehouseTable) -> str:
@@ -182,7 +182,7 @@ class WindowRun:
         if self.context.selected_asset_check_keys:
             self._check(window)
         for key, fill in self.fills.items():
-            self._record(key, window, fill(self.pipeline.staged(window)))
+            self._record(key, window, fill(window, self.context.run.run_id))
 
     def _stage(self, window: Window, progress: RunProgress) -> metadata.Metadata:
         if self.replay:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.domain.windows import WindowGrid
+from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.rate import RateBudget, RateGate
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.partitions import window_partitions
@@ -22,22 +22,24 @@ from flows_platform.windowed.metadata import Metadata
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowFetch, WindowPipeline
 
-# Takes a window's staged file to its place, as often as it is called; gives what Dagster shows of it.
-type Fill = Callable[[Path], Metadata]
+# Takes a window to its place, as often as it is called; gives what Dagster shows of it.
+type Fill = Callable[[Window, str], Metadata]
 
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """One more place that windows go to from their staged files: an asset of its own beside the warehouse's table.
+    """One more place that windows go to, an asset of its own: from their staged files, or from the table (`of_table`).
 
-    `open` gives for the length of a run what takes windows there; `metadata` is the asset's own.
+    `open` gives for the length of a run, from its pipeline, what takes windows there by window and run id; `metadata`
+    is the asset's own.
     """
 
     name: str
     description: str
     kinds: frozenset[str]
-    open: Callable[[], AbstractContextManager[Fill]]
+    open: Callable[["WindowPipeline"], AbstractContextManager[Fill]]
     metadata: Mapping[str, object]
+    of_table: bool = False
 
     @property
     def key(self) -> dg.AssetKey:

@@ -84,6 +84,18 @@ class Platform:
         assert materialization is not None
         return {name: value.value for name, value in materialization.metadata.items()}
 
+    def run_check(self, asset: str) -> dg.AssetCheckEvaluation:
+        """The one check of an asset that is of no window, evaluated now."""
+        key = dg.AssetKey(asset)
+        specs = [each for checks in self.definitions.asset_checks or () for each in checks.check_specs]
+        (mine,) = (each for each in specs if each.asset_key == key and each.partitions_def is None)
+        chosen = dg.AssetSelection.checks(mine.key)
+        job = dg.Definitions.merge(
+            self.definitions, dg.Definitions(jobs=[dg.define_asset_job("check", selection=chosen)])
+        ).resolve_job_def("check")
+        (evaluation,) = job.execute_in_process(instance=self.instance).get_asset_check_evaluations()
+        return evaluation
+
     def checks(self, run_id: str) -> dict[tuple[str | None, str], bool]:
         """A run's check outcomes by partition and name."""
         entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)

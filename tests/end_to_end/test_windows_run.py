@@ -23,6 +23,16 @@ def test_every_window_is_loaded_and_verified_and_the_table_is_the_database(platf
     assert run.success
     assert platform.table_digest() == platform.database_digest()
     assert materialized(platform, "flow_windows") == materialized(platform, "flows") == set(platform.keys)
+    assert materialized(platform, "flow_traffic_hourly") == set(platform.keys)
+    ((flows, traffic),) = platform.query(
+        "SELECT (SELECT SUM(IF(src_comp = dst_comp, 1, 2)) FROM flows), (SELECT SUM(flows) FROM flow_traffic_hourly)"
+    )
+    assert flows == traffic
+    assert platform.run_check("flow_traffic_hourly").passed
+    platform.query("DELETE FROM flow_traffic_hourly WHERE computer = (SELECT MIN(src_comp) FROM flows)")
+    failed = platform.run_check("flow_traffic_hourly")
+    assert not failed.passed
+    assert int(str(failed.metadata["differing_hours"].value)) > 0
     assert platform.checks(run.run_id) == {(key, name): True for key in platform.keys for name in CHECKS}
 
 

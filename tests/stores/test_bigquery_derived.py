@@ -10,8 +10,8 @@ import pytest
 from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.domain.windows import Window
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.sources.lanl_flows.traffic import HOURLY_TRAFFIC, TRAFFIC_TABLE
+from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
+from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
 from flows_platform.stores.bigquery import Publication, Warehouse
 from tests.stores.flow_rows import Row, flow, window
 
@@ -43,6 +43,10 @@ def expected(rows: Sequence[Row]) -> RowDigest:
     return RowDigest.of(result)
 
 
+def differing(warehouse: Warehouse) -> list[datetime]:
+    return [row["hour"] for row in warehouse.select(DIFFERING_HOURS, (), "checking")]
+
+
 def test_the_traffic_of_a_window_is_that_of_its_flows(warehouse: Warehouse, publication: Made) -> None:
     warehouse.ensure_table(TRAFFIC_TABLE)
     warehouse.replace_window(publication(window(0), ROWS))
@@ -50,9 +54,12 @@ def test_the_traffic_of_a_window_is_that_of_its_flows(warehouse: Warehouse, publ
     first = warehouse.recompute_window(HOURLY_TRAFFIC, window(0), "run-1")
     assert (first.inserted, first.deleted) == (expected(ROWS).count, 0)
     assert warehouse.digest(TRAFFIC_TABLE) == expected(ROWS)
+    assert differing(warehouse) == [FLOWS.epoch + timedelta(hours=3)]  # the other window's, which has none yet
 
     warehouse.recompute_window(HOURLY_TRAFFIC, window(1), "run-1")
+    assert differing(warehouse) == []
     warehouse.replace_window(publication(window(0), ROWS[:2]))
+    assert differing(warehouse) == [FLOWS.epoch + timedelta(hours=hour) for hour in (1, 2)]
     again = warehouse.recompute_window(HOURLY_TRAFFIC, window(0), "run-2")
     assert (again.inserted, again.deleted) == (expected(ROWS[:2]).count, first.inserted)
     assert warehouse.digest(TRAFFIC_TABLE, window(0)) == expected(ROWS[:2])

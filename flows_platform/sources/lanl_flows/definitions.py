@@ -1,9 +1,14 @@
-"""What Dagster sees of this source before its windows; those are its YAML's."""
+"""What Dagster sees of this source: its files, and its windows with what is computed from them."""
+
+from dataclasses import replace
 
 import dagster as dg
 
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import assets, automation
+from flows_platform.sources.lanl_flows.traffic_assets import hourly_traffic, traffic_check
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.definitions import windowed_definitions
 
 
 def lanl_files(settings: Settings) -> dg.Definitions:
@@ -15,3 +20,9 @@ def lanl_files(settings: Settings) -> dg.Definitions:
         jobs=[files],
         sensors=[automation.raw_file_sensor(settings, files)],
     )
+
+
+def flows_definitions(declared: WindowedTable, settings: Settings) -> dg.Definitions:  # noqa: ARG001 - as other sources
+    """The windows of `declared`, and the hourly traffic computed from them."""
+    table = replace(declared, sinks=(hourly_traffic(declared),))
+    return dg.Definitions.merge(windowed_definitions(table), dg.Definitions(asset_checks=[traffic_check()]))

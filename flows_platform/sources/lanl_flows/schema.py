@@ -1,4 +1,4 @@
-"""The columns of LANL's `flows.txt` and of the table made from it. Light: the API server imports this module."""
+"""The columns of LANL's `flows.txt` and of the tables made from it. Light: the API server imports this module."""
 
 from datetime import UTC, datetime
 
@@ -35,3 +35,19 @@ EVENT_TIME = Column(
 )
 
 FLOWS_TABLE = WarehouseTable(schema=FLOWS, clustering=("src_comp", "dst_comp"), event_time=EVENT_TIME)
+
+TRAFFIC = TableSchema(
+    name="flow_traffic_hourly",
+    description="Traffic of each computer in each hour. A flow counts for both its ends, once where they are the same.",
+    columns=(
+        Column("hour", ColumnType.TIMESTAMP, "Start of the hour, UTC."),
+        Column("computer", STRING, "Source or destination of the flows."),
+        Column("flows", INT64, "Flows that started in the hour."),
+        Column("packets", INT64, "Packets of these flows; NULL where the sum passes 64 bits.", nullable=True),
+        Column("bytes", INT64, "Bytes of these flows; NULL where the sum passes 64 bits.", nullable=True),
+        Column("peers", INT64, "Distinct computers at the other end."),
+    ),
+    key="computer",
+    time="hour",
+)
+TRAFFIC_TABLE = WarehouseTable(schema=TRAFFIC, clustering=("computer",))

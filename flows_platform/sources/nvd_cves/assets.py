@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.windows import Window
 from flows_platform.resources import FetchResource
 from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves.schema import CVES, NOTICE
@@ -19,6 +19,7 @@ from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
 from flows_platform.windowed.metadata import Metadata, column_schema
 
 if TYPE_CHECKING:
+    from flows_platform.pipeline import WindowPipeline
     from flows_platform.sources.nvd_cves.full_load import FullLoad, Totals
     from flows_platform.sources.nvd_cves.store import Counts, CveStore
 
@@ -33,12 +34,13 @@ def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
     """The place where windows of CVEs, staged as `schema` says, become rows of the SQL tables."""
 
     @contextmanager
-    def opened() -> Iterator[Fill]:
+    def opened(pipeline: "WindowPipeline") -> Iterator[Fill]:
         from flows_platform.sources.nvd_cves.filling import fill  # noqa: PLC0415 - loads SQLAlchemy and pyarrow
 
         with _store(settings) as store:
 
-            def into_tables(staged: Path) -> Metadata:
+            def into_tables(window: Window, _: str) -> Metadata:
+                staged = pipeline.staged(window)
                 store.create_tables()
                 filled = fill(store, staged, schema, settings.files.windows / TABLES / staged.name)
                 return {

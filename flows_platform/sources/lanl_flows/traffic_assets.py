@@ -1,0 +1,74 @@
+"""The hourly traffic as Dagster shows it: recomputed with each window, and checked against the flows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from flows_platform.domain.windows import Window
+from flows_platform.resources import WarehouseResource
+from flows_platform.sources.lanl_flows.schema import TRAFFIC_TABLE
+from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
+from flows_platform.windowed.metadata import Metadata, column_schema, published_metadata
+
+if TYPE_CHECKING:
+    from flows_platform.pipeline import WindowPipeline
+
+HOURS_SHOWN = 50
+
+
+def hourly_traffic(declaration: WindowedTable) -> Sink:
+    """The windows' traffic, computed in the warehouse from the table's rows."""
+    return Sink(
+        name=TRAFFIC_TABLE.name,
+        description=f"{TRAFFIC_TABLE.schema.description} Computed in BigQuery; a window is replaced in one statement.",
+        kinds=frozenset({"bigquery", "table"}),
+        open=_opened,
+        metadata={
+            "dagster/column_schema": column_schema(TRAFFIC_TABLE.columns),
+            "dagster/table_name": f"{declaration.dataset}.{TRAFFIC_TABLE.name}",
+        },
+        of_table=True,
+    )
+
+
+@contextmanager
+def _opened(pipeline: "WindowPipeline") -> Iterator[Fill]:
+    from flows_platform.sources.lanl_flows.traffic import HOURLY_TRAFFIC  # noqa: PLC0415 - loads BigQuery's clients
+
+    pipeline.warehouse.ensure_table(TRAFFIC_TABLE)
+
+    def recompute(window: Window, run: str) -> Metadata:
+        started = datetime.now(UTC)
+        published = pipeline.warehouse.recompute_window(HOURLY_TRAFFIC, window, run)
+        return published_metadata(published, started, datetime.now(UTC))
+
+    yield recompute
+
+
+def traffic_check() -> dg.AssetChecksDefinition:
+    """The sums of all hours against those of the flows."""
+
+    @dg.asset_check(
+        asset=TRAFFIC_TABLE.name,
+        name="sums_are_those_of_the_flows",
+        description="In every hour flows, packets and bytes add up to those of the table of flows, each flow counted "
+        "for both its ends.",
+    )
+    def check(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+        from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS  # noqa: PLC0415 - as above
+
+        with warehouse.warehouse() as opened:
+            rows = opened.select(DIFFERING_HOURS, (), f"checking {TRAFFIC_TABLE.name}")
+        hours = [f"- {row['hour']:%Y-%m-%d %H:%M}" for row in rows]
+        return dg.AssetCheckResult(
+            passed=not hours,
+            metadata={
+                "differing_hours": len(hours),
+                "hours": dg.MetadataValue.md("\n".join(hours[:HOURS_SHOWN]) or "none"),
+            },
+        )
+
+    return check
