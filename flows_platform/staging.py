@@ -14,7 +14,8 @@ from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.records import Tee, WindowStream, inside
+from flows_platform.fetch.in_window import inside
+from flows_platform.fetch.records import Tee, WindowStream
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.stores.files import atomic_path, atomic_paths, sha256_file

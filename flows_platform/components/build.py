@@ -6,6 +6,7 @@ from datetime import timedelta
 from importlib import import_module
 
 from flows_platform.components import declaration as declared
+from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.rules import instant_of, zone_of
 from flows_platform.components.values import Secret
 from flows_platform.domain.cron import Cron
@@ -29,7 +30,7 @@ from flows_platform.wire.paths import RecordPath
 LEVELS = {level.name.lower(): level for level in Verification}
 
 
-def windowed_table(source: declared.TableDeclaration, settings: Settings) -> WindowedTable:
+def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTable:
     """The table that the declaration describes, under these settings.
 
     Raises:
@@ -68,7 +69,7 @@ def _rate(api: declared.Api) -> RateBudget | None:
     return RateBudget(requests, rate.seconds, rate.concurrency)
 
 
-def _calendar(source: declared.TableDeclaration, cron: Cron) -> Calendar:
+def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
     partitions = source.partitions
     zone = zone_of(partitions.timezone)
     end = instant_of(partitions.end, zone) if partitions.end else None
@@ -76,7 +77,7 @@ def _calendar(source: declared.TableDeclaration, cron: Cron) -> Calendar:
     return Calendar(cron.grid(instant_of(partitions.start, zone), zone), end, grace)
 
 
-def _table(source: declared.TableDeclaration, settings: Settings) -> WarehouseTable:
+def _table(source: TableDeclaration, settings: Settings) -> WarehouseTable:
     if source.table:
         return _from_python(source.table, settings)
     columns = tuple(
@@ -100,7 +101,7 @@ def _from_python(name: str, settings: Settings) -> WarehouseTable:
     return replace(table, schema=replace(table.schema, epoch=settings.epoch)) if table.event_time else table
 
 
-def _api(source: declared.TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
+def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
     """Gives the API with the secrets of the moment."""
     api = source.api
     query = api.auth if isinstance(api.auth, declared.QueryKey) else None
@@ -208,7 +209,7 @@ def _error_document(errors: declared.Errors | None) -> ErrorDocument | None:
     return ErrorDocument(RecordPath.parse(errors.message), _path(errors.code), errors.root, frozenset(errors.transient))
 
 
-def _mapping(source: declared.TableDeclaration) -> RecordMapping:
+def _mapping(source: TableDeclaration) -> RecordMapping:
     return RecordMapping(
         columns=tuple(_column_source(each) for each in source.columns if each.name != source.extra),
         each=_path(source.api.rows),

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from flows_platform.components import rules
 from flows_platform.components.values import Format, Level, Part, Path, Secret, Template
@@ -203,8 +203,8 @@ class Destination(Part):
     cluster_by: list[str] = Field([], max_length=4, description="Up to four columns.")
 
 
-class TableDeclaration(Part):
-    """A table that is filled from an API, window by window."""
+class TableKeys(Part):
+    """The keys of a table that is filled from an API, each by itself."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
     staged: str | None = Field(None, description="The asset of staged files; by default NAME_windows.")
@@ -225,9 +225,3 @@ class TableDeclaration(Part):
     grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")
     keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the answers as they came.")
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for place, why in rules.faults(self):
-            raise rules.refused(why, place)
-        return self

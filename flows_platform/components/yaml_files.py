@@ -9,7 +9,7 @@ from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from flows_platform.components.declaration import TableDeclaration
+from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.faults import told
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings

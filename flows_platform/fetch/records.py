@@ -4,15 +4,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
-import pyarrow.compute as pc
-
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, SourceUnavailable
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
-from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import Answer, HttpClient
+from flows_platform.fetch.in_window import inside
 from flows_platform.fetch.paging import Page
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.retry import attempts
@@ -24,8 +22,6 @@ from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, Wire
 from flows_platform.wire.paths import single
 from flows_platform.wire.raw_records import Records, Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
-from flows_platform.wire.time_column import bounds_in
-from flows_platform.wire.time_column import inside as inside_of
 
 FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
     "text/xml": WireFormat.XML,
@@ -231,23 +227,3 @@ def header_count(answer: Answer) -> int | None:
 def _as_sent(reject: RejectedRecord, part: Mapping[str, object] | Unreadable) -> RejectedRecord:
     """The reject with what the source sent, not what was made of it: so that it can be mapped again."""
     return reject if isinstance(part, Unreadable) else replace(reject, raw=raw_record(part))
-
-
-def inside(casted: Casted, schema: TableSchema, window: Window) -> Casted:
-    """The slice without the records that lie outside the window; those become rejects."""
-    inside = inside_of(casted.batch, schema, window)
-    if pc.all(inside).as_py() is not False:
-        return casted
-    kept, rejects = [], list(casted.rejects)
-    for position, good, record in zip(casted.positions, inside.to_pylist(), casted.batch.to_pylist(), strict=True):
-        if good:
-            kept.append(position)
-        else:
-            rejects.append(_outside(record, schema, window, position))
-    return Casted(casted.batch.filter(inside), kept, rejects)
-
-
-def _outside(record: dict[str, object], schema: TableSchema, window: Window, position: int) -> RejectedRecord:
-    first, end = bounds_in(schema, window)
-    reason = f"{schema.time} {record[schema.time]} lies outside the window [{first}, {end})"
-    return RejectedRecord(position, reason, raw_record(record))

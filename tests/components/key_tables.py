@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.declaration import (
     Api,
     Basic,
@@ -24,7 +25,6 @@ from flows_platform.components.declaration import (
     Partitions,
     QueryKey,
     Rate,
-    TableDeclaration,
     TimeRange,
     Wait,
 )

@@ -8,7 +8,7 @@ from google.cloud import bigquery
 
 from flows_platform.commands.instance import run_job
 from flows_platform.components.build import windowed_table
-from flows_platform.components.declaration import TableDeclaration
+from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.yaml_files import DEFS, load_declaration
 from flows_platform.settings import Settings
 from flows_platform.stores.bigquery import emulator_client

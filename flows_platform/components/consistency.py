@@ -1,0 +1,103 @@
+"""What a declaration's values must be to each other. Every fault carries the place of the key at fault."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+from pydantic import model_validator
+
+from flows_platform.components.declaration import ColumnDeclaration, Partitions, TableKeys
+from flows_platform.components.rules import Place, instant_of, is_template, refused, zone_of
+from flows_platform.domain.cron import DAY, Cron
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import ColumnType
+from flows_platform.wire.paths import RecordPath
+
+ENVELOPED = {"json", "xml", "auto"}  # formats in which something may stand around the records
+TEXTS = {ColumnType.STRING, ColumnType.JSON}
+
+
+class TableDeclaration(TableKeys):
+    """A table that is filled from an API, window by window."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for place, why in faults(self):
+            raise refused(why, place)
+        return self
+
+
+class Fault(NamedTuple):
+    """What is wrong at a key."""
+
+    place: Place
+    why: str
+
+
+def faults(source: TableKeys) -> Iterator[Fault]:
+    """What does not fit together, the first of each kind."""
+    yield from _table_faults(source)
+    yield from _api_faults(source)
+    yield from _partition_faults(source.partitions)
+
+
+def _table_faults(source: TableKeys) -> Iterator[Fault]:
+    if source.table:
+        return
+    if not (source.columns and source.time and source.key):
+        yield Fault((), "columns, time and key: all three are needed, or `table` instead of them")
+        return
+    columns = {column.name: column for column in source.columns}
+    names = [column.name for column in source.columns]
+    if twice := [place for place, name in enumerate(names) if name in names[:place]]:
+        yield Fault(("columns", twice[0], "name"), f"the column {names[twice[0]]!r} is declared twice")
+    yield from _unknown("time", [source.time], columns)
+    yield from _unknown("key", [source.key], columns)
+    yield from _unknown("extra", [source.extra] if source.extra else [], columns)
+    clustering = source.destination.cluster_by if source.destination else []
+    yield from _unknown(("destination", "cluster_by"), clustering, columns)
+    yield from _role_faults(source, columns)
+
+
+def _unknown(place: str | Place, wanted: list[str], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
+    for name in wanted:
+        if name not in columns:
+            where = (place,) if isinstance(place, str) else place
+            yield Fault(where, f"{name!r} is none of the columns ({', '.join(columns)})")
+
+
+def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
+    time, key, extra = (columns.get(name or "") for name in (source.time, source.key, source.extra))
+    if time and (time.type is not ColumnType.TIMESTAMP or not time.required):
+        yield Fault(("time",), f"the column {time.name!r} must be a required timestamp")
+    if key and not key.required:
+        yield Fault(("key",), f"the column {key.name!r} must be required")
+    if extra and (extra.required or extra.type not in TEXTS):
+        yield Fault(("extra",), f"the column {extra.name!r} must be a json or string that is not required")
+
+
+def _api_faults(source: TableKeys) -> Iterator[Fault]:
+    api, names = source.api, [column.name for column in source.columns]
+    paging = api.paging
+    if paging and paging.kind == "continue_from" and names and paging.column not in names:
+        yield Fault(("api", "paging", "column"), f"{paging.column!r} is none of the columns ({', '.join(names)})")
+    around = api.total or (paging and paging.kind == "next_link")
+    if around and api.format not in ENVELOPED and not is_template(api.format):
+        yield Fault(("api", "format"), f"nothing stands around the records of {api.format}: no total, and no next link")
+    if api.rows and RecordPath.parse(api.rows).chooses:
+        yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
+    cron = Cron.parse(source.partitions.cron)
+    if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
+        yield Fault(("api", "time", "written"), "dates ask for windows of whole days from midnight on, in UTC")
+
+
+def _partition_faults(partitions: Partitions) -> Iterator[Fault]:
+    if is_template(partitions.start) or is_template(partitions.end):
+        return
+    zone = zone_of(partitions.timezone)
+    try:
+        grid = Cron.parse(partitions.cron).grid(instant_of(partitions.start, zone), zone)
+    except ConfigurationError as error:
+        yield Fault(("partitions", "start"), str(error))
+        return
+    if partitions.end and instant_of(partitions.end, zone) <= grid.start:
+        yield Fault(("partitions", "end"), "the last window ends before the first starts")
