@@ -62,6 +62,7 @@ def loaded(nvd: NvdPlatform) -> object:
     return nvd.figures(FULL_LOAD)["ranges_loaded"]
 
 
+@pytest.mark.slow
 def test_the_first_load_brings_everything_and_the_next_finds_nothing_to_do(server: NvdServer, nvd: NvdPlatform) -> None:
     server.cves = of_years(300)
     assert agreed(nvd, nvd.run_full_load())
@@ -163,6 +164,7 @@ def test_it_runs_every_week(nvd: NvdPlatform) -> None:
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
+@pytest.mark.slow
 def test_every_real_cve_arrives_field_by_field_in_both_places(
     shared_data: Path, server: NvdServer, platform: Platform
 ) -> None:
