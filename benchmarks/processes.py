@@ -4,11 +4,13 @@ Peaks are VmHWM, read while the process lives. Not `ru_maxrss`: it keeps what th
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -46,8 +48,9 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=None if seen else errors,
+            start_new_session=True,  # Ctrl-C comes to us alone, and we end the command with all its children
         )
-        with Peak(process.pid) as peak:
+        with Peak(process.pid) as peak, _ended_with_us(process.pid):
             _, status, taken = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -56,6 +59,17 @@ def run(
             words = errors.read().decode(errors="replace").strip()
             raise ProcessFailed(f"{' '.join(command)} ended with exit code {process.returncode}: {words}")
     return Usage(seconds, taken.ru_utime + taken.ru_stime, peak.bytes)
+
+
+@contextmanager
+def _ended_with_us(group: int) -> Iterator[None]:
+    """Ends the process group where the wait for it is interrupted."""
+    try:
+        yield
+    except BaseException:
+        os.killpg(group, signal.SIGTERM)
+        os.waitpid(group, 0)
+        raise
 
 
 @dataclass(slots=True)

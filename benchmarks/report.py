@@ -8,12 +8,13 @@ from benchmarks.contest import Goal, Quantity, Row
 from benchmarks.machine import BUSY
 from benchmarks.record import Record
 
-HEADER = ("stage", "measured", "against", "ratio", "rounds", "target", "peak RSS", "reached")
+HEADER = ("stage", "measured", "against", "ratio", "rounds", "target", "of its CPU", "peak RSS", "reached")
 METHOD = """\
 Written by `make bench`, from the harness in this folder. Ways that are compared run in turns (A B A B), after a round
 to warm up; the figures are medians, *rounds* gives the lowest and the highest of a round. What each way puts out was
-compared and is equal. A ratio is of rows a second, unless the stage names something else. Peak RSS is the kernel's
-VmHWM: of the command and its children, or of the server.
+compared and is equal. A ratio is of rows a second, unless the stage names something else. *Of its CPU* is the share of
+the other way's CPU-seconds a row, which a busy machine disturbs less. Peak RSS is the kernel's VmHWM. Both are of the
+command and its children, or of the server.
 """
 ALONE = "-"
 
@@ -53,14 +54,22 @@ def _machine(records: Sequence[Record]) -> Iterator[str]:
 
 def _cells(goal: Goal, record: Record) -> list[str]:
     if not record.trials.get(goal.ours) or (goal.baseline and not record.trials.get(goal.baseline)):
-        return [goal.stage, goal.ours, goal.baseline or ALONE, "not measured", "", _target(goal), "", ""]
+        return [goal.stage, goal.ours, goal.baseline or ALONE, "not measured", "", _target(goal), "", "", ""]
     value = goal.value(record.trials)
     low, high = goal.range(record.trials)
     rss = median(trial.rss for trial in record.trials[goal.ours])
     outcome = {None: "", True: "yes", False: "**no**"}[goal.reached(value)]
     memory = f"{rss / 1e6:,.0f} MB" if rss else ""
     spread = f"{shown(goal, low)} to {shown(goal, high)}"
-    return [goal.stage, goal.ours, goal.baseline or ALONE, shown(goal, value), spread, _target(goal), memory, outcome]
+    figures = [shown(goal, value), spread, _target(goal), _cpu_share(goal, record), memory, outcome]
+    return [goal.stage, goal.ours, goal.baseline or ALONE, *figures]
+
+
+def _cpu_share(goal: Goal, record: Record) -> str:
+    """CPU-seconds a row as a share of the baseline's, where both were long enough to be counted."""
+    names = [goal.ours, goal.baseline] if goal.baseline else []
+    shares = [median(Quantity.CPU.of(trial) for trial in record.trials[name]) for name in names]
+    return f"{shares[0] / shares[1]:.0%}" if shares and all(shares) else ""
 
 
 def shown(goal: Goal, value: float) -> str:

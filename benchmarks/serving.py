@@ -12,7 +12,7 @@ import urllib3
 
 from benchmarks.contest import Trial
 from benchmarks.environment import OTHERS, baseline, child_environment, flows, program
-from benchmarks.processes import largest_peak, run
+from benchmarks.processes import cpu_seconds, largest_peak, run
 from flows_platform.supervision.child import ChildProcess
 from flows_platform.supervision.ports import free_port
 from flows_platform.supervision.supervisor import Supervisor
@@ -36,13 +36,14 @@ class Server:
     def drain(self, path: str, rows: int, *options: str, part: str = "seconds") -> Trial:
         """Read what `path` gives, `rows` rows, to its end; `part` may be `first`, the seconds to its first byte.
 
-        The memory is the server's, up to now.
+        CPU-seconds and memory are the server's, the memory up to now.
         """
+        before = cpu_seconds(self.pid)
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "told.json"
             run(program("drain", HOST, self.port, path, *options), output=told)
             seconds = json.loads(told.read_text())[part]
-        return Trial(rows, seconds, rss=largest_peak(self.pid))
+        return Trial(rows, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid))
 
     def save(self, path: str, target: Path) -> Path:
         """What `path` gives, decoded, as a file."""

@@ -31,6 +31,8 @@ def main(
     folder = folder_of(work, rows)
     folder.mkdir(parents=True, exist_ok=True)
     state = State.saved(folder) or State(folder, rows, days, wire, machine.facts(), machine.load_average())
+    if (commit := machine.commit()) not in str(state.facts["commit"]):
+        state.facts["commit"] = f"{state.facts['commit']}, then {commit}"
     if (state.days, state.wire) != (days, wire):
         raise typer.BadParameter(f"{folder} holds a run of {state.days} days fetched as {state.wire}; remove it first.")
     try:

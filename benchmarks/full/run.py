@@ -100,10 +100,10 @@ def _windows(state: State, platform: Platform, instance: dg.DagsterInstance, nam
         for part in list(pending(platform.settings, instance, asset)):
             argv = program("windows_run", part[0], part[-1], asset.to_user_string())
             run(argv, settings=platform.variables, seen=True)
-            done = len(instance.get_materialized_partitions(asset))
-            console.print(f"{name}: {done} of {all_keys} windows")
-            if name == "publish":
-                state.windows |= {key: cost(platform.settings, instance, key) for key in part}
+            done = instance.get_materialized_partitions(asset)
+            console.print(f"{name}: {len(done)} of {all_keys} windows")
+            if name == "publish":  # also those of a run that was stopped
+                state.windows |= {key: cost(platform.settings, instance, key) for key in done - state.windows.keys()}
             state.save()
 
     _once(state, name, platform.emulator, work)

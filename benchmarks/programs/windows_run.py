@@ -9,6 +9,7 @@ from flows_platform.definitions import build_definitions
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 
+INTERRUPTED = 130
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -33,4 +34,8 @@ def main(first: str, last: str, *assets: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        code = main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)

@@ -94,7 +94,7 @@ ROW = Row("row", (Goal("a stage", "ours", "theirs", at_least=50),), clean)
 
 def test_the_table_says_what_was_measured_and_what_was_missed() -> None:
     text = render([ROW], {"row": Record("row", 1000, FACTS, [0.5, 0, 0], 0.02, TRIALS)})
-    assert "| a stage | ours | theirs | 2.00 x | 0.40 x to 4.00 x | ≥ 50.0 x | 95 MB | **no** |" in text
+    assert "| a stage | ours | theirs | 2.00 x | 0.40 x to 4.00 x | ≥ 50.0 x | 50% | 95 MB | **no** |" in text
     assert "CPU one, commit abc" in text
     assert "row 0.5" in text
     assert "not quiet" not in text

@@ -1,11 +1,14 @@
 """What a child process took: its own peak memory and CPU-seconds, its failure."""
 
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.environment import child_environment
 from benchmarks.processes import cpu_seconds, memory, run, tree
 from flows_platform.domain.errors import ProcessFailed
 
@@ -54,3 +57,28 @@ def test_this_process_is_in_its_own_tree() -> None:
 def test_a_process_that_is_gone_takes_nothing() -> None:
     assert memory(2**22 + 1, "VmRSS") == 0
     assert list(tree(2**22 + 1)) == [2**22 + 1]
+
+
+def test_a_command_ends_with_the_wait_for_it(tmp_path: Path) -> None:
+    """Interrupted as by Ctrl-C, in a process of its own."""
+    program = f"""
+import os, pathlib, signal, threading, time
+from benchmarks.environment import child_environment
+from benchmarks.processes import run
+mark = pathlib.Path({str(tmp_path / "pid")!r})
+def interrupt():
+    while not (mark.exists() and mark.read_text().endswith("\\n")):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+run(["sh", "-c", f"sleep 60 & echo $! > {{mark}}; wait"])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=child_environment(), stderr=subprocess.PIPE, check=False
+    )
+    assert b"KeyboardInterrupt" in ended.stderr
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while memory(pid, "VmRSS") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert memory(pid, "VmRSS") == 0
