@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test test-faults test-guards audit bench bench-full lint lock
+.PHONY: help env demo dev test test-bench test-faults test-guards audit bench bench-full lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,11 @@ demo: env  ## the whole path on a generated sample: raw file to BigQuery, every 
 dev: env  ## API, BigQuery emulator, Dagster UI and daemon, until Ctrl-C
 	@$(BIN)/flows dev
 
-test: lint  ## everything that CI runs
-	$(BIN)/pytest -n 2 --dist loadfile
+test: lint  ## formatting, lint, types, contracts, and the tests
+	$(BIN)/pytest -n 2 --dist loadfile -m "not bench"
+
+test-bench: env  ## the benchmarks' own tests: each row once, tiny
+	$(BIN)/pytest -n 2 --dist loadfile -m bench
 
 test-faults: env  ## every seeded fault in full (about an hour); `make test` runs a small share
 	FLOWS_TEST_FAULTS=full $(BIN)/pytest -m faults --timeout 3600

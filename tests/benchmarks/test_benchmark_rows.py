@@ -6,6 +6,8 @@ from benchmarks.catalog import ROWS
 from benchmarks.sizes import Sizes
 from tests.benchmarks.one_trial import WITH_EMULATOR, check_row
 
+pytestmark = pytest.mark.bench
+
 
 @pytest.fixture(scope="module")
 def sizes(tmp_path_factory: pytest.TempPathFactory) -> Sizes:
