@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test test-bench test-faults test-guards audit bench bench-full lint lock
+.PHONY: help env demo dev test test-slow test-faults test-guards audit bench bench-full lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,10 +25,10 @@ dev: env  ## API, BigQuery emulator, Dagster UI and daemon, until Ctrl-C
 	@$(BIN)/flows dev
 
 test: lint  ## formatting, lint, types, contracts, and the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not bench"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-test-bench: env  ## the benchmarks' own tests: each row once, tiny
-	$(BIN)/pytest -n 2 --dist loadfile -m bench
+test-slow: env  ## the tests that `make test` leaves out: memory over millions of rows, `flows dev`, the benchmarks' rows
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-faults: env  ## every seeded fault in full (about an hour); `make test` runs a small share
 	FLOWS_TEST_FAULTS=full $(BIN)/pytest -m faults --timeout 3600

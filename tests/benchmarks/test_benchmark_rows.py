@@ -6,7 +6,7 @@ from benchmarks.catalog import ROWS
 from benchmarks.sizes import Sizes
 from tests.benchmarks.one_trial import WITH_EMULATOR, check_row
 
-pytestmark = pytest.mark.bench
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

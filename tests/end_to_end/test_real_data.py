@@ -25,6 +25,8 @@ def run_all(platform: Platform) -> None:
     assert platform.table_digest() == platform.database_digest()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # 290 windows, each with two statements in the emulator
 def test_the_218_raw_rows_arrive_as_they_are(shared_data: Path, make_platform: MakePlatform) -> None:
     raw = shared_data / "lanl" / "flows_excerpt.txt"
     lines = raw.read_text().splitlines()
