@@ -38,6 +38,7 @@ def test_the_218_raw_rows_arrive_as_they_are(shared_data: Path, make_platform: M
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_decoded_million_arrives_whole(shared_data: Path, tmp_path: Path, make_platform: MakePlatform) -> None:
     raw = tmp_path / "million.txt"
     with gzip.open(shared_data / "lanl" / "flows_1m_decoded.csv.gz", "rt") as decoded, raw.open("w") as lines:
