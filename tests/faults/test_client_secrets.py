@@ -34,6 +34,7 @@ SCRIPTS: dict[str, bytes] = {
     "busy with an echo": answer(ECHO, status="503 Busy"),
     "redirected with the query": answer(b"", status="302 Found", Location=f"http://127.0.0.1:9/?token={CANARY}"),
     "another content type": answer(b"<html>" + ECHO, kind=f"text/html; {CANARY}"),
+    "the secret as content type": answer(b"<html>", kind=CANARY),
     "another coding": answer(b"x", Content_Encoding=CANARY),
     "odd headers": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nno colon\r\n x\r\n\r\n[]",
     "a head that is none": CANARY.encode() + b"\r\n\r\n",
