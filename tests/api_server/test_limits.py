@@ -192,7 +192,7 @@ def test_the_rest_of_an_answer_has_the_deadline_too(database: Path) -> None:
     with running(config, send_buffer=2048) as server, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", server.port))
-        client.sendall(b"GET /openapi.json HTTP/1.0\r\n\r\n")
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")  # less than the 64 KiB from which asyncio itself would wait
         client.recv(10)
         mine = client.getsockname()[1]
         assert f":{mine:04X} " in _established(server.port)
