@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows_platform.domain.replay import Replay
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
@@ -29,6 +31,8 @@ class ServerConfig:
     head_seconds: float = 10
     # How long streams may go on after the signal to stop.
     shutdown_seconds: int = 10
+    # Hold back what has not happened yet by this clock; None shows all rows at once.
+    replay: Replay | None = None
     # Gives the URL of the database of CVEs, asked with the first request for one; None where there is none. A function,
     # since the URL may hold a password, and what finds it takes memory that a server of flows alone can spare.
     cves_url: Callable[[], str] | None = field(default=None, repr=False)

@@ -66,15 +66,16 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
     async def stream_flows(request: Request) -> Response:
         state = state_of(request)
         asked = parse_stream(request.scope["query_string"], formats)
+        query = state.visible(asked.query)
         fixed = asked.wire_format or (formats[0] if len(formats) == 1 else None)
         wire_format = fixed or choose_format(header_list(request.headers, "accept"), formats)
         coding = choose_coding(header_list(request.headers, "accept-encoding"))
         if request.method == "HEAD":
-            count = await state.run(lambda: state.streams.count(asked.query))
+            count = await state.run(lambda: state.streams.count(query))
             return StreamingResponse(_nothing(), headers=content_headers(wire_format, coding) | _counted(count))
         place = state.admission.take()
         try:
-            stream = await state.run(lambda: state.streams.open(asked.query, state.encoder(wire_format), asked.proof))
+            stream = await state.run(lambda: state.streams.open(query, state.encoder(wire_format), asked.proof))
         except BaseException:
             place.release()
             raise

@@ -12,7 +12,7 @@ from api_server import paths
 from api_server.database import Snapshot
 from api_server.parameters import AFTER, BEFORE, IntegerParameter, Parameter, refuse_parameters, stream_parameters
 from api_server.problems import KINDS
-from api_server.selection import newest
+from api_server.selection import EVERYTHING, newest
 from api_server.state import ServerState, state_of
 from api_server.tokens import Scope
 from flows_platform.domain.schema import TableSchema
@@ -44,7 +44,7 @@ async def index(request: Request) -> Response:
 def _newest(state: ServerState) -> tuple[int | None, int]:
     snapshot = Snapshot.open(state.config.database, state.schema)
     try:
-        return newest(snapshot, state.schema)
+        return newest(snapshot, state.schema, state.visible(EVERYTHING))
     finally:
         snapshot.close()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from api_server.database import Snapshot
 from flows_platform.domain.errors import InputError
+from flows_platform.domain.replay import PERMILLE, STEP
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.encode.sql_text import identifier
 
@@ -19,20 +20,39 @@ FREE_GAPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """Rows that do not show yet: of those later than `after` the ones that `LateRows` of `permille` holds."""
+
+    after: int
+    permille: int
+
+    def clause(self, schema: TableSchema) -> tuple[str, tuple[int, ...]]:
+        """A condition that leaves them out, and the values it binds."""
+        late = f"{identifier(schema.key)} % {PERMILLE} * {STEP} % {PERMILLE} < ?"
+        return f"NOT ({identifier(schema.time)} > ? AND {late})", (self.after, self.permille)
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """`after < time <= before`, at most `limit` rows in id order; None leaves a bound out."""
 
     after: int | None = None
     before: int | None = None
     limit: int | None = None
+    withheld: Withheld | None = None
 
     def where(self, schema: TableSchema) -> tuple[str, tuple[int, ...]]:
         """The WHERE clause, empty without bounds, and the values it binds."""
         time = identifier(schema.time)
         bounds = [(f"{time} > ?", self.after), (f"{time} <= ?", self.before)]
-        held = [(sql, value) for sql, value in bounds if value is not None]
+        held: list[tuple[str, tuple[int, ...]]] = [(sql, (value,)) for sql, value in bounds if value is not None]
+        if self.withheld:
+            held.append(self.withheld.clause(schema))
         clause = " AND ".join(sql for sql, _ in held)
-        return (f"WHERE {clause}" if held else "", tuple(value for _, value in held))
+        return (f"WHERE {clause}" if held else "", tuple(value for _, values in held for value in values))
+
+
+EVERYTHING = Query()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,7 @@ class Selector:
         """
         self._check_times()
         facts = self._snapshot.table.facts
-        if facts and facts.time_sorted and facts.ids_contiguous:
+        if facts and facts.time_sorted and facts.ids_contiguous and not self._query.withheld:
             first, last = self._ends()
             return self._limited(last - first + 1)
         return self._limited(self._count_rows())
@@ -87,7 +107,7 @@ class Selector:
         self._check_times()
         table = self._snapshot.table
         ordered = table.facts is not None and table.facts.time_sorted
-        if table.walkable and (ordered or not self._where):
+        if table.walkable and (ordered or not self._where) and not self._query.withheld:
             return self._range() or self._listed()
         return self._listed()
 
@@ -171,15 +191,16 @@ class Selector:
         return value
 
 
-def newest(snapshot: Snapshot, schema: TableSchema) -> tuple[int | None, int]:
-    """The latest time held and the number of rows; None and 0 where there is no row.
+def newest(snapshot: Snapshot, schema: TableSchema, query: Query = EVERYTHING) -> tuple[int | None, int]:
+    """The latest time and the number of the query's rows; None and 0 where there is no row.
 
     Raises:
         InputError: the latest time is no integer.
     """
     table, time = identifier(schema.name), identifier(schema.time)
-    latest = snapshot.connection.execute(f"SELECT max({time}) FROM {table}").get
-    count = Selector(snapshot, schema, Query()).count()
+    where, values = query.where(schema)
+    latest = snapshot.connection.execute(f"SELECT max({time}) FROM {table} {where}", values).get
+    count = Selector(snapshot, schema, query).count()
     if latest is not None and type(latest) is not int:
         raise InputError(f"table {schema.name} holds a {schema.time} that is no integer.")
     return latest, count

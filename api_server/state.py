@@ -10,6 +10,8 @@ from starlette.requests import Request
 from api_server.admission import Admission
 from api_server.config import ServerConfig
 from api_server.cves_database import CveDatabase
+from api_server.replay import utc_now, visible
+from api_server.selection import Query
 from api_server.streams import StreamOpener
 from api_server.tokens import TokenFile
 from flows_platform.domain.schema import TableSchema
@@ -33,6 +35,10 @@ class ServerState:
     def encoder(self, wire_format: WireFormat) -> Encoder:
         """The encoder of a format; the first call for Arrow takes a third of a second, so call it in a thread."""
         return self._encoder(wire_format)
+
+    def visible(self, query: Query) -> Query:
+        """The query as of now: ask once a request, and count and read by what it gives."""
+        return visible(query, self.config.replay, utc_now()) if self.config.replay else query
 
     async def run[T](self, work: Callable[[], T]) -> T:
         """Do blocking work in one of the sqlite threads."""

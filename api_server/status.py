@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from api_server.database import Snapshot
 from api_server.parameters import refuse_parameters
-from api_server.selection import newest
+from api_server.selection import EVERYTHING, newest
 from api_server.state import state_of
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -19,7 +19,7 @@ async def latest(request: Request) -> Response:
     def read() -> dict[str, int | None]:
         snapshot = Snapshot.open(state.config.database, state.schema)
         try:
-            time, count = newest(snapshot, state.schema)
+            time, count = newest(snapshot, state.schema, state.visible(EVERYTHING))
         finally:
             snapshot.close()
         return {"time": time, "rows": count}
