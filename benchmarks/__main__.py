@@ -13,7 +13,8 @@ from benchmarks.machine import BUSY
 from benchmarks.record import Record, begun, saved
 from benchmarks.report import render, shown
 from benchmarks.sizes import FULL_ROWS, Sizes
-from flows_platform.commands.terminal import console, progress_bar
+from flows_platform.commands.console import console
+from flows_platform.commands.terminal import progress_bar
 from flows_platform.domain.errors import PlatformError
 from flows_platform.stores.files import atomic_path
 

@@ -4,8 +4,9 @@ from contextlib import suppress
 
 from flows_platform.commands.child_output import NotableLines
 from flows_platform.commands.children import HOST, api_child, dagster_children, emulator_child
+from flows_platform.commands.console import console
 from flows_platform.commands.instance import open_instance, run_job, told_success
-from flows_platform.commands.terminal import console, say
+from flows_platform.commands.terminal import say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
 from flows_platform.settings import Settings, load_settings

@@ -11,7 +11,8 @@ from importlib.resources import as_file, files
 import dagster as dg
 
 from flows_platform.alerts import step_error
-from flows_platform.commands.terminal import console, progress_bar
+from flows_platform.commands.console import console
+from flows_platform.commands.terminal import progress_bar
 from flows_platform.settings import Settings
 
 POLL = 0.2  # seconds between two looks at the run

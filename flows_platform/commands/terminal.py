@@ -1,35 +1,21 @@
-"""Progress and results on a terminal; silent where standard error is none, so that pipes and logs stay clean."""
+"""Progress and results of a command. No progress where standard error is no terminal, so that pipes stay clean."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from flows_platform.domain.progress import Progress as Listener
-
-console = Console(stderr=True, highlight=False)
+from flows_platform.domain.progress import Progress, silent
 
 
 @contextmanager
-def progress_bar(title: str, unit: str) -> Iterator[Listener]:
-    """A bar for one step; the listener it gives takes (done, total) in `unit`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None, figures="")
+def progress_bar(title: str, unit: str) -> Iterator[Progress]:
+    """A bar for one step where someone watches; the listener it gives takes (done, total) in `unit`."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from flows_platform.commands.console import bar_of_step  # noqa: PLC0415 - Rich: .06 s for who watches
 
-        def listener(done: int, total: int | None) -> None:
-            rate = bar.tasks[0].speed
-            speed = f", {rate:,.0f} a second" if rate else ""
-            bar.update(task, completed=done, total=total, figures=f"{done:,} {unit}{speed}")
-
+    with bar_of_step(title, unit) as listener:
         yield listener
 
 

@@ -1,30 +1,23 @@
 """One block of comma-separated lines: which of them have the right number of fields. Never looks into a field.
 
-Commas and newlines are found by numpy, and the good lines are joined with their numbers by Arrow, so that no line
-becomes a Python object unless it is rejected.
+Newlines and commas are found and counted by numpy; the numbers go in front of a run of lines at once. No line becomes a
+Python object unless it is rejected. Only numpy: Arrow joins lines no faster, and importing it costs .15 s.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 type Positions = npt.NDArray[np.intp]
 
 COMMA = ord(",")
 NEWLINE = ord("\n")
-
-
-def _binary_scalar(value: bytes) -> pa.BinaryScalar:
-    # From buffers, as everything here: pa.array(), pa.scalar() and plain Python arguments of compute functions import
-    # pandas where it is installed, 30 MB for nothing.
-    offsets = pa.py_buffer(np.array([0, len(value)], np.int32))
-    return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(value)])[0]
-
-
-_SEPARATOR = _binary_scalar(b",")
+_WORD_BITS = 64
+# Numbers are written in runs that share all but their last four digits: these come from a table.
+_LOW_DIGITS = 4
+_RUN = 10**_LOW_DIGITS
+_LAST_DIGITS = (np.arange(_RUN)[:, None] // (1000, 100, 10, 1) % 10 + ord("0")).astype(np.uint8)
 
 
 class LineBlock:
@@ -33,51 +26,63 @@ class LineBlock:
     def __init__(self, content: bytes, *, fields: int) -> None:
         self.content = content if content.endswith(b"\n") else content + b"\n"
         self.fields = fields
-        codes = np.frombuffer(self.content, np.uint8)
-        self.ends: Positions = np.flatnonzero(codes == NEWLINE)
-        commas: Positions = np.flatnonzero(codes == COMMA)
-        self.good = None if self._proves_all_good(commas) else self._count(commas) == fields - 1
+        self._codes = np.frombuffer(self.content, np.uint8)
+        found = self._codes == NEWLINE
+        self.ends: Positions = np.flatnonzero(found)
+        self.good = self._count(np.equal(self._codes, COMMA, out=found)) == fields - 1
         self.lines = len(self.ends)
-        self.kept = self.lines if self.good is None else int(np.count_nonzero(self.good))
+        self.kept = int(np.count_nonzero(self.good))
 
-    def _proves_all_good(self, commas: Positions) -> bool:
-        """Whether the k-th group of `fields - 1` commas lies in the k-th line, for every k."""
-        per_line = self.fields - 1
-        if len(commas) != per_line * len(self.ends):
-            return False
-        last, first = commas[per_line - 1 :: per_line], commas[::per_line]
-        return bool((last < self.ends).all() and (first[1:] > self.ends[:-1]).all())
+    def _count(self, commas: npt.NDArray[np.bool]) -> npt.NDArray[np.int32]:
+        """Commas in each line, from a bit for each byte: a third of the time that their positions take."""
+        bits = np.packbits(commas, bitorder="little")
+        words = np.zeros(len(self._codes) // _WORD_BITS + 1, "<u8")
+        words.view(np.uint8)[: len(bits)] = bits
+        up_to_word = np.cumsum(np.bitwise_count(words), dtype=np.int32)
+        word, bit = np.divmod(self.ends, _WORD_BITS)
+        behind = np.bitwise_count(words[word] >> bit.astype(np.uint64))  # of the same word, but of later lines
+        return np.diff(up_to_word[word] - behind, prepend=0)
 
-    def _count(self, commas: Positions) -> Positions:
-        """Commas in each line."""
-        return np.diff(np.searchsorted(commas, self.ends), prepend=0)
-
-    def numbered(self, first: int) -> pa.Buffer:
-        """The good lines, each as number, comma and line with its newline, numbered from `first`."""
-        offsets = np.empty(self.lines + 1, np.int32)
-        offsets[0] = 0
-        offsets[1:] = self.ends + 1
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self.content)]
-        lines = pa.Array.from_buffers(pa.binary(), self.lines, buffers)
-        if self.good is not None:
-            mask = pa.py_buffer(np.packbits(self.good, bitorder="little"))
-            lines = lines.filter(pa.Array.from_buffers(pa.bool_(), self.lines, [None, mask]))
-        joined = pc.binary_join_element_wise(_decimals(first, self.kept), lines, _SEPARATOR)
-        used = joined.buffers()
-        return used[2].slice(0, int(np.frombuffer(used[1], np.int32)[len(joined)]))
+    def numbered(self, first: int) -> Iterator[memoryview]:
+        """The good lines, each as number, comma and line with its newline, numbered from `first`; in some pieces."""
+        content, ends = memoryview(self.content), self.ends
+        if self.kept < self.lines:
+            sizes = np.diff(ends, prepend=-1)
+            content = memoryview(self._codes[np.repeat(self.good, sizes)])
+            ends = np.cumsum(sizes[self.good]) - 1
+        begin = done = 0
+        for number, count in _runs(first, self.kept):
+            end = int(ends[done + count - 1]) + 1
+            yield _with_numbers(content[begin:end], ends[done : done + count] - begin, number)
+            begin, done = end, done + count
 
     def rejects(self) -> Iterator[tuple[int, str, bytes]]:
         """The other lines: 1-based number within the block, reason, bytes without the newline."""
-        if self.good is None:
-            return
         for index in np.flatnonzero(~self.good).tolist():
             line = self.content[self.ends[index - 1] + 1 if index else 0 : self.ends[index]]
             yield index + 1, reject_reason(line, self.fields), line
 
 
-def _decimals(first: int, count: int) -> pa.Array:
-    numbers = pa.py_buffer(np.arange(first, first + count, dtype=np.int64))
-    return pa.Array.from_buffers(pa.int64(), count, [None, numbers]).cast(pa.string()).cast(pa.binary())
+def _runs(first: int, count: int) -> Iterator[tuple[int, int]]:
+    """First number and size of each run with one width, of which only the last digits differ."""
+    while count:
+        size = min(count, _RUN - first % _RUN, 10 ** len(str(first)) - first)
+        yield first, size
+        first, count = first + size, count - size
+
+
+def _with_numbers(content: memoryview, ends: Positions, number: int) -> memoryview:
+    """Every newline is replaced by one and the first number, which is then set right line by line."""
+    prefix = b"%d," % number
+    low = min(_LOW_DIGITS, len(prefix) - 1)
+    spread = bytearray().join((b"\n", content)).replace(b"\n", b"\n" + prefix)
+    places = np.arange(len(prefix) - low, len(prefix) * len(ends), len(prefix))
+    places[1:] += ends[:-1] + 1
+    digits = f"V{low}"  # opaque items of so many bytes, which may lie anywhere
+    items = np.ndarray(len(spread) - low + 1, digits, spread, strides=1)
+    last = _LAST_DIGITS[number % _RUN :][: len(ends), -low:]
+    items[places] = np.ascontiguousarray(last).view(digits)[:, 0]
+    return memoryview(spread)[1 : -len(prefix)]
 
 
 def reject_reason(line: bytes, fields: int) -> str:

@@ -79,7 +79,7 @@ def _whole_lines(path: Path, pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         end = piece.rfind(b"\n") + 1
         if end:
-            yield rest + piece[:end]
+            yield b"".join((rest, memoryview(piece)[:end]))  # one copy
             passed += len(rest) + end
             rest = piece[end:]
         else:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pyarrow as pa
-
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.sources.lanl_flows.schema import RAW_FIELDS
@@ -69,7 +67,7 @@ class _Part:
 
     read: int
     kept: int
-    clean: pa.Buffer
+    clean: list[memoryview]
     rejects: bytes
 
 
@@ -80,7 +78,7 @@ def _parts(raw: Path, progress: Progress) -> Iterator[_Part]:
         for content in contents:
             block = LineBlock(content, fields=len(RAW_FIELDS))
             rejects = b"".join(reject_row(read + number, reason, line) for number, reason, line in block.rejects())
-            yield _Part(block.lines, block.kept, block.numbered(first=kept + 1), rejects)
+            yield _Part(block.lines, block.kept, list(block.numbered(first=kept + 1)), rejects)
             read += block.lines
             kept += block.kept
 
@@ -95,7 +93,7 @@ def _write(parts: Iterator[_Part], clean_file: BinaryIO, rejects_file: BinaryIO)
     rejects_file.write(REJECTS_HEADER)
     read = kept = 0
     for part in parts:
-        clean_file.write(part.clean)
+        clean_file.writelines(part.clean)
         rejects_file.write(part.rejects)
         read += part.read
         kept += part.kept
