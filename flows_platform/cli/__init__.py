@@ -1,0 +1,33 @@
+"""The `flows` command: arguments, help and exit codes. Each command imports what it runs only when it runs."""
+
+import logging
+import os
+import sys
+
+import click
+
+from flows_platform.cli import files, serving, tokens, windows
+from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
+from flows_platform.domain.errors import ConfigurationError, PlatformError
+
+__all__ = ["app", "files", "main", "serving", "tokens", "windows"]  # these modules register their commands
+
+
+def main() -> None:
+    """The command's entry: 0 when it did its work, 1 when it failed, 2 when it was used or configured wrongly."""
+    if not sys.stderr.isatty():  # what is tried again is for who watches; a pipe gets the one last message
+        logging.getLogger("flows_platform").addHandler(logging.NullHandler())
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except PlatformError as error:
+        print(f"flows: {error}", file=sys.stderr)  # noqa: T201 - the one line a person needs
+        code = WRONG_USE if isinstance(error, ConfigurationError) else FAILED
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output left
+        code = FAILED
+    sys.exit(code)

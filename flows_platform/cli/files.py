@@ -1,0 +1,75 @@
+"""Arguments of the commands from file to file: generate, clean, load, fetch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows_platform.cli.app import app, examples
+
+
+@app.command(epilog=examples("flows generate --rows 1000000 --days 2 --out flows.txt.gz"))
+def generate(
+    rows: Annotated[int, typer.Option(min=1, help="Rows to write.")],
+    out: Annotated[Path, typer.Option(help="File to write; gzip where its name ends in .gz.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    days: Annotated[int, typer.Option(min=1, help="Days that the rows cover.")] = 58,
+) -> None:
+    """Write a deterministic sample in the shape of LANL's flows.txt."""
+    from flows_platform.commands.terminal import progress_bar, say
+    from flows_platform.sources.lanl_flows.generator import generate as run
+
+    with progress_bar("Generating", "rows") as progress:
+        made = run(out, rows=rows, seed=seed, days=days, progress=progress)
+    say(f"{out}: {made.rows:,} rows, {made.bytes:,} bytes")
+
+
+@app.command(epilog=examples("flows clean flows.txt.gz --out clean.csv --rejects rejects.csv"))
+def clean(
+    raw: Annotated[Path, typer.Argument(help="LANL's flows.txt, plain or gzip.")],
+    out: Annotated[Path, typer.Option(help="The clean file to write.")],
+    rejects: Annotated[Path | None, typer.Option(help="Where rejected lines go; beside OUT by default.")] = None,
+) -> None:
+    """Keep every line with nine fields, numbered; set the others aside with their reason."""
+    from flows_platform.commands.terminal import progress_bar, say
+    from flows_platform.sources.lanl_flows.cleaning import clean as run
+
+    rejects = rejects or out.with_name(f"{out.stem}.rejected.csv")
+    with progress_bar("Cleaning", "bytes") as progress:
+        result = run(raw, out, rejects, progress=progress)
+    say(f"{out}: {result.read:,} lines read, {result.kept:,} kept, {result.rejected:,} rejected to {rejects}")
+
+
+@app.command(epilog=examples("flows load clean.csv --database flows.db"))
+def load(
+    clean_file: Annotated[Path, typer.Argument(metavar="CLEAN", help="The clean file.")],
+    database: Annotated[Path, typer.Option(help="The sqlite database to build or replace.")],
+) -> None:
+    """Build the database that the API serves, and rename it over the old one."""
+    from flows_platform.commands.terminal import progress_bar, say
+    from flows_platform.sources.lanl_flows.schema import FLOWS
+    from flows_platform.stores.sqlite_load import load as run
+
+    with progress_bar("Loading", "bytes") as progress:
+        result = run(clean_file, database, FLOWS, progress=progress)
+    say(f"{database}: {result.loaded:,} rows, {result.rejected:,} rejected (table `rejected`)")
+
+
+@app.command(
+    epilog=examples(
+        "flows fetch --url http://127.0.0.1:8040/api/v1/stream/flows --after 10799 --before 21599 --out window.parquet",
+        "flows fetch --url https://example.org/flows --before 10799 --format auto --out first.parquet",
+    )
+)
+def fetch(
+    url: Annotated[str, typer.Option(help="The full stream endpoint.")],
+    before: Annotated[int, typer.Option(min=0, help="Last second, inclusive.")],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    after: Annotated[int | None, typer.Option(min=0, help="Second before the first one; none starts at 0.")] = None,
+    wire: Annotated[str, typer.Option("--format", help="json, xml, ndjson, csv, arrow or auto.")] = "json",
+    max_rejected: Annotated[int, typer.Option(min=0, help="Rejected records that are still allowed.")] = 0,
+) -> None:
+    """Fetch one window into a Parquet file, whole and verified, or not at all."""
+    from flows_platform.commands.fetch import fetch_file
+
+    fetch_file(url, after, before, out, wire=wire, max_rejected=max_rejected)

@@ -1,0 +1,44 @@
+"""Arguments of the commands on windows: verify, replay, history."""
+
+from typing import Annotated
+
+import typer
+
+from flows_platform.cli.app import FAILED, app, examples
+from flows_platform.sources.lanl_flows.schema import FLOWS
+
+Table = Annotated[str, typer.Option(help="The declared table whose windows are meant.")]
+
+
+@app.command(
+    epilog=examples("flows verify", "flows verify --rows --partition 2014-01-01-03:00", "flows verify --table nvd_cves")
+)
+def verify(
+    partition: Annotated[list[str] | None, typer.Option(help="A window's key, or several; all by default.")] = None,
+    *,
+    table: Table = FLOWS.name,
+    rows: Annotated[bool, typer.Option("--rows", help="Compare digests of all rows, not counts alone.")] = False,
+) -> None:
+    """Compare source, staged files and warehouse window by window, and name those that differ."""
+    from flows_platform.commands.verify import run_verify
+
+    if not run_verify(table, partition or [], by_rows=rows):
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog=examples("flows replay 2014-01-01-03:00"))
+def replay(
+    partition: Annotated[list[str], typer.Argument(help="Keys of windows.")], *, table: Table = FLOWS.name
+) -> None:
+    """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
+    from flows_platform.commands.verify import run_replay
+
+    run_replay(table, partition)
+
+
+@app.command(epilog=examples("flows history 2014-01-01-03:00"))
+def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS.name) -> None:
+    """Tell a window's ledger: every request, file, job and row count, oldest first."""
+    from flows_platform.commands.verify import run_history
+
+    run_history(table, partition)
