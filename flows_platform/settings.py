@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import WindowGrid
 from flows_platform.wire.formats import WireFormat
@@ -21,8 +22,12 @@ EMULATOR_PROJECT = "local"
 LEVELS = {"count": Verification.COUNT, "digest": Verification.DIGEST}
 
 
+def _in_utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
 def _on_the_grid(epoch: datetime) -> datetime:
-    epoch = epoch.replace(tzinfo=UTC) if epoch.tzinfo is None else epoch.astimezone(UTC)
+    epoch = _in_utc(epoch)
     if epoch != epoch.replace(hour=epoch.hour // 3 * 3, minute=0, second=0, microsecond=0):
         raise ValueError("must lie on a three-hour mark of the UTC day, such as 2014-01-01T00:00:00Z")
     return epoch
@@ -115,6 +120,15 @@ class Settings(BaseSettings):
         None, description="Where run failures are posted; without it they are logged."
     )
 
+    replay: float | None = Field(
+        None, ge=1, le=86_400, description="Speed at which `flows dev` replays the data set; without it all rows show."
+    )
+    replay_start: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
+        None, description="When the replay is at second 0; by default when it is first started, kept in FLOWS_HOME."
+    )
+    late_share: float = Field(0.0, ge=0, le=1, description="Share of the rows that a replay shows late.")
+    late_minutes: int = Field(0, ge=0, description="Minutes of the data set by which they are late.")
+
     @property
     def grid(self) -> WindowGrid:
         return WindowGrid(self.epoch, WINDOW)
@@ -127,6 +141,11 @@ class Settings(BaseSettings):
     @property
     def grace(self) -> timedelta:
         return timedelta(minutes=self.grace_minutes)
+
+    @property
+    def clock(self) -> ReplayClock | None:
+        """The replay's clock, once it was started."""
+        return ReplayClock(self.replay_start, self.replay) if self.replay and self.replay_start else None
 
     @property
     def stream_url(self) -> str:
@@ -163,8 +182,11 @@ class Settings(BaseSettings):
         return self.sql_url.get_secret_value() if self.sql_url else f"sqlite:///{quote(str(self.files.cves))}"
 
     def child_environment(self) -> dict[str, str]:
-        """This process's environment for Dagster's own processes: the same settings, an absolute home."""
-        return {**os.environ, "FLOWS_HOME": str(self.files.home), "DAGSTER_HOME": str(self.files.dagster)}
+        """This process's environment for Dagster's own processes: the same settings, an absolute home, the clock."""
+        told = {"FLOWS_HOME": str(self.files.home), "DAGSTER_HOME": str(self.files.dagster)}
+        if self.clock:
+            told |= {"FLOWS_REPLAY": str(self.clock.speed), "FLOWS_REPLAY_START": self.clock.start.isoformat()}
+        return {**os.environ, **told}
 
 
 class Files:
@@ -182,6 +204,7 @@ class Files:
         self.raw_pulls = home / "raw_pulls"
         self.emulator = home / "emulator"
         self.dagster = home / "dagster"
+        self.replay = home / "replay.json"
         self.locks = home / "locks"
         self.logs = home / "logs"
 

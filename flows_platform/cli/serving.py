@@ -7,11 +7,17 @@ import typer
 
 from flows_platform.cli.app import FAILED, app, examples
 
+Replay = Annotated[
+    float | None,
+    typer.Option(min=1, max=86_400, help="Replay the data set: a row shows once a clock of this speed passed it."),
+]
+
 
 @app.command(
     epilog=examples(
         "flows serve --database flows.db",
         "flows serve --database flows.db --host 0.0.0.0 --tokens tokens.json --certificate cert.pem --key key.pem",
+        "flows serve --database flows.db --replay 360 --late-share 0.01 --late-minutes 240",
     )
 )
 def serve(
@@ -26,9 +32,14 @@ def serve(
     streams: Annotated[int, typer.Option(min=1, help="Streams at once; a further one gets a 503.")] = 24,
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
+    replay: Replay = None,
+    replay_start: Annotated[str | None, typer.Option(help="When it is at second 0, as ISO 8601; now if none.")] = None,
+    late_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that show late.")] = 0,
+    late_minutes: Annotated[int, typer.Option(min=0, help="Minutes of the data set by which they are late.")] = 0,
 ) -> None:
     """Serve flows and CVEs until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
+    from flows_platform.commands.serve import replaying
     from flows_platform.commands.serve import serve as run
 
     config = ServerConfig(
@@ -40,6 +51,7 @@ def serve(
         active_streams=streams,
         write_seconds=write_timeout,
         head_seconds=head_timeout,
+        replay=replaying(replay, replay_start, late_share, late_minutes),
     )
     run(config, host, port)
 
@@ -53,12 +65,12 @@ def demo(rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] =
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=examples("flows dev"))
-def dev() -> None:
+@app.command(epilog=examples("flows dev", "flows dev --replay 60"))
+def dev(*, replay: Replay = None) -> None:
     """Run API, emulator and Dagster (UI and daemon) until Ctrl-C."""
     from flows_platform.commands.dev import run_dev
 
-    run_dev()
+    run_dev(replay)
 
 
 @app.command(epilog=examples("flows doctor"))

@@ -32,12 +32,9 @@ def emulator_child(settings: Settings) -> ChildProcess:
 def api_child(settings: Settings) -> ChildProcess:
     """Our own API server over the database."""
     options = (
-        "--database",
-        str(settings.files.database),
-        "--host",
-        settings.api_host,
-        "--port",
-        str(settings.api_port),
+        *("--database", str(settings.files.database)),
+        *("--host", settings.api_host, "--port", str(settings.api_port)),
+        *_replay_options(settings),
     )
     return ChildProcess(
         name="api",
@@ -46,6 +43,14 @@ def api_child(settings: Settings) -> ChildProcess:
         ready=lambda: _answers(f"{settings.api_base}/healthz"),
         addresses=(Address(settings.api_host, settings.api_port, "FLOWS_API_PORT"),),
     )
+
+
+def _replay_options(settings: Settings) -> tuple[str, ...]:
+    clock = settings.clock
+    if clock is None:
+        return ()
+    late = ("--late-share", str(settings.late_share), "--late-minutes", str(settings.late_minutes))
+    return ("--replay", str(clock.speed), "--replay-start", clock.start.isoformat(), *late)
 
 
 def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProcess]]:

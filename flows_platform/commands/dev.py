@@ -1,30 +1,32 @@
 """`flows dev`: API server, emulator and Dagster as one system, until Ctrl-C."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from flows_platform.commands.child_output import NotableLines
 from flows_platform.commands.children import HOST, api_child, dagster_children, emulator_child
 from flows_platform.commands.console import console
 from flows_platform.commands.instance import open_instance, run_job, told_success
+from flows_platform.commands.replay_clock import check_home, started
 from flows_platform.commands.terminal import say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
 from flows_platform.settings import Settings, load_settings
+from flows_platform.supervision.child import ChildProcess
 from flows_platform.supervision.supervisor import Supervisor
 
 
-def run_dev() -> None:
-    """Start everything, say where it is, start again what crashes, and stay until Ctrl-C.
+def run_dev(replay: float | None = None) -> None:
+    """Start everything, say where it is, start again what crashes, and stay until Ctrl-C; `replay` is a speed.
 
     Raises:
-        ConfigurationError: a port or the home folder is taken.
+        ConfigurationError: a port or the home folder is taken, or a home is not fit for a replay.
         ProcessFailed: a process did not start, or crashed too often.
     """
-    settings = load_settings()
+    settings = load_settings(**({} if replay is None else {"replay": replay}))
+    check_home(settings)
     emulator = [emulator_child(settings)] if settings.emulator_url else []
-    api = api_child(settings)
-    code, clients = dagster_children(settings)
-    for child in (*emulator, api, code, *clients):
+    for child in (*emulator, *_servers(settings)):
         child.check_ports()  # all of them, before a database is built for minutes
     with Supervisor(sink=NotableLines(_print)) as supervisor, suppress(KeyboardInterrupt):
         try:
@@ -33,12 +35,20 @@ def run_dev() -> None:
                 supervisor.start(*emulator)
             _prepare(settings)
             console.print("Starting the API server and Dagster.")
+            settings = started(settings, datetime.now(UTC))
+            api, code, *clients = _servers(settings)
             supervisor.start(api, code)
             supervisor.start(*clients)
             _tell_addresses(settings)
             supervisor.keep(say)
         finally:
             console.print("Stopping everything.")
+
+
+def _servers(settings: Settings) -> list[ChildProcess]:
+    """API server, Dagster's code server, and those that need it."""
+    code, clients = dagster_children(settings)
+    return [api_child(settings), code, *clients]
 
 
 def _prepare(settings: Settings) -> None:
@@ -59,6 +69,8 @@ def _tell_addresses(settings: Settings) -> None:
     say(f"Dagster UI    http://{HOST}:{settings.dagster_port}/")
     say(f"API           {settings.api_base}/")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
+    if settings.clock:
+        say(f"Replay        {settings.clock.speed:g} times as fast, second 0 was at {settings.clock.start:%FT%TZ}")
     say(f"Files         {settings.files.home}")
     say(f"Logs          {settings.files.logs} (warnings and errors come here too)")
     say("Ctrl-C stops everything.")

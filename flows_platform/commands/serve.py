@@ -1,11 +1,14 @@
 """`flows serve`: the API server in this process."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from api_server.config import ServerConfig
 from api_server.exposure import is_loopback
 from api_server.server import run
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.replay import PERMILLE, LateRows, Replay, ReplayClock
 
 
 def serve(config: ServerConfig, host: str, port: int) -> None:
@@ -18,6 +21,30 @@ def serve(config: ServerConfig, host: str, port: int) -> None:
     if config.tokens is None and not config.without_tokens and not is_loopback(host):
         config = replace(config, tokens=_default_tokens())
     run(replace(config, cves_url=_cves_url), host, port)
+
+
+def replaying(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Replay | None:
+    """What the flags say of a replay; without a start it begins now.
+
+    Raises:
+        ConfigurationError: the start is no instant, or there is one without a speed.
+    """
+    if speed is None:
+        if start or late_share or late_minutes:
+            raise ConfigurationError("without --replay nothing starts or is late.", remedy="Add --replay SPEED.")
+        return None
+    late = LateRows(round(late_share * PERMILLE), timedelta(minutes=late_minutes))
+    return Replay(ReplayClock(_instant(start) if start else datetime.now(UTC), speed), late)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--replay-start is {text!r}, no instant.", remedy="Write it as 2026-01-31T09:00:00Z."
+        ) from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _default_tokens() -> Path | None:
