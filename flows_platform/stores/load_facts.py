@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from adbc_driver_sqlite import dbapi
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.stores.clean_lines import ParsedBlock
+from flows_platform.stores.sqlite_bulk import BulkConnection
 
 type Integers = npt.NDArray[np.int64]
 
@@ -21,14 +21,14 @@ class LoadFacts:
     `time_sorted` says that time never falls as id grows; where ids come out of order it is False without a proof.
     """
 
-    def __init__(self, schema: TableSchema, clean: Path, cursor: dbapi.Cursor) -> None:
+    def __init__(self, schema: TableSchema, clean: Path, connection: BulkConnection) -> None:
         self.rows = self.rejected = 0
         self.first_time: int | None = None
         self.last_time: int | None = None
         self.time_sorted = True
         self._first_id = self._last_id = 0
         self._previous_time = 0
-        self._schema, self._clean, self._cursor = schema, clean, cursor
+        self._schema, self._clean, self._connection = schema, clean, connection
 
     @property
     def lines(self) -> int:
@@ -66,10 +66,9 @@ class LoadFacts:
 
     def _refuse_repeated(self, ids: Integers, block: ParsedBlock) -> None:
         key, table = self._schema.key, self._schema.name
-        self._cursor.execute(
-            f"SELECT {key} FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
-        )
-        seen = {row[0] for row in self._cursor.fetchall()}
+        sql = f"SELECT {key} FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))"
+        rows = self._connection.rows(sql, pa.record_batch({"ids": [json.dumps(ids.tolist())]}))
+        seen = {row[key] for row in rows}
         for index, value in enumerate(ids.tolist()):
             if value in seen:
                 raise InputError(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_sqlite import dbapi
 
 from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.domain.progress import Progress, silent
@@ -19,6 +18,7 @@ from flows_platform.stores.files import atomic_path
 from flows_platform.stores.line_blocks import line_blocks
 from flows_platform.stores.load_facts import LoadFacts
 from flows_platform.stores.read_ahead import read_ahead
+from flows_platform.stores.sqlite_bulk import BulkConnection, bulk_connection
 
 # The file is new and is thrown away when the load fails: no journal, and one sync at the end. Rows are appended, so a
 # small cache does (64 MiB was no faster), and large pages save a few per cent of the inserts.
@@ -61,8 +61,8 @@ def load(clean: Path, database: Path, schema: TableSchema, *, progress: Progress
     parse = FastParser(schema)
     with atomic_path(database) as part:
         blocks = map(parse, line_blocks(clean, progress, block_bytes=_BLOCK_BYTES))
-        with _building(part, database) as cursor, closing(read_ahead(blocks)) as parsed:
-            facts = _fill(cursor, parsed, schema, clean)
+        with _building(part, database) as connection, closing(read_ahead(blocks)) as parsed:
+            facts = _fill(connection, parsed, schema, clean)
         sizes = clean.stat().st_size, part.stat().st_size
     return LoadResult(
         facts.rows + facts.rejected, facts.rows, facts.rejected, facts.first_time, facts.last_time, *sizes
@@ -70,12 +70,12 @@ def load(clean: Path, database: Path, schema: TableSchema, *, progress: Progress
 
 
 @contextmanager
-def _building(part: Path, database: Path) -> Iterator[dbapi.Cursor]:
+def _building(part: Path, database: Path) -> Iterator[BulkConnection]:
     try:
-        with dbapi.connect(str(part), autocommit=True) as connection, connection.cursor() as cursor:
+        with bulk_connection(part) as connection:
             for pragma in _PRAGMAS:
-                cursor.execute(f"PRAGMA {pragma}")
-            yield cursor
+                connection.execute(f"PRAGMA {pragma}")
+            yield connection
     except AdbcError as error:
         raise StorageError(
             f"{database} cannot be written: {error}",
@@ -83,27 +83,27 @@ def _building(part: Path, database: Path) -> Iterator[dbapi.Cursor]:
         ) from error
 
 
-def _fill(cursor: dbapi.Cursor, parsed: Iterator[ParsedBlock], schema: TableSchema, clean: Path) -> LoadFacts:
-    cursor.execute("BEGIN")
+def _fill(connection: BulkConnection, parsed: Iterator[ParsedBlock], schema: TableSchema, clean: Path) -> LoadFacts:
+    connection.execute("BEGIN")
     for statement in (sqlite_layout.create_table(schema), sqlite_layout.CREATE_REJECTS, sqlite_layout.CREATE_FACTS):
-        cursor.execute(statement)
-    facts = LoadFacts(schema, clean, cursor)
+        connection.execute(statement)
+    facts = LoadFacts(schema, clean, connection)
     for block in parsed:
-        _insert_rejects(cursor, block, first_line=facts.lines)
+        _insert_rejects(connection, block, first_line=facts.lines)
         facts.add(block)
-        cursor.adbc_ingest(schema.name, block.rows, mode="append")
-    cursor.execute(sqlite_layout.create_index(schema))
-    row = (schema.name, facts.rows, int(facts.time_sorted), int(facts.ids_contiguous))
-    cursor.execute(f"INSERT INTO {sqlite_layout.FACTS_TABLE} VALUES (?, ?, ?, ?)", row)
+        connection.insert(schema.name, block.rows)
+    connection.execute(sqlite_layout.create_index(schema))
+    row = f"'{schema.name}', {facts.rows}, {int(facts.time_sorted)}, {int(facts.ids_contiguous)}"
+    connection.execute(f"INSERT INTO {sqlite_layout.FACTS_TABLE} VALUES ({row})")
     for statement in sqlite_layout.create_triggers(schema):
-        cursor.execute(statement)
-    cursor.execute("COMMIT")
+        connection.execute(statement)
+    connection.execute("COMMIT")
     return facts
 
 
-def _insert_rejects(cursor: dbapi.Cursor, block: ParsedBlock, first_line: int) -> None:
+def _insert_rejects(connection: BulkConnection, block: ParsedBlock, first_line: int) -> None:
     if block.rejects:
         rows = [(first_line + reject.position, reject.reason, reject.raw) for reject in block.rejects]
         columns = zip(*rows, strict=True)
         arrays = [pa.array(values, field.type) for values, field in zip(columns, _REJECTS_SCHEMA, strict=True)]
-        cursor.adbc_ingest("rejected", pa.record_batch(arrays, schema=_REJECTS_SCHEMA), mode="append")
+        connection.insert("rejected", pa.record_batch(arrays, schema=_REJECTS_SCHEMA))

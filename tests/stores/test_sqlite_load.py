@@ -193,6 +193,14 @@ def test_a_time_range_is_a_range_read(tmp_path: Path) -> None:
     assert [row[0] for row in iter_rows(database, FLOWS, first=11, last=13)] == [11, 12, 13]
 
 
+def test_loading_imports_no_pandas(tmp_path: Path) -> None:
+    (tmp_path / "clean.csv").write_bytes(line(1))
+    arguments = "Path(sys.argv[1]), Path(sys.argv[2]), FLOWS"
+    code = FULL_DISK.split("resource.setrlimit", maxsplit=1)[0] + f"load({arguments}); print('pandas' in sys.modules)"
+    command = [sys.executable, "-c", code, str(tmp_path / "clean.csv"), str(tmp_path / "flows.db")]
+    assert subprocess.check_output(command, text=True) == "False\n"
+
+
 texts = st.text(st.characters(exclude_characters=",\n", exclude_categories=["Cs"]), max_size=8)
 integers = st.one_of(st.integers(0, 3), st.integers(-(2**63), 2**63 - 1))
 
