@@ -173,6 +173,11 @@ class Replayed:
     deduplicated: int
     rejected: int
 
+    @property
+    def quarantine(self) -> Path | None:
+        """The file of records that are still rejected, where there are any."""
+        return quarantine_path(self.path) if self.rejected else None
+
 
 def replay_quarantine(api: WindowedApi, window: Window, target: Path, *, progress: Progress = silent) -> Replayed:
     """Cast the window's quarantined records again, after a fix, and merge the good ones into its staged file.

@@ -1,6 +1,6 @@
 """A declaration made into what fetches, stores and shows it. Reads no secret: those are read when a run starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -20,8 +20,10 @@ from flows_platform.fetch.refusals import Refusals
 from flows_platform.fetch.time_parameters import InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.fetch.windowed_api import LatestSource, WindowedApi
 from flows_platform.settings import AUTO, Settings, secret
+from flows_platform.windowed.console import Console
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Calendar
+from flows_platform.windowed.pictures import Chart
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.mapping import ColumnSource, RecordMapping
@@ -56,7 +58,23 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
         rate=_rate(source.api),
         keep_raw=timedelta(days=source.keep_raw_days) if source.keep_raw_days else None,
         moving=source.moving,
+        charts=tuple(_charts(source, table)),
+        console=_console(settings),
     )
+
+
+def _charts(source: TableDeclaration, table: WarehouseTable) -> Iterator[Chart]:
+    for chart in source.charts:
+        if chart.by not in table.schema.names:
+            raise ConfigurationError(
+                f"charts: {chart.by!r} is none of the columns ({', '.join(table.schema.names)}) of {table.name}."
+            )
+        yield Chart(chart.name, chart.by, chart.labels)
+
+
+def _console(settings: Settings) -> Console | None:
+    project = settings.bigquery_project
+    return Console(project, settings.bigquery_dataset, settings.bigquery_location) if project else None
 
 
 def _rate(api: declared.Api) -> RateBudget | None:

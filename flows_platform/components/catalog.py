@@ -1,5 +1,6 @@
 """All tables that YAML files declare, and each by its name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from flows_platform.components.build import windowed_table
@@ -11,7 +12,10 @@ from flows_platform.windowed.declaration import WindowedTable
 
 def all_tables(settings: Settings, folder: Path = DEFS) -> list[WindowedTable]:
     """The tables of all sources, in the order of their files."""
-    return [windowed_table(load_declaration(path, settings), settings) for path in declared_sources(folder)]
+    return [
+        replace(windowed_table(load_declaration(path, settings), settings), declared_in=path)
+        for path in declared_sources(folder)
+    ]
 
 
 def table_named(name: str, settings: Settings, folder: Path = DEFS) -> WindowedTable:

@@ -55,6 +55,8 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     yield from _unknown("extra", [source.extra] if source.extra else [], columns)
     clustering = source.destination.cluster_by if source.destination else []
     yield from _unknown(("destination", "cluster_by"), clustering, columns)
+    for place, chart in enumerate(source.charts):
+        yield from _unknown(("charts", place, "by"), [chart.by], columns)
     yield from _role_faults(source, columns)
 
 

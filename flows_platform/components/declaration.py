@@ -203,6 +203,14 @@ class Destination(Part):
     cluster_by: list[str] = Field([], max_length=4, description="Up to four columns.")
 
 
+class ChartDeclaration(Part):
+    """A chart of a column's most frequent values, beside the one of rows by time that every table has."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name on the pages.")
+    by: str = Field(description="The column.")
+    labels: dict[str, str] = Field({}, description="Values in other words.")
+
+
 class TableKeys(Part):
     """The keys of a table that is filled from an API, each by itself."""
 
@@ -221,6 +229,7 @@ class TableKeys(Part):
     ignore: list[Path] = Field([], description="Paths that are let go.")
     partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="How the table lies in BigQuery.")
+    charts: list[ChartDeclaration] = Field([], description="Charts that Dagster shows of windows and table.")
     look_back: int | Template = Field(2, description="Closed windows that are asked for again.")
     grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")

@@ -19,7 +19,9 @@ from flows_platform.domain.windows import Window
 from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations, window_checks
+from flows_platform.windowed.code_references import code_at, with_code
 from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
+from flows_platform.windowed.pictures import staged_pictures, table_pictures
 from flows_platform.windowed.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
             run = WindowRun(context, declaration, pipeline, fills, replay=config.replay)
             yield from run.all_windows()
 
-    return windows
+    return with_code(windows)
 
 
 def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
@@ -74,6 +76,7 @@ def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
             "dagster/column_schema": metadata.column_schema(schema.columns),
             "dagster/uri": str(declaration.folder),
             **metadata.lineage(_same_columns(declaration)),
+            **code_at(declaration.declared_in),
         },
     )
 
@@ -84,7 +87,7 @@ def _same_columns(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDe
 
 
 def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
-    table = declaration.table
+    table, console = declaration.table, declaration.console
     return dg.AssetSpec(
         table.name,
         deps=[declaration.staged],
@@ -98,6 +101,8 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
         metadata={
             "dagster/column_schema": metadata.column_schema(table.columns),
             "dagster/table_name": f"{declaration.dataset}.{table.name}",
+            **({"console": dg.MetadataValue.url(console.table(table.name))} if console else {}),
+            **code_at(declaration.declared_in),
             **metadata.lineage(metadata.same_columns(table.schema, declaration.staged) | _derived(declaration)),
         },
     )
@@ -148,6 +153,7 @@ class WindowRun:
     fills: Mapping[dg.AssetKey, Fill]
     replay: bool = False
     failed: dict[str, PlatformError] = field(default_factory=dict)
+    last: str = ""  # window of the run: the table is pictured with it
 
     def all_windows(self) -> Iterator[Any]:
         """Run every window; yields nothing, since each window's results are recorded at once.
@@ -156,6 +162,7 @@ class WindowRun:
             dg.Failure: after the last window, if some failed; its metadata names them with their errors.
         """
         keys = self.context.partition_keys
+        self.last = keys[-1]
         progress = RunProgress(self.context.log.info, len(keys))
         if self._selected(self.declaration.table_key):
             self.pipeline.warehouse.ensure_table(self.declaration.table)
@@ -175,10 +182,7 @@ class WindowRun:
         if self._selected(self.declaration.staged_key):
             self._record(self.declaration.staged_key, window, self._stage(window, progress))
         if self._selected(self.declaration.table_key):
-            started = datetime.now(UTC)
-            published = self.pipeline.publish(window, self.context.run.run_id)
-            figures = metadata.published_metadata(published, started, datetime.now(UTC))
-            self._record(self.declaration.table_key, window, figures)
+            self._record(self.declaration.table_key, window, self._publish(window))
         if self.context.selected_asset_check_keys:
             self._check(window)
         for key, fill in self.fills.items():
@@ -186,8 +190,20 @@ class WindowRun:
 
     def _stage(self, window: Window, progress: RunProgress) -> metadata.Metadata:
         if self.replay:
-            return metadata.replayed_metadata(self.pipeline.replay(window, progress.on_records))
-        return metadata.staged_metadata(self.pipeline, self.pipeline.fetch(window, progress.on_records))
+            figures = metadata.replayed_metadata(self.pipeline.replay(window, progress.on_records))
+        else:
+            figures = metadata.staged_metadata(self.pipeline, self.pipeline.fetch(window, progress.on_records))
+        charts = self.declaration.charts
+        return figures | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
+
+    def _publish(self, window: Window) -> metadata.Metadata:
+        table, started = self.declaration.table, datetime.now(UTC)
+        published = self.pipeline.publish(window, self.context.run.run_id)
+        console = self.declaration.console
+        figures = metadata.published_metadata(published, started, datetime.now(UTC), console)
+        if window.key != self.last:
+            return figures
+        return figures | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
 
     def _selected(self, key: dg.AssetKey) -> bool:
         return key in self.context.selected_asset_keys

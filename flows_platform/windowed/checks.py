@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
@@ -14,16 +14,32 @@ if TYPE_CHECKING:
 
 type Verdict = Callable[["WindowCounts"], bool]
 
-CHECKS: dict[str, tuple[str, Verdict]] = {
-    "rows_agree": (
+
+class WindowCheck(NamedTuple):
+    """What a check says, when it holds, and what to do where it does not."""
+
+    description: str
+    holds: Verdict
+    remedy: str
+
+
+CHECKS = {
+    "rows_agree": WindowCheck(
         "Rows at the API = rows in Parquet (and its quarantine) = rows in BigQuery.",
         lambda counts: counts.agree,
+        "Materialise the window again: the source may have changed since. Where it differs still, `flows verify "
+        "--rows` finds the place, and `flows history KEY` tells what happened to the window.",
     ),
-    "events_in_window": (
+    "events_in_window": WindowCheck(
         "Every record lies inside its window, and an event time that is derived is epoch + time.",
         lambda counts: counts.in_window,
+        "Materialise the window again; where rows stay misplaced, something else writes to the table.",
     ),
-    "keys_unique": ("No key comes twice in the window.", lambda counts: counts.unique),
+    "keys_unique": WindowCheck(
+        "No key comes twice in the window.",
+        lambda counts: counts.unique,
+        "Look up the keys in the table: they identify no row. The declaration's `key` must.",
+    ),
 }
 
 
@@ -34,20 +50,24 @@ def window_checks(declaration: WindowedTable) -> list[dg.AssetCheckSpec]:
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
-                name, asset=declaration.table_key, description=description, partitions_def=declaration.partitions
+                name, asset=declaration.table_key, description=check.description, partitions_def=declaration.partitions
             )
-            for name, (description, _) in CHECKS.items()
+            for name, check in CHECKS.items()
         ]
 
 
 def evaluations(declaration: WindowedTable, key: str, counts: "WindowCounts") -> Iterator[dg.AssetCheckEvaluation]:
     """Every check's outcome for the window `key`."""
-    for name, (description, verdict) in CHECKS.items():
+    for name, check in CHECKS.items():
+        passed = check.holds(counts)
+        figures = counts_metadata(counts)
+        if not passed:
+            figures["remedy"] = dg.MetadataValue.text(check.remedy)
         yield dg.AssetCheckEvaluation(
             asset_key=declaration.table_key,
             check_name=name,
-            passed=verdict(counts),
+            passed=passed,
             partition=key,
-            metadata=counts_metadata(counts),
-            description=description,
+            metadata=figures,
+            description=check.description,
         )

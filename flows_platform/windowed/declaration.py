@@ -16,8 +16,10 @@ from flows_platform.fetch.rate import RateBudget, RateGate
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.partitions import window_partitions
 from flows_platform.resources import FetchResource, WarehouseResource
+from flows_platform.windowed.console import Console
 from flows_platform.windowed.due import Calendar
 from flows_platform.windowed.metadata import Metadata
+from flows_platform.windowed.pictures import Chart
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowFetch, WindowPipeline
@@ -54,7 +56,8 @@ class WindowedTable:
     `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
     `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read
     it. `look_back` counts closed windows that are asked for again. `moving` records leave their window for a later one
-    when they change, so that a window is not what it was once. `sinks` are where else its windows go.
+    when they change, so that a window is not what it was once. `sinks` are where else its windows go. `charts` are
+    drawn of its columns, `console` shows the table where there is one, and `declared_in` is the file that says this.
     """
 
     staged: str
@@ -75,6 +78,9 @@ class WindowedTable:
     keep_raw: timedelta | None = None
     moving: bool = False
     sinks: tuple[Sink, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    console: Console | None = None
+    declared_in: Path | None = None
 
     @property
     def grid(self) -> WindowGrid:

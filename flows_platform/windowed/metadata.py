@@ -1,11 +1,15 @@
 """What Dagster shows of tables and windows, rendered from schemas and results."""
 
 from datetime import datetime
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
+from flows_platform.windowed.console import Console
+from flows_platform.windowed.shown_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowCounts, WindowPipeline
@@ -13,17 +17,14 @@ if TYPE_CHECKING:
     from flows_platform.stores.bigquery_publish import Published
     from flows_platform.wire.time_column import Time
 
-TYPE_NAMES = {
-    ColumnType.INT64: "INT64",
-    ColumnType.STRING: "STRING",
-    ColumnType.TIMESTAMP: "TIMESTAMP",
-    ColumnType.FLOAT64: "FLOAT64",
-    ColumnType.BOOL: "BOOL",
-    ColumnType.JSON: "STRING (JSON)",
-}
-
 # The figures that add up to what the source sent.
 RECEIVED = ("rows", "rejected", "deduplicated")
+
+QUARANTINE_COLUMNS = (
+    Column("position", ColumnType.INT64, "Its place in the answer, from 1."),
+    Column("reason", ColumnType.STRING, "What is wrong with it."),
+    Column("raw", ColumnType.STRING, "The record as it came, secrets masked."),
+)
 
 type Metadata = dict[str, dg.MetadataValue]
 
@@ -71,9 +72,21 @@ def staged_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metad
         "last_event": dg.MetadataValue.text(last),
         "verification": dg.MetadataValue.text(f"{staged.verification.label} {staged.note}".strip()),
         "request": dg.MetadataValue.text(f"curl --fail '{staged.url}'"),
+        "request_url": dg.MetadataValue.url(staged.url),
         "file": dg.MetadataValue.path(staged.path),
-        **({"quarantine": dg.MetadataValue.path(staged.quarantine)} if staged.quarantine else {}),
+        **(quarantined(staged.quarantine) if staged.quarantine else {}),
     }
+
+
+def quarantined(file: Path) -> Metadata:
+    """Where the records that were set aside lie, and the first of them."""
+    from flows_platform.stores.quarantine import read_quarantine  # noqa: PLC0415 - as below
+
+    first = [
+        {"position": each.position, "reason": each.reason, "raw": each.raw.decode(errors="replace")}
+        for each in islice(read_quarantine(file), ROWS)
+    ]
+    return {"quarantine": dg.MetadataValue.path(file), "first_rejected": rows_shown(QUARANTINE_COLUMNS, first)}
 
 
 def replayed_metadata(replayed: "Replayed") -> Metadata:
@@ -85,6 +98,7 @@ def replayed_metadata(replayed: "Replayed") -> Metadata:
         "deduplicated": dg.MetadataValue.int(replayed.deduplicated),
         "recovered": dg.MetadataValue.int(replayed.recovered),
         "file": dg.MetadataValue.path(replayed.path),
+        **(quarantined(replayed.quarantine) if replayed.quarantine else {}),
     }
 
 
@@ -95,15 +109,23 @@ def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
     return "none" if time is None else f"{instant_of(pipeline.table.schema, time):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def published_metadata(published: "Published", started: datetime, ended: datetime) -> Metadata:
-    """A replaced window's figures."""
+def published_metadata(
+    published: "Published", started: datetime, ended: datetime, console: Console | None = None
+) -> Metadata:
+    """A replaced window's figures, its jobs as links where there is a console for them."""
+
+    def job(job_id: str) -> dg.MetadataValue:
+        return dg.MetadataValue.url(console.job(job_id)) if console else dg.MetadataValue.text(job_id)
+
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(published.inserted),
         "rows": dg.MetadataValue.int(published.inserted),
         "rows_replaced": dg.MetadataValue.int(published.deleted),
         "seconds": dg.MetadataValue.float(round((ended - started).total_seconds(), 3)),
-        "load_job": dg.MetadataValue.text(published.load_job or "none: the window is empty"),
-        "merge_job": dg.MetadataValue.text(published.merge_job),
+        "load_job": job(published.load_job)
+        if published.load_job
+        else dg.MetadataValue.text("none: the window is empty"),
+        "merge_job": job(published.merge_job),
     }
 
 

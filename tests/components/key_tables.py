@@ -13,6 +13,7 @@ from flows_platform.components.declaration import (
     Api,
     Basic,
     Bearer,
+    ChartDeclaration,
     ColumnDeclaration,
     ContinueFromPaging,
     Destination,
@@ -50,6 +51,7 @@ PARTS: dict[str, type[Part]] = {
     "columns": ColumnDeclaration,
     "partitions": Partitions,
     "destination": Destination,
+    "charts": ChartDeclaration,
 }
 SCALARS = {str: "text", int: "number", float: "number", bool: "true or false", dict: "names with texts"}
 

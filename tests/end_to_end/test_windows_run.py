@@ -48,6 +48,20 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
     published = platform.metadata("flows", "2014-01-01-03:00")
     assert published["rows"] == figures["rows"]
     assert published["rows_replaced"] == 0
+    assert "pictures" not in published  # what would say why there are none
+    for shown in (figures, published):
+        charts = [shown[name] for name in ("rows_by_time", "top_computers", "protocol_mix")]
+        assert all(str(chart).startswith("![](data:image/png;base64,") for chart in charts)
+        ((first, *_), *_) = shown["first_rows"]  # type: ignore[misc]
+        assert first.data["time"] >= 10_800
+    assert first.data["event_time"].startswith("2014-01-01 03:")
+
+
+def test_a_run_of_windows_draws_the_table_once(platform: Platform) -> None:
+    platform.run_windows()
+    drawn = [key for key in platform.keys if "rows_by_time" in platform.metadata("flows", key)]
+    assert drawn == platform.keys[-1:]
+    assert all("rows_by_time" in platform.metadata("flow_windows", key) for key in platform.keys)
 
 
 def test_a_bad_window_fails_alone_and_is_named(platform: Platform) -> None:

@@ -125,7 +125,7 @@ def flows_api(settings: Settings) -> dg.AssetSpec:
         description=f"The streaming API over the database, a process of its own; windows are fetched from "
         f"`{settings.stream_url}`.",
         kinds={"starlette", "http"},
-        metadata={**metadata.API_COLUMNS, "url": dg.MetadataValue.url(settings.stream_url)},
+        metadata={**metadata.API_COLUMNS, **metadata.api_links(settings)},
         group_name=GROUP,
         owners=[OWNER],
     )

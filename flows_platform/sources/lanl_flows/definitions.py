@@ -7,6 +7,7 @@ import dagster as dg
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import assets, automation
 from flows_platform.sources.lanl_flows.traffic_assets import hourly_traffic, traffic_check
+from flows_platform.windowed.code_references import with_code
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.definitions import windowed_definitions
 
@@ -14,9 +15,9 @@ from flows_platform.windowed.definitions import windowed_definitions
 def lanl_files(settings: Settings) -> dg.Definitions:
     """Raw file, clean file, database, rejected lines, API; a job that makes them, and what starts it."""
     files = automation.files_job()
-    makers = (assets.raw_flows, assets.clean_flows, assets.flows_database, assets.rejected_flows, assets.flows_api)
+    makers = (assets.raw_flows, assets.clean_flows, assets.flows_database, assets.rejected_flows)
     return dg.Definitions(
-        assets=[make(settings) for make in makers],
+        assets=[*(with_code(make(settings)) for make in makers), assets.flows_api(settings)],
         jobs=[files],
         sensors=[automation.raw_file_sensor(settings, files)],
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, RAW_FIELDS
 from flows_platform.windowed.metadata import column_schema, lineage, same_columns
 
@@ -50,6 +51,19 @@ def raw(file: "RawFile") -> dict[str, Any]:
         "generated": dg.MetadataValue.bool(file.generated),
         "first_rows": dg.MetadataValue.md("```\n" + "\n".join(file.first_rows) + "\n```"),
     }
+
+
+def api_links(settings: Settings) -> dict[str, dg.MetadataValue]:
+    """Where windows are fetched from, and what our own server says of itself."""
+    links = {"url": settings.stream_url}
+    if not settings.api_url:
+        links |= {
+            "parameters": f"{settings.api_base}/",
+            "health": f"{settings.api_base}/healthz",
+            "newest": f"{settings.api_base}/api/v1/flows/latest",
+            "openapi": f"{settings.api_base}/openapi.json",
+        }
+    return {name: dg.MetadataValue.url(url) for name, url in links.items()}
 
 
 def clean(result: "CleanResult", path: Path) -> dict[str, Any]:

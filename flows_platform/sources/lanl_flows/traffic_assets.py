@@ -3,39 +3,61 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from flows_platform.domain.windows import Window
 from flows_platform.resources import WarehouseResource
-from flows_platform.sources.lanl_flows.schema import TRAFFIC_TABLE
+from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
+from flows_platform.windowed.code_references import code_at
+from flows_platform.windowed.console import Console
 from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
-from flows_platform.windowed.metadata import Metadata, column_schema, published_metadata
+from flows_platform.windowed.metadata import Metadata, column_schema, lineage, published_metadata
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
 
 HOURS_SHOWN = 50
 
+# The columns of the flows that each column is computed from.
+ENDS = ("src_comp", "dst_comp")
+MADE_OF = {
+    "hour": ("event_time",),
+    "computer": ENDS,
+    "flows": ("id",),
+    "packets": ("packet_count",),
+    "bytes": ("byte_count",),
+    "peers": ENDS,
+}
+
+
+def _flows_columns(*names: str) -> list[dg.TableColumnDep]:
+    return [dg.TableColumnDep(dg.AssetKey(FLOWS.name), name) for name in names]
+
 
 def hourly_traffic(declaration: WindowedTable) -> Sink:
     """The windows' traffic, computed in the warehouse from the table's rows."""
+    console = declaration.console
     return Sink(
         name=TRAFFIC_TABLE.name,
         description=f"{TRAFFIC_TABLE.schema.description} Computed in BigQuery; a window is replaced in one statement.",
         kinds=frozenset({"bigquery", "table"}),
-        open=_opened,
+        open=partial(_opened, console),
         metadata={
             "dagster/column_schema": column_schema(TRAFFIC_TABLE.columns),
             "dagster/table_name": f"{declaration.dataset}.{TRAFFIC_TABLE.name}",
+            **({"console": dg.MetadataValue.url(console.table(TRAFFIC_TABLE.name))} if console else {}),
+            **lineage({name: _flows_columns(*of) for name, of in MADE_OF.items()}),
+            **code_at(None, hourly_traffic),
         },
         of_table=True,
     )
 
 
 @contextmanager
-def _opened(pipeline: "WindowPipeline") -> Iterator[Fill]:
+def _opened(console: Console | None, pipeline: "WindowPipeline") -> Iterator[Fill]:
     from flows_platform.sources.lanl_flows.traffic import HOURLY_TRAFFIC  # noqa: PLC0415 - loads BigQuery's clients
 
     pipeline.warehouse.ensure_table(TRAFFIC_TABLE)
@@ -43,7 +65,7 @@ def _opened(pipeline: "WindowPipeline") -> Iterator[Fill]:
     def recompute(window: Window, run: str) -> Metadata:
         started = datetime.now(UTC)
         published = pipeline.warehouse.recompute_window(HOURLY_TRAFFIC, window, run)
-        return published_metadata(published, started, datetime.now(UTC))
+        return published_metadata(published, started, datetime.now(UTC), console)
 
     yield recompute
 

@@ -10,6 +10,7 @@ from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves import automation
 from flows_platform.sources.nvd_cves.assets import cve_tables, full_load
 from flows_platform.windowed.automation import utc_now
+from flows_platform.windowed.code_references import with_code
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.definitions import windowed_definitions
 
@@ -22,7 +23,7 @@ def nvd_definitions(
     """The windows of `declared` with the SQL tables beside BigQuery's, and the load of everything with its schedule."""
     job = automation.full_load_job()
     everything = dg.Definitions(
-        assets=[full_load(declared, settings, now)], jobs=[job], schedules=[automation.weekly_reconcile(job)]
+        assets=[with_code(full_load(declared, settings, now))], jobs=[job], schedules=[automation.weekly_reconcile(job)]
     )
     table = replace(declared, sinks=(cve_tables(settings, declared.table.schema),))
     return dg.Definitions.merge(windowed_definitions(table, now), everything)

@@ -1,0 +1,38 @@
+"""How a table's rows spread over hours or days and over columns' values: one query, for looking at. Text only."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from flows_platform.domain.schema import WarehouseTable
+from flows_platform.stores.bigquery_schema import identifier
+from flows_platform.stores.bigquery_sql import in_window
+
+BY_TIME = ""  # what the rows by time go by, beside the columns' names
+
+
+def spread(table: WarehouseTable, step: timedelta, columns: Sequence[str], top: int) -> str:
+    """For the rows of `[@start, @end)`: `of` (a column, or `BY_TIME`), `value` as text, `row_count`.
+
+    By time the value is the slice's start in seconds since 1970, of columns there are the `top` most frequent values.
+    """
+    seconds = step // timedelta(seconds=1)
+    start = f"DIV(UNIX_SECONDS(`{identifier(table.instant.name)}`), {seconds}) * {seconds}"
+    parts = [_counted(table, BY_TIME, start), *(f"({_top(table, column, top)})" for column in columns)]
+    return "\nUNION ALL\n".join(parts)
+
+
+def _top(table: WarehouseTable, column: str, top: int) -> str:
+    return f"{_counted(table, column, f'`{identifier(column)}`')} ORDER BY row_count DESC, value LIMIT {top}"
+
+
+def _counted(table: WarehouseTable, of: str, value: str) -> str:
+    return (
+        f"SELECT '{of}' AS `of`, CAST({value} AS STRING) AS value, COUNT(*) AS row_count "
+        f"FROM `{identifier(table.name)}` WHERE {in_window(table)} GROUP BY value"
+    )
+
+
+def first_rows(table: WarehouseTable, number: int) -> str:
+    """The rows of `[@start, @end)` with the first keys."""
+    key = identifier(table.schema.key)
+    return f"SELECT * FROM `{identifier(table.name)}` WHERE {in_window(table)} ORDER BY `{key}` LIMIT {number}"

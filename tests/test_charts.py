@@ -1,0 +1,67 @@
+"""Bar charts: what is drawn, how it is labelled, and that it stays small enough to stand in a page."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from flows_platform.charts import BAR, BASE, IN_PLACE, TEXT, TOP, WIDTH, Bar, bar_chart, chart_markdown, short
+
+HOURS = [Bar(f"01-0{1 + hour // 24}" if hour % 24 == 0 else "", 900 + hour * 7919 % 1000) for hour in range(72)]
+COMPUTERS = [Bar(f"C{number}", 20_000 - number) for number in (17693, 1065, 625, 5074, 11, 2)]
+
+
+def pixels(bars: list[Bar]) -> np.ndarray:
+    with Image.open(io.BytesIO(bar_chart(bars))) as image:
+        assert image.mode == "P"
+        return np.array(image)
+
+
+def test_heights_are_in_proportion_and_the_highest_reaches_the_top() -> None:
+    drawn = pixels([Bar("a", 100), Bar("b", 50), Bar("c", 0)])
+    columns = (drawn == BAR).sum(axis=0)
+    heights = sorted({int(height) for height in columns}, reverse=True)
+    assert heights == [BASE - TOP + 1, (BASE - TOP) // 2 + 1, 0]
+
+
+def test_every_bar_has_its_place_also_where_they_are_narrow() -> None:
+    drawn = pixels([Bar("", 5)] * 168)
+    assert (drawn == BAR).any(axis=0).sum() == WIDTH
+
+
+def test_labels_and_values_are_written_and_none_over_another() -> None:
+    few, many = (pixels([Bar("C17693", 12_345)] * number) for number in (4, 40))
+    assert (few[BASE + 1 :] == TEXT).sum() > 0 < (few[:TOP] == TEXT).sum()
+    assert (many[BASE + 1 :] == TEXT).sum() < 40 / 4 * (few[BASE + 1 :] == TEXT).sum()
+
+
+def test_nothing_to_draw_is_an_empty_picture() -> None:
+    assert (pixels([]) == 0).all()
+    assert (pixels([Bar("none", 0)]) == BAR).sum() == 0
+
+
+@pytest.mark.parametrize("bars", [HOURS, COMPUTERS, [Bar("none", 0)], []], ids=["hours", "computers", "zero", "empty"])
+def test_a_chart_stands_in_the_page_itself(bars: list[Bar]) -> None:
+    markdown = chart_markdown(bars)
+    assert len(markdown) < IN_PLACE
+    head, _, data = markdown.removesuffix(")").partition("base64,")
+    assert head == "![](data:image/png;"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        image.verify()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1k"), (12_345, "12.3k"), (99_960, "100k"), (999_999, "1M"), (2**63 - 1, "9.2E")],
+)
+def test_numbers_are_short(number: int, text: str) -> None:
+    assert short(number) == text
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_no_number_takes_more_than_five_characters(number: int) -> None:
+    assert len(short(number)) <= 5
