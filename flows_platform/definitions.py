@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from flows_platform.alerts import failure_sensor
+from flows_platform.alerts.sensor import alerts_sensor
 from flows_platform.components.catalog import all_tables
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
@@ -19,7 +19,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything Dagster sees, under these settings."""
     common = dg.Definitions(
         resources=build_resources(settings)._asdict(),
-        sensors=[failure_sensor()],
+        sensors=[alerts_sensor()],
         executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
     )
     tables = [MORE.get(each.table.name, _by_yaml_alone)(each, settings) for each in all_tables(settings)]

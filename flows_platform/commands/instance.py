@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 
 import dagster as dg
 
-from flows_platform.alerts import step_error
+from flows_platform.alerts.runs import step_error
 from flows_platform.commands.console import console
 from flows_platform.commands.terminal import progress_bar
 from flows_platform.settings import Settings

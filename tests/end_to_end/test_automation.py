@@ -1,16 +1,11 @@
-"""Schedule, sensors and alerts: what they ask for, and when."""
+"""Schedule and sensors: what they ask for, and when."""
 
-import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import apsw
 import dagster as dg
 import pytest
 
-from flows_platform.alerts import failure_sensor
 from flows_platform.definitions import build_definitions
 from flows_platform.fetch.latest import Latest
 from flows_platform.settings import Settings, load_settings
@@ -134,62 +129,3 @@ def test_a_new_raw_file_starts_a_rebuild_once_it_rests(make_platform: MakePlatfo
     assert keys == []
     keys, cursor = tick(cursor)
     assert keys == [cursor]
-
-
-@pytest.fixture
-def webhook() -> Iterator[HTTPServer]:
-    """A server that keeps what is posted to it."""
-    posts: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.posts = posts  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def failed_run_context(platform: Platform) -> dg.RunFailureSensorContext:
-    (platform.settings.files.windows / "flows" / "2014-01-01-0600.parquet").mkdir(parents=True)
-    run = platform.run_windows(KEYS[2])
-    return dg.build_run_status_sensor_context(
-        sensor_name="run_failures",
-        dagster_instance=platform.instance,
-        dagster_run=run.dagster_run,
-        dagster_event=run.get_run_failure_event(),
-    ).for_run_failure()
-
-
-def test_a_failed_run_is_posted(platform: Platform, webhook: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLOWS_WEBHOOK_URL", f"http://127.0.0.1:{webhook.server_port}/hook")
-    context = failed_run_context(platform)
-    failure_sensor()(context)
-    (post,) = webhook.posts  # type: ignore[attr-defined]
-    assert post["job"] == "flows_windows_job"
-    assert "1 of 1 windows failed: 2014-01-01-06:00" in post["error"]
-    assert post["link"].endswith(f"/runs/{context.dagster_run.run_id}")
-
-
-def test_a_failed_run_is_logged_where_there_is_no_webhook(
-    platform: Platform, capsys: pytest.CaptureFixture[str]
-) -> None:
-    failure_sensor()(failed_run_context(platform))
-    assert "1 of 1 windows failed: 2014-01-01-06:00" in capsys.readouterr().err
-
-
-def test_a_webhook_that_does_not_answer_is_not_named(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLOWS_WEBHOOK_URL", "http://127.0.0.1:9/canary")
-    with pytest.raises(Exception, match="the webhook gives no answer") as caught:
-        failure_sensor()(failed_run_context(platform))
-    assert "canary" not in str(caught.value)

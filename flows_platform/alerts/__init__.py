@@ -1,0 +1,1 @@
+"""Problems told to a webhook once: when they come, and when they are over."""

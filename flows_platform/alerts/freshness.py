@@ -1,0 +1,49 @@
+"""Which groups of assets are stale, by the freshness that Dagster's daemon keeps: findings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from flows_platform.alerts.problems import Finding, Kind, Story
+from flows_platform.alerts.runs import instant
+
+REMEDY = (
+    "Look under *Automation* whether schedule and sensor of the table are on and their ticks succeed, then for failed "
+    "runs; `flows doctor` says whether API and warehouse answer."
+)
+
+
+def watched(repository: dg.RepositoryDefinition) -> dict[str, list[dg.AssetKey]]:
+    """The assets with a freshness policy, by group."""
+    groups: dict[str, list[dg.AssetKey]] = {}
+    for definition in repository.assets_defs_by_key.values():
+        for spec in definition.specs:
+            if spec.freshness_policy and spec.key not in groups.setdefault(spec.group_name or "default", []):
+                groups[spec.group_name or "default"].append(spec.key)
+    return groups
+
+
+def stale_groups(
+    instance: dg.DagsterInstance, groups: Mapping[str, Sequence[dg.AssetKey]], base: str
+) -> Iterator[Finding]:
+    """Each group with those of its assets that are stale; a group whose windows come late is one problem."""
+    records = instance.get_freshness_state_records([key for keys in groups.values() for key in keys])
+    for group, keys in groups.items():
+        stale = [key for key in keys if key in records and records[key].freshness_state.value == "FAIL"]
+        changed = max((records[key].updated_at.timestamp() for key in keys if key in records), default=0.0)
+        names = frozenset(key.to_user_string() for key in stale)
+        fresh = frozenset(key.to_user_string() for key in keys) - names
+        shown = (stale or keys)[0]
+        error = _last(instance, shown) if stale else ""
+        link = f"{base}/assets/{'/'.join(shown.path)}"
+        story = Story(error, REMEDY, link, instant(changed))
+        yield Finding(Kind.FRESHNESS, group, names, fresh.__contains__, story)
+
+
+def _last(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
+    """When a window last came."""
+    event = instance.get_latest_materialization_event(key)
+    if event is None or event.asset_materialization is None:
+        return "no window has come yet."
+    window = event.asset_materialization.partition
+    return f"no window has come since {instant(event.timestamp)}{f', when it was {window}' if window else ''}."

@@ -1,0 +1,164 @@
+"""What ended runs say of steps, jobs and checks: findings, in the order in which the runs ended."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import dagster as dg
+
+from flows_platform.alerts.problems import Finding, Kind, Story
+
+AT_ONCE = 100  # ended runs that one look takes
+
+PARTITION, FIRST, LAST = "dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+WILL_RETRY = "dagster/will_retry"
+
+RUN_REMEDY = (
+    "Mend what the error names. Then materialise what failed again; for windows launch a backfill of them with "
+    "*Failed and missing*."
+)
+CHECK_REMEDY = "Open the check: its figures say what differs. Materialise again, and the check is evaluated again."
+
+TOLD = {
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+}
+
+
+def newest_end(instance: dg.DagsterInstance) -> int:
+    """The last event of an ended run that there is."""
+    found = (instance.fetch_run_status_changes(each, limit=1).records for each in _ends())
+    return max((record.storage_id for records in found for record in records), default=0)
+
+
+def ended_after(instance: dg.DagsterInstance, after: int) -> Sequence[dg.EventLogRecord]:
+    """The ends of runs after that event, oldest first, not all where they are many."""
+    found: list[dg.EventLogRecord] = []
+    for each in _ends(after):
+        found += instance.fetch_run_status_changes(each, limit=AT_ONCE, ascending=True).records
+    return sorted(found, key=lambda record: record.storage_id)[:AT_ONCE]
+
+
+def _ends(after: int | None = None) -> tuple[dg.RunStatusChangeRecordsFilter, dg.RunStatusChangeRecordsFilter]:
+    return (
+        dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_SUCCESS, after_storage_id=after),
+        dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after),
+    )
+
+
+def findings_of(instance: dg.DagsterInstance, record: dg.EventLogRecord, base: str) -> Iterator[Finding]:
+    """What a run's end says; nothing of its failure where it will be tried again."""
+    run = instance.get_run_by_id(record.run_id)
+    if run is None:  # deleted since
+        return
+    ended = EndedRun(run, record, base)
+    entries = instance.all_logs(run.run_id, of_type=TOLD)
+    yield from ended.steps([entry.dagster_event for entry in entries if entry.dagster_event])
+    yield from ended.checks([each for entry in entries if (each := entry.asset_check_evaluation)])
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that ended; `base` is the UI's address."""
+
+    run: dg.DagsterRun
+    record: dg.EventLogRecord
+    base: str
+
+    def steps(self, events: list[dg.DagsterEvent]) -> Iterator[Finding]:
+        """Its steps' outcomes, and its own: a run may fail without a step."""
+        failures = [event for event in events if event.event_type is dg.DagsterEventType.STEP_FAILURE]
+        for event in events:
+            if event.event_type is dg.DagsterEventType.STEP_SUCCESS:
+                yield self._finding(str(event.step_key), frozenset(), "")
+        if self.record.event_log_entry.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS:
+            yield self._finding(self.run.job_name, frozenset(), "")
+        elif self.run.tags.get(WILL_RETRY) == "true":
+            return
+        elif failures:
+            for event in failures:
+                errors = self._window_errors(event)
+                first = "".join(f" {window}: {error}" for window, error in sorted(errors.items())[:1])
+                failing = frozenset(errors) or self._asked
+                yield self._finding(str(event.step_key), failing, step_error(event) + first)
+        else:
+            ended = self.record.event_log_entry.dagster_event
+            yield self._finding(self.run.job_name, self._asked, (ended and ended.message) or "no reason given")
+
+    def checks(self, evaluations: list[dg.AssetCheckEvaluation]) -> Iterator[Finding]:
+        """Its checks' outcomes, each check's windows together."""
+        keys = dict.fromkeys(each.asset_check_key for each in evaluations)
+        for key in keys:
+            mine = [each for each in evaluations if each.asset_check_key == key]
+            failed = [each for each in mine if not each.passed]
+            passed = {each.partition or "" for each in mine if each.passed}
+            path = "/".join(quote(part) for part in key.asset_key.path)
+            story = self._story(
+                _check_error(failed[0]) if failed else "",
+                _remedy(failed[0]) if failed else "",
+                f"{self.base}/assets/{path}?view=checks&checkDetail={quote(key.name)}",
+            )
+            subject = f"{key.asset_key.to_user_string()}: {key.name}"
+            ill = frozenset(each.partition or "" for each in failed)
+            yield Finding(Kind.CHECK, subject, ill, passed.__contains__, story)
+
+    @property
+    def _range(self) -> tuple[str, str]:
+        """The first and last window it was asked for; empty where there are none."""
+        tags = self.run.tags
+        one = tags.get(PARTITION, "")
+        return tags.get(FIRST, one), tags.get(LAST, one)
+
+    @property
+    def _asked(self) -> frozenset[str]:
+        return frozenset(self._range)
+
+    def _contains(self, window: str) -> bool:
+        first, last = self._range
+        return first <= window <= last  # keys sort as their windows do
+
+    def _window_errors(self, event: dg.DagsterEvent) -> dict[str, str]:
+        """The windows that a failure names, with their errors; none where the step failed as a whole."""
+        details = event.step_failure_data.user_failure_data
+        named = details.metadata if details else {}
+        return {name: str(value.value) for name, value in named.items() if self._contains(name)}
+
+    def _finding(self, subject: str, failing: frozenset[str], error: str) -> Finding:
+        story = self._story(error, RUN_REMEDY, f"{self.base}/runs/{self.run.run_id}")
+        return Finding(Kind.RUN, subject, failing, self._contains, story)
+
+    def _story(self, error: str, remedy: str, link: str) -> Story:
+        at = instant(self.record.timestamp)
+        return Story(error, remedy, link, at, job=self.run.job_name, run_id=self.run.run_id)
+
+
+def instant(timestamp: float) -> str:
+    """Seconds since 1970 as people read them."""
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def step_error(event: dg.DagsterEvent) -> str:
+    """A failed step's own words on one line: the innermost error, not Dagster's frame around it."""
+    details, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+    if details and details.description:
+        return " ".join(details.description.split())
+    while error and error.cause:
+        error = error.cause
+    return " ".join(error.message.split()) if error else "no reason given"
+
+
+def _check_error(evaluation: dg.AssetCheckEvaluation) -> str:
+    figures = [
+        f"{name} {value.value}"
+        for name, value in evaluation.metadata.items()
+        if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
+    ]
+    does_not_hold = f"does not hold: {evaluation.description}" if evaluation.description else "does not hold."
+    return f"{does_not_hold} {', '.join(figures)}".strip()
+
+
+def _remedy(evaluation: dg.AssetCheckEvaluation) -> str:
+    remedy = evaluation.metadata.get("remedy")
+    return str(remedy.value) if remedy else CHECK_REMEDY

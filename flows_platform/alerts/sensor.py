@@ -1,0 +1,75 @@
+"""The sensor that looks for problems and tells each once: to the webhook, or to its own log where none is set."""
+
+from dataclasses import replace
+
+import dagster as dg
+
+from flows_platform.alerts.freshness import stale_groups, watched
+from flows_platform.alerts.problems import Memory, applied
+from flows_platform.alerts.runs import ended_after, findings_of, newest_end
+from flows_platform.alerts.webhook import Message, message_of, post
+from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.settings import load_settings
+
+EVERY = 30  # seconds: as often as Dagster's daemon looks at freshness
+KEPT = 100  # messages that wait for a webhook that does not answer; then the oldest go
+
+
+def alerts_sensor() -> dg.SensorDefinition:
+    """Failed runs, failed checks, stale tables: each told when it begins and when it is over."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=EVERY,
+        description="Posts failed runs, failed checks and stale tables to FLOWS_WEBHOOK_URL: each once when it begins, "
+        "once when it has healed. Logs them without one.",
+        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody switches an alarm on before it is needed
+    )
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        memory, messages = looked(context.instance, Memory.parse(context.cursor), context.repository_def)
+        told = Teller(context).tell([*memory.unsent, *messages])
+        problems = ", ".join(memory.problems) or "none"
+        return dg.SensorResult(skip_reason=f"open problems: {problems}.", cursor=replace(memory, unsent=told).render())
+
+    return look
+
+
+def looked(
+    instance: dg.DagsterInstance, memory: Memory, repository: dg.RepositoryDefinition | None
+) -> tuple[Memory, list[Message]]:
+    """What is so now, and the messages of what changed. The first look starts at the present."""
+    base = f"http://127.0.0.1:{load_settings().dagster_port}"
+    after = newest_end(instance) if memory.after is None else memory.after
+    ends = ended_after(instance, after)
+    findings = [finding for end in ends for finding in findings_of(instance, end, base)]
+    if repository:
+        findings += stale_groups(instance, watched(repository), base)
+    problems, changes = applied(memory.problems, findings)
+    seen = ends[-1].storage_id if ends else after
+    return Memory(seen, problems, memory.unsent), [message_of(change) for change in changes]
+
+
+class Teller:
+    """Where messages go."""
+
+    def __init__(self, context: dg.SensorEvaluationContext) -> None:
+        self._log = context.log
+        self._webhook = load_settings().webhook_url
+
+    def tell(self, messages: list[Message]) -> tuple[Message, ...]:
+        """Tells them in order; gives those that did not get out, for the next look."""
+        for place, message in enumerate(messages):
+            try:
+                self._tell(message)
+            except SourceUnavailable as error:
+                self._log.error("%s messages wait: %s", len(messages) - place, error)
+                return tuple(messages[place:][-KEPT:])
+        return ()
+
+    def _tell(self, message: Message) -> None:
+        if self._webhook is not None:
+            post(self._webhook.get_secret_value(), message)
+        elif message["event"] == "healed":
+            self._log.info(message["text"])
+        else:
+            self._log.error(message["text"])

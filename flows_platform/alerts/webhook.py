@@ -1,0 +1,69 @@
+"""A change as the message that is posted, in the form that Slack takes."""
+
+import json
+
+import urllib3
+
+from flows_platform.alerts.problems import Change, Kind
+from flows_platform.domain.errors import SourceUnavailable
+
+TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+SHOWN = 20  # windows or assets in a message
+LONGEST = 2000  # characters of an error
+NAMED = 3  # of them in its text
+
+TITLES = {Kind.RUN: "Run failed", Kind.CHECK: "Check failed", Kind.FRESHNESS: "Stale"}
+
+type Message = dict[str, object]
+
+
+def message_of(change: Change) -> Message:
+    """The payload: `text` for people, and the same in parts; docs/operations.md tells what each holds."""
+    problem, story = change.problem, change.problem.story
+    named = [member for member in problem.members if member]
+    return {
+        "text": _text(change, named),
+        "event": "healed" if change.healed else "opened",
+        "kind": problem.kind.value,
+        "problem": problem.subject,
+        "members": named[:SHOWN],
+        "count": len(named),
+        "error": story.error[:LONGEST],
+        "remedy": story.remedy,
+        "link": story.link,
+        "since": story.at,
+        "at": change.at,
+        "job": story.job,
+        "run_id": story.run_id,
+    }
+
+
+def _text(change: Change, named: list[str]) -> str:
+    problem, story = change.problem, change.problem.story
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    of = f" ({', '.join(named[:NAMED])}{more})" if named else ""
+    if change.healed:
+        return _escaped(f"Healed: {problem.subject}, not well since {story.at}.") + f"\n{story.link}"
+    lines = [f"{TITLES[problem.kind]}: {problem.subject}{of}", story.error[:LONGEST], f"What to do: {story.remedy}"]
+    return _escaped("\n".join(lines)) + f"\n{story.link}"
+
+
+def _escaped(text: str) -> str:
+    """What Slack would take for a link or a mention stays text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def post(url: str, message: Message) -> None:
+    """Send `message` as JSON.
+
+    Raises:
+        SourceUnavailable: the webhook did not take it; its URL, a secret, is not in the message.
+    """
+    try:
+        with urllib3.PoolManager(timeout=TIMEOUT, retries=urllib3.Retry(2, redirect=0)) as pool:
+            body = json.dumps(message).encode()
+            answer = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"})
+    except urllib3.exceptions.HTTPError as error:
+        raise SourceUnavailable(f"the webhook gives no answer ({type(error).__name__}).") from None
+    if not 200 <= answer.status < 300:  # noqa: PLR2004 - success
+        raise SourceUnavailable(f"the webhook answered {answer.status}.", remedy="Check FLOWS_WEBHOOK_URL.")
