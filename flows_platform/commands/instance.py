@@ -13,6 +13,7 @@ import dagster as dg
 from flows_platform.alerts.runs import step_error
 from flows_platform.commands.console import console
 from flows_platform.commands.terminal import progress_bar
+from flows_platform.domain.progress import silent
 from flows_platform.settings import Settings
 
 POLL = 0.2  # seconds between two looks at the run
@@ -60,20 +61,36 @@ def run_job(
         KeyboardInterrupt: Ctrl-C or SIGTERM came meanwhile.
     """
     run_id = str(uuid.uuid4())
-
-    with progress_bar(title, "assets") as progress:
-
-        def look() -> None:
-            recorded = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-            progress(len(recorded), materializations)
-
-        with _meanwhile(look), _sigterm_kept():
-            result = definitions.resolve_job_def(job).execute_in_process(
-                instance=instance, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
-            )
+    recorded = Materializations(instance, run_id)
+    with (
+        progress_bar(title, "assets") as progress,
+        _meanwhile(lambda: progress(recorded.count(), materializations), watched=progress is not silent),
+        _sigterm_kept(),
+    ):
+        result = definitions.resolve_job_def(job).execute_in_process(
+            instance=instance, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
+        )
     if _interrupted(result):
         raise KeyboardInterrupt
     return result
+
+
+class Materializations:
+    """How many a run has recorded. Each event is read once: all of them at every look took a third of a backfill."""
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
+        self._instance = instance
+        self._run_id = run_id
+        self._cursor: str | None = None
+        self._count = 0
+
+    def count(self) -> int:
+        """Up to now."""
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        new = self._instance.get_records_for_run(self._run_id, self._cursor, of_type=kind)
+        self._cursor = new.cursor
+        self._count += len(new.records)
+        return self._count
 
 
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
@@ -82,8 +99,14 @@ def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
 
 
 @contextmanager
-def _meanwhile(look: Callable[[], None]) -> Iterator[None]:
-    """Calls `look` again and again in a thread while the block runs; the work stays where Ctrl-C reaches it."""
+def _meanwhile(look: Callable[[], None], *, watched: bool) -> Iterator[None]:
+    """Calls `look` again and again in a thread while the block runs, if someone watches.
+
+    The work stays where Ctrl-C reaches it.
+    """
+    if not watched:
+        yield
+        return
     done = threading.Event()
 
     def watch() -> None:
