@@ -30,7 +30,7 @@ SQL_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The bytes of `rows` records, without a separator before or after.
+    """The bytes of `rows` records, each after the format's `lead`.
 
     `total` is the sum of the rows' hashes, 0 where no digest was asked for.
     """
@@ -101,7 +101,7 @@ class ChunkReader:
     def _halves(self, first: int, last: int) -> Chunk:
         middle = (first + last) // 2
         halves = [self.read(first, middle), self.read(middle + 1, last)]
-        data = self._encoder.separator.join(half.data for half in halves if half.rows)
+        data = b"".join(half.data for half in halves)
         return Chunk(data, sum(half.rows for half in halves), sum(half.total for half in halves))
 
     def _referenced(self, first: int, last: int) -> Chunk:

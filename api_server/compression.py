@@ -1,8 +1,12 @@
-"""Compression of a stream as it goes: one gzip member or one zstd frame, flushed chunk by chunk.
+"""Compression of a stream as it goes: one gzip member or one zstd frame, whole at the end of every piece.
 
-Several members or frames would be valid, but curl and httpx stop silently after the first.
+Several members or frames would be valid, but curl and httpx stop silently after the first. The pieces of a gzip member
+are deflated each by itself, in whatever thread has made them, and joined in order: a deflate stream may be put together
+from others that end on a whole byte, and CRCs can be combined. The blocks of a zstd frame build on each other.
 """
 
+import struct
+from dataclasses import dataclass
 from typing import Protocol
 
 import zstandard
@@ -10,48 +14,109 @@ from isal import isal_zlib
 
 from api_server.negotiation import ContentCoding
 
-GZIP_WINDOW_BITS = 31  # zlib's way of asking for a gzip header and trailer
 LEVEL = 1  # isal's level 1 and zstd's level 1 keep up with the formatting; stdlib gzip is five times slower
+RAW = -15  # zlib's way of asking for a deflate stream without header and trailer
+# RFC 1952: magic, deflate, no flags, no time, the fastest algorithm, an unknown system.
+GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
+LAST_BLOCK = b"\x03\x00"  # deflate's end: a last block that holds nothing
+SIZE_MODULUS = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the stream as `prepare` leaves it; `size` and `crc` are of the bytes that went in."""
+
+    data: bytes
+    size: int
+    crc: int = 0
 
 
 class Compressor(Protocol):
-    """Takes bytes and gives what can be sent; only `finish` writes the end mark."""
+    """Takes a stream piece by piece and gives what can be sent; only `finish` writes the end mark."""
 
-    def add(self, data: bytes) -> bytes:
-        """The compressed form, whole up to here: a reader can decode all that was added."""
+    @property
+    def joins_at_once(self) -> bool:
+        """Whether `join` is too short to be worth a thread."""
+
+    @staticmethod
+    def prepare(data: bytes) -> Piece:
+        """What can be done to a piece by itself: in any thread, in any order."""
+
+    def join(self, piece: Piece) -> bytes:
+        """The next piece of the stream; a reader can decode all that was joined."""
 
     def finish(self) -> bytes:
         """The end of the member or frame."""
 
 
+class Identity:
+    """No compression."""
+
+    joins_at_once = True
+
+    @staticmethod
+    def prepare(data: bytes) -> Piece:
+        return Piece(data, len(data))
+
+    def join(self, piece: Piece) -> bytes:
+        return piece.data
+
+    def finish(self) -> bytes:
+        return b""
+
+
 class GzipCompressor:
     """One gzip member, by isal."""
 
-    def __init__(self) -> None:
-        self._stream = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, GZIP_WINDOW_BITS)
+    joins_at_once = True
 
-    def add(self, data: bytes) -> bytes:
-        return self._stream.compress(data) + self._stream.flush(isal_zlib.Z_SYNC_FLUSH)
+    def __init__(self) -> None:
+        self._head = GZIP_HEAD
+        self._crc = self._size = 0
+
+    @staticmethod
+    def prepare(data: bytes) -> Piece:
+        stream = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, RAW)
+        deflated = stream.compress(data) + stream.flush(isal_zlib.Z_SYNC_FLUSH)
+        return Piece(deflated, len(data), isal_zlib.crc32(data))
+
+    def join(self, piece: Piece) -> bytes:
+        head, self._head = self._head, b""
+        self._crc = isal_zlib.crc32_combine(self._crc, piece.crc, piece.size)
+        self._size += piece.size
+        return head + piece.data
 
     def finish(self) -> bytes:
-        return self._stream.flush(isal_zlib.Z_FINISH)
+        return self._head + LAST_BLOCK + struct.pack("<II", self._crc, self._size % SIZE_MODULUS)
 
 
 class ZstdCompressor:
     """One zstd frame."""
 
+    joins_at_once = False
+
     def __init__(self) -> None:
         self._stream = zstandard.ZstdCompressor(level=LEVEL).compressobj()
 
-    def add(self, data: bytes) -> bytes:
-        return self._stream.compress(data) + self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    @staticmethod
+    def prepare(data: bytes) -> Piece:
+        return Piece(data, len(data))
+
+    def join(self, piece: Piece) -> bytes:
+        return self._stream.compress(piece.data) + self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
 
     def finish(self) -> bytes:
         return self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH)
 
 
-COMPRESSORS: dict[ContentCoding, type[Compressor] | None] = {
+COMPRESSORS: dict[ContentCoding, type[Compressor]] = {
     ContentCoding.GZIP: GzipCompressor,
     ContentCoding.ZSTD: ZstdCompressor,
-    ContentCoding.IDENTITY: None,
+    ContentCoding.IDENTITY: Identity,
 }
+
+
+def compressed(body: bytes, coding: ContentCoding) -> bytes:
+    """A whole answer in that coding."""
+    compressor = COMPRESSORS[coding]()
+    return compressor.join(compressor.prepare(body)) + compressor.finish()

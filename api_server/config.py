@@ -23,7 +23,7 @@ class ServerConfig:
     worker_threads: int = 4
     # Connections that format one stream's chunks side by side. Two are 1.5 times one on two cores.
     connections_per_stream: int = 2
-    # Streams that run at once; one holds about 2 MB. A further one is told to come again.
+    # Streams that run at once; one holds about 3 MB. A further one is told to come again.
     active_streams: int = 24
     # How long a reader may take for one chunk (at most some 500 KB); then the connection is cut.
     write_seconds: float = 60

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server import paths
-from api_server.compression import COMPRESSORS
+from api_server.compression import compressed
 from api_server.cves_documents import csv_document, detail_document, json_document, summary_rows, totals_rows
 from api_server.cves_parameters import (
     CURSOR,
@@ -21,7 +21,7 @@ from api_server.cves_parameters import (
     parse_cves,
     parse_id,
 )
-from api_server.negotiation import ContentCoding, choose_coding, choose_format, content_headers, header_list
+from api_server.negotiation import choose_coding, choose_format, content_headers, header_list
 from api_server.parameters import Parameter
 from api_server.problems import Problem
 from api_server.state import state_of
@@ -69,7 +69,7 @@ async def _answer(request: Request, parameters: Sequence[Parameter], read: Read)
 
     def work(queries: "CveQueries") -> Answer:
         body, further = read(queries, asked, wire_format)
-        return _compressed(body, coding), further
+        return compressed(body, coding), further
 
     body, further = await state_of(request).cves.run(work)
     return Response(body, headers=content_headers(wire_format, coding) | {NOTICE_HEADER: NOTICE} | further)
@@ -101,11 +101,3 @@ def _totals(queries: "CveQueries", aspect: Aspect, asked: CveRequest, wire_forma
     if wire_format is WireFormat.CSV:
         return csv_document((aspect.value, *COUNTS), rows), {}
     return json_document({"notice": NOTICE, "totals": rows}), {}
-
-
-def _compressed(body: bytes, coding: ContentCoding) -> bytes:
-    make = COMPRESSORS[coding]
-    if make is None:
-        return body
-    compressor = make()
-    return compressor.add(body) + compressor.finish()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 
 import apsw
 from starlette.requests import Request
@@ -11,12 +10,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api_server.admission import Place
-from api_server.compression import COMPRESSORS, Compressor
 from api_server.connection import reset
 from api_server.negotiation import choose_coding, choose_format, content_headers, header_list
 from api_server.parameters import parse_stream
-from api_server.state import ServerState, state_of
-from api_server.streams import RecordStream
+from api_server.state import state_of
+from api_server.streams import RecordStream, Shape
 from flows_platform.domain.errors import InputError
 from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
 
@@ -75,26 +73,20 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
             return StreamingResponse(_nothing(), headers=content_headers(wire_format, coding) | _counted(count))
         place = state.admission.take()
         try:
-            stream = await state.run(lambda: state.streams.open(query, state.encoder(wire_format), asked.proof))
+            stream = await state.run(
+                lambda: state.streams.open(query, Shape(state.encoder(wire_format), coding, asked.proof))
+            )
         except BaseException:
             place.release()
             raise
-        compressor = COMPRESSORS[coding]
-        body = stream.parts() if compressor is None else _compressed(stream, compressor(), state)
-        return RecordResponse(stream, body, content_headers(wire_format, coding) | _counted(stream.count), place)
+        headers = content_headers(wire_format, coding) | _counted(stream.count)
+        return RecordResponse(stream, stream.parts(state.workers), headers, place)
 
     return stream_flows
 
 
 def _counted(count: int) -> dict[str, str]:
     return {RECORD_COUNT_HEADER: str(count)}
-
-
-async def _compressed(stream: RecordStream, compressor: Compressor, state: ServerState) -> AsyncIterator[bytes]:
-    async with aclosing(stream.parts()) as parts:  # type: ignore[type-var]  # an async generator, which has aclose
-        async for part in parts:
-            yield await state.run(lambda part=part: compressor.add(part))  # type: ignore[misc]  # bound per turn
-    yield compressor.finish()
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -12,8 +12,8 @@ from flows_platform.domain.replay import PERMILLE, STEP
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.encode.sql_text import identifier
 
-# The first chunk is small: it is there in a millisecond, wherever the window lies.
-FIRST_CHUNK_ROWS = 256
+# The first chunk is small: it is there in a tenth of a millisecond, wherever the window lies.
+FIRST_CHUNK_ROWS = 64
 # A range of ids is walked as long as it holds at least every fourth id, or little more than a few empty chunks.
 GAPS = 4
 FREE_GAPS = 100_000

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import logging
 import resource
 import socket
@@ -12,6 +13,7 @@ import uvicorn
 from api_server.app import create_app
 from api_server.config import ServerConfig
 from api_server.connection import HEAD_BYTES, for_config
+from api_server.database import count_no_memory
 from api_server.exposure import check_exposure
 from flows_platform.domain.errors import ConfigurationError
 
@@ -40,6 +42,7 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         ConfigurationError: the address cannot be bound, or must not be served without tokens; a file of tokens or TLS
             cannot be used.
     """
+    count_no_memory()
     settings = uvicorn_settings(config)
     _raise_file_limit()
     with bound(host, port) as listener:
@@ -48,6 +51,7 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         check_exposure(config, address)
         scheme = "https" if config.certificate else "http"
         logger.info("serving %s on %s://%s:%d/ (Ctrl-C ends)", config.database, scheme, shown, number)
+        gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
         # uvicorn raises the signal anew once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=[listener])

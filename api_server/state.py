@@ -1,8 +1,6 @@
 """What the routes share while the server runs: settings, threads, the table's encoders. One object, kept in the app."""
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -14,6 +12,7 @@ from api_server.replay import utc_now, visible
 from api_server.selection import Query
 from api_server.streams import StreamOpener
 from api_server.tokens import TokenFile
+from api_server.workers import Workers
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire import encode
 from flows_platform.wire.encode.encoder import Encoder
@@ -25,10 +24,10 @@ class ServerState:
 
     def __init__(self, config: ServerConfig, schema: TableSchema) -> None:
         self.config, self.schema = config, schema
-        self.pool = ThreadPoolExecutor(config.worker_threads, thread_name_prefix="sqlite")
+        self.workers = Workers(config.worker_threads)
         self.tokens = TokenFile(config.tokens) if config.tokens else None
         self.admission = Admission(config.active_streams)
-        self.streams = StreamOpener(config.database, schema, self.pool, config.connections_per_stream)
+        self.streams = StreamOpener(config.database, schema, self.workers, config.connections_per_stream)
         self.cves = CveDatabase(config.cves_url)
         self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encode.for_format(chosen, schema))
 
@@ -42,11 +41,11 @@ class ServerState:
 
     async def run[T](self, work: Callable[[], T]) -> T:
         """Do blocking work in one of the sqlite threads."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+        return await self.workers.run(work)
 
     def close(self) -> None:
         """Wait for the threads, once every stream has ended."""
-        self.pool.shutdown(cancel_futures=True)
+        self.workers.close()
         self.cves.close()
 
 

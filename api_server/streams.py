@@ -1,24 +1,32 @@
-"""A stream of records: opened in a worker thread, its chunks formatted ahead of the reader, freed when it ends.
+"""A stream of records: opened in a worker thread, its parts made ahead of the reader, freed when it ends.
 
-Every connection of a stream is a lane: chunk i runs on lane i modulo n, and each lane works at most one chunk ahead, so
-a stream holds n chunks whatever it streams. Knows no HTTP.
+The first part, a few rows with what comes before them, is made in the thread that opens the stream: it can be sent as
+soon as the headers are, and only then are further connections opened. Knows no HTTP.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import cycle, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from api_server.chunks import Chunk, ChunkReader
+from api_server.chunks import ChunkReader
+from api_server.compression import COMPRESSORS, Compressor, Piece
 from api_server.database import Snapshot
+from api_server.lanes import Lanes, fill
+from api_server.negotiation import ContentCoding
 from api_server.selection import Query, Selection, Selector
+from api_server.workers import Workers
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
 from flows_platform.wire.encode.encoder import Encoder, Footer
+
+# Parts that are made or being made, beside the one that is sent: two connections never wait for the event loop.
+AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,85 +37,107 @@ class Proof:
     digest: bool = False
 
 
-class Lane:
-    """One connection and the chunk it is working on."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the rows of a stream are written."""
 
-    def __init__(self, snapshot: Snapshot, reader: ChunkReader, pool: ThreadPoolExecutor) -> None:
-        self._snapshot, self._reader, self._pool = snapshot, reader, pool
-        self._running: Future[Chunk] | None = None
-        self._closed = False
+    encoder: Encoder
+    coding: ContentCoding = ContentCoding.IDENTITY
+    proof: Proof = Proof()
 
-    def start(self, first: int, last: int) -> Future[Chunk]:
-        """Format a span; the span before it must be done."""
-        self._running = self._pool.submit(self._reader.read, first, last)
-        return self._running
 
-    def close(self) -> None:
-        """Stop what runs and free the connection, here or in the thread that uses it. Never blocks."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._running is None:
-            self._snapshot.close()
-            return
-        self._snapshot.interrupt()
-        self._running.cancel()
-        self._running.add_done_callback(lambda _: self._snapshot.close())
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the stream, its rows and, for a digest, the sum of their hashes."""
+
+    piece: Piece
+    rows: int
+    total: int
+
+
+class PartMaker:
+    """One connection of a stream."""
+
+    def __init__(self, snapshot: Snapshot, schema: TableSchema, selection: Selection, shape: Shape) -> None:
+        self._snapshot, self._start, self._encoder = snapshot, selection.first, shape.encoder
+        self._reader = ChunkReader(snapshot, schema, selection, shape.encoder, digest=shape.proof.digest)
+        self._prepare = COMPRESSORS[shape.coding].prepare
+        self.interrupt, self.close = snapshot.interrupt, snapshot.close
+
+    def make(self, first: int, last: int) -> Part:
+        """The rows at these positions; the first ones after what begins the stream.
+
+        Raises:
+            InputError: a row cannot be sent.
+            apsw.Error: the file cannot be read, or the query was interrupted.
+        """
+        chunk = self._reader.read(first, last)
+        data = chunk.data
+        if first == self._start:
+            data = self._encoder.prologue() + data.removeprefix(self._encoder.lead)
+        return Part(self._prepare(data), chunk.rows, chunk.total)
 
 
 class RecordStream:
     """The bytes of one selection, as an asynchronous iterator; `close` must be called, iterated or not."""
 
-    def __init__(self, lanes: Sequence[Lane], selection: Selection, encoder: Encoder, proof: Proof) -> None:
-        self.count = selection.count
-        self._lanes = lanes
-        self._encoder, self._proof = encoder, proof
-        self._turns = zip(cycle(lanes), selection.spans(encoder.chunk_rows), strict=False)
+    def __init__(self, selection: Selection, shape: Shape, lanes: Lanes[Part], first: Future[Part] | None) -> None:
+        self.count, self.close = selection.count, lanes.close
+        self._encoder, self._proof = shape.encoder, shape.proof
+        self._compressor: Compressor = COMPRESSORS[shape.coding]()
+        self._lanes, self._first = lanes, first
+        self._spans = islice(selection.spans(shape.encoder.chunk_rows), 1, None)
 
-    async def parts(self) -> AsyncIterator[bytes]:
-        """Prologue, chunks, footer and epilogue.
+    async def parts(self, workers: Workers) -> AsyncIterator[bytes]:
+        """Prologue, chunks, footer and epilogue, compressed.
 
         Raises:
             InputError: a row cannot be sent, or there are not as many as were counted.
         """
-        yield self._encoder.prologue()
         sent = RowDigest()
-        async for chunk in self._chunks():
-            yield (self._encoder.separator if sent.count else b"") + chunk.data
-            sent += RowDigest(chunk.rows, chunk.total)
+        async for part in self._made():
+            yield await self._joined(part.piece, workers)
+            sent += RowDigest(part.rows, part.total)
         if sent.count != self.count:
             raise InputError(
                 f"the stream has {sent.count} rows where {self.count} were counted: the table's facts are wrong."
             )
-        yield self._ending(sent)
+        ending = self._ending(sent)
+        last = await self._joined(self._compressor.prepare(ending), workers) if ending else b""
+        yield last + self._compressor.finish()
+
+    async def _joined(self, piece: Piece, workers: Workers) -> bytes:
+        if self._compressor.joins_at_once:
+            return self._compressor.join(piece)
+        return await workers.run(partial(self._compressor.join, piece))
 
     def _ending(self, sent: RowDigest) -> bytes:
         footer = Footer(sent.count, sent.hex if self._proof.digest else None)
         wanted = self._encoder.footer_belongs or self._proof.footer or self._proof.digest
-        return (self._encoder.footer(footer) if wanted else b"") + self._encoder.epilogue()
+        start = b"" if self._first else self._encoder.prologue()
+        return start + (self._encoder.footer(footer) if wanted else b"") + self._encoder.epilogue()
 
-    async def _chunks(self) -> AsyncIterator[Chunk]:
-        ahead = deque(self._started(len(self._lanes)))
+    async def _made(self) -> AsyncIterator[Part]:
+        if self._first:
+            yield self._first.result()
+        ahead = deque(self._ordered(AHEAD))  # not before the first part is on its way
         while ahead:
-            chunk = await asyncio.wrap_future(ahead.popleft())
-            ahead.extend(self._started(1))
-            if chunk.rows:
-                yield chunk
+            made = ahead.popleft()
+            # Most parts are there before they are wanted: they cost the event loop no turn.
+            part = made.result() if made.done() else await asyncio.wrap_future(made)
+            ahead.extend(self._ordered(1))
+            if part.piece.size:
+                yield part
 
-    def _started(self, number: int) -> Iterator[Future[Chunk]]:
-        return (lane.start(*span) for lane, span in islice(self._turns, number))
-
-    def close(self) -> None:
-        """Free every connection at once. May be called twice."""
-        for lane in self._lanes:
-            lane.close()
+    def _ordered(self, number: int) -> Iterator[Future[Part]]:
+        return (self._lanes.order(span) for span in islice(self._spans, number))
 
 
 class StreamOpener:
     """Opens streams of one table."""
 
-    def __init__(self, database: Path, schema: TableSchema, pool: ThreadPoolExecutor, lanes: int) -> None:
-        self._database, self._schema, self._pool, self._lanes = database, schema, pool, lanes
+    def __init__(self, database: Path, schema: TableSchema, workers: Workers, lanes: int) -> None:
+        self._database, self._schema, self._workers, self._lanes = database, schema, workers, lanes
 
     def count(self, query: Query) -> int:
         """The number of rows a query has. Runs SQL: call it in a worker thread.
@@ -121,31 +151,35 @@ class StreamOpener:
         finally:
             snapshot.close()
 
-    def open(self, query: Query, encoder: Encoder, proof: Proof) -> RecordStream:
+    def open(self, query: Query, shape: Shape) -> RecordStream:
         """A stream of the query's rows, count and rows from one transaction. Runs SQL: call it in a worker thread.
 
         Raises:
             InputError: the database cannot be read.
         """
-        snapshots = [Snapshot.open(self._database, self._schema)]
+        snapshot = Snapshot.open(self._database, self._schema)
         try:
-            selection = Selector(snapshots[0], self._schema, query).select()
-            snapshots += self._twins(snapshots[0], selection, encoder)
-            readers = [
-                ChunkReader(snapshot, self._schema, selection, encoder, digest=proof.digest) for snapshot in snapshots
-            ]
+            selection = Selector(snapshot, self._schema, query).select()
+            maker = PartMaker(snapshot, self._schema, selection, shape)
+            first = self._first(selection, shape, maker)
         except BaseException:
-            for snapshot in snapshots:
-                snapshot.close()
+            snapshot.close()
             raise
-        lanes = [Lane(snapshot, reader, self._pool) for snapshot, reader in zip(snapshots, readers, strict=True)]
-        return RecordStream(lanes, selection, encoder, proof)
 
-    def _twins(self, snapshot: Snapshot, selection: Selection, encoder: Encoder) -> Iterator[Snapshot]:
-        """Further connections, where the stream is long enough to gain from them."""
-        if not selection.shared or selection.count <= encoder.chunk_rows:
-            return
-        for _ in range(self._lanes - 1):
+        def another() -> PartMaker | None:
             twin = snapshot.twin(self._schema)
-            if twin is not None:
-                yield twin
+            return None if twin is None else PartMaker(twin, self._schema, selection, shape)
+
+        # Only a long stream gains from further connections.
+        several = selection.shared and selection.count > shape.encoder.chunk_rows and snapshot.can_have_twins
+        lanes = Lanes(self._workers, maker, another, self._lanes if several else 1)
+        return RecordStream(selection, shape, lanes, first)
+
+    def _first(self, selection: Selection, shape: Shape, maker: PartMaker) -> Future[Part] | None:
+        """The outcome of the first part, None where there is no row. What it raises breaks the stream off."""
+        span = next(selection.spans(shape.encoder.chunk_rows), None)
+        if span is None:
+            return None
+        part: Future[Part] = Future()
+        fill(span, part, maker)
+        return part

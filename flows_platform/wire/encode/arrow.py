@@ -41,7 +41,7 @@ BUILD: dict[ColumnType, Build] = {
 class ArrowEncoder:
     """A record batch a chunk. The fast way reads the CSV that sqlite writes, three times as fast as from tuples."""
 
-    separator = b""
+    lead = b""
     footer_belongs = False
     record_separator = CsvEncoder.record_separator
     chunk_rows = 8192

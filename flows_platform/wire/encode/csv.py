@@ -11,7 +11,15 @@ from functools import cached_property
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.wire.encode.encoder import Footer, Row
-from flows_platform.wire.encode.sql_text import count_controls, count_of, identifier, is_utf8, octets
+from flows_platform.wire.encode.sql_text import (
+    Octets,
+    count_controls,
+    count_of,
+    count_up_to,
+    identifier,
+    is_utf8,
+    octets,
+)
 from flows_platform.wire.formats import END
 
 LINE_END = "\r\n"
@@ -22,7 +30,7 @@ class CsvEncoder:
     """A line a record, each line ended."""
 
     record_separator = LINE_END.encode()
-    separator = b""
+    lead = b""
     footer_belongs = False
     chunk_rows = 6144
 
@@ -46,12 +54,13 @@ class CsvEncoder:
 
     def is_plain(self, records: bytes, rows: int) -> bool:
         """Whether the only commas and control characters are those between the values, and the text is UTF-8."""
-        data = octets(records)
-        return (
-            b'"' not in records
-            and is_utf8(records)
-            and count_controls(data) == len(LINE_END) * (rows - 1)
-            and count_of(data, ",") == rows * (len(self._nullable) - 1)
+        commas, ends = rows * (len(self._nullable) - 1), len(LINE_END) * (rows - 1)
+        return b'"' not in records and is_utf8(records) and self._has_no_others(octets(records), commas, ends)
+
+    def _has_no_others(self, data: Octets, commas: int, ends: int) -> bool:
+        # Nearly all there is up to the comma are the ends and commas themselves: one count then tells of both.
+        return count_up_to(data, ",") == commas + ends or (
+            count_controls(data) == ends and count_of(data, ",") == commas
         )
 
     def footer(self, footer: Footer) -> bytes:

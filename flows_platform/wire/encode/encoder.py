@@ -44,8 +44,8 @@ class Footer:
 class Encoder(Protocol):
     """Writes one stream; each piece is whole bytes.
 
-    The pieces are `prologue`, chunks of rows joined by `separator`, `footer` (where it belongs to the format, or the
-    client asked for it) and `epilogue`.
+    The pieces are `prologue`, chunks of rows, `footer` (where it belongs to the format, or the client asked for it) and
+    `epilogue`. Each record stands after `lead`, of which the first one of a stream is spared.
     """
 
     @property
@@ -54,11 +54,11 @@ class Encoder(Protocol):
 
     @property
     def record_separator(self) -> bytes:
-        """What stands between two records that sqlite wrote."""
+        """What sqlite puts between two records; `assembled` knows what is still missing."""
 
     @property
-    def separator(self) -> bytes:
-        """What stands between two chunks."""
+    def lead(self) -> bytes:
+        """What stands before every record but the first one of a stream."""
 
     @property
     def chunk_rows(self) -> int:

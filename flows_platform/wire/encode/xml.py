@@ -13,7 +13,7 @@ from functools import cached_property
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.wire.encode.encoder import Footer, Row
-from flows_platform.wire.encode.sql_text import concat, count_controls, count_of, is_utf8, octets
+from flows_platform.wire.encode.sql_text import concat, count_angles, has_controls, is_utf8, octets
 from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
 
 # XML 1.0's Char production, turned round: https://www.w3.org/TR/xml/#NT-Char
@@ -35,9 +35,9 @@ class XmlEncoder:
     """Records without white space between them, as the element content is data."""
 
     record_separator = b""
-    separator = b""
+    lead = b""
     footer_belongs = True
-    chunk_rows = 2048
+    chunk_rows = 1280
 
     def __init__(self, schema: TableSchema) -> None:
         self._schema = schema
@@ -65,9 +65,8 @@ class XmlEncoder:
         plain = (
             b"&" not in records
             and (records.isascii() or _is_xml_text(records))
-            and count_controls(data) == 0
-            and count_of(data, "<") == rows * self._tags
-            and count_of(data, ">") == rows * self._tags
+            and not has_controls(data)
+            and count_angles(data) == rows * 2 * self._tags
         )
         return records if plain else None
 
