@@ -4,7 +4,7 @@ One op for all, so that in a run of many windows each good one is loaded though 
 are recorded as it lands, under its own key; the run fails at its end if a window did, and names it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +21,10 @@ from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations, window_checks
 from flows_platform.windowed.code_references import code_at, with_code
 from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
+from flows_platform.windowed.freshness import freshness_policy
 from flows_platform.windowed.pictures import staged_pictures, table_pictures
 from flows_platform.windowed.progress import RunProgress
+from flows_platform.windowed.runs import WindowRuns
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
@@ -72,6 +74,7 @@ def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
         owners=[declaration.owner],
         kinds={"python", "parquet"},
         skippable=True,
+        freshness_policy=freshness_policy(declaration),
         metadata={
             "dagster/column_schema": metadata.column_schema(schema.columns),
             "dagster/uri": str(declaration.folder),
@@ -98,6 +101,7 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
         owners=[declaration.owner],
         kinds={"bigquery", "table"},
         skippable=True,
+        freshness_policy=freshness_policy(declaration),
         metadata={
             "dagster/column_schema": metadata.column_schema(table.columns),
             "dagster/table_name": f"{declaration.dataset}.{table.name}",
@@ -118,6 +122,7 @@ def _sink_spec(declaration: WindowedTable, sink: Sink) -> dg.AssetSpec:
         owners=[declaration.owner],
         kinds=set(sink.kinds),
         skippable=True,
+        freshness_policy=freshness_policy(declaration),
         metadata=dict(sink.metadata),
     )
 
@@ -161,8 +166,8 @@ class WindowRun:
         Raises:
             dg.Failure: after the last window, if some failed; its metadata names them with their errors.
         """
-        keys = self.context.partition_keys
-        self.last = keys[-1]
+        keys = self._wanted(self.context.partition_keys)
+        self.last = keys[-1] if keys else ""
         progress = RunProgress(self.context.log.info, len(keys))
         if self._selected(self.declaration.table_key):
             self.pipeline.warehouse.ensure_table(self.declaration.table)
@@ -177,6 +182,17 @@ class WindowRun:
             self.pipeline.sweep_pulls(datetime.now(UTC))
         yield from ()
         self._raise_failed(len(keys))
+
+    def _wanted(self, keys: Sequence[str]) -> list[str]:
+        """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
+        runs = WindowRuns(self.declaration, self.context.instance)
+        asked = runs.asked_at(self.context.run)
+        if asked is None:
+            return list(keys)
+        done = [key for key in keys if runs.is_loaded_since(self.declaration.grid.from_key(key), asked)]
+        if done:
+            self.context.log.info("loaded since they were asked for: %s", ", ".join(done))
+        return [key for key in keys if key not in done]
 
     def _one_window(self, window: Window, progress: RunProgress) -> None:
         if self._selected(self.declaration.staged_key):

@@ -1,8 +1,8 @@
-"""Job, schedule and sensor of a windowed table. What is due is `due.py`'s; here it becomes run requests."""
+"""Jobs and sensor of a windowed table. What is due is `due.py`'s; here it becomes run requests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -10,12 +10,15 @@ import dagster as dg
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.latest import Latest, ask_latest
 from flows_platform.resources import FetchResource
-from flows_platform.windowed import metadata
+from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.due import Cursor, newly_closed
+from flows_platform.windowed.due import Cursor, newly_closed, not_loaded, pause
+from flows_platform.windowed.runs import WindowRuns
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
 RUNS_A_TICK = 24
+A_MINUTE = timedelta(minutes=1)
+SHORTEST_INTERVAL = 5  # seconds from one round of Dagster's sensors to the next
 
 type AssetJob = Any  # what define_asset_job gives; dagster does not export its type
 
@@ -28,7 +31,7 @@ def utc_now() -> datetime:
 def windows_job(declaration: WindowedTable) -> AssetJob:
     """The job that fetches windows and replaces them in the warehouse."""
     return dg.define_asset_job(
-        f"{declaration.table.name}_windows_job",
+        declaration.windows_job,
         selection=dg.AssetSelection.assets(*declaration.window_keys),
         description="Fetch windows from the API and replace them in the warehouse.",
     )
@@ -45,49 +48,34 @@ def replay_job(declaration: WindowedTable) -> AssetJob:
     )
 
 
-def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:
-    """At the end of each window, after the grace: that window, and the look-back's once more."""
-    calendar = declaration.calendar
-
-    @dg.schedule(
-        name=f"{declaration.table.name}_schedule",
-        cron_schedule=declaration.cron.later(calendar.grace),
-        job=job,
-        execution_timezone=str(declaration.zone),
-        description="The window that just closed, and the ones before it again, since records may come late.",
-    )
-    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        at = context.scheduled_execution_time.astimezone(UTC)
-        closed = calendar.last_closed(at)
-        if closed is None or closed != calendar.grid.closed(at, grace=calendar.grace):
-            ends = f", they end {calendar.end:%Y-%m-%d}" if calendar.end else ""
-            yield dg.SkipReason(
-                f"no window closed at {at:%Y-%m-%d %H:%M}: they start {calendar.grid.start:%Y-%m-%d}{ends}."
-            )
-            return
-        for window in calendar.back_from(closed, declaration.look_back):
-            yield _request(window, f"{at:%Y-%m-%dT%H:%M}")
-
-    return tick
+def interval(declaration: WindowedTable, usual: timedelta) -> int:
+    """Seconds between two looks of a sensor that looks every `usual` while nothing is replayed."""
+    return max(SHORTEST_INTERVAL, int(declaration.wall_time(usual).total_seconds()))
 
 
-def _request(window: Window, occasion: str) -> dg.RunRequest:
-    # A run key is used up for ever, also by a run that fails: what occasioned the run is part of it.
+def status(declaration: WindowedTable) -> dg.DefaultSensorStatus:
+    """Sensors of a replay run from the start: who begins one wants to see them."""
+    return dg.DefaultSensorStatus.RUNNING if declaration.replay else dg.DefaultSensorStatus.STOPPED
+
+
+def run_request(window: Window, occasion: str) -> dg.RunRequest:
+    """A run of the window. A run key is used up for ever, also by a run that fails: the occasion is part of it."""
     return dg.RunRequest(run_key=f"{window.key}@{occasion}", partition_key=window.key)
 
 
 def windows_sensor(
     declaration: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
 ) -> dg.SensorDefinition:
-    """Asks the source how far it is, and for the windows that closed or changed since; `now` is its clock."""
+    """Asks the source how far it is, and for the windows that closed or changed since; `now` is the wall's clock."""
 
     @dg.sensor(
         name=f"{declaration.table.name}_new_windows",
         job=job,
-        minimum_interval_seconds=60,
-        description="Requests the windows that closed since the last look, as far as the source has come, and those of "
-        "the look-back whose record count is no longer the one that was loaded, where the source tells it. The first "
-        "look starts at the newest windows: history is a backfill's.",
+        minimum_interval_seconds=interval(declaration, A_MINUTE),
+        default_status=status(declaration),
+        description="Requests the windows that closed since the last look, as far as the source has come, those of the "
+        "look-back whose record count is no longer the one that was loaded, where the source tells it, and those whose "
+        "runs failed, after pauses that double. The first look starts at the newest windows: history is a backfill's.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
         return Look(declaration, context.instance, fetch, now()).result(Cursor.parse(context.cursor))
@@ -97,7 +85,7 @@ def windows_sensor(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One tick of the sensor, at `now`."""
+    """One tick of the sensor, at `now` of the wall's clock."""
 
     declaration: WindowedTable
     instance: dg.DagsterInstance
@@ -106,47 +94,62 @@ class Look:
 
     def result(self, cursor: Cursor) -> dg.SensorResult | dg.SkipReason:
         """What to run, and what to remember."""
-        calendar, look_back = self.declaration.calendar, self.declaration.look_back
         latest = self._latest()
-        reached = calendar.reached(self.now, latest)
+        reached = self.declaration.calendar.reached(self.declaration.instant(self.now), latest)
         if reached is None:
             return dg.SkipReason(f"no window has closed yet; the API holds {latest.records:,} records.")
-        fresh = list(newly_closed(calendar, cursor, reached, look_back))[:RUNS_A_TICK]
+        fresh, missing = self._fresh(cursor, reached), self._missing(cursor)
+        seen = self._seen(latest, cursor, fresh, missing)
         changed = self._changed(cursor) if latest.records != cursor.records else []
-        windows = sorted({*fresh, *changed})
-        seen = Cursor(latest.records, fresh[-1].key if fresh else cursor.last)
+        windows = self._free({*fresh, *changed, *(each for each in missing if self._runs.failures(each).count)})
         if not windows:
             return dg.SensorResult(skip_reason=f"nothing new in {latest.records:,} records.", cursor=seen.render())
-        requests = [_request(window, str(latest.records)) for window in windows]
+        requests = [self._request(window, latest) for window in windows]
         return dg.SensorResult(run_requests=requests, cursor=seen.render())
+
+    @property
+    def _runs(self) -> WindowRuns:
+        return WindowRuns(self.declaration, self.instance)
 
     def _latest(self) -> Latest:
         """How far the source is; one that does not tell is taken to be at the present, and never to change."""
         with self.fetch.client(self.declaration.gate) as client:
-            return ask_latest(client, self.declaration.api(), tries=self.fetch.tries) or Latest(self.now, 0)
+            told = ask_latest(client, self.declaration.api(), tries=self.fetch.tries)
+        return told or Latest(self.declaration.instant(self.now), 0)
+
+    def _fresh(self, cursor: Cursor, reached: Window) -> list[Window]:
+        look_back = None if self.declaration.replay else self.declaration.look_back
+        return list(newly_closed(self.declaration.calendar, cursor, reached, look_back))[:RUNS_A_TICK]
+
+    def _missing(self, cursor: Cursor) -> list[Window]:
+        return not_loaded(self.declaration.calendar, cursor, self._runs.loaded())
+
+    def _seen(self, latest: Latest, cursor: Cursor, fresh: list[Window], missing: list[Window]) -> Cursor:
+        last = fresh[-1].key if fresh else cursor.last
+        unloaded = [*missing, *fresh]
+        return Cursor(latest.records, last, unloaded[0].key if unloaded else last)
 
     def _changed(self, cursor: Cursor) -> list[Window]:
         """Windows of the look-back that the source now counts otherwise than they were loaded."""
-        # Imported here: what reads records takes half a second that loading the definitions must not.
-        from flows_platform.fetch.counting import count_records  # noqa: PLC0415
-
         if not cursor.last:
             return []
-        calendar, api = self.declaration.calendar, self.declaration.api()
+        calendar = self.declaration.calendar
         seen = calendar.back_from(calendar.grid.from_key(cursor.last), self.declaration.look_back)
-        with self.fetch.client(self.declaration.gate) as client:
-            return [
-                window
-                for window in seen
-                if count_records(client, api, window, tries=self.fetch.tries) not in {None, self._loaded(window)}
-            ]
+        busy = self._runs.on_the_way()
+        counted = SourceCounts(self.declaration, self.fetch, self.fetch.tries)
+        return [each for each in seen if each.key not in busy and counted.differs(each, self._runs.received(each))]
 
-    def _loaded(self, window: Window) -> int:
-        """The records of the window's last fetch, good ones and those set aside; -1 where there was none."""
-        records = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=self.declaration.staged_key, asset_partitions=[window.key]), limit=1
-        ).records
-        materialization = records[0].asset_materialization if records else None
-        if materialization is None:
-            return -1
-        return sum(int(str(materialization.metadata[name].value)) for name in metadata.RECEIVED)
+    def _free(self, windows: set[Window]) -> list[Window]:
+        """Those that no run is on, and that are not left alone after a failure; the oldest first."""
+        busy = self._runs.on_the_way()
+        return [each for each in sorted(windows) if each.key not in busy and self._may_run(each)][:RUNS_A_TICK]
+
+    def _may_run(self, window: Window) -> bool:
+        failures = self._runs.failures(window)
+        first = timedelta(seconds=interval(self.declaration, A_MINUTE))
+        longest = self.declaration.wall_time(window.end - window.start)
+        return self.now >= failures.last + pause(failures.count, first, longest)
+
+    def _request(self, window: Window, latest: Latest) -> dg.RunRequest:
+        failed = self._runs.failures(window).count
+        return run_request(window, f"{latest.records}-{failed}" if failed else str(latest.records))

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from flows_platform.domain.cron import Cron
+from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.rate import RateBudget, RateGate
@@ -55,9 +56,10 @@ class WindowedTable:
     `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
     `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
     `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read
-    it. `look_back` counts closed windows that are asked for again. `moving` records leave their window for a later one
-    when they change, so that a window is not what it was once. `sinks` are where else its windows go. `charts` are
-    drawn of its columns, `console` shows the table where there is one, and `declared_in` is the file that says this.
+    it. `look_back` counts closed windows that are asked for again. `replay` is the clock of a replayed data set; any
+    other follows the wall's. `moving` records leave their window for a later one when they change, so that a window is
+    not what it was once. `sinks` are where else its windows go. `charts` are drawn of its columns, `console` shows the
+    table where there is one, and `declared_in` is the file that says this.
     """
 
     staged: str
@@ -77,6 +79,7 @@ class WindowedTable:
     rate: RateBudget | None = None
     keep_raw: timedelta | None = None
     moving: bool = False
+    replay: ReplayClock | None = None
     sinks: tuple[Sink, ...] = ()
     charts: tuple[Chart, ...] = ()
     console: Console | None = None
@@ -106,6 +109,19 @@ class WindowedTable:
     def window_keys(self) -> tuple[dg.AssetKey, ...]:
         """All assets that a window makes."""
         return (self.staged_key, self.table_key, *(sink.key for sink in self.sinks))
+
+    @property
+    def windows_job(self) -> str:
+        """The name of the job that fetches windows and replaces them."""
+        return f"{self.table.name}_windows_job"
+
+    def instant(self, wall: datetime) -> datetime:
+        """The instant of the data when the wall's clock shows `wall`."""
+        return self.table.schema.epoch + self.replay.elapsed(wall) if self.replay else wall
+
+    def wall_time(self, span: timedelta) -> timedelta:
+        """How long a span of the data lasts on the wall's clock."""
+        return self.replay.wall_time(span) if self.replay else span
 
     @property
     def gate(self) -> RateGate | None:

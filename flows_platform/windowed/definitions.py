@@ -6,13 +6,14 @@ from datetime import datetime
 import dagster as dg
 
 from flows_platform.windowed.assets import windowed_assets
-from flows_platform.windowed.automation import replay_job, utc_now, windows_job, windows_schedule, windows_sensor
+from flows_platform.windowed.automation import replay_job, utc_now, windows_job, windows_sensor
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.drift import differing_windows_sensor, matches_source_check
+from flows_platform.windowed.schedule import windows_schedule
 
 
 def windowed_definitions(declaration: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.Definitions:
-    """Assets, checks, jobs, schedule and sensors; `now` is the clock of the sensor."""
+    """Assets, checks, jobs, schedule and sensors; `now` is the wall's clock."""
     windows = windows_job(declaration)
     return dg.Definitions(
         assets=[windowed_assets(declaration)],

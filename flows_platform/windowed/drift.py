@@ -1,17 +1,19 @@
 """Loaded windows that are no longer what the source holds: a check that names them, a sensor that runs them again."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from flows_platform.resources import FetchResource, WarehouseResource
-from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob
+from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob, interval, status
 from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.windowed.runs import WindowRuns
 
 if TYPE_CHECKING:
     from flows_platform.comparison import Comparison
 
-AN_HOUR = 3600
+AN_HOUR = timedelta(hours=1)
 
 
 def loaded_windows_that_differ(
@@ -61,16 +63,21 @@ def differing_windows_sensor(declaration: WindowedTable, job: AssetJob) -> dg.Se
     @dg.sensor(
         name=f"{declaration.table.name}_differing_windows",
         job=job,
-        minimum_interval_seconds=AN_HOUR,
+        minimum_interval_seconds=interval(declaration, AN_HOUR),
+        default_status=status(declaration),
         description="Compares every loaded window with the source by count, and requests those that differ: late or "
         "changed records beyond the look-back.",
     )
     def look(
         context: dg.SensorEvaluationContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.SensorResult:
-        windows, differing = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
+        runs = WindowRuns(declaration, context.instance)
+        busy = runs.on_the_way()  # before and after: a window that is being replaced differs for a moment
+        windows, found = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
+        busy |= runs.on_the_way()
+        differing = [each for each in found if each.window.key not in busy]
         if not differing:
-            return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs.")
+            return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs that is not being loaded.")
         return dg.SensorResult(run_requests=[_request(each) for each in differing[:RUNS_A_TICK]])
 
     return look

@@ -1,7 +1,7 @@
 """Which windows want a run: those that closed, and those near the end that changed. Pure; never asks for the clock."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -11,10 +11,14 @@ from flows_platform.fetch.latest import Latest
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What was seen at the last look: the source's record count, and the start of the last window asked for."""
+    """What was seen at the last look: the source's record count, and the start of the last window asked for.
+
+    All windows before `first` were loaded, or are no business of the sensor's.
+    """
 
     records: int = 0
     last: str = ""
+    first: str = ""
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
@@ -54,9 +58,28 @@ class Calendar:
         return min(closed, self.grid.floor(latest.newest))
 
 
-def newly_closed(calendar: Calendar, cursor: Cursor, reached: Window, look_back: int) -> Iterator[Window]:
-    """Windows after the cursor's up to `reached`; without a cursor only the last few, since history is a backfill's."""
-    if not cursor.last:
+def newly_closed(calendar: Calendar, cursor: Cursor, reached: Window, look_back: int | None) -> Iterator[Window]:
+    """Windows after the cursor's up to `reached`; without a cursor only the last few, since history is a backfill's.
+
+    A `look_back` of None says that there is no history: it begins with the first window.
+    """
+    if cursor.last:
+        yield from calendar.grid.between(calendar.grid.after(calendar.grid.from_key(cursor.last)), reached)
+    elif look_back is None:
+        yield from calendar.grid.between(calendar.grid.floor(calendar.grid.start), reached)
+    else:
         yield from calendar.back_from(reached, look_back)
-        return
-    yield from calendar.grid.between(calendar.grid.after(calendar.grid.from_key(cursor.last)), reached)
+
+
+def not_loaded(calendar: Calendar, cursor: Cursor, loaded: Collection[str]) -> list[Window]:
+    """Windows that were asked for up to the cursor and are not in the table."""
+    if not cursor.last:
+        return []
+    last = calendar.grid.from_key(cursor.last)
+    first = calendar.grid.from_key(cursor.first) if cursor.first else last
+    return [window for window in calendar.grid.between(first, last) if window.key not in loaded]
+
+
+def pause(failures: int, first: timedelta, longest: timedelta) -> timedelta:
+    """How long a window is left alone after so many failures in a row: doubled with each."""
+    return min(longest, first * 2 ** (failures - 1)) if failures else timedelta(0)

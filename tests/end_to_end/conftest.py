@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,6 +102,21 @@ class Platform:
         entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         found = [entry.asset_check_evaluation for entry in entries]
         return {(each.partition, each.check_name): each.passed for each in found if each}
+
+
+def scheduled_keys(
+    definitions: dg.Definitions, name: str, at: datetime, instance: dg.DagsterInstance, resources: Resources
+) -> list[str | None]:
+    """The partition keys that the schedule `name` asks for with its tick `at`."""
+    repository = definitions.get_repository_def()
+    with dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=at,
+        resources=resources._asdict(),
+        repository_def=repository,
+    ) as context:
+        tick = repository.get_schedule_def(name).evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests or []]
 
 
 class Windows:

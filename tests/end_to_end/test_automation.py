@@ -1,19 +1,22 @@
 """Schedule and sensors: what they ask for, and when."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import apsw
 import dagster as dg
 import pytest
 
+from flows_platform.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
 from flows_platform.fetch.latest import Latest
+from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.automation import files_job, raw_file_sensor
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.automation import Look
 from flows_platform.windowed.due import Calendar, Cursor, newly_closed
-from tests.end_to_end.conftest import MakePlatform, Platform
+from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 
 KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
 DAY = Settings(days=1)
@@ -25,25 +28,33 @@ def requested(result: object) -> list[str | None]:
     return [request.partition_key for request in result.run_requests or []]
 
 
-def scheduled(at: datetime) -> list[str | None]:
-    repository = build_definitions(DAY).get_repository_def()
-    schedule = repository.get_schedule_def("flows_schedule")
-    assert schedule.cron_schedule == "20 */3 * * *"
-    ticks = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository))
-    return [request.partition_key for request in ticks.run_requests or []]
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """One where nothing was loaded."""
+    with open_instance(load_settings(home=tmp_path_factory.mktemp("empty"))) as opened:
+        yield opened
+
+
+def scheduled(instance: dg.DagsterInstance, at: datetime, settings: Settings = DAY) -> list[str | None]:
+    definitions, resources = build_definitions(settings), build_resources(settings)
+    cron = definitions.resolve_schedule_def("flows_schedule").cron_schedule
+    assert cron == ("* * * * *" if settings.replay else "20 */3 * * *")
+    return scheduled_keys(definitions, "flows_schedule", at, instance, resources)
 
 
 @pytest.mark.parametrize(
     ("hour", "keys"), [(0, []), (3, KEYS[:1]), (6, KEYS[:2]), (9, KEYS[:3]), (12, KEYS[1:4]), (21, KEYS[4:7])]
 )
-def test_the_schedule_asks_for_the_window_that_closed_and_the_look_back(hour: int, keys: list[str]) -> None:
-    assert scheduled(datetime(2014, 1, 1, hour, 20, tzinfo=UTC)) == keys
+def test_the_schedule_asks_for_the_window_that_closed_and_the_look_back(
+    instance: dg.DagsterInstance, hour: int, keys: list[str]
+) -> None:
+    assert scheduled(instance, datetime(2014, 1, 1, hour, 20, tzinfo=UTC)) == keys
 
 
-def test_the_schedule_ends_with_the_data_set() -> None:
-    assert scheduled(datetime(2014, 1, 2, 0, 20, tzinfo=UTC)) == KEYS[5:]
-    assert scheduled(datetime(2014, 1, 2, 3, 20, tzinfo=UTC)) == []
-    assert scheduled(datetime(2026, 11, 21, 3, 20, tzinfo=UTC)) == []
+def test_the_schedule_ends_with_the_data_set(instance: dg.DagsterInstance) -> None:
+    assert scheduled(instance, datetime(2014, 1, 2, 0, 20, tzinfo=UTC)) == KEYS[5:]
+    assert scheduled(instance, datetime(2014, 1, 2, 3, 20, tzinfo=UTC)) == []
+    assert scheduled(instance, datetime(2026, 11, 21, 3, 20, tzinfo=UTC)) == []
 
 
 def test_a_window_is_closed_only_after_its_grace() -> None:

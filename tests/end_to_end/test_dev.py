@@ -1,74 +1,44 @@
 """`flows dev` as a person runs it: one process that starts all, and ends all."""
 
-import json
 import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 
-from flows_platform.supervision.ports import free_port
+from tests.end_to_end.dev_process import (
+    FLOWS,
+    PORTS,
+    READY,
+    api_server,
+    ask_dagster,
+    lines_until,
+    own_environment,
+    processes_of,
+    running_dev,
+)
 
 pytestmark = pytest.mark.slow
-FLOWS = (sys.executable, "-m", "flows_platform")
-SERVE = ["-m", "flows_platform", "serve"]
-PORTS = ("API", "EMULATOR", "EMULATOR_GRPC", "DAGSTER", "DAGSTER_CODE")
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    ports = {f"FLOWS_{name}_PORT": str(free_port()) for name in PORTS}
-    return {**os.environ, **ports, "FLOWS_HOME": str(tmp_path), "FLOWS_SAMPLE_ROWS": "2000", "FLOWS_DAYS": "1"}
+    return own_environment(tmp_path, FLOWS_SAMPLE_ROWS=2000, FLOWS_DAYS=1)
 
 
 @pytest.fixture
 def dev(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [*FLOWS, "dev"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with running_dev(environment) as process:
         yield process
-        if process.poll() is None:
-            process.terminate()
 
 
-def lines_until(process: subprocess.Popen[str], last: str) -> list[str]:
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if lines[-1] == last:
-            break
-    return lines
-
-
-def processes_of(home: str) -> list[int]:
-    """The processes that were started with this home in their environment."""
-    mark = f"FLOWS_HOME={home}".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
-
-
-def command(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-
-
-def assets(address: str) -> set[str]:
-    query = json.dumps({"query": "{assetNodes{assetKey{path}}}"}).encode()
-    request = Request(f"{address}graphql", query, {"Content-Type": "application/json"})
-    with urlopen(request, timeout=60) as answer:
-        nodes = json.load(answer)["data"]["assetNodes"]
+def assets(port: str) -> set[str]:
+    nodes = ask_dagster(port, "{assetNodes{assetKey{path}}}")["assetNodes"]
     return {"/".join(node["assetKey"]["path"]) for node in nodes}
 
 
@@ -76,15 +46,14 @@ def assets(address: str) -> set[str]:
 def test_it_serves_quietly_and_ends_with_all_it_started(
     dev: subprocess.Popen[str], environment: dict[str, str], number: signal.Signals
 ) -> None:
-    lines = lines_until(dev, "Ctrl-C stops everything.")
+    lines = lines_until(dev, READY)
     addresses = dict(re.findall(r"^(Dagster UI|API) +(http\S+)$", "\n".join(lines), re.MULTILINE))
-    assert {"raw_flows", "flow_windows", "flows"} <= assets(addresses["Dagster UI"])
+    assert {"raw_flows", "flow_windows", "flows"} <= assets(environment["FLOWS_DAGSTER_PORT"])
     with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
         assert answer.status == 200
     assert [line for line in lines if " | " in line] == []
 
-    (server,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if command(pid)[1:4] == SERVE)
-    os.kill(server, signal.SIGKILL)
+    os.kill(api_server(environment), signal.SIGKILL)
     assert any("starting it again in 1 s." in line for line in lines_until(dev, "api is back."))
     with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
         assert answer.status == 200

@@ -22,7 +22,7 @@ from flows_platform.windowed.automation import Look
 from flows_platform.windowed.due import Cursor
 from tests.api_server.conftest import build, flows, running
 from tests.components.yaml_platform import failure
-from tests.end_to_end.conftest import MakePlatform, Platform
+from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 from tests.end_to_end.nvd_platform import KEY, NvdPlatform, expected_rows, nvd_on
 from tests.sources.nvd_cves.postgres import Postgres
 from tests.sources.nvd_cves.postgres import running as postgres_running
@@ -180,12 +180,11 @@ def test_schedule_and_sensor_ask_for_the_day_that_ended_and_their_job_fills_all(
 ) -> None:
     server.cves = some(30, days=3)
     nvd = as_shipped(platform)
-    repository = platform.definitions.get_repository_def()
     at = datetime(2024, 3, 3, 0, 20, tzinfo=UTC)
-    schedule = repository.get_schedule_def("nvd_cves_schedule")
+    schedule = platform.definitions.resolve_schedule_def("nvd_cves_schedule")
     assert schedule.cron_schedule == "20 0 * * *"
-    tick = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository))
-    assert [each.partition_key for each in tick.run_requests or []] == KEYS[:2]
+    keys = scheduled_keys(platform.definitions, schedule.name, at, platform.instance, platform.resources)
+    assert keys == KEYS[:2]
 
     fetch = platform.resources.fetch
     look = Look(nvd.table, platform.instance, fetch, at + DAY).result(Cursor(0, KEYS[1]))

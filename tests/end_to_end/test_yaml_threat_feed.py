@@ -13,7 +13,7 @@ from flows_platform.resources import build_resources
 from flows_platform.windowed.definitions import windowed_definitions
 from tests.components.feed_yaml import other_form, whole_form
 from tests.components.yaml_platform import YamlSource, failure
-from tests.end_to_end.conftest import MakePlatform
+from tests.end_to_end.conftest import MakePlatform, scheduled_keys
 from tests.vendors.serving import Answer, Fault
 from tests.vendors.threat_feed_server import Links, Sighting, ThreatFeedServer, sightings
 
@@ -98,11 +98,9 @@ def in_windows(server: ThreatFeedServer, first: int, last: int) -> list[dict[str
 
 @pytest.mark.parametrize("server", list(FORMS), indirect=True)
 def test_the_file_alone_gives_windows_schedule_and_table(server: ThreatFeedServer, feed: YamlSource) -> None:
-    repository = feed.definitions.get_repository_def()
-    schedule = repository.get_schedule_def("sightings_schedule")
     at = START + 3 * HOURS + timedelta(minutes=20)
-    tick = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository))
-    assert [request.partition_key for request in tick.run_requests or []] == KEYS[:3]
+    resources = build_resources(feed.settings)
+    assert scheduled_keys(feed.definitions, "sightings_schedule", at, feed.instance, resources) == KEYS[:3]
 
     job = feed.definitions.resolve_job_def("sightings_windows_job")
     assert job.execute_in_process(instance=feed.instance, partition_key=KEYS[0]).success

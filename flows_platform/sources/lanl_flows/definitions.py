@@ -23,7 +23,7 @@ def lanl_files(settings: Settings) -> dg.Definitions:
     )
 
 
-def flows_definitions(declared: WindowedTable, settings: Settings) -> dg.Definitions:  # noqa: ARG001 - as other sources
-    """The windows of `declared`, and the hourly traffic computed from them."""
-    table = replace(declared, sinks=(hourly_traffic(declared),))
+def flows_definitions(declared: WindowedTable, settings: Settings) -> dg.Definitions:
+    """The windows of `declared` by the replay's clock, where one runs, and the hourly traffic computed from them."""
+    table = replace(declared, sinks=(hourly_traffic(declared),), replay=settings.clock)
     return dg.Definitions.merge(windowed_definitions(table), dg.Definitions(asset_checks=[traffic_check()]))

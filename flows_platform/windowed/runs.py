@@ -1,0 +1,89 @@
+"""What the instance knows of windows: which are being loaded, what was received, how often they failed since."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from flows_platform.domain.windows import Window
+from flows_platform.windowed import metadata
+from flows_platform.windowed.declaration import WindowedTable
+
+PARTITION = "dagster/partition"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
+STATUS = dg.DagsterRunStatus
+UNFINISHED = [STATUS.QUEUED, STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING]
+NEVER = datetime.min.replace(tzinfo=UTC)
+FAILURES_COUNTED = 16  # waits doubled that often are beyond any that is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Runs of a window that ended without loading it, since one did; when the last ended."""
+
+    count: int = 0
+    last: datetime = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRuns:
+    """The runs on one table's windows."""
+
+    declaration: WindowedTable
+    instance: dg.DagsterInstance
+
+    def on_the_way(self) -> set[str]:
+        """Keys of windows that an unfinished run is to load."""
+        runs = self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+        return {key for run in runs if self._is_on_table(run) for key in self._keys(run)}
+
+    def _is_on_table(self, run: dg.DagsterRun) -> bool:
+        return run.job_name == self.declaration.windows_job or self.declaration.table_key in (run.asset_selection or ())
+
+    def _keys(self, run: dg.DagsterRun) -> list[str]:
+        if PARTITION in run.tags:
+            return [run.tags[PARTITION]]
+        if RANGE_START not in run.tags:
+            return []
+        grid = self.declaration.grid
+        bounds = (grid.from_key(run.tags[name]) for name in (RANGE_START, RANGE_END))
+        return [window.key for window in grid.between(*bounds)]
+
+    def loaded(self) -> set[str]:
+        """Keys of all windows in the table."""
+        return self.instance.get_materialized_partitions(self.declaration.table_key)
+
+    def received(self, window: Window) -> int:
+        """The records of the window's last fetch, good ones and those set aside; -1 where there was none."""
+        record = self._last(self.declaration.staged_key, window)
+        materialization = record.asset_materialization if record else None
+        if materialization is None:
+            return -1
+        return sum(int(str(materialization.metadata[name].value)) for name in metadata.RECEIVED)
+
+    def failures(self, window: Window) -> Failures:
+        """What became of the window's last runs."""
+        chosen = dg.RunsFilter(job_name=self.declaration.windows_job, tags={PARTITION: window.key})
+        failures = Failures()
+        for record in self.instance.get_run_records(chosen, limit=FAILURES_COUNTED):
+            if record.dagster_run.status not in {STATUS.FAILURE, STATUS.CANCELED}:
+                break
+            ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
+            failures = Failures(failures.count + 1, max(failures.last, ended))
+        return failures
+
+    def asked_at(self, run: dg.DagsterRun) -> float | None:
+        """When a schedule or sensor asked for the run, as a timestamp; None where a person did."""
+        record = self.instance.get_run_record_by_id(run.run_id) if AUTOMATED & run.tags.keys() else None
+        return record.create_timestamp.timestamp() if record else None
+
+    def is_loaded_since(self, window: Window, asked: float) -> bool:
+        """Whether a run that began after `asked` has put the window into the table."""
+        record = self._last(self.declaration.table_key, window)
+        run = self.instance.get_run_record_by_id(record.run_id) if record else None
+        return run is not None and (run.start_time or 0) > asked
+
+    def _last(self, asset: dg.AssetKey, window: Window) -> dg.EventLogRecord | None:
+        chosen = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[window.key])
+        return next(iter(self.instance.fetch_materializations(chosen, limit=1).records), None)

@@ -1,0 +1,80 @@
+"""`flows dev` as a process of its own, with ports and a home that nobody else has, and what it started."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from flows_platform.supervision.ports import free_port
+
+FLOWS = (sys.executable, "-m", "flows_platform")
+SERVE = ["-m", "flows_platform", "serve"]
+PORTS = ("API", "EMULATOR", "EMULATOR_GRPC", "DAGSTER", "DAGSTER_CODE")
+READY = "Ctrl-C stops everything."
+
+
+def own_environment(home: Path, **settings: object) -> dict[str, str]:
+    """The settings of a platform that runs beside any other."""
+    ports = {f"FLOWS_{name}_PORT": str(free_port()) for name in PORTS}
+    return {**os.environ, **ports, "FLOWS_HOME": str(home), **{name: str(value) for name, value in settings.items()}}
+
+
+@contextmanager
+def running_dev(environment: dict[str, str], *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """The process, with its output as lines; it is told to end with the block, and waited for."""
+    with subprocess.Popen(
+        [*FLOWS, "dev", *flags], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def lines_until(process: subprocess.Popen[str], last: str) -> list[str]:
+    """The lines it says, up to the line `last`."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if lines[-1] == last:
+            break
+    return lines
+
+
+def processes_of(home: str) -> list[int]:
+    """The processes that were started with this home in their environment."""
+    mark = f"FLOWS_HOME={home}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
+
+
+def api_server(environment: dict[str, str]) -> int:
+    """The process of the API server."""
+    (server,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[1:4] == SERVE)
+    return server
+
+
+def _command(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
+def ask_dagster(port: str, query: str) -> dict[str, Any]:
+    """Dagster's own answer to a GraphQL query."""
+    body = json.dumps({"query": query}).encode()
+    request = Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=60) as answer:
+        told: dict[str, Any] = json.load(answer)["data"]
+    return told

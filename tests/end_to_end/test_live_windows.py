@@ -1,0 +1,206 @@
+"""What live windows ask of schedule, sensor, runs and freshness: nothing twice, nothing lost, by the replay's clock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from flows_platform.definitions import build_definitions
+from flows_platform.settings import Settings, load_settings
+from flows_platform.sources.lanl_flows.definitions import flows_definitions
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.windowed.automation import Look
+from flows_platform.windowed.due import Cursor, not_loaded, pause
+from flows_platform.windowed.freshness import freshness_policy
+from flows_platform.windowed.runs import PARTITION, WindowRuns
+from flows_platform.windowed.schedule import closed_at
+from tests.end_to_end.conftest import Platform, scheduled_keys
+from tests.end_to_end.test_automation import KEYS, cursor_of, look, requested
+from tests.end_to_end.test_drift import late_record
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+NOON = datetime(2014, 1, 1, 12, 30, tzinfo=UTC)
+REPLAYED = Settings(days=1, replay=360, replay_start=START)
+
+
+def closed_keys(settings: Settings, at: datetime) -> list[str]:
+    declaration = replace(flows_windows(settings), replay=settings.clock)
+    return [window.key for window in closed_at(declaration, at)]
+
+
+def test_a_minute_of_a_replay_closes_several_windows() -> None:
+    """At 360 times as fast a window closes each 30 s, the first 33 1/3 s after the start."""
+    assert closed_keys(REPLAYED, START) == []
+    assert closed_keys(REPLAYED, START + MINUTE) == KEYS[:1]
+    assert closed_keys(REPLAYED, START + 2 * MINUTE) == [*KEYS[:1], *KEYS[1:3]]
+    assert closed_keys(REPLAYED, START + 4 * MINUTE) == [*KEYS[3:5], *KEYS[5:7]]
+    assert closed_keys(REPLAYED, START + 5 * MINUTE) == [*KEYS[5:7], KEYS[7]]
+    assert closed_keys(REPLAYED, START + 6 * MINUTE) == []
+
+
+def test_every_window_closes_in_one_tick_of_any_replay() -> None:
+    for speed in (1, 7, 60, 1000, 86_400):
+        settings = Settings(days=1, replay=speed, replay_start=START, look_back=0)
+        ticks = 1 + int(28 * 60 / speed)
+        assert [key for tick in range(ticks + 1) for key in closed_keys(settings, START + tick * MINUTE)] == KEYS
+
+
+def test_a_replay_is_on_from_the_start_and_looks_more_often() -> None:
+    def sensors(settings: Settings) -> dict[str, tuple[int | None, str]]:
+        definitions = flows_definitions(flows_windows(settings), settings)
+        return {
+            each.name: (each.minimum_interval_seconds, each.default_status.value)  # type: ignore[union-attr]
+            for each in definitions.sensors or ()
+        }
+
+    assert sensors(load_settings()) == {
+        "flows_new_windows": (60, "STOPPED"),
+        "flows_differing_windows": (3600, "STOPPED"),
+    }
+    assert sensors(REPLAYED) == {"flows_new_windows": (5, "RUNNING"), "flows_differing_windows": (10, "RUNNING")}
+    schedule = build_definitions(REPLAYED).resolve_schedule_def("flows_schedule")
+    assert (schedule.cron_schedule, schedule.default_status.value) == ("* * * * *", "RUNNING")
+
+
+@pytest.mark.parametrize(
+    ("speed", "warn", "fail"),
+    [(1, 12_000, 22_800), (60, 200, 380), (200, 60, 114), (360, 60, 63.333333), (720, None, 60)],
+)
+def test_freshness_keeps_the_pace_of_the_replay(speed: float, warn: float | None, fail: float) -> None:
+    settings = Settings(replay=speed, replay_start=START)
+    policy = freshness_policy(replace(flows_windows(settings), replay=settings.clock))
+    assert isinstance(policy, type(dg.FreshnessPolicy.time_window(fail_window=MINUTE)))
+    told = [each and each.to_timedelta().total_seconds() for each in (policy.warn_window, policy.fail_window)]  # type: ignore[attr-defined]
+    assert told == [warn, pytest.approx(fail)]
+
+
+def test_history_has_no_freshness_and_an_open_end_has() -> None:
+    history = flows_windows(load_settings())
+    assert freshness_policy(history) is None
+    live = replace(history, calendar=replace(history.calendar, end=None))
+    assert freshness_policy(live) is not None
+    for specs in (each.specs for each in build_definitions(REPLAYED).assets or () if hasattr(each, "specs")):
+        for spec in specs:
+            is_window = spec.key.path[-1] in {"flow_windows", "flows", "flow_traffic_hourly"}
+            assert (spec.freshness_policy is not None) is is_window or spec.group_name != "lanl_flows"
+
+
+@contextmanager
+def unfinished_run(platform: Platform, tags: dict[str, str]) -> Iterator[None]:
+    """A run of windows that waits while the block lasts, and then fails."""
+    job = platform.definitions.resolve_job_def("flows_windows_job")
+    run = platform.instance.create_run_for_job(job, tags=tags)
+    try:
+        yield
+    finally:
+        platform.instance.report_run_failed(run)
+
+
+def test_what_a_run_is_on_is_not_asked_for_again(platform: Platform) -> None:
+    first = look(platform, Cursor(), NOON)
+    assert requested(first) == KEYS[1:4]
+    seen = replace(cursor_of(first), records=3999)  # the source has more now
+    with unfinished_run(platform, {PARTITION: KEYS[3]}):
+        runs = WindowRuns(flows_windows(platform.settings), platform.instance)
+        assert runs.on_the_way() == {KEYS[3]}
+        assert requested(look(platform, seen, NOON)) == KEYS[1:3]
+        assert scheduled(platform, datetime(2014, 1, 1, 12, 20, tzinfo=UTC)) == KEYS[1:3]
+    bounds = {"dagster/asset_partition_range_start": KEYS[1], "dagster/asset_partition_range_end": KEYS[3]}
+    with unfinished_run(platform, bounds):
+        assert requested(look(platform, seen, NOON)) == []
+
+
+def scheduled(platform: Platform, at: datetime) -> list[str | None]:
+    return scheduled_keys(platform.definitions, "flows_schedule", at, platform.instance, platform.resources)
+
+
+def test_a_window_that_failed_is_asked_for_again_after_pauses_that_double(platform: Platform) -> None:
+    """Also when it lies far behind the look-back by then."""
+    before = Cursor(4000, KEYS[5], KEYS[0])
+    assert platform.run_windows(KEYS[1], KEYS[5]).success
+    for failures, wait in ((1, 60), (2, 120), (3, 240)):
+        with unfinished_run(platform, {PARTITION: KEYS[0]}):
+            pass
+        now = datetime.now(UTC)
+        early = look_at_end(platform, before, now + timedelta(seconds=wait - 30))
+        assert requested(early) == []
+        late = look_at_end(platform, before, now + timedelta(seconds=wait + 30))
+        assert requested(late) == [KEYS[0]]
+        assert late.run_requests[0].run_key == f"{KEYS[0]}@4000-{failures}"  # type: ignore[union-attr,index]
+        assert cursor_of(late).first == KEYS[0]
+    assert platform.run_windows(KEYS[0]).success
+    done = look_at_end(platform, before, now + timedelta(days=1))
+    assert requested(done) == []
+    assert cursor_of(done).first == KEYS[5]
+
+
+def look_at_end(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorResult | dg.SkipReason:
+    """A look while the source's windows end with the cursor's."""
+    declaration = flows_windows(platform.settings)
+    calendar = replace(declaration.calendar, end=declaration.grid.from_key(cursor.last).end)
+    return Look(replace(declaration, calendar=calendar), platform.instance, platform.resources.fetch, now).result(
+        cursor
+    )
+
+
+def test_the_schedule_leaves_what_is_loaded_as_the_source_counts_it(platform: Platform) -> None:
+    at = datetime(2014, 1, 1, 9, 20, tzinfo=UTC)
+    assert scheduled(platform, at) == KEYS[:3]
+    assert platform.run_windows(KEYS[0], KEYS[1]).success
+    assert scheduled(platform, at) == [KEYS[2]]
+    late_record(platform)
+    assert scheduled(platform, at) == [KEYS[0], KEYS[2]]
+    platform.supervisor.stop()  # no answer proves nothing: the run will tell
+    assert scheduled(platform, at) == KEYS[:3]
+
+
+@pytest.mark.parametrize("asker", ["dagster/sensor_name", "dagster/schedule_name"])
+def test_a_run_knows_whether_another_has_loaded_its_window_meanwhile(platform: Platform, asker: str) -> None:
+    job, declaration = platform.definitions.resolve_job_def("flows_windows_job"), flows_windows(platform.settings)
+    runs, first = WindowRuns(declaration, platform.instance), declaration.grid.from_key(KEYS[0])
+    by_hand = platform.instance.create_run_for_job(job)
+    asked = platform.instance.create_run_for_job(job, tags={asker: "flows"})
+    assert not runs.is_loaded_since(first, runs.asked_at(asked) or 0)
+    assert platform.run_windows(KEYS[0]).success
+    assert runs.asked_at(by_hand) is None
+    assert runs.is_loaded_since(first, runs.asked_at(asked) or 0)
+    later = platform.instance.create_run_for_job(job, tags={asker: "flows"})
+    assert not runs.is_loaded_since(first, runs.asked_at(later) or 0)
+
+
+def test_such_a_run_leaves_the_window(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = {PARTITION: KEYS[0], "dagster/schedule_name": "flows_schedule"}
+    before = datetime.now(UTC).timestamp()
+
+    def loads() -> int:
+        run = platform.run("flows_windows_job", tags)
+        assert run.success
+        return len(platform.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION))
+
+    assert [loads(), loads()] == [3, 3]  # asked for after the last load
+    monkeypatch.setattr(WindowRuns, "asked_at", lambda *_: before)  # as one that waited while the others ran
+    assert loads() == 0
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    assert [pause(count, MINUTE, timedelta(minutes=5)) // MINUTE for count in range(5)] == [0, 1, 2, 4, 5]
+
+
+def test_what_was_asked_for_and_is_not_loaded_is_not_forgotten() -> None:
+    calendar = flows_windows(Settings(days=1)).calendar
+    found = not_loaded(calendar, Cursor(1, KEYS[5], KEYS[1]), {KEYS[2], KEYS[4]})
+    assert [window.key for window in found] == [KEYS[1], KEYS[3], KEYS[5]]
+    assert not_loaded(calendar, Cursor(), set()) == []
+    assert [window.key for window in not_loaded(calendar, Cursor(1, KEYS[5]), set())] == [KEYS[5]]
+
+
+def test_the_first_look_at_a_replay_begins_with_its_first_window(platform: Platform) -> None:
+    settings = platform.settings.model_copy(update={"replay": 360.0, "replay_start": START})
+    declaration = replace(flows_windows(settings), replay=settings.clock)
+    wall = START + timedelta(hours=21, minutes=21) / 360
+    first = Look(declaration, platform.instance, platform.resources.fetch, wall).result(Cursor())
+    assert requested(first) == KEYS[:7]

@@ -1,0 +1,194 @@
+"""A day of the data set passes in four minutes under `flows dev --replay`: every window is loaded once, in its time.
+
+The API server is killed for a time, and some rows come eight hours late. Schedule, sensors and daemon are Dagster's.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import dagster as dg
+import pytest
+
+from flows_platform.commands.instance import open_instance
+from flows_platform.commands.replay_clock import started
+from flows_platform.domain.replay import LateRows, ReplayClock
+from flows_platform.domain.verification import RowDigest
+from flows_platform.resources import build_resources
+from flows_platform.settings import Settings, load_settings
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.stores.sqlite_read import iter_rows
+from tests.end_to_end.dev_process import READY, api_server, ask_dagster, lines_until, own_environment, running_dev
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+SPEED = 360  # a window of three hours closes each 30 s
+LATE = LateRows(2, timedelta(hours=8))
+SETTINGS = {
+    "FLOWS_DAYS": 1,
+    "FLOWS_SAMPLE_ROWS": 4000,
+    "FLOWS_LATE_SHARE": LATE.permille / 1000,
+    "FLOWS_LATE_MINUTES": LATE.delay // timedelta(minutes=1),
+    "FLOWS_RETRY_ATTEMPTS": 2,
+    "FRESHNESS_DAEMON_INTERVAL_SECONDS": 5,
+}
+KILLS = 5  # the supervisor gives up at the sixth in five minutes; until then it waits 31 s in all
+MOST_BEHIND = 4  # windows, two minutes: room for a busy machine
+
+
+@dataclass(frozen=True)
+class Load:
+    """A materialization of the table."""
+
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A platform that replays."""
+
+    environment: dict[str, str]
+    settings: Settings
+    instance: dg.DagsterInstance
+
+    @property
+    def clock(self) -> ReplayClock:
+        assert self.settings.clock is not None
+        return self.settings.clock
+
+    def instant(self, wall: datetime) -> datetime:
+        return self.settings.epoch + self.clock.elapsed(wall)
+
+    def loads(self) -> list[Load]:
+        chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey("flows"))
+        records = self.instance.fetch_materializations(chosen, limit=1000, ascending=True).records
+        return [Load(str(each.partition_key), datetime.fromtimestamp(each.timestamp, UTC)) for each in records]
+
+    def freshness(self) -> str:
+        query = "{assetNodes{assetKey{path} freshnessStatusInfo{freshnessStatus}}}"
+        nodes = ask_dagster(self.environment["FLOWS_DAGSTER_PORT"], query)["assetNodes"]
+        (mine,) = (node for node in nodes if node["assetKey"]["path"] == ["flows"])
+        return str(mine["freshnessStatusInfo"]["freshnessStatus"])
+
+    def database(self) -> RowDigest:
+        return RowDigest.of(iter_rows(self.settings.files.database, FLOWS))
+
+    def table(self) -> RowDigest:
+        declaration = flows_windows(self.settings)
+        with declaration.pipeline(*build_resources(self.settings)) as pipeline:
+            return pipeline.warehouse.digest(pipeline.table)
+
+    def late_rows(self) -> Counter[str]:
+        """The number of late rows in each window."""
+        rows = iter_rows(self.settings.files.database, FLOWS)
+        times = [int(str(row[1])) for row in rows if int(str(row[0])) in LATE]
+        return Counter(self.settings.grid.floor(self.settings.epoch + timedelta(seconds=time)).key for time in times)
+
+    def api_answers(self) -> bool:
+        try:
+            with urlopen(f"{self.settings.api_base}/healthz", timeout=5):
+                return True
+        except (URLError, OSError):
+            return False
+
+    def behind(self, load: Load) -> int:
+        """How many windows closed between the load's own and the load."""
+        window = self.settings.grid.from_key(load.key)
+        newest = self.settings.grid.closed(self.instant(load.at), grace=self.settings.grace)
+        return int((newest.start - window.start) / (window.end - window.start))
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(1)
+
+
+@pytest.fixture
+def replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replayed]:
+    environment = own_environment(tmp_path, **SETTINGS)
+    with running_dev(environment, "--replay", str(SPEED)) as process:
+        lines = lines_until(process, READY)
+        assert [line for line in lines if line.startswith("Replay        360 times as fast")], lines
+        reading = _read_on(process)
+        for name, value in environment.items():
+            if name.startswith("FLOWS_"):
+                monkeypatch.setenv(name, value)
+        settings = _with_clock(load_settings())
+        with open_instance(settings) as instance:
+            yield Replayed(environment, settings, instance)
+    reading.join()
+
+
+def _read_on(process: subprocess.Popen[str]) -> threading.Thread:
+    """A full pipe would stop the process."""
+    thread = threading.Thread(target=lines_until, args=(process, "nothing"), daemon=True)
+    thread.start()
+    return thread
+
+
+def _with_clock(settings: Settings) -> Settings:
+    return started(settings.model_copy(update={"replay": float(SPEED)}), datetime.now(UTC))
+
+
+def kill_the_api(replayed: Replayed) -> tuple[datetime, datetime]:
+    """Kill it as often as it comes back; from when to when it was away."""
+    began = datetime.now(UTC)
+    for _ in range(KILLS):
+        until(replayed.api_answers, 60)
+        os.kill(api_server(replayed.environment), signal.SIGKILL)
+    until(replayed.api_answers, 120)
+    return began, datetime.now(UTC)
+
+
+def test_a_day_passes(replayed: Replayed) -> None:
+    settings = replayed.settings
+    keys = flows_windows(settings).partitions.get_partition_keys()
+    until(lambda: len({load.key for load in replayed.loads()}) >= 2, 300)
+    assert replayed.freshness() == "HEALTHY"
+    away = kill_the_api(replayed)
+
+    all_in = settings.end + LATE.delay + settings.grace
+    until(lambda: replayed.instant(datetime.now(UTC)) > all_in, 900)
+    until(lambda: replayed.table() == replayed.database(), 300)
+
+    loads, late = replayed.loads(), replayed.late_rows()
+    first = {load.key: load for load in reversed(loads)}
+    story = told(replayed, loads, away)
+    assert sorted(first) == keys, story
+    for load in first.values():
+        window = settings.grid.from_key(load.key)
+        assert replayed.instant(load.at) >= window.end + settings.grace, story  # never before it is closed
+        assert replayed.behind(load) <= MOST_BEHIND, story
+    assert any(away[0] < closing(replayed, key) < away[1] for key in keys), story
+    assert 0 < len(late) < len(keys)
+    for key, count in Counter(load.key for load in loads).items():
+        # Once, and once more where rows came late: for all of them together, or for each by itself.
+        assert min(late[key], 1) <= count - 1 <= late[key], story
+    until(lambda: replayed.freshness() == "DEGRADED", 180)  # the data set is at its end: nothing new comes
+
+
+def closing(replayed: Replayed, key: str) -> datetime:
+    """When a window closed, on the wall's clock."""
+    settings = replayed.settings
+    since = settings.grid.from_key(key).end + settings.grace - settings.epoch
+    return replayed.clock.start + replayed.clock.wall_time(since)
+
+
+def told(replayed: Replayed, loads: list[Load], away: tuple[datetime, datetime]) -> str:
+    """What happened, for who reads a failure."""
+    down, up = (f"{replayed.instant(wall):%d %H:%M}" for wall in away)
+    lines = [f"{each.key} at {replayed.instant(each.at):%d %H:%M}, {replayed.behind(each)} behind" for each in loads]
+    return "\n".join([f"API away {down} to {up}", *lines, f"late {dict(replayed.late_rows())}"])
