@@ -1,5 +1,7 @@
 """A `TableSchema` as an Arrow schema: what Parquet files hold and Arrow streams carry. No I/O."""
 
+from functools import cache
+
 import pyarrow as pa
 
 from flows_platform.domain.schema import ColumnType, TableSchema
@@ -14,6 +16,7 @@ ARROW_TYPES = {
 }
 
 
+@cache
 def arrow_schema(schema: TableSchema) -> pa.Schema:
     """The schema's columns in order; a column that must have a value is not nullable in Arrow either."""
     return pa.schema([pa.field(column.name, ARROW_TYPES[column.type], column.nullable) for column in schema.columns])

@@ -103,9 +103,11 @@ def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Arra
     """A column's values at once; raises where the reference might see it otherwise."""
     field_type = ARROW_TYPES[column.type]
     if isinstance(values, pa.Array):
-        if values.type != field_type or (values.null_count and not column.nullable):
+        if values.null_count and not column.nullable:
             raise _NotProven
-        if not PROOFS[column.type](values):
+        if values.type == pa.string() and column.type is not ColumnType.STRING:
+            return _of_texts(column, values)
+        if values.type != field_type or not PROOFS[column.type](values):
             raise _NotProven
         return values
     types = set(map(type, values))
@@ -113,16 +115,18 @@ def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Arra
         types.discard(NoneType)
     if not types:
         return pa.nulls(len(values), field_type)
-    if column.type is ColumnType.INT64 and types == {str}:
-        return _integers(pa.array(values, pa.string()))
     if types == {FAST_PYTHON.get(column.type)}:
         array = pa.array(values, field_type)
         if not PROOFS[column.type](array):
             raise _NotProven
         return array
     if types == {str}:
-        return _each_once(column, pa.array(values, pa.string()))
+        return _of_texts(column, pa.array(values, pa.string()))
     return pa.array([cast_value(column, value) for value in values], field_type)
+
+
+def _of_texts(column: Column, texts: pa.Array) -> pa.Array:
+    return _integers(texts) if column.type is ColumnType.INT64 else _each_once(column, texts)
 
 
 def _each_once(column: Column, texts: pa.Array) -> pa.Array:
@@ -136,10 +140,15 @@ FAST_PYTHON = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.FLOAT64
 
 
 def _integers(texts: pa.Array) -> pa.Array:
-    # Arrow's own cast also takes "0x1f"; the pattern is the reference's.
-    if not pc.all(pc.match_substring_regex(texts, r"\A-?[0-9]{1,64}\z")).as_py():
+    """Arrow's own cast also takes "0x1f"; what it writes as it was sent is an integer, leading zeros take a pattern."""
+    integers = texts.cast(pa.int64())
+    if not integers.cast(pa.string()).equals(texts) and not _all_match(texts, r"\A-?[0-9]{1,64}\z"):
         raise _NotProven
-    return texts.cast(pa.int64())
+    return integers
+
+
+def _all_match(texts: pa.Array, pattern: str) -> bool:
+    return pc.all(pc.match_substring_regex(texts, pattern)).as_py() is not False
 
 
 def _in_calendar(times: pa.Array) -> bool:

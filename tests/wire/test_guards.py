@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import Rows
+from flows_platform.wire.casting import as_mappings
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.json_guard import MAX_CONTAINERS, MAX_DIGITS, JsonGuard
 from flows_platform.wire.decode.xml_guard import MAX_ATTRIBUTES, MAX_NAMES, XmlGuard
@@ -36,10 +36,7 @@ class Cut(io.BytesIO):
 
 def records(body: bytes, sizes: list[int], wire: WireFormat = WireFormat.JSON) -> list[object]:
     document = open_document(wire, Cut(body, sizes), Layout(FLOWS))
-    found: list[object] = []
-    for part in document.slices():
-        found += [dict(zip(part.names, each, strict=True)) for each in part.values] if isinstance(part, Rows) else part
-    return found
+    return [record for part in document.slices() for record in as_mappings(part)]
 
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=5)
@@ -204,6 +201,17 @@ def test_many_distinct_names_are_refused(form: str) -> None:
     several = "".join(one.format(form % number) for number in range(MAX_NAMES + 100))
     with pytest.raises(SourceRefused, match="distinct names"):
         records(f"<records>{several}</records>".encode(), [1 << 15], WireFormat.XML)
+
+
+def test_many_distinct_names_in_flat_records_are_refused() -> None:
+    """Each slice is one record of its own names, and so columns."""
+    each = [
+        "".join(f"<n{1000 * number + place}>{'x' * 300}</n{1000 * number + place}>" for place in range(1000))
+        for number in range(5)
+    ]
+    body = "".join(f"<record>{fields}</record>" for fields in each)
+    with pytest.raises(SourceRefused, match="distinct names"):
+        records(f"<records>{body}</records>".encode(), [1 << 15], WireFormat.XML)
 
 
 def test_comments_in_every_record_are_no_fields() -> None:

@@ -1,20 +1,20 @@
-"""An XML document to records, by lxml's iterparse, in constant memory: finished records leave the tree at once."""
+"""An XML document to records, by lxml's iterparse or what it is made of, in constant memory: records leave the tree."""
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
+import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Rows
-from flows_platform.wire.decode.elements import nested_record
+from flows_platform.wire.decode.elements import nested_record, plain_record
 from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.footers import Declared, declared_text
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
-from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END
+from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.raw_records import Records
 
 SLICE = 512  # records a slice; the tree never holds more
@@ -56,27 +56,65 @@ class XmlDocument:
         self.declared: Declared | None = None
         self.envelope: Mapping[str, object] = {}
 
-    def slices(self) -> Iterator[Rows | Records]:
-        """Slices of at most 512 records.
+    def slices(self) -> Iterator[pa.RecordBatch | Records]:
+        """Slices of 256 KB, or of 512 records where these nest.
 
         Raises:
             StreamIncomplete: the document ends before its end.
             SourceRefused: it is not well-formed, has another root, brings a DOCTYPE, or is made to harm its reader.
         """
-        # Defaults kept on purpose: no network, no external entities, text up to 10 MB, 256 levels.
-        events = etree.iterparse(self._reader, events=("end", "pi"), tag=self._record)
+        plain = not (self._parents or self._whole or self._enveloped)
         try:
-            yield from self._slices(events)
+            yield from self._under_root() if plain else self._anywhere()
         except etree.XMLSyntaxError as error:
             brief = str(error).removesuffix("(<string>, line 1)")[:200]
             if self._reader.ended:
                 raise StreamIncomplete(f"the XML document ends early ({brief}).") from error
             raise SourceRefused(f"the answer is not well-formed XML ({brief}).") from error
+
+    def _under_root(self) -> Iterator[pa.RecordBatch | Records]:
+        """Without an event for each record, which costs as much as parsing it: all children but the last are whole."""
+        parser = etree.XMLPullParser(events=("start", "pi"), tag=self._root)
+        root: etree._Element | None = None
+        while chunk := self._reader.read(SLICE_BYTES):
+            parser.feed(chunk)
+            for _, element in parser.read_events():
+                if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
+                    self._take_instruction(element)
+                    if root is not None and element.getparent() is root:  # the footer would be its last child
+                        root.remove(element)
+                elif root is None and isinstance(element, etree._Element):  # noqa: SLF001 - as above
+                    root = element
+                    self._check_root(root)
+            if root is not None and len(root) > 1 and self._reader.pending >= SLICE_BYTES:
+                yield self._first(root, len(root) - 1)
+        whole: etree._Element = parser.close()
+        self._check_root(whole)
+        if len(whole):
+            yield self._first(whole, len(whole))
+
+    def _first(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
+        """The records in the first children of the root, which are let go."""
+        columns, records = flat_columns(root, self._record, count), []
+        if columns is not None:
+            self._guard.note_names(columns.schema.names)
+        else:
+            children = list(islice(root, count))
+            self._guard.note_names(names_in(children))
+            records = [plain_record(record) for child in children for record in child.iter(self._record)]
+        del root[:count]
+        self._reader.release()
+        return records if columns is None else columns
+
+    def _anywhere(self) -> Iterator[Records]:
+        # Defaults kept on purpose: no network, no external entities, text up to 10 MB, 256 levels.
+        events = etree.iterparse(self._reader, events=("end", "pi"), tag=self._record)
+        yield from self._slices(events)
         if self._enveloped:
             self.envelope = nested_record(events.root)
         self._check_root(events.root)
 
-    def _slices(self, events: etree.iterparse) -> Iterator[Rows | Records]:
+    def _slices(self, events: etree.iterparse) -> Iterator[Records]:
         part: list[etree._Element] = []
         for event, element in events:
             if event == "pi":
@@ -92,16 +130,9 @@ class XmlDocument:
             if self._enveloped:  # the rest of the tree is the envelope
                 self._release(part)
 
-    def _records(self, elements: list[etree._Element]) -> Rows | Records:
-        """Elements as rows where all have the same plain children, else each as a mapping."""
-        if self._whole:
-            self._guard.note_names(names_in(elements))
-            return [nested_record(element) for element in elements]
-        rows = _plain_rows(elements)
-        if rows is not None:
-            return rows
+    def _records(self, elements: list[etree._Element]) -> Records:
         self._guard.note_names(names_in(elements))
-        return [_mapping(element) for element in elements]
+        return [nested_record(element) if self._whole else plain_record(element) for element in elements]
 
     def _release(self, part: list[etree._Element]) -> None:
         """Takes the records out of the tree, and out of lists that are done also the empty list."""
@@ -179,43 +210,3 @@ def _drop_empty(holder: etree._Element) -> bool:
 
 def _declares(dtd: etree.DTD) -> bool:
     return any(dtd.iterentities()) or any(dtd.iterelements())  # type: ignore[attr-defined]  # lxml-stubs lacks them
-
-
-def _plain_rows(elements: list[etree._Element]) -> Rows | None:
-    """Elements that all have the same plain children and no attributes."""
-    names = [child.tag for child in elements[0]]
-    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):  # comments have no name
-        return None
-    rows: list[Sequence[object]] = []
-    for element in elements:
-        children = list(element)
-        if [child.tag for child in children] != names or element.keys() or any(map(_is_special, children)):
-            return None
-        rows.append([child.text or "" for child in children])
-    return Rows(tuple(map(str, names)), rows)
-
-
-def _is_special(child: etree._Element) -> bool:
-    """A child that holds more than its text: elements, comments, or attributes that change its meaning."""
-    return len(child) != 0 or child.keys() != []
-
-
-def _mapping(element: etree._Element) -> dict[str, object]:
-    """The reference: each child by its tag; one that repeats or nests is given as its own XML."""
-    record: dict[str, object] = {}
-    for child in element.iterchildren(tag=etree.Element):
-        tag = str(child.tag)
-        nested = len(child) != 0 and next(child.iterchildren(tag=etree.Element), None) is not None
-        value: object = etree.tostring(child, with_tail=False) if nested or tag in record else _text(child)
-        record[tag] = value
-    return record
-
-
-def _text(child: etree._Element) -> object:
-    text = "".join(map(str, child.itertext()))
-    if child.get(ENCODING_ATTRIBUTE) != BASE64:
-        return text
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return text.encode()  # bytes fit no column: the record is quarantined with what was sent
