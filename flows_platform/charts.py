@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 IN_PLACE = 1000  # characters of markdown from which on Dagster's UI puts it behind a link
 
-WIDTH, HEIGHT = 400, 120
-WIDEST = 80  # of a bar
+WIDTH, HEIGHT = 380, 120
+WIDEST = 76  # of a bar
 BASE = HEIGHT - 18  # where bars stand, above their labels
 TOP = 16  # of the highest bar, below its value
 GAP = 6  # between two texts, at least

@@ -10,24 +10,27 @@ from flows_platform.stores.bigquery_sql import in_window
 BY_TIME = ""  # what the rows by time go by, beside the columns' names
 
 
-def spread(table: WarehouseTable, step: timedelta, columns: Sequence[str], top: int) -> str:
-    """For the rows of `[@start, @end)`: `of` (a column, or `BY_TIME`), `value` as text, `row_count`.
+def spread(table: WarehouseTable, step: timedelta, columns: Sequence[str], top: int, sum_of: str = "") -> str:
+    """For the rows of `[@start, @end)`: `of` (a column, or `BY_TIME`), `value` as text, `number`.
 
-    By time the value is the slice's start in seconds since 1970, of columns there are the `top` most frequent values.
+    The number is of rows, or the sum of the column `sum_of`; NULL where that passes 64 bits. By time the value is the
+    slice's start in seconds since 1970, of columns there are the `top` values with the highest number.
     """
+    number = f"SAFE_CAST(SUM(CAST(`{identifier(sum_of)}` AS NUMERIC)) AS INT64)" if sum_of else "COUNT(*)"
     seconds = step // timedelta(seconds=1)
     start = f"DIV(UNIX_SECONDS(`{identifier(table.instant.name)}`), {seconds}) * {seconds}"
-    parts = [_counted(table, BY_TIME, start), *(f"({_top(table, column, top)})" for column in columns)]
+    parts = [_counted(table, BY_TIME, start, number), *(f"({_top(table, each, number, top)})" for each in columns)]
     return "\nUNION ALL\n".join(parts)
 
 
-def _top(table: WarehouseTable, column: str, top: int) -> str:
-    return f"{_counted(table, column, f'`{identifier(column)}`')} ORDER BY row_count DESC, value LIMIT {top}"
+def _top(table: WarehouseTable, column: str, number: str, top: int) -> str:
+    counted = _counted(table, column, f"`{identifier(column)}`", number)
+    return f"{counted} ORDER BY number DESC, value LIMIT {top}"
 
 
-def _counted(table: WarehouseTable, of: str, value: str) -> str:
+def _counted(table: WarehouseTable, of: str, value: str, number: str) -> str:
     return (
-        f"SELECT '{of}' AS `of`, CAST({value} AS STRING) AS value, COUNT(*) AS row_count "
+        f"SELECT '{of}' AS `of`, CAST({value} AS STRING) AS value, {number} AS number "
         f"FROM `{identifier(table.name)}` WHERE {in_window(table)} GROUP BY value"
     )
 

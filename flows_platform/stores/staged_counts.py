@@ -17,7 +17,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.stores.parquet import GROUP_ROWS
 from flows_platform.wire.time_column import bounds_in
 
-HELD = 1 << 17  # distinct values of a column; beyond them the rarer half is let go
+HELD = 1 << 18  # values of a column, counted by batch; where half of them are distinct, the rarer ones are let go
 COUNTS = pa.schema([("values", pa.string()), ("counts", pa.int64())])
 
 
@@ -25,24 +25,31 @@ COUNTS = pa.schema([("values", pa.string()), ("counts", pa.int64())])
 class ValueCounts:
     """How often each value of a column comes, as text; the frequent ones exactly while no more than `HELD` come."""
 
-    counts: pa.Table = field(default_factory=COUNTS.empty_table)
+    parts: list[pa.Table] = field(default_factory=list)
 
     def add(self, values: pa.Array) -> None:
         found = pc.value_counts(values)
-        fresh = pa.table([found.field(0).cast(pa.string()), found.field(1)], schema=COUNTS)
-        summed = pa.concat_tables([self.counts, fresh]).group_by("values").aggregate([("counts", "sum")])
-        self.counts = summed.rename_columns({"counts_sum": "counts"}).select(COUNTS.names)
-        if self.counts.num_rows > HELD:
-            self.counts = self._most(HELD // 2)
+        self.parts.append(pa.table([found.field(0).cast(pa.string()), found.field(1)], schema=COUNTS))
+        if sum(part.num_rows for part in self.parts) > HELD:
+            summed = self._summed()
+            self.parts = [_most(summed, HELD // 2) if summed.num_rows > HELD // 2 else summed]
 
-    def _most(self, number: int) -> pa.Table:
-        order = [("counts", "descending"), ("values", "ascending")]
-        return self.counts.take(pc.select_k_unstable(self.counts, number, order))
+    def _summed(self) -> pa.Table:
+        if len(self.parts) == 1:  # most windows are one batch, whose values are distinct already
+            return self.parts[0]
+        every = pa.concat_tables([COUNTS.empty_table(), *self.parts])
+        summed = every.group_by("values").aggregate([("counts", "sum")])
+        return summed.rename_columns({"counts_sum": "counts"}).select(COUNTS.names)
 
     def top(self, number: int) -> list[tuple[str | None, int]]:
         """The most frequent values, then by their text."""
-        most = self._most(number)
+        most = _most(self._summed(), number)
         return list(zip(most["values"].to_pylist(), most["counts"].to_pylist(), strict=True))
+
+
+def _most(counts: pa.Table, number: int) -> pa.Table:
+    order = [("counts", "descending"), ("values", "ascending")]
+    return counts.take(pc.select_k_unstable(counts, number, order))
 
 
 @dataclass(frozen=True, slots=True)

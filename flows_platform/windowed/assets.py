@@ -201,8 +201,11 @@ class WindowRun:
             self._record(self.declaration.table_key, window, self._publish(window))
         if self.context.selected_asset_check_keys:
             self._check(window)
-        for key, fill in self.fills.items():
-            self._record(key, window, fill(window, self.context.run.run_id))
+        for sink in self.declaration.sinks:
+            if fill := self.fills.get(sink.key):
+                figures = fill(window, self.context.run.run_id)
+                drawn = sink.pictures(self.pipeline, window) if sink.pictures and window.key == self.last else {}
+                self._record(sink.key, window, figures | drawn)
 
     def _stage(self, window: Window, progress: RunProgress) -> metadata.Metadata:
         if self.replay:

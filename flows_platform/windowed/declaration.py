@@ -33,8 +33,8 @@ type Fill = Callable[[Window, str], Metadata]
 class Sink:
     """One more place that windows go to, an asset of its own: from their staged files, or from the table (`of_table`).
 
-    `open` gives for the length of a run, from its pipeline, what takes windows there by window and run id; `metadata`
-    is the asset's own.
+    `open` gives for the length of a run, from its pipeline, what takes windows there by window and run id; `pictures`
+    is shown with the last window of a run, `metadata` is the asset's own.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Sink:
     open: Callable[["WindowPipeline"], AbstractContextManager[Fill]]
     metadata: Mapping[str, object]
     of_table: bool = False
+    pictures: Callable[["WindowPipeline", Window], Metadata] | None = None
 
     @property
     def key(self) -> dg.AssetKey:

@@ -122,9 +122,7 @@ def published_metadata(
         "rows": dg.MetadataValue.int(published.inserted),
         "rows_replaced": dg.MetadataValue.int(published.deleted),
         "seconds": dg.MetadataValue.float(round((ended - started).total_seconds(), 3)),
-        "load_job": job(published.load_job)
-        if published.load_job
-        else dg.MetadataValue.text("none: the window is empty"),
+        **({"load_job": job(published.load_job)} if published.load_job else {}),
         "merge_job": job(published.merge_job),
     }
 

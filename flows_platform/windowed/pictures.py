@@ -20,7 +20,6 @@ from flows_platform.windowed.shown_rows import ROWS, clipped, rows_shown
 if TYPE_CHECKING:
     from flows_platform.stores.bigquery import Warehouse
 
-BY_TIME = "rows_by_time"
 BARS = 6  # of the most frequent values
 LABEL = 12  # characters under a bar
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -35,7 +34,10 @@ type Slices = list[tuple[datetime, int]]  # starts, one after the other without 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """How often the values of the column `by` come, the most frequent first; `labels` say a value in other words."""
+    """How often the values of the column `by` come, the most frequent first; `labels` say a value in other words.
+
+    Of a table that is summed up rather than counted: the sums of the values, the highest first.
+    """
 
     name: str
     by: str
@@ -49,35 +51,39 @@ def staged_pictures(table: WarehouseTable, charts: Sequence[Chart], window: Wind
 
     spread = spread_of(path, table.schema, window, slice_of(window), {chart.by for chart in charts})
     counted = {chart.name: spread.values[chart.by].top(BARS) for chart in charts}
-    drawn = _charts(charts, spread.slices, counted)
+    drawn = _charts(charts, spread.slices, counted, "rows")
     return drawn | {"first_rows": rows_shown(table.schema.columns, first_rows(path, ROWS))}
 
 
-def table_pictures(table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse") -> Metadata:
+def table_pictures(
+    table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str = ""
+) -> Metadata:
     """Charts of the table up to the window's end, over days, and the window's first rows: two queries.
 
-    Where one fails its error stands instead: the window is loaded already.
+    They count rows, or add up the column `sum_of`. Where a query fails its error stands instead: the window is loaded
+    already.
     """
     try:
-        return _charts(charts, *_recent(table, charts, window, warehouse)) | _rows(table, window, warehouse)
+        drawn = _charts(charts, *_recent(table, charts, window, warehouse, sum_of), sum_of or "rows")
+        return drawn | _rows(table, window, warehouse)
     except PlatformError as error:
         return {"pictures": dg.MetadataValue.text(f"none: {error}")}
 
 
 def _recent(
-    table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse"
+    table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str
 ) -> tuple[Slices, dict[str, list[Count]]]:
     """The rows of the last days by time, and by each chart's values."""
     from flows_platform.stores import bigquery_counts  # noqa: PLC0415 - with BigQuery's client
     from flows_platform.stores.bigquery_publish import bounds_of  # noqa: PLC0415 - likewise
 
     step = HOUR if window.end - window.start <= SHORT_WINDOW else DAY
-    sql = bigquery_counts.spread(table, step, [chart.by for chart in charts], BARS)
+    sql = bigquery_counts.spread(table, step, [chart.by for chart in charts], BARS, sum_of)
     recent = Window(window.end - RECENT[step], window.end)
     rows = warehouse.select(sql, bounds_of(recent), f"charting {table.name}")
     found: dict[str, list[Count]] = {}
     for row in rows:
-        found.setdefault(row["of"], []).append((row["value"], row["row_count"]))
+        found.setdefault(row["of"], []).append((row["value"], row["number"] or 0))
     times = {
         datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(bigquery_counts.BY_TIME, [])
     }
@@ -101,10 +107,10 @@ def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Meta
     return {"first_rows": rows_shown(table.columns, [dict(row.items()) for row in rows])}
 
 
-def _charts(charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[Count]]) -> Metadata:
+def _charts(charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[Count]], of: str) -> Metadata:
     from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where something is drawn
 
-    drawn = {BY_TIME: [Bar(_clock(start, slices), count) for start, count in slices]}
+    drawn = {f"{of}_by_time": [Bar(_clock(start, slices), count) for start, count in slices]}
     for chart in charts:
         drawn[chart.name] = [Bar(_label(chart, value), count) for value, count in counted[chart.name]]
     return {name: dg.MetadataValue.md(chart_markdown(bars)) for name, bars in drawn.items()}

@@ -59,8 +59,9 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
 
 def test_a_run_of_windows_draws_the_table_once(platform: Platform) -> None:
     platform.run_windows()
-    drawn = [key for key in platform.keys if "rows_by_time" in platform.metadata("flows", key)]
-    assert drawn == platform.keys[-1:]
+    for asset, chart in (("flows", "rows_by_time"), ("flow_traffic_hourly", "bytes_by_time")):
+        assert [key for key in platform.keys if chart in platform.metadata(asset, key)] == platform.keys[-1:]
+    assert "busiest_computers" in platform.metadata("flow_traffic_hourly", platform.keys[-1])
     assert all("rows_by_time" in platform.metadata("flow_windows", key) for key in platform.keys)
 
 

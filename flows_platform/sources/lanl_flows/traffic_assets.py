@@ -15,6 +15,7 @@ from flows_platform.windowed.code_references import code_at
 from flows_platform.windowed.console import Console
 from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
 from flows_platform.windowed.metadata import Metadata, column_schema, lineage, published_metadata
+from flows_platform.windowed.pictures import Chart, table_pictures
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
@@ -53,7 +54,14 @@ def hourly_traffic(declaration: WindowedTable) -> Sink:
             **code_at(None, hourly_traffic),
         },
         of_table=True,
+        pictures=_pictures,
     )
+
+
+def _pictures(pipeline: "WindowPipeline", window: Window) -> Metadata:
+    """Bytes by hour, and the computers with the most."""
+    busiest = Chart("busiest_computers", "computer")
+    return table_pictures(TRAFFIC_TABLE, [busiest], window, pipeline.warehouse, sum_of="bytes")
 
 
 @contextmanager
