@@ -1,7 +1,6 @@
 """Servers as children of the benchmark, for the length of a block; and one request to them, measured."""
 
 import json
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from benchmarks.contest import Trial
 from benchmarks.environment import OTHERS, baseline, child_environment, flows, program
 from benchmarks.processes import cpu_seconds, largest_peak, run
 from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import free_port
+from flows_platform.supervision.ports import free_port, listens
 from flows_platform.supervision.supervisor import Supervisor
 
 HOST = "127.0.0.1"
@@ -57,7 +56,7 @@ class Server:
 @contextmanager
 def _served(name: str, command: Sequence[str], port: int, log: Path) -> Iterator[Server]:
     child = ChildProcess(
-        name=name, argv=command, log=log / f"{name}.log", ready=lambda: _listens(port), env=child_environment()
+        name=name, argv=command, log=log / f"{name}.log", ready=lambda: listens(port), env=child_environment()
     )
     with Supervisor() as supervisor:
         (running,) = supervisor.start(child)
@@ -96,11 +95,3 @@ def raw_socket(body: Path, log: Path) -> Iterator[Server]:
     port = free_port()
     with _served("raw_socket", baseline("raw_socket.py", port, body), port, log) as server:
         yield server
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True

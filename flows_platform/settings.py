@@ -19,7 +19,7 @@ PREFIX = "FLOWS_"
 WINDOW = timedelta(hours=3)
 AUTO = "auto"
 EMULATOR_PROJECT = "local"
-LEVELS = {"count": Verification.COUNT, "digest": Verification.DIGEST}
+LEVELS = (Verification.COUNT.word, Verification.DIGEST.word)  # that our own server offers
 
 
 def _in_utc(instant: datetime) -> datetime:

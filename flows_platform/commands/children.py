@@ -1,7 +1,6 @@
 """The processes of the platform, as children of a supervisor: what each is started with and when it is ready."""
 
 import json
-import socket
 import sys
 import sysconfig
 from pathlib import Path
@@ -12,7 +11,7 @@ from flows_platform.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.settings import EMULATOR_PROJECT, Settings
 from flows_platform.stores.emulator import Emulator
 from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import Address
+from flows_platform.supervision.ports import Address, listens
 
 HOST = "127.0.0.1"
 LOCATION = "flows_platform"
@@ -66,7 +65,7 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
         ),
         env=environment,
         log=settings.files.logs / "code.log",
-        ready=lambda: _listens(settings.dagster_code_port),
+        ready=lambda: listens(settings.dagster_code_port),
         addresses=(Address(HOST, settings.dagster_code_port, "FLOWS_DAGSTER_CODE_PORT"),),
     )
     web = ChildProcess(
@@ -114,11 +113,3 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)  # noqa: PLR2004 - OK
     except (URLError, ConnectionError, TimeoutError):
         return False
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True

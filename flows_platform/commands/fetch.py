@@ -5,11 +5,12 @@ from pathlib import Path
 
 from flows_platform.commands.terminal import progress_bar, say
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import BearerAuth, NoAuth
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.settings import AUTO, LEVELS, load_settings
+from flows_platform.settings import AUTO, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.stores.quarantine import quarantine_path
@@ -28,7 +29,7 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
     token = settings.api_token
     auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
     api = WindowedApi(
-        url=url, schema=FLOWS, format=_format(wire), auth=auth, verification=LEVELS[settings.verification]
+        url=url, schema=FLOWS, format=_format(wire), auth=auth, verification=Verification.of(settings.verification)
     )
     limits = HttpLimits(
         settings.connect_timeout, settings.read_timeout, total=settings.fetch_deadline, rate=settings.minimum_rate

@@ -29,8 +29,6 @@ from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.mapping import ColumnSource, RecordMapping
 from flows_platform.wire.paths import RecordPath
 
-LEVELS = {level.name.lower(): level for level in Verification}
-
 
 def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTable:
     """The table that the declaration describes, under these settings.
@@ -134,7 +132,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         records=api.records,
         record=api.record,
         paging=_paging(api),
-        verification=LEVELS[api.verification],
+        verification=Verification.of(api.verification),
         extra_column=source.extra,
         record_bytes=api.record_bytes,
         mapping=_mapping(source) if source.columns else None,

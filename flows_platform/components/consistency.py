@@ -10,9 +10,9 @@ from flows_platform.components.rules import Place, instant_of, is_template, refu
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
+from flows_platform.wire.formats import WireFormat, nothing_around
 from flows_platform.wire.paths import RecordPath
 
-ENVELOPED = {"json", "xml", "auto"}  # formats in which something may stand around the records
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
 
 
@@ -83,8 +83,8 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     if paging and paging.kind == "continue_from" and names and paging.column not in names:
         yield Fault(("api", "paging", "column"), f"{paging.column!r} is none of the columns ({', '.join(names)})")
     around = api.total or (paging and paging.kind == "next_link")
-    if around and api.format not in ENVELOPED and not is_template(api.format):
-        yield Fault(("api", "format"), f"nothing stands around the records of {api.format}: no total, and no next link")
+    if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
+        yield Fault(("api", "format"), nothing_around(api.format))
     if api.rows and RecordPath.parse(api.rows).chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     cron = Cron.parse(source.partitions.cron)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
+from typing import Self
 
 MODULUS = 2**64
 
@@ -24,7 +25,17 @@ class Verification(IntEnum):
 
     @property
     def label(self) -> str:
-        return f"L{self.value} {self.name.lower()}"
+        return f"L{self.value} {self.word}"
+
+    @property
+    def word(self) -> str:
+        """As settings and declarations name it."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """The level that `word` names; raises KeyError where none is."""
+        return {level.word: level for level in cls}[word]
 
 
 def canonical(row: Sequence[Value]) -> bytes:

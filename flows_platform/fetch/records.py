@@ -18,7 +18,7 @@ from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.source import ByteSource
-from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat
+from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
 from flows_platform.wire.paths import single
 from flows_platform.wire.raw_records import Records, Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
@@ -28,7 +28,6 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
     "application/jsonl": WireFormat.NDJSON,
     "application/x-jsonlines": WireFormat.NDJSON,
 }
-ENVELOPED = {WireFormat.JSON, WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 
 
@@ -101,7 +100,7 @@ class WindowStream:
     def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
         """The page's records; returns the URL of the next one."""
         api = self.api
-        with self._answer(url) as answer:
+        with api.redactor.errors(), self._answer(url) as answer:
             self.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column)
             try:
@@ -184,7 +183,7 @@ class WindowStream:
             whole=api.mapping is not None,
             total=api.total,
             errors=api.refusals.document,
-            enveloped=api.paging.enveloped or api.total is not None,
+            enveloped=api.enveloped,
             doctype=api.doctype,
         )
 
@@ -198,8 +197,8 @@ class WindowStream:
                 f"the answer's content type is {answer.media_type or 'missing'!r}, not {expected}.",
                 remedy="Check the URL, and that the format asked for is one the endpoint has.",
             )
-        if wire not in ENVELOPED and (self.api.paging.enveloped or self.api.total):
-            raise ConfigurationError(f"nothing stands around the records of {wire}: no total, and no next link.")
+        if self.api.enveloped and not wire.has_envelope:
+            raise ConfigurationError(f"{nothing_around(wire)}.")
         return wire
 
 

@@ -94,6 +94,11 @@ class WindowedApi:
         """Whether formats without a footer must bring one."""
         return self.footers or self.asks_digest
 
+    @property
+    def enveloped(self) -> bool:
+        """Whether what stands around the records is needed."""
+        return self.paging.enveloped or self.total is not None
+
     def shown_url(self, url: str) -> str:
         """A request's URL for people and logs: without what is secret in it."""
         return public_url(url, self.secret_parameters.keys())

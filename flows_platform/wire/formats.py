@@ -38,6 +38,11 @@ class WireFormat(StrEnum):
     def content_type(self) -> str:
         return CONTENT_TYPES[self]
 
+    @property
+    def has_envelope(self) -> bool:
+        """Whether something may stand around the records: a total, or a link to the next page."""
+        return self in {WireFormat.JSON, WireFormat.XML}
+
 
 CONTENT_TYPES = {
     WireFormat.ARROW: "application/vnd.apache.arrow.stream",
@@ -46,3 +51,8 @@ CONTENT_TYPES = {
     WireFormat.CSV: "text/csv",
     WireFormat.XML: "application/xml",
 }
+
+
+def nothing_around(wire: str) -> str:
+    """Why a format without an envelope does not do."""
+    return f"nothing stands around the records of {wire}: no total, and no next link"

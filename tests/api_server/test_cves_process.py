@@ -1,7 +1,6 @@
 """`flows serve` and the database of CVEs: found by setting or by place, its password shown nowhere."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from api_server import paths
+from flows_platform.supervision.ports import free_port, listens
 from tests.sources.nvd_cves.cve_objects import cve
 
 from .conftest import Server, build, build_cves, eventually, flows
@@ -16,25 +16,16 @@ from .conftest import Server, build, build_cves, eventually, flows
 
 @contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], Server]]:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "flows_platform", "serve", "--database", str(folder / "flows.db")]
     with subprocess.Popen(
         [*command, "--port", str(port)], env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert eventually(lambda: _listens(port), 30)
+            assert eventually(lambda: listens(port), 30)
             yield process, Server(port)
         finally:
             process.terminate()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_the_file_in_the_home_folder_is_the_default(tmp_path: Path) -> None:
