@@ -141,7 +141,7 @@ def running(config: ServerConfig, send_buffer: int = 0) -> Iterator[Server]:
 
 
 class Serve(Protocol):
-    def __call__(self, database: Path, **settings: Any) -> Server: ...
+    def __call__(self, database: Path, send_buffer: int = 0, **settings: Any) -> Server: ...
 
 
 @pytest.fixture
@@ -149,9 +149,9 @@ def serve(caplog: pytest.LogCaptureFixture) -> Iterator[Serve]:
     """Start a server over a database; it ends with the test. Its log, which does not propagate, goes to caplog."""
     with ExitStack() as stack:
 
-        def start(database: Path, **settings: Any) -> Server:
+        def start(database: Path, send_buffer: int = 0, **settings: Any) -> Server:
             config = ServerConfig(database, **{"shutdown_seconds": 1} | settings)
-            server = stack.enter_context(running(config))
+            server = stack.enter_context(running(config, send_buffer))
             for name in ("api_server", "uvicorn"):
                 logging.getLogger(name).addHandler(caplog.handler)
             return server
