@@ -1,10 +1,10 @@
 """Which groups of assets are stale, by the freshness that Dagster's daemon keeps: findings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from flows_platform.alerts.problems import Finding, Kind, Story
+from flows_platform.alerts.problems import Finding, Kind, Problem, Story
 from flows_platform.alerts.runs import instant
 
 REMEDY = (
@@ -38,6 +38,13 @@ def stale_groups(
         link = f"{base}/assets/{'/'.join(shown.path)}"
         story = Story(error, REMEDY, link, instant(changed))
         yield Finding(Kind.FRESHNESS, group, names, fresh.__contains__, story)
+
+
+def no_longer_watched(problems: Iterable[Problem], groups: Mapping[str, Sequence[dg.AssetKey]]) -> Iterator[Finding]:
+    """Open problems of groups without a freshness policy by now, as of a data set that is replayed no more."""
+    for each in problems:
+        if each.kind is Kind.FRESHNESS and each.subject not in groups:
+            yield Finding(each.kind, each.subject, frozenset(), frozenset(each.members).__contains__, each.story)
 
 
 def _last(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import dagster as dg
 
-from flows_platform.alerts.freshness import stale_groups, watched
+from flows_platform.alerts.freshness import no_longer_watched, stale_groups, watched
 from flows_platform.alerts.problems import Memory, applied
 from flows_platform.alerts.runs import ended_after, findings_of, newest_end
 from flows_platform.alerts.webhook import Message, message_of, post
@@ -43,7 +43,8 @@ def looked(
     ends = ended_after(instance, after)
     findings = [finding for end in ends for finding in findings_of(instance, end, base)]
     if repository:
-        findings += stale_groups(instance, watched(repository), base)
+        groups = watched(repository)
+        findings += [*stale_groups(instance, groups, base), *no_longer_watched(memory.problems.values(), groups)]
     problems, changes = applied(memory.problems, findings)
     seen = ends[-1].storage_id if ends else after
     return Memory(seen, problems, memory.unsent), [message_of(change) for change in changes]

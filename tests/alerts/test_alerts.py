@@ -196,6 +196,15 @@ def test_a_stale_table_is_told_until_it_is_fresh(looker: Looker, webhook: Webhoo
     assert webhook.told() == [("healed", "freshness", "feed")]
 
 
+def test_what_is_no_longer_watched_is_no_problem(looker: Looker, webhook: Webhook) -> None:
+    freshness(looker, FreshnessState.FAIL, FreshnessState.PASS)
+    looker.look()
+    assert webhook.told() == [("opened", "freshness", "feed")]
+    looker.definitions = dg.Definitions()
+    looker.look()
+    assert webhook.told() == [("healed", "freshness", "feed")]
+
+
 def test_what_a_webhook_does_not_take_is_told_later_and_once(
     looker: Looker, webhook: Webhook, capsys: pytest.CaptureFixture[str]
 ) -> None:
