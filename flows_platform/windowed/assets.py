@@ -4,27 +4,21 @@ One op for all, so that in a run of many windows each good one is loaded though 
 are recorded as it lands, under its own key; the run fails at its end if a window did, and names it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
-from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.domain.windows import Window
 from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed import metadata
-from flows_platform.windowed.checks import evaluations, window_checks
+from flows_platform.windowed.checks import window_checks
 from flows_platform.windowed.code_references import code_at, with_code
 from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
 from flows_platform.windowed.freshness import freshness_policy
-from flows_platform.windowed.pictures import staged_pictures, table_pictures
-from flows_platform.windowed.progress import RunProgress
-from flows_platform.windowed.runs import WindowRuns
+from flows_platform.windowed.run import WindowRun
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
@@ -146,99 +140,3 @@ def _derived(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
         return {}
     time = dg.TableColumnDep(asset_key=declaration.staged_key, column_name=table.schema.time)
     return {table.event_time.name: [time]}
-
-
-@dataclass(slots=True)
-class WindowRun:
-    """The windows of one run, one after the other."""
-
-    context: dg.AssetExecutionContext
-    declaration: WindowedTable
-    pipeline: "WindowPipeline"
-    fills: Mapping[dg.AssetKey, Fill]
-    replay: bool = False
-    failed: dict[str, PlatformError] = field(default_factory=dict)
-    last: str = ""  # window of the run: the table is pictured with it
-
-    def all_windows(self) -> Iterator[Any]:
-        """Run every window; yields nothing, since each window's results are recorded at once.
-
-        Raises:
-            dg.Failure: after the last window, if some failed; its metadata names them with their errors.
-        """
-        keys = self._wanted(self.context.partition_keys)
-        self.last = keys[-1] if keys else ""
-        progress = RunProgress(self.context.log.info, len(keys))
-        if self._selected(self.declaration.table_key):
-            self.pipeline.warehouse.ensure_table(self.declaration.table)
-        for key in keys:
-            try:
-                self._one_window(self.declaration.grid.from_key(key), progress)
-            except PlatformError as error:
-                self.failed[key] = error
-                self.context.log.error("window %s failed: %s", key, error)  # noqa: TRY400 - a message, no traceback
-            progress.window_done()
-        if len(self.failed) < len(keys):  # where nothing comes any more, what came is kept
-            self.pipeline.sweep_pulls(datetime.now(UTC))
-        yield from ()
-        self._raise_failed(len(keys))
-
-    def _wanted(self, keys: Sequence[str]) -> list[str]:
-        """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
-        runs = WindowRuns(self.declaration, self.context.instance)
-        asked = runs.asked_at(self.context.run)
-        if asked is None:
-            return list(keys)
-        done = [key for key in keys if runs.is_loaded_since(self.declaration.grid.from_key(key), asked)]
-        if done:
-            self.context.log.info("loaded since they were asked for: %s", ", ".join(done))
-        return [key for key in keys if key not in done]
-
-    def _one_window(self, window: Window, progress: RunProgress) -> None:
-        if self._selected(self.declaration.staged_key):
-            self._record(self.declaration.staged_key, window, self._stage(window, progress))
-        if self._selected(self.declaration.table_key):
-            self._record(self.declaration.table_key, window, self._publish(window))
-        if self.context.selected_asset_check_keys:
-            self._check(window)
-        for sink in self.declaration.sinks:
-            if fill := self.fills.get(sink.key):
-                figures = fill(window, self.context.run.run_id)
-                drawn = sink.pictures(self.pipeline, window) if sink.pictures and window.key == self.last else {}
-                self._record(sink.key, window, figures | drawn)
-
-    def _stage(self, window: Window, progress: RunProgress) -> metadata.Metadata:
-        if self.replay:
-            figures = metadata.replayed_metadata(self.pipeline.replay(window, progress.on_records))
-        else:
-            figures = metadata.staged_metadata(self.pipeline, self.pipeline.fetch(window, progress.on_records))
-        charts = self.declaration.charts
-        return figures | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
-
-    def _publish(self, window: Window) -> metadata.Metadata:
-        table, started = self.declaration.table, datetime.now(UTC)
-        published = self.pipeline.publish(window, self.context.run.run_id)
-        console = self.declaration.console
-        figures = metadata.published_metadata(published, started, datetime.now(UTC), console)
-        if window.key != self.last:
-            return figures
-        return figures | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
-
-    def _selected(self, key: dg.AssetKey) -> bool:
-        return key in self.context.selected_asset_keys
-
-    def _record(self, key: dg.AssetKey, window: Window, figures: metadata.Metadata) -> None:
-        self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=figures))
-
-    def _check(self, window: Window) -> None:
-        for evaluation in evaluations(self.declaration, window.key, self.pipeline.counts(window)):
-            if evaluation.asset_check_key in self.context.selected_asset_check_keys:
-                self.context.log_event(evaluation)
-
-    def _raise_failed(self, windows: int) -> None:
-        if self.failed:
-            raise dg.Failure(
-                f"{len(self.failed)} of {windows} windows failed: {', '.join(self.failed)}. The others are done.",
-                metadata={key: str(error) for key, error in self.failed.items()},
-                allow_retries=False,
-            )

@@ -24,10 +24,13 @@ class RunProgress:
         self._window_records = done
         self._tell(f"; this window: {done:,} of {'?' if total is None else format(total, ',')} records")
 
-    def window_done(self) -> None:
-        self.done += 1
+    def window_staged(self) -> None:
+        """It was read to its end; the next one may be fetched before it is done."""
         self.records += self._window_records
         self._window_records = 0
+
+    def window_done(self) -> None:
+        self.done += 1
         self._tell("", last=self.done == self.windows)
 
     def _tell(self, detail: str, *, last: bool = False) -> None:

@@ -1,0 +1,162 @@
+"""The windows of one run: each fetched while the one before it is published, each recorded as it lands."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.windows import Window
+from flows_platform.stores.read_ahead import read_ahead
+from flows_platform.windowed import metadata
+from flows_platform.windowed.checks import evaluations
+from flows_platform.windowed.declaration import Fill, WindowedTable
+from flows_platform.windowed.pictures import staged_pictures, table_pictures
+from flows_platform.windowed.progress import RunProgress
+from flows_platform.windowed.runs import WindowRuns
+
+if TYPE_CHECKING:
+    from flows_platform.pipeline import WindowPipeline
+
+AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time
+
+# What staging a window gave: the figures of its materialisation, nothing where it was not asked for, or its failure.
+type Staged = metadata.Metadata | PlatformError | None
+
+
+class RunLeft(BaseException):
+    """Ends the fetch of a window that nobody waits for any more: its run was stopped."""
+
+
+@dataclass(slots=True)
+class WindowRun:
+    """The windows of one run, published one after the other. `progress` is said in the run's log."""
+
+    context: dg.AssetExecutionContext
+    declaration: WindowedTable
+    pipeline: "WindowPipeline"
+    fills: Mapping[dg.AssetKey, Fill]
+    replay: bool = False
+    failed: dict[str, PlatformError] = field(default_factory=dict)
+    last: str = ""  # window of the run: the table is pictured with it
+    progress: RunProgress = field(init=False)
+    _left: bool = False  # the run ends before its last window: nothing more is fetched
+
+    def all_windows(self) -> Iterator[Any]:
+        """Run every window; yields nothing, since each window's results are recorded at once.
+
+        Raises:
+            dg.Failure: after the last window, if some failed; its metadata names them with their errors.
+        """
+        keys = self._wanted(self.context.partition_keys)
+        self.last = keys[-1] if keys else ""
+        self.progress = RunProgress(self.context.log.info, len(keys))
+        if self._selected(self.declaration.table_key):
+            self.pipeline.warehouse.ensure_table(self.declaration.table)
+        windows = [self.declaration.grid.from_key(key) for key in keys]
+        with closing(self._staged(windows)) as stagings:
+            try:
+                for window, staged in zip(windows, stagings, strict=True):
+                    self._land(window, staged)
+            finally:
+                self._left = True  # before the closing, which waits for the fetch under way
+        if len(self.failed) < len(keys):  # where nothing comes any more, what came is kept
+            self.pipeline.sweep_pulls(datetime.now(UTC))
+        yield from ()
+        self._raise_failed(len(keys))
+
+    def _land(self, window: Window, staged: Staged) -> None:
+        try:
+            if isinstance(staged, PlatformError):
+                raise staged
+            self._one_window(window, staged)
+        except PlatformError as error:
+            self.failed[window.key] = error
+            self.context.log.error("window %s failed: %s", window.key, error)  # noqa: TRY400 - a message, no traceback
+        self.progress.window_done()
+
+    def _wanted(self, keys: Sequence[str]) -> list[str]:
+        """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
+        runs = WindowRuns(self.declaration, self.context.instance)
+        asked = runs.asked_at(self.context.run)
+        if asked is None:
+            return list(keys)
+        done = [key for key in keys if runs.is_loaded_since(self.declaration.grid.from_key(key), asked)]
+        if done:
+            self.context.log.info("loaded since they were asked for: %s", ", ".join(done))
+        return [key for key in keys if key not in done]
+
+    def _staged(self, windows: Sequence[Window]) -> Generator[Staged]:
+        """What staging each window gives, in order; the next one is under way meanwhile.
+
+        A replay changes files that the warehouse may be reading, and is short: one window after the other.
+        """
+        if not self._selected(self.declaration.staged_key):
+            yield from [None] * len(windows)
+            return
+        staged = map(self._try_to_stage, windows)
+        yield from staged if self.replay else read_ahead(staged, AHEAD)
+
+    def _try_to_stage(self, window: Window) -> Staged:
+        try:
+            return self._stage(window)
+        except PlatformError as error:
+            return error
+
+    def _on_records(self, done: int, total: int | None) -> None:
+        if self._left:
+            raise RunLeft
+        self.progress.on_records(done, total)
+
+    def _one_window(self, window: Window, staged: metadata.Metadata | None) -> None:
+        if staged is not None:
+            self._record(self.declaration.staged_key, window, staged)
+        if self._selected(self.declaration.table_key):
+            self._record(self.declaration.table_key, window, self._publish(window))
+        if self.context.selected_asset_check_keys:
+            self._check(window)
+        for sink in self.declaration.sinks:
+            if fill := self.fills.get(sink.key):
+                figures = fill(window, self.context.run.run_id)
+                drawn = sink.pictures(self.pipeline, window) if sink.pictures and window.key == self.last else {}
+                self._record(sink.key, window, figures | drawn)
+
+    def _stage(self, window: Window) -> metadata.Metadata:
+        if self.replay:
+            figures = metadata.replayed_metadata(self.pipeline.replay(window, self._on_records))
+        else:
+            figures = metadata.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
+        self.progress.window_staged()
+        charts = self.declaration.charts
+        return figures | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
+
+    def _publish(self, window: Window) -> metadata.Metadata:
+        table, started = self.declaration.table, datetime.now(UTC)
+        published = self.pipeline.publish(window, self.context.run.run_id)
+        console = self.declaration.console
+        figures = metadata.published_metadata(published, started, datetime.now(UTC), console)
+        if window.key != self.last:
+            return figures
+        return figures | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
+
+    def _selected(self, key: dg.AssetKey) -> bool:
+        return key in self.context.selected_asset_keys
+
+    def _record(self, key: dg.AssetKey, window: Window, figures: metadata.Metadata) -> None:
+        self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=figures))
+
+    def _check(self, window: Window) -> None:
+        for evaluation in evaluations(self.declaration, window.key, self.pipeline.counts(window)):
+            if evaluation.asset_check_key in self.context.selected_asset_check_keys:
+                self.context.log_event(evaluation)
+
+    def _raise_failed(self, windows: int) -> None:
+        if self.failed:
+            raise dg.Failure(
+                f"{len(self.failed)} of {windows} windows failed: {', '.join(self.failed)}. The others are done.",
+                metadata={key: str(error) for key, error in self.failed.items()},
+                allow_retries=False,
+            )

@@ -1,0 +1,66 @@
+"""A run fetches the next window while it publishes one, and a run that is stopped does not go on fetching."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from flows_platform.domain.progress import Progress
+from flows_platform.domain.windows import Window
+from flows_platform.pipeline import WindowPipeline
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.staging import StagedWindow
+from flows_platform.stores.bigquery_publish import Published
+from tests.end_to_end.conftest import Platform
+
+SECONDS = 60.0  # for what would never happen
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + SECONDS
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_the_next_window_is_fetched_while_one_is_published(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, keys, ahead = WindowPipeline.publish, platform.keys, []
+
+    def published(self: WindowPipeline, window: Window, run: str) -> Published:
+        place = keys.index(window.key) + 1
+        if place < len(keys):
+            following = self.path(flows_windows(platform.settings).grid.from_key(keys[place]))
+            ahead.append(eventually(following.exists))
+        return publish(self, window, run)
+
+    monkeypatch.setattr(WindowPipeline, "publish", published)
+    assert platform.run_windows().success
+    assert ahead == [True] * (len(keys) - 1)
+    assert platform.table_digest() == platform.database_digest()
+
+
+def test_a_stopped_run_does_not_wait_for_the_window_being_fetched(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, under_way, ended = WindowPipeline.fetch, threading.Event(), threading.Event()
+
+    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+        if window.key == platform.keys[0]:
+            return fetch(self, window, progress)
+        under_way.set()
+        try:
+            while True:  # as a stream that has no end
+                progress(1, None)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    def stopped(_self: WindowPipeline, _window: Window, _run: str) -> Published:
+        assert under_way.wait(SECONDS)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WindowPipeline, "fetch", fetched)
+    monkeypatch.setattr(WindowPipeline, "publish", stopped)
+    assert not platform.run_windows().success
+    assert ended.is_set()  # the run waited for it to be given up, and no longer
