@@ -10,9 +10,11 @@ import dagster as dg
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.latest import Latest, ask_latest
 from flows_platform.resources import FetchResource
+from flows_platform.windowed.checks import CHECKS
 from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Cursor, newly_closed, not_loaded, pause
+from flows_platform.windowed.overdue import report_overdue
 from flows_platform.windowed.runs import WindowRuns
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
@@ -32,9 +34,15 @@ def windows_job(declaration: WindowedTable) -> AssetJob:
     """The job that fetches windows and replaces them in the warehouse."""
     return dg.define_asset_job(
         declaration.windows_job,
-        selection=dg.AssetSelection.assets(*declaration.window_keys),
+        selection=_windows_alone(declaration),
         description="Fetch windows from the API and replace them in the warehouse.",
     )
+
+
+def _windows_alone(declaration: WindowedTable) -> dg.AssetSelection:
+    """The assets and the checks of each window. A run would plan the checks of all windows, and then skip them."""
+    checks = (dg.AssetCheckKey(declaration.table_key, name) for name in CHECKS)
+    return dg.AssetSelection.assets(*declaration.window_keys).without_checks() | dg.AssetSelection.checks(*checks)
 
 
 def replay_job(declaration: WindowedTable) -> AssetJob:
@@ -42,7 +50,7 @@ def replay_job(declaration: WindowedTable) -> AssetJob:
     op = f"{declaration.table.name}_windows"
     return dg.define_asset_job(
         f"{declaration.table.name}_replay_job",
-        selection=dg.AssetSelection.assets(*declaration.window_keys),
+        selection=_windows_alone(declaration),
         config={"ops": {op: {"config": {"replay": True}}}},
         description="Cast the windows' quarantined records again without fetching, and replace them in the warehouse.",
     )
@@ -78,7 +86,9 @@ def windows_sensor(
         "runs failed, after pauses that double. The first look starts at the newest windows: history is a backfill's.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
-        return Look(declaration, context.instance, fetch, now()).result(Cursor.parse(context.cursor))
+        wall = now()
+        report_overdue(declaration, context.instance, wall)
+        return Look(declaration, context.instance, fetch, wall).result(Cursor.parse(context.cursor))
 
     return look
 

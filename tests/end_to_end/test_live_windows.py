@@ -204,3 +204,10 @@ def test_the_first_look_at_a_replay_begins_with_its_first_window(platform: Platf
     wall = START + timedelta(hours=21, minutes=21) / 360
     first = Look(declaration, platform.instance, platform.resources.fetch, wall).result(Cursor())
     assert requested(first) == KEYS[:7]
+
+
+def test_a_run_of_windows_plans_no_check_that_it_would_skip(platform: Platform) -> None:
+    for name in ("flows_windows_job", "flows_replay_job"):
+        assert [node.name for node in platform.definitions.resolve_job_def(name).nodes] == ["flows_windows"]
+    run = platform.run_windows(KEYS[0])
+    assert {name for _, name in platform.checks(run.run_id)} == {"rows_agree", "events_in_window", "keys_unique"}

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,8 @@ from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.windowed.overdue import NAME
+from flows_platform.windowed.runs import WindowRuns
 from tests.end_to_end.dev_process import READY, api_server, ask_dagster, lines_until, own_environment, running_dev
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -80,6 +83,14 @@ class Replayed:
         nodes = ask_dagster(self.environment["FLOWS_DAGSTER_PORT"], query)["assetNodes"]
         (mine,) = (node for node in nodes if node["assetKey"]["path"] == ["flows"])
         return str(mine["freshnessStatusInfo"]["freshnessStatus"])
+
+    def is_idle(self) -> bool:
+        return not WindowRuns(flows_windows(self.settings), self.instance).on_the_way()
+
+    def nothing_is_overdue(self) -> bool:
+        record = self.instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey("flows"), NAME))
+        evaluation = record.evaluation if record else None
+        return isinstance(evaluation, dg.AssetCheckEvaluation) and evaluation.passed
 
     def database(self) -> RowDigest:
         return RowDigest.of(iter_rows(self.settings.files.database, FLOWS))
@@ -134,7 +145,12 @@ def replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replay
 
 def _read_on(process: subprocess.Popen[str]) -> threading.Thread:
     """A full pipe would stop the process."""
-    thread = threading.Thread(target=lines_until, args=(process, "nothing"), daemon=True)
+
+    def read() -> None:
+        with suppress(ValueError):  # closed at the end, perhaps while it is read
+            lines_until(process, "nothing")
+
+    thread = threading.Thread(target=read)
     thread.start()
     return thread
 
@@ -162,7 +178,8 @@ def test_a_day_passes(replayed: Replayed) -> None:
 
     all_in = settings.end + LATE.delay + settings.grace
     until(lambda: replayed.instant(datetime.now(UTC)) > all_in, 900)
-    until(lambda: replayed.table() == replayed.database(), 300)
+    until(lambda: replayed.is_idle() and replayed.table() == replayed.database(), 300)
+    until(replayed.nothing_is_overdue, 60)
 
     loads, late = replayed.loads(), replayed.late_rows()
     first = {load.key: load for load in reversed(loads)}
