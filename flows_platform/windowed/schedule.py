@@ -88,5 +88,5 @@ class Due:
             return True
         try:
             return self.counts.differs(window, received)
-        except Transient:  # the run has more patience, and tells it where the source stays away
-            return True
+        except Transient:  # a run would fail likewise; the next look, or the sensor of differing windows, sees it
+            return False
