@@ -30,7 +30,7 @@ test: lint  ## formatting, lint, types, contracts, and the tests
 test-slow: env  ## the tests that `make test` leaves out: memory over millions of rows, `flows dev`, the benchmarks' rows
 	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
-test-faults: env  ## every seeded fault in full (about an hour); `make test` runs a small share
+test-faults: env  ## every seeded fault in full (two hours); `make test` runs a small share
 	FLOWS_TEST_FAULTS=full $(BIN)/pytest -m faults --timeout 3600
 
 test-guards: env  ## remove each guard in turn: a test must see it

@@ -12,11 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.verification import Verification
-from flows_platform.domain.windows import WindowGrid
 from flows_platform.wire.formats import WireFormat
 
 PREFIX = "FLOWS_"
-WINDOW = timedelta(hours=3)
 AUTO = "auto"
 EMULATOR_PROJECT = "local"
 LEVELS = (Verification.COUNT.word, Verification.DIGEST.word)  # that our own server offers
@@ -130,17 +128,9 @@ class Settings(BaseSettings):
     late_minutes: int = Field(0, ge=0, description="Minutes of the data set by which they are late.")
 
     @property
-    def grid(self) -> WindowGrid:
-        return WindowGrid(self.epoch, WINDOW)
-
-    @property
     def end(self) -> datetime:
         """The exclusive end of the last window."""
         return self.epoch + timedelta(days=self.days)
-
-    @property
-    def grace(self) -> timedelta:
-        return timedelta(minutes=self.grace_minutes)
 
     @property
     def clock(self) -> ReplayClock | None:
@@ -156,11 +146,6 @@ class Settings(BaseSettings):
     def api_base(self) -> str:
         """The address of our own API server."""
         return f"http://{self.api_host}:{self.api_port}"
-
-    @property
-    def wire_format(self) -> WireFormat | None:
-        """The format to ask for; None leaves the choice to the server."""
-        return None if self.api_format == AUTO else WireFormat(self.api_format)
 
     @property
     def emulator_url(self) -> str:

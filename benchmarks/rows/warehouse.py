@@ -17,6 +17,7 @@ from benchmarks.rows.files import scratch
 from benchmarks.serving import STREAM
 from benchmarks.sizes import Sizes
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.lanl_flows.windows import flows_windows
 
 WINDOW_SECONDS = 3 * 3600
 WINDOWS = 8  # of one day
@@ -49,7 +50,7 @@ def busiest(data: DataSet) -> tuple[str, Span]:
     sql = f"SELECT time / {WINDOW_SECONDS} AS slot, count(*) AS n FROM flows GROUP BY slot ORDER BY n DESC LIMIT 1"
     with contextlib.closing(sqlite3.connect(data.database)) as connection:
         slot, rows = connection.execute(sql).fetchone()
-    key = data.settings.grid.floor(FLOWS.epoch + timedelta(seconds=slot * WINDOW_SECONDS)).key
+    key = flows_windows(data.settings).grid.floor(FLOWS.epoch + timedelta(seconds=slot * WINDOW_SECONDS)).key
     return key, Span(slot * WINDOW_SECONDS - 1, (slot + 1) * WINDOW_SECONDS - 1, rows)
 
 

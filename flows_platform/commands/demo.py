@@ -65,14 +65,15 @@ def _prepare_database(settings: Settings, instance: dg.DagsterInstance) -> bool:
 
 def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
     """Backfill every window in one run; True if each was verified."""
-    keys = flows_windows(settings).partitions.get_partition_keys()
+    declaration = flows_windows(settings)
+    keys = declaration.partitions.get_partition_keys()
     tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
     run = run_job(
         build_definitions(settings),
         instance,
         "flows_windows_job",
         title=f"{len(keys)} windows to BigQuery",
-        materializations=3 * len(keys),
+        materializations=(2 + len(declaration.sinks)) * len(keys),  # the staged file, the table and its sinks
         tags=tags,
     )
     reports = window_reports(instance, run.run_id, keys)

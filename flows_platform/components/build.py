@@ -1,4 +1,4 @@
-"""A declaration made into what fetches, stores and shows it. Reads no secret: those are read when a run starts."""
+"""A declaration made into what fetches, stores and shows it. Secrets are read when a run starts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

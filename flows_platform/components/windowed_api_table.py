@@ -27,7 +27,7 @@ class WindowedApiTable(dg.Component):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "WindowedApiTable":
-        given = TableDeclaration.model_validate(attributes.model_dump(exclude_unset=True) if attributes else {})
+        given = TableDeclaration.model_validate(attributes or {})
         return cls(resolved(given, load_settings(), context.resolution_context))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the component's protocol

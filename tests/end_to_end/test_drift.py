@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from flows_platform.comparison import compare_counts, compare_rows
+from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.ledger import Committed, Fetched, ledger_of
 from tests.end_to_end.conftest import Platform
 
@@ -24,10 +25,12 @@ def late_record(platform: Platform) -> None:
 
 
 def differences(platform: Platform, *, by_rows: bool = False) -> dict[str, str]:
-    windows = [platform.settings.grid.from_key(key) for key in (FIRST, SECOND, THIRD)]
+    windows = [flows_windows(platform.settings).grid.from_key(key) for key in (FIRST, SECOND, THIRD)]
     with platform.windows() as pipeline:
         compare = (
-            compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, platform.settings.grid, windows)
+            compare_rows(pipeline, windows)
+            if by_rows
+            else compare_counts(pipeline, flows_windows(platform.settings).grid, windows)
         )
         return {each.window.key: each.difference for each in compare if each.difference}
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.ledger import Fetched, Recovered, ledger_of
 from flows_platform.stores.parquet import staged_facts
 from tests.end_to_end.conftest import MakePlatform, Platform
@@ -25,7 +26,7 @@ def test_a_window_is_proven_by_the_digest_of_both_ends(make_platform: MakePlatfo
 
 
 def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platform) -> None:
-    window = platform.settings.grid.from_key(KEY)
+    window = flows_windows(platform.settings).grid.from_key(KEY)
     with scripted_server() as server, platform.windows() as pipeline:
         server.scripts = [answer(json_body([row(1), row(2, byte_count="many"), row(3)]))]
         elsewhere = replace(pipeline, api=replace(pipeline.api, url=server.url), max_rejected=1, max_rejected_share=1.0)

@@ -104,7 +104,9 @@ class Replayed:
         """The number of late rows in each window."""
         rows = iter_rows(self.settings.files.database, FLOWS)
         times = [int(str(row[1])) for row in rows if int(str(row[0])) in LATE]
-        return Counter(self.settings.grid.floor(self.settings.epoch + timedelta(seconds=time)).key for time in times)
+        return Counter(
+            flows_windows(self.settings).grid.floor(self.settings.epoch + timedelta(seconds=time)).key for time in times
+        )
 
     def api_answers(self) -> bool:
         try:
@@ -115,8 +117,10 @@ class Replayed:
 
     def behind(self, load: Load) -> int:
         """How many windows closed between the load's own and the load."""
-        window = self.settings.grid.from_key(load.key)
-        newest = self.settings.grid.closed(self.instant(load.at), grace=self.settings.grace)
+        window = flows_windows(self.settings).grid.from_key(load.key)
+        newest = flows_windows(self.settings).grid.closed(
+            self.instant(load.at), grace=timedelta(minutes=self.settings.grace_minutes)
+        )
         return int((newest.start - window.start) / (window.end - window.start))
 
 
@@ -176,7 +180,7 @@ def test_a_day_passes(replayed: Replayed) -> None:
     assert replayed.freshness() == "HEALTHY"
     away = kill_the_api(replayed)
 
-    all_in = settings.end + LATE.delay + settings.grace
+    all_in = settings.end + LATE.delay + timedelta(minutes=settings.grace_minutes)
     until(lambda: replayed.instant(datetime.now(UTC)) > all_in, 900)
     until(lambda: replayed.is_idle() and replayed.table() == replayed.database(), 300)
     until(replayed.nothing_is_overdue, 60)
@@ -186,8 +190,10 @@ def test_a_day_passes(replayed: Replayed) -> None:
     story = told(replayed, loads, away)
     assert sorted(first) == keys, story
     for load in first.values():
-        window = settings.grid.from_key(load.key)
-        assert replayed.instant(load.at) >= window.end + settings.grace, story  # never before it is closed
+        window = flows_windows(settings).grid.from_key(load.key)
+        assert replayed.instant(load.at) >= window.end + timedelta(minutes=settings.grace_minutes), (
+            story
+        )  # never before it is closed
         assert replayed.behind(load) <= MOST_BEHIND, story
     assert any(away[0] < closing(replayed, key) < away[1] for key in keys), story
     assert 0 < len(late) < len(keys)
@@ -200,7 +206,7 @@ def test_a_day_passes(replayed: Replayed) -> None:
 def closing(replayed: Replayed, key: str) -> datetime:
     """When a window closed, on the wall's clock."""
     settings = replayed.settings
-    since = settings.grid.from_key(key).end + settings.grace - settings.epoch
+    since = flows_windows(settings).grid.from_key(key).end + timedelta(minutes=settings.grace_minutes) - settings.epoch
     return replayed.clock.start + replayed.clock.wall_time(since)
 
 

@@ -115,7 +115,7 @@ def test_checks_see_a_table_that_was_tampered_with(platform: Platform) -> None:
     platform.query("DELETE FROM flows WHERE id IN (SELECT MIN(id) FROM flows)")
     platform.query("UPDATE flows SET event_time = TIMESTAMP_ADD(event_time, INTERVAL 1 SECOND) WHERE TRUE")
     with platform.windows() as pipeline:
-        counts = pipeline.counts(platform.settings.grid.from_key(BAD))
+        counts = pipeline.counts(flows_windows(platform.settings).grid.from_key(BAD))
     outcomes = evaluations(flows_windows(platform.settings), BAD, counts)
     assert {each.check_name: (each.passed, each.partition) for each in outcomes} == {
         "rows_agree": (False, BAD),

@@ -44,7 +44,7 @@ with declaration.pipeline(*build_resources(settings)) as pipeline:
     pipeline.warehouse.ensure_table(pipeline.table)
     print("ready", flush=True)
     for key in declaration.partitions.get_partition_keys()[:{windows}]:
-        window = settings.grid.from_key(key)
+        window = flows_windows(settings).grid.from_key(key)
         pipeline.fetch(window)
         pipeline.publish(window, "faults")
 print("done", flush=True)
@@ -64,7 +64,8 @@ class World:
     @property
     def windows(self) -> list[Window]:
         return [
-            self.settings.grid.from_key(key) for key in flows_windows(self.settings).partitions.get_partition_keys()
+            flows_windows(self.settings).grid.from_key(key)
+            for key in flows_windows(self.settings).partitions.get_partition_keys()
         ][:WINDOWS]
 
     def start(self, name: str) -> None:

@@ -56,15 +56,6 @@ class CveRows:
     children: Mapping[str, list[Row]]
 
 
-def version_of(cve: Mapping[str, object]) -> CveVersion:
-    """Which CVE it is, and when it was last modified.
-
-    Raises:
-        InputError: it does not say so.
-    """
-    return _version(_part(cve))
-
-
 def rows_of(cve: Mapping[str, object]) -> CveRows:
     """The rows of a CVE.
 

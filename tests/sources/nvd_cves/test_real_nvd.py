@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from flows_platform.sources.nvd_cves.cve_id import key_of
-from flows_platform.sources.nvd_cves.rows import version_of
+from flows_platform.sources.nvd_cves.rows import rows_of
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
 from tests.sources.nvd_cves.documents import NEW, OLD, answer, answers, check, newest_of, stored
 
@@ -31,7 +31,7 @@ def test_two_snapshots_give_exactly_the_changed_rows(
     assert [each["id"] for each in old] == [each["id"] for each in new]
     assert store.upsert(old) == Counts(inserted=200)
     later = old[:kept] + new[kept:]
-    assert store.newer(map(version_of, later)) == {each["id"] for each in new[kept:]}
+    assert store.newer(rows_of(each).version for each in later) == {each["id"] for each in new[kept:]}
     assert store.upsert(later) == Counts(updated=200 - kept, unchanged=kept)
     held = stored(engine)
     for cve in later:

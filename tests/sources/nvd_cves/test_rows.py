@@ -7,7 +7,7 @@ from hypothesis import given
 
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.nvd_cves import schema
-from flows_platform.sources.nvd_cves.rows import rows_of, version_of
+from flows_platform.sources.nvd_cves.rows import rows_of
 from tests.sources.nvd_cves.cve_objects import Cve, cve, cves, metric
 
 
@@ -101,4 +101,4 @@ def test_a_malformed_cve_is_named_with_the_path(changes: Cve, path: str) -> None
 @pytest.mark.parametrize("value", [{}, {"id": 7}, {"id": "CVE-2024-0001"}])
 def test_a_version_needs_id_and_time(value: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        version_of(value)
+        rows_of(value)

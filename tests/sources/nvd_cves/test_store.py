@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, func, select
 
 from flows_platform.domain.errors import InputError, StorageError
 from flows_platform.sources.nvd_cves.queries import CveQueries
-from flows_platform.sources.nvd_cves.rows import rows_of, version_of
+from flows_platform.sources.nvd_cves.rows import rows_of
 from flows_platform.sources.nvd_cves.store import BATCH, Counts, CveStore
 from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES
 from flows_platform.wire.raw_records import json_text
@@ -97,7 +97,7 @@ def test_an_older_state_never_wins(store: CveStore, queries: CveQueries) -> None
 
 def test_what_is_newer(store: CveStore) -> None:
     store.upsert([cve(1, version=5), cve(2, version=5)])
-    asked = [version_of(each) for each in (cve(1, version=4), cve(2, version=5), cve(3))]
+    asked = [rows_of(each).version for each in (cve(1, version=4), cve(2, version=5), cve(3))]
     assert store.newer(asked) == {"CVE-2024-0003"}
     millisecond = timedelta(milliseconds=1)
     assert store.newer([replace(asked[1], last_modified=asked[1].last_modified + millisecond)]) == {"CVE-2024-0002"}
