@@ -107,6 +107,7 @@ def test_what_a_run_is_on_is_not_asked_for_again(platform: Platform) -> None:
     with unfinished_run(platform, {PARTITION: KEYS[3]}):
         runs = WindowRuns(flows_windows(platform.settings), platform.instance)
         assert runs.on_the_way() == {KEYS[3]}
+        assert requested(look(platform, Cursor(), NOON)) == KEYS[1:3]
         assert requested(look(platform, seen, NOON)) == KEYS[1:3]
         assert scheduled(platform, datetime(2014, 1, 1, 12, 20, tzinfo=UTC)) == KEYS[1:3]
     bounds = {"dagster/asset_partition_range_start": KEYS[1], "dagster/asset_partition_range_end": KEYS[3]}
