@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     )
 
     dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
+    dagster_url: str | None = Field(
+        None, description="Where people reach the Dagster UI, for links in alerts; by default this machine's own."
+    )
     dagster_code_port: Port = Field(3030, description="Port of Dagster's code server.")
     windows_per_run: int = Field(58, ge=1, description="Windows that one run of a backfill takes.")
     grace_minutes: int = Field(
@@ -114,9 +117,7 @@ class Settings(BaseSettings):
     look_back: int = Field(
         2, ge=0, description="Closed windows that schedule and sensor look at again for late records."
     )
-    webhook_url: SecretStr | None = Field(
-        None, description="Where run failures are posted; without it they are logged."
-    )
+    webhook_url: SecretStr | None = Field(None, description="Where alerts are posted; without it they are logged.")
 
     replay: float | None = Field(
         None, ge=1, le=86_400, description="Speed at which `flows dev` replays the data set; without it all rows show."
@@ -141,6 +142,11 @@ class Settings(BaseSettings):
     def stream_url(self) -> str:
         """The endpoint windows are fetched from."""
         return self.api_url or f"{self.api_base}/api/v1/stream/flows"
+
+    @property
+    def dagster_base(self) -> str:
+        """The address of the Dagster UI."""
+        return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
 
     @property
     def api_base(self) -> str:

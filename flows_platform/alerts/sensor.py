@@ -38,7 +38,7 @@ def looked(
     instance: dg.DagsterInstance, memory: Memory, repository: dg.RepositoryDefinition | None
 ) -> tuple[Memory, list[Message]]:
     """What is so now, and the messages of what changed. The first look starts at the present."""
-    base = f"http://127.0.0.1:{load_settings().dagster_port}"
+    base = load_settings().dagster_base
     after = newest_end(instance) if memory.after is None else memory.after
     ends = ended_after(instance, after)
     findings = [finding for end in ends for finding in findings_of(instance, end, base)]

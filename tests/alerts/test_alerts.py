@@ -258,3 +258,13 @@ def test_what_failed_before_the_first_look_is_history(looker: Looker, webhook: W
 def test_the_sensor_runs_from_the_start_in_the_platform() -> None:
     sensor = build_definitions(Settings()).get_repository_def().get_sensor_def("alerts")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_links_lead_to_where_people_reach_the_ui(
+    looker: Looker, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWS_DAGSTER_URL", "https://dagster.example.com/flows/")
+    ILL[KEYS[0]] = "the API answered 500."
+    run_id = run(looker)
+    looker.look()
+    assert [post["link"] for post in webhook.posts] == [f"https://dagster.example.com/flows/runs/{run_id}"]
