@@ -15,12 +15,12 @@ from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.automation import files_job, raw_file_sensor
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.automation import Look
-from flows_platform.windowed.due import Calendar, Cursor, newly_closed
+from flows_platform.windowed.due import Cursor, newly_closed
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 
 KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
 DAY = Settings(days=1)
-CALENDAR = Calendar(DAY.grid, DAY.end, DAY.grace)
+CALENDAR = flows_windows(DAY).calendar
 
 
 def requested(result: object) -> list[str | None]:
@@ -60,8 +60,8 @@ def test_the_schedule_ends_with_the_data_set(instance: dg.DagsterInstance) -> No
 def test_a_window_is_closed_only_after_its_grace() -> None:
     noon = datetime(2014, 1, 1, 12, tzinfo=UTC)
     assert [CALENDAR.last_closed(noon + timedelta(minutes=late)) for late in (19, 20)] == [
-        DAY.grid.from_key(KEYS[2]),
-        DAY.grid.from_key(KEYS[3]),
+        CALENDAR.grid.from_key(KEYS[2]),
+        CALENDAR.grid.from_key(KEYS[3]),
     ]
     assert CALENDAR.last_closed(datetime(2014, 1, 1, 3, 19, tzinfo=UTC)) is None
 
@@ -69,7 +69,7 @@ def test_a_window_is_closed_only_after_its_grace() -> None:
 def test_only_windows_that_the_records_reached_are_new() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     reached = CALENDAR.reached(now, Latest(DAY.epoch + timedelta(hours=10), 5))
-    assert reached == DAY.grid.from_key(KEYS[3])
+    assert reached == CALENDAR.grid.from_key(KEYS[3])
     assert CALENDAR.reached(now, Latest(None, 0)) is None
     assert [window.key for window in newly_closed(CALENDAR, Cursor(5, KEYS[0]), reached, 2)] == KEYS[1:4]
     assert list(newly_closed(CALENDAR, Cursor(5, KEYS[3]), reached, 2)) == []
