@@ -71,10 +71,12 @@ def _command(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
-def ask_dagster(port: str, query: str) -> dict[str, Any]:
-    """Dagster's own answer to a GraphQL query."""
-    body = json.dumps({"query": query}).encode()
+def ask_dagster(port: str, query: str, **variables: object) -> dict[str, Any]:
+    """Dagster's own answer to a GraphQL query or mutation."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
     request = Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
     with urlopen(request, timeout=60) as answer:
-        told: dict[str, Any] = json.load(answer)["data"]
-    return told
+        told: dict[str, Any] = json.load(answer)
+    assert "errors" not in told, told["errors"]
+    data: dict[str, Any] = told["data"]
+    return data

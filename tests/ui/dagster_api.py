@@ -1,0 +1,123 @@
+"""What Dagster's pages are made of, asked of its webserver: partitions, backfills, checks and series.
+
+And the mutation that *Launch backfill* sends. What must come back, the tests know.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.end_to_end.dev_process import ask_dagster
+
+LAUNCH = """mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+BACKFILL = """query($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    ... on PartitionBackfill {
+      status
+      assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts {
+        assetKey { path } numPartitionsTargeted numPartitionsMaterialized numPartitionsFailed
+      } } }
+    }
+  }
+}"""
+PARTITIONS = """query($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { ... on AssetNode {
+    partitionKeys
+    assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } }
+  } }
+}"""
+MATERIALIZATIONS = """query($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { ... on AssetNode { assetMaterializations(limit: 1000) {
+    partition
+    metadataEntries { label ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } }
+  } } }
+}"""
+CHECKS = """query($key: AssetKeyInput!, $name: String!) {
+  assetCheckExecutions(assetKey: $key, checkName: $name, limit: 1000) { partition status }
+}"""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """How far a backfill is; of each asset how many partitions it targets, made, and failed to make."""
+
+    status: str
+    counts: dict[str, tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class DagsterApi:
+    """The webserver at `port`."""
+
+    port: str
+
+    def launch(self, assets: Sequence[str], keys: Sequence[str]) -> str:
+        """The id of a backfill of these partitions, launched as the dialog launches it."""
+        params = {"assetSelection": [_key(asset) for asset in assets], "partitionNames": list(keys)}
+        told = ask_dagster(self.port, LAUNCH, params=params)["launchPartitionBackfill"]
+        assert told["__typename"] == "LaunchBackfillSuccess", told
+        return str(told["backfillId"])
+
+    def finished(self, backfill_id: str) -> Backfill:
+        """The backfill once the daemon is done with it; the test's own timeout ends the wait."""
+        while (found := self._backfill(backfill_id)).status in {"REQUESTED", "COMPLETING"}:
+            time.sleep(1)
+        return found
+
+    def _backfill(self, backfill_id: str) -> Backfill:
+        told = ask_dagster(self.port, BACKFILL, id=backfill_id)["partitionBackfillOrError"]
+        statuses = told["assetBackfillData"]["assetBackfillStatuses"]
+        counts = ("numPartitionsTargeted", "numPartitionsMaterialized", "numPartitionsFailed")
+        return Backfill(
+            told["status"],
+            {_name(each): tuple(each[count] for count in counts) for each in statuses},
+        )
+
+    def partitions(self, asset: str) -> dict[str, str]:
+        """The status of each partition, as the bar over them is coloured."""
+        node = self._node(asset, PARTITIONS)
+        keys: list[str] = node["partitionKeys"]
+        found = dict.fromkeys(keys, "MISSING")
+        for span in node["assetPartitionStatuses"]["ranges"]:
+            inside = keys[keys.index(span["startKey"]) : keys.index(span["endKey"]) + 1]
+            found |= dict.fromkeys(inside, span["status"])
+        return found
+
+    def keys(self, asset: str, *statuses: str) -> list[str]:
+        """The partitions with one of these statuses."""
+        return [key for key, status in self.partitions(asset).items() if status in statuses]
+
+    def series(self, asset: str, label: str) -> list[tuple[str, float]]:
+        """A metadata entry's values as they are plotted: each materialization's partition and number, oldest first."""
+        entries = [
+            (each["partition"], entry.get("intValue", entry.get("floatValue")))
+            for each in reversed(self._node(asset, MATERIALIZATIONS)["assetMaterializations"])
+            for entry in each["metadataEntries"]
+            if entry["label"] == label
+        ]
+        assert all(isinstance(value, int | float) for _, value in entries), entries
+        return entries
+
+    def checks(self, asset: str, name: str) -> dict[str | None, str]:
+        """How a check last ended, by the partition that it is recorded under."""
+        told = ask_dagster(self.port, CHECKS, key=_key(asset), name=name)["assetCheckExecutions"]
+        return {each["partition"]: each["status"] for each in reversed(told)}
+
+    def _node(self, asset: str, query: str) -> dict[str, Any]:
+        node: dict[str, Any] = ask_dagster(self.port, query, key=_key(asset))["assetNodeOrError"]
+        return node
+
+
+def _key(asset: str) -> dict[str, list[str]]:
+    return {"path": [asset]}
+
+
+def _name(status: dict[str, Any]) -> str:
+    return "/".join(status["assetKey"]["path"])

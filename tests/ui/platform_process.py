@@ -1,0 +1,45 @@
+"""A platform under `flows dev` with a small generated data set, for tests that use Dagster's UI or what it asks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows_platform.settings import Files
+from tests.end_to_end.dev_process import READY, lines_until, own_environment, running_dev
+from tests.ui.dagster_api import DagsterApi
+
+GROUP = "lanl_flows"
+WINDOWED = ("flow_windows", "flows", "flow_traffic_hourly")
+BAD = "2014-01-01-06:00"
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    """Its files, where its UI is, and what its webserver answers."""
+
+    files: Files
+    ui: str
+    dagster: DagsterApi
+
+    @contextmanager
+    def obstacle(self) -> Iterator[None]:
+        """A folder where the window `BAD` is to be staged: while it is there the window fails, and alone."""
+        staged = self.files.windows / "flows" / "2014-01-01-0600.parquet"
+        staged.unlink(missing_ok=True)
+        staged.mkdir(parents=True)
+        try:
+            yield
+        finally:
+            staged.rmdir()
+
+
+@contextmanager
+def running_platform(home: Path, *, rows: int, days: int) -> Iterator[RunningPlatform]:
+    """The platform once it says that it is ready; it ends with the block."""
+    environment = own_environment(home, FLOWS_SAMPLE_ROWS=rows, FLOWS_DAYS=days)
+    with running_dev(environment) as process:
+        lines = lines_until(process, READY)
+        assert lines[-1:] == [READY], lines
+        port = environment["FLOWS_DAGSTER_PORT"]
+        yield RunningPlatform(Files(home), f"http://127.0.0.1:{port}", DagsterApi(port))
