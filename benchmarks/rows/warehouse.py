@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -31,6 +31,7 @@ class IntoFreshDatasets:
     name: str
     rows: int
     argv: Callable[[str], Sequence[str]]
+    settings: Mapping[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
     _dataset: str = ""
 
@@ -38,7 +39,8 @@ class IntoFreshDatasets:
         if self._dataset:
             self.home.drop(self._dataset)
         self._dataset = f"{self.name}_{next(self._numbers)}"
-        usage = run(self.argv(self._dataset), settings=self.home.variables(self._dataset))
+        settings = {**self.home.variables(self._dataset), **self.settings}
+        usage = run(self.argv(self._dataset), settings=settings)
         return Trial(self.rows, usage.seconds, usage.cpu, usage.rss)
 
     def result(self) -> str:
@@ -62,12 +64,25 @@ def window(sizes: Sizes) -> Iterator[Sequence[Contender]]:
     key, span = busiest(data)
     with scratch(sizes) as folder, home(data, folder) as opened:
         url = f"{opened.api.url}{STREAM}?{span.query}&format=json"
-        ways: dict[str, Callable[[str], Sequence[str]]] = {
-            "tutorial": lambda dataset: baseline("batches_of_1000.py", url, opened.emulator.url, dataset),
-            "ours": lambda _: program("one_window", key),
-        }
-        clients = [IntoFreshDatasets(opened, name, span.rows, argv) for name, argv in ways.items()]
+
+        def tutorial(dataset: str) -> Sequence[str]:
+            return baseline("batches_of_1000.py", url, opened.emulator.url, dataset)
+
+        def ours(wire: str) -> IntoFreshDatasets:
+            argv, settings = program("one_window", key), {"FLOWS_API_FORMAT": wire}
+            return IntoFreshDatasets(opened, f"ours_{wire}", span.rows, lambda _: argv, settings)
+
+        clients = [IntoFreshDatasets(opened, "tutorial", span.rows, tutorial), ours("json"), ours("arrow")]
         yield [Contender(each.name, each.trial, each.result) for each in clients]
 
 
-ROWS = (Row("window", (Goal("one window, API to warehouse", "ours", "tutorial", at_least=10),), window),)
+ROWS = (
+    Row(
+        "window",
+        (
+            Goal("one window, API to warehouse", "ours_json", "tutorial", at_least=10),
+            Goal("one window, API to warehouse, Arrow", "ours_arrow", "tutorial", at_least=10),
+        ),
+        window,
+    ),
+)
