@@ -3,10 +3,10 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test test-slow test-faults test-guards audit bench bench-full lint lock
+.PHONY: help env demo dev test test-slow test-browser screenshots test-faults test-guards audit bench bench-full lint lock
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: .venv/.complete  ## the environment alone: .venv with everything, .venv/bin/flows on it
 
@@ -25,10 +25,16 @@ dev: env  ## API, BigQuery emulator, Dagster UI and daemon, until Ctrl-C
 	@$(BIN)/flows dev
 
 test: lint  ## formatting, lint, types, contracts, and the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 test-slow: env  ## the tests that `make test` leaves out: memory over millions of rows, `flows dev`, the benchmarks' rows
 	$(BIN)/pytest -n 2 --dist loadfile -m slow
+
+test-browser: env  ## clicks through Dagster's UI on Debian's Chromium: materialise, backfill, plots (some minutes)
+	$(BIN)/pytest -m browser
+
+screenshots: env  ## the same, and the README's pictures are taken anew
+	FLOWS_TEST_SCREENSHOTS=docs/images $(BIN)/pytest -m browser
 
 test-faults: env  ## every seeded fault in full (two hours); `make test` runs a small share
 	FLOWS_TEST_FAULTS=full $(BIN)/pytest -m faults --timeout 3600
