@@ -31,9 +31,9 @@ def cost(settings: Settings, instance: dg.DagsterInstance, key: str) -> WindowCo
     declaration = flows_windows(settings)
     fetched = _recorded(instance, declaration.staged_key, key)
     published = _recorded(instance, declaration.table_key, key)
-    jobs = [str(published[name]) for name in ("load_job", "merge_job")]
+    jobs = [str(published[name]) for name in ("load_job", "merge_job") if name in published]  # empty ones load nothing
     with closing(emulator_client(settings.emulator_url, EMULATOR_PROJECT, settings.bigquery_location)) as client:
-        seconds = sum(_job_seconds(client, job) for job in jobs if not job.startswith("none"))
+        seconds = sum(_job_seconds(client, job) for job in jobs)
     rows = int(str(published["rows"]))
     return WindowCost(rows, float(str(fetched["seconds"])), float(str(published["seconds"])), seconds)
 
