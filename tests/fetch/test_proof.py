@@ -25,7 +25,8 @@ def body(wire: WireFormat, rows: list[dict[str, object]], footer: Footer | None)
     encoder = for_format(wire, FLOWS)
     values = [tuple(each.values()) for each in rows]
     end = encoder.footer(footer) if footer else b""
-    return encoder.prologue() + encoder.encode(values) + end + encoder.epilogue()  # type: ignore[arg-type]
+    records = encoder.encode(values).removeprefix(encoder.lead)  # type: ignore[arg-type]
+    return encoder.prologue() + records + end + encoder.epilogue()
 
 
 def digest(rows: list[dict[str, object]]) -> str:
