@@ -1,10 +1,19 @@
-"""Windows as Dagster partitions; made here and nowhere else."""
+"""Windows as Dagster partitions, and the tags by which a run says which it is on; made here and nowhere else."""
 
 from datetime import UTC, datetime, tzinfo
 
 import dagster as dg
 
 from flows_platform.domain.windows import KEY_FORMAT
+
+# Dagster's own names, which it does not export: of a run on one partition, and of one on a range.
+PARTITION = "dagster/partition"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags of a run on the windows from the key `first` to `last`."""
+    return {RANGE_START: first, RANGE_END: last}
 
 
 def window_partitions(

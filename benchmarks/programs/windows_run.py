@@ -6,11 +6,11 @@ import dagster as dg
 
 from flows_platform.commands.instance import open_instance, run_job, told_success
 from flows_platform.definitions import build_definitions
+from flows_platform.partitions import range_tags
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 
 INTERRUPTED = 130
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def main(first: str, last: str, *assets: str) -> int:
@@ -28,7 +28,7 @@ def main(first: str, last: str, *assets: str) -> int:
             job.name,
             title=f"Windows {first} to {last}",
             materializations=len(windows) * len(chosen),
-            tags={RANGE_START: first, RANGE_END: last},
+            tags=range_tags(first, last),
         )
     return 0 if told_success(run) else 1
 

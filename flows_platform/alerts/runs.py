@@ -8,10 +8,10 @@ from urllib.parse import quote
 import dagster as dg
 
 from flows_platform.alerts.problems import Finding, Kind, Story
+from flows_platform.partitions import PARTITION, RANGE_END, RANGE_START
 
 AT_ONCE = 100  # ended runs that one look takes
 
-PARTITION, FIRST, LAST = "dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 WILL_RETRY = "dagster/will_retry"
 
 RUN_REMEDY = (
@@ -109,7 +109,7 @@ class EndedRun:
         """The first and last window it was asked for; empty where there are none."""
         tags = self.run.tags
         one = tags.get(PARTITION, "")
-        return tags.get(FIRST, one), tags.get(LAST, one)
+        return tags.get(RANGE_START, one), tags.get(RANGE_END, one)
 
     @property
     def _asked(self) -> frozenset[str]:

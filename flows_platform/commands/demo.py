@@ -11,6 +11,7 @@ from flows_platform.commands.report import print_report, window_reports
 from flows_platform.commands.terminal import progress_bar, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
+from flows_platform.partitions import range_tags
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -67,14 +68,13 @@ def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
     """Backfill every window in one run; True if each was verified."""
     declaration = flows_windows(settings)
     keys = declaration.partitions.get_partition_keys()
-    tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
     run = run_job(
         build_definitions(settings),
         instance,
         "flows_windows_job",
         title=f"{len(keys)} windows to BigQuery",
         materializations=(2 + len(declaration.sinks)) * len(keys),  # the staged file, the table and its sinks
-        tags=tags,
+        tags=range_tags(keys[0], keys[-1]),
     )
     reports = window_reports(instance, run.run_id, keys)
     print_report(reports)

@@ -1,6 +1,6 @@
 """Jobs and sensor of a windowed table. What is due is `due.py`'s; here it becomes run requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Cursor, newly_closed, not_loaded, pause
 from flows_platform.windowed.overdue import report_overdue
-from flows_platform.windowed.runs import WindowRuns
+from flows_platform.windowed.runs import Failures, WindowRuns
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
 RUNS_A_TICK = 24
@@ -111,10 +111,11 @@ class Look:
         fresh, missing = self._fresh(cursor, reached), self._missing(cursor)
         seen = self._seen(latest, cursor, fresh, missing)
         changed = self._changed(cursor) if latest.records != cursor.records else []
-        windows = self._free({*fresh, *changed, *(each for each in missing if self._runs.failures(each).count)})
+        failures = {each: self._runs.failures(each) for each in {*fresh, *changed, *missing}}
+        windows = self._free({*fresh, *changed, *(each for each in missing if failures[each].count)}, failures)
         if not windows:
             return dg.SensorResult(skip_reason=f"nothing new in {latest.records:,} records.", cursor=seen.render())
-        requests = [self._request(window, latest) for window in windows]
+        requests = [_request(window, latest, failures[window].count) for window in windows]
         return dg.SensorResult(run_requests=requests, cursor=seen.render())
 
     @property
@@ -149,17 +150,17 @@ class Look:
         counted = SourceCounts(self.declaration, self.fetch, self.fetch.tries)
         return [each for each in seen if each.key not in busy and counted.differs(each, self._runs.received(each))]
 
-    def _free(self, windows: set[Window]) -> list[Window]:
+    def _free(self, windows: set[Window], failures: Mapping[Window, Failures]) -> list[Window]:
         """Those that no run is on, and that are not left alone after a failure; the oldest first."""
         busy = self._runs.on_the_way()
-        return [each for each in sorted(windows) if each.key not in busy and self._may_run(each)][:RUNS_A_TICK]
+        free = [each for each in sorted(windows) if each.key not in busy and self._may_run(each, failures[each])]
+        return free[:RUNS_A_TICK]
 
-    def _may_run(self, window: Window) -> bool:
-        failures = self._runs.failures(window)
+    def _may_run(self, window: Window, failures: Failures) -> bool:
         first = timedelta(seconds=interval(self.declaration, A_MINUTE))
         longest = self.declaration.wall_time(window.end - window.start)
         return self.now >= failures.last + pause(failures.count, first, longest)
 
-    def _request(self, window: Window, latest: Latest) -> dg.RunRequest:
-        failed = self._runs.failures(window).count
-        return run_request(window, f"{latest.records}-{failed}" if failed else str(latest.records))
+
+def _request(window: Window, latest: Latest, failed: int) -> dg.RunRequest:
+    return run_request(window, f"{latest.records}-{failed}" if failed else str(latest.records))

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from flows_platform.domain.windows import Window
+from flows_platform.partitions import PARTITION, RANGE_END, RANGE_START
 from flows_platform.windowed import metadata
 from flows_platform.windowed.declaration import WindowedTable
 
-PARTITION = "dagster/partition"
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
 STATUS = dg.DagsterRunStatus
 UNFINISHED = [STATUS.QUEUED, STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING]

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from flows_platform.domain.errors import Transient
 from flows_platform.domain.windows import Window
 from flows_platform.resources import FetchResource
-from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob, run_request
+from flows_platform.windowed.automation import A_MINUTE, RUNS_A_TICK, AssetJob, run_request
 from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.runs import WindowRuns
 
 EVERY_MINUTE = "* * * * *"
-A_MINUTE = timedelta(minutes=1)
 
 
 def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:

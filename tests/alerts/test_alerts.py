@@ -9,12 +9,13 @@ import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from flows_platform.definitions import build_definitions
+from flows_platform.partitions import range_tags
 from flows_platform.settings import Settings
 from tests.alerts.conftest import Looker, Webhook
 
 DAYS = dg.DailyPartitionsDefinition("2024-03-01", end_date="2024-03-06")
 KEYS = DAYS.get_partition_keys()
-RANGE = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}
+RANGE = range_tags(KEYS[0], KEYS[-1])
 ILL: dict[str, str] = {}  # window -> error; "" is the step's own
 CHECKED: dict[str, bool] = {}  # window -> whether its check holds
 
@@ -81,7 +82,7 @@ def looker() -> Iterator[Looker]:
 
 
 def run(looker: Looker, first: str = "", last: str = "", tags: dict[str, str] | None = None) -> str:
-    chosen = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first}
+    chosen = range_tags(first, last or first)
     job = looker.definitions.resolve_job_def("events_job")
     result = job.execute_in_process(
         instance=looker.instance, raise_on_error=False, tags=(chosen if first else RANGE) | (tags or {})

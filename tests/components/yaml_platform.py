@@ -10,12 +10,12 @@ from flows_platform.commands.instance import run_job
 from flows_platform.components.build import windowed_table
 from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.yaml_files import DEFS, load_declaration
+from flows_platform.partitions import range_tags
 from flows_platform.settings import Settings
 from flows_platform.stores.bigquery import emulator_client
 from flows_platform.windowed.declaration import WindowedTable
 
 KEY = "%Y-%m-%d-%H:%M"
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class YamlSource:
 
     def run(self, first: datetime, last: datetime) -> dg.ExecuteInProcessResult:
         """The windows that start from `first` to `last`."""
-        tags = {RANGE_START: first.strftime(KEY), RANGE_END: last.strftime(KEY)}
+        tags = range_tags(first.strftime(KEY), last.strftime(KEY))
         job = f"{self.name}_windows_job"
         return run_job(self.definitions, self.instance, job, title=job, materializations=1, tags=tags)
 

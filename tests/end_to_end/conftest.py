@@ -15,6 +15,7 @@ from flows_platform.commands.children import api_child
 from flows_platform.commands.instance import open_instance, run_job
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
+from flows_platform.partitions import range_tags
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.resources import Resources, build_resources
 from flows_platform.settings import Settings, load_settings
@@ -25,8 +26,6 @@ from flows_platform.stores.emulator import Emulator
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.supervision.ports import free_port
 from flows_platform.supervision.supervisor import Supervisor
-
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Platform:
 
     def run_windows(self, first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
         keys = self.keys
-        return self.run("flows_windows_job", {RANGE_START: first or keys[0], RANGE_END: last or first or keys[-1]})
+        return self.run("flows_windows_job", range_tags(first or keys[0], last or first or keys[-1]))
 
     def database_digest(self) -> RowDigest:
         return RowDigest.of(iter_rows(self.settings.files.database, FLOWS))

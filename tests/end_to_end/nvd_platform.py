@@ -14,6 +14,7 @@ from flows_platform.components.catalog import table_named
 from flows_platform.fetch.paging import Offset
 from flows_platform.fetch.rate import RateBudget
 from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.partitions import range_tags
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TABLES
@@ -22,7 +23,7 @@ from flows_platform.sources.nvd_cves.database import writer
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
 from flows_platform.windowed.automation import utc_now
 from flows_platform.windowed.declaration import WindowedTable
-from tests.end_to_end.conftest import RANGE_END, RANGE_START, Platform
+from tests.end_to_end.conftest import Platform
 from tests.sources.nvd_cves.documents import Parts, check, instant, stored
 from tests.vendors.cve_objects import Cve
 
@@ -41,7 +42,7 @@ class NvdPlatform:
     def run_windows(self, first: datetime, last: datetime | None = None) -> dg.ExecuteInProcessResult:
         """The days from `first` to `last` in one run."""
         keys = [f"{day:%Y-%m-%d}-00:00" for day in (first, last or first)]
-        return self.platform.run("nvd_cves_windows_job", dict(zip((RANGE_START, RANGE_END), keys, strict=True)))
+        return self.platform.run("nvd_cves_windows_job", range_tags(*keys))
 
     def run_full_load(self, *, everything: bool = False) -> dg.ExecuteInProcessResult:
         job = self.platform.definitions.resolve_job_def(f"{FULL_LOAD}_job")

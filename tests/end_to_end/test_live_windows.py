@@ -9,13 +9,14 @@ import dagster as dg
 import pytest
 
 from flows_platform.definitions import build_definitions
+from flows_platform.partitions import PARTITION, range_tags
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.definitions import flows_definitions
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.automation import Look
 from flows_platform.windowed.due import Cursor, not_loaded, pause
 from flows_platform.windowed.freshness import freshness_policy
-from flows_platform.windowed.runs import PARTITION, WindowRuns
+from flows_platform.windowed.runs import WindowRuns
 from flows_platform.windowed.schedule import closed_at
 from tests.end_to_end.conftest import Platform, scheduled_keys
 from tests.end_to_end.test_automation import KEYS, cursor_of, look, requested
@@ -110,8 +111,7 @@ def test_what_a_run_is_on_is_not_asked_for_again(platform: Platform) -> None:
         assert requested(look(platform, Cursor(), NOON)) == KEYS[1:3]
         assert requested(look(platform, seen, NOON)) == KEYS[1:3]
         assert scheduled(platform, datetime(2014, 1, 1, 12, 20, tzinfo=UTC)) == KEYS[1:3]
-    bounds = {"dagster/asset_partition_range_start": KEYS[1], "dagster/asset_partition_range_end": KEYS[3]}
-    with unfinished_run(platform, bounds):
+    with unfinished_run(platform, range_tags(KEYS[1], KEYS[3])):
         assert requested(look(platform, seen, NOON)) == []
 
 

@@ -15,6 +15,7 @@ from api_server.config import ServerConfig
 from flows_platform.components.catalog import table_named
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.rate import RateBudget
+from flows_platform.partitions import PARTITION
 from flows_platform.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES
 from flows_platform.sources.nvd_cves.schema import NOTICE
@@ -192,7 +193,7 @@ def test_schedule_and_sensor_ask_for_the_day_that_ended_and_their_job_fills_all(
     assert [each.partition_key for each in look.run_requests or []] == KEYS[2:]
     assert schedule.job_name == "nvd_cves_windows_job"
     for key in KEYS:
-        platform.run("nvd_cves_windows_job", {"dagster/partition": key})
+        platform.run("nvd_cves_windows_job", {PARTITION: key})
     assert nvd.table_rows() == expected_rows(server.cves)
     nvd.check_stored(server.cves)
 
