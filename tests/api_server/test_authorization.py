@@ -26,8 +26,9 @@ from api_server.server import run
 from api_server.tokens import Scope, TokenFile, create_token, revoke_token
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from tests.conditions import eventually
 
-from .conftest import Serve, Server, build, build_plain, eventually, flow, flows, running
+from .conftest import Serve, Server, build, build_plain, flow, flows, running
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATEST = "/api/v1/flows/latest"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from api_server import paths
 from flows_platform.supervision.ports import free_port, listens
+from tests.conditions import eventually
 from tests.sources.nvd_cves.cve_objects import cve
 
-from .conftest import Server, build, build_cves, eventually, flows
+from .conftest import Server, build, build_cves, flows
 
 
 @contextmanager

@@ -7,8 +7,7 @@ import pytest
 
 from api_server.lanes import Lanes
 from api_server.workers import Workers
-
-from .conftest import eventually
+from tests.conditions import eventually
 
 SECONDS = 10
 

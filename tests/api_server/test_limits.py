@@ -14,8 +14,9 @@ from api_server.config import ServerConfig
 from api_server.connection import HEAD_BYTES
 from api_server.middleware import TARGET_BYTES
 from api_server.problems import Problem
+from tests.conditions import eventually
 
-from .conftest import Serve, Server, build, drained, eventually, flows, open_files, running
+from .conftest import Serve, Server, build, drained, flows, open_files, running
 
 STREAM = "/api/v1/stream/flows"
 

@@ -12,8 +12,9 @@ import apsw
 import pytest
 
 from flows_platform.wire.formats import WireFormat
+from tests.conditions import eventually
 
-from .conftest import Serve, Server, build, build_plain, drained, eventually, flow, flows, insert, open_files
+from .conftest import Serve, Server, build, build_plain, drained, flow, flows, insert, open_files
 
 STREAM = "/api/v1/stream/flows"
 END_MARKS = {

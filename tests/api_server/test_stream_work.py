@@ -18,8 +18,9 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.encode import for_format
 from flows_platform.wire.encode.ndjson import NdjsonEncoder
 from flows_platform.wire.formats import WireFormat
+from tests.conditions import eventually
 
-from .conftest import build, eventually, flow, flows, open_files
+from .conftest import build, flow, flows, open_files
 
 CHUNKS = 12
 ROWS = FIRST_CHUNK_ROWS + CHUNKS * NdjsonEncoder.chunk_rows

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from benchmarks.environment import child_environment
 from benchmarks.processes import cpu_seconds, memory, run, tree
 from flows_platform.domain.errors import ProcessFailed
+from tests.conditions import eventually
 
 HOLD = "b = bytearray({size}); import time; time.sleep(0.1)"
 MIB = 2**20
@@ -78,7 +78,4 @@ run(["sh", "-c", f"sleep 60 & echo $! > {{mark}}; wait"])
     )
     assert b"KeyboardInterrupt" in ended.stderr
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
-    while memory(pid, "VmRSS") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert memory(pid, "VmRSS") == 0
+    assert eventually(lambda: memory(pid, "VmRSS") == 0)

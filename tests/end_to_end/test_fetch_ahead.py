@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -12,16 +11,10 @@ from flows_platform.pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.staging import StagedWindow
 from flows_platform.stores.bigquery_publish import Published
+from tests.conditions import eventually
 from tests.end_to_end.conftest import Platform
 
 SECONDS = 60.0  # for what would never happen
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + SECONDS
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 def test_the_next_window_is_fetched_while_one_is_published(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +24,7 @@ def test_the_next_window_is_fetched_while_one_is_published(platform: Platform, m
         place = keys.index(window.key) + 1
         if place < len(keys):
             following = self.path(flows_windows(platform.settings).grid.from_key(keys[place]))
-            ahead.append(eventually(following.exists))
+            ahead.append(eventually(following.exists, SECONDS))
         return publish(self, window, run)
 
     monkeypatch.setattr(WindowPipeline, "publish", published)

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pytest
 
 from flows_platform.wire.formats import WireFormat
-from tests.api_server.conftest import build, eventually, flow, flows
+from tests.api_server.conftest import build, flow, flows
+from tests.conditions import eventually
 from tests.faults.scale import scaled
 from tests.faults.server_child import ServerChild, child
 

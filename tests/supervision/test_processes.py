@@ -7,8 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,9 @@ import pytest
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed, WarehouseUnavailable
 from flows_platform.file_lock import try_lock
 from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import Address, free_port
+from flows_platform.supervision.ports import Address, free_port, listens
 from flows_platform.supervision.supervisor import Supervisor
+from tests.conditions import eventually
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 
@@ -32,19 +31,6 @@ def running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    for _ in range(400):
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def server(port: int) -> str:
@@ -191,4 +177,4 @@ def test_children_and_grandchildren_go_when_the_parent_is_ended(tmp_path: Path, 
         assert all(running(pid) for pid in pids)
         parent.send_signal(number)
         assert parent.wait(20) == code
-    assert eventually(lambda: not any(running(pid) for pid in pids))
+    assert eventually(lambda: not any(running(pid) for pid in pids), 20)
