@@ -12,7 +12,8 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.staging import Replayed, StagedWindow, replay_quarantine, stage_window
+from flows_platform.quarantine_replay import Replayed, replay_quarantine
+from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts
 from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.stores.files import sha256_file

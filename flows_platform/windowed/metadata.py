@@ -13,7 +13,8 @@ from flows_platform.windowed.shown_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowCounts, WindowPipeline
-    from flows_platform.staging import Replayed, StagedWindow
+    from flows_platform.quarantine_replay import Replayed
+    from flows_platform.staging import StagedWindow
     from flows_platform.stores.bigquery_publish import Published
     from flows_platform.wire.time_column import Time
 

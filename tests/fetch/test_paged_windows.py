@@ -23,7 +23,8 @@ from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offs
 from flows_platform.fetch.records import WindowStream
 from flows_platform.fetch.refusals import Refusals
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.staging import StagedWindow, replay_quarantine, stage_window
+from flows_platform.quarantine_replay import replay_quarantine
+from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat

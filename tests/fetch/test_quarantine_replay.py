@@ -11,8 +11,9 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.auth import BearerAuth
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.quarantine_replay import Replayed, replay_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import Replayed, replay_quarantine, stage_window
+from flows_platform.staging import stage_window
 from flows_platform.stores.parquet import staged_facts
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 
@@ -143,22 +144,3 @@ def test_unknown_fields_refused_yesterday_are_recovered_by_keeping_them(
 def test_the_extra_column_must_be_able_to_keep_fields(server: ScriptedServer, name: str) -> None:
     with pytest.raises(ConfigurationError, match="no nullable text column"):
         api(server, FLOWS, extra_column=name)
-
-
-@pytest.mark.parametrize("limits", [(9, 1.0), (9, 0.6), (2, 1.0), (9, 0.5)])
-def test_rejects_are_limited_by_number_and_by_share(
-    client: HttpClient, server: ScriptedServer, target: Path, limits: tuple[int, float]
-) -> None:
-    server.scripts = [answer(json_body(ROWS))]
-    number, share = limits
-
-    def stage() -> int:
-        return stage_window(
-            client, api(server), BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1
-        ).rejected
-
-    if number == 2 or share == 0.5:
-        with pytest.raises(TooManyRejects, match=r"3 records .* 2 are allowed"):
-            stage()
-    else:
-        assert stage() == 3
