@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from importlib import import_module
 
 from flows_platform.components import declaration as declared
 from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.rules import instant_of, zone_of
+from flows_platform.components.tables import warehouse_table
 from flows_platform.components.values import Secret
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import Column, TableSchema, WarehouseTable
+from flows_platform.domain.schema import TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offset, Paging, SinglePage
@@ -36,7 +36,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
     Raises:
         ConfigurationError: parts of the declaration do not fit each other; the message names the key.
     """
-    table = _table(source, settings)
+    table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
     return WindowedTable(
         staged=source.staged or f"{source.name}_windows",
@@ -91,30 +91,6 @@ def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
     end = instant_of(partitions.end, zone) if partitions.end else None
     grace = timedelta(minutes=int(source.grace_minutes))
     return Calendar(cron.grid(instant_of(partitions.start, zone), zone), end, grace)
-
-
-def _table(source: TableDeclaration, settings: Settings) -> WarehouseTable:
-    if source.table:
-        return _from_python(source.table, settings)
-    columns = tuple(
-        Column(each.name, each.type, each.description, nullable=not each.required) for each in source.columns
-    )
-    schema = TableSchema(source.name, source.description, columns, key=source.key or "", time=source.time or "")
-    destination = source.destination
-    if destination is None:
-        return WarehouseTable(schema, ())
-    return WarehouseTable(schema, tuple(destination.cluster_by), granularity=destination.partition_by)
-
-
-def _from_python(name: str, settings: Settings) -> WarehouseTable:
-    module, _, attribute = name.partition(":")
-    try:
-        table = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"table: {name!r} cannot be imported ({error}).") from error
-    if not isinstance(table, WarehouseTable):
-        raise ConfigurationError(f"table: {name!r} is no WarehouseTable.")
-    return replace(table, schema=replace(table.schema, epoch=settings.epoch)) if table.event_time else table
 
 
 def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:

@@ -1,0 +1,38 @@
+"""The warehouse's table that a declaration describes or names. What fills it is `build.py`'s."""
+
+from dataclasses import replace
+from importlib import import_module
+
+from flows_platform.components.consistency import TableDeclaration
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import Column, TableSchema, WarehouseTable
+from flows_platform.settings import Settings
+
+
+def warehouse_table(source: TableDeclaration, settings: Settings) -> WarehouseTable:
+    """The table as declared: by its columns, or by the name of one in Python.
+
+    Raises:
+        ConfigurationError: the name is of no table, or the columns do not fit each other.
+    """
+    if source.table:
+        return _from_python(source.table, settings)
+    columns = tuple(
+        Column(each.name, each.type, each.description, nullable=not each.required) for each in source.columns
+    )
+    schema = TableSchema(source.name, source.description, columns, key=source.key or "", time=source.time or "")
+    destination = source.destination
+    if destination is None:
+        return WarehouseTable(schema, ())
+    return WarehouseTable(schema, tuple(destination.cluster_by), granularity=destination.partition_by)
+
+
+def _from_python(name: str, settings: Settings) -> WarehouseTable:
+    module, _, attribute = name.partition(":")
+    try:
+        table = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"table: {name!r} cannot be imported ({error}).") from error
+    if not isinstance(table, WarehouseTable):
+        raise ConfigurationError(f"table: {name!r} is no WarehouseTable.")
+    return replace(table, schema=replace(table.schema, epoch=settings.epoch)) if table.event_time else table
