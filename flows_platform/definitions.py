@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 
-import dagster as dg
+from flows_platform.start import collector_paused
 
-from flows_platform.alerts.sensor import alerts_sensor
-from flows_platform.components.catalog import all_tables
-from flows_platform.resources import build_resources
-from flows_platform.settings import Settings, load_settings
-from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
-from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.definitions import windowed_definitions
+with collector_paused():
+    import dagster as dg
+
+    from flows_platform.alerts.sensor import alerts_sensor
+    from flows_platform.components.catalog import all_tables
+    from flows_platform.resources import build_resources
+    from flows_platform.settings import Settings, load_settings
+    from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
+    from flows_platform.sources.lanl_flows.schema import FLOWS
+    from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
+    from flows_platform.windowed.declaration import WindowedTable
+    from flows_platform.windowed.definitions import windowed_definitions
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -37,4 +40,5 @@ MORE: dict[str, Callable[[WindowedTable, Settings], dg.Definitions]] = {
 }
 
 
-defs = build_definitions(load_settings())
+with collector_paused():
+    defs = build_definitions(load_settings())
