@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ settings.load_profile("project")
 # Tests run under the defaults, whatever the shell has set; FLOWS_TEST_… is addressed to them.
 for name in [name for name in os.environ if name.startswith("FLOWS_") and not name.startswith("FLOWS_TEST_")]:
     del os.environ[name]
+
+# A shell's background job ignores Ctrl-C, and so would every process that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
