@@ -19,6 +19,7 @@ STAMP = "2026-01-01 12:00:00 +0000"
         ([f"code | {STAMP} - dagster - INFO - well", "api | Traceback"], [1]),
         ([f"code | {STAMP} - dagster - INFO - the word ERROR stands here"], []),
         ([f"daemon | {STAMP} - x - WARNING - No cursor for event type RUN_FAILURE, ignoring older events"], []),
+        ([f"daemon | {STAMP} - x.SensorDaemon - WARNING - Moving dangling STARTED tick 1 into SKIPPED"], []),
     ],
 )
 def test_warnings_errors_and_what_follows_them_pass(lines: list[str], expected: list[int]) -> None:
