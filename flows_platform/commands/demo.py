@@ -49,11 +49,11 @@ def run_demo(rows: int) -> bool:
         shutil.rmtree(settings.home)
     with Supervisor() as supervisor, open_instance(settings) as instance:
         console.print("Starting the BigQuery emulator.")
-        supervisor.start(emulator_child(settings))
+        emulator = supervisor.launch(emulator_child(settings))
         if not _prepare_database(settings, instance):
             return False
         console.print("Starting the API server.")
-        supervisor.start(api_child(settings))
+        supervisor.await_ready(*emulator, *supervisor.launch(api_child(settings)))
         verified = _load_windows(settings, instance)
         return _compare(settings) and verified
 

@@ -32,12 +32,12 @@ def run_dev(replay: float | None = None) -> None:
         try:
             if emulator:
                 console.print("Starting the BigQuery emulator.")
-                supervisor.start(*emulator)
+            launched = supervisor.launch(*emulator)  # its lock tells first that another uses the home
             _prepare(settings)
             console.print("Starting the API server and Dagster.")
             settings = started(settings, datetime.now(UTC))
             api, code, *clients = _servers(settings)
-            supervisor.start(api, code)
+            supervisor.await_ready(*launched, *supervisor.launch(api, code))
             supervisor.start(*clients)
             _tell_addresses(settings)
             supervisor.keep(say)

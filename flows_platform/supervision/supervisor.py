@@ -59,10 +59,25 @@ class Supervisor:
             ConfigurationError: a port or a lock that a child needs is taken.
             ProcessFailed: a child ended or was not ready in time, after all its tries; with its last lines.
         """
+        return self.await_ready(*self.launch(*children))
+
+    def launch(self, *children: ChildProcess) -> list[RunningChild]:
+        """Starts the children, and waits for none: they get ready while the caller has other work.
+
+        Raises:
+            ConfigurationError: a port or a lock that a child needs is taken.
+        """
         for child in children:
             child.check_ports()
-        started = [self._spawn(child) for child in children]
-        return [self._until_ready(running) for running in started]
+        return [self._spawn(child) for child in children]
+
+    def await_ready(self, *launched: RunningChild) -> list[RunningChild]:
+        """The same children once each is ready, or others in their places after further tries.
+
+        Raises:
+            ProcessFailed: as `start` does.
+        """
+        return [self._until_ready(running) for running in launched]
 
     def _spawn(self, child: ChildProcess) -> RunningChild:
         running = RunningChild(child, self._sink, self._grace)

@@ -54,6 +54,19 @@ def test_start_waits_until_each_is_ready_and_leaving_stops_all(tmp_path: Path) -
     assert not any(running(child.pid) for child in started)
 
 
+def test_launched_children_get_ready_while_the_caller_works(tmp_path: Path) -> None:
+    port = free_port()
+    child = python("web", server(port), tmp_path / "web.log", ready=lambda: listens(port))
+    unready = python("unready", SLEEP, tmp_path / "unready.log", ready=lambda: False, ready_timeout=0.5)
+    with Supervisor() as supervisor:
+        launched = supervisor.launch(child, unready)  # would not come back if it waited
+        assert supervisor.children == launched
+        assert supervisor.await_ready(launched[0]) == launched[:1]
+        assert listens(port)
+        with pytest.raises(ProcessFailed, match="unready was not ready"):
+            supervisor.await_ready(launched[1])
+
+
 def test_output_goes_to_the_sink_with_the_name_and_to_the_log(tmp_path: Path) -> None:
     lines: list[str] = []
     log = tmp_path / "logs" / "talk.log"
