@@ -35,6 +35,7 @@ SHOWN_BY = {
     ],
     "API server, emulator, code server, UI or daemon crashed": [
         "supervision/test_restarts.py::test_a_killed_child_is_started_again_and_that_is_said",
+        "supervision/test_restarts.py::test_a_child_that_runs_but_serves_no_more_is_ended_and_started_again",
         "supervision/test_restarts.py::test_a_child_that_keeps_crashing_ends_it_with_its_last_lines",
     ],
     "A port is taken": ["end_to_end/test_dev.py::test_a_taken_port_is_told_before_anything_starts"],

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from flows_platform.commands.code_server import reaches_definitions
 from flows_platform.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.settings import EMULATOR_PROJECT, Settings
 from flows_platform.stores.emulator import Emulator
@@ -66,6 +67,7 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
         env=environment,
         log=settings.files.logs / "code.log",
         ready=lambda: listens(settings.dagster_code_port),
+        serves=lambda: reaches_definitions(f"{HOST}:{settings.dagster_code_port}"),
         addresses=(Address(HOST, settings.dagster_code_port, "FLOWS_DAGSTER_CODE_PORT"),),
     )
     web = ChildProcess(

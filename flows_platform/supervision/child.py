@@ -31,7 +31,8 @@ def discard(line: str) -> None:
 class ChildProcess:
     """What shall run.
 
-    `ready` says whether it serves yet, and may raise a Transient where it never will. `prepare` runs before each
+    `ready` says whether it serves yet, and may raise a Transient where it never will; `serves`, whether it serves
+    still, where its process may run on without doing so. `prepare` runs before each
     start, with `lock` held; the lock stays the child's. `tries` starts are made in all. `env` is the whole environment,
     None this process's own.
     """
@@ -40,6 +41,7 @@ class ChildProcess:
     argv: Sequence[str]
     log: Path
     ready: Callable[[], bool] = lambda: True
+    serves: Callable[[], bool] = lambda: True
     env: Mapping[str, str] | None = None
     addresses: Sequence[Address] = ()
     lock: Path | None = None

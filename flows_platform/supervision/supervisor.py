@@ -21,6 +21,7 @@ from flows_platform.supervision.child import ChildProcess, RunningChild, Sink, d
 from flows_platform.supervision.restarts import Restarts
 
 POLL = 0.05
+LOOK = 5.0  # seconds between two looks at whether all that run still serve
 
 
 class Supervisor:
@@ -109,16 +110,24 @@ class Supervisor:
             time.sleep(POLL)
         return None
 
-    def keep(self, tell: Sink, restarts: Restarts | None = None) -> Never:
-        """Starts again whatever ends, and says so to `tell`, until SIGTERM or Ctrl-C raise out of it.
+    def keep(self, tell: Sink, restarts: Restarts | None = None, look: float = LOOK) -> Never:
+        """Starts again whatever ends or serves no more, and says so to `tell`, until SIGTERM or Ctrl-C raise out of it.
 
         Raises:
             ProcessFailed: a child crashed too often; with its last lines.
         """
         account = restarts or Restarts()
         while True:
-            if ended := self.wait():
+            if ended := self.wait(look):
                 self._again(ended, tell, account)
+            else:
+                self._end_what_serves_no_more(tell)
+
+    def _end_what_serves_no_more(self, tell: Sink) -> None:
+        for running in self._children:
+            if not running.child.serves():
+                tell(f"{running.child.name} runs but serves no more; ending it.")
+                running.stop()
 
     def _again(self, ended: RunningChild, tell: Sink, account: Restarts) -> None:
         child, crash = ended.child, ended.failure(f"ended with exit code {ended.exit_code()}")

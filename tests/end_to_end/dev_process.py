@@ -14,6 +14,7 @@ from flows_platform.supervision.ports import free_port
 
 FLOWS = (sys.executable, "-m", "flows_platform")
 SERVE = ["-m", "flows_platform", "serve"]
+DEFINITIONS = ["-m", "dagster", "api"]
 PORTS = ("API", "EMULATOR", "EMULATOR_GRPC", "DAGSTER", "DAGSTER_CODE")
 READY = "Ctrl-C stops everything."
 
@@ -61,10 +62,10 @@ def processes_of(home: str) -> list[int]:
     return found
 
 
-def api_server(environment: dict[str, str]) -> int:
-    """The process of the API server."""
-    (server,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[1:4] == SERVE)
-    return server
+def process_of(environment: dict[str, str], command: list[str]) -> int:
+    """The one process that runs this command: `SERVE` the API server's, `DEFINITIONS` behind the code server."""
+    (found,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[1:4] == command)
+    return found
 
 
 def _command(pid: int) -> list[str]:

@@ -11,14 +11,17 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.conditions import eventually
 from tests.end_to_end.dev_process import (
+    DEFINITIONS,
     FLOWS,
     PORTS,
     READY,
-    api_server,
+    SERVE,
     ask_dagster,
     lines_until,
     own_environment,
+    process_of,
     processes_of,
     running_dev,
 )
@@ -53,7 +56,7 @@ def test_it_serves_quietly_and_ends_with_all_it_started(
         assert answer.status == 200
     assert [line for line in lines if " | " in line] == []
 
-    os.kill(api_server(environment), signal.SIGKILL)
+    os.kill(process_of(environment, SERVE), signal.SIGKILL)
     assert any("starting it again in 1 s." in line for line in lines_until(dev, "api is back."))
     with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
         assert answer.status == 200
@@ -62,6 +65,17 @@ def test_it_serves_quietly_and_ends_with_all_it_started(
 
     assert dev.wait(60) == (0 if number == signal.SIGINT else 128 + number)
     assert processes_of(environment["FLOWS_HOME"]) == []
+
+
+def test_definitions_come_back_where_their_process_is_killed(
+    dev: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    """Dagster's own code server runs on without them."""
+    lines_until(dev, READY)
+    os.kill(process_of(environment, DEFINITIONS), signal.SIGKILL)
+
+    assert "code runs but serves no more; ending it." in lines_until(dev, "code is back.")
+    assert eventually(lambda: "flow_windows" in assets(environment["FLOWS_DAGSTER_PORT"]), 60)
 
 
 @pytest.mark.parametrize("name", PORTS)

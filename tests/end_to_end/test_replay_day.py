@@ -31,7 +31,15 @@ from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.windowed.overdue import NAME
 from flows_platform.windowed.runs import WindowRuns
-from tests.end_to_end.dev_process import READY, api_server, ask_dagster, lines_until, own_environment, running_dev
+from tests.end_to_end.dev_process import (
+    READY,
+    SERVE,
+    ask_dagster,
+    lines_until,
+    own_environment,
+    process_of,
+    running_dev,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -168,7 +176,7 @@ def kill_the_api(replayed: Replayed) -> tuple[datetime, datetime]:
     began = datetime.now(UTC)
     for _ in range(KILLS):
         until(replayed.api_answers, 60)
-        os.kill(api_server(replayed.environment), signal.SIGKILL)
+        os.kill(process_of(replayed.environment, SERVE), signal.SIGKILL)
     until(replayed.api_answers, 120)
     return began, datetime.now(UTC)
 

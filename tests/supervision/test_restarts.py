@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,30 @@ def test_a_killed_child_is_started_again_and_that_is_said(tmp_path: Path) -> Non
     assert said == [
         "thing ended with exit code -9; starting it again in 0.01 s.",
         "thing ended with exit code 3; starting it again in 0.02 s.",
+        "thing is back.",
+    ]
+
+
+def test_a_child_that_runs_but_serves_no_more_is_ended_and_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def serves() -> bool:
+        (tmp_path / "ready").unlink()
+        return False
+
+    def tell(line: str) -> None:
+        said.append(line)
+        if line == "thing is back.":
+            raise Back
+
+    with Supervisor() as supervisor:
+        supervisor.start(replace(child(tmp_path, crashing=""), serves=serves))
+        with pytest.raises(Back):
+            supervisor.keep(tell, Restarts(first=0.01), look=0.1)
+    assert (tmp_path / "count").read_text() == "xx"
+    assert said == [
+        "thing runs but serves no more; ending it.",
+        "thing ended with exit code 143; starting it again in 0.01 s.",
         "thing is back.",
     ]
 
