@@ -10,6 +10,7 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.counting import count_records
+from flows_platform.fetch.decoders import ALONE, Decoders
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.quarantine_replay import Replayed, replay_quarantine
@@ -65,6 +66,7 @@ class WindowFetch:
     max_rejected_share: float = 1.0
     raw_pulls: Path | None = None
     keep_raw: timedelta | None = None
+    decoders: Decoders = ALONE
 
     @property
     def ledger(self) -> Ledger:
@@ -87,6 +89,7 @@ class WindowFetch:
             tries=self.tries,
             progress=progress,
             tee=lambda: pulls.page() if pulls else nullcontext,
+            decoders=self.decoders,
         )
         if pulls:
             pulls.forget_after(staged.requests)

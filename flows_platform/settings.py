@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     minimum_rate: int = Field(
         1024, ge=0, description="Bytes a second, over a minute, below which an answer is given up."
     )
+    fetch_processes: int = Field(
+        2, ge=1, description="Processes that decode a large JSON or XML answer; 1 leaves it to the run's own."
+    )
     verification: Annotated[str, AfterValidator(_known_level)] = Field(
         "count", description="Least proof of a window: count, or digest (every row hashed at both ends)."
     )

@@ -11,6 +11,7 @@ from flows_platform.domain.errors import TooManyRejects
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.decoders import ALONE, Decoders
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.records import Tee, WindowStream
 from flows_platform.fetch.retry import attempts
@@ -89,6 +90,7 @@ def stage_window(
     tries: int = 5,
     progress: Progress = silent,
     tee: Callable[[], Tee] = lambda: nullcontext,
+    decoders: Decoders = ALONE,
 ) -> StagedWindow:
     """Fetch the window (all that there is for None) into `target`; progress in records.
 
@@ -106,7 +108,7 @@ def stage_window(
     limits, deadline = RejectLimits(max_rejected, max_rejected_share), client.deadline()
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, window, progress, deadline, tee(), tries)
+            stream = WindowStream(client, api, window, progress, deadline, tee(), tries, decoders)
             return _stage_once(stream, target, limits, attempt.num)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 

@@ -1,5 +1,6 @@
 """`flows fetch`: one window of a server that speaks this protocol."""
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import BearerAuth, NoAuth
+from flows_platform.fetch.decoders import Decoders
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.settings import AUTO, load_settings
@@ -34,8 +36,11 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
     limits = HttpLimits(
         settings.connect_timeout, settings.read_timeout, total=settings.fetch_deadline, rate=settings.minimum_rate
     )
-    client = HttpClient(limits)
-    with progress_bar("Fetching", "records") as progress:
+    with (
+        closing(HttpClient(limits)) as client,
+        closing(Decoders(settings.fetch_processes)) as decoders,
+        progress_bar("Fetching", "records") as progress,
+    ):
         staged = stage_window(
             client,
             api,
@@ -44,8 +49,8 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
             max_rejected=max_rejected,
             tries=settings.retry_attempts,
             progress=progress,
+            decoders=decoders,
         )
-    client.close()
     aside = f" to {quarantine_path(out)}" if staged.rejected else ""
     say(
         f"{out}: {staged.rows:,} rows, {staged.rejected:,} rejected{aside}, {staged.received_bytes:,} bytes of "

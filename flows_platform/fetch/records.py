@@ -1,14 +1,17 @@
 """A window's records as verified Arrow batches: asked for, decoded, cast once, counted against what the source says."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, SourceUnavailable
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.decoders import ALONE, Cast, Decoders, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
 from flows_platform.fetch.paging import Page
@@ -16,11 +19,11 @@ from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
-from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
+from flows_platform.wire.decode.documents import Block, Document, Layout, envelope_of, open_document, opened
 from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
 from flows_platform.wire.paths import single
-from flows_platform.wire.raw_records import Records, Unreadable, raw_record
+from flows_platform.wire.raw_records import Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
 
 FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
@@ -49,6 +52,7 @@ class WindowStream:
     deadline: float | None = None  # on the client's clock
     tee: Tee = nullcontext
     tries: int = 1  # of a page after the first
+    decoders: Decoders = ALONE
     records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
     requests: int = 0
@@ -138,28 +142,41 @@ class WindowStream:
         self.format = self._format_of(answer)
         with self.tee(answer) as source:
             document = open_document(self.format, source, self._layout())
-            for part in document.slices():
-                yield self._casted(part, proof)
+            for cast in in_order(document.slices(), partial(self._here, document), self._elsewhere):
+                yield self._counted(cast, proof)
                 self.progress(self.records, None if header is None else before + header)
             exhaust(source)
         level = proof.level(header, document)
         self.note = self.note or proof.note
         return level, envelope_of(document)
 
-    def _casted(self, part: Slice, proof: PageProof) -> Casted:
+    def _elsewhere(self, part: Slice | Block) -> Future[Cast | None] | None:
+        if isinstance(part, Block):
+            return self.decoders.submit(self.api.schema, self.api.extra_column, part)
+        return None
+
+    def _here(self, document: Document, part: Slice | Block) -> Cast:
+        api = self.api
+        if isinstance(part, Block):
+            return cast_slices(api.schema, api.extra_column, opened(document, part))
+        if self._plan is None or api.mapping is None:
+            return cast_slices(api.schema, api.extra_column, [part])
+        records = as_mappings(part)
+        sent = api.mapping.parts(records)
+        casted = cast_slice(api.schema, self._plan.rows(sent), 0, api.extra_column)
+        return Cast(casted, sent, len(records))
+
+    def _counted(self, cast: Cast, proof: PageProof) -> Casted:
         api, first = self.api, self.records + self.neighbours + 1
-        sent: Records = as_mappings(part) if api.mapping else []
-        parts = api.mapping.parts(sent) if api.mapping else []
-        rows = self._plan.rows(parts) if self._plan else part
-        casted = cast_slice(api.schema, rows, first, api.extra_column)
-        proof.add(casted, len(sent) if api.mapping else None)
+        casted = cast.casted.shifted(first)
+        proof.add(casted, cast.records)
         self.records += casted.batch.num_rows + len(casted.rejects)
         if api.paging.column and casted.batch.num_rows:
             self._last = casted.batch.column(api.paging.column)[-1].as_py()
         if self.window:
             casted = self._ours(casted, self.window)
-        if parts:
-            casted.rejects = [_as_sent(each, parts[each.position - first]) for each in casted.rejects]
+        if cast.sent:
+            casted.rejects = [_as_sent(each, cast.sent[each.position - first]) for each in casted.rejects]
         return casted
 
     def _ours(self, casted: Casted, window: Window) -> Casted:
@@ -185,6 +202,7 @@ class WindowStream:
             errors=api.refusals.document,
             enveloped=api.enveloped,
             doctype=api.doctype,
+            blocks=self.decoders.processes > 1 and api.mapping is None,
         )
 
     def _format_of(self, answer: Answer) -> WireFormat:

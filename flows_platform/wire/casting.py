@@ -6,7 +6,7 @@ Arrow batches must have been validated in full by who decoded them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 
 import pyarrow as pa
@@ -37,6 +37,25 @@ class Casted:
     batch: pa.RecordBatch
     positions: Sequence[int]
     rejects: list[RejectedRecord] = field(default_factory=list)
+
+    def shifted(self, by: int) -> "Casted":
+        """The same, with each position `by` higher."""
+        places = self.positions
+        moved = range(places.start + by, places.stop + by) if isinstance(places, range) else [p + by for p in places]
+        return Casted(self.batch, moved, [replace(each, position=each.position + by) for each in self.rejects])
+
+
+def joined(parts: Sequence[Casted]) -> Casted:
+    """Slices that follow each other as one, each with positions of its own from 0 on."""
+    if len(parts) == 1:
+        return parts[0]
+    moved, records = [], 0
+    for part in parts:
+        moved.append(part.shifted(records))
+        records += part.batch.num_rows + len(part.rejects)
+    rejects = [reject for part in moved for reject in part.rejects]
+    positions = range(records) if not rejects else [place for part in moved for place in part.positions]
+    return Casted(pa.concat_batches([part.batch for part in moved]), positions, rejects)
 
 
 def cast_record(schema: TableSchema, record: Mapping[str, object], extra: str | None = None) -> list[object]:

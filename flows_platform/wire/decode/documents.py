@@ -11,15 +11,22 @@ from flows_platform.wire.decode.csv import CsvDocument
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.decode.json import JsonDocument
+from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.decode.ndjson import NdjsonDocument
 from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.decode.xml import XmlDocument
+from flows_platform.wire.decode.xml_blocks import XmlBlock
 from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
 from flows_platform.wire.paths import RecordPath
 
+Block = JsonBlock | XmlBlock
+
 
 class Document(Protocol):
-    """Records in slices. Once these are read: what the footer declares, and whether the document marked its end."""
+    """Records in slices, and in blocks where the layout lets it.
+
+    Once these are read: what the footer declares, and whether the document marked its end.
+    """
 
     @property
     def declared(self) -> Declared | None: ...
@@ -27,7 +34,7 @@ class Document(Protocol):
     @property
     def enclosed(self) -> bool: ...
 
-    def slices(self) -> Iterator[Slice]: ...
+    def slices(self) -> Iterator[Slice | Block]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Layout:
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
     is kept, as it is where they are `enveloped`; `total` leads to their number there. `errors` tells an error document;
-    `doctype` lets an external one pass.
+    `doctype` lets an external one pass. With `blocks` a large document may be given as blocks, not decoded yet.
     """
 
     schema: TableSchema
@@ -50,6 +57,7 @@ class Layout:
     errors: ErrorDocument | None = None
     enveloped: bool = False
     doctype: bool = False
+    blocks: bool = False
 
     @property
     def keeps_envelope(self) -> bool:
@@ -68,6 +76,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         enveloped=layout.keeps_envelope,
         errors=layout.errors,
         total=layout.total,
+        blocks=layout.blocks,
     ),
     WireFormat.CSV: lambda source, layout: CsvDocument(source, footer=layout.footer, record_bytes=layout.record_bytes),
     WireFormat.XML: lambda source, layout: XmlDocument(
@@ -79,6 +88,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         enveloped=layout.keeps_envelope,
         errors=layout.errors,
         doctype=layout.doctype,
+        blocks=layout.blocks,
     ),
 }
 
@@ -86,6 +96,17 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
 def open_document(wire: WireFormat, source: ByteSource, layout: Layout) -> Document:
     """The document on `source`."""
     return OPENERS[wire](source, layout)
+
+
+def opened(document: Document, block: Block) -> Iterator[Slice]:
+    """The slices of one of the document's blocks.
+
+    Raises:
+        SourceRefused: it is not what its format says.
+    """
+    return (
+        document.opened(block) if isinstance(document, XmlDocument) and isinstance(block, XmlBlock) else block.slices()
+    )
 
 
 def envelope_of(document: Document) -> Mapping[str, object]:

@@ -48,6 +48,15 @@ def nested_record(element: etree._Element) -> dict[str, object]:
     return value if isinstance(value, dict) else ({"#text": value} if value else {})
 
 
+def drop_empty(holder: etree._Element) -> bool:
+    """Removes a list that holds nothing more, and says nothing itself."""
+    above = holder.getparent()
+    if above is None or len(holder) or holder.keys():
+        return False
+    above.remove(holder)
+    return True
+
+
 def plain_record(element: etree._Element) -> dict[str, object]:
     """A record's children by their tags, as texts; one that repeats or nests is given as its own XML."""
     record: dict[str, object] = {}

@@ -3,22 +3,20 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import cast
 
 import ijson
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
+from flows_platform.wire.decode.json_blocks import BUFFER, SLICE, JsonBlock, JsonCutter, brief, finished, not_json
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
-from flows_platform.wire.decode.json_keys import SentKeys, keys_in, require_all
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.json_keys import SentKeys, require_all
+from flows_platform.wire.decode.source import CUT_AFTER, RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Records, Unreadable, json_text
+from flows_platform.wire.raw_records import Records
 
-SLICE = 256  # records a slice: with the texts of their keys they stay in the processor's cache
-BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
 # The footer as the document's last member: `],"end":{…}}` and nothing after. In a document that ijson found whole this
 # cannot lie inside a string, since a string's quotes would be escaped.
 FOOTER = re.compile(rb'"' + END.encode() + rb'"\s*:\s*(\{[^{}\[\]]*\})\s*\}\s*\Z')
@@ -29,6 +27,7 @@ class JsonDocument:
 
     An empty path means that the document is the array. With `enveloped` what stands around the array is kept too, for
     about ijson's time once more. `errors` tells an error document. Where `total` leads to 0 the array may be missing.
+    With `blocks` most of a large document is given as blocks of records, not decoded yet.
     """
 
     enclosed = True
@@ -42,6 +41,7 @@ class JsonDocument:
         enveloped: bool = False,
         errors: ErrorDocument | None = None,
         total: RecordPath | None = None,
+        blocks: bool = False,
     ) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
@@ -54,11 +54,13 @@ class JsonDocument:
         self._total = total
         self._guard = _ContainerGuard(path, self._envelope)
         self._reader = MeteredReader(source, self._guard, record_bytes)
+        self._cutter: JsonCutter | None = None
+        self._blocks = blocks and not enveloped
         self._keys = 0
         self.declared: Declared | None = None
 
-    def slices(self) -> Iterator[Records]:
-        """Lists of at most 256 records.
+    def slices(self) -> Iterator[Records | JsonBlock]:
+        """Lists of at most 256 records, and blocks of them.
 
         Raises:
             StreamIncomplete: the document ends before its end.
@@ -68,8 +70,8 @@ class JsonDocument:
             yield from self._records()
         except (ijson.JSONError, UnicodeDecodeError) as error:
             if self._reader.ended:
-                raise StreamIncomplete(f"the JSON document ends early ({_brief(error)}).") from error
-            raise SourceRefused(f"the answer is not valid JSON ({_brief(error)}).") from error
+                raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
+            raise not_json(error) from error
         self._require_container()
         self._guard.require_whole(self._keys)
         self.declared = _footer(self._reader.tail)
@@ -89,23 +91,30 @@ class JsonDocument:
                 remedy="Check the URL: this is not the stream of records it should be.",
             )
 
-    def _records(self) -> Iterator[Records]:
+    def _records(self) -> Iterator[Records | JsonBlock]:
         part: Records = []
         for record in ijson.items(self._reader, f"{self._path}.item".lstrip("."), buf_size=BUFFER):
             part.append(record)
-            if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
+            block = self._cutter and self._cutter.taken()
+            if block or len(part) == SLICE or self._reader.pending > SLICE_BYTES:
                 yield self._finished(part)
                 self._reader.release()
                 part = []
+                if block:
+                    yield block
+                elif self._blocks and self._reader.received >= CUT_AFTER:
+                    self._start_to_cut()
         if part:
             yield self._finished(part)
 
+    def _start_to_cut(self) -> None:
+        if self._cutter is None and self._guard.sent is not None:
+            self._cutter = self._reader.cutter = JsonCutter(self._guard, self._guard.sent)
+
     def _finished(self, part: Records) -> Records:
-        self._keys += sum(map(keys_in, part)) if self._guard.nested else _flat_keys(part)
-        surrogates = self._guard.surrogates
-        if surrogates.seen:
-            part = [cast("dict[str, object]", surrogates.restore(each)) for each in part]
-        return part if set(map(type, part)) == {dict} else [_record(each) for each in part]
+        records, keys = finished(part, self._guard.surrogates, nested=self._guard.nested)
+        self._keys += keys
+        return records
 
 
 class _ContainerGuard(JsonGuard):
@@ -116,7 +125,7 @@ class _ContainerGuard(JsonGuard):
         self._path = path
         self._envelope = envelope
         self._openings = 0
-        self._sent: SentKeys | None = None
+        self.sent: SentKeys | None = None  # once the array was found
         self._early: list[tuple[Marks, Depths]] = []  # marks from before the array was found
         self._events: list[Event] = ijson.sendable_list()
         self._parser = ijson.parse_coro(self._events)
@@ -124,36 +133,36 @@ class _ContainerGuard(JsonGuard):
     @property
     def found(self) -> bool:
         """Whether the array was there."""
-        return self._sent is not None
+        return self.sent is not None
 
     @property
     def nested(self) -> bool:
-        return self._sent is not None and self._sent.nested
+        return self.sent is not None and self.sent.nested
 
     def admit(self, chunk: bytes) -> bytes:
         admitted = super().admit(chunk)
-        if admitted and (self._sent is None or self._envelope):
+        if admitted and (self.sent is None or self._envelope):
             self._parser.send(admitted)
             if self._envelope:
                 self._envelope.take(self._events)
-            if self._sent is None:
+            if self.sent is None:
                 self._look()
             del self._events[:]
         return admitted
 
     def on_marks(self, marks: Marks, depths: Depths) -> None:
-        if self._sent is None:
+        if self.sent is None:
             self._early.append((marks, depths))
         else:
-            self._sent.add(marks, depths)
+            self.sent.add(marks, depths)
 
     def _look(self) -> None:
         for prefix, event, _ in self._events:
             self._openings += event in {"start_map", "start_array"}
             if prefix == self._path and event == "start_array":
-                self._sent = SentKeys(self._openings)
+                self.sent = SentKeys(self._openings)
                 for marks, depths in self._early:
-                    self._sent.add(marks, depths)
+                    self.sent.add(marks, depths)
                 self._early.clear()
                 break
 
@@ -163,26 +172,11 @@ class _ContainerGuard(JsonGuard):
         Raises:
             SourceRefused: they have not.
         """
-        if self._sent is not None:
-            require_all(self._sent.count, keys)
-
-
-def _record(value: object) -> dict[str, object] | Unreadable:
-    return value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())
-
-
-def _flat_keys(part: Records) -> int:
-    try:
-        return sum(map(dict.__len__, part))  # type: ignore[arg-type]  # what is no record raises
-    except TypeError:
-        return sum(map(keys_in, part))
+        if self.sent is not None:
+            require_all(self.sent.count, keys)
 
 
 def _footer(tail: bytes) -> Declared | None:
     match = FOOTER.search(tail)
     members = json.loads(match[1]) if match else {}
     return declared(members.get(COUNT), members.get(DIGEST))
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

@@ -8,6 +8,7 @@ the bytes, outside strings, at about a tenth of ijson's own time: half of that i
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,25 @@ type Marks = npt.NDArray[np.uint8]
 type Depths = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A piece's brackets, colons and quotes, and which of these are marks, with the depth after each.
+
+    A mark is no quote and lies outside strings.
+    """
+
+    octets: Marks
+    places: Depths
+    depths: Depths
+
+    @property
+    def marks(self) -> Marks:
+        return self.octets[self.places]
+
+
+NOTHING = Look(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
 class JsonGuard:
     """Admits the pieces of one document in order. Every piece it gives on ends outside an escape."""
 
@@ -47,6 +67,7 @@ class JsonGuard:
         self._depth = 0
         self._containers = 0
         self._digits = b""
+        self.look = NOTHING  # at the piece admitted last
 
     def on_marks(self, marks: Marks, depths: Depths) -> None:
         """For who wants to follow: a piece's brackets and colons outside strings, and the depth after each."""
@@ -83,8 +104,10 @@ class JsonGuard:
         # Between two of the others there are only quotes: their number before each tells whether it is in a string.
         outside = ((others - np.arange(len(others)) + self._in_string) & 1) == 0
         self._in_string = (self._in_string + len(octets) - len(others)) % 2 == 1
+        self.look = NOTHING
         if len(others):
-            self._check_marks(octets[others if outside.all() else others[outside]])
+            places = others if outside.all() else others[outside]
+            self.look = Look(octets, places, self._check_marks(octets[places]))
 
     def _check_digits(self, plain: bytes) -> None:
         """A run may lie across pieces: the digits at the end of the last one stand before this one."""
@@ -98,8 +121,8 @@ class JsonGuard:
     def _outside_strings(self, text: bytes) -> bytes:
         return b'""'.join((b'"' * self._in_string + text).split(b'"')[::2])
 
-    def _check_marks(self, marks: Marks) -> None:
-        """Brackets and colons, in order."""
+    def _check_marks(self, marks: Marks) -> Depths:
+        """Brackets and colons, in order; gives the depth after each."""
         steps = _STEPS[marks]
         depths = self._depth + np.cumsum(steps, dtype=np.int64)
         self._containers += int(np.count_nonzero(steps == 1))
@@ -109,6 +132,7 @@ class JsonGuard:
         if len(depths) and int(depths.max()) > MAX_DEPTH:
             raise SourceRefused(f"the JSON document nests deeper than {MAX_DEPTH} levels.")
         self.on_marks(marks, depths)
+        return depths
 
 
 def _safe_cut(chunk: bytes) -> int:

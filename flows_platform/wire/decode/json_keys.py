@@ -19,22 +19,22 @@ class SentKeys:
     def __init__(self, opening: int) -> None:
         self.count = 0
         self.nested = False  # some record holds objects or arrays
+        self.depth = 0  # inside the container, once it is open
+        self.closed = False
         self._missing = opening
-        self._depth = 0  # inside the container, once it is open
-        self._closed = False
 
     def add(self, marks: Marks, depths: Depths) -> None:
         """A piece's brackets and colons outside strings, and the depth after each."""
         if self._missing:
             marks, depths = self._inside(marks, depths)
-        if self._closed or self._missing or not len(marks):
+        if self.closed or self._missing or not len(marks):
             return
-        ends = np.flatnonzero(depths < self._depth)
+        ends = np.flatnonzero(depths < self.depth)
         if len(ends):
-            self._closed = True
+            self.closed = True
             marks, depths = marks[: ends[0]], depths[: ends[0]]
         self.count += int(np.count_nonzero(marks == COLON))
-        self.nested = self.nested or (len(depths) > 0 and int(depths.max()) > self._depth + 1)
+        self.nested = self.nested or (len(depths) > 0 and int(depths.max()) > self.depth + 1)
 
     def _inside(self, marks: Marks, depths: Depths) -> tuple[Marks, Depths]:
         """What follows the opening; nothing where it lies in a later piece."""
@@ -43,7 +43,7 @@ class SentKeys:
             self._missing -= len(openings)
             return marks[:0], depths[:0]
         place = int(openings[self._missing - 1])
-        self._missing, self._depth = 0, int(depths[place])
+        self._missing, self.depth = 0, int(depths[place])
         return marks[place + 1 :], depths[place + 1 :]
 
 

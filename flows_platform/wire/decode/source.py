@@ -12,6 +12,8 @@ SLICE_BYTES = 1 << 18  # a slice of records ends with the first one complete aft
 # objects from one of input (`[1e1,1e1,…`), and its quarantine as much again, so this keeps the worst under 64 MB.
 RECORD_BYTES = 1 << 20
 
+CUT_AFTER = 1 << 22  # bytes of a document after which blocks are cut out of it
+
 
 class ByteSource(Protocol):
     """Decompressed bytes of one answer: `read(n)` gives at most n, and b"" at the end only."""
@@ -32,6 +34,16 @@ class Guard(Protocol):
     def release(self) -> None: ...
 
 
+class Cutter(Protocol):
+    """Takes whole records out of a document's bytes on their way to the parser."""
+
+    def cut(self, piece: bytes) -> bytes:
+        """What the parser gets of a piece, or of that and what earlier ones left."""
+
+    def finish(self) -> bytes:
+        """What was left, at the document's end."""
+
+
 class Unguarded:
     """For parsers that bound themselves."""
 
@@ -49,16 +61,18 @@ class MeteredReader:
     """Passes reads through a guard and keeps the last bytes; refuses a record that does not end.
 
     `pending` counts the bytes since the last slice: who cuts slices does so at `SLICE_BYTES`, so what goes beyond is
-    one record (or what surrounds the records).
+    one record (or what surrounds the records). `received` counts them all. What a `cutter` takes does not come through.
     """
 
     def __init__(self, source: ByteSource, guard: Guard | None = None, record_bytes: int = RECORD_BYTES) -> None:
         self._source = source
         self._guard = guard or Unguarded()
         self._limit = SLICE_BYTES + record_bytes
+        self.cutter: Cutter | None = None
         self.tail = b""
         self.ended = False
         self.pending = 0
+        self.received = 0
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, or a few more where the guard rewrites them.
@@ -69,16 +83,19 @@ class MeteredReader:
         if size == 0:  # ijson asks for nothing once, to learn whether it gets bytes
             return b""
         while not self.ended:
-            chunk = self._source.read(size)
+            chunk = self._source.read(SLICE_BYTES if self.cutter else size)
             self.ended = not chunk
             self._count(chunk)
             admitted = self._guard.admit(chunk) if chunk else self._guard.finish()
+            if self.cutter:
+                admitted = self.cutter.cut(admitted) if chunk else self.cutter.finish() + admitted
             if admitted:
                 return admitted
         return b""
 
     def _count(self, chunk: bytes) -> None:
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
+        self.received += len(chunk)
         self.pending += len(chunk)
         if self.pending > self._limit:
             raise SourceRefused(

@@ -8,16 +8,17 @@ import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.decode.elements import nested_record, plain_record
+from flows_platform.wire.decode.elements import drop_empty, nested_record, plain_record
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.source import CUT_AFTER, RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.xml_blocks import CUT, XmlBlock, XmlCutter
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.raw_records import Records
 
-SLICE = 512  # records a slice; the tree never holds more
+SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
@@ -27,7 +28,8 @@ class XmlDocument:
 
     `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
     it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
-    lets one pass that names an external DTD, which is never read.
+    lets one pass that names an external DTD, which is never read. With `blocks` most of a large document is given as
+    blocks of records, not decoded yet.
     """
 
     enclosed = True
@@ -43,6 +45,7 @@ class XmlDocument:
         enveloped: bool = False,
         errors: ErrorDocument | None = None,
         doctype: bool = False,
+        blocks: bool = False,
     ) -> None:
         self._guard = XmlGuard(doctype=doctype)
         self._reader = MeteredReader(source, self._guard, record_bytes)
@@ -53,11 +56,12 @@ class XmlDocument:
         self._beside = 0
         self._errors = errors
         self._doctype = doctype
+        self._cutter = XmlCutter(self._record, self._guard) if blocks and not doctype else None
         self.declared: Declared | None = None
         self.envelope: Mapping[str, object] = {}
 
-    def slices(self) -> Iterator[pa.RecordBatch | Records]:
-        """Slices of 256 KB, or of 512 records where these nest.
+    def slices(self) -> Iterator[pa.RecordBatch | Records | XmlBlock]:
+        """Slices of 256 KB, or of 512 records where these nest; and blocks of 256 KB.
 
         Raises:
             StreamIncomplete: the document ends before its end.
@@ -67,44 +71,72 @@ class XmlDocument:
         try:
             yield from self._under_root() if plain else self._anywhere()
         except etree.XMLSyntaxError as error:
-            brief = str(error).removesuffix("(<string>, line 1)")[:200]
             if self._reader.ended:
-                raise StreamIncomplete(f"the XML document ends early ({brief}).") from error
-            raise SourceRefused(f"the answer is not well-formed XML ({brief}).") from error
+                raise StreamIncomplete(f"the XML document ends early ({_brief(error)}).") from error
+            raise _not_xml(error) from error
 
-    def _under_root(self) -> Iterator[pa.RecordBatch | Records]:
+    def opened(self, block: XmlBlock) -> Iterator[pa.RecordBatch | Records]:
+        """A block's records, in one slice.
+
+        Raises:
+            SourceRefused: it is not well-formed, or brings too many names.
+        """
+        try:
+            root = block.parsed()
+        except etree.XMLSyntaxError as error:
+            raise _not_xml(error) from error
+        yield self._read(root, len(root))
+
+    def _under_root(self) -> Iterator[pa.RecordBatch | Records | XmlBlock]:
         """Without an event for each record, which costs as much as parsing it: all children but the last are whole."""
         parser = etree.XMLPullParser(events=("start", "pi"), tag=self._root)
         root: etree._Element | None = None
         while chunk := self._reader.read(SLICE_BYTES):
             parser.feed(chunk)
+            cut = False  # the parser stands where blocks are cut out: all children are whole
             for _, element in parser.read_events():
                 if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
                     self._take_instruction(element)
                     if root is not None and element.getparent() is root:  # the footer would be its last child
+                        cut = element.target == CUT
                         root.remove(element)
                 elif root is None and isinstance(element, etree._Element):  # noqa: SLF001 - as above
                     root = element
                     self._check_root(root)
-            if root is not None and len(root) > 1 and self._reader.pending >= SLICE_BYTES:
-                yield self._first(root, len(root) - 1)
+            if root is not None and len(root) > 1 - cut and (cut or self._reader.pending >= SLICE_BYTES):
+                yield self._first(root, len(root) - 1 + cut)
+            if self._cutter and root is not None:
+                yield from self._blocks(self._cutter, root, cut=cut)
         whole: etree._Element = parser.close()
         self._check_root(whole)
         if len(whole):
             yield self._first(whole, len(whole))
 
+    def _blocks(self, cutter: XmlCutter, root: etree._Element, *, cut: bool) -> Iterator[XmlBlock]:
+        """The block that was cut out of the piece, if one was; readies the cutter where the document is large."""
+        if cut:
+            cutter.proven()
+        if block := cutter.taken():
+            yield block
+            self._reader.release()
+        if self._guard.plain and not root.nsmap and self._reader.received >= CUT_AFTER:
+            self._reader.cutter = cutter
+
     def _first(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
         """The records in the first children of the root, which are let go."""
-        columns, records = flat_columns(root, self._record, count), []
-        if columns is not None:
-            self._guard.note_names(columns.schema.names)
-        else:
-            children = list(islice(root, count))
-            self._guard.note_names(names_in(children))
-            records = [plain_record(record) for child in children for record in child.iter(self._record)]
+        records = self._read(root, count)
         del root[:count]
         self._reader.release()
-        return records if columns is None else columns
+        return records
+
+    def _read(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
+        columns = flat_columns(root, self._record, count)
+        if columns is not None:
+            self._guard.note_names(columns.schema.names)
+            return columns
+        children = list(islice(root, count))
+        self._guard.note_names(names_in(children))
+        return [plain_record(record) for child in children for record in child.iter(self._record)]
 
     def _anywhere(self) -> Iterator[Records]:
         # Defaults kept on purpose: no network, no external entities, text up to 10 MB, 256 levels.
@@ -145,7 +177,7 @@ class XmlDocument:
         for holder, last in lasts.items():
             if holder is not None:
                 beside = self._take_out(holder, last)
-                self._beside += beside + 1 if holder in done and not _drop_empty(holder) else 0
+                self._beside += beside + 1 if holder in done and not drop_empty(holder) else 0
         if self._beside + beside > MAX_BESIDE:
             raise SourceRefused(
                 f"more than {MAX_BESIDE:,} elements lie around the records of the XML document.",
@@ -199,13 +231,12 @@ class XmlDocument:
             )
 
 
-def _drop_empty(holder: etree._Element) -> bool:
-    """Removes a list that holds nothing more, and says nothing itself."""
-    above = holder.getparent()
-    if above is None or len(holder) or holder.keys():
-        return False
-    above.remove(holder)
-    return True
+def _brief(error: etree.XMLSyntaxError) -> str:
+    return str(error).removesuffix("(<string>, line 1)")[:200]
+
+
+def _not_xml(error: etree.XMLSyntaxError) -> SourceRefused:
+    return SourceRefused(f"the answer is not well-formed XML ({_brief(error)}).")
 
 
 def _declares(dtd: etree.DTD) -> bool:

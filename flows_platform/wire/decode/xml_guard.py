@@ -27,6 +27,11 @@ _EXTERNAL = re.compile(
     rb"\s*<!DOCTYPE\s+[^\s\"'<>\[]+(?:\s+(?:SYSTEM|PUBLIC\s+%b)\s+%b)?\s*>\s*" % (_LITERAL, _LITERAL)
 )
 _ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
+_USUAL = re.compile(
+    rb"""(?:<\?xml\s+version\s*=\s*["']1\.0["'](?:\s+encoding\s*=\s*["'](?i:utf-8)["'])?"""
+    rb"""(?:\s+standalone\s*=\s*["'](?:yes|no)["'])?\s*\?>)?\s*"""
+)
+_HIDING = (b"<!", b"<?")
 _ATTRIBUTE = re.compile(rb"""\s+[^\s=<>"'/]+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _NAME = re.compile(rb"<[^\s/>!?<]+")
 _NAMESPACE = re.compile(rb"""xmlns[^\s=]*\s*=\s*["'][^"']{0,1000}""")
@@ -35,16 +40,19 @@ _NAMESPACE = re.compile(rb"""xmlns[^\s=]*\s*=\s*["'][^"']{0,1000}""")
 class XmlGuard:
     """Looks at the pieces of one document in order and gives them on as they are.
 
-    With `doctype` a DOCTYPE may name an external DTD; it is never read, and may declare nothing itself.
+    With `doctype` a DOCTYPE may name an external DTD; it is never read, and may declare nothing itself. A document is
+    `plain` while it is in UTF-8 and has had no comment, CDATA or instruction: each `<` begins a tag.
     """
 
     def __init__(self, *, doctype: bool = False) -> None:
+        self.plain = True
         self._doctype = doctype
         self._prolog: bytes | None = b""
         self._markup = self._equals = 0
+        self._last = b""  # byte
         self._open = b""  # from the last `<` on
         self._look = LONG_TAG
-        self._names: set[object] = set()
+        self.names: set[object] = set()  # distinct ones so far
 
     def admit(self, chunk: bytes) -> bytes:
         """The piece, checked.
@@ -52,8 +60,8 @@ class XmlGuard:
         Raises:
             SourceRefused: a DOCTYPE, another encoding, or more of something than a record needs.
         """
-        if self._prolog is not None:
-            self._check_prolog(self._prolog + chunk)
+        inside = chunk if self._prolog is None else self._check_prolog(self._prolog + chunk)
+        self._note_plain(inside)
         octets = np.frombuffer(chunk, np.uint8)
         self._markup += int(np.count_nonzero(octets == ord("<")))
         self._equals += int(np.count_nonzero(octets == ord("=")))
@@ -76,11 +84,18 @@ class XmlGuard:
         Raises:
             SourceRefused: the document has too many distinct ones.
         """
-        self._names.update(names)
-        if len(self._names) > MAX_NAMES:
+        self.names.update(names)
+        if len(self.names) > MAX_NAMES:
             raise SourceRefused(f"the XML document has more than {MAX_NAMES:,} distinct names.")
 
-    def _check_prolog(self, prolog: bytes) -> None:
+    def _note_plain(self, inside: bytes) -> None:
+        """What lies in the root: two bytes may lie in two pieces."""
+        if self.plain and inside:
+            text = self._last + inside
+            self.plain, self._last = not any(each in text for each in _HIDING), text[-1:]
+
+    def _check_prolog(self, prolog: bytes) -> bytes:
+        """Gives what follows it."""
         prolog = prolog.removeprefix(b"\xef\xbb\xbf")
         blank = _MISC.sub(lambda match: b" " * len(match[0]), prolog)
         root = _ROOT.search(blank)
@@ -97,6 +112,8 @@ class XmlGuard:
         if len(before) > MAX_PROLOG:
             raise SourceRefused(f"no root element in the first {MAX_PROLOG:,} bytes of the XML document.")
         self._prolog = None if root else prolog
+        self.plain = root is None or _USUAL.fullmatch(start) is not None
+        return prolog[root.start() :] if root else b""
 
     def _check_doctype(self, before: bytes, *, whole: bool) -> None:
         if b"<!DOCTYPE" not in before:

@@ -43,7 +43,7 @@ class NdjsonEncoder:
     record_separator = b""
     lead = b""
     footer_belongs = False
-    chunk_rows = 2048
+    chunk_rows = 3072
 
     def __init__(self, schema: TableSchema) -> None:
         self._schema = schema

@@ -13,7 +13,7 @@ from functools import cached_property
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.wire.encode.encoder import Footer, Row
-from flows_platform.wire.encode.sql_text import concat, count_angles, has_controls, is_utf8, octets
+from flows_platform.wire.encode.sql_text import concat, count_angles, has_controls, is_ascii, is_utf8, octets
 from flows_platform.wire.formats import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
 
 # XML 1.0's Char production, turned round: https://www.w3.org/TR/xml/#NT-Char
@@ -37,7 +37,7 @@ class XmlEncoder:
     record_separator = b""
     lead = b""
     footer_belongs = True
-    chunk_rows = 1280
+    chunk_rows = 1600
 
     def __init__(self, schema: TableSchema) -> None:
         self._schema = schema
@@ -64,7 +64,7 @@ class XmlEncoder:
         data = octets(records)
         plain = (
             b"&" not in records
-            and (records.isascii() or _is_xml_text(records))
+            and (is_ascii(data) or _is_xml_text(records))
             and not has_controls(data)
             and count_angles(data) == rows * 2 * self._tags
         )

@@ -1,0 +1,136 @@
+"""Blocks of whole records, cut out of a JSON document's bytes: each is decoded by itself, in any process.
+
+`[{…},{…},{…}]` without `,{…},{…}` is as much JSON as with it, so the document's parser never misses what was cut.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import batched
+from typing import cast
+
+import ijson
+import numpy as np
+
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Surrogates
+from flows_platform.wire.decode.json_keys import COLON, SentKeys, keys_in, require_all
+from flows_platform.wire.raw_records import Records, Unreadable, json_text
+
+SLICE = 256  # records a slice: with the texts of their keys they stay in the processor's cache
+BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
+SHOWN = 120  # characters of the parser's own words
+BLANK = b" \t\n\r"
+OBJECT_END = ord("}")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBlock:
+    """`,{…},{…}`: records whole, in which `keys` were sent. Where records are `nested`, all levels' keys are counted.
+
+    `surrogates` is set where some text may hold a half of a pair.
+    """
+
+    content: bytes
+    keys: int
+    nested: bool
+    surrogates: Surrogates | None
+
+    def slices(self) -> Iterator[Records]:
+        """Lists of at most 256 records.
+
+        Raises:
+            SourceRefused: it is not JSON, or keys repeat.
+        """
+        text = io.BytesIO(b"[" + self.content.lstrip(BLANK)[1:] + b"]")
+        keys = 0
+        try:
+            for part in batched(ijson.items(text, "item", buf_size=BUFFER), SLICE, strict=False):
+                records, distinct = finished(list(part), self.surrogates, nested=self.nested)
+                keys += distinct
+                yield records
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            raise not_json(error) from error
+        require_all(self.keys, keys)
+
+
+@dataclass(slots=True)
+class JsonCutter:
+    """Cuts a block from one record's end to another's. The record before it stays, and so does what follows it."""
+
+    guard: JsonGuard  # has just looked at the piece that is to be cut
+    sent: SentKeys  # likewise
+    _block: JsonBlock | None = None
+    _rest: bytes = b""  # what followed a block: begins where a record ended
+
+    def cut(self, piece: bytes) -> bytes:
+        ends = self._ends()
+        before, text, self._rest = len(self._rest), self._rest + piece, b""
+        if len(ends) < 2:  # noqa: PLR2004 - a block has two ends
+            return text
+        first, last = (before + self._place(piece, int(end)) for end in (ends[0], ends[-1]))
+        block = text[first:last]
+        if not block.lstrip(BLANK).startswith(b","):
+            return text  # the parser says what is wrong
+        self._block = self._made(block, int(ends[0]), int(ends[-1]))
+        self._rest = text[last:]
+        return text[:first]
+
+    def finish(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def taken(self) -> JsonBlock | None:
+        """The block that follows the records so far, once."""
+        block, self._block = self._block, None
+        return block
+
+    def _ends(self) -> Depths:
+        """Those of the piece's marks that end a record."""
+        look = self.guard.look
+        return np.flatnonzero((look.depths == self.sent.depth) & (look.marks == OBJECT_END) & (not self.sent.closed))
+
+    def _place(self, piece: bytes, mark: int) -> int:
+        """Where the byte after a mark lies: braces are counted, those in strings too, from the nearer end."""
+        look = self.guard.look
+        braces, place = look.octets == OBJECT_END, int(look.places[mark])
+        before, after = int(np.count_nonzero(braces[:place])), int(np.count_nonzero(braces[place + 1 :]))
+        end = 0 if before <= after else len(piece)
+        for _ in range(min(before, after) + 1):
+            end = piece.index(b"}", end) + 1 if before <= after else piece.rindex(b"}", 0, end)
+        return end if before <= after else end + 1
+
+    def _made(self, content: bytes, first: int, last: int) -> JsonBlock:
+        keys = int(np.count_nonzero(self.guard.look.marks[first:last] == COLON))
+        self.sent.count -= keys  # the block answers for them
+        surrogates = self.guard.surrogates
+        return JsonBlock(content, keys, self.sent.nested, surrogates if surrogates.seen else None)
+
+
+def finished(part: Records, surrogates: Surrogates | None, *, nested: bool) -> tuple[Records, int]:
+    """Records as ijson gave them, mended, and how many keys they have; what is no object is unreadable."""
+    keys = sum(map(keys_in, part)) if nested else _flat_keys(part)
+    if surrogates and surrogates.seen:
+        part = [cast("dict[str, object]", surrogates.restore(each)) for each in part]
+    return part if set(map(type, part)) == {dict} else [_record(each) for each in part], keys
+
+
+def not_json(error: Exception) -> SourceRefused:
+    """What ijson found, as an error of ours."""
+    return SourceRefused(f"the answer is not valid JSON ({brief(error)}).")
+
+
+def brief(error: Exception) -> str:
+    """The parser's own words, shortened."""
+    return " ".join(str(error).split())[:SHOWN]
+
+
+def _flat_keys(part: Records) -> int:
+    try:
+        return sum(map(dict.__len__, part))  # type: ignore[arg-type]  # what is no record raises
+    except TypeError:
+        return sum(map(keys_in, part))
+
+
+def _record(value: object) -> dict[str, object] | Unreadable:
+    return value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())

@@ -1,0 +1,91 @@
+"""Blocks of whole records, cut out of an XML document's bytes: each is decoded by itself, in any process.
+
+Only where the end of a record can be nothing else: in a plain document, and only from where its own parser tells by an
+instruction of ours that it stands between two records. From there on the tags that open and close records are counted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from lxml import etree
+
+from flows_platform.wire.decode.flat_elements import flat_columns
+from flows_platform.wire.decode.xml_guard import XmlGuard
+
+CUT = "flows-cut"  # target of our instruction
+INSTRUCTION = f"<?{CUT}?>".encode()
+BETWEEN = b"\n"  # what the parser gets of a piece that was cut: it may stand between records
+
+
+class NotFlatError(Exception):
+    """The block's records nest, or bring names that were not seen yet: the document's own decoder must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class XmlBlock:
+    """`<record>…</record><record>…</record>`: records whole; `names` were seen in the document before."""
+
+    content: bytes
+    record: str
+    names: frozenset[object]
+
+    def slices(self) -> Iterator[pa.RecordBatch]:
+        """One slice: columns of texts.
+
+        Raises:
+            NotFlatError: they are no such columns.
+            etree.XMLSyntaxError: it is not well-formed.
+        """
+        root = self.parsed()
+        columns = flat_columns(root, self.record, len(root))
+        if columns is None or not self.names.issuperset(columns.schema.names):
+            raise NotFlatError
+        yield columns
+
+    def parsed(self) -> etree._Element:
+        """The records, under a root of their own."""
+        return etree.fromstring(b"<records>" + self.content + b"</records>")
+
+
+class XmlCutter:
+    """Cuts blocks out of the pieces that `guard` has just looked at, for as long as the document is plain."""
+
+    def __init__(self, record: str, guard: XmlGuard) -> None:
+        self._record = record
+        self._guard = guard
+        self._opening, self._closing = f"<{record}>".encode(), f"</{record}>".encode()
+        self._rest = b""  # what followed a record
+        self._block: bytes | None = None
+        self._marked = False  # the parser got the instruction
+        self._between = False  # and told that it stands between two records
+
+    def proven(self) -> None:
+        """The parser has told of the instruction, as a child of the root."""
+        self._between = True
+
+    def cut(self, piece: bytes) -> bytes:
+        text, self._rest = self._rest + piece, b""
+        end = text.rfind(self._closing) + len(self._closing)
+        if not self._guard.plain or end < len(self._closing):
+            self._between = False
+            return text
+        if not self._marked:
+            self._marked, self._rest = True, text[end:]
+            return text[:end] + INSTRUCTION
+        block = text[:end]
+        # No record lies in another: so each of these ends is that of a child of the root, as the first one was.
+        self._between = self._between and block.count(self._opening) == block.count(self._closing)
+        if not self._between:
+            return text
+        self._block, self._rest = block, text[end:]
+        return BETWEEN
+
+    def finish(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def taken(self) -> XmlBlock | None:
+        """The block that follows the records so far, once."""
+        content, self._block = self._block, None
+        return None if content is None else XmlBlock(content, self._record, frozenset(self._guard.names))

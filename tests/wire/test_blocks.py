@@ -1,0 +1,163 @@
+"""Blocks cut out of documents: with them or without, the same records or the same complaint, in any cut."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows_platform.domain.errors import PlatformError, SourceRefused, StreamIncomplete
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.wire.casting import as_mappings
+from flows_platform.wire.decode import json as json_documents
+from flows_platform.wire.decode import xml as xml_documents
+from flows_platform.wire.decode.documents import Block, Layout, open_document, opened
+from flows_platform.wire.formats import WireFormat
+
+from .test_guards import RECORDS, Cut
+
+SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _from_the_first_byte_on() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_documents, "CUT_AFTER", 1)
+        patch.setattr(xml_documents, "CUT_AFTER", 1)
+        patch.setattr(json_documents, "SLICE_BYTES", 1)  # a slice ends with each record, as after 256 KB
+        patch.setattr(xml_documents, "SLICE_BYTES", 1)
+        yield
+
+
+SPOILT = (SourceRefused, StreamIncomplete)
+
+
+def read(body: bytes, sizes: list[int], wire: WireFormat, *, blocks: bool) -> tuple[object, int]:
+    """The records with what the footer declares, or the kind of the error; and the number of blocks."""
+    document = open_document(wire, Cut(body, sizes), Layout(FLOWS, blocks=blocks))
+    records: list[object] = []
+    cut = 0
+    try:
+        for part in document.slices():
+            cut += isinstance(part, Block)
+            slices = opened(document, part) if isinstance(part, Block) else [part]
+            records += [record for each in slices for record in as_mappings(each)]
+    except PlatformError as error:
+        return type(error), cut
+    return (records, document.declared), cut
+
+
+def cut_alike(body: bytes, sizes: list[int], wire: WireFormat) -> int:
+    """Read both ways; the number of blocks. What is spoiled may be called cut short by one that has read to its end."""
+    whole, _ = read(body, sizes, wire, blocks=False)
+    in_blocks, blocks = read(body, sizes, wire, blocks=True)
+    assert in_blocks == whole or (in_blocks in SPOILT and whole in SPOILT)
+    return blocks
+
+
+FLAT = st.fixed_dictionaries({"a": st.integers(), "b": st.text('x{}[]":,\\é\ud800\udc00', max_size=6)})
+
+
+@given(st.lists(FLAT, max_size=12) | RECORDS, SIZES, st.booleans(), st.booleans())
+def test_json_in_blocks(records: list[object], sizes: list[int], spaces: object, ascii_only: object) -> None:
+    document = {"a": [{"b": 1}], "records": [*records, *records], "end": {"count": 2 * len(records)}, "z": [{}, {}]}
+    text = json.dumps(document, indent=1 if spaces else None, ensure_ascii=bool(ascii_only))
+    cut_alike(text.encode(errors="surrogatepass"), sizes, WireFormat.JSON)
+
+
+BODY = json.dumps(
+    {"records": [{"a": n, "b": "},{", "c": {"d": [n]}} for n in range(12)], "end": {"count": 12}}
+).encode()
+
+
+@given(st.integers(0, len(BODY)), st.sampled_from([b"", b",", b"]", b"}", b'"', b"{}", b"\\", b"0", b"\x0c"]), SIZES)
+def test_json_that_is_cut_short_or_spoiled(place: int, instead: bytes, sizes: list[int]) -> None:
+    cut_alike(BODY[:place], sizes, WireFormat.JSON)
+    cut_alike(BODY[:place] + instead + BODY[place + 1 :], sizes, WireFormat.JSON)
+
+
+@pytest.mark.parametrize("instead", [b";", b"", b"0", b" ", b"x,", b",,"])
+def test_json_without_a_comma_between_records(instead: bytes) -> None:
+    good = [b'{"a":1}'] * 12
+    for place in range(1, 12):
+        body = b'{"records":[' + b",".join(good[:place]) + instead + b",".join(good[place:]) + b"]}"
+        for size in range(4, 60):
+            cut_alike(body, [size], WireFormat.JSON)
+            assert read(body, [size], WireFormat.JSON, blocks=True)[0] in SPOILT
+
+
+ELEMENTS = st.sampled_from(
+    [
+        "<record><a>1</a><b>x &amp; y</b></record>",
+        "<record><a>2</a><b/></record>",
+        "\n  ",
+        "<record/>",
+        "<record x='>'><a>3</a></record>",
+        "<record><a>4</a><record><a>5</a></record></record>",
+        "<other><record><a>6</a></record></other>",
+        "<record><a><![CDATA[</record><record>]]></a></record>",
+        "<!-- </record> -->",
+        "<?pi </record>?>",
+        "<?flows-cut?>",
+        "<record><c xmlns='urn:x'>7</c></record >",
+    ]
+)
+LISTS = st.lists(ELEMENTS, max_size=6).map("".join)
+PLAIN = st.lists(st.sampled_from(["<record><a>1</a><b>é</b></record>", "<record><a>2</a><b/></record>\n"]), max_size=20)
+
+
+@given(PLAIN.map("".join), LISTS, PLAIN.map("".join), SIZES, st.sampled_from(["", "<?xml version='1.0'?>", "<!--x-->"]))
+def test_xml_in_blocks(first: str, odd: str, last: str, sizes: list[int], head: str) -> None:
+    body = f"{head}<records>{first}{odd}{last}<?end count='1'?></records>".encode()
+    cut_alike(body, sizes, WireFormat.XML)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "<record><a>4</a><record><a>5</a></record><b>6</b></record>",
+        "<record><a><![CDATA[</record><record>]]></a></record>",
+        "<record><a>7<!-- </record><record> --></a></record>",
+    ],
+)
+def test_what_looks_like_the_end_of_a_record_and_is_none(odd: str) -> None:
+    plain = "<record><a>1</a></record>"
+    body = f"<records>{plain * 6}{odd * 12}{plain * 6}</records>".encode()
+    for size in range(10, 160):
+        cut_alike(body, [size], WireFormat.XML)
+
+
+XML = b"<records>" + b"<record><a>1</a><b>two</b></record>" * 12 + b"<?end count='12'?></records>"
+
+
+@given(st.integers(0, len(XML)), st.sampled_from([b"", b"<", b">", b"/", b"&", b"</record>", b"<record>"]), SIZES)
+def test_xml_that_is_cut_short_or_spoiled(place: int, instead: bytes, sizes: list[int]) -> None:
+    cut_alike(XML[:place], sizes, WireFormat.XML)
+    cut_alike(XML[:place] + instead + XML[place + 1 :], sizes, WireFormat.XML)
+
+
+@pytest.mark.parametrize(("body", "wire"), [(BODY, WireFormat.JSON), (XML, WireFormat.XML)])
+def test_most_of_a_document_is_given_in_blocks(body: bytes, wire: WireFormat) -> None:
+    assert cut_alike(body, [len(body) // 5], wire) >= 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<?xml version='1.0' encoding='ISO-8859-1'?><records>",
+        b"<?xml version='1.1'?><records>",
+        b"<records xmlns:x='urn:x'>",
+        b"<!-- of a flow --><records>",
+        b"<records><!-- of a flow -->",
+    ],
+)
+def test_where_the_end_of_a_record_may_be_something_else_no_block_is_cut(head: bytes) -> None:
+    body = head + XML.removeprefix(b"<records>")
+    assert cut_alike(body, [40], WireFormat.XML) == 0
+
+
+def test_keys_that_repeat_in_a_block_are_refused() -> None:
+    body = b'{"records":[' + b",".join([b'{"a":1}'] * 30 + [b'{"a":1,"a":2}'] + [b'{"a":1}'] * 30) + b"]}"
+    assert cut_alike(body, [200], WireFormat.JSON) == 1
+    assert read(body, [200], WireFormat.JSON, blocks=True)[0] is SourceRefused
