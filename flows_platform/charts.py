@@ -40,14 +40,19 @@ class Text(NamedTuple):
     text: str
 
 
-def chart_markdown(bars: Sequence[Bar]) -> str:
-    """The chart as markdown that is shown in place; with the highest value alone, where all values are too much."""
-    every = _markdown(bar_chart(bars))
-    return every if len(every) < IN_PLACE else _markdown(bar_chart(bars, every_value=False))
+def chart_markdown(title: str, bars: Sequence[Bar]) -> str:
+    """The chart as markdown that is shown in place; with the highest value alone, where all values are too much.
+
+    A screen reader says its `title`, how many bars it has and the highest value. Not the labels: they are data, which
+    markdown would read as its own.
+    """
+    told = f"{title}: bars, the highest of {len(bars)} is {short(max((bar.value for bar in bars), default=0))}"
+    every = _markdown(told, bar_chart(bars))
+    return every if len(every) < IN_PLACE else _markdown(told, bar_chart(bars, every_value=False))
 
 
-def _markdown(png: bytes) -> str:
-    return f"![](data:image/png;base64,{base64.b64encode(png).decode()})"
+def _markdown(told: str, png: bytes) -> str:
+    return f"![{told}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def bar_chart(bars: Sequence[Bar], *, every_value: bool = True) -> bytes:

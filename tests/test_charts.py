@@ -44,12 +44,21 @@ def test_nothing_to_draw_is_an_empty_picture() -> None:
     assert (pixels([Bar("none", 0)]) == BAR).sum() == 0
 
 
-@pytest.mark.parametrize("bars", [HOURS, COMPUTERS, [Bar("none", 0)], []], ids=["hours", "computers", "zero", "empty"])
-def test_a_chart_stands_in_the_page_itself(bars: list[Bar]) -> None:
-    markdown = chart_markdown(bars)
+@pytest.mark.parametrize(
+    ("bars", "told"),
+    [
+        (HOURS, "busiest computers: bars, the highest of 72 is 1.9k"),
+        (COMPUTERS, "busiest computers: bars, the highest of 6 is 20k"),
+        ([Bar("none", 0)], "busiest computers: bars, the highest of 1 is 0"),
+        ([], "busiest computers: bars, the highest of 0 is 0"),
+    ],
+    ids=["hours", "computers", "zero", "empty"],
+)
+def test_a_chart_stands_in_the_page_itself_and_says_what_it_shows(bars: list[Bar], told: str) -> None:
+    markdown = chart_markdown("busiest computers", bars)
     assert len(markdown) < IN_PLACE
     head, _, data = markdown.removesuffix(")").partition("base64,")
-    assert head == "![](data:image/png;"
+    assert head == f"![{told}](data:image/png;"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         image.verify()
 

@@ -113,7 +113,7 @@ def _charts(charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[
     drawn = {f"{of}_by_time": [Bar(_clock(start, slices), count) for start, count in slices]}
     for chart in charts:
         drawn[chart.name] = [Bar(_label(chart, value), count) for value, count in counted[chart.name]]
-    return {name: dg.MetadataValue.md(chart_markdown(bars)) for name, bars in drawn.items()}
+    return {name: dg.MetadataValue.md(chart_markdown(name.replace("_", " "), bars)) for name, bars in drawn.items()}
 
 
 def _label(chart: Chart, value: str | None) -> str:
