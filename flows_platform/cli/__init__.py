@@ -4,11 +4,14 @@ import logging
 import os
 import sys
 
-import click
+from flows_platform.start import collector_paused
 
-from flows_platform.cli import files, serving, tokens, windows
-from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
-from flows_platform.domain.errors import ConfigurationError, PlatformError
+with collector_paused():
+    import click
+
+    from flows_platform.cli import files, serving, tokens, windows
+    from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
+    from flows_platform.domain.errors import ConfigurationError, PlatformError
 
 __all__ = ["app", "files", "main", "serving", "tokens", "windows"]  # these modules register their commands
 

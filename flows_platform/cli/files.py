@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows_platform.cli.app import app, examples
+from flows_platform.start import collector_paused
 
 
 @app.command(epilog=examples("flows generate --rows 1000000 --days 2 --out flows.txt.gz"))
@@ -31,8 +32,9 @@ def clean(
     rejects: Annotated[Path | None, typer.Option(help="Where rejected lines go; beside OUT by default.")] = None,
 ) -> None:
     """Keep every line with nine fields, numbered; set the others aside with their reason."""
-    from flows_platform.commands.terminal import progress_bar, say
-    from flows_platform.sources.lanl_flows.cleaning import clean as run
+    with collector_paused():
+        from flows_platform.commands.terminal import progress_bar, say
+        from flows_platform.sources.lanl_flows.cleaning import clean as run
 
     rejects = rejects or out.with_name(f"{out.stem}.rejected.csv")
     with progress_bar("Cleaning", "bytes") as progress:

@@ -14,6 +14,7 @@ type Positions = npt.NDArray[np.intp]
 COMMA = ord(",")
 NEWLINE = ord("\n")
 _WORD_BITS = 64
+_IN_WORD = 6  # bits of a position that count within its word
 # Numbers are written in runs that share all but their last four digits: these come from a table.
 _LOW_DIGITS = 4
 _RUN = 10**_LOW_DIGITS
@@ -39,7 +40,8 @@ class LineBlock:
         words = np.zeros(len(self._codes) // _WORD_BITS + 1, "<u8")
         words.view(np.uint8)[: len(bits)] = bits
         up_to_word = np.cumsum(np.bitwise_count(words), dtype=np.int32)
-        word, bit = np.divmod(self.ends, _WORD_BITS)
+        word: Positions = self.ends >> _IN_WORD  # with the next a quarter of the time of divmod
+        bit: Positions = self.ends & (_WORD_BITS - 1)
         behind = np.bitwise_count(words[word] >> bit.astype(np.uint64))  # of the same word, but of later lines
         return np.diff(up_to_word[word] - behind, prepend=0)
 
