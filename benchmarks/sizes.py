@@ -27,6 +27,11 @@ class Sizes:
         return max(1, self.rows // 10)
 
     @property
+    def large(self) -> int:
+        """Rows of a file whose cleaning takes much longer than its start: 12 million of 3 million."""
+        return 4 * self.rows
+
+    @property
     def single_runs(self) -> int:
         """Runs of one window each: 4, since each costs as much as the next."""
         return max(1, self.windows // 16)
