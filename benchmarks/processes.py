@@ -7,15 +7,14 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from benchmarks.environment import child_environment
+from flows_platform.commands.meanwhile import meanwhile
 from flows_platform.domain.errors import ProcessFailed
 
 POLL = 0.01  # seconds between two looks: what a process takes in its last hundredth is not seen
@@ -50,7 +49,7 @@ def run(
             stderr=None if seen else errors,
             start_new_session=True,  # Ctrl-C comes to us alone, and we end the command with all its children
         )
-        with Peak(process.pid) as peak, _ended_with_us(process.pid):
+        with _watched(process.pid) as peak, _ended_with_us(process.pid):
             _, status, taken = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -74,41 +73,35 @@ def _ended_with_us(group: int) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Peak:
-    """Watches a process and its descendants while the block runs; `bytes` is the sum of their peaks."""
+    """The peaks of a process and its descendants, as far as they were looked at; `bytes` is their sum."""
 
     pid: int
     _seen: dict[int, int] = field(default_factory=dict)
-    _done: threading.Event = field(default_factory=threading.Event)
-    _watcher: threading.Thread | None = None
 
     @property
     def bytes(self) -> int:
         return sum(self._seen.values())
 
-    def __enter__(self) -> Self:
-        self._watcher = threading.Thread(target=self._watch, name="peak memory", daemon=True)
-        self._watcher.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        if self._watcher:
-            self._watcher.join()
-
-    def _watch(self) -> None:
-        while True:
-            for pid in tree(self.pid):
-                self._seen[pid] = max(self._seen.get(pid, 0), memory(pid, "VmHWM"))
-            if self._done.wait(POLL):
-                return
+    def look(self) -> None:
+        for pid in tree(self.pid):
+            self._seen[pid] = max(self._seen.get(pid, 0), memory(pid, "VmHWM"))
 
 
-def tree(pid: int) -> Iterator[int]:
-    """A process and its descendants that live."""
+@contextmanager
+def _watched(pid: int) -> Iterator[Peak]:
+    peak = Peak(pid)
+    peak.look()
+    with meanwhile(peak.look, POLL, "peak memory"):
+        yield peak
+
+
+def tree(pid: int, without: int = 0) -> Iterator[int]:
+    """A process and its descendants that live, but for the process `without` and its own."""
     yield pid
     for task in _listed(Path(f"/proc/{pid}/task")):
-        for child in _read(task / "children").split():
-            yield from tree(int(child))
+        for child in map(int, _read(task / "children").split()):
+            if child != without:
+                yield from tree(child, without)
 
 
 def memory(pid: int, entry: str) -> int:

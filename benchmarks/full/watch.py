@@ -1,13 +1,13 @@
 """The memory of our processes while a block runs, and what it took: seconds and CPU-seconds, saved when it ends."""
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.full.state import State
 from benchmarks.processes import cpu_seconds, memory, tree
+from flows_platform.commands.meanwhile import meanwhile
 
 EVERY = 0.25  # seconds between two looks
 
@@ -33,23 +33,9 @@ def _own(emulator: int) -> float:
 
 @contextmanager
 def _watching(state: State, emulator: int) -> Iterator[None]:
-    done = threading.Event()
-
     def look() -> None:
-        aside = set(tree(emulator)) if emulator else set()
-        state.peak = max(state.peak, sum(memory(pid, "VmRSS") for pid in tree(os.getpid()) if pid not in aside))
+        state.peak = max(state.peak, sum(memory(pid, "VmRSS") for pid in tree(os.getpid(), without=emulator)))
 
-    watcher = threading.Thread(target=_again_and_again, args=(look, done), name="memory", daemon=True)
-    watcher.start()
-    try:
+    look()
+    with meanwhile(look, EVERY, "memory"):
         yield
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _again_and_again(look: Callable[[], None], done: threading.Event) -> None:
-    while True:
-        look()
-        if done.wait(EVERY):
-            return

@@ -4,14 +4,15 @@ import shutil
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 
 import dagster as dg
 
 from flows_platform.alerts.runs import step_error
 from flows_platform.commands.console import console
+from flows_platform.commands.meanwhile import meanwhile
 from flows_platform.commands.terminal import progress_bar
 from flows_platform.domain.progress import silent
 from flows_platform.settings import Settings
@@ -62,11 +63,10 @@ def run_job(
     """
     run_id = str(uuid.uuid4())
     recorded = Materializations(instance, run_id)
-    with (
-        progress_bar(title, "assets") as progress,
-        _meanwhile(lambda: progress(recorded.count(), materializations), watched=progress is not silent),
-        _sigterm_kept(),
-    ):
+    with progress_bar(title, "assets") as progress, ExitStack() as stack:
+        if progress is not silent:
+            stack.enter_context(meanwhile(lambda: progress(recorded.count(), materializations), POLL, "progress"))
+        stack.enter_context(_sigterm_kept())
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
         )
@@ -96,30 +96,6 @@ class Materializations:
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
     errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
     return any(error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in errors)
-
-
-@contextmanager
-def _meanwhile(look: Callable[[], None], *, watched: bool) -> Iterator[None]:
-    """Calls `look` again and again in a thread while the block runs, if someone watches.
-
-    The work stays where Ctrl-C reaches it.
-    """
-    if not watched:
-        yield
-        return
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(POLL):
-            look()
-
-    watcher = threading.Thread(target=watch, name="progress", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 @contextmanager

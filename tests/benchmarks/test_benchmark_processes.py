@@ -1,6 +1,7 @@
 """What a child process took: its own peak memory and CPU-seconds, its failure."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_this_process_is_in_its_own_tree() -> None:
     assert os.getpid() in set(tree(os.getpid()))
     assert memory(os.getpid(), "VmHWM") >= memory(os.getpid(), "VmRSS") > 0
     assert cpu_seconds(os.getpid()) > 0
+
+
+def test_a_tree_is_had_without_one_of_its_processes_and_those_below_it() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as shell:
+        assert eventually(lambda: len(list(tree(shell.pid))) == 2)
+        below = set(tree(shell.pid))
+        assert below <= set(tree(os.getpid()))
+        assert not below & set(tree(os.getpid(), without=shell.pid))
+        for pid in below:
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_process_that_is_gone_takes_nothing() -> None:
