@@ -96,6 +96,7 @@ ELEMENTS = st.sampled_from(
         "<record x='>'><a>3</a></record>",
         "<record><a>4</a><record><a>5</a></record></record>",
         "<other><record><a>6</a></record></other>",
+        "<other><record><a>6</a></record><record><a>7</a></record></other>",
         "<record><a><![CDATA[</record><record>]]></a></record>",
         "<!-- </record> -->",
         "<?pi </record>?>",
@@ -117,6 +118,7 @@ def test_xml_in_blocks(first: str, odd: str, last: str, sizes: list[int], head: 
     "odd",
     [
         "<record><a>4</a><record><a>5</a></record><b>6</b></record>",
+        "<other><record><a>6</a></record><record><a>7</a></record></other>",
         "<record><a><![CDATA[</record><record>]]></a></record>",
         "<record><a>7<!-- </record><record> --></a></record>",
     ],

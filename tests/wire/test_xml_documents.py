@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import as_mappings
+from flows_platform.wire.decode import xml
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.xml import MAX_BESIDE
@@ -103,6 +104,7 @@ def test_another_root_is_refused(root: str) -> None:
 
 MEMORY = """
 import re
+from flows_platform.wire.decode import xml
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.formats import WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -227,3 +229,12 @@ def test_a_cut_document_is_incomplete(end: bytes) -> None:
     with pytest.raises(StreamIncomplete):
         read(body, layout(), 64)
     assert io.BytesIO(body).read().count(b"<HOST>") == 5
+
+
+def test_instructions_between_records_in_any_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser may still write to the text after an instruction: what it points to stays in the tree."""
+    monkeypatch.setattr(xml, "SLICE_BYTES", 1)
+    record = "<record><a>1</a></record>"
+    body = f"<records>{record}{(' ' * 40 + '<?x?>' + ' ' * 900 + record) * 6}</records>".encode()
+    for size in range(5, 300):
+        assert read(body, Layout(FLOWS), size)[0] == [{"a": "1"}] * 7

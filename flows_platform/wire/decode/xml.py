@@ -20,6 +20,7 @@ from flows_platform.wire.raw_records import Records
 
 SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
+STRING = "(<string>, line 1)"  # a place in what libxml2 was fed: of no use
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
@@ -54,6 +55,7 @@ class XmlDocument:
         self._whole = whole
         self._enveloped = enveloped
         self._beside = 0
+        self._instructions = False  # were met
         self._errors = errors
         self._doctype = doctype
         self._cutter = XmlCutter(self._record, self._guard) if blocks and not doctype else None
@@ -72,7 +74,7 @@ class XmlDocument:
             yield from self._under_root() if plain else self._anywhere()
         except etree.XMLSyntaxError as error:
             if self._reader.ended:
-                raise StreamIncomplete(f"the XML document ends early ({_brief(error)}).") from error
+                raise StreamIncomplete(f"the XML document ends early ({str(error).removesuffix(STRING)}).") from error
             raise _not_xml(error) from error
 
     def opened(self, block: XmlBlock) -> Iterator[pa.RecordBatch | Records]:
@@ -93,24 +95,23 @@ class XmlDocument:
         root: etree._Element | None = None
         while chunk := self._reader.read(SLICE_BYTES):
             parser.feed(chunk)
-            cut = False  # the parser stands where blocks are cut out: all children are whole
+            cut = False
             for _, element in parser.read_events():
                 if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
                     self._take_instruction(element)
-                    if root is not None and element.getparent() is root:  # the footer would be its last child
-                        cut = element.target == CUT
-                        root.remove(element)
+                    cut = cut or (root is not None and element.target == CUT and element.getparent() is root)
                 elif root is None and isinstance(element, etree._Element):  # noqa: SLF001 - as above
                     root = element
                     self._check_root(root)
-            if root is not None and len(root) > 1 - cut and (cut or self._reader.pending >= SLICE_BYTES):
-                yield self._first(root, len(root) - 1 + cut)
-            if self._cutter and root is not None:
+            if root is None:
+                continue
+            if len(root) > 1 and (cut or self._reader.pending >= SLICE_BYTES):
+                yield from self._first(root, len(root) - 1)
+            if self._cutter:
                 yield from self._blocks(self._cutter, root, cut=cut)
         whole: etree._Element = parser.close()
         self._check_root(whole)
-        if len(whole):
-            yield self._first(whole, len(whole))
+        yield from self._first(whole, len(whole))
 
     def _blocks(self, cutter: XmlCutter, root: etree._Element, *, cut: bool) -> Iterator[XmlBlock]:
         """The block that was cut out of the piece, if one was; readies the cutter where the document is large."""
@@ -122,12 +123,20 @@ class XmlDocument:
         if self._guard.plain and not root.nsmap and self._reader.received >= CUT_AFTER:
             self._reader.cutter = cutter
 
-    def _first(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
-        """The records in the first children of the root, which are let go."""
-        records = self._read(root, count)
-        del root[:count]
+    def _first(self, root: etree._Element, count: int) -> Iterator[pa.RecordBatch | Records]:
+        """The records in the first children of the root, which are let go: all that the parser is done with.
+
+        It may still write to the last child, or to the text after it.
+        """
+        if self._instructions:
+            inside = [each for each in islice(root, count) if not isinstance(each.tag, str)]
+            for each in inside:
+                root.remove(each)
+            count -= len(inside)
+        if count:
+            yield self._read(root, count)
+            del root[:count]
         self._reader.release()
-        return records
 
     def _read(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
         columns = flat_columns(root, self._record, count)
@@ -204,6 +213,7 @@ class XmlDocument:
         return kept
 
     def _take_instruction(self, instruction: etree._ProcessingInstruction) -> None:
+        self._instructions = True
         self._guard.note_names([instruction.target])
         if instruction.target == END:
             members = dict(PSEUDO_ATTRIBUTE.findall(instruction.text or ""))
@@ -231,12 +241,8 @@ class XmlDocument:
             )
 
 
-def _brief(error: etree.XMLSyntaxError) -> str:
-    return str(error).removesuffix("(<string>, line 1)")[:200]
-
-
 def _not_xml(error: etree.XMLSyntaxError) -> SourceRefused:
-    return SourceRefused(f"the answer is not well-formed XML ({_brief(error)}).")
+    return SourceRefused(f"the answer is not well-formed XML ({str(error).removesuffix(STRING)}).")
 
 
 def _declares(dtd: etree.DTD) -> bool:

@@ -1,12 +1,13 @@
 """Blocks of whole records, cut out of an XML document's bytes: each is decoded by itself, in any process.
 
 Only where the end of a record can be nothing else: in a plain document, and only from where its own parser tells by an
-instruction of ours that it stands between two records. From there on the tags that open and close records are counted.
+instruction of ours that it stands between two records. From there on tags are counted.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 from lxml import etree
 
@@ -54,7 +55,7 @@ class XmlCutter:
     def __init__(self, record: str, guard: XmlGuard) -> None:
         self._record = record
         self._guard = guard
-        self._opening, self._closing = f"<{record}>".encode(), f"</{record}>".encode()
+        self._closing = f"</{record}>".encode()
         self._rest = b""  # what followed a record
         self._block: bytes | None = None
         self._marked = False  # the parser got the instruction
@@ -74,8 +75,7 @@ class XmlCutter:
             self._marked, self._rest = True, text[end:]
             return text[:end] + INSTRUCTION
         block = text[:end]
-        # No record lies in another: so each of these ends is that of a child of the root, as the first one was.
-        self._between = self._between and block.count(self._opening) == block.count(self._closing)
+        self._between = self._between and _is_balanced(block)
         if not self._between:
             return text
         self._block, self._rest = block, text[end:]
@@ -89,3 +89,15 @@ class XmlCutter:
         """The block that follows the records so far, once."""
         content, self._block = self._block, None
         return None if content is None else XmlBlock(content, self._record, frozenset(self._guard.names))
+
+
+def _is_balanced(block: bytes) -> bool:
+    """As many elements end as begin, so that the last one to end lies where the first one began: under the root.
+
+    Not known, and so denied, where a text or an attribute holds a `>`.
+    """
+    octets = np.frombuffer(block, np.uint8)
+    begins, ends = np.flatnonzero(octets == ord("<")), np.flatnonzero(octets == ord(">"))
+    closing = np.count_nonzero(octets[begins + 1] == ord("/"))
+    empty = np.count_nonzero(octets[ends - 1] == ord("/"))
+    return bool(len(begins) == len(ends) and 2 * closing + empty == len(begins))
