@@ -24,7 +24,7 @@ from flows_platform.wire.decode.documents import Block
 from flows_platform.wire.decode.xml_blocks import NotFlatError
 from flows_platform.wire.raw_records import Records
 
-WAITING = 2  # blocks for each other process: one at work, one at hand
+WAITING = 3  # blocks for each other process: one at work, the others on their way
 HELD = 16  # results that wait for one before them: a quarter of a megabyte each
 
 
