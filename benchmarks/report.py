@@ -17,6 +17,7 @@ the other way's CPU-seconds a row, which a busy machine disturbs less. Peak RSS 
 command and its children, or of the server. Cleaning is measured on a file of four times the rows as well, since its
 start is a sixth of its time at 3 million.
 """
+A_LONG_TIME = 10  # seconds: shown as such
 ALONE = "-"
 
 
@@ -81,7 +82,7 @@ def shown(goal: Goal, value: float) -> str:
         case Quantity.RATE:
             return f"{value:,.0f} rows/s"
         case Quantity.SECONDS:
-            return f"{_digits(value * 1000)} ms"
+            return f"{_digits(value)} s" if value >= A_LONG_TIME else f"{_digits(value * 1000)} ms"
         case Quantity.CPU:
             return f"{_digits(value)} CPU-s"
         case Quantity.RSS:

@@ -37,6 +37,11 @@ class Sizes:
         return max(1, self.windows // 16)
 
     @property
+    def all_windows(self) -> int:
+        """Those of a whole data set: 464 of 64."""
+        return self.windows * 29 // 4
+
+    @property
     def datasette_window(self) -> int:
         """Fewer: Datasette pages through a window in time that grows with its square."""
         return max(1, self.rows // 30)

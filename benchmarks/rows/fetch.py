@@ -1,7 +1,7 @@
 """The client: a stream into a Parquet file, as whole processes; beside textbook clients and dlt."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,18 @@ from benchmarks.sizes import Sizes
 FORMATS = ("json", "xml", "ndjson", "arrow")
 
 
+ALONE = "ours json, one process"  # ijson's own pace: what formats are compared with
+
+
 def ours(api: Server, span: Span, wire: str, folder: Path) -> Contender:
     """`flows fetch` in one format."""
-    out = folder / f"{wire}-{span.rows}.parquet"
+    return _ours(f"ours {wire}", api, span, wire, folder / f"{wire}-{span.rows}.parquet")
+
+
+def _ours(name: str, api: Server, span: Span, wire: str, out: Path, settings: Mapping[str, str] = {}) -> Contender:
     bounds = [*(["--after", span.after] if span.after >= 0 else []), "--before", span.before]
     argv = flows("fetch", "--url", api.url + STREAM, *bounds, "--format", wire, "--out", out)
-    return command(f"ours {wire}", argv, span.rows, result=partial(parquet_digest, out))
+    return command(name, argv, span.rows, result=partial(parquet_digest, out), settings=settings)
 
 
 @contextmanager
@@ -44,6 +50,7 @@ def fetch(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         yield [
             usual("ijson_dicts", "json"),
             ours(api, span, "json", folder),
+            _ours(ALONE, api, span, "json", folder / "alone.parquet", {"FLOWS_FETCH_PROCESSES": "1"}),
             usual("xml_records", "xml"),
             *(ours(api, span, wire, folder) for wire in FORMATS[1:]),
         ]
@@ -91,8 +98,9 @@ ROWS = (
         (
             Goal("fetch JSON to Parquet", "ours json", "ijson_dicts", at_least=1.15),
             Goal("fetch XML to Parquet", "ours xml", "xml_records", at_least=2),
-            Goal("fetch NDJSON to Parquet", "ours ndjson", "ours json", at_least=2.5),
-            Goal("fetch Arrow to Parquet", "ours arrow", "ours json", at_least=4),
+            Goal("fetch JSON to Parquet, one process", ALONE, "ijson_dicts"),
+            Goal("fetch NDJSON to Parquet", "ours ndjson", ALONE, at_least=2.5),
+            Goal("fetch Arrow to Parquet", "ours arrow", ALONE, at_least=4),
         ),
         fetch,
     ),
