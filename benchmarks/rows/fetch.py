@@ -1,7 +1,7 @@
 """The client: a stream into a Parquet file, as whole processes; beside textbook clients and dlt."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,9 +28,10 @@ def ours(api: Server, span: Span, wire: str, folder: Path) -> Contender:
     return _ours(f"ours {wire}", api, span, wire, folder / f"{wire}-{span.rows}.parquet")
 
 
-def _ours(name: str, api: Server, span: Span, wire: str, out: Path, settings: Mapping[str, str] = {}) -> Contender:
+def _ours(name: str, api: Server, span: Span, wire: str, out: Path, *, one: bool = False) -> Contender:
     bounds = [*(["--after", span.after] if span.after >= 0 else []), "--before", span.before]
     argv = flows("fetch", "--url", api.url + STREAM, *bounds, "--format", wire, "--out", out)
+    settings = {"FLOWS_FETCH_PROCESSES": "1"} if one else {}
     return command(name, argv, span.rows, result=partial(parquet_digest, out), settings=settings)
 
 
@@ -50,7 +51,7 @@ def fetch(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         yield [
             usual("ijson_dicts", "json"),
             ours(api, span, "json", folder),
-            _ours(ALONE, api, span, "json", folder / "alone.parquet", {"FLOWS_FETCH_PROCESSES": "1"}),
+            _ours(ALONE, api, span, "json", folder / "alone.parquet", one=True),
             usual("xml_records", "xml"),
             *(ours(api, span, wire, folder) for wire in FORMATS[1:]),
         ]
