@@ -2,13 +2,14 @@
 
 import sys
 
-from flows_platform.resources import build_resources
-from flows_platform.settings import load_settings
-from flows_platform.sources.lanl_flows.windows import flows_windows
-
 
 def main(key: str) -> None:
     """Fetch the window and replace it in the table."""
+    # Imported here: a process that decodes beside this one imports this file too, and needs none of them.
+    from flows_platform.resources import build_resources  # noqa: PLC0415
+    from flows_platform.settings import load_settings  # noqa: PLC0415
+    from flows_platform.sources.lanl_flows.windows import flows_windows  # noqa: PLC0415
+
     settings = load_settings()
     declaration = flows_windows(settings)
     window = declaration.grid.from_key(key)
