@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from flows_platform.supervision.ports import free_port
 FLOWS = (sys.executable, "-m", "flows_platform")
 SERVE = ["-m", "flows_platform", "serve"]
 DEFINITIONS = ["-m", "dagster", "api"]
+DAEMON = ["dagster-daemon", "run"]
 PORTS = ("API", "EMULATOR", "EMULATOR_GRPC", "DAGSTER", "DAGSTER_CODE")
 READY = "Ctrl-C stops everything."
 
@@ -62,14 +63,16 @@ def processes_of(home: str) -> list[int]:
     return found
 
 
-def process_of(environment: dict[str, str], command: list[str]) -> int:
+def process_of(environment: Mapping[str, str], command: list[str]) -> int:
     """The one process that runs this command: `SERVE` the API server's, `DEFINITIONS` behind the code server."""
-    (found,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[1:4] == command)
+    (found,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[: len(command)] == command)
     return found
 
 
 def _command(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    """After the interpreter: the program's name, without its folder, and arguments."""
+    program, *arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1:]
+    return [Path(program).name, *arguments]
 
 
 def ask_dagster(port: str, query: str, **variables: object) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class DagsterApi:
 
     def finished(self, backfill_id: str) -> Backfill:
         """The backfill once the daemon is done with it; the test's own timeout ends the wait."""
-        while (found := self._backfill(backfill_id)).status in {"REQUESTED", "COMPLETING"}:
+        while (found := self._backfill(backfill_id)).status in {"REQUESTED", "COMPLETING", "FAILING"}:
             time.sleep(1)
         return found
 

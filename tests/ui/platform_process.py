@@ -1,6 +1,6 @@
 """A platform under `flows dev` with a small generated data set, for tests that use Dagster's UI or what it asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ BAD = "2014-01-01-06:00"
 
 @dataclass(frozen=True)
 class RunningPlatform:
-    """Its files, where its UI is, and what its webserver answers."""
+    """Its settings and files, where its UI is, and what its webserver answers."""
 
+    environment: Mapping[str, str]
     files: Files
     ui: str
     dagster: DagsterApi
@@ -35,11 +36,11 @@ class RunningPlatform:
 
 
 @contextmanager
-def running_platform(home: Path, *, rows: int, days: int) -> Iterator[RunningPlatform]:
+def running_platform(home: Path, *, rows: int, days: int, **settings: object) -> Iterator[RunningPlatform]:
     """The platform once it says that it is ready; it ends with the block."""
-    environment = own_environment(home, FLOWS_SAMPLE_ROWS=rows, FLOWS_DAYS=days)
+    environment = own_environment(home, FLOWS_SAMPLE_ROWS=rows, FLOWS_DAYS=days, **settings)
     with running_dev(environment) as process:
         lines = lines_until(process, READY)
         assert lines[-1:] == [READY], lines
         port = environment["FLOWS_DAGSTER_PORT"]
-        yield RunningPlatform(Files(home), f"http://127.0.0.1:{port}", DagsterApi(port))
+        yield RunningPlatform(environment, Files(home), f"http://127.0.0.1:{port}", DagsterApi(port))

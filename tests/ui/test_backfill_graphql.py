@@ -1,11 +1,15 @@
 """Backfills as the UI launches and shows them, without a browser: webserver, daemon and runs of `flows dev`."""
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from flows_platform.windowed.checks import CHECKS
+from tests.conditions import eventually
+from tests.end_to_end.dev_process import DAEMON, DEFINITIONS, process_of
 from tests.ui.dagster_api import Backfill, DagsterApi
 from tests.ui.platform_process import BAD, WINDOWED, RunningPlatform, running_platform
 
@@ -18,7 +22,7 @@ WINDOWS = 8
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    with running_platform(tmp_path_factory.mktemp("home"), rows=ROWS, days=1) as running:
+    with running_platform(tmp_path_factory.mktemp("home"), rows=ROWS, days=1, FLOWS_WINDOWS_PER_RUN=4) as running:
         yield running
 
 
@@ -29,6 +33,11 @@ def dagster(platform: RunningPlatform) -> DagsterApi:
 
 def backfill(dagster: DagsterApi, keys: list[str]) -> Backfill:
     return dagster.finished(dagster.launch(WINDOWED, keys))
+
+
+def left(dagster: DagsterApi, *statuses: str) -> list[str]:
+    """The windows with one of these statuses in any of the assets."""
+    return sorted({key for asset in WINDOWED for key in dagster.keys(asset, *statuses)})
 
 
 def test_a_backfill_loads_every_window_and_records_its_checks_and_figures(dagster: DagsterApi) -> None:
@@ -70,3 +79,23 @@ def test_a_bad_window_fails_alone_and_failed_and_missing_loads_just_it(platform:
         assert dagster.partitions(asset) == dict.fromkeys(keys, "MATERIALIZED")
     assert Counter(key for key, _ in dagster.series("flows", "rows")) - before == Counter({BAD: 1})
     assert sum(dict(dagster.series("flows", "rows")).values()) == ROWS
+
+
+def test_a_backfill_in_which_daemon_and_code_server_are_killed_loses_nothing(platform: RunningPlatform) -> None:
+    dagster = platform.dagster
+    keys = list(dagster.partitions("flows"))
+    before = Counter(key for key, _ in dagster.series("flows", "rows"))
+    launched = dagster.launch(WINDOWED, keys)
+    assert eventually(lambda: len(dagster.series("flows", "rows")) > before.total(), 120)  # a window of the first run
+
+    for command in (DAEMON, DEFINITIONS):
+        os.kill(process_of(platform.environment, command), signal.SIGKILL)
+
+    dagster.finished(launched)
+    assert eventually(lambda: not left(dagster, "MATERIALIZING"), 120)  # by a run that was started again
+    if keys_left := left(dagster, "FAILED", "MISSING"):  # a run went down with the code server
+        assert backfill(dagster, keys_left).status == "COMPLETED_SUCCESS"
+    again = Counter(key for key, _ in dagster.series("flows", "rows")) - before
+    assert again.keys() == set(keys)
+    assert sum(dict(dagster.series("flows", "rows")).values()) == ROWS
+    assert not left(dagster, "FAILED", "MISSING")
