@@ -18,8 +18,6 @@ from benchmarks.serving import STREAM, Server
 from benchmarks.sizes import Sizes
 
 FORMATS = ("json", "xml", "ndjson", "arrow")
-
-
 ALONE = "ours json, one process"  # ijson's own pace: what formats are compared with
 
 

@@ -12,7 +12,7 @@ from flows_platform.fetch.auth import BearerAuth, NoAuth
 from flows_platform.fetch.decoders import Decoders
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.settings import AUTO, load_settings
+from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.stores.quarantine import quarantine_path
@@ -28,16 +28,9 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
     """
     window = _window(after, before)
     settings = load_settings()
-    token = settings.api_token
-    auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
-    api = WindowedApi(
-        url=url, schema=FLOWS, format=_format(wire), auth=auth, verification=Verification.of(settings.verification)
-    )
-    limits = HttpLimits(
-        settings.connect_timeout, settings.read_timeout, total=settings.fetch_deadline, rate=settings.minimum_rate
-    )
+    api = _api(url, _format(wire), settings)
     with (
-        closing(HttpClient(limits)) as client,
+        closing(HttpClient(_limits(settings))) as client,
         closing(Decoders(settings.fetch_processes)) as decoders,
         progress_bar("Fetching", "records") as progress,
     ):
@@ -55,6 +48,20 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
     say(
         f"{out}: {staged.rows:,} rows, {staged.rejected:,} rejected{aside}, {staged.received_bytes:,} bytes of "
         f"{staged.format} in {staged.seconds:.1f} s, verified to {staged.verification.label}"
+    )
+
+
+def _api(url: str, wire: WireFormat | None, settings: Settings) -> WindowedApi:
+    token = settings.api_token
+    auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
+    return WindowedApi(
+        url=url, schema=FLOWS, format=wire, auth=auth, verification=Verification.of(settings.verification)
+    )
+
+
+def _limits(settings: Settings) -> HttpLimits:
+    return HttpLimits(
+        settings.connect_timeout, settings.read_timeout, total=settings.fetch_deadline, rate=settings.minimum_rate
     )
 
 

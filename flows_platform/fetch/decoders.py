@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from threading import Thread
 
-from lxml import etree
-
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.casting import Casted, Slice, cast_slice, joined
@@ -51,23 +49,19 @@ class Decoders:
 
     def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Future[Cast | None] | None:
         """`cast_block` in another process; None where none is free."""
-        if self.processes == 1:
+        self._waiting = [each for each in self._waiting if not each.done()]
+        if len(self._waiting) >= WAITING * (self.processes - 1):
             return None
         try:
-            return self._submit(schema, extra, block)
+            if self._pool is None:
+                # Fresh interpreters: threads of this one may hold locks, which a fork would copy.
+                self._pool = ProcessPoolExecutor(self.processes - 1, get_context("spawn"), _become_decoder)
+                self._started = self._pool.submit(cast_block, schema, extra, block)
+            if self._started and not self._started.done():
+                return None
+            future = self._pool.submit(cast_block, schema, extra, block)
         except BrokenProcessPool:
             return None
-
-    def _submit(self, schema: TableSchema, extra: str | None, block: Block) -> Future[Cast | None] | None:
-        if self._pool is None:
-            # Fresh interpreters: threads of this one may hold locks, which a fork would copy.
-            self._pool = ProcessPoolExecutor(self.processes - 1, get_context("spawn"), _become_decoder)
-            self._started = self._pool.submit(cast_block, schema, extra, block)
-        self._waiting = [each for each in self._waiting if not each.done()]
-        busy = len(self._waiting) >= WAITING * (self.processes - 1)
-        if busy or (self._started and not self._started.done()):
-            return None
-        future = self._pool.submit(cast_block, schema, extra, block)
         self._waiting.append(future)
         return future
 
@@ -90,7 +84,7 @@ def cast_block(schema: TableSchema, extra: str | None, block: Block) -> Cast | N
     """A block's records, positions from 0 on; None where the document's own decoder must look."""
     try:
         return cast_slices(schema, extra, block.slices())
-    except (SourceRefused, NotFlatError, etree.XMLSyntaxError):
+    except (SourceRefused, NotFlatError):
         return None
 
 

@@ -13,8 +13,8 @@ type Positions = npt.NDArray[np.intp]
 
 COMMA = ord(",")
 NEWLINE = ord("\n")
-_WORD_BITS = 64
 _IN_WORD = 6  # bits of a position that count within its word
+_WORD_BITS = 1 << _IN_WORD
 # Numbers are written in runs that share all but their last four digits: these come from a table.
 _LOW_DIGITS = 4
 _RUN = 10**_LOW_DIGITS

@@ -32,9 +32,8 @@ class ChildProcess:
     """What shall run.
 
     `ready` says whether it serves yet, and may raise a Transient where it never will; `serves`, whether it serves
-    still, where its process may run on without doing so. `prepare` runs before each
-    start, with `lock` held; the lock stays the child's. `tries` starts are made in all. `env` is the whole environment,
-    None this process's own.
+    still, where its process may run on without doing so. `prepare` runs before each start, with `lock` held; the lock
+    stays the child's. `tries` starts are made in all. `env` is the whole environment, None this process's own.
     """
 
     name: str

@@ -34,9 +34,7 @@ from .scripted import ScriptedServer, answer
 ROWS = [row(number, time=50) for number in range(1, 60_001)]
 BAD = {number: {"byte_count": f"x{number}"} for number in (7, 30_000, 30_001, 45_678)}  # in blocks, but the first
 BODIES = {WireFormat.JSON: json_body, WireFormat.XML: xml_body}
-FLOW = JsonBlock(
-    b"," + json_body([row(1)]).split(b"[")[1].split(b"]")[0], len(FLOWS.names), nested=False, surrogates=None
-)
+FLOW = JsonBlock(json_body([row(1)]).split(b"[")[1].split(b"]")[0], len(FLOWS.names), nested=False, surrogates=None)
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +146,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.json_blocks import JsonBlock
 if __name__ == "__main__":
     decoders = Decoders(2)
-    while decoders.submit(FLOWS, None, JsonBlock(b",{}", 0, False, None)) is None:
+    while decoders.submit(FLOWS, None, JsonBlock(b"{}", 0, False, None)) is None:
         time.sleep(0.05)
     print(active_children()[0].pid, flush=True)
     time.sleep(60)

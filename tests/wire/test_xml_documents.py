@@ -238,3 +238,11 @@ def test_instructions_between_records_in_any_cut(monkeypatch: pytest.MonkeyPatch
     body = f"<records>{record}{(' ' * 40 + '<?x?>' + ' ' * 900 + record) * 6}</records>".encode()
     for size in range(5, 300):
         assert read(body, Layout(FLOWS), size)[0] == [{"a": "1"}] * 7
+
+
+@pytest.mark.parametrize("end", [b"", b"</other>"])
+def test_the_parsers_words_are_shortened(end: bytes) -> None:
+    name = b"n" * 5000
+    with pytest.raises(PlatformError) as caught:
+        read(b"<records><record><" + name + b"></record>" + end, Layout(FLOWS))
+    assert len(str(caught.value)) < 300

@@ -26,7 +26,7 @@ OBJECT_END = ord("}")
 
 @dataclass(frozen=True, slots=True)
 class JsonBlock:
-    """`,{…},{…}`: records whole, in which `keys` were sent. Where records are `nested`, all levels' keys are counted.
+    """`{…},{…}`: records whole, in which `keys` were sent. Where records are `nested`, all levels' keys are counted.
 
     `surrogates` is set where some text may hold a half of a pair.
     """
@@ -42,8 +42,7 @@ class JsonBlock:
         Raises:
             SourceRefused: it is not JSON, or keys repeat.
         """
-        text = io.BytesIO(b"[" + self.content.lstrip(BLANK)[1:] + b"]")
-        keys = 0
+        text, keys = io.BytesIO(b"[" + self.content + b"]"), 0
         try:
             for part in batched(ijson.items(text, "item", buf_size=BUFFER), SLICE, strict=False):
                 records, distinct = finished(list(part), self.surrogates, nested=self.nested)
@@ -68,11 +67,11 @@ class JsonCutter:
         before, text, self._rest = len(self._rest), self._rest + piece, b""
         if len(ends) < 2:  # noqa: PLR2004 - a block has two ends
             return text
-        first, last = (before + self._place(piece, int(end)) for end in (ends[0], ends[-1]))
-        block = text[first:last]
-        if not block.lstrip(BLANK).startswith(b","):
+        first, last = (before + place for place in self._places(piece, ends[0], ends[-1]))
+        block = text[first:last].lstrip(BLANK)
+        if not block.startswith(b","):
             return text  # the parser says what is wrong
-        self._block = self._made(block, int(ends[0]), int(ends[-1]))
+        self._block = self._made(block[1:], int(ends[0]), int(ends[-1]))
         self._rest = text[last:]
         return text[:first]
 
@@ -90,15 +89,11 @@ class JsonCutter:
         look = self.guard.look
         return np.flatnonzero((look.depths == self.sent.depth) & (look.marks == OBJECT_END) & (not self.sent.closed))
 
-    def _place(self, piece: bytes, mark: int) -> int:
-        """Where the byte after a mark lies: braces are counted, those in strings too, from the nearer end."""
-        look = self.guard.look
-        braces, place = look.octets == OBJECT_END, int(look.places[mark])
-        before, after = int(np.count_nonzero(braces[:place])), int(np.count_nonzero(braces[place + 1 :]))
-        end = 0 if before <= after else len(piece)
-        for _ in range(min(before, after) + 1):
-            end = piece.index(b"}", end) + 1 if before <= after else piece.rindex(b"}", 0, end)
-        return end if before <= after else end + 1
+    def _places(self, piece: bytes, *marks: int) -> list[int]:
+        """The bytes after marks that end objects: braces before each, those in strings too, were seen in this order."""
+        seen = self.guard.look.octets == OBJECT_END
+        braces = np.flatnonzero(np.frombuffer(piece, np.uint8) == OBJECT_END)
+        return [int(braces[np.count_nonzero(seen[: self.guard.look.places[mark]])]) + 1 for mark in marks]
 
     def _made(self, content: bytes, first: int, last: int) -> JsonBlock:
         keys = int(np.count_nonzero(self.guard.look.marks[first:last] == COLON))

@@ -47,14 +47,11 @@ class Look:
 
     octets: Marks
     places: Depths
+    marks: Marks
     depths: Depths
 
-    @property
-    def marks(self) -> Marks:
-        return self.octets[self.places]
 
-
-NOTHING = Look(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOTHING = Look(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
 
 
 class JsonGuard:
@@ -107,7 +104,8 @@ class JsonGuard:
         self.look = NOTHING
         if len(others):
             places = others if outside.all() else others[outside]
-            self.look = Look(octets, places, self._check_marks(octets[places]))
+            marks = octets[places]
+            self.look = Look(octets, places, marks, self._check_marks(marks))
 
     def _check_digits(self, plain: bytes) -> None:
         """A run may lie across pieces: the digits at the end of the last one stand before this one."""

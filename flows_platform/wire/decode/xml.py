@@ -13,14 +13,13 @@ from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.footers import Declared, declared_text
 from flows_platform.wire.decode.source import CUT_AFTER, RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
-from flows_platform.wire.decode.xml_blocks import CUT, XmlBlock, XmlCutter
+from flows_platform.wire.decode.xml_blocks import CUT, XmlBlock, XmlCutter, brief, not_xml
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.raw_records import Records
 
 SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
-STRING = "(<string>, line 1)"  # a place in what libxml2 was fed: of no use
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
@@ -74,8 +73,8 @@ class XmlDocument:
             yield from self._under_root() if plain else self._anywhere()
         except etree.XMLSyntaxError as error:
             if self._reader.ended:
-                raise StreamIncomplete(f"the XML document ends early ({str(error).removesuffix(STRING)}).") from error
-            raise _not_xml(error) from error
+                raise StreamIncomplete(f"the XML document ends early ({brief(error)}).") from error
+            raise not_xml(error) from error
 
     def opened(self, block: XmlBlock) -> Iterator[pa.RecordBatch | Records]:
         """A block's records, in one slice.
@@ -83,10 +82,7 @@ class XmlDocument:
         Raises:
             SourceRefused: it is not well-formed, or brings too many names.
         """
-        try:
-            root = block.parsed()
-        except etree.XMLSyntaxError as error:
-            raise _not_xml(error) from error
+        root = block.parsed()
         yield self._read(root, len(root))
 
     def _under_root(self) -> Iterator[pa.RecordBatch | Records | XmlBlock]:
@@ -239,10 +235,6 @@ class XmlDocument:
                 f"the XML root is <{root.tag}>, not <{self._root}>.",
                 remedy="Check the URL: this is not the stream of records it should be.",
             )
-
-
-def _not_xml(error: etree.XMLSyntaxError) -> SourceRefused:
-    return SourceRefused(f"the answer is not well-formed XML ({str(error).removesuffix(STRING)}).")
 
 
 def _declares(dtd: etree.DTD) -> bool:

@@ -11,11 +11,14 @@ import numpy as np
 import pyarrow as pa
 from lxml import etree
 
+from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.xml_guard import XmlGuard
 
 CUT = "flows-cut"  # target of our instruction
 INSTRUCTION = f"<?{CUT}?>".encode()
+SHOWN = 200  # characters of the parser's own words
+STRING = "(<string>, line 1)"  # a place in what libxml2 was fed: of no use
 BETWEEN = b"\n"  # what the parser gets of a piece that was cut: it may stand between records
 
 
@@ -36,7 +39,7 @@ class XmlBlock:
 
         Raises:
             NotFlatError: they are no such columns.
-            etree.XMLSyntaxError: it is not well-formed.
+            SourceRefused: it is not well-formed.
         """
         root = self.parsed()
         columns = flat_columns(root, self.record, len(root))
@@ -45,8 +48,15 @@ class XmlBlock:
         yield columns
 
     def parsed(self) -> etree._Element:
-        """The records, under a root of their own."""
-        return etree.fromstring(b"<records>" + self.content + b"</records>")
+        """The records, under a root of their own.
+
+        Raises:
+            SourceRefused: it is not well-formed.
+        """
+        try:
+            return etree.fromstring(b"<records>" + self.content + b"</records>")
+        except etree.XMLSyntaxError as error:
+            raise not_xml(error) from error
 
 
 class XmlCutter:
@@ -89,6 +99,16 @@ class XmlCutter:
         """The block that follows the records so far, once."""
         content, self._block = self._block, None
         return None if content is None else XmlBlock(content, self._record, frozenset(self._guard.names))
+
+
+def not_xml(error: etree.XMLSyntaxError) -> SourceRefused:
+    """What libxml2 found, as an error of ours."""
+    return SourceRefused(f"the answer is not well-formed XML ({brief(error)}).")
+
+
+def brief(error: etree.XMLSyntaxError) -> str:
+    """The parser's own words, shortened."""
+    return str(error).removesuffix(STRING)[:SHOWN]
 
 
 def _is_balanced(block: bytes) -> bool:
