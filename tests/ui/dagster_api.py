@@ -4,8 +4,8 @@ And the mutation that *Launch backfill* sends. What must come back, the tests kn
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.end_to_end.dev_process import ask_dagster
@@ -27,6 +27,15 @@ BACKFILL = """query($id: String!) {
     }
   }
 }"""
+RUNS = """query($id: String!) {
+  runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) { ... on Runs { results {
+    runId status
+    eventConnection(limit: 1000) { events {
+      ... on RunFailureEvent { message error { message causes { message } } }
+      ... on ExecutionStepFailureEvent { message error { message causes { message } } }
+    } }
+  } } }
+}"""
 PARTITIONS = """query($key: AssetKeyInput!) {
   assetNodeOrError(assetKey: $key) { ... on AssetNode {
     partitionKeys
@@ -46,10 +55,14 @@ CHECKS = """query($key: AssetKeyInput!, $name: String!) {
 
 @dataclass(frozen=True)
 class Backfill:
-    """How far a backfill is; of each asset how many partitions it targets, made, and failed to make."""
+    """How far a backfill is; of each asset how many partitions it targets, made, and failed to make.
+
+    `reasons` is for whoever reads that it failed: the words of its failed runs and steps.
+    """
 
     status: str
     counts: dict[str, tuple[int, int, int]]
+    reasons: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,15 @@ class DagsterApi:
         return Backfill(
             told["status"],
             {_name(each): tuple(each[count] for count in counts) for each in statuses},
+            tuple(self._reasons(backfill_id)) if told["status"] == "COMPLETED_FAILED" else (),
         )
+
+    def _reasons(self, backfill_id: str) -> Iterator[str]:
+        for run in ask_dagster(self.port, RUNS, id=backfill_id)["runsOrError"]["results"]:
+            for event in filter(None, run["eventConnection"]["events"]):
+                error = event["error"] or {"message": "", "causes": []}
+                words = (event["message"], error["message"], *(cause["message"] for cause in error["causes"]))
+                yield f"{run['runId']} {run['status']}: {' / '.join(words)}"
 
     def partitions(self, asset: str) -> dict[str, str]:
         """The status of each partition, as the bar over them is coloured."""

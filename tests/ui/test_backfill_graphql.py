@@ -68,6 +68,7 @@ def test_a_bad_window_fails_alone_and_failed_and_missing_loads_just_it(platform:
         failed = backfill(dagster, keys)
 
     assert failed == Backfill("COMPLETED_FAILED", dict.fromkeys(WINDOWED, (WINDOWS, WINDOWS - 1, 1)))
+    assert any(BAD in reason for reason in failed.reasons)
     for asset in WINDOWED:
         assert dagster.keys(asset, "FAILED", "MISSING") == [BAD]
     before = Counter(key for key, _ in dagster.series("flows", "rows"))
