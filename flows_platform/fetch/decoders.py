@@ -7,6 +7,7 @@ is decoded here once more: what is wrong with it is said in one place.
 
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,12 +18,13 @@ from threading import Thread
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
-from flows_platform.wire.casting import Casted, Slice, cast_slice, joined
+from flows_platform.wire.casting import Casted, NotFlatError, Slice, cast_slice, joined
 from flows_platform.wire.decode.documents import Block
-from flows_platform.wire.decode.xml_blocks import NotFlatError
 from flows_platform.wire.raw_records import Records
 
 WAITING = 3  # blocks for each other process: one at work, the others on their way
+SWITCH = 0.0005  # seconds until a thread that hands blocks over gets its turn: 5 ms let the other process wait
+START_AFTER = 1 << 22  # bytes of blocks: in the half second that a process takes to start, this one decodes 10 MB
 HELD = 16  # results that wait for one before them: a quarter of a megabyte each
 
 
@@ -40,15 +42,24 @@ class Cast:
 
 @dataclass(slots=True, eq=False)
 class Decoders:
-    """`processes` of them, this one included; the others start with the first block, and end with `close`."""
+    """`processes` of them, this one included.
+
+    The others start once `start_after` bytes of blocks have come, and end with `close`.
+    """
 
     processes: int = 1
+    start_after: int = START_AFTER
+    _seen: int = 0  # bytes of blocks
+    _switch: float = 0.0  # what this process had
     _pool: ProcessPoolExecutor | None = None
     _started: Future[Cast | None] | None = None  # half a second: this process decodes meanwhile
     _waiting: list[Future[Cast | None]] = field(default_factory=list)
 
     def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Future[Cast | None] | None:
         """`cast_block` in another process; None where none is free."""
+        self._seen += len(block.content)
+        if self._seen < self.start_after:
+            return None
         self._waiting = [each for each in self._waiting if not each.done()]
         if len(self._waiting) >= WAITING * (self.processes - 1):
             return None
@@ -56,6 +67,8 @@ class Decoders:
             if self._pool is None:
                 # Fresh interpreters: threads of this one may hold locks, which a fork would copy.
                 self._pool = ProcessPoolExecutor(self.processes - 1, get_context("spawn"), _become_decoder)
+                self._switch = sys.getswitchinterval()
+                sys.setswitchinterval(SWITCH)
                 self._started = self._pool.submit(cast_block, schema, extra, block)
             if self._started and not self._started.done():
                 return None
@@ -70,6 +83,7 @@ class Decoders:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+            sys.setswitchinterval(self._switch)
 
 
 ALONE = Decoders()
@@ -81,11 +95,13 @@ def cast_slices(schema: TableSchema, extra: str | None, slices: Iterable[Slice])
 
 
 def cast_block(schema: TableSchema, extra: str | None, block: Block) -> Cast | None:
-    """A block's records, positions from 0 on; None where the document's own decoder must look."""
+    """A block's records, positions from 0 on; None where one does not fit, or the document's own decoder must look."""
     try:
-        return cast_slices(schema, extra, block.slices())
+        records = block.flat([name for name in schema.names if name != extra])
     except (SourceRefused, NotFlatError):
         return None
+    casted = cast_slice(schema, records, 0, extra)
+    return None if casted.rejects else Cast(casted)
 
 
 @dataclass(slots=True)

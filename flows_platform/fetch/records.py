@@ -11,7 +11,7 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.decoders import ALONE, Cast, Decoders, cast_slices, in_order
+from flows_platform.fetch.decoders import ALONE, Cast, Decoders, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
 from flows_platform.fetch.paging import Page
@@ -158,7 +158,8 @@ class WindowStream:
     def _here(self, document: Document, part: Slice | Block) -> Cast:
         api = self.api
         if isinstance(part, Block):
-            return cast_slices(api.schema, api.extra_column, opened(document, part))
+            quickly = cast_block(api.schema, api.extra_column, part)
+            return quickly or cast_slices(api.schema, api.extra_column, opened(document, part))
         if self._plan is None or api.mapping is None:
             return cast_slices(api.schema, api.extra_column, [part])
         records = as_mappings(part)
@@ -202,7 +203,7 @@ class WindowStream:
             errors=api.refusals.document,
             enveloped=api.enveloped,
             doctype=api.doctype,
-            blocks=self.decoders.processes > 1 and api.mapping is None,
+            blocks=api.mapping is None,
         )
 
     def _format_of(self, answer: Answer) -> WireFormat:

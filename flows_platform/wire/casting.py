@@ -19,6 +19,10 @@ from flows_platform.wire.cast_values import FIRST_INSTANT, LAST_INSTANT, Misfit,
 from flows_platform.wire.raw_records import Records, Unreadable, json_text, raw_record
 
 
+class NotFlatError(Exception):
+    """Records are not all of the same plain fields: they are to be read one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Records as sequences of values, all with the same `names` in the same order."""

@@ -16,7 +16,7 @@ import pytest
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import TableSchema
-from flows_platform.fetch.decoders import ALONE, Cast, Decoders, in_order
+from flows_platform.fetch.decoders import ALONE, START_AFTER, Cast, Decoders, in_order
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -24,7 +24,6 @@ from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.quarantine import quarantine_path
 from flows_platform.wire.decode.documents import Block
 from flows_platform.wire.decode.json_blocks import JsonBlock
-from flows_platform.wire.decode.source import CUT_AFTER
 from flows_platform.wire.formats import WireFormat
 from tests.conditions import eventually
 
@@ -55,7 +54,7 @@ class Counting(Decoders):
 @pytest.fixture
 def two() -> Iterator[Counting]:
     """Two processes, both up."""
-    with closing(Counting(2)) as decoders:
+    with closing(Counting(2, start_after=0)) as decoders:
         assert eventually(lambda: Decoders.submit(decoders, FLOWS, None, FLOW) is not None, seconds=60)
         yield decoders
 
@@ -76,7 +75,7 @@ def test_two_processes_give_what_one_gives(
     client: HttpClient, server: ScriptedServer, tmp_path: Path, two: Counting, wire: WireFormat
 ) -> None:
     body = BODIES[wire](bad(ROWS))
-    assert len(body) > 2 * CUT_AFTER
+    assert len(body) > 2 * START_AFTER
     server.scripts = [answer(body, kind=wire.content_type)] * 2
     files = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
     one, both = (stage(client, server, file, each, wire) for file, each in zip(files, (ALONE, two), strict=True))
@@ -145,7 +144,7 @@ from flows_platform.fetch.decoders import Decoders
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.json_blocks import JsonBlock
 if __name__ == "__main__":
-    decoders = Decoders(2)
+    decoders = Decoders(2, start_after=0)
     while decoders.submit(FLOWS, None, JsonBlock(b"{}", 0, False, None)) is None:
         time.sleep(0.05)
     print(active_children()[0].pid, flush=True)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import as_mappings
+from flows_platform.wire.casting import NotFlatError, as_mappings
 from flows_platform.wire.decode import json as json_documents
 from flows_platform.wire.decode import xml as xml_documents
 from flows_platform.wire.decode.documents import Block, Layout, open_document, opened
+from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.formats import WireFormat
 
 from .test_guards import RECORDS, Cut
@@ -21,10 +22,8 @@ SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _from_the_first_byte_on() -> Iterator[None]:
+def _a_slice_for_each_record() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_documents, "CUT_AFTER", 1)
-        patch.setattr(xml_documents, "CUT_AFTER", 1)
         patch.setattr(json_documents, "SLICE_BYTES", 1)  # a slice ends with each record, as after 256 KB
         patch.setattr(xml_documents, "SLICE_BYTES", 1)
         yield
@@ -42,10 +41,21 @@ def read(body: bytes, sizes: list[int], wire: WireFormat, *, blocks: bool) -> tu
         for part in document.slices():
             cut += isinstance(part, Block)
             slices = opened(document, part) if isinstance(part, Block) else [part]
-            records += [record for each in slices for record in as_mappings(each)]
+            found = [record for each in slices for record in as_mappings(each)]
+            records += found
+            if isinstance(part, Block):
+                assert quickly(part) in (found, None)
     except PlatformError as error:
         return type(error), cut
     return (records, document.declared), cut
+
+
+def quickly(block: Block) -> object:
+    """Its records at once; None where they must be looked at one by one."""
+    try:
+        return as_mappings(block.flat(["a", "b"]))
+    except (NotFlatError, SourceRefused):
+        return None
 
 
 def cut_alike(body: bytes, sizes: list[int], wire: WireFormat) -> int:
@@ -130,6 +140,7 @@ def test_what_looks_like_the_end_of_a_record_and_is_none(odd: str) -> None:
         cut_alike(body, [size], WireFormat.XML)
 
 
+FLAT_JSON = json.dumps({"records": [{"b": "},{", "a": n} for n in range(12)], "end": {"count": 12}}).encode()
 XML = b"<records>" + b"<record><a>1</a><b>two</b></record>" * 12 + b"<?end count='12'?></records>"
 
 
@@ -157,6 +168,20 @@ def test_most_of_a_document_is_given_in_blocks(body: bytes, wire: WireFormat) ->
 def test_where_the_end_of_a_record_may_be_something_else_no_block_is_cut(head: bytes) -> None:
     body = head + XML.removeprefix(b"<records>")
     assert cut_alike(body, [40], WireFormat.XML) == 0
+
+
+@pytest.mark.parametrize(("body", "wire"), [(FLAT_JSON, WireFormat.JSON), (XML, WireFormat.XML)])
+def test_records_of_the_same_fields_are_read_at_once(body: bytes, wire: WireFormat) -> None:
+    parts = list(open_document(wire, Cut(body, [len(body) // 5]), Layout(FLOWS, blocks=True)).slices())
+    blocks = [part for part in parts if isinstance(part, Block)]
+    assert blocks
+    assert None not in map(quickly, blocks)
+
+
+@pytest.mark.parametrize("odd", ['{"a":1}', '{"a":1,"b":2,"c":3}', '{"a":1,"a":1,"b":2}', "7", '"ab"', "[1,2]", "null"])
+def test_what_is_of_other_fields_is_read_one_by_one(odd: str) -> None:
+    block = JsonBlock(f'{{"a":1,"b":2}},{odd},{{"a":3,"b":4}}'.encode(), odd.count(":") + 4, False, None)
+    assert quickly(block) is None
 
 
 def test_keys_that_repeat_in_a_block_are_refused() -> None:

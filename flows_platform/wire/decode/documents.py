@@ -44,7 +44,7 @@ class Layout:
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
     is kept, as it is where they are `enveloped`; `total` leads to their number there. `errors` tells an error document;
-    `doctype` lets an external one pass. With `blocks` a large document may be given as blocks, not decoded yet.
+    `doctype` lets an external one pass. With `blocks` most of a document may be given as blocks, not decoded yet.
     """
 
     schema: TableSchema
@@ -104,9 +104,11 @@ def opened(document: Document, block: Block) -> Iterator[Slice]:
     Raises:
         SourceRefused: it is not what its format says.
     """
-    return (
-        document.opened(block) if isinstance(document, XmlDocument) and isinstance(block, XmlBlock) else block.slices()
-    )
+    if isinstance(block, JsonBlock):
+        return block.slices()
+    if isinstance(document, XmlDocument):
+        return document.opened(block)
+    raise TypeError(f"a {type(document).__name__} has no such block")
 
 
 def envelope_of(document: Document) -> Mapping[str, object]:

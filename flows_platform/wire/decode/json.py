@@ -12,7 +12,7 @@ from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_blocks import BUFFER, SLICE, JsonBlock, JsonCutter, brief, finished, not_json
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
 from flows_platform.wire.decode.json_keys import SentKeys, require_all
-from flows_platform.wire.decode.source import CUT_AFTER, RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.paths import RecordPath, single
 from flows_platform.wire.raw_records import Records
@@ -27,7 +27,7 @@ class JsonDocument:
 
     An empty path means that the document is the array. With `enveloped` what stands around the array is kept too, for
     about ijson's time once more. `errors` tells an error document. Where `total` leads to 0 the array may be missing.
-    With `blocks` most of a large document is given as blocks of records, not decoded yet.
+    With `blocks` most of the document is given as blocks of records, not decoded yet.
     """
 
     enclosed = True
@@ -102,7 +102,7 @@ class JsonDocument:
                 part = []
                 if block:
                     yield block
-                elif self._blocks and self._reader.received >= CUT_AFTER:
+                elif self._blocks:
                     self._start_to_cut()
         if part:
             yield self._finished(part)

@@ -4,15 +4,18 @@
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched
-from typing import cast
+from operator import itemgetter
+from typing import Any, cast
 
 import ijson
 import numpy as np
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.wire.casting import NotFlatError, Rows
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Surrogates
 from flows_platform.wire.decode.json_keys import COLON, SentKeys, keys_in, require_all
 from flows_platform.wire.raw_records import Records, Unreadable, json_text
@@ -42,15 +45,36 @@ class JsonBlock:
         Raises:
             SourceRefused: it is not JSON, or keys repeat.
         """
-        text, keys = io.BytesIO(b"[" + self.content + b"]"), 0
-        try:
-            for part in batched(ijson.items(text, "item", buf_size=BUFFER), SLICE, strict=False):
+        keys = 0
+        with _refusing_what_is_not_json():
+            for part in batched(self._items(), SLICE, strict=False):
                 records, distinct = finished(list(part), self.surrogates, nested=self.nested)
                 keys += distinct
                 yield records
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            raise not_json(error) from error
         require_all(self.keys, keys)
+
+    def flat(self, names: Sequence[str]) -> Rows:
+        """All of them where each has these fields and no other: without a mapping kept for each, a fifth faster.
+
+        Raises:
+            NotFlatError: they have others, or `slices` has to mend or complain.
+            SourceRefused: it is not JSON.
+        """
+        if self.nested or self.surrogates or len(names) < 2:  # noqa: PLR2004 - one would come without a tuple
+            raise NotFlatError
+        try:
+            with _refusing_what_is_not_json():
+                rows = list(map(itemgetter(*names), self._items()))
+        except (KeyError, TypeError) as error:  # a field is missing; it is no object at all
+            raise NotFlatError from error
+        # Each record has all of them, so where these are all the keys that were sent, each has no other and none twice.
+        if len(rows) * len(names) != self.keys:
+            raise NotFlatError
+        return Rows(tuple(names), rows)
+
+    def _items(self) -> Iterator[Any]:
+        items: Iterator[Any] = ijson.items(io.BytesIO(b"[" + self.content + b"]"), "item", buf_size=BUFFER)
+        return items
 
 
 @dataclass(slots=True)
@@ -108,6 +132,14 @@ def finished(part: Records, surrogates: Surrogates | None, *, nested: bool) -> t
     if surrogates and surrogates.seen:
         part = [cast("dict[str, object]", surrogates.restore(each)) for each in part]
     return part if set(map(type, part)) == {dict} else [_record(each) for each in part], keys
+
+
+@contextmanager
+def _refusing_what_is_not_json() -> Iterator[None]:
+    try:
+        yield
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        raise not_json(error) from error
 
 
 def not_json(error: Exception) -> SourceRefused:

@@ -11,9 +11,6 @@ SLICE_BYTES = 1 << 18  # a slice of records ends with the first one complete aft
 # The most that one record may take, unless the API's declaration says otherwise. A parser makes up to 28 bytes of
 # objects from one of input (`[1e1,1e1,…`), and its quarantine as much again, so this keeps the worst under 64 MB.
 RECORD_BYTES = 1 << 20
-# Bytes of a document after which blocks are cut out of it. What is little more gains nothing: in the half second that a
-# second process takes to start, this one decodes some 10 MB.
-CUT_AFTER = 1 << 22
 
 
 class ByteSource(Protocol):

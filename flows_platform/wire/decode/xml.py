@@ -12,7 +12,7 @@ from flows_platform.wire.decode.elements import drop_empty, nested_record, plain
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.source import CUT_AFTER, RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
 from flows_platform.wire.decode.xml_blocks import CUT, XmlBlock, XmlCutter, brief, not_xml
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.formats import COUNT, DIGEST, END
@@ -28,7 +28,7 @@ class XmlDocument:
 
     `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
     it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
-    lets one pass that names an external DTD, which is never read. With `blocks` most of a large document is given as
+    lets one pass that names an external DTD, which is never read. With `blocks` most of the document is given as
     blocks of records, not decoded yet.
     """
 
@@ -110,13 +110,13 @@ class XmlDocument:
         yield from self._first(whole, len(whole))
 
     def _blocks(self, cutter: XmlCutter, root: etree._Element, *, cut: bool) -> Iterator[XmlBlock]:
-        """The block that was cut out of the piece, if one was; readies the cutter where the document is large."""
+        """The block that was cut out of the piece, if one was; readies the cutter."""
         if cut:
             cutter.proven()
         if block := cutter.taken():
             yield block
             self._reader.release()
-        if self._guard.plain and not root.nsmap and self._reader.received >= CUT_AFTER:
+        if self._guard.plain and not root.nsmap:
             self._reader.cutter = cutter
 
     def _first(self, root: etree._Element, count: int) -> Iterator[pa.RecordBatch | Records]:

@@ -4,7 +4,7 @@ Only where the end of a record can be nothing else: in a plain document, and onl
 instruction of ours that it stands between two records. From there on tags are counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.wire.casting import NotFlatError
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.xml_guard import XmlGuard
 
@@ -22,10 +23,6 @@ STRING = "(<string>, line 1)"  # a place in what libxml2 was fed: of no use
 BETWEEN = b"\n"  # what the parser gets of a piece that was cut: it may stand between records
 
 
-class NotFlatError(Exception):
-    """The block's records nest, or bring names that were not seen yet: the document's own decoder must look."""
-
-
 @dataclass(frozen=True, slots=True)
 class XmlBlock:
     """`<record>…</record><record>…</record>`: records whole; `names` were seen in the document before."""
@@ -34,18 +31,18 @@ class XmlBlock:
     record: str
     names: frozenset[object]
 
-    def slices(self) -> Iterator[pa.RecordBatch]:
-        """One slice: columns of texts.
+    def flat(self, _names: Sequence[str]) -> pa.RecordBatch:
+        """All of them as columns of texts, whatever their names.
 
         Raises:
-            NotFlatError: they are no such columns.
+            NotFlatError: the records nest, or bring names that were not seen yet: the document's decoder must look.
             SourceRefused: it is not well-formed.
         """
         root = self.parsed()
         columns = flat_columns(root, self.record, len(root))
         if columns is None or not self.names.issuperset(columns.schema.names):
             raise NotFlatError
-        yield columns
+        return columns
 
     def parsed(self) -> etree._Element:
         """The records, under a root of their own.
