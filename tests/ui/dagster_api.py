@@ -33,6 +33,7 @@ RUNS = """query($id: String!) {
     eventConnection(limit: 1000) { events {
       ... on RunFailureEvent { message error { message causes { message } } }
       ... on ExecutionStepFailureEvent { message error { message causes { message } } }
+      ... on EngineEvent { message error { message causes { message } } }
     } }
   } } }
 }"""
