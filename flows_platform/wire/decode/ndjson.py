@@ -1,7 +1,9 @@
 """A JSON object a line to records. Nothing marks its end but the count: a header's, or a footer's."""
 
 import io
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.json
@@ -15,6 +17,7 @@ from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.raw_records import Records, Unreadable, read_record
 
 BLOCK = 1 << 18
+AHEAD = 2  # blocks that are parsed while one is cast and written
 # The types that Arrow reads as the reference does. Times are left as texts: its own reading of them also takes what has
 # no zone. It rounds numbers to doubles without a word, and has no type for any JSON value.
 PARSED = {
@@ -54,8 +57,8 @@ class NdjsonDocument:
             StreamIncomplete: the last line has no end, or is not the footer that was asked for.
             SourceRefused: a line is too long.
         """
-        for block in self._without_footer(self._blocks()) if self._footer else self._blocks():
-            yield _line_by_line(block) if self._whole else self._parsed(block)
+        blocks = self._without_footer(self._blocks()) if self._footer else self._blocks()
+        yield from map(_line_by_line, blocks) if self._whole else _ahead(self._parsed, blocks)
 
     def _blocks(self) -> Iterator[bytes]:
         rest = b""
@@ -98,6 +101,18 @@ class NdjsonDocument:
         lines = block.count(b"\n")
         proven = table.num_rows == lines and table.column_names == self._expected.names
         return batches[0] if proven and len(batches) == 1 and not _nulls(table) else _line_by_line(block)
+
+
+def _ahead[T, R](make: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
+    """What becomes of each, in order; two are made ahead in another thread, which Arrow lets run beside this one."""
+    with ThreadPoolExecutor(1) as worker:
+        made: deque[Future[R]] = deque()
+        for item in items:
+            made.append(worker.submit(make, item))
+            if len(made) > AHEAD:
+                yield made.popleft().result()
+        while made:
+            yield made.popleft().result()
 
 
 def _declared(line: bytes) -> Declared:
