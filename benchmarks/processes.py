@@ -17,7 +17,9 @@ from benchmarks.environment import child_environment
 from flows_platform.commands.meanwhile import meanwhile
 from flows_platform.domain.errors import ProcessFailed
 
-POLL = 0.05  # seconds between two looks: each costs a millisecond of a core that a second process may want
+# Seconds between two looks: each costs a millisecond of a core that a second process may want. What a process takes in
+# its last twentieth of a second is not seen.
+POLL = 0.05
 TICKS = os.sysconf("SC_CLK_TCK")
 SHOWN = 2000  # bytes of a failed command's last words
 

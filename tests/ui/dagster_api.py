@@ -98,9 +98,11 @@ class DagsterApi:
     def _reasons(self, backfill_id: str) -> Iterator[str]:
         for run in ask_dagster(self.port, RUNS, id=backfill_id)["runsOrError"]["results"]:
             for event in filter(None, run["eventConnection"]["events"]):
-                error = event["error"] or {"message": "", "causes": []}
-                words = (event["message"], error["message"], *(cause["message"] for cause in error["causes"]))
-                yield f"{run['runId']} {run['status']}: {' / '.join(words)}"
+                if error := event["error"]:
+                    words = (event["message"], error["message"], *(cause["message"] for cause in error["causes"]))
+                    yield f"{run['runId']}: {' / '.join(words)}"
+                elif run["status"] == "FAILURE":  # what the daemon and the run's process did until then
+                    yield f"{run['runId']}: {event['message']}"
 
     def partitions(self, asset: str) -> dict[str, str]:
         """The status of each partition, as the bar over them is coloured."""

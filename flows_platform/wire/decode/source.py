@@ -59,7 +59,7 @@ class MeteredReader:
     """Passes reads through a guard and keeps the last bytes; refuses a record that does not end.
 
     `pending` counts the bytes since the last slice: who cuts slices does so at `SLICE_BYTES`, so what goes beyond is
-    one record (or what surrounds the records). `received` counts them all. What a `cutter` takes does not come through.
+    one record (or what surrounds the records). What a `cutter` takes does not come through.
     """
 
     def __init__(self, source: ByteSource, guard: Guard | None = None, record_bytes: int = RECORD_BYTES) -> None:
@@ -70,7 +70,6 @@ class MeteredReader:
         self.tail = b""
         self.ended = False
         self.pending = 0
-        self.received = 0
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, or a few more where the guard rewrites them.
@@ -93,7 +92,6 @@ class MeteredReader:
 
     def _count(self, chunk: bytes) -> None:
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
-        self.received += len(chunk)
         self.pending += len(chunk)
         if self.pending > self._limit:
             raise SourceRefused(
