@@ -6,7 +6,6 @@ from datetime import datetime
 import dagster as dg
 from google.cloud import bigquery
 
-from flows_platform.commands.instance import run_job
 from flows_platform.components.build import windowed_table
 from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.yaml_files import DEFS, load_declaration
@@ -14,6 +13,7 @@ from flows_platform.partitions import range_tags
 from flows_platform.settings import Settings
 from flows_platform.stores.bigquery import emulator_client
 from flows_platform.windowed.declaration import WindowedTable
+from tests.jobs import run_here
 
 KEY = "%Y-%m-%d-%H:%M"
 
@@ -38,8 +38,7 @@ class YamlSource:
     def run(self, first: datetime, last: datetime) -> dg.ExecuteInProcessResult:
         """The windows that start from `first` to `last`."""
         tags = range_tags(first.strftime(KEY), last.strftime(KEY))
-        job = f"{self.name}_windows_job"
-        return run_job(self.definitions, self.instance, job, title=job, materializations=1, tags=tags)
+        return run_here(self.definitions, self.instance, f"{self.name}_windows_job", tags)
 
     def rows(self, order: str) -> list[dict[str, object]]:
         return self.query(f"SELECT * FROM {self.name} ORDER BY {order}")

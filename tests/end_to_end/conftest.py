@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from flows_platform.commands.children import api_child
-from flows_platform.commands.instance import open_instance, run_job
+from flows_platform.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
 from flows_platform.partitions import range_tags
@@ -26,6 +26,7 @@ from flows_platform.stores.emulator import Emulator
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.supervision.ports import free_port
 from flows_platform.supervision.supervisor import Supervisor
+from tests.jobs import run_here
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Platform:
         self.supervisor.start(api_child(self.settings))
 
     def run(self, job: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
-        return run_job(self.definitions, self.instance, job, title=job, materializations=1, tags=tags)
+        return run_here(self.definitions, self.instance, job, tags)
 
     def run_windows(self, first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
         keys = self.keys

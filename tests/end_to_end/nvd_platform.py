@@ -10,6 +10,7 @@ from decimal import Decimal
 import dagster as dg
 from sqlalchemy import Engine
 
+from flows_platform.commands.instance import told_success
 from flows_platform.components.catalog import table_named
 from flows_platform.fetch.paging import Offset
 from flows_platform.fetch.rate import RateBudget
@@ -47,7 +48,9 @@ class NvdPlatform:
     def run_full_load(self, *, everything: bool = False) -> dg.ExecuteInProcessResult:
         job = self.platform.definitions.resolve_job_def(f"{FULL_LOAD}_job")
         config = {"ops": {FULL_LOAD: {"config": {"everything": everything}}}}
-        return job.execute_in_process(instance=self.platform.instance, run_config=config, raise_on_error=False)
+        result = job.execute_in_process(instance=self.platform.instance, run_config=config, raise_on_error=False)
+        told_success(result)
+        return result
 
     def figures(self, asset: str = TABLES, day: datetime | None = None) -> dict[str, object]:
         return self.platform.metadata(asset, f"{day:%Y-%m-%d}-00:00" if day else None)
