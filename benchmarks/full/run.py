@@ -110,9 +110,12 @@ def _windows(state: State, platform: Platform, instance: dg.DagsterInstance, nam
 
 
 def _first_again(state: State, platform: Platform, instance: dg.DagsterInstance) -> None:
-    """The first window that has rows once more, now that all the others are in the table."""
+    """The first window that has rows once more, stage by stage as before, now that all the others are in the table."""
     first = min(key for key, each in state.windows.items() if each.rows)
-    run(program("windows_run", first, first), settings=platform.variables, seen=True)
+    declaration = flows_windows(platform.settings)
+    for asset in (declaration.staged_key, declaration.table_key):
+        argv = program("windows_run", first, first, asset.to_user_string())
+        run(argv, settings=platform.variables, seen=True)
     state.again = cost(platform.settings, instance, first)
 
 

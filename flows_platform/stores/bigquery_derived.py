@@ -1,6 +1,5 @@
 """A table that is computed in the warehouse from another's same window, and replaced as atomically."""
 
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +27,7 @@ def recompute(derived: DerivedTable, window: Window, run: str, jobs: Jobs, locks
     """
     doing = f"recomputing the window {window.key} of {derived.table.name}"
     change = WindowChange(derived.table, window, {"window": label(window.key), "run": label(run)}, doing)
-    # The mark makes the statement unlike an earlier one of the same text, which would be taken for it.
-    sql = f"{replacement(derived.table, derived.select)}\n-- {secrets.token_hex(8)}"
-    job = change.run(sql, jobs, locks)
+    job = change.run(replacement(derived.table, derived.select), jobs, locks)
     if job.dml_stats is None:
         raise WarehouseError(f"{doing}: the job does not report what it did.")
     return Published(job.dml_stats.inserted_row_count, job.dml_stats.deleted_row_count, "", str(job.job_id))

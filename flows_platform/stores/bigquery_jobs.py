@@ -26,6 +26,8 @@ from flows_platform.stores.bigquery_errors import job_failure, warehouse_errors
 
 # Seconds one HTTP request may take; uploads send at most 100 MB in one.
 REQUEST_TIMEOUT = 120.0
+# Seconds between two looks at a job: windows wait for a load and a MERGE of a second or some each, one after the other.
+LONGEST_PAUSE = 0.25
 # The client library's way to say: no retries.
 ONCE = Retry(predicate=if_exception_type())
 
@@ -65,6 +67,11 @@ class Jobs:
                 job_retry=ONCE,
             )
             return list(rows)
+
+    def rows(self, job: QueryJob, doing: str) -> list[Row]:
+        """The rows that a job which has ended gave."""
+        with warehouse_errors(doing):
+            return list(job.result(retry=ONCE, job_retry=None, timeout=REQUEST_TIMEOUT))
 
     def load(self, parquet: Path, destination: str, job_id: str, config: bigquery.LoadJobConfig) -> LoadJob:
         """Uploads a file and waits until it is loaded into the dataset's table `destination`."""
@@ -136,7 +143,7 @@ class Jobs:
                 if time.monotonic() > deadline:
                     raise WarehouseUnavailable(f"{doing}: the job {job.job_id} still runs after {self.timeout:g} s.")
                 time.sleep(pause)
-                pause = min(pause * 1.5, 2.0)
+                pause = min(pause * 1.5, LONGEST_PAUSE)
 
     def settle(self, job: AnyJob, doing: str) -> None:
         """Waits for the job's end and raises where it failed."""

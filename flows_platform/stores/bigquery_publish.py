@@ -1,5 +1,6 @@
 """One attempt at replacing a window: stage, compare counts, one MERGE. The order is the whole of its safety."""
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.file_lock import exclusive
 from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_schema import schema_field
-from flows_platform.stores.bigquery_sql import merge
+from flows_platform.stores.bigquery_sql import count, in_window, merge
 from flows_platform.stores.bigquery_staging import Staging
 
 
@@ -42,7 +43,10 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a replacement did: rows that came and went, and the jobs (`load_job` is empty for an empty window)."""
+    """What a replacement did: rows that came and went, and the jobs.
+
+    `load_job` is empty for an empty window; where the table had no rows of it either, `merge_job` is their count's.
+    """
 
     inserted: int
     deleted: int
@@ -63,11 +67,14 @@ def bounds_of(window: Window | None) -> Parameters:
 def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path) -> Published:
     """Stages the file and merges it. A new staging table each time, so no attempt sees another's.
 
-    An empty window runs the same statement from an empty staging table, so that its old rows go.
+    An empty window runs the same statement from an empty staging table, so that its old rows go; where the table has
+    none, their count is all that runs. Half of a feed's windows may be empty, and each MERGE is a job of seconds.
     """
+    change = WindowChange(publication.table, publication.window, publication.labels, publication.doing)
+    if not publication.rows and (counted := change.found_empty(jobs, locks)):
+        return Published(0, 0, "", counted)
     with staging.table(publication.table) as staged:
         load_job = load(publication, jobs, staged) if publication.rows else ""
-        change = WindowChange(publication.table, publication.window, publication.labels, publication.doing)
         job = change.run(merge(publication.table, staged), jobs, locks)
     stats = job.dml_stats
     if stats is None or stats.inserted_row_count != publication.rows:
@@ -97,7 +104,7 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WindowChange:
-    """A statement that changes one window of a table, and waits for its turn among others on that window."""
+    """Statements on one window of a table, each of which waits for its turn among all others on that window."""
 
     table: WarehouseTable
     window: Window
@@ -105,7 +112,7 @@ class WindowChange:
     doing: str
 
     def run(self, sql: str, jobs: Jobs, locks: Path) -> bigquery.QueryJob:
-        """Runs `sql`, which must be unlike any other, with the window's bounds as `@start` and `@end`."""
+        """Runs `sql` with the window's bounds as `@start` and `@end`."""
         dataset, start, end = jobs.dataset.dataset_id, self.window.start, self.window.end
         chain = f"{dataset}__{self.table.name}__{start:%Y%m%dT%H%M%S}__{end:%Y%m%dT%H%M%S}"
         config = bigquery.QueryJobConfig(
@@ -115,7 +122,17 @@ class WindowChange:
         # same millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never
         # wait for it.
         with exclusive(locks / f"{chain}.lock"):
-            return jobs.run_in_chain(chain, sql, config, self.doing)
+            # The mark makes it unlike an earlier one of the same text, which would be taken for it.
+            return jobs.run_in_chain(chain, f"{sql}\n-- {secrets.token_hex(8)}", config, self.doing)
+
+    def found_empty(self, jobs: Jobs, locks: Path) -> str:
+        """The id of the job that counted the window's rows and found none; empty where it found some.
+
+        The count takes a turn like any change: no publisher's rows of before can come after it.
+        """
+        job = self.run(count(self.table, in_window(self.table)), jobs, locks)
+        (row,) = jobs.rows(job, self.doing)
+        return "" if row["row_count"] else str(job.job_id)
 
 
 def label(text: str) -> str:

@@ -58,6 +58,17 @@ def test_an_empty_window_clears_its_rows_and_no_others(warehouse: Warehouse, pub
     assert warehouse.count(FLOWS_TABLE) == 2
 
 
+def test_an_empty_window_without_rows_is_counted_and_nothing_else(warehouse: Warehouse, publication: Made) -> None:
+    warehouse.replace_window(publication(window(0), FIRST))
+    published = warehouse.replace_window(publication(window(1), []))
+    assert (published.inserted, published.deleted, published.load_job) == (0, 0, "")
+    job = warehouse.client.get_job(published.merge_job)
+    assert isinstance(job, bigquery.QueryJob)
+    assert job.statement_type == "SELECT"
+    assert published.merge_job.endswith("_0")  # a turn of its own, before which others' changes have ended
+    assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(FIRST)
+
+
 def test_a_table_made_again_does_not_adopt_the_old_tables_jobs(warehouse: Warehouse, publication: Made) -> None:
     made = publication(window(0), FIRST)
     warehouse.replace_window(made)
