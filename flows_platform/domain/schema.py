@@ -76,11 +76,15 @@ class WarehouseTable:
     granularity: Granularity = Granularity.HOUR
 
     def __post_init__(self) -> None:
-        """Refuses a table without an instant to partition on.
+        """Refuses a table without an instant to partition on in each row.
 
         Raises:
-            ConfigurationError: the time counts seconds and there is no `event_time`, or it is a TIMESTAMP and there is.
+            ConfigurationError: the time counts seconds and there is no `event_time`, or it is a TIMESTAMP and there is;
+                or time or key may be NULL: such a row is of no window, so none would replace it.
         """
+        for name in (self.schema.time, self.schema.key):
+            if self.schema.column(name).nullable:
+                raise ConfigurationError(f"the column {name!r} of {self.schema.name} must not be nullable.")
         derived = self.schema.column(self.schema.time).type is ColumnType.INT64
         if derived is not (self.event_time is not None):
             raise ConfigurationError(

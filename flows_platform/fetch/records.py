@@ -1,7 +1,6 @@
 """A window's records as verified Arrow batches: asked for, decoded, cast once, counted against what the source says."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +10,7 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.decoders import ALONE, Cast, Decoders, cast_block, cast_slices, in_order
+from flows_platform.fetch.decoders import ALONE, Cast, Decoders, Result, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
 from flows_platform.fetch.paging import Page
@@ -150,7 +149,7 @@ class WindowStream:
         self.note = self.note or proof.note
         return level, envelope_of(document)
 
-    def _elsewhere(self, part: Slice | Block) -> Future[Cast | None] | None:
+    def _elsewhere(self, part: Slice | Block) -> Result[Cast] | None:
         if isinstance(part, Block):
             return self.decoders.submit(self.api.schema, self.api.extra_column, part)
         return None

@@ -25,10 +25,14 @@ class NotFlatError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records as sequences of values, all with the same `names` in the same order."""
+    """Records as sequences of values, all with the same `names` in the same order.
+
+    Not `exact` are floats among them: what was sent may have had more digits. Such rows are cast as they are or not.
+    """
 
     names: tuple[str, ...]
     values: list[Sequence[object]]
+    exact: bool = True
 
 
 type Slice = Records | Rows | pa.RecordBatch
@@ -79,19 +83,28 @@ def cast_slice(schema: TableSchema, records: Slice, first_position: int, extra: 
     """A slice as Arrow; `first_position` is the 1-based position of its first record in the stream.
 
     `extra` names the nullable text column that keeps unknown fields; without it they are a reason to reject.
+
+    Raises:
+        NotFlatError: rows that are not exact are to be read again.
     """
+    exact = not isinstance(records, Rows) or records.exact
     target = arrow_schema(schema)
     given = tuple(column for column in schema.columns if column.name != extra)
     columns = _whole_columns(given, records)
     if columns is not None:
         try:
-            arrays = {column.name: _whole_array(column, values) for column, values in zip(given, columns, strict=True)}
+            arrays = {
+                column.name: _whole_array(column, values, exact=exact)
+                for column, values in zip(given, columns, strict=True)
+            }
             if extra is not None:
                 arrays[extra] = pa.nulls(len(columns[0]), pa.string())
             batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=target)
             return Casted(batch, range(first_position, first_position + batch.num_rows))
         except (_NotProven, Misfit, pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
             pass  # the reference finds the records at fault
+    if not exact:
+        raise NotFlatError
     return _one_by_one(schema, as_mappings(records), first_position, extra)
 
 
@@ -122,30 +135,32 @@ def _same_names(names: Sequence[str], found: Sequence[str]) -> bool:
     return len(names) == len(found) and set(names) == set(found)
 
 
-def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Array:
+def _whole_array(column: Column, values: Sequence[object] | pa.Array, *, exact: bool) -> pa.Array:
     """A column's values at once; raises where the reference might see it otherwise."""
-    field_type = ARROW_TYPES[column.type]
     if isinstance(values, pa.Array):
-        if values.null_count and not column.nullable:
-            raise _NotProven
-        if values.type == pa.string() and column.type is not ColumnType.STRING:
-            return _of_texts(column, values)
-        if values.type != field_type or not PROOFS[column.type](values):
-            raise _NotProven
-        return values
-    types = set(map(type, values))
+        return _proven(column, values)
+    field_type, types = ARROW_TYPES[column.type], set(map(type, values))
+    if not exact and float in types:
+        raise _NotProven
     if column.nullable:
         types.discard(NoneType)
     if not types:
         return pa.nulls(len(values), field_type)
     if types == {FAST_PYTHON.get(column.type)}:
-        array = pa.array(values, field_type)
-        if not PROOFS[column.type](array):
-            raise _NotProven
-        return array
+        return _proven(column, pa.array(values, field_type))
     if types == {str}:
         return _of_texts(column, pa.array(values, pa.string()))
     return pa.array([cast_value(column, value) for value in values], field_type)
+
+
+def _proven(column: Column, values: pa.Array) -> pa.Array:
+    if values.null_count and not column.nullable:
+        raise _NotProven
+    if values.type == pa.string() and column.type is not ColumnType.STRING:
+        return _of_texts(column, values)
+    if values.type != ARROW_TYPES[column.type] or not PROOFS[column.type](values):
+        raise _NotProven
+    return values
 
 
 def _of_texts(column: Column, texts: pa.Array) -> pa.Array:

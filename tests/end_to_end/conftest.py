@@ -1,12 +1,15 @@
 """The platform as it runs: files on disk, a real API server process, the emulator, a Dagster instance."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import apsw
 import dagster as dg
 import pytest
 from google.cloud import bigquery
@@ -28,6 +31,8 @@ from flows_platform.supervision.ports import free_port
 from flows_platform.supervision.supervisor import Supervisor
 from tests.jobs import run_here
 
+SAMPLE: dict[str, Any] = {"days": 1, "sample_rows": 4000}
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -48,6 +53,12 @@ class Platform:
 
     def build_database(self) -> dg.ExecuteInProcessResult:
         return self.run("flows_database_job")
+
+    def change_database(self, *statements: str) -> None:
+        """As the source would change: served at once, not yet loaded."""
+        with apsw.Connection(str(self.settings.files.database)) as database:
+            for sql in statements:
+                database.execute(sql)
 
     def start_api(self) -> None:
         self.supervisor.start(api_child(self.settings))
@@ -143,8 +154,7 @@ def make_platform(tmp_path: Path, emulator: Emulator) -> Iterator[MakePlatform]:
         def made(**overrides: object) -> Platform:
             values: dict[str, object] = {
                 "home": tmp_path / "home",
-                "days": 1,
-                "sample_rows": 4000,
+                **SAMPLE,
                 "api_port": free_port(),
                 "bigquery_dataset": f"test_{uuid4().hex}",
                 "emulator_port": emulator.port,
@@ -159,10 +169,20 @@ def make_platform(tmp_path: Path, emulator: Emulator) -> Iterator[MakePlatform]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a platform whose database is built: each test has a copy."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    settings = load_settings(home=home, **SAMPLE)
+    with open_instance(settings) as instance:
+        assert run_here(build_definitions(settings), instance, "flows_database_job").success
+    return home
+
+
 @pytest.fixture
-def platform(make_platform: MakePlatform) -> Platform:
+def platform(make_platform: MakePlatform, built_home: Path, tmp_path: Path) -> Platform:
     """One day of 4,000 generated rows, its database built, its API up."""
+    shutil.copytree(built_home, tmp_path / "home")
     made = make_platform()
-    assert made.build_database().success
     made.start_api()
     return made

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import apsw
 import dagster as dg
 import pytest
 
@@ -100,11 +99,10 @@ def test_the_sensor_asks_for_windows_that_closed_or_changed(platform: Platform) 
     assert requested(three) == [KEYS[4]]
     platform.run_windows(KEYS[4])
 
-    with apsw.Connection(str(platform.settings.files.database)) as database:  # a late record, in the look-back
-        database.execute(
-            "INSERT INTO flows SELECT id + 100000, time, duration, src_comp, src_port, dst_comp, dst_port, "
-            "protocol, packet_count, byte_count FROM flows WHERE time BETWEEN 32400 AND 43199 LIMIT 1"
-        )
+    platform.change_database(  # a late record, in the look-back
+        "INSERT INTO flows SELECT id + 100000, time, duration, src_comp, src_port, dst_comp, dst_port, "
+        "protocol, packet_count, byte_count FROM flows WHERE time BETWEEN 32400 AND 43199 LIMIT 1"
+    )
     late = look(platform, cursor_of(three), noon + timedelta(hours=3))
     assert requested(late) == [KEYS[3]]
     assert late.run_requests[0].run_key == f"{KEYS[3]}@4001"  # type: ignore[union-attr,index]

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import apsw
 import dagster as dg
 import pytest
 
@@ -15,13 +14,8 @@ from tests.end_to_end.conftest import Platform
 FIRST, SECOND, THIRD = "2014-01-01-00:00", "2014-01-01-03:00", "2014-01-01-06:00"
 
 
-def in_database(platform: Platform, sql: str) -> None:
-    with apsw.Connection(str(platform.settings.files.database)) as database:
-        database.execute(sql)
-
-
 def late_record(platform: Platform) -> None:
-    in_database(platform, "INSERT INTO flows VALUES (900001, 5, 0, 'C1', 'N1', 'C2', '445', 6, 1, 46)")
+    platform.change_database("INSERT INTO flows VALUES (900001, 5, 0, 'C1', 'N1', 'C2', '445', 6, 1, 46)")
 
 
 def differences(platform: Platform, *, by_rows: bool = False) -> dict[str, str]:
@@ -59,7 +53,9 @@ def test_digests_see_a_changed_value_that_counts_do_not(loaded: Platform) -> Non
     loaded.query(
         "UPDATE flows SET byte_count = byte_count + 1 WHERE id IN (SELECT MIN(id) FROM flows WHERE time >= 21600)"
     )
-    in_database(loaded, "UPDATE flows SET dst_port = '446' WHERE id = (SELECT MIN(id) FROM flows WHERE time > 10799)")
+    loaded.change_database(
+        "UPDATE flows SET dst_port = '446' WHERE id = (SELECT MIN(id) FROM flows WHERE time > 10799)"
+    )
     assert differences(loaded) == {}
     found = differences(loaded, by_rows=True)
     assert found.keys() == {SECOND, THIRD}

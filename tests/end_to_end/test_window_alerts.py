@@ -2,7 +2,6 @@
 
 import shutil
 
-import apsw
 import dagster as dg
 
 from flows_platform.alerts.problems import Memory
@@ -28,8 +27,8 @@ def test_a_window_that_fails_and_a_check_that_fails_are_told_with_what_to_do(pla
     memory, (healed,) = looked(platform.instance, memory, None)
     assert (healed["event"], healed["problem"]) == ("healed", "flows_windows")
 
-    with apsw.Connection(str(platform.settings.files.database)) as database:  # the source loses records
-        database.execute("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399 AND id % 2 = 0")
+    # The source loses records.
+    platform.change_database("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399 AND id % 2 = 0")
     only_the_table = dg.define_asset_job("only_the_table", selection=["flows"])
     job = dg.Definitions.merge(platform.definitions, dg.Definitions(jobs=[only_the_table]))
     job.resolve_job_def("only_the_table").execute_in_process(instance=platform.instance, partition_key=KEY)

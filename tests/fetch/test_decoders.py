@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +15,7 @@ import pytest
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import TableSchema
+from flows_platform.fetch.decoder_process import Elsewhere
 from flows_platform.fetch.decoders import ALONE, START_AFTER, Cast, Decoders, in_order
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
@@ -43,12 +43,12 @@ class Counting(Decoders):
     left: int = 0
     after_each: Callable[[int], None] = lambda _: None
 
-    def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Future[Cast | None] | None:
-        future = Decoders.submit(self, schema, extra, block)
-        if future:
+    def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Elsewhere[Cast] | None:
+        taken = Decoders.submit(self, schema, extra, block)
+        if taken:
             self.left += 1
             self.after_each(self.left)
-        return future
+        return taken
 
 
 @pytest.fixture
@@ -119,17 +119,30 @@ def test_what_is_wrong_in_a_block_is_said_as_ever(
     assert not target.exists()
 
 
+@dataclass(slots=True)
+class Later:
+    """A result that is set when it is told."""
+
+    told: list[str | None] = field(default_factory=list)
+
+    def ready(self) -> bool:
+        return bool(self.told)
+
+    def get(self) -> str | None:
+        return self.told[0]
+
+
 def test_results_come_in_order_whoever_made_them() -> None:
-    pending: dict[int, Future[str | None]] = {place: Future() for place in (1, 2, 5)}
+    pending = {place: Later() for place in (1, 2, 5)}
     made: list[int] = []
 
     def here(part: int) -> str:
         made.append(part)
         if part == 4:  # by then others have ended, the later one first
-            pending[2].set_result("elsewhere 2")
-            pending[1].set_result(None)  # nothing was made of it
+            pending[2].told.append("elsewhere 2")
+            pending[1].told.append(None)  # nothing was made of it
         if part == 6:
-            pending[5].set_result("elsewhere 5")
+            pending[5].told.append("elsewhere 5")
         return f"here {part}"
 
     results = list(in_order(range(7), here, pending.get))
@@ -140,6 +153,7 @@ def test_results_come_in_order_whoever_made_them() -> None:
 ORPHAN = """
 import os, sys, time
 from multiprocessing import active_children
+from flows_platform.fetch.decoder_process import Elsewhere
 from flows_platform.fetch.decoders import Decoders
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.json_blocks import JsonBlock

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, StreamIncomplete
+from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import NotFlatError, as_mappings
 from flows_platform.wire.decode import json as json_documents
@@ -18,6 +19,7 @@ from flows_platform.wire.formats import WireFormat
 
 from .test_guards import RECORDS, Cut
 
+BY_DIGITS = [Column(name, ColumnType.JSON, "") for name in ("a", "b")]  # numbers come as they were sent
 SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
 
 
@@ -53,7 +55,7 @@ def read(body: bytes, sizes: list[int], wire: WireFormat, *, blocks: bool) -> tu
 def quickly(block: Block) -> object:
     """Its records at once; None where they must be looked at one by one."""
     try:
-        return as_mappings(block.flat(["a", "b"]))
+        return as_mappings(block.flat(BY_DIGITS))
     except (NotFlatError, SourceRefused):
         return None
 

@@ -15,6 +15,7 @@ import ijson
 import numpy as np
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.wire.casting import NotFlatError, Rows
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Surrogates
 from flows_platform.wire.decode.json_keys import COLON, SentKeys, keys_in, require_all
@@ -25,6 +26,7 @@ BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB t
 SHOWN = 120  # characters of the parser's own words
 BLANK = b" \t\n\r"
 OBJECT_END = ord("}")
+BY_DIGITS = {ColumnType.FLOAT64, ColumnType.JSON}  # whether such a column holds a number depends on each digit of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +55,34 @@ class JsonBlock:
                 yield records
         require_all(self.keys, keys)
 
-    def flat(self, names: Sequence[str]) -> Rows:
+    def flat(self, columns: Sequence[Column]) -> Rows:
         """All of them where each has these fields and no other: without a mapping kept for each, a fifth faster.
+
+        Where no column is of numbers by their digits, those with a point come as floats: it makes integers a tenth
+        faster.
 
         Raises:
             NotFlatError: they have others, or `slices` has to mend or complain.
             SourceRefused: it is not JSON.
         """
+        names = tuple(column.name for column in columns)
+        exact = any(column.type in BY_DIGITS for column in columns)
         if self.nested or self.surrogates or len(names) < 2:  # noqa: PLR2004 - one would come without a tuple
             raise NotFlatError
         try:
             with _refusing_what_is_not_json():
-                rows = list(map(itemgetter(*names), self._items()))
+                rows = list(map(itemgetter(*names), self._items(exact=exact)))
         except (KeyError, TypeError) as error:  # a field is missing; it is no object at all
             raise NotFlatError from error
         # Each record has all of them, so where these are all the keys that were sent, each has no other and none twice.
         if len(rows) * len(names) != self.keys:
             raise NotFlatError
-        return Rows(tuple(names), rows)
+        return Rows(names, rows, exact)
 
-    def _items(self) -> Iterator[Any]:
-        items: Iterator[Any] = ijson.items(_Pieces(b"[" + self.content + b"]"), "item", buf_size=BUFFER)
+    def _items(self, *, exact: bool = True) -> Iterator[Any]:
+        document = io.BytesIO(b"[" + self.content + b"]")
+        items: Iterator[Any] = ijson.items(document, "item", buf_size=BUFFER, use_float=not exact)
         return items
-
-
-class _Pieces(io.BytesIO):
-    """Read by Python code: where other threads have their turn, such as those that wait for another process.
-
-    Without it ijson keeps them out for a whole block, and the other process waits half of its time.
-    """
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(size)
 
 
 @dataclass(slots=True)

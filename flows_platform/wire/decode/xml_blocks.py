@@ -12,6 +12,7 @@ import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import NotFlatError
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.xml_guard import XmlGuard
@@ -31,7 +32,7 @@ class XmlBlock:
     record: str
     names: frozenset[object]
 
-    def flat(self, _names: Sequence[str]) -> pa.RecordBatch:
+    def flat(self, _columns: Sequence[Column]) -> pa.RecordBatch:
         """All of them as columns of texts, whatever their names.
 
         Raises:
