@@ -13,7 +13,7 @@ from typing import Protocol
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
-from flows_platform.fetch.decoder_process import Elsewhere, OtherProcess
+from flows_platform.fetch.worker_process import Pending, WorkerProcess
 from flows_platform.wire.casting import Casted, NotFlatError, Slice, cast_slice, joined
 from flows_platform.wire.decode.documents import Block
 from flows_platform.wire.raw_records import Records
@@ -44,24 +44,24 @@ class Decoders:
     processes: int = 1
     start_after: int = START_AFTER
     _seen: int = 0  # bytes of blocks
-    _others: list[OtherProcess[Cast]] = field(default_factory=list)
+    _workers: list[WorkerProcess[Cast]] = field(default_factory=list)
 
-    def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Elsewhere[Cast] | None:
+    def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Pending[Cast] | None:
         """`cast_block` in another process; None where none is free."""
         self._seen += len(block.content)
         if self._seen < self.start_after:
             return None
-        if not self._others:
-            self._others = [OtherProcess(cast_block) for _ in range(self.processes - 1)]
-        for process in sorted(self._others, key=attrgetter("waiting")):
-            if taken := process.take(schema, extra, block):
+        if not self._workers:
+            self._workers = [WorkerProcess(cast_block) for _ in range(self.processes - 1)]
+        for worker in sorted(self._workers, key=attrgetter("waiting")):
+            if taken := worker.take(schema, extra, block):
                 return taken
         return None
 
     def close(self) -> None:
         """End the other processes."""
-        while self._others:
-            self._others.pop().close()
+        while self._workers:
+            self._workers.pop().close()
 
 
 ALONE = Decoders()

@@ -15,10 +15,10 @@ import pytest
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import TableSchema
-from flows_platform.fetch.decoder_process import Elsewhere
 from flows_platform.fetch.decoders import ALONE, START_AFTER, Cast, Decoders, in_order
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.worker_process import Pending
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.quarantine import quarantine_path
@@ -43,7 +43,7 @@ class Counting(Decoders):
     left: int = 0
     after_each: Callable[[int], None] = lambda _: None
 
-    def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Elsewhere[Cast] | None:
+    def submit(self, schema: TableSchema, extra: str | None, block: Block) -> Pending[Cast] | None:
         taken = Decoders.submit(self, schema, extra, block)
         if taken:
             self.left += 1
@@ -153,7 +153,7 @@ def test_results_come_in_order_whoever_made_them() -> None:
 ORPHAN = """
 import os, sys, time
 from multiprocessing import active_children
-from flows_platform.fetch.decoder_process import Elsewhere
+from flows_platform.fetch.worker_process import Pending
 from flows_platform.fetch.decoders import Decoders
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.json_blocks import JsonBlock

@@ -25,7 +25,7 @@ STARTED = b""
 
 
 @dataclass(slots=True, eq=False)
-class OtherProcess[T]:
+class WorkerProcess[T]:
     """Runs `work` on the arguments that it is given; started at once, ready some time later.
 
     It ends with this one, however that ends.
@@ -38,7 +38,7 @@ class OtherProcess[T]:
     _process: BaseProcess = field(init=False)
     _started: bool = False
     _lost: bool = False
-    _waiting: "deque[Elsewhere[T]]" = field(default_factory=deque)
+    _waiting: "deque[Pending[T]]" = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         """Starts it: a fresh interpreter, since threads of this one may hold locks, which a fork would copy."""
@@ -56,7 +56,7 @@ class OtherProcess[T]:
         """How many parts it has got and given no result of."""
         return len(self._waiting)
 
-    def take(self, *arguments: object) -> "Elsewhere[T] | None":
+    def take(self, *arguments: object) -> "Pending[T] | None":
         """`work` with these arguments; None where it is not free, or there no more."""
         self.receive()
         if not self._started or self._lost or len(self._waiting) >= WAITING:
@@ -70,7 +70,7 @@ class OtherProcess[T]:
         except OSError:
             self._lose()
             return None
-        result = Elsewhere(self, size)
+        result = Pending(self, size)
         self._waiting.append(result)
         return result
 
@@ -104,10 +104,10 @@ class OtherProcess[T]:
 
 
 @dataclass(slots=True, eq=False)
-class Elsewhere[T]:
+class Pending[T]:
     """What another process makes of a part; `size` are the bytes it took on its way there."""
 
-    process: OtherProcess[T]
+    process: WorkerProcess[T]
     size: int
     _settled: bool = False
     _value: T | None = None
