@@ -12,7 +12,7 @@ from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.checks import CHECKS, evaluations
 from tests.end_to_end.conftest import MakePlatform, Platform
 
-FIRST, BAD = "2014-01-01-00:00", "2014-01-01-06:00"
+FIRST, BAD, LAST = "2014-01-01-00:00", "2014-01-01-06:00", "2014-01-01-09:00"
 
 
 def materialized(platform: Platform, asset: str) -> set[str]:
@@ -21,8 +21,8 @@ def materialized(platform: Platform, asset: str) -> set[str]:
 
 @pytest.fixture
 def morning(platform: Platform) -> Platform:
-    """Its database ends with the bad window: these three are all that there is to load."""
-    platform.change_database("DELETE FROM flows WHERE time > 32399")
+    """Its database ends with the last window: these four, one behind the bad one, are all that there is to load."""
+    platform.change_database("DELETE FROM flows WHERE time > 43199")
     return platform
 
 
@@ -73,9 +73,9 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
 def test_a_bad_window_fails_alone_and_is_named(morning: Platform) -> None:
     in_the_way = morning.settings.files.windows / "flows" / "2014-01-01-0600.parquet"
     in_the_way.mkdir(parents=True)
-    run = morning.run_windows(FIRST, "2014-01-01-09:00")
+    run = morning.run_windows(FIRST, LAST)
     assert not run.success
-    good = {FIRST, "2014-01-01-03:00", "2014-01-01-09:00"}
+    good = {FIRST, "2014-01-01-03:00", LAST}
     assert materialized(morning, "flow_windows") == materialized(morning, "flows") == good
     (failure,) = run.get_step_failure_events()
     error = failure.step_failure_data
@@ -90,7 +90,7 @@ def test_a_bad_window_fails_alone_and_is_named(morning: Platform) -> None:
 
 
 def test_a_window_run_again_is_replaced_and_its_neighbours_stay(morning: Platform) -> None:
-    morning.run_windows(FIRST, BAD)
+    morning.run_windows(FIRST, LAST)
     morning.change_database(
         "DELETE FROM flows WHERE time BETWEEN 21600 AND 32399 AND id % 2 = 0",
         "UPDATE flows SET byte_count = 9223372036854775807 WHERE time BETWEEN 21600 AND 32399",
@@ -101,12 +101,12 @@ def test_a_window_run_again_is_replaced_and_its_neighbours_stay(morning: Platfor
     assert morning.query("SELECT COUNT(*) FROM flows WHERE time < 21600") == before != [(0,)]
     figures = morning.metadata("flows", BAD)
     assert int(str(figures["rows_replaced"])) > int(str(figures["rows"]))
-    assert morning.run_windows(FIRST, BAD).success
+    assert morning.run_windows(FIRST, LAST).success
     assert morning.table_digest() == morning.database_digest()
 
 
 def test_an_emptied_window_is_emptied_in_the_warehouse(morning: Platform) -> None:
-    morning.run_windows(FIRST, BAD)
+    morning.run_windows(FIRST, LAST)
     morning.change_database("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399")
     assert morning.run_windows(BAD).success
     assert morning.query("SELECT COUNT(*) FROM flows WHERE time BETWEEN 21600 AND 32399") == [(0,)]

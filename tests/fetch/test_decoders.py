@@ -153,7 +153,6 @@ def test_results_come_in_order_whoever_made_them() -> None:
 ORPHAN = """
 import os, sys, time
 from multiprocessing import active_children
-from flows_platform.fetch.worker_process import Pending
 from flows_platform.fetch.decoders import Decoders
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.json_blocks import JsonBlock

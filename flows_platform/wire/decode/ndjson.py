@@ -106,10 +106,10 @@ class NdjsonDocument:
 
 def _ahead[T, R](make: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
     """What becomes of each, in order; some are made ahead in other threads, which Arrow lets run beside this one."""
-    with ThreadPoolExecutor(THREADS) as worker:
+    with ThreadPoolExecutor(THREADS) as workers:
         made: deque[Future[R]] = deque()
         for item in items:
-            made.append(worker.submit(make, item))
+            made.append(workers.submit(make, item))
             if len(made) > AHEAD:
                 yield made.popleft().result()
         while made:
