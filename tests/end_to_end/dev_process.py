@@ -64,15 +64,29 @@ def processes_of(home: str) -> list[int]:
 
 
 def process_of(environment: Mapping[str, str], command: list[str]) -> int:
-    """The one process that runs this command: `SERVE` the API server's, `DEFINITIONS` behind the code server."""
-    (found,) = (pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[: len(command)] == command)
+    """The one process that runs this command: `SERVE` the API server's, `DEFINITIONS` behind the code server.
+
+    A child of it that has not become another program yet looks like it, and does not count.
+    """
+    alike = [pid for pid in processes_of(environment["FLOWS_HOME"]) if _command(pid)[: len(command)] == command]
+    (found,) = (pid for pid in alike if _parent(pid) not in alike)
     return found
 
 
 def _command(pid: int) -> list[str]:
-    """After the interpreter: the program's name, without its folder, and arguments."""
-    program, *arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1:]
-    return [Path(program).name, *arguments]
+    """After the interpreter: the program's name, without its folder, and arguments. Nothing of one that is ending."""
+    try:
+        _, *words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+    return [Path(words[0]).name, *words[1:]] if words else []
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def ask_dagster(port: str, query: str, **variables: object) -> dict[str, Any]:
