@@ -13,6 +13,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.verification import Verification
 from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.parser import Parser
 
 PREFIX = "FLOWS_"
 AUTO = "auto"
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     api_format: Annotated[str, AfterValidator(_known_format)] = Field(
         "json", description="Format to fetch: json, xml, ndjson, csv, arrow or auto (the server's best)."
     )
+    api_parser: Parser = Field(Parser.REFERENCE, description="What reads JSON: reference (ijson), or fast (Arrow).")
     api_token: SecretStr | None = Field(None, description="Bearer token for the API.")
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
     read_timeout: float = Field(60.0, gt=0, description="Seconds to wait for the next bytes of an answer.")

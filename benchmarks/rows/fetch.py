@@ -16,9 +16,11 @@ from benchmarks.processes import run
 from benchmarks.rows.files import data_of, scratch
 from benchmarks.serving import STREAM, Server
 from benchmarks.sizes import Sizes
+from flows_platform.wire.parser import Parser
 
 FORMATS = ("json", "xml", "ndjson", "arrow")
 ALONE = "ours json, one process"  # ijson's own pace: what formats are compared with
+FAST = "ours json, fast"
 
 
 def ours(api: Server, span: Span, wire: str, folder: Path) -> Contender:
@@ -26,10 +28,9 @@ def ours(api: Server, span: Span, wire: str, folder: Path) -> Contender:
     return _ours(f"ours {wire}", api, span, wire, folder / f"{wire}-{span.rows}.parquet")
 
 
-def _ours(name: str, api: Server, span: Span, wire: str, out: Path, *, one: bool = False) -> Contender:
+def _ours(name: str, api: Server, span: Span, wire: str, out: Path, **settings: str) -> Contender:
     bounds = [*(["--after", span.after] if span.after >= 0 else []), "--before", span.before]
     argv = flows("fetch", "--url", api.url + STREAM, *bounds, "--format", wire, "--out", out)
-    settings = {"FLOWS_FETCH_PROCESSES": "1"} if one else {}
     return command(name, argv, span.rows, result=partial(parquet_digest, out), settings=settings)
 
 
@@ -49,7 +50,8 @@ def fetch(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         yield [
             usual("ijson_dicts", "json"),
             ours(api, span, "json", folder),
-            _ours(ALONE, api, span, "json", folder / "alone.parquet", one=True),
+            _ours(ALONE, api, span, "json", folder / "alone.parquet", FLOWS_FETCH_PROCESSES="1"),
+            _ours(FAST, api, span, "json", folder / "fast.parquet", FLOWS_API_PARSER=Parser.FAST.value),
             usual("xml_records", "xml"),
             *(ours(api, span, wire, folder) for wire in FORMATS[1:]),
         ]
@@ -98,6 +100,7 @@ ROWS = (
             Goal("fetch JSON to Parquet", "ours json", "ijson_dicts", at_least=1.15),
             Goal("fetch XML to Parquet", "ours xml", "xml_records", at_least=2),
             Goal("fetch JSON to Parquet, one process", ALONE, "ijson_dicts"),
+            Goal("fetch JSON to Parquet, parser=fast", FAST, "ijson_dicts"),
             Goal("fetch NDJSON to Parquet", "ours ndjson", ALONE, at_least=2.5),
             Goal("fetch Arrow to Parquet", "ours arrow", ALONE, at_least=4),
         ),

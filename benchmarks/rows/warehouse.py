@@ -18,6 +18,7 @@ from benchmarks.serving import STREAM
 from benchmarks.sizes import Sizes
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.wire.parser import Parser
 
 WINDOW_SECONDS = 3 * 3600
 WINDOWS = 8  # of one day
@@ -68,11 +69,13 @@ def window(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         def tutorial(dataset: str) -> Sequence[str]:
             return baseline("batches_of_1000.py", url, opened.emulator.url, dataset)
 
-        def ours(wire: str) -> IntoFreshDatasets:
-            argv, settings = program("one_window", key), {"FLOWS_API_FORMAT": wire}
-            return IntoFreshDatasets(opened, f"ours_{wire}", span.rows, lambda _: argv, settings)
+        def ours(wire: str, parser: Parser = Parser.REFERENCE) -> IntoFreshDatasets:
+            argv, settings = program("one_window", key), {"FLOWS_API_FORMAT": wire, "FLOWS_API_PARSER": parser.value}
+            name = f"ours_{wire}" if parser is Parser.REFERENCE else f"ours_{wire}_{parser}"
+            return IntoFreshDatasets(opened, name, span.rows, lambda _: argv, settings)
 
-        clients = [IntoFreshDatasets(opened, "tutorial", span.rows, tutorial), ours("json"), ours("arrow")]
+        usual = IntoFreshDatasets(opened, "tutorial", span.rows, tutorial)
+        clients = [usual, ours("json"), ours("json", Parser.FAST), ours("arrow")]
         yield [Contender(each.name, each.trial, each.result) for each in clients]
 
 
@@ -81,6 +84,7 @@ ROWS = (
         "window",
         (
             Goal("one window, API to warehouse", "ours_json", "tutorial", at_least=10),
+            Goal("one window, API to warehouse, JSON by parser=fast", "ours_json_fast", "tutorial", at_least=10),
             Goal("one window, API to warehouse, Arrow", "ours_arrow", "tutorial", at_least=10),
         ),
         window,

@@ -55,7 +55,12 @@ def _api(url: str, wire: WireFormat | None, settings: Settings) -> WindowedApi:
     token = settings.api_token
     auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
     return WindowedApi(
-        url=url, schema=FLOWS, format=wire, auth=auth, verification=Verification.of(settings.verification)
+        url=url,
+        schema=FLOWS,
+        format=wire,
+        auth=auth,
+        verification=Verification.of(settings.verification),
+        parser=settings.api_parser,
     )
 
 

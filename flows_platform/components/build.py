@@ -27,6 +27,7 @@ from flows_platform.windowed.pictures import Chart
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.mapping import ColumnSource, RecordMapping
+from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 
 
@@ -118,6 +119,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         doctype=api.doctype,
         latest=_latest(api.newest),
         compression=tuple(api.compression),
+        parser=Parser(api.parser),
     )
 
     def with_secrets() -> WindowedApi:

@@ -10,7 +10,9 @@ from flows_platform.components.rules import Place, instant_of, is_template, refu
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
+from flows_platform.fetch.windowed_api import MAPPED
 from flows_platform.wire.formats import WireFormat, nothing_around
+from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
@@ -85,6 +87,8 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     around = api.total or (paging and paging.kind == "next_link")
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
+    if api.parser is Parser.FAST and source.columns:
+        yield Fault(("api", "parser"), MAPPED)
     if api.rows and RecordPath.parse(api.rows).chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     cron = Cron.parse(source.partitions.cron)

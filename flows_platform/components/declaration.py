@@ -10,6 +10,7 @@ from flows_platform.components import rules
 from flows_platform.components.values import Format, Level, Part, Path, Secret, Template
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.wire.mapping import TimeForm
+from flows_platform.wire.parser import Parser
 
 
 class Basic(Part):
@@ -142,6 +143,9 @@ class Api(Part):
 
     url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
     format: Format | Template = Field(description="auto leaves the choice to the server.")
+    parser: Parser | Template = Field(
+        Parser.REFERENCE, description="JSON: what reads it, ijson or, with fast and for a `table`, Arrow."
+    )
     format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")

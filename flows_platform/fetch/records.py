@@ -203,6 +203,8 @@ class WindowStream:
             enveloped=api.enveloped,
             doctype=api.doctype,
             blocks=api.mapping is None,
+            parser=api.parser,
+            extra=api.extra_column,
         )
 
     def _format_of(self, answer: Answer) -> WireFormat:

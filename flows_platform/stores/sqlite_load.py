@@ -11,13 +11,13 @@ from adbc_driver_manager import Error as AdbcError
 from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import TableSchema
+from flows_platform.read_ahead import read_ahead
 from flows_platform.stores import sqlite_layout
 from flows_platform.stores.clean_lines import ParsedBlock
 from flows_platform.stores.clean_lines_fast import FastParser
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.line_blocks import line_blocks
 from flows_platform.stores.load_facts import LoadFacts
-from flows_platform.stores.read_ahead import read_ahead
 from flows_platform.stores.sqlite_bulk import BulkConnection, bulk_connection
 
 # The file is new and is thrown away when the load fails: no journal, and one sync at the end. Rows are appended, so a

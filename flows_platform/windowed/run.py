@@ -10,7 +10,7 @@ import dagster as dg
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.windows import Window
-from flows_platform.stores.read_ahead import read_ahead
+from flows_platform.read_ahead import read_ahead
 from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations
 from flows_platform.windowed.declaration import Fill, WindowedTable

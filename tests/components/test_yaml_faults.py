@@ -14,6 +14,8 @@ from flows_platform.components.build import windowed_table
 from flows_platform.components.yaml_files import DEFS, TYPE, load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.wire.parser import Parser
 
 GOOD = """\
 type: flows_platform.components.WindowedApiTable
@@ -44,6 +46,12 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
     ("link: next}", "linc: next}", "9: api.paging.linc is 'next': there is no such key; did you mean link?"),
     ("kind: next_link", "kind: nextlink", "9: api.paging: kind is 'nextlink'; allowed are 'next_link', 'link_header'"),
     ("format: json", "format: jsonl", "6: api.format is 'jsonl': Input should be 'json', 'xml', 'ndjson', 'csv'"),
+    ("    auth", "    parser: quick\n    auth", "7: api.parser is 'quick': Input should be 'reference' or 'fast'"),
+    (
+        "    auth",
+        "    parser: fast\n    auth",
+        "7: api.parser: it reads records as flat as the table, and",
+    ),
     ("written: iso", "written: unix", "8: api.time.written is 'unix': Input should be 'seconds', 'iso'"),
     ("type: int64", "type: int", "14: columns.2.type is 'int': Input should be 'int64', 'string', 'timestamp'"),
     ("partition_by: day", "partition_by: week", "20: destination.partition_by is 'week': Input should be 'hour'"),
@@ -98,6 +106,11 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: P
     path = tmp_path / "defs.yaml"
     path.write_text(GOOD)
     assert windowed_table(load_declaration(path, Settings()), Settings()).table.name == "sightings"
+
+
+@pytest.mark.parametrize("parser", Parser)
+def test_the_parser_that_is_set_reads_the_flows(parser: Parser) -> None:
+    assert flows_windows(Settings(api_parser=parser)).api().parser is parser
 
 
 @pytest.mark.parametrize(("right", "wrong", "message"), FAULTS, ids=[f"{wrong or right}" for right, wrong, _ in FAULTS])

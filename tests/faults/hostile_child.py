@@ -1,7 +1,8 @@
 """Run as `python -m tests.faults.hostile_child FOLDER NAME…`: stages each body and prints what came of it.
 
 A line of JSON a body: the error's type and message, the memory it took beyond what was there, its CPU seconds. A name
-that ends in `(nested)` is read by a declaration that maps nested records and keeps what stands around them.
+that ends in `(nested)` is read by a declaration that maps nested records and keeps what stands around them, one that
+ends in `(fast)` by the fast parser.
 """
 
 import json
@@ -21,6 +22,7 @@ from flows_platform.staging import stage_window
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import CONTENT_TYPES, WireFormat
 from flows_platform.wire.mapping import ColumnSource, RecordMapping
+from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 from tests.faults.hostile_bodies import HOSTILE
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
@@ -28,6 +30,7 @@ from tests.fetch.scripted import ScriptedServer, answer, scripted_server
 
 ADDRESS_SPACE = 4 << 30
 NESTED = " (nested)"
+FAST = " (fast)"
 FORMATS = {kind: wire for wire, kind in CONTENT_TYPES.items()}
 
 
@@ -50,10 +53,11 @@ def nesting(api: WindowedApi) -> WindowedApi:
 
 
 def stage(client: HttpClient, server: ScriptedServer, name: str, target: Path) -> None:
-    hostile = HOSTILE[name.removesuffix(NESTED)]
+    hostile = HOSTILE[name.removesuffix(NESTED).removesuffix(FAST)]
     server.scripts = [answer(hostile.body(), kind=hostile.kind, Content_Encoding=hostile.coding)]
     api = WindowedApi(url=server.url, schema=FLOWS, format=FORMATS[hostile.kind], verification=Verification.UNVERIFIED)
     api = nesting(api) if name.endswith(NESTED) else api
+    api = replace(api, parser=Parser.FAST) if name.endswith(FAST) else api
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     before, cpu = memory("VmRSS"), time.process_time()
     error = "none"

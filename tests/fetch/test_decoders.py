@@ -25,6 +25,7 @@ from flows_platform.stores.quarantine import quarantine_path
 from flows_platform.wire.decode.documents import Block
 from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.parser import Parser
 from tests.conditions import eventually
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body
@@ -60,9 +61,15 @@ def two() -> Iterator[Counting]:
 
 
 def stage(
-    client: HttpClient, server: ScriptedServer, target: Path, decoders: Decoders, wire: WireFormat
+    client: HttpClient,
+    server: ScriptedServer,
+    target: Path,
+    decoders: Decoders,
+    wire: WireFormat,
+    *,
+    parser: Parser = Parser.REFERENCE,
 ) -> StagedWindow:
-    api = WindowedApi(url=server.url, schema=FLOWS, format=wire)
+    api = WindowedApi(url=server.url, schema=FLOWS, format=wire, parser=parser)
     return stage_window(client, api, BOUNDS, target, max_rejected=10, tries=1, decoders=decoders)
 
 
@@ -81,6 +88,21 @@ def test_two_processes_give_what_one_gives(
     one, both = (stage(client, server, file, each, wire) for file, each in zip(files, (ALONE, two), strict=True))
     assert two.left > 0
     assert (one.rows, one.rejected) == (both.rows, both.rejected) == (len(ROWS) - len(BAD), len(BAD))
+    assert pq.read_table(files[0]).equals(pq.read_table(files[1]))
+    assert quarantine_path(files[0]).read_bytes() == quarantine_path(files[1]).read_bytes()
+
+
+def test_the_fast_parser_gives_what_ijson_gives_and_needs_no_process(
+    client: HttpClient, server: ScriptedServer, tmp_path: Path, two: Counting
+) -> None:
+    server.scripts = [answer(json_body(bad(ROWS)))] * 2
+    files = [tmp_path / f"{parser}.parquet" for parser in Parser]
+    for file, parser in zip(files, Parser, strict=True):
+        staged = stage(
+            client, server, file, ALONE if parser is Parser.REFERENCE else two, WireFormat.JSON, parser=parser
+        )
+        assert (staged.rows, staged.rejected) == (len(ROWS) - len(BAD), len(BAD))
+    assert two.left == 0
     assert pq.read_table(files[0]).equals(pq.read_table(files[1]))
     assert quarantine_path(files[0]).read_bytes() == quarantine_path(files[1]).read_bytes()
 
@@ -108,14 +130,15 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], type[Exception]]] = {
 }
 
 
+@pytest.mark.parametrize("parser", Parser)
 @pytest.mark.parametrize("says", SPOILT)
 def test_what_is_wrong_in_a_block_is_said_as_ever(
-    client: HttpClient, server: ScriptedServer, target: Path, two: Counting, says: str
+    client: HttpClient, server: ScriptedServer, target: Path, two: Counting, *, says: str, parser: Parser
 ) -> None:
     spoil, error = SPOILT[says]
     server.scripts = [answer(spoil(json_body(ROWS)), kind=WireFormat.JSON.content_type)]
     with pytest.raises(error, match=says):
-        stage(client, server, target, two, WireFormat.JSON)
+        stage(client, server, target, two, WireFormat.JSON, parser=parser)
     assert not target.exists()
 
 

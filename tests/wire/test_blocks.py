@@ -7,65 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, StreamIncomplete
-from flows_platform.domain.schema import Column, ColumnType
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import NotFlatError, as_mappings
-from flows_platform.wire.decode import json as json_documents
-from flows_platform.wire.decode import xml as xml_documents
-from flows_platform.wire.decode.documents import Block, Layout, open_document, opened
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.wire.decode.documents import Block, Layout, open_document
 from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.formats import WireFormat
 
+from .read_in_blocks import SPOILT, TABLE, cut_alike, quickly, read, slices_of_one_record
 from .test_guards import RECORDS, Cut
 
-BY_DIGITS = [Column(name, ColumnType.JSON, "") for name in ("a", "b")]  # numbers come as they were sent
 SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _a_slice_for_each_record() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_documents, "SLICE_BYTES", 1)  # a slice ends with each record, as after 256 KB
-        patch.setattr(xml_documents, "SLICE_BYTES", 1)
+    with slices_of_one_record():
         yield
-
-
-SPOILT = (SourceRefused, StreamIncomplete)
-
-
-def read(body: bytes, sizes: list[int], wire: WireFormat, *, blocks: bool) -> tuple[object, int]:
-    """The records with what the footer declares, or the kind of the error; and the number of blocks."""
-    document = open_document(wire, Cut(body, sizes), Layout(FLOWS, blocks=blocks))
-    records: list[object] = []
-    cut = 0
-    try:
-        for part in document.slices():
-            cut += isinstance(part, Block)
-            slices = opened(document, part) if isinstance(part, Block) else [part]
-            found = [record for each in slices for record in as_mappings(each)]
-            records += found
-            if isinstance(part, Block):
-                assert quickly(part) in (found, None)
-    except PlatformError as error:
-        return type(error), cut
-    return (records, document.declared), cut
-
-
-def quickly(block: Block) -> object:
-    """Its records at once; None where they must be looked at one by one."""
-    try:
-        return as_mappings(block.flat(BY_DIGITS))
-    except (NotFlatError, SourceRefused):
-        return None
-
-
-def cut_alike(body: bytes, sizes: list[int], wire: WireFormat) -> int:
-    """Read both ways; the number of blocks. What is spoiled may be called cut short by one that has read to its end."""
-    whole, _ = read(body, sizes, wire, blocks=False)
-    in_blocks, blocks = read(body, sizes, wire, blocks=True)
-    assert in_blocks == whole or (in_blocks in SPOILT and whole in SPOILT)
-    return blocks
 
 
 FLAT = st.fixed_dictionaries({"a": st.integers(), "b": st.text('x{}[]":,\\é\ud800\udc00', max_size=6)})
@@ -174,7 +130,7 @@ def test_where_the_end_of_a_record_may_be_something_else_no_block_is_cut(head: b
 
 @pytest.mark.parametrize(("body", "wire"), [(FLAT_JSON, WireFormat.JSON), (XML, WireFormat.XML)])
 def test_records_of_the_same_fields_are_read_at_once(body: bytes, wire: WireFormat) -> None:
-    parts = list(open_document(wire, Cut(body, [len(body) // 5]), Layout(FLOWS, blocks=True)).slices())
+    parts = list(open_document(wire, Cut(body, [len(body) // 5]), Layout(TABLE, blocks=True)).slices())
     blocks = [part for part in parts if isinstance(part, Block)]
     assert blocks
     assert None not in map(quickly, blocks)

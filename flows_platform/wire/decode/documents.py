@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.schema import Column, TableSchema
 from flows_platform.wire.casting import Slice
 from flows_platform.wire.decode.arrow import ArrowDocument
+from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.csv import CsvDocument
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared
@@ -17,6 +18,7 @@ from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.decode.xml import XmlDocument
 from flows_platform.wire.decode.xml_blocks import XmlBlock
 from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
+from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 
 Block = JsonBlock | XmlBlock
@@ -44,7 +46,8 @@ class Layout:
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
     is kept, as it is where they are `enveloped`; `total` leads to their number there. `errors` tells an error document;
-    `doctype` lets an external one pass. With `blocks` most of a document may be given as blocks, not decoded yet.
+    `doctype` lets an external one pass. With `blocks` most of a document may be given as blocks, not decoded yet. Where
+    the `parser` is the fast one it reads JSON's. The column `extra` is not among what is sent.
     """
 
     schema: TableSchema
@@ -58,6 +61,18 @@ class Layout:
     enveloped: bool = False
     doctype: bool = False
     blocks: bool = False
+    parser: Parser = Parser.REFERENCE
+    extra: str | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those that records have fields for."""
+        return tuple(column for column in self.schema.columns if column.name != self.extra)
+
+    @property
+    def lines(self) -> ArrowLines | None:
+        """The fast reader of JSON, where it is asked for."""
+        return ArrowLines(self.columns) if self.parser is Parser.FAST else None
 
     @property
     def keeps_envelope(self) -> bool:
@@ -67,7 +82,7 @@ class Layout:
 OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
     WireFormat.ARROW: lambda source, layout: ArrowDocument(source, footer=layout.footer),
     WireFormat.NDJSON: lambda source, layout: NdjsonDocument(
-        source, layout.schema, footer=layout.footer, record_bytes=layout.record_bytes, whole=layout.whole
+        source, layout.columns, footer=layout.footer, record_bytes=layout.record_bytes, whole=layout.whole
     ),
     WireFormat.JSON: lambda source, layout: JsonDocument(
         source,
@@ -77,6 +92,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         errors=layout.errors,
         total=layout.total,
         blocks=layout.blocks,
+        lines=layout.lines,
     ),
     WireFormat.CSV: lambda source, layout: CsvDocument(source, footer=layout.footer, record_bytes=layout.record_bytes),
     WireFormat.XML: lambda source, layout: XmlDocument(

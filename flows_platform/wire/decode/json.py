@@ -3,10 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import ijson
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
+from flows_platform.read_ahead import made_ahead
+from flows_platform.wire.casting import Slice
+from flows_platform.wire.decode.arrow_lines import THREADS, ArrowLines
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_blocks import BUFFER, SLICE, JsonBlock, JsonCutter, brief, finished, not_json
@@ -27,7 +31,8 @@ class JsonDocument:
 
     An empty path means that the document is the array. With `enveloped` what stands around the array is kept too, for
     about ijson's time once more. `errors` tells an error document. Where `total` leads to 0 the array may be missing.
-    With `blocks` most of the document is given as blocks of records, not decoded yet.
+    With `blocks` most of the document is given as blocks of records, not decoded yet; with `lines` they are read by
+    these, ahead and in other threads.
     """
 
     enclosed = True
@@ -42,6 +47,7 @@ class JsonDocument:
         errors: ErrorDocument | None = None,
         total: RecordPath | None = None,
         blocks: bool = False,
+        lines: ArrowLines | None = None,
     ) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
@@ -56,18 +62,23 @@ class JsonDocument:
         self._reader = MeteredReader(source, self._guard, record_bytes)
         self._cutter: JsonCutter | None = None
         self._blocks = blocks and not enveloped
+        self._lines = lines
         self._keys = 0
         self.declared: Declared | None = None
 
-    def slices(self) -> Iterator[Records | JsonBlock]:
-        """Lists of at most 256 records, and blocks of them.
+    def slices(self) -> Iterator[Slice | JsonBlock]:
+        """Lists of at most 256 records, and blocks of them or batches.
 
         Raises:
             StreamIncomplete: the document ends before its end.
             SourceRefused: it is not JSON, has no array at the path, or is made to harm its reader.
         """
         try:
-            yield from self._records()
+            if self._lines is None:
+                yield from self._records()
+            else:
+                for read in made_ahead(partial(_read, self._lines), self._records(), threads=THREADS):
+                    yield from read
         except (ijson.JSONError, UnicodeDecodeError) as error:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
@@ -174,6 +185,14 @@ class _ContainerGuard(JsonGuard):
         """
         if self.sent is not None:
             require_all(self.sent.count, keys)
+
+
+def _read(lines: ArrowLines, part: Records | JsonBlock) -> list[Slice]:
+    """A block read, by the reference where the other is not certain of it."""
+    if not isinstance(part, JsonBlock):
+        return [part]
+    batch = part.batch(lines)
+    return list(part.slices()) if batch is None else [batch]
 
 
 def _footer(tail: bytes) -> Declared | None:

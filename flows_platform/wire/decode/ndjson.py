@@ -1,32 +1,21 @@
 """A JSON object a line to records. Nothing marks its end but the count: a header's, or a footer's."""
 
-import io
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
-import pyarrow.json
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.domain.schema import ColumnType, TableSchema
-from flows_platform.wire.arrow_schema import ARROW_TYPES
+from flows_platform.domain.schema import Column
+from flows_platform.read_ahead import made_ahead
+from flows_platform.wire.decode.arrow_lines import THREADS, ArrowLines
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.formats import COUNT, DIGEST, END
+from flows_platform.wire.parser import left_to_reference
 from flows_platform.wire.raw_records import Records, Unreadable, read_record
 
 BLOCK = 1 << 18
-THREADS = 2  # that parse: the socket, casting and writing take a fifth of the time that parsing does
-AHEAD = 3  # blocks that are parsed while one is cast and written
-# The types that Arrow reads as the reference does. Times are left as texts: its own reading of them also takes what has
-# no zone. It rounds numbers to doubles without a word, and has no type for any JSON value.
-PARSED = {
-    ColumnType.INT64: ARROW_TYPES[ColumnType.INT64],
-    ColumnType.STRING: ARROW_TYPES[ColumnType.STRING],
-    ColumnType.TIMESTAMP: pa.string(),
-    ColumnType.BOOL: ARROW_TYPES[ColumnType.BOOL],
-}
 
 
 class NdjsonDocument:
@@ -37,7 +26,7 @@ class NdjsonDocument:
     def __init__(
         self,
         source: ByteSource,
-        schema: TableSchema,
+        columns: Sequence[Column],
         *,
         footer: bool = False,
         record_bytes: int = RECORD_BYTES,
@@ -45,10 +34,9 @@ class NdjsonDocument:
     ) -> None:
         self._source = source
         # Records nest, and Arrow's schema cannot say how; or it would read a value otherwise.
-        self._whole = whole or not {column.type for column in schema.columns} <= PARSED.keys()
+        self._lines = None if whole or left_to_reference(columns) else ArrowLines(columns)
         self._footer = footer
         self._record_bytes = record_bytes
-        self._expected = pa.schema([(column.name, PARSED.get(column.type, pa.null())) for column in schema.columns])
         self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Records | pa.RecordBatch]:
@@ -59,7 +47,10 @@ class NdjsonDocument:
             SourceRefused: a line is too long.
         """
         blocks = self._without_footer(self._blocks()) if self._footer else self._blocks()
-        yield from map(_line_by_line, blocks) if self._whole else _ahead(self._parsed, blocks)
+        if self._lines is None:
+            yield from map(_line_by_line, blocks)
+        else:
+            yield from made_ahead(partial(_parsed, self._lines), blocks, threads=THREADS)
 
     def _blocks(self) -> Iterator[bytes]:
         rest = b""
@@ -88,32 +79,12 @@ class NdjsonDocument:
             last = line + b"\n"
         self.declared = _declared(last)
 
-    def _parsed(self, block: bytes) -> Records | pa.RecordBatch:
-        options = pyarrow.json.ParseOptions(explicit_schema=self._expected, unexpected_field_behavior="error")
-        try:
-            table = pyarrow.json.read_json(
-                io.BytesIO(block), pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1), options
-            )
-            batches = table.combine_chunks().to_batches()
-            for batch in batches:
-                batch.validate(full=True)  # it takes bytes that are not UTF-8
-        except pa.ArrowException:
-            return _line_by_line(block)
-        lines = block.count(b"\n")
-        proven = table.num_rows == lines and table.column_names == self._expected.names
-        return batches[0] if proven and len(batches) == 1 and not _nulls(table) else _line_by_line(block)
 
-
-def _ahead[T, R](make: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
-    """What becomes of each, in order; some are made ahead in other threads, which Arrow lets run beside this one."""
-    with ThreadPoolExecutor(THREADS) as workers:
-        made: deque[Future[R]] = deque()
-        for item in items:
-            made.append(workers.submit(make, item))
-            if len(made) > AHEAD:
-                yield made.popleft().result()
-        while made:
-            yield made.popleft().result()
+def _parsed(lines: ArrowLines, block: bytes) -> Records | pa.RecordBatch:
+    batch = lines.read(block)
+    if batch is None or batch.num_rows != block.count(b"\n") or _nulls(batch):
+        return _line_by_line(block)
+    return batch
 
 
 def _declared(line: bytes) -> Declared:
@@ -125,8 +96,8 @@ def _declared(line: bytes) -> Declared:
     return footer
 
 
-def _nulls(table: pa.Table) -> bool:
-    return any(column.null_count for column in table.columns)
+def _nulls(batch: pa.RecordBatch) -> bool:
+    return any(column.null_count for column in batch.columns)
 
 
 def _line_by_line(block: bytes) -> Records:
