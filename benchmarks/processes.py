@@ -51,7 +51,7 @@ def run(
             stderr=None if seen else errors,
             start_new_session=True,  # Ctrl-C comes to us alone, and we end the command with all its children
         )
-        with _watched(process.pid) as peak, _ended_with_us(process.pid):
+        with _ended_with_us(process.pid), _watched(process.pid) as peak:
             _, status, taken = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -180,6 +180,9 @@ class Settings(BaseSettings):
     def child_environment(self) -> dict[str, str]:
         """This process's environment for Dagster's own processes: the same settings, an absolute home, the clock."""
         told = {"FLOWS_HOME": str(self.files.home), "DAGSTER_HOME": str(self.files.dagster)}
+        told |= {
+            "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1"
+        }  # a backfill waits for a code server to be back
         if self.clock:
             told |= {"FLOWS_REPLAY": str(self.clock.speed), "FLOWS_REPLAY_START": self.clock.start.isoformat()}
         return {**os.environ, **told}

@@ -37,6 +37,8 @@ SHOWN_BY = {
         "supervision/test_restarts.py::test_a_killed_child_is_started_again_and_that_is_said",
         "supervision/test_restarts.py::test_a_child_that_runs_but_serves_no_more_is_ended_and_started_again",
         "supervision/test_restarts.py::test_a_child_that_keeps_crashing_ends_it_with_its_last_lines",
+        "ui/test_backfill_graphql.py::test_a_backfill_goes_on_when_the_daemon_was_killed",
+        "ui/test_backfill_graphql.py::test_a_backfill_in_which_the_code_server_was_killed_loses_nothing",
     ],
     "A port is taken": ["end_to_end/test_dev.py::test_a_taken_port_is_told_before_anything_starts"],
     "The warehouse does not answer": [

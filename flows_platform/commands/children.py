@@ -69,6 +69,8 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
         ready=lambda: listens(settings.dagster_code_port),
         serves=lambda: reaches_definitions(f"{HOST}:{settings.dagster_code_port}"),
         addresses=(Address(HOST, settings.dagster_code_port, "FLOWS_DAGSTER_CODE_PORT"),),
+        lock=settings.files.dagster / "dagster.lock",
+        prepare=lambda: _tidy(settings),
     )
     web = ChildProcess(
         name="ui",
@@ -86,13 +88,12 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
         argv=(_script("dagster-daemon"), "run", *workspace, "--log-level", "warning"),
         env=environment,
         log=settings.files.logs / "daemon.log",
-        lock=settings.files.dagster / "daemon.lock",
-        prepare=lambda: _tidy(settings),
     )
     return code, [web, daemon]
 
 
 def _tidy(settings: Settings) -> None:
+    """Runs are processes of the code server's group: before it is started, or started again, there are none."""
     with open_instance(settings) as instance:
         fail_abandoned_runs(instance)
 

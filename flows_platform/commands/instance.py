@@ -35,15 +35,15 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
-    """Marks the runs as failed whose processes ended with an earlier start, and says how many.
+    """Marks the runs as failed whose processes ended with the code server that started them, and says how many.
 
-    A machine that stops leaves them as started for ever, and a backfill waits for them. Call it only while nothing
-    else runs on the instance. The daemon then tries each of them once more.
+    A machine that stops leaves them as started for ever, and a backfill waits for them. Call it only while no code
+    server runs on the instance. The daemon then tries each of them once more.
     """
     unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
     for run in runs:
-        instance.report_run_failed(run, "The process of this run ended with the platform's last stop.")
+        instance.report_run_failed(run, "The process of this run ended with the code server that had started it.")
     return len(runs)
 
 

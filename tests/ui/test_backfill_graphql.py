@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import batched
 
 import pytest
 
@@ -17,13 +20,24 @@ from tests.ui.platform_process import BAD, WINDOWED, RunningPlatform, running_pl
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = 4000
-WINDOWS = 8
+DAYS = 3
+WINDOWS = 8  # of a day
+SLOT = 3 * 3600  # seconds of a window
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    with running_platform(tmp_path_factory.mktemp("home"), rows=ROWS, days=1, FLOWS_WINDOWS_PER_RUN=4) as running:
+    with running_platform(tmp_path_factory.mktemp("home"), rows=ROWS, days=DAYS, FLOWS_WINDOWS_PER_RUN=4) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def days(platform: RunningPlatform) -> list[dict[str, int]]:
+    """The windows of each day with their rows in the database; a test loads a day that no other did."""
+    with closing(sqlite3.connect(platform.files.database)) as database:
+        rows = dict(database.execute(f"SELECT time / {SLOT} AS slot, count(*) FROM flows GROUP BY slot"))
+    windows = [(key, rows.get(slot, 0)) for slot, key in enumerate(platform.dagster.partitions("flows"))]
+    return [dict(day) for day in batched(windows, WINDOWS, strict=True)]
 
 
 @pytest.fixture
@@ -31,72 +45,92 @@ def dagster(platform: RunningPlatform) -> DagsterApi:
     return platform.dagster
 
 
-def backfill(dagster: DagsterApi, keys: list[str]) -> Backfill:
-    return dagster.finished(dagster.launch(WINDOWED, keys))
+def backfill(dagster: DagsterApi, keys: Iterable[str]) -> Backfill:
+    return dagster.finished(dagster.launch(WINDOWED, list(keys)))
 
 
-def left(dagster: DagsterApi, *statuses: str) -> list[str]:
-    """The windows with one of these statuses in any of the assets."""
-    return sorted({key for asset in WINDOWED for key in dagster.keys(asset, *statuses)})
+def left(dagster: DagsterApi, keys: Iterable[str], *statuses: str) -> list[str]:
+    """Those of the windows that have one of these statuses in any of the assets."""
+    return sorted({key for asset in WINDOWED for key in dagster.keys(asset, *statuses)} & set(keys))
 
 
-def test_a_backfill_loads_every_window_and_records_its_checks_and_figures(dagster: DagsterApi) -> None:
-    keys = list(dagster.partitions("flows"))
-    assert len(keys) == WINDOWS
+def loaded(dagster: DagsterApi, day: dict[str, int]) -> list[tuple[str, float]]:
+    """Each time that one of the day's windows was loaded, with its rows."""
+    return [(key, rows) for key, rows in dagster.series("flows", "rows") if key in day]
 
-    done = backfill(dagster, keys)
+
+def test_a_backfill_loads_every_window_and_records_its_checks_and_figures(
+    dagster: DagsterApi, days: list[dict[str, int]]
+) -> None:
+    day = days[0]
+    assert len(days) == DAYS
+
+    done = backfill(dagster, day)
 
     assert done == Backfill("COMPLETED_SUCCESS", dict.fromkeys(WINDOWED, (WINDOWS, WINDOWS, 0)))
     for asset in WINDOWED:
-        assert dagster.partitions(asset) == dict.fromkeys(keys, "MATERIALIZED")
+        assert dagster.keys(asset, "MATERIALIZED") == list(day)
     for check in CHECKS:
-        assert dagster.checks("flows", check) == dict.fromkeys(keys, "SUCCEEDED")
+        assert dagster.checks("flows", check) == dict.fromkeys(day, "SUCCEEDED")
     for asset in ("flow_windows", "flows"):
-        rows = dict(dagster.series(asset, "rows"))
-        assert rows.keys() == set(keys)
-        assert sum(rows.values()) == ROWS
+        assert dict(dagster.series(asset, "rows")) == day
     for asset in WINDOWED:
         seconds = dict(dagster.series(asset, "seconds"))
-        assert seconds.keys() == set(keys)
+        assert seconds.keys() == day.keys()
         assert min(seconds.values()) > 0
 
 
-def test_a_bad_window_fails_alone_and_failed_and_missing_loads_just_it(platform: RunningPlatform) -> None:
-    dagster = platform.dagster
-    keys = list(dagster.partitions("flows"))
+def test_a_bad_window_fails_alone_and_failed_and_missing_loads_just_it(
+    platform: RunningPlatform, days: list[dict[str, int]]
+) -> None:
+    dagster, day = platform.dagster, days[0]
     with platform.obstacle():
-        failed = backfill(dagster, keys)
+        failed = backfill(dagster, day)
 
     assert failed == Backfill("COMPLETED_FAILED", dict.fromkeys(WINDOWED, (WINDOWS, WINDOWS - 1, 1)))
     assert any(BAD in reason for reason in failed.reasons)
     for asset in WINDOWED:
-        assert dagster.keys(asset, "FAILED", "MISSING") == [BAD]
-    before = Counter(key for key, _ in dagster.series("flows", "rows"))
+        assert set(dagster.keys(asset, "FAILED", "MISSING")) & day.keys() == {BAD}
+    before = Counter(loaded(dagster, day))
 
-    again = backfill(dagster, dagster.keys("flows", "FAILED", "MISSING"))
+    again = backfill(dagster, left(dagster, day, "FAILED", "MISSING"))
 
     assert again == Backfill("COMPLETED_SUCCESS", dict.fromkeys(WINDOWED, (1, 1, 0)))
     for asset in WINDOWED:
-        assert dagster.partitions(asset) == dict.fromkeys(keys, "MATERIALIZED")
-    assert Counter(key for key, _ in dagster.series("flows", "rows")) - before == Counter({BAD: 1})
-    assert sum(dict(dagster.series("flows", "rows")).values()) == ROWS
+        assert dagster.keys(asset, "MATERIALIZED") == list(day)
+    assert Counter(loaded(dagster, day)) - before == Counter({(BAD, day[BAD]): 1})
 
 
-def test_a_backfill_in_which_daemon_and_code_server_are_killed_loses_nothing(platform: RunningPlatform) -> None:
-    dagster = platform.dagster
-    keys = list(dagster.partitions("flows"))
-    before = Counter(key for key, _ in dagster.series("flows", "rows"))
-    launched = dagster.launch(WINDOWED, keys)
-    assert eventually(lambda: len(dagster.series("flows", "rows")) > before.total(), 120)  # a window of the first run
+def begun(dagster: DagsterApi, day: dict[str, int]) -> str:
+    """The id of a backfill of the day, whose first run has loaded a window."""
+    launched = dagster.launch(WINDOWED, list(day))
+    assert eventually(lambda: loaded(dagster, day), 120)
+    return launched
 
-    for command in (DAEMON, DEFINITIONS):
-        os.kill(process_of(platform.environment, command), signal.SIGKILL)
+
+def test_a_backfill_goes_on_when_the_daemon_was_killed(platform: RunningPlatform, days: list[dict[str, int]]) -> None:
+    dagster, day = platform.dagster, days[1]
+    launched = begun(dagster, day)
+
+    os.kill(process_of(platform.environment, DAEMON), signal.SIGKILL)
+
+    done = dagster.finished(launched)
+    assert done == Backfill("COMPLETED_SUCCESS", dict.fromkeys(WINDOWED, (WINDOWS, WINDOWS, 0)))
+    assert sorted(loaded(dagster, day)) == sorted(day.items())  # each once: its run was left alone
+
+
+def test_a_backfill_in_which_the_code_server_was_killed_loses_nothing(
+    platform: RunningPlatform, days: list[dict[str, int]]
+) -> None:
+    dagster, day = platform.dagster, days[2]
+    launched = begun(dagster, day)
+
+    os.kill(process_of(platform.environment, DEFINITIONS), signal.SIGKILL)
 
     dagster.finished(launched)
-    assert eventually(lambda: not left(dagster, "MATERIALIZING"), 120)  # by a run that was started again
-    if keys_left := left(dagster, "FAILED", "MISSING"):  # a run went down with the code server
-        assert backfill(dagster, keys_left).status == "COMPLETED_SUCCESS"
-    again = Counter(key for key, _ in dagster.series("flows", "rows")) - before
-    assert again.keys() == set(keys)
+    assert eventually(lambda: not left(dagster, day, "MATERIALIZING"), 120)  # by a run that was started again
+    if keys := left(dagster, day, "FAILED", "MISSING"):  # the runs went down with the code server
+        assert backfill(dagster, keys).status == "COMPLETED_SUCCESS"
+    assert dict(loaded(dagster, day)) == day
     assert sum(dict(dagster.series("flows", "rows")).values()) == ROWS
-    assert not left(dagster, "FAILED", "MISSING")
+    assert not left(dagster, [key for day in days for key in day], "FAILED", "MISSING")
