@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 import ijson
+import pyarrow as pa
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
 from flows_platform.read_ahead import made_ahead
 from flows_platform.wire.casting import Slice
-from flows_platform.wire.decode.arrow_lines import THREADS, ArrowLines
+from flows_platform.wire.decode.arrow_lines import BLOCK, THREADS, ArrowLines
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_blocks import BUFFER, SLICE, JsonBlock, JsonCutter, brief, finished, not_json
@@ -59,7 +60,7 @@ class JsonDocument:
         self._errors = errors
         self._total = total
         self._guard = _ContainerGuard(path, self._envelope)
-        self._reader = MeteredReader(source, self._guard, record_bytes)
+        self._reader = MeteredReader(source, self._guard, record_bytes, BLOCK if lines else SLICE_BYTES)
         self._cutter: JsonCutter | None = None
         self._blocks = blocks and not enveloped
         self._lines = lines
@@ -77,8 +78,11 @@ class JsonDocument:
             if self._lines is None:
                 yield from self._records()
             else:
-                for read in made_ahead(partial(_read, self._lines), self._records(), threads=THREADS):
-                    yield from read
+                for part, batch in made_ahead(partial(_tried, self._lines), self._records(), threads=THREADS):
+                    if isinstance(part, JsonBlock):
+                        yield from part.slices() if batch is None else [batch]
+                    else:
+                        yield part
         except (ijson.JSONError, UnicodeDecodeError) as error:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
@@ -187,12 +191,9 @@ class _ContainerGuard(JsonGuard):
             require_all(self.sent.count, keys)
 
 
-def _read(lines: ArrowLines, part: Records | JsonBlock) -> list[Slice]:
-    """A block read, by the reference where the other is not certain of it."""
-    if not isinstance(part, JsonBlock):
-        return [part]
-    batch = part.batch(lines)
-    return list(part.slices()) if batch is None else [batch]
+def _tried[P: Records | JsonBlock](lines: ArrowLines, part: P) -> tuple[P, pa.RecordBatch | None]:
+    """A block with its records, where they are certain."""
+    return part, part.batch(lines) if isinstance(part, JsonBlock) else None
 
 
 def _footer(tail: bytes) -> Declared | None:

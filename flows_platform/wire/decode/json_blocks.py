@@ -87,13 +87,15 @@ class JsonBlock:
         """All of them by Arrow; None where it is not certain that `slices` would give the same."""
         if self.nested or self.surrogates or not _OBJECT.match(self.content):
             return None
+        records = self.content.count(b"},") + 1
+        # As in `flat`; and Arrow would give a field that is missing as NULL.
+        if records * lines.columns != self.keys:
+            return None
         # Between flat records a brace is followed by a comma, which Arrow does not take. Where the two stand in a text,
         # they make a line end there, which it does not take either.
         batch = lines.read(self.content.replace(b"},", b"}\n"))
-        if batch is None or batch.num_rows != self.content.count(b"},") + 1:  # else some have no comma between them
-            return None
-        # As in `flat`: it would give a field that is missing as NULL.
-        return batch if batch.num_rows * batch.num_columns == self.keys else None
+        # Where it gives more than that, some have no comma between them.
+        return batch if batch is not None and batch.num_rows == records else None
 
     def _items(self, *, exact: bool = True) -> Iterator[Any]:
         document = io.BytesIO(b"[" + self.content + b"]")

@@ -1,5 +1,6 @@
 """A JSON object a line to records. Nothing marks its end but the count: a header's, or a footer's."""
 
+import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -8,14 +9,12 @@ import pyarrow as pa
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
 from flows_platform.read_ahead import made_ahead
-from flows_platform.wire.decode.arrow_lines import THREADS, ArrowLines
+from flows_platform.wire.decode.arrow_lines import BLOCK, THREADS, ArrowLines
 from flows_platform.wire.decode.footers import Declared, declared
-from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.parser import left_to_reference
 from flows_platform.wire.raw_records import Records, Unreadable, read_record
-
-BLOCK = 1 << 18
 
 
 class NdjsonDocument:
@@ -40,17 +39,15 @@ class NdjsonDocument:
         self.declared: Declared | None = None
 
     def slices(self) -> Iterator[Records | pa.RecordBatch]:
-        """Batches of the lines of about 256 KiB each.
+        """Batches of the lines of about 1 MiB each, or lists of those of 256 KiB.
 
         Raises:
             StreamIncomplete: the last line has no end, or is not the footer that was asked for.
             SourceRefused: a line is too long.
         """
         blocks = self._without_footer(self._blocks()) if self._footer else self._blocks()
-        if self._lines is None:
-            yield from map(_line_by_line, blocks)
-        else:
-            yield from made_ahead(partial(_parsed, self._lines), blocks, threads=THREADS)
+        for block, batch in made_ahead(partial(_tried, self._lines), blocks, threads=THREADS):
+            yield from _line_by_line(block) if batch is None else [batch]
 
     def _blocks(self) -> Iterator[bytes]:
         rest = b""
@@ -80,11 +77,11 @@ class NdjsonDocument:
         self.declared = _declared(last)
 
 
-def _parsed(lines: ArrowLines, block: bytes) -> Records | pa.RecordBatch:
-    batch = lines.read(block)
-    if batch is None or batch.num_rows != block.count(b"\n") or _nulls(batch):
-        return _line_by_line(block)
-    return batch
+def _tried(lines: ArrowLines | None, block: bytes) -> tuple[bytes, pa.RecordBatch | None]:
+    """The block with its records, where it is certain that the reference would give the same."""
+    batch = lines.read(block) if lines else None
+    certain = batch is not None and batch.num_rows == block.count(b"\n") and not _nulls(batch)
+    return block, batch if certain else None
 
 
 def _declared(line: bytes) -> Declared:
@@ -100,6 +97,8 @@ def _nulls(batch: pa.RecordBatch) -> bool:
     return any(column.null_count for column in batch.columns)
 
 
-def _line_by_line(block: bytes) -> Records:
-    """The reference parser."""
-    return [read_record(line) for line in block.split(b"\n") if line.strip()]
+def _line_by_line(block: bytes) -> Iterator[Records]:
+    """The reference parser, a slice after the other."""
+    unread = io.BytesIO(block)
+    while lines := unread.readlines(SLICE_BYTES):
+        yield [read_record(line.removesuffix(b"\n")) for line in lines if line.strip()]

@@ -59,13 +59,21 @@ class MeteredReader:
     """Passes reads through a guard and keeps the last bytes; refuses a record that does not end.
 
     `pending` counts the bytes since the last slice: who cuts slices does so at `SLICE_BYTES`, so what goes beyond is
-    one record (or what surrounds the records). What a `cutter` takes does not come through.
+    one record (or what surrounds the records). What a `cutter` takes does not come through; it gets pieces of `piece`
+    bytes.
     """
 
-    def __init__(self, source: ByteSource, guard: Guard | None = None, record_bytes: int = RECORD_BYTES) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        guard: Guard | None = None,
+        record_bytes: int = RECORD_BYTES,
+        piece: int = SLICE_BYTES,
+    ) -> None:
         self._source = source
         self._guard = guard or Unguarded()
         self._limit = SLICE_BYTES + record_bytes
+        self._piece = min(piece, self._limit)
         self.cutter: Cutter | None = None
         self.tail = b""
         self.ended = False
@@ -80,7 +88,7 @@ class MeteredReader:
         if size == 0:  # ijson asks for nothing once, to learn whether it gets bytes
             return b""
         while not self.ended:
-            chunk = self._source.read(SLICE_BYTES if self.cutter else size)
+            chunk = self._source.read(self._piece if self.cutter else size)
             self.ended = not chunk
             self._count(chunk)
             admitted = self._guard.admit(chunk) if chunk else self._guard.finish()
