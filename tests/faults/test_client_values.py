@@ -23,8 +23,8 @@ from flows_platform.fetch.in_window import inside
 from flows_platform.stores.parquet import ParquetSink, file_digest
 from flows_platform.wire.casting import cast_slice
 from flows_platform.wire.decode.documents import Layout, open_document
+from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.raw_records import read_record
 from tests.faults.scale import scaled
 
 SCHEMA = TableSchema(

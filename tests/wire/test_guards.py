@@ -12,10 +12,9 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import as_mappings
 from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.json_guard import MAX_CONTAINERS, MAX_DIGITS, JsonGuard
+from flows_platform.wire.decode.json_guard import MAX_CONTAINERS, MAX_DEPTH, MAX_DIGITS, JsonGuard
 from flows_platform.wire.decode.xml_guard import MAX_ATTRIBUTES, MAX_NAMES, XmlGuard
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.raw_records import MAX_DEPTH
 
 
 class Cut(io.BytesIO):

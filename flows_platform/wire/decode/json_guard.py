@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.raw_records import MAX_DEPTH
 
+MAX_DEPTH = 128  # levels; quarantine and casting recurse
 MAX_DIGITS = 4096  # in one number; ijson dies at 4,301
 MAX_CONTAINERS = 200_000  # objects and arrays in one slice: 64 bytes each from three of input
 STRIDE = 256  # of the look for digits: a run of 4,096 meets 16 samples in a row

@@ -11,10 +11,11 @@ from flows_platform.domain.schema import Column
 from flows_platform.read_ahead import made_ahead
 from flows_platform.wire.decode.arrow_lines import BLOCK, THREADS, ArrowLines
 from flows_platform.wire.decode.footers import Declared, declared
+from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.parser import left_to_reference
-from flows_platform.wire.raw_records import Records, Unreadable, read_record
+from flows_platform.wire.raw_records import Records, Unreadable
 
 
 class NdjsonDocument:

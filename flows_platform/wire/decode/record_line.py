@@ -1,0 +1,30 @@
+"""A record read from one line of JSON, as the quarantine keeps it and NDJSON sends it."""
+
+import json
+from decimal import Decimal
+
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.wire.decode.json_guard import MAX_DEPTH, JsonGuard
+from flows_platform.wire.raw_records import Unreadable
+
+
+def read_record(line: bytes) -> dict[str, object] | Unreadable:
+    """The JSON object on a line; numbers with a point or an exponent as decimals."""
+    try:
+        if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+            JsonGuard().admit(line)
+        record = json.loads(line, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_distinct)
+    except (ValueError, SourceRefused) as error:
+        return Unreadable(f"not a JSON object: {error}", line)
+    return record if isinstance(record, dict) else Unreadable("not a JSON object", line)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise ValueError("a key repeats")
+    return record
