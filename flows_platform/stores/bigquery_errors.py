@@ -67,13 +67,15 @@ REASONS: Mapping[str, Verdict] = {
 }
 
 # BigQuery and the emulator both name a lost race between two statements `invalidQuery`, which is otherwise for good.
-# The last three are the emulator's; two of them it says of one job id sent twice in the same millisecond.
+# The last four are the emulator's; two of them it says of one job id sent twice in the same millisecond, one of two
+# that create the same table, as the first runs of a backfill do.
 RACES = (
     "Could not serialize access",
     "Transaction is aborted due to concurrent update",
     "Transaction conflict",
     "Duplicate key",
     "Conflict on update",
+    "Failed to commit DuckLake transaction",
 )
 
 PASSING_STATUSES = {408, 429, *range(500, 600)}

@@ -95,6 +95,7 @@ def test_connections_and_credentials(raised: Exception, expected: type[Exception
         "TransactionContext Error: Failed to commit: Transaction conflict - attempting to delete",
         'Duplicate key "project_id: local, job_id: d__flows__0" violates primary key constraint.',
         "TransactionContext Error: Conflict on update!",
+        "Failed to commit: Failed to commit DuckLake transaction.",
     ],
 )
 def test_a_lost_race_passes_though_its_reason_is_invalid_query(message: str) -> None:

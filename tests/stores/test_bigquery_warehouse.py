@@ -1,9 +1,11 @@
 """A window in the warehouse is the old one or the new one; its neighbours are not touched."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from google.cloud import bigquery
@@ -163,6 +165,25 @@ def test_ensuring_a_table_again_is_fine_and_one_that_differs_is_named(warehouse:
         warehouse.ensure_table(replace(FLOWS_TABLE, schema=more))
     found = warehouse.client.get_table(f"{warehouse.dataset}.flows")
     assert found.clustering_fields == ["src_comp", "dst_comp"]
+
+
+def test_runs_that_create_the_dataset_and_the_table_at_once_all_find_them(
+    warehouse_url: str, warehouse: Warehouse
+) -> None:
+    together = Barrier(3)
+
+    def ensure(name: str) -> None:
+        with emulator_client(warehouse_url, "local", "US") as client:
+            made = replace(warehouse, client=client, dataset=name, attempts=4)
+            together.wait(60)
+            made.ensure_table(FLOWS_TABLE)
+
+    names = [f"{warehouse.dataset}_{number}" for number in range(4)]
+    with ThreadPoolExecutor(together.parties) as runs:
+        for name in names:
+            list(runs.map(ensure, [name] * together.parties))
+    for name in names:
+        assert [each.table_id for each in warehouse.client.list_tables(name)] == [FLOWS_TABLE.name]
 
 
 def test_a_dataset_in_another_location_is_refused(warehouse: Warehouse) -> None:
