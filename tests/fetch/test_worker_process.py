@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,12 @@ def started[T](worker: WorkerProcess[T], *arguments: object) -> Iterator[WorkerP
         assert eventually(lambda: taken.extend(each for each in [worker.take(*arguments)] if each) or taken, seconds=60)
         taken[0].get()
         yield worker
+
+
+def length_once(released: Path, content: bytes) -> int:
+    """Of the content, once that file is there: as long as it is not, the process is at work on this part."""
+    assert eventually(released.exists, seconds=60)
+    return len(content)
 
 
 def test_results_come_whether_they_are_waited_for_or_asked_after() -> None:
@@ -43,24 +50,29 @@ def test_a_part_on_which_it_fails_has_no_result_and_the_next_one_has() -> None:
         assert (failing.get(), good.get()) == (None, 1.5)
 
 
-def test_it_takes_no_more_than_are_on_their_way() -> None:
-    with started(WorkerProcess(time.sleep), 0) as worker:
-        taken = [worker.take(0.2) for _ in range(WAITING + 1)]
+def test_it_takes_no_more_than_are_on_their_way(tmp_path: Path) -> None:
+    released = tmp_path / "released"
+    with started(WorkerProcess(length_once), tmp_path, b"") as worker:
+        taken = [worker.take(released, b"x") for _ in range(WAITING + 1)]
         assert [each is not None for each in taken] == [True] * WAITING + [False]
+        released.touch()
+        assert [each.get() for each in taken if each] == [1] * WAITING
 
 
 @pytest.mark.parametrize("pipe", [PIPE_BYTES, 4096])
-def test_it_takes_nothing_that_would_wait_in_the_pipe(pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_takes_nothing_that_would_wait_in_the_pipe(
+    pipe: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the pipe holds, a worker that is free takes any part; one that is not takes what finds room."""
     monkeypatch.setattr(worker_process, "PIPE_BYTES", pipe)
-    with started(WorkerProcess(operator.methodcaller("__len__")), b"") as worker:
-        large = bytes(PIPE_BYTES // 2)
-        first = worker.take(large)
-        second = worker.take(large)
+    large, released = bytes(PIPE_BYTES // 2), tmp_path / "released"
+    with started(WorkerProcess(length_once), tmp_path, b"") as worker:
+        first, second = worker.take(released, large), worker.take(released, large)
         assert first
         assert second is None
+        released.touch()
         assert first.get() == len(large)
-        assert worker.take(large)
+        assert worker.take(released, large)
 
 
 def test_one_that_is_killed_leaves_its_parts_without_result_and_takes_no_more() -> None:
