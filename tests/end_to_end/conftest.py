@@ -70,12 +70,15 @@ class Platform:
         keys = self.keys
         return self.run("flows_windows_job", range_tags(first or keys[0], last or first or keys[-1]))
 
-    def database_digest(self) -> RowDigest:
-        return RowDigest.of(iter_rows(self.settings.files.database, FLOWS))
+    def database_digest(self, *, first: int | None = None, last: int | None = None) -> RowDigest:
+        """Of the rows of these seconds; of all without."""
+        return RowDigest.of(iter_rows(self.settings.files.database, FLOWS, first=first, last=last))
 
-    def table_digest(self) -> RowDigest:
+    def table_digest(self, key: str | None = None) -> RowDigest:
+        """Of a window's rows; of all without."""
+        window = flows_windows(self.settings).grid.from_key(key) if key else None
         with self.windows() as pipeline:
-            return pipeline.warehouse.digest(pipeline.table)
+            return pipeline.warehouse.digest(pipeline.table, window)
 
     def windows(self) -> "Windows":
         return Windows(self)
