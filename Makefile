@@ -28,7 +28,7 @@ test: lint  ## formatting, lint, types, contracts, and the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
 test-slow: env  ## the tests that `make test` leaves out: memory over millions of rows, `flows dev`, the benchmarks' rows
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-browser: env  ## clicks through Dagster's UI on Debian's Chromium: materialise, backfill, plots (some minutes)
 	$(BIN)/pytest -m browser
