@@ -36,7 +36,7 @@ test-browser: env  ## clicks through Dagster's UI on Debian's Chromium: material
 screenshots: env  ## the same, and the README's pictures are taken anew
 	FLOWS_TEST_SCREENSHOTS=docs/images $(BIN)/pytest -m browser
 
-test-faults: env  ## every seeded fault in full (two hours); `make test` runs a small share
+test-faults: env  ## every seeded fault in full (two hours); the tests above run a small share
 	FLOWS_TEST_FAULTS=full $(BIN)/pytest -m faults --timeout 3600
 
 test-guards: env  ## remove each guard in turn: a test must see it

@@ -31,7 +31,7 @@ from flows_platform.supervision.supervisor import Supervisor
 from tests.faults.lossy_proxy import LossyProxy
 from tests.faults.scale import scaled
 
-RUNS = scaled(full=200, ci=4)
+RUNS = scaled(full=200, ci=6)
 WINDOWS = 3
 # What a run does, in a process that can be killed: fetch and publish each window.
 LOAD = """
@@ -168,6 +168,7 @@ def inject(world: World, fault: str, dice: random.Random) -> None:
         proxy.close()
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_a_window_is_old_or_new_and_a_rerun_converges(world: World, seed: int) -> None:

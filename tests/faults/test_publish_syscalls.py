@@ -44,7 +44,11 @@ LOCK_CALLS = {"openat", "flock"}  # their failure leaves as the OSError that it 
 SEED = 7
 OLD, NEW = 10, 40  # rows
 
-pytestmark = [pytest.mark.faults, pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.faults,
+    pytest.mark.skipif(not can_trace(), reason="strace cannot trace here"),
+]
 
 
 def rows_of(number: int, count: int) -> list[Row]:
