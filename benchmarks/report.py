@@ -15,7 +15,7 @@ to warm up; the figures are medians, *rounds* gives the lowest and the highest o
 compared and is equal. A ratio is of rows a second, unless the stage names something else. *Of its CPU* is the share of
 the other way's CPU-seconds a row, which a busy machine disturbs less. Peak RSS is the kernel's VmHWM. Both are of the
 command and its children, or of the server. Cleaning is measured on a file of four times the rows as well, since its
-start is a sixth of its time at 3 million.
+start is a quarter of its time at 3 million.
 """
 A_LONG_TIME = 10  # seconds: shown as such
 ALONE = "-"
