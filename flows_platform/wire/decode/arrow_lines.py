@@ -1,12 +1,13 @@
 """JSON objects, one after another, read by Arrow. Of what it does not take the reference says why."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.json
 
 from flows_platform.domain.schema import Column, ColumnType
+from flows_platform.read_ahead import made_ahead
 from flows_platform.wire.arrow_schema import ARROW_TYPES
 from flows_platform.wire.parser import ARROW_READS
 
@@ -42,3 +43,18 @@ class ArrowLines:
         except pa.ArrowException:
             return None
         return batches[0] if len(batches) == 1 else None
+
+
+def by_arrow[P, S](
+    parts: Iterable[P], read: Callable[[P], pa.RecordBatch | None], reference: Callable[[P], Iterable[S]]
+) -> Iterator[pa.RecordBatch | S]:
+    """The parts' records in order: as `read` gives them, ahead of their use, or by the reference where it gives None.
+
+    The reference works in the thread that uses this, one slice after another: what it makes is large.
+    """
+
+    def tried(part: P) -> tuple[P, pa.RecordBatch | None]:
+        return part, read(part)
+
+    for part, batch in made_ahead(tried, parts, threads=THREADS):
+        yield from reference(part) if batch is None else [batch]

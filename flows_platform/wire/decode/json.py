@@ -2,16 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 import ijson
 import pyarrow as pa
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
-from flows_platform.read_ahead import made_ahead
 from flows_platform.wire.casting import Slice
-from flows_platform.wire.decode.arrow_lines import BLOCK, THREADS, ArrowLines
+from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_blocks import BUFFER, SLICE, JsonBlock, JsonCutter, brief, finished, not_json
@@ -78,11 +77,7 @@ class JsonDocument:
             if self._lines is None:
                 yield from self._records()
             else:
-                for part, batch in made_ahead(partial(_tried, self._lines), self._records(), threads=THREADS):
-                    if isinstance(part, JsonBlock):
-                        yield from part.slices() if batch is None else [batch]
-                    else:
-                        yield part
+                yield from by_arrow(self._records(), partial(_batch, self._lines), _by_reference)
         except (ijson.JSONError, UnicodeDecodeError) as error:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
@@ -191,9 +186,12 @@ class _ContainerGuard(JsonGuard):
             require_all(self.sent.count, keys)
 
 
-def _tried[P: Records | JsonBlock](lines: ArrowLines, part: P) -> tuple[P, pa.RecordBatch | None]:
-    """A block with its records, where they are certain."""
-    return part, part.batch(lines) if isinstance(part, JsonBlock) else None
+def _batch(lines: ArrowLines, part: Records | JsonBlock) -> pa.RecordBatch | None:
+    return part.batch(lines) if isinstance(part, JsonBlock) else None
+
+
+def _by_reference(part: Records | JsonBlock) -> Iterable[Records]:
+    return part.slices() if isinstance(part, JsonBlock) else [part]
 
 
 def _footer(tail: bytes) -> Declared | None:

@@ -3,13 +3,13 @@
 import io
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 import pyarrow as pa
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
-from flows_platform.read_ahead import made_ahead
-from flows_platform.wire.decode.arrow_lines import BLOCK, THREADS, ArrowLines
+from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource
@@ -47,8 +47,10 @@ class NdjsonDocument:
             SourceRefused: a line is too long.
         """
         blocks = self._without_footer(self._blocks()) if self._footer else self._blocks()
-        for block, batch in made_ahead(partial(_tried, self._lines), blocks, threads=THREADS):
-            yield from _line_by_line(block) if batch is None else [batch]
+        if self._lines is None:
+            yield from chain.from_iterable(map(_line_by_line, blocks))
+        else:
+            yield from by_arrow(blocks, partial(_batch, self._lines), _line_by_line)
 
     def _blocks(self) -> Iterator[bytes]:
         rest = b""
@@ -78,11 +80,11 @@ class NdjsonDocument:
         self.declared = _declared(last)
 
 
-def _tried(lines: ArrowLines | None, block: bytes) -> tuple[bytes, pa.RecordBatch | None]:
-    """The block with its records, where it is certain that the reference would give the same."""
-    batch = lines.read(block) if lines else None
+def _batch(lines: ArrowLines, block: bytes) -> pa.RecordBatch | None:
+    """The block's records, where it is certain that the reference would give the same."""
+    batch = lines.read(block)
     certain = batch is not None and batch.num_rows == block.count(b"\n") and not _nulls(batch)
-    return block, batch if certain else None
+    return batch if certain else None
 
 
 def _declared(line: bytes) -> Declared:
