@@ -21,6 +21,7 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
+from flows_platform.file_lock import exclusive
 from flows_platform.retries import RetryingCaller
 from flows_platform.stores import bigquery_sql
 from flows_platform.stores.bigquery_derived import DerivedTable, recompute
@@ -101,8 +102,10 @@ class Warehouse:
             WarehouseError: the table is there with other columns, partitioning or clustering.
         """
         identifier(table.name)
-        self._retrying(ensure_dataset, self.client, self._reference, self.location)
-        self._retrying(ensure_target, self.client, self._reference, table)
+        # The emulator shows a table without its columns while another creates it; BigQuery does not.
+        with exclusive(self.locks / f"{self.dataset}.lock"):
+            self._retrying(ensure_dataset, self.client, self._reference, self.location)
+            self._retrying(ensure_target, self.client, self._reference, table)
         self._retrying(self._staging.sweep, table)
 
     def replace_window(self, publication: Publication) -> Published:
