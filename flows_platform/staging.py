@@ -13,8 +13,9 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.decoders import ALONE, Decoders
 from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.records import Tee, WindowStream
+from flows_platform.fetch.records import Tee, WindowStream, first_records
 from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.parquet import ParquetSink
@@ -91,10 +92,13 @@ def stage_window(
     progress: Progress = silent,
     tee: Callable[[], Tee] = lambda: nullcontext,
     decoders: Decoders = ALONE,
+    trace: Trace | None = None,
+    limit: int | None = None,
 ) -> StagedWindow:
     """Fetch the window (all that there is for None) into `target`; progress in records.
 
     The file appears, or is replaced, only when all is proven. `tee` gives each try what may keep a copy of its pages.
+    `trace` notes what is asked and answered. With `limit` only that many records are taken, which proves nothing.
 
     Rejected records go beside it (`quarantine_path`), also where there are too many. All tries together end with the
     client's deadline.
@@ -105,19 +109,21 @@ def stage_window(
         Terminal: the source refused, or the file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    limits, deadline = RejectLimits(max_rejected, max_rejected_share), client.deadline()
+    limits, deadline, seen = RejectLimits(max_rejected, max_rejected_share), client.deadline(), trace or Trace()
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, window, progress, deadline, tee(), tries, decoders)
-            return _stage_once(stream, target, limits, attempt.num)
+            stream = WindowStream(client, api, window, progress, deadline, tee(), tries, decoders, seen)
+            return _stage_once(stream, target, limits, attempt.num, limit)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
 
-def _stage_once(stream: WindowStream, target: Path, limits: RejectLimits, number: int) -> StagedWindow:
+def _stage_once(
+    stream: WindowStream, target: Path, limits: RejectLimits, number: int, limit: int | None
+) -> StagedWindow:
     started = time.monotonic()
     with atomic_path(target) as temporary:
         sink = ParquetSink(temporary, stream.api.schema)
-        rejects = _drain(stream, sink, quarantine_path(target), limits.number + MORE_REJECTS)
+        rejects = _drain(stream, sink, quarantine_path(target), limits.number + MORE_REJECTS, limit)
         limits.require(rejects, stream.records, stream.url, quarantine_path(target))
         deduplicated = 0 if sink.keys_rise else drop_repeats(temporary, stream.api.schema)
         size = temporary.stat().st_size
@@ -140,15 +146,15 @@ def _stage_once(stream: WindowStream, target: Path, limits: RejectLimits, number
     )
 
 
-def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path, most: int) -> QuarantineSink:
+def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path, most: int, limit: int | None) -> QuarantineSink:
     """Good records to the Parquet file, bad ones to the quarantine, which is complete on its own.
 
     The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step. Stops after
-    `most` rejects.
+    `most` rejects, and after `limit` records.
     """
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
         rejects = QuarantineSink(file, stream.api.redactor)
-        for casted in stream.batches():
+        for casted in stream.batches() if limit is None else first_records(stream, limit):
             sink.write(casted.batch)
             rejects.write(casted.rejects)
             if rejects.count > most:

@@ -10,11 +10,11 @@ from flows_platform.start import collector_paused
 with collector_paused():
     import click
 
-    from flows_platform.cli import files, serving, tokens, windows
+    from flows_platform.cli import files, serving, sources, tokens, windows
     from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
     from flows_platform.domain.errors import ConfigurationError, PlatformError
 
-__all__ = ["app", "files", "main", "serving", "tokens", "windows"]  # these modules register their commands
+__all__ = ["app", "files", "main", "serving", "sources", "tokens", "windows"]  # these modules register their commands
 
 
 def main() -> None:

@@ -10,12 +10,18 @@ from flows_platform.settings import Settings
 from flows_platform.windowed.declaration import WindowedTable
 
 
+def table_at(path: Path, settings: Settings) -> WindowedTable:
+    """The table that the YAML file at `path` declares.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or says what no declaration may.
+    """
+    return replace(windowed_table(load_declaration(path, settings), settings), declared_in=path)
+
+
 def all_tables(settings: Settings, folder: Path = DEFS) -> list[WindowedTable]:
     """The tables of all sources, in the order of their files."""
-    return [
-        replace(windowed_table(load_declaration(path, settings), settings), declared_in=path)
-        for path in declared_sources(folder)
-    ]
+    return [table_at(path, settings) for path in declared_sources(folder)]
 
 
 def table_named(name: str, settings: Settings, folder: Path = DEFS) -> WindowedTable:

@@ -6,7 +6,7 @@ see: the counts in `records.py` do.
 
 import http.client
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 
 import urllib3
@@ -23,6 +23,10 @@ from flows_platform.fetch.refusals import BODY_BYTES, USUAL, Refusals
 __all__ = ["Answer", "HttpClient", "HttpLimits"]
 
 CHUNK = 1 << 18
+
+
+def _unseen(_url: str, _status: int) -> None:
+    """Nobody asks what was answered."""
 
 
 class HttpClient:
@@ -60,8 +64,11 @@ class HttpClient:
         method: str = "GET",
         deadline: float | None = None,
         refusals: Refusals = USUAL,
+        seen: Callable[[str, int], None] = _unseen,
     ) -> Iterator["Answer"]:
         """The answer to one request; its connection is closed on the way out unless the body was read whole.
+
+        `seen` is called with the URL and the status of the answer at the end of redirects.
 
         Raises:
             SourceUnavailable: no connection, a status that asks to come back, or the deadline (by default a new one).
@@ -72,6 +79,7 @@ class HttpClient:
             raise SourceUnavailable(f"{place(url)} {fault}.")
         with self._gate.place() if self._gate else nullcontext():
             response = self._final(method, url, headers)
+            seen(url, response.status)
             try:
                 if response.status != 200:  # noqa: PLR2004 - the one good status
                     raise refusals.error(place(url), response.status, response.headers, _error_body(response, pace))

@@ -16,6 +16,7 @@ from flows_platform.fetch.in_window import inside
 from flows_platform.fetch.paging import Page
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Block, Document, Layout, envelope_of, open_document, opened
@@ -52,6 +53,7 @@ class WindowStream:
     tee: Tee = nullcontext
     tries: int = 1  # of a page after the first
     decoders: Decoders = ALONE
+    trace: Trace = field(default_factory=Trace)
     records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
     requests: int = 0
@@ -78,6 +80,7 @@ class WindowStream:
             Transient: the source failed or the stream ended early; the same call may succeed.
             Terminal: the source refused, speaks another protocol, or proves less than the declaration asks.
         """
+        self.trace.begin()
         for part in self.api.ranges(self.window):
             yield from self._range(part)
 
@@ -112,6 +115,7 @@ class WindowStream:
                 error.retry_after = error.retry_after or api.refusals.wait(answer.headers)
                 raise
             self.received_bytes += answer.received
+            self.trace.read(proof.records)
             whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
             return api.paging.next_page(Page(url, answer.headers, envelope, proof.records, whole.seen, self._last))
 
@@ -128,10 +132,13 @@ class WindowStream:
             for attempt in attempts(tries, within=within):
                 with attempt, api.redactor.errors():
                     request = self.client.stream(
-                        url, api.request_headers(), deadline=self.deadline, refusals=api.refusals
+                        url, api.request_headers(), deadline=self.deadline, refusals=api.refusals, seen=self._answered
                     )
                     answer = opened.enter_context(request)
             yield answer
+
+    def _answered(self, url: str, status: int) -> None:
+        self.trace.answered(self.api.redactor(self.api.shown_url(url)), status)
 
     def _document(
         self, answer: Answer, proof: PageProof
@@ -246,3 +253,16 @@ def header_count(answer: Answer) -> int | None:
 def _as_sent(reject: RejectedRecord, part: Mapping[str, object] | Unreadable) -> RejectedRecord:
     """The reject with what the source sent, not what was made of it: so that it can be mapped again."""
     return reject if isinstance(part, Unreadable) else replace(reject, raw=raw_record(part))
+
+
+def first_records(stream: WindowStream, limit: int) -> Iterator[Casted]:
+    """The window's first `limit` records: nothing is proven then, and the stream says why it ended."""
+    left = limit
+    for casted in stream.batches():
+        cut = casted.first(left)
+        left -= cut.batch.num_rows + len(cut.rejects)
+        yield cut
+        if left <= 0:
+            stream.verification, stream.note = Verification.UNVERIFIED, f"stopped after {limit:,} records"
+            stream.trace.ended = stream.note
+            return

@@ -5,6 +5,7 @@ types proves that the reference would take every value unchanged, and falls back
 Arrow batches must have been validated in full by who decoded them.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType
@@ -51,6 +52,15 @@ class Casted:
         places = self.positions
         moved = range(places.start + by, places.stop + by) if isinstance(places, range) else [p + by for p in places]
         return Casted(self.batch, moved, [replace(each, position=each.position + by) for each in self.rejects])
+
+    def first(self, records: int) -> "Casted":
+        """The slice's first `records` records, good and bad."""
+        if records >= len(self.positions) + len(self.rejects):
+            return self
+        last = sorted([*self.positions, *(each.position for each in self.rejects)])[records - 1]
+        good = bisect_right(self.positions, last)
+        rejects = [each for each in self.rejects if each.position <= last]
+        return Casted(self.batch.slice(0, good), self.positions[:good], rejects)
 
 
 def joined(parts: Sequence[Casted]) -> Casted:

@@ -1,0 +1,38 @@
+"""Arguments of `flows source`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows_platform.cli.app import app, examples
+
+source_app = typer.Typer(help="Try sources: what an API answers, and what becomes of it.", no_args_is_help=True)
+app.add_typer(source_app, name="source")
+
+
+@source_app.callback()
+def source() -> None:
+    """Try sources: what an API answers, and what becomes of it."""
+
+
+@source_app.command(
+    "try",
+    epilog=examples(
+        "flows source try nvd_cves --window 2024-03-01-00:00",
+        "flows source try my_api.yaml --window 2024-03-01-00:00 --limit 100 --out rows.parquet",
+    ),
+)
+def try_(
+    source: Annotated[str, typer.Argument(help="A table's name, or the path of a YAML file.")],
+    window: Annotated[str, typer.Option(help="The window's key: its start, such as 2024-03-01-00:00.")],
+    *,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many records.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the window's rows to this Parquet file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Fetch one window with a run's settings and say what came of it; nothing is published."""
+    from flows_platform.commands.source_try import run_try
+
+    if code := run_try(source, window, limit=limit, out=out, as_json=as_json):
+        raise typer.Exit(code)

@@ -1,0 +1,166 @@
+"""`flows source try`: one window of a source, fetched as a run would, published nowhere, and explained."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from flows_platform.commands.terminal import progress_bar, say
+from flows_platform.components.catalog import table_at, table_named
+from flows_platform.domain.errors import ConfigurationError, PlatformError
+from flows_platform.domain.redaction import Redactor
+from flows_platform.fetch.trace import Trace
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.resources import build_resources
+from flows_platform.settings import Settings, load_settings
+from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.wire.mapping import UNTAKEN
+
+FAILED, WRONG_USE = 1, 2
+REASONS = 10  # distinct reasons of rejects that are shown
+SUFFIXES = {".yaml", ".yml"}
+
+
+@dataclass(slots=True)
+class Tried:
+    """One try: what was asked, and what came of it. Its fields are the members of the JSON answer."""
+
+    window: str
+    requests: list[dict[str, object]] = field(default_factory=list)
+    ended: str = ""
+    records: int = 0
+    rows: int = 0
+    rejected: int = 0
+    rejects: list[dict[str, object]] = field(default_factory=list)
+    deduplicated: int = 0
+    verification: str = ""
+    note: str = ""
+    unread: list[str] = field(default_factory=list)
+    columns_not_taken: list[str] = field(default_factory=list)
+    out: str | None = None
+    error: dict[str, str] | None = None
+
+
+def run_try(source: str, key: str, *, limit: int | None, out: Path | None, as_json: bool) -> int:
+    """Fetch the window `key` of `source` and print what came of it; gives the exit code.
+
+    `source` is a table's name or the path of a YAML file. The rows go to `out`, where it is given.
+    """
+    tried, trace, redactor = Tried(key), Trace(), Redactor()
+    code = 0
+    try:
+        table = _table(source, load_settings())
+        api = table.api()
+        redactor = api.redactor
+        _try(table, api, tried, trace, limit=limit, out=out)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        tried.error = _told(error, redactor)
+        code = WRONG_USE if isinstance(error, ConfigurationError) else FAILED
+    tried.requests = [asdict(each) for each in trace.requests]
+    tried.ended, tried.unread = trace.ended, list(trace.unread)
+    say(redactor(_as_json(tried) if as_json else "\n".join(_as_text(tried))))
+    return code
+
+
+def _table(source: str, settings: Settings) -> WindowedTable:
+    path = Path(source)
+    return table_at(path, settings) if path.suffix in SUFFIXES else table_named(source, settings)
+
+
+def _try(
+    table: WindowedTable, api: WindowedApi, tried: Tried, trace: Trace, *, limit: int | None, out: Path | None
+) -> None:
+    window = table.grid.from_key(tried.window)
+    fetch = build_resources(load_settings()).fetch
+    with (
+        fetch.client(table.gate) as client,
+        fetch.decoders() as decoders,
+        closing(client),
+        _target(out) as target,
+        progress_bar("Fetching", "records") as progress,
+    ):
+        staged = stage_window(
+            client,
+            api,
+            window,
+            target,
+            max_rejected=fetch.max_rejected,
+            max_rejected_share=fetch.max_rejected_share,
+            tries=fetch.tries,
+            progress=progress,
+            decoders=decoders,
+            trace=trace,
+            limit=limit,
+        )
+        _note(tried, staged, api)
+        tried.out = str(out) if out else None
+
+
+@contextmanager
+def _target(out: Path | None) -> Iterator[Path]:
+    """Where the rows go: to `out`, or to a file that is removed."""
+    if out:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="flows-try-") as folder:
+        yield Path(folder) / "window.parquet"
+
+
+def _note(tried: Tried, staged: StagedWindow, api: WindowedApi) -> None:
+    tried.records, tried.rows = staged.received, staged.rows
+    tried.rejected, tried.deduplicated = staged.rejected, staged.deduplicated
+    tried.verification, tried.note = staged.verification.label, staged.note
+    reasons = Counter(reject.reason for reject in read_quarantine(quarantine_path(staged.path)))
+    tried.rejects = [{"reason": reason, "records": count} for reason, count in reasons.most_common(REASONS)]
+    tried.columns_not_taken = _not_taken(staged.path, api.extra_column)
+
+
+def _not_taken(path: Path, extra: str | None) -> list[str]:
+    """The names and paths that stand in the column for unknown fields, row group by row group."""
+    names: set[str] = set()
+    if extra:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=[extra]):
+                for text in batch.column(0).drop_null().unique().to_pylist():
+                    names.update(name.removeprefix(UNTAKEN) for name in json.loads(text))
+    return sorted(names)
+
+
+def _told(error: Exception, redactor: Redactor) -> dict[str, str]:
+    message, remedy = (error.message, error.remedy) if isinstance(error, PlatformError) else (str(error), "")
+    return {"type": type(error).__name__, "message": redactor(message), "remedy": redactor(remedy)}
+
+
+def _as_json(tried: Tried) -> str:
+    members = asdict(tried)
+    if tried.error is None:
+        del members["error"]
+    return json.dumps(members, ensure_ascii=False)
+
+
+def _as_text(tried: Tried) -> Iterator[str]:
+    yield f"Window        {tried.window}"
+    for request in tried.requests:
+        yield f"Request       {request['status']}, {request['records']:,} records: {request['url']}"
+    if tried.error:
+        yield f"Failed        {tried.error['type']}: {tried.error['message']} {tried.error['remedy']}".rstrip()
+        return
+    yield f"Paging ended  {tried.ended or 'one page, as declared'}"
+    yield (
+        f"Records       {tried.records:,}: {tried.rows:,} rows, {tried.rejected:,} rejected, "
+        f"{tried.deduplicated:,} repeated"
+    )
+    for each in tried.rejects:
+        yield f"Rejected      {each['records']:,}: {each['reason']}"
+    yield f"Not read      {', '.join(tried.unread) or 'nothing stands around the records'}"
+    yield f"Not taken     {', '.join(tried.columns_not_taken) or 'every field has a column'}"
+    yield f"Verification  {tried.verification}{tried.note and f' ({tried.note})'}"
+    if tried.out:
+        yield f"Rows          {tried.out}"
