@@ -61,7 +61,11 @@ def urls(text: str) -> set[str]:
 def test_every_command_and_flag_exists(path: Path) -> None:
     for name, *words in flows_calls(path.read_text()):
         assert name in COMMANDS, f"{path.name}: flows {name}"
-        flags = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        command = COMMANDS[name]
+        if words and isinstance(command, typer.core.TyperGroup):
+            assert words[0] in command.commands, f"{path.name}: flows {name} {words[0]}"
+            command = command.commands[words[0]]
+        flags = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= flags, f"{path.name}: flows {name} {words}"
 
 
