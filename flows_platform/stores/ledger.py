@@ -1,12 +1,16 @@
 """The ledger of one table: what each window's fetches and publications were, tied by the staged file's digest.
 
 Append-only, in sqlite beside the staged files: request → bytes → records → rejected → file → jobs → rows committed.
+
+Two things are decided by it: whether a staged file is the one that was fetched, by its digest; and whether a window
+that would shrink was found so before.
 """
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +61,43 @@ class Committed:
     rows_replaced: int
 
 
-type Entry = Fetched | Recovered | Committed
-TABLES: dict[type[Fetched | Recovered | Committed], str] = {
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A file that was not published: its window would shrink, and only a second pull may say so.
+
+    `rows` are the file's, `rows_held` those that the table has and keeps. `pulled` is when the file was fetched,
+    `since` when the first in the row of pulls was that said the same.
+    """
+
+    window: str
+    at: str
+    run: str
+    file_sha256: str
+    rows: int
+    rows_held: int
+    pulled: str
+    since: str
+
+    @property
+    def first_said(self) -> datetime:
+        """`since` as an instant."""
+        return datetime.fromisoformat(self.since)
+
+
+type Entry = Fetched | Recovered | Committed | Withheld
+TABLES: dict[type[Fetched | Recovered | Committed | Withheld], str] = {
     Fetched: "fetched",
     Recovered: "replayed",
     Committed: "committed",
+    Withheld: "withheld",
 }
+
+# The newest entry of each window that waits: nothing was committed after it.
+WAITING = """
+SELECT * FROM withheld WHERE rowid IN (SELECT MAX(rowid) FROM withheld GROUP BY window)
+AND NOT EXISTS (SELECT 1 FROM committed WHERE committed.window = withheld.window AND committed.at > withheld.at)
+ORDER BY window
+"""
 SQL_TYPES: dict[Any, str] = {int: "INTEGER", str: "TEXT"}
 
 
@@ -91,6 +126,17 @@ class Ledger:
             found = [kind(*row) for kind in TABLES for row in _rows(connection, TABLES[kind], window)]
         return sorted(found, key=lambda entry: entry.at)
 
+    def waiting(self) -> dict[str, Withheld]:
+        """The windows that wait for a confirmation, by their keys in order: what was last withheld of each.
+
+        `Withheld.first_said` plus the table's `shrink_rule.pause` is when another pull may confirm it.
+        """
+        if not self.path.exists():
+            return {}
+        with self._open() as connection:
+            found = [Withheld(*row) for row in connection.execute(WAITING)]
+        return {entry.window: entry for entry in found}
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -99,6 +145,7 @@ class Ledger:
                 connection.execute("PRAGMA journal_mode = WAL")
                 for kind, table in TABLES.items():
                     connection.execute(_create(kind, table))
+                    connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_window ON {table} (window)")
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"the ledger {self.path} cannot be used: {error}.") from error

@@ -1,11 +1,13 @@
 """What is entered is on disk, in order, and never changed; a ledger that cannot be used is told by type."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.ledger import Committed, Fetched, Recovered, ledger_of
+from flows_platform.stores.ledger import Committed, Fetched, Recovered, Withheld, ledger_of
 
 FETCHED = Fetched("w", "2014-01-01T00:00:01", "http://x/", "arrow", "L2 count", 9, 2, 1, 0, "sha")
 RECOVERED = Recovered("w", "2014-01-01T00:00:02", 1, 0, 3, "sha2")
@@ -25,3 +27,20 @@ def test_a_ledger_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"no database at all " * 100)
     with pytest.raises(StorageError, match=r"ledger.db cannot be used"):
         ledger_of(tmp_path).record(FETCHED)
+
+
+def withheld(window: str, at: int, **changes: object) -> Withheld:
+    stamp = f"2014-01-01T00:00:{at:02}+00:00"
+    return replace(Withheld(window, stamp, "run", "sha", 0, 9, stamp, stamp), **changes)  # type: ignore[arg-type]
+
+
+def test_a_window_waits_from_its_last_withheld_file_until_one_is_committed(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path)
+    assert ledger.waiting() == {}
+    for entry in (withheld("b", 1), withheld("a", 2), withheld("b", 3, rows=4), withheld("w", 2), COMMITTED):
+        ledger.record(entry)
+    assert ledger.waiting() == {"a": withheld("a", 2), "b": withheld("b", 3, rows=4)}
+    assert ledger.waiting()["a"].first_said == datetime(2014, 1, 1, 0, 0, 2, tzinfo=UTC)
+    ledger.record(withheld("w", 4))
+    assert list(ledger.waiting()) == ["a", "b", "w"]
+    assert ledger.history("b") == [withheld("b", 1), withheld("b", 3, rows=4)]
