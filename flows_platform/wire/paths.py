@@ -1,17 +1,25 @@
 """Paths into nested records: `cve.id`, `descriptions[lang=en].value`, `TAGS.TAG[]`, `HOST.@id`. Looking up, no casting.
 
+A name with points or other signs is quoted as in JSON: `"@odata.nextLink"`, `a."b.c".d`. An XML name may begin with its
+namespace in braces, whose points belong to it: `{urn:a.b}entry.id`.
+
 A record is what JSON decodes to; an XML element is given in the same shape (`wire/decode/elements.py`).
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from flows_platform.domain.errors import ConfigurationError
 
+_QUOTED = r'"(?:[^"\\]|\\.)+"'  # as a JSON text
+_NAME = rf"""(?:{_QUOTED}|@?\{{[^{{}}]*\}}[^.\[\]="]+|[^.\[\]="{{}}][^.\[\]=]*)"""  # in braces: an XML namespace
 _STEP = re.compile(
-    r"(?P<name>[^.\[\]=]+)(?:\[(?:(?P<key>[^.\[\]=]+)=(?P<value>[^\[\]]*)|(?P<index>[0-9]{1,6})|(?P<all>))\])?(?:\.|\Z)"
+    rf"(?P<name>{_NAME})(?:\[(?:(?P<key>{_QUOTED}|[^.\[\]=]+)=(?P<value>{_QUOTED}|[^\[\]]*)"
+    r"|(?P<index>[0-9]{1,6})|(?P<all>))\])?(?:\.|\Z)"
 )
+_PLAIN = re.compile(r"(?:@?\{[^{}]*\})?[^.\[\]=\"{}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +63,16 @@ class RecordPath:
         steps, place = [], 0
         while match := _STEP.match(text, place):
             index = int(match["index"]) if match["index"] else None
-            steps.append(Step(match["name"], match["key"], match["value"], index, match["all"] is not None))
+            name, key, value = (_unquoted(match[part]) for part in ("name", "key", "value"))
+            steps.append(Step(name or "", key, value, index, match["all"] is not None))
             place = match.end()
             if place == len(text):
                 break
         if not steps or place != len(text) or text.endswith("."):
             raise ConfigurationError(
                 f"{text!r} is no path into a record.",
-                remedy="Write names with points between them; after a name [key=value], [0] or [] choose from a list.",
+                remedy="Write names with points between them, a name with points in quotes (a.\"b.c\"); after a name "
+                "[key=value], [0] or [] choose from a list.",
             )
         return cls(text, tuple(steps))
 
@@ -87,6 +97,20 @@ class RecordPath:
         for step in self.steps:
             found = [value for holder in found for value in step.values(holder)]
         return found
+
+
+def quoted(name: str) -> str:
+    """A member's name as a path writes it."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _unquoted(part: str | None) -> str | None:
+    if part is None or len(part) < 2 or not part.startswith('"') or not part.endswith('"'):  # noqa: PLR2004 - quotes
+        return part
+    try:
+        return str(json.loads(part))
+    except ValueError as error:
+        raise ConfigurationError(f"{part} is not a name in quotes as JSON writes them ({error}).") from error
 
 
 def single(found: list[object]) -> object:
