@@ -32,6 +32,7 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
     "application/x-jsonlines": WireFormat.NDJSON,
 }
 MAX_DIGITS = 19  # of a count
+BLANK = b" \t\r\n"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
 
 
 # Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
@@ -236,7 +237,7 @@ def exhaust(source: ByteSource) -> None:
         SourceRefused: more than white space follows the document.
     """
     while rest := source.read():
-        if rest.strip():
+        if rest.strip(BLANK):
             raise SourceRefused(f"{len(rest)} bytes follow the end of the document.")
 
 

@@ -71,7 +71,7 @@ class RecordPath:
         if not steps or place != len(text) or text.endswith("."):
             raise ConfigurationError(
                 f"{text!r} is no path into a record.",
-                remedy="Write names with points between them, a name with points in quotes (a.\"b.c\"); after a name "
+                remedy='Write names with points between them, a name with points in quotes (a."b.c"); after a name '
                 "[key=value], [0] or [] choose from a list.",
             )
         return cls(text, tuple(steps))

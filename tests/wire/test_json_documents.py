@@ -13,6 +13,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import as_mappings
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.paths import RecordPath
 
@@ -70,12 +71,86 @@ def test_another_document_than_the_array_is_refused(document: object) -> None:
         read(json.dumps(document).encode(), layout(""))
 
 
-def test_the_envelope_is_kept_where_it_is_asked_for_alone() -> None:
+def test_the_envelope_is_kept_whatever_is_asked_for() -> None:
     body = b'{"page": {"total": 1}, "data": {"items": [{"a": 1.50}]}, "next": "/2"}'
     around = {"page": {"total": 1}, "data": {"items": []}, "next": "/2"}
-    for options in ({"whole": True}, {"whole": False, "enveloped": True}, {"whole": False, "errors": ERRORS}):
+    for options in ({"whole": True}, {"whole": False}, {"whole": False, "errors": ERRORS}):
         assert read(body, layout(**options)) == ([{"a": Decimal("1.50")}], around)
-    assert read(body, layout(whole=False))[1] == {}
+
+
+@given(st.integers(0, 400), SIZES)
+def test_the_envelope_is_kept_also_where_records_come_in_blocks(count: int, sizes: list[int]) -> None:
+    records = [{"a": f"]}} {number}"} for number in range(count)]
+    body = json.dumps({"x": [{"data": []}], "data": {"items": records, "next": "]"}, "more": True}).encode()
+    document = open_document(WireFormat.JSON, Cut(body, sizes), layout(whole=False, blocks=True))
+    found: list[object] = []
+    for part in document.slices():
+        slices = part.slices() if isinstance(part, JsonBlock) else [part]
+        found += [record for each in slices for record in as_mappings(each)]
+    assert found == records
+    assert envelope_of(document) == {"x": [{"data": []}], "data": {"items": [], "next": "]"}, "more": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"data": {"items": [{"a": 1}], "items": []}}', "data.items"),
+        ('{"data": {"items": [{"a": 1}]}, "data": {"items": []}}', "data"),
+        ('{"data": null, "data": {"items": [{"a": 1}]}}', "data"),
+        ('{"data": {"items": null, "items": [{"a": 1}]}}', "data.items"),
+        ('{"page": {"total": 1, "total": 2}, "data": {"items": [{"a": 1}]}}', "page.total"),
+        ('{"data": {"items": [{"a": 1}]}, "next": null, "next": "/2"}', "next"),
+    ],
+)
+def test_a_name_that_stands_twice_around_the_records_is_refused(body: str, place: str) -> None:
+    with pytest.raises(SourceRefused, match=f"the member '{place}' stands twice"):
+        read(body.encode(), layout())
+
+
+@given(st.sampled_from("\f\v"), st.data())
+def test_only_what_json_calls_white_space_is_white_space(blank: str, data: st.DataObject) -> None:
+    text = '{"data" : {"items": [{"a": 1, "b": "c d"}]} }'
+    place = data.draw(st.integers(0, len(text)))
+    with pytest.raises(SourceRefused, match="not valid JSON"):
+        read((text[:place] + blank + text[place:]).encode(), layout(), data.draw(SIZES))
+
+
+@given(SIZES)
+def test_a_byte_order_mark_may_lead_the_document(sizes: list[int]) -> None:
+    assert read('\ufeff{"data": {"items": [{"a": "\ufeff"}]}}'.encode(), layout(), sizes)[0] == [{"a": "\ufeff"}]
+    with pytest.raises(SourceRefused, match="not valid JSON"):
+        read('\ufeff\ufeff{"data": {"items": []}}'.encode(), layout(), sizes)
+
+
+@pytest.mark.parametrize(
+    ("body", "there"),
+    [
+        ({}, "missing"),
+        ({"data": {}}, "missing"),
+        ({"data": None}, "null"),
+        ({"data": {"items": None}}, "null"),
+        (None, "null"),
+    ],
+)
+def test_no_array_is_an_error_unless_declared_to_mean_nothing(body: object, there: str) -> None:
+    text, other = json.dumps(body).encode(), ({"missing", "null"} - {there}).pop()
+    assert read(text, layout(nothing=frozenset({there})))[0] == []
+    for nothing in (frozenset[str](), frozenset({other})):
+        with pytest.raises(SourceRefused, match=rf"no array at 'data.items'.*`nothing: \[{there}\]`"):
+            read(text, layout(nothing=nothing))
+
+
+@pytest.mark.parametrize("value", [{}, "", "none", 0, False, {"items": []}])
+def test_another_value_than_an_array_never_means_nothing(value: object) -> None:
+    with pytest.raises(SourceRefused, match=r"no array at 'data\.items': .* stands there"):
+        read(json.dumps({"data": {"items": value}}).encode(), layout(nothing=frozenset({"missing", "null"})))
+
+
+def test_a_name_with_points_is_one_name() -> None:
+    body = b'{"data.items": [{"a": 1}], "@odata.value": [{"b": 2}]}'
+    assert read(body, layout('"@odata.value"'))[0] == [{"b": 2}]
+    with pytest.raises(SourceRefused, match=r"no array at 'data\.items'"):
+        read(body, layout())
 
 
 @pytest.mark.parametrize(

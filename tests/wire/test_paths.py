@@ -3,10 +3,14 @@
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.wire.paths import RecordPath, single
+from flows_platform.wire.paths import RecordPath, quoted, single
 
 RECORD: dict[str, object] = {
     "id": 7,
+    "@odata.nextLink": "/2",
+    "a.b": {"c[0]": 1},
+    'say "a"': 2,
+    "{urn:x.y/z}entry": {"@{urn:x}id": 3},
     "none": None,
     "empty": [],
     "descriptions": [
@@ -42,6 +46,11 @@ RECORD: dict[str, object] = {
         ("metrics.v31[type=].score", [5]),
         ("metrics.v31[type=Primary].score", [9.8]),
         ("HOST.@id", ["h1"]),
+        ('"@odata.nextLink"', ["/2"]),
+        ('"a.b"."c[0]"', [1]),
+        ('HOST["@id"="h1"].TAG', ["solo"]),
+        ("{urn:x.y/z}entry.@{urn:x}id", [3]),
+        ('"say \\"a\\""', [2]),
         ("HOST.#text", ["t"]),
         ("HOST.TAG[]", ["solo"]),
         ("HOST[0].TAG[0]", ["solo"]),
@@ -93,3 +102,10 @@ def test_a_path_knows_whether_it_lists_or_chooses() -> None:
 
 def test_one_value_is_given_as_itself() -> None:
     assert [single([]), single([None]), single([1]), single([1, 2]), single([[]])] == [None, None, 1, [1, 2], []]
+
+
+@pytest.mark.parametrize("name", ["id", "@odata.nextLink", 'say "a"', "{urn:x.y}entry", "a[0]", "a=b", "{"])
+def test_a_name_is_quoted_where_a_path_needs_it(name: str) -> None:
+    assert RecordPath.parse(f"a.{quoted(name)}.b").names == ("a", name, "b")
+    assert quoted("next_cursor") == "next_cursor"
+    assert quoted("@odata.nextLink") == '"@odata.nextLink"'

@@ -45,7 +45,8 @@ class Layout:
 
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
-    is kept, as it is where they are `enveloped`; `total` leads to their number there. `errors` tells an error document;
+    is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
+    answers that mean no records: `missing`, `null`. `errors` tells an error document;
     `doctype` lets an external one pass. With `blocks` most of a document may be given as blocks, not decoded yet. Where
     the `parser` is the fast one it reads JSON's. The column `extra` is not among what is sent.
     """
@@ -58,6 +59,7 @@ class Layout:
     whole: bool = False
     total: RecordPath | None = None
     errors: ErrorDocument | None = None
+    nothing: frozenset[str] = frozenset()
     enveloped: bool = False
     doctype: bool = False
     blocks: bool = False
@@ -88,9 +90,9 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         source,
         layout.records,
         layout.record_bytes,
-        enveloped=layout.keeps_envelope,
         errors=layout.errors,
         total=layout.total,
+        nothing=layout.nothing,
         blocks=layout.blocks,
         lines=layout.lines,
     ),

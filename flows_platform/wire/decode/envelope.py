@@ -1,9 +1,7 @@
 """What stands around the records of a document: totals, links, errors. In the shape of decoded JSON."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import ijson
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.wire.paths import RecordPath, single
@@ -12,32 +10,54 @@ type Event = tuple[str, str, object]
 
 
 class JsonEnvelope:
-    """Builds a JSON document without the elements of the array at `path`, from ijson's events."""
+    """Builds a JSON document from ijson's events: where a name stands twice in one object, JSON gives it no meaning."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._builder = ijson.ObjectBuilder()
-        self._inside = False
+    def __init__(self) -> None:
+        self._value: object = {}
+        self._open: list[tuple[object, str]] = []  # containers, and the name that their next value gets
 
     def take(self, events: list[Event]) -> None:
-        """Events in the order they came."""
-        for event in self._outside(events):
-            self._builder.event(*event)
+        """Events in the order they came.
 
-    def _outside(self, events: list[Event]) -> Iterator[tuple[str, object]]:
+        Raises:
+            SourceRefused: a name stands twice in one object.
+        """
         for prefix, event, value in events:
-            if self._inside and event == "end_array" and prefix == self._path:
-                self._inside = False
-            if not self._inside:
-                yield event, value
-            if event == "start_array" and prefix == self._path:
-                self._inside = True
+            if event == "map_key":
+                self._name(str(value), prefix)
+            elif event in {"end_map", "end_array"}:
+                self._open.pop()
+            else:
+                made: object = {} if event == "start_map" else [] if event == "start_array" else value
+                self._put(made)
+                if event.startswith("start_"):
+                    self._open.append((made, ""))
+
+    def _name(self, name: str, prefix: str) -> None:
+        holder, _ = self._open[-1]
+        if isinstance(holder, dict) and name in holder:
+            place = f"{prefix}.{name}" if prefix else name
+            raise SourceRefused(f"the member {place!r} stands twice in the JSON document, which gives it no meaning.")
+        self._open[-1] = holder, name
+
+    def _put(self, value: object) -> None:
+        holder, name = self._open[-1] if self._open else (None, "")
+        if isinstance(holder, dict):
+            holder[name] = value
+        elif isinstance(holder, list):
+            holder.append(value)
+        else:
+            self._value = value
 
     @property
     def value(self) -> Mapping[str, object]:
         """The document, as far as it came; empty where it is no object."""
-        value = getattr(self._builder, "value", None)
-        return value if isinstance(value, dict) else {}
+        return self._value if isinstance(self._value, dict) else {}
+
+    @property
+    def root(self) -> object:
+        """The document, whatever it is."""
+        return self._value
 
 
 @dataclass(frozen=True, slots=True)

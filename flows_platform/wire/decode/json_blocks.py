@@ -117,7 +117,7 @@ class JsonCutter:
         before, text, self._rest = len(self._rest), self._rest + piece, b""
         if len(ends) < 2:  # noqa: PLR2004 - a block has two ends
             return text
-        first, last = (before + place for place in self._places(piece, ends[0], ends[-1]))
+        first, last = (before + place + 1 for place in self.guard.places(piece, int(ends[0]), int(ends[-1])))
         block = text[first:last].lstrip(BLANK)
         if not block.startswith(b","):
             return text  # the parser says what is wrong
@@ -138,12 +138,6 @@ class JsonCutter:
         """Those of the piece's marks that end a record."""
         look = self.guard.look
         return np.flatnonzero((look.depths == self.sent.depth) & (look.marks == OBJECT_END) & (not self.sent.closed))
-
-    def _places(self, piece: bytes, *marks: int) -> list[int]:
-        """The bytes after marks that end objects: braces before each, those in strings too, were seen in this order."""
-        seen = self.guard.look.octets == OBJECT_END
-        braces = np.flatnonzero(np.frombuffer(piece, np.uint8) == OBJECT_END)
-        return [int(braces[np.count_nonzero(seen[: self.guard.look.places[mark]])]) + 1 for mark in marks]
 
     def _made(self, content: bytes, first: int, last: int) -> JsonBlock:
         keys = int(np.count_nonzero(self.guard.look.marks[first:last] == COLON))

@@ -1,7 +1,8 @@
 r"""What must not reach ijson: numbers that crash it, nesting that it pays for in squares, text and keys it would lose.
 
 yajl2_c segfaults on an integer of 4,301 digits, keeps a path per level of nesting (78 KB of `[` took 3.8 GB), turns
-half a surrogate pair (a lone `\ud800`) into `?`, and of a key that repeats keeps the last. All of it is looked for in
+half a surrogate pair (a lone `\ud800`) into `?`, takes form feeds and vertical tabs for white space, and of a key that
+repeats keeps the last. All of it is looked for in
 the bytes, outside strings, at about a tenth of ijson's own time: half of that is one `bytes.translate`.
 """
 
@@ -21,6 +22,8 @@ MAX_CONTAINERS = 200_000  # objects and arrays in one slice: 64 bytes each from 
 STRIDE = 256  # of the look for digits: a run of 4,096 meets 16 samples in a row
 DIGITS = b"0123456789"
 QUOTE = ord('"')
+MARK = b"\xef\xbb\xbf"  # a byte order mark; RFC 8259 lets a reader pass over it
+NO_BLANKS = {b"\x0b": "vertical tab", b"\x0c": "form feed"}  # in no JSON: neither white space nor part of a string
 
 _ALL_BUT_MARKS = bytes(set(range(256)) - set(b'[]{}:"'))
 _STEPS = np.zeros(256, np.int8)  # what a mark adds to the depth
@@ -60,6 +63,7 @@ class JsonGuard:
     def __init__(self) -> None:
         self.surrogates = Surrogates()
         self._held = b""
+        self._begun = False
         self._in_string = False
         self._depth = 0
         self._containers = 0
@@ -73,9 +77,18 @@ class JsonGuard:
         """The piece, checked.
 
         Raises:
-            SourceRefused: a number, the nesting or the number of containers passes its limit.
+            SourceRefused: a number, the nesting or the number of containers passes its limit, or a control character
+                stands there that ijson would take for white space.
         """
         chunk = self._held + chunk
+        if not self._begun:
+            if len(chunk) < len(MARK) and MARK.startswith(chunk):
+                self._held = chunk
+                return b""
+            self._begun, chunk = True, chunk.removeprefix(MARK)
+        for blank, name in NO_BLANKS.items():
+            if blank in chunk:
+                raise SourceRefused(f"the answer is not valid JSON: a {name} stands in it.")
         cut = _safe_cut(chunk)
         chunk, self._held = chunk[:cut], chunk[cut:]
         if b"\\" not in chunk:
@@ -92,6 +105,13 @@ class JsonGuard:
 
     def release(self) -> None:
         self._containers = 0
+
+    def places(self, piece: bytes, *marks: int) -> list[int]:
+        """Where in the piece admitted last these of its marks stand, all of one kind."""
+        byte = self.look.marks[marks[0]]
+        seen = self.look.octets == byte  # in strings too, in the order of the piece
+        there = np.flatnonzero(np.frombuffer(piece, np.uint8) == byte)
+        return [int(there[np.count_nonzero(seen[: self.look.places[mark]])]) for mark in marks]
 
     def _check(self, plain: bytes) -> None:
         """`plain` holds no escaped quote: every quote in it opens or closes a string."""
