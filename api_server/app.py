@@ -14,12 +14,13 @@ from api_server.cves import list_cves, one_cve, totals_endpoint
 from api_server.database import Snapshot
 from api_server.flows import stream_endpoint
 from api_server.index_page import index
-from api_server.middleware import SecureHeaders, TargetLimit
+from api_server.middleware import KnownHosts, SecureHeaders, TargetLimit
 from api_server.openapi import describe
 from api_server.problems import HANDLERS
 from api_server.state import ServerState
 from api_server.status import healthz, latest
 from api_server.tokens import Scope
+from flows_platform.access.hosts import HostList
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 
@@ -58,7 +59,11 @@ def create_app(config: ServerConfig) -> Starlette:
         routes=routes,
         exception_handlers=HANDLERS,
         lifespan=lifespan,
-        middleware=[Middleware(SecureHeaders), Middleware(TargetLimit)],
+        middleware=[
+            Middleware(SecureHeaders),
+            Middleware(KnownHosts, hosts=HostList.of(*config.hosts)),
+            Middleware(TargetLimit),
+        ],
     )
     app.router.redirect_slashes = False
     app.state.server = state

@@ -12,6 +12,8 @@ class ServerConfig:
     """The settings of one server."""
 
     database: Path
+    # Names that it answers to, as `name` or `name:port`, beside loopback's and the address that a request arrived at.
+    hosts: tuple[str, ...] = ()
     # Bearer tokens that are asked for; none are where this is None.
     tokens: Path | None = None
     # Serve everyone, even at an address that other machines reach.

@@ -1,4 +1,4 @@
-"""What holds for every request whatever its path: the length of its target, the headers of every answer."""
+"""What holds for every request whatever its path: its host, the length of its target, the headers of every answer."""
 
 from http import HTTPStatus
 
@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_server.problems import Problem, respond
+from flows_platform.access.hosts import HostList
 
 # Path and query. The longest request the grammar allows has 200 bytes.
 TARGET_BYTES = 8 * 1024
@@ -25,6 +26,20 @@ class SecureHeaders:
             await send(message)
 
         await self._app(scope, receive, send_secured)
+
+
+class KnownHosts:
+    """Refuses requests for a name that is not this server's: a page whose name was rebound here could read answers."""
+
+    def __init__(self, app: ASGIApp, hosts: HostList) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http" and not self._hosts.admits(scope):
+            detail = "The Host header is not a name of this server. Add it to FLOWS_ALLOWED_HOSTS if it should be."
+            app = respond(Request(scope), Problem(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail))
+        await app(scope, receive, send)
 
 
 class TargetLimit:

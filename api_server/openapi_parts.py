@@ -12,6 +12,7 @@ def failures() -> Node:
     """What any path may answer instead of what was asked for."""
     return {
         "414": problem("The path and query are too long."),
+        "421": problem("The Host header is not a name of this server."),
         "431": problem("The request line and headers are too long."),
         "500": problem("The server failed."),
         "503": problem("The database cannot be read now, or as many streams run as the server admits.", retry=True),

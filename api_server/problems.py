@@ -26,6 +26,8 @@ KINDS = {
     "tokens-unavailable": "Tokens cannot be looked up now. Whoever runs the server finds the reason in its log.",
     "too-many-streams": "As many streams run as the server admits; those go on to their end. Come again after "
     "`Retry-After` seconds.",
+    "unknown-host": "The Host header is not a name of this server: a page may have been pointed here to read what its "
+    "visitor may. Whoever runs the server adds further names to FLOWS_ALLOWED_HOSTS.",
     "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
     "request-timeout": "The request's head did not come to its end in time.",
     "not-http": "What was sent is no HTTP/1.1.",

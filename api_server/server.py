@@ -6,6 +6,7 @@ import gc
 import logging
 import resource
 import socket
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -43,7 +44,7 @@ def run(config: ServerConfig, host: str, port: int) -> None:
             cannot be used.
     """
     count_no_memory()
-    settings = uvicorn_settings(config)
+    settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)))
     _raise_file_limit()
     with bound(host, port) as listener:
         address, number = listener.getsockname()[:2]

@@ -34,7 +34,7 @@ class Home:
             days=self.data.days,
             api_url=self.api.url + STREAM,
             emulator_port=self.emulator.port,
-            emulator_grpc_port=self.emulator.grpc_port,
+            emulator_key_file=self.emulator.key_file,
             bigquery_dataset=dataset,
         )
 
@@ -46,7 +46,7 @@ class Home:
     @contextmanager
     def client(self) -> Iterator[bigquery.Client]:
         """The emulator's."""
-        with emulator_client(self.emulator.url, EMULATOR_PROJECT, LOCATION) as client:
+        with emulator_client(self.emulator.url, EMULATOR_PROJECT, LOCATION, self.emulator.key_file) as client:
             yield client
 
     def table_digest(self, dataset: str) -> str:

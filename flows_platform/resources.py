@@ -60,19 +60,18 @@ class WarehouseResource(dg.ConfigurableResource):
     location: str
     locks: str
     emulator_url: str = ""
+    emulator_key_file: str = ""
     tries: int = 5
 
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
         """The dataset, with a client for the length of a run."""
-        # Imported here: dagster_gcp alone takes 4 s, which loading the definitions must not.
-        from flows_platform.stores.bigquery import emulator_client  # noqa: PLC0415
-
         if self.emulator_url:
-            with closing(emulator_client(self.emulator_url, self.project, self.location)) as client:
+            with closing(self._emulator_client()) as client:
                 yield self._open(client)
             return
-        from dagster_gcp import BigQueryResource  # noqa: PLC0415 - as above
+        # Imported here: dagster_gcp alone takes 4 s, which loading the definitions must not.
+        from dagster_gcp import BigQueryResource  # noqa: PLC0415
 
         credentials = load_settings().bigquery_credentials
         resource = BigQueryResource(
@@ -82,6 +81,11 @@ class WarehouseResource(dg.ConfigurableResource):
         )
         with resource.get_client() as client:
             yield self._open(client)
+
+    def _emulator_client(self) -> "Client":
+        from flows_platform.stores.bigquery import emulator_client  # noqa: PLC0415 - as above
+
+        return emulator_client(self.emulator_url, self.project, self.location, Path(self.emulator_key_file))
 
     def _open(self, client: "Client") -> "Warehouse":
         from flows_platform.stores.bigquery import Warehouse  # noqa: PLC0415 - as above
@@ -115,6 +119,7 @@ def build_resources(settings: Settings) -> Resources:
             location=settings.bigquery_location,
             locks=str(settings.files.locks),
             emulator_url=settings.emulator_url,
+            emulator_key_file=str(settings.emulator_key),
             tries=settings.retry_attempts,
         ),
     )

@@ -4,11 +4,12 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flows_platform.access.hosts import host_names
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.verification import Verification
@@ -41,6 +42,14 @@ def _known_format(value: str) -> str:
 def _known_level(value: str) -> str:
     if value not in LEVELS:
         raise ValueError(f"must be one of {', '.join(LEVELS)}")
+    return value
+
+
+def _known_hosts(value: str) -> str:
+    try:
+        host_names(value)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
     return value
 
 
@@ -103,7 +112,9 @@ class Settings(BaseSettings):
         None, description="Service-account key, base64 of its JSON; without it application default credentials."
     )
     emulator_port: Port = Field(9050, description="HTTP port of the local BigQuery emulator.")
-    emulator_grpc_port: Port = Field(9060, description="gRPC port of the local BigQuery emulator.")
+    emulator_key_file: Path | None = Field(
+        None, description="File with the key of the emulator; by default emulator.key in FLOWS_HOME."
+    )
 
     sql_url: SecretStr | None = Field(
         None,
@@ -114,7 +125,9 @@ class Settings(BaseSettings):
     dagster_url: str | None = Field(
         None, description="Where people reach the Dagster UI, for links in alerts; by default this machine's own."
     )
-    dagster_code_port: Port = Field(3030, description="Port of Dagster's code server.")
+    allowed_hosts: Annotated[str, AfterValidator(_known_hosts)] = Field(
+        "", description="Names, by commas, that UI and API answer to beside loopback's: those of a proxy before them."
+    )
     windows_per_run: int = Field(58, ge=1, description="Windows that one run of a backfill takes.")
     grace_minutes: int = Field(
         20, ge=0, lt=180, description="Minutes after its end at which a window counts as closed."
@@ -154,6 +167,17 @@ class Settings(BaseSettings):
         return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names that UI and API answer to beside loopback's, as `name` or `name:port`."""
+        return host_names(self.allowed_hosts)
+
+    @property
+    def ui_hosts(self) -> tuple[str, ...]:
+        """Those, and the one that people reach the UI by."""
+        reached = (urlsplit(self.dagster_url).netloc,) if self.dagster_url else ()
+        return (*self.hosts, *reached)
+
+    @property
     def api_base(self) -> str:
         """The address of our own API server."""
         return f"http://{self.api_host}:{self.api_port}"
@@ -162,6 +186,11 @@ class Settings(BaseSettings):
     def emulator_url(self) -> str:
         """The emulator's address, or nothing where a real project is set."""
         return "" if self.bigquery_project else f"http://127.0.0.1:{self.emulator_port}"
+
+    @property
+    def emulator_key(self) -> Path:
+        """The file with the emulator's key."""
+        return (self.emulator_key_file or self.files.emulator_key).absolute()
 
     @property
     def warehouse_project(self) -> str:
@@ -202,7 +231,9 @@ class Files:
         self.windows = home / "windows"
         self.raw_pulls = home / "raw_pulls"
         self.emulator = home / "emulator"
+        self.emulator_key = home / "emulator.key"
         self.dagster = home / "dagster"
+        self.dagster_key = home / "dagster.key"
         self.replay = home / "replay.json"
         self.locks = home / "locks"
         self.logs = home / "logs"

@@ -38,9 +38,3 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """One emulator for the whole run, started when the first test asks; take a dataset of your own in it."""
     with running(Emulator.at(tmp_path_factory.mktemp("emulator") / "data")) as started:
         yield started
-
-
-@pytest.fixture(scope="session")
-def warehouse_url(emulator: Emulator) -> str:
-    """The address of that emulator; its project is `local`."""
-    return emulator.url

@@ -89,7 +89,6 @@ def _platform(state: State) -> Iterator[Platform]:
             api_url=api.url + STREAM,
             api_format=state.wire,
             emulator_port=emulator.port,
-            emulator_grpc_port=emulator.grpc_port,
         )
         yield Platform(settings, running.pid)
 

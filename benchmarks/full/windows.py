@@ -32,7 +32,8 @@ def cost(settings: Settings, instance: dg.DagsterInstance, key: str) -> WindowCo
     fetched = _recorded(instance, declaration.staged_key, key)
     published = _recorded(instance, declaration.table_key, key)
     jobs = [str(published[name]) for name in ("load_job", "merge_job") if name in published]  # empty ones load nothing
-    with closing(emulator_client(settings.emulator_url, EMULATOR_PROJECT, settings.bigquery_location)) as client:
+    warehouse = (settings.emulator_url, EMULATOR_PROJECT, settings.bigquery_location, settings.emulator_key)
+    with closing(emulator_client(*warehouse)) as client:
         seconds = sum(_job_seconds(client, job) for job in jobs)
     rows = int(str(published["rows"]))
     return WindowCost(rows, float(str(fetched["seconds"])), float(str(published["seconds"])), seconds)

@@ -25,7 +25,7 @@ def main(key: str) -> None:
     with (
         closing(HttpClient()) as client,
         closing(Decoders(settings.fetch_processes)) as decoders,
-        closing(emulator_client(settings.emulator_url, project, location)) as bigquery,
+        closing(emulator_client(settings.emulator_url, project, location, settings.emulator_key)) as bigquery,
     ):
         pipeline = WindowPipeline(
             api=api,

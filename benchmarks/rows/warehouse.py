@@ -67,7 +67,7 @@ def window(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         url = f"{opened.api.url}{STREAM}?{span.query}&format=json"
 
         def tutorial(dataset: str) -> Sequence[str]:
-            return baseline("batches_of_1000.py", url, opened.emulator.url, dataset)
+            return baseline("batches_of_1000.py", url, opened.emulator.url, opened.emulator.key_file, dataset)
 
         def ours(wire: str, parser: Parser = Parser.REFERENCE) -> IntoFreshDatasets:
             argv, settings = program("one_window", key), {"FLOWS_API_FORMAT": wire, "FLOWS_API_PARSER": parser.value}

@@ -25,6 +25,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 8040,
     *,
+    allowed_hosts: Annotated[
+        str, typer.Option(envvar="FLOWS_ALLOWED_HOSTS", help="Names, by commas, that it answers to beside loopback's.")
+    ] = "",
     tokens: Annotated[Path | None, typer.Option(help="Ask for the tokens in this file.")] = None,
     no_tokens: Annotated[bool, typer.Option("--no-tokens", help="Ask for none, even where others reach us.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="PEM certificate: serve TLS.")] = None,
@@ -39,11 +42,13 @@ def serve(
 ) -> None:
     """Serve flows and CVEs until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
+    from flows_platform.access.hosts import host_names
     from flows_platform.commands.serve import replaying
     from flows_platform.commands.serve import serve as run
 
     config = ServerConfig(
         database=database,
+        hosts=host_names(allowed_hosts),
         tokens=tokens,
         without_tokens=no_tokens,
         certificate=certificate,

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from flows_platform.access.private import make_home, private_folder, socket_path
 from flows_platform.commands.code_server import reaches_definitions
 from flows_platform.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.settings import EMULATOR_PROJECT, Settings
@@ -21,19 +22,21 @@ LOCATION = "flows_platform"
 def emulator_child(settings: Settings) -> ChildProcess:
     """The local BigQuery."""
     return Emulator(
-        settings.files.emulator,
-        settings.emulator_port,
-        settings.emulator_grpc_port,
-        settings.files.logs / "emulator.log",
-        EMULATOR_PROJECT,
+        data=settings.files.emulator,
+        port=settings.emulator_port,
+        key_file=settings.emulator_key,
+        log=settings.files.logs / "emulator.log",
+        project=EMULATOR_PROJECT,
     ).child()
 
 
 def api_child(settings: Settings) -> ChildProcess:
     """Our own API server over the database."""
+    hosts = ("--allowed-hosts", settings.allowed_hosts) if settings.allowed_hosts else ()
     options = (
         *("--database", str(settings.files.database)),
         *("--host", settings.api_host, "--port", str(settings.api_port)),
+        *hosts,
         *_replay_options(settings),
     )
     return ChildProcess(
@@ -56,27 +59,26 @@ def _replay_options(settings: Settings) -> tuple[str, ...]:
 def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProcess]]:
     """Dagster's code server, and the webserver and daemon that need it."""
     environment = settings.child_environment()
+    socket = code_socket(settings)
     workspace = ("--workspace", str(_write_workspace(settings)))
     code = ChildProcess(
         name="code",
         argv=(
             *(_script("dagster"), "code-server", "start", "--module-name", "flows_platform.definitions"),
-            *("--host", HOST, "--port", str(settings.dagster_code_port), "--location-name", LOCATION),
-            *("--log-level", "warning"),
+            *("--socket", str(socket), "--location-name", LOCATION, "--log-level", "warning"),
         ),
         env=environment,
         log=settings.files.logs / "code.log",
-        ready=lambda: listens(settings.dagster_code_port),
-        serves=lambda: reaches_definitions(f"{HOST}:{settings.dagster_code_port}"),
-        addresses=(Address(HOST, settings.dagster_code_port, "FLOWS_DAGSTER_CODE_PORT"),),
+        ready=lambda: listens(socket),
+        serves=lambda: reaches_definitions(f"unix:{socket}"),
         lock=settings.files.dagster / "dagster.lock",
         prepare=lambda: _tidy(settings),
     )
     web = ChildProcess(
         name="ui",
         argv=(
-            *(_script("dagster-webserver"), "--host", HOST, "--port", str(settings.dagster_port), *workspace),
-            *("--log-level", "warning"),
+            *(sys.executable, "-m", "flows_platform.commands.webserver"),
+            *("--host", HOST, "--port", str(settings.dagster_port), *workspace, "--log-level", "warning"),
         ),
         env=environment,
         log=settings.files.logs / "ui.log",
@@ -92,16 +94,23 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
     return code, [web, daemon]
 
 
+def code_socket(settings: Settings) -> Path:
+    """The code server's socket: it runs what it is asked to, so that no other user may reach it."""
+    return socket_path(settings.files.home, "code.sock")
+
+
 def _tidy(settings: Settings) -> None:
     """Runs are processes of the code server's group: before it is started, or started again, there are none."""
+    private_folder(code_socket(settings).parent)
     with open_instance(settings) as instance:
         fail_abandoned_runs(instance)
 
 
 def _write_workspace(settings: Settings) -> Path:
     path = settings.files.dagster / "workspace.yaml"
+    make_home(settings.files.home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    server = {"host": HOST, "port": settings.dagster_code_port, "location_name": LOCATION}
+    server = {"socket": str(code_socket(settings)), "location_name": LOCATION}
     path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML
     return path
 

@@ -7,7 +7,7 @@ PATIENCE = 5.0  # seconds
 
 
 def reaches_definitions(address: str) -> bool:
-    """False where the code server at `host:port` answers that its own child is gone.
+    """False where the code server at an address as gRPC writes it answers that its own child is gone.
 
     `dagster code-server start` keeps the definitions in a child, which it does not start again where it is killed. No
     answer, or a late one, says nothing of that child: the server is busy, or has ended itself.

@@ -1,9 +1,11 @@
 """`flows demo`: the whole path on a sample, from the raw file to the warehouse, proven window by window."""
 
+import os
 import shutil
 
 import dagster as dg
 
+from flows_platform.access.private import PRIVATE
 from flows_platform.commands.children import api_child, emulator_child
 from flows_platform.commands.console import console
 from flows_platform.commands.instance import open_instance, run_job, told_success
@@ -37,12 +39,13 @@ def demo_settings(rows: int) -> Settings:
         api_port=free_port(),
         bigquery_project="",
         emulator_port=free_port(),
-        emulator_grpc_port=free_port(),
+        emulator_key_file=None,
     )
 
 
 def run_demo(rows: int) -> bool:
     """Run it and print the table of windows; True only if every window is verified and all rows are equal."""
+    os.umask(PRIVATE)  # of what is started, too
     settings = demo_settings(rows)
     if settings.home.exists():
         wipe(settings.files.emulator)

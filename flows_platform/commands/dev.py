@@ -1,14 +1,18 @@
 """`flows dev`: API server, emulator and Dagster as one system, until Ctrl-C."""
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from flows_platform.access.key import installation_key
+from flows_platform.access.private import PRIVATE
 from flows_platform.commands.child_output import NotableLines
 from flows_platform.commands.children import HOST, api_child, dagster_children, emulator_child
 from flows_platform.commands.console import console
 from flows_platform.commands.instance import open_instance, run_job, told_success
 from flows_platform.commands.replay_clock import check_home, started
 from flows_platform.commands.terminal import say
+from flows_platform.commands.webserver_guard import KEY
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
 from flows_platform.settings import Settings, load_settings
@@ -24,6 +28,7 @@ def run_dev(replay: float | None = None) -> None:
         ProcessFailed: a process did not start, or crashed too often.
     """
     settings = load_settings(**({} if replay is None else {"replay": replay}))
+    os.umask(PRIVATE)  # of all that is started, too: runs write files with the credentials of this user
     check_home(settings)
     emulator = [emulator_child(settings)] if settings.emulator_url else []
     for child in (*emulator, *_servers(settings)):
@@ -66,7 +71,7 @@ def _prepare(settings: Settings) -> None:
 
 def _tell_addresses(settings: Settings) -> None:
     warehouse = settings.emulator_url or f"BigQuery project {settings.bigquery_project}"
-    say(f"Dagster UI    http://{HOST}:{settings.dagster_port}/")
+    say(f"Dagster UI    {ui_address(settings)}")
     say(f"API           {settings.api_base}/")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
     if settings.clock:
@@ -74,6 +79,11 @@ def _tell_addresses(settings: Settings) -> None:
     say(f"Files         {settings.files.home}")
     say(f"Logs          {settings.files.logs} (warnings and errors come here too)")
     say("Ctrl-C stops everything.")
+
+
+def ui_address(settings: Settings) -> str:
+    """Where the UI is, with the key that a browser gets its cookie for."""
+    return f"http://{HOST}:{settings.dagster_port}/?{KEY}={installation_key(settings.files.dagster_key)}"
 
 
 def _print(line: str) -> None:

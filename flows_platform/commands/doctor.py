@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 
+from flows_platform.access.private import make_home
 from flows_platform.commands.children import HOST
 from flows_platform.commands.terminal import say
 from flows_platform.domain.errors import (
@@ -55,7 +56,7 @@ def _settings(_: Settings) -> str:
 def _home(settings: Settings) -> str:
     home = settings.files.home
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_home(home)
     except OSError as error:
         raise StorageError(f"{home}: {error.strerror}.", remedy="Set FLOWS_HOME to a folder of yours.") from error
     if not os.access(home, os.W_OK):
@@ -119,10 +120,8 @@ def _cves(settings: Settings) -> str:
 
 
 def _ports(settings: Settings) -> str:
-    ports = {"FLOWS_DAGSTER_PORT": settings.dagster_port, "FLOWS_DAGSTER_CODE_PORT": settings.dagster_code_port}
-    for setting, port in ports.items():
-        Address(HOST, port, setting).check_free("Dagster")
-    return ", ".join(map(str, ports.values())) + " are free for Dagster"
+    Address(HOST, settings.dagster_port, "FLOWS_DAGSTER_PORT").check_free("Dagster")
+    return f"{settings.dagster_port} is free for Dagster"
 
 
 CHECKS: dict[str, Callable[[Settings], str]] = {

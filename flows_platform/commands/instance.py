@@ -10,6 +10,7 @@ from importlib.resources import as_file, files
 
 import dagster as dg
 
+from flows_platform.access.private import make_home
 from flows_platform.alerts.runs import step_error
 from flows_platform.commands.console import console
 from flows_platform.commands.meanwhile import meanwhile
@@ -25,7 +26,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance in the home folder, made with the platform's defaults where there is none."""
     home = settings.files.dagster
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(settings.files.home)
+    home.mkdir(exist_ok=True)
     target = home / "dagster.yaml"
     if not target.exists():
         with as_file(files("flows_platform.commands") / "dagster.yaml") as defaults:

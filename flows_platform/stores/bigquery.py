@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from math import gcd
 from pathlib import Path
 
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery import ScalarQueryParameter
 from google.cloud.bigquery.table import Row
@@ -30,6 +29,7 @@ from flows_platform.stores.bigquery_publish import Publication, Published, bound
 from flows_platform.stores.bigquery_schema import identifier
 from flows_platform.stores.bigquery_staging import Staging, utc_now
 from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
+from flows_platform.stores.emulator_credentials import EmulatorCredentials
 from flows_platform.stores.staged_file import check_staged_file
 
 QUARTER = timedelta(minutes=15)
@@ -46,12 +46,16 @@ class WindowFacts:
     last: datetime | None
 
 
-def emulator_client(url: str, project: str, location: str) -> bigquery.Client:
-    """A client without credentials for the emulator at `url`."""
+def emulator_client(url: str, project: str, location: str, key_file: Path) -> bigquery.Client:
+    """A client for the emulator at `url`, with the key in `key_file`, which is made where it does not exist yet.
+
+    Raises:
+        StorageError: the key file cannot be used.
+    """
     return bigquery.Client(
         project=project,
         location=location,
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # google-auth leaves it bare
+        credentials=EmulatorCredentials(key_file),
         client_options={"api_endpoint": url},
     )
 

@@ -101,7 +101,8 @@ def classified(error: Exception, doing: str) -> PlatformError:
         return WarehouseUnavailable(f"{doing}: no answer from the warehouse ({error}).", remedy="Check that it runs.")
     if isinstance(error, auth.GoogleAuthError):
         return ConfigurationError(
-            f"{doing}: the credentials do not serve ({error}).", remedy="Set up Google Cloud credentials."
+            f"{doing}: the credentials do not serve ({error}).",
+            remedy="Set up Google Cloud credentials; for the emulator, FLOWS_EMULATOR_KEY_FILE names its key.",
         )
     if not isinstance(error, api.GoogleAPICallError):
         return WarehouseError(f"{doing}: {error}.")

@@ -1,5 +1,7 @@
 """The embedded warehouse: local-bigquery, an emulator over DuckDB, as a child process on this machine's loopback.
 
+It answers who has the key of this installation, and uses no file outside of its folder: see `emulator_process`.
+
 Only what it takes to start it and know that it serves; the code that uses it is the same as for BigQuery.
 """
 
@@ -17,13 +19,14 @@ from urllib.request import Request, urlopen
 
 import duckdb
 
+from flows_platform.access.key import installation_key
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
 from flows_platform.file_lock import try_lock
 from flows_platform.supervision.child import ChildProcess, Sink, discard
 from flows_platform.supervision.ports import Address, free_port
 from flows_platform.supervision.supervisor import Supervisor
 
-HOST = "127.0.0.1"  # always said: its own default is every interface
+HOST = "127.0.0.1"
 EXTENSIONS = ("icu", "spatial", "ducklake")
 # Kept beside the data directory's files, so that two emulators never open one DuckDB.
 LOCK = "emulator.lock"
@@ -61,20 +64,22 @@ def forget_unfinished_jobs(data: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """An emulator over the folder `data`. `log` is its log file; the settings are what a person changes."""
+    """An emulator over the folder `data`. `log` is its log file; `port_setting` is what a person changes.
+
+    Its key is in `key_file`, outside of `data`, which SQL can read.
+    """
 
     data: Path
     port: int
-    grpc_port: int
+    key_file: Path
     log: Path
     project: str = "local"
     port_setting: str = "FLOWS_EMULATOR_PORT"
-    grpc_port_setting: str = "FLOWS_EMULATOR_GRPC_PORT"
 
     @classmethod
-    def at(cls, data: Path, *, port: int = 0, grpc_port: int = 0, log: Path | None = None) -> "Emulator":
-        """One with free ports where they are 0; its log lies beside `data` unless said otherwise."""
-        return cls(data, port or free_port(HOST), grpc_port or free_port(HOST), log or data.with_suffix(".log"))
+    def at(cls, data: Path, *, port: int = 0, log: Path | None = None) -> "Emulator":
+        """One with a free port where it is 0; key and log lie beside `data` unless said otherwise."""
+        return cls(data, port or free_port(HOST), data.with_suffix(".key"), log or data.with_suffix(".log"))
 
     @property
     def url(self) -> str:
@@ -83,15 +88,13 @@ class Emulator:
     @property
     def argv(self) -> tuple[str, ...]:
         options = {
-            "--host": HOST,
             "--port": str(self.port),
-            "--grpc-port": str(self.grpc_port),
             "--project": self.project,
             "--data-dir": str(self.data),
+            "--key-file": str(self.key_file),
         }
-        # By module, not by the script's path, which a moved environment would break.
-        program = "from local_bigquery.cli import main; main()"
-        return (sys.executable, "-c", program, "serve", *(each for option in options.items() for each in option))
+        program = "flows_platform.stores.emulator_process"
+        return (sys.executable, "-m", program, *(word for option in options.items() for word in option))
 
     def child(self) -> ChildProcess:
         """The process for a supervisor: started anew, up to three times, where its database did not open."""
@@ -100,10 +103,7 @@ class Emulator:
             argv=self.argv,
             log=self.log,
             ready=self.ready,
-            addresses=(
-                Address(HOST, self.port, self.port_setting),
-                Address(HOST, self.grpc_port, self.grpc_port_setting),
-            ),
+            addresses=(Address(HOST, self.port, self.port_setting),),
             lock=self.data / LOCK,
             prepare=self._prepare,
             ready_timeout=READY_TIMEOUT,
@@ -133,8 +133,9 @@ class Emulator:
         return True
 
     def _ask(self, path: str, body: bytes | None = None) -> object:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {installation_key(self.key_file)}"}
         request = Request(  # noqa: S310 - the address is this machine's own
-            f"{self.url}/bigquery/v2/{path}", data=body, headers={"Content-Type": "application/json"}
+            f"{self.url}/bigquery/v2/{path}", data=body, headers=headers
         )
         with urlopen(request, timeout=30.0) as answer:  # noqa: S310 - as above
             return json.load(answer)

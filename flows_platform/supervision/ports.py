@@ -1,7 +1,8 @@
-"""TCP ports: whether one is free, a free one, whether something answers there."""
+"""TCP ports and Unix sockets: whether one is free, a free one, whether something answers there."""
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError
 
@@ -34,10 +35,13 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something takes connections there."""
-    try:
-        socket.create_connection((host, port), timeout=1.0).close()
-    except OSError:
-        return False
+def listens(at: int | Path, host: str = "127.0.0.1") -> bool:
+    """Whether something takes connections at a port, or at the path of a Unix socket."""
+    family = socket.AF_UNIX if isinstance(at, Path) else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(at) if isinstance(at, Path) else (host, at))
+        except OSError:
+            return False
     return True

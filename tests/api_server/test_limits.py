@@ -40,7 +40,7 @@ def answer(client: socket.socket) -> tuple[int, bytes]:
 
 def head(size: int, path: str = "/healthz") -> bytes:
     """A request of exactly `size` bytes."""
-    start = f"GET {path} HTTP/1.1\r\nHost: x\r\nX: ".encode()
+    start = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX: ".encode()
     return start + b"y" * (size - len(start) - 4) + b"\r\n\r\n"
 
 
@@ -103,7 +103,7 @@ def test_the_head_may_have_exactly_so_many_bytes(
 
 @pytest.mark.parametrize("before", [b"", b"abc"])
 def test_a_pipelined_head_is_capped_too(serve: Serve, database: Path, before: bytes) -> None:
-    first = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(before), before)
+    first = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(before), before)
     with connected(serve(database)) as client:
         client.sendall(first + first + head(HEAD_BYTES) + head(60_000))
         received = b""
@@ -139,7 +139,7 @@ def test_what_is_no_http_is_told_so(serve: Serve, database: Path, data: bytes) -
     [
         (b"", b""),
         (b"GET / HT", b"HTTP/1.1 408 "),
-        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 200 OK"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 200 OK"),
     ],
     ids=["nothing", "half a head", "half a body"],
 )

@@ -157,7 +157,7 @@ def test_clients_that_leave_free_everything(serve: Serve, tmp_path: Path, kind: 
             query = f"scanned_before={9000}&format={wire_format}"
             with socket.create_connection(("127.0.0.1", server.port)) as client:
                 client.sendall(
-                    f"GET {STREAM}?{query} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {coding}\r\n\r\n".encode()
+                    f"GET {STREAM}?{query} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {coding}\r\n\r\n".encode()
                 )
                 client.recv(1 if number % 2 else 50_000)
         assert eventually(lambda: open_files(database) == 0)

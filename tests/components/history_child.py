@@ -1,6 +1,6 @@
 """A process of its own that brings one wide window by a shipped YAML into the warehouse, and tells its peak memory.
 
-Arguments: home, Qualys server's URL, emulator's port, dataset. Prints JSON.
+Arguments: home, Qualys server's URL, emulator's port and key file, dataset. Prints JSON.
 """
 
 import json
@@ -24,8 +24,9 @@ def peak_mb() -> float:
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
 
 
-def main(home: str, url: str, port: str, dataset: str) -> None:
-    settings = load_settings(home=Path(home), qualys_url=url, emulator_port=int(port), bigquery_dataset=dataset)
+def main(home: str, url: str, port: str, key: str, dataset: str) -> None:
+    emulator = {"emulator_port": int(port), "emulator_key_file": Path(key)}
+    settings = load_settings(home=Path(home), qualys_url=url, bigquery_dataset=dataset, **emulator)
     declaration = load_declaration(DEFS / "qualys_detections" / "defs.yaml", settings)
     with windowed_table(declaration, settings).pipeline(*build_resources(settings)) as pipeline:
         started = time.process_time()

@@ -45,7 +45,7 @@ class YamlSource:
 
     def query(self, sql: str) -> list[dict[str, object]]:
         config = bigquery.QueryJobConfig(default_dataset=f"local.{self.settings.bigquery_dataset}")
-        with emulator_client(self.settings.emulator_url, "local", "US") as client:
+        with emulator_client(self.settings.emulator_url, "local", "US", self.settings.emulator_key) as client:
             return [dict(row.items()) for row in client.query_and_wait(sql, job_config=config)]
 
     def figures(self, key: str) -> dict[str, object]:

@@ -84,7 +84,7 @@ class Platform:
         return Windows(self)
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        client = emulator_client(self.settings.emulator_url, "local", "US")
+        client = emulator_client(self.settings.emulator_url, "local", "US", self.settings.emulator_key)
         config = bigquery.QueryJobConfig(default_dataset=f"local.{self.settings.bigquery_dataset}")
         with client:
             return [tuple(row.values()) for row in client.query_and_wait(sql, job_config=config)]
@@ -161,7 +161,7 @@ def make_platform(tmp_path: Path, emulator: Emulator) -> Iterator[MakePlatform]:
                 "api_port": free_port(),
                 "bigquery_dataset": f"test_{uuid4().hex}",
                 "emulator_port": emulator.port,
-                "emulator_grpc_port": emulator.grpc_port,
+                "emulator_key_file": emulator.key_file,
                 "retry_attempts": 1,
             }
             settings = load_settings(**values | overrides)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from flows_platform.settings import Files
 from flows_platform.supervision.ports import free_port
 
 FLOWS = (sys.executable, "-m", "flows_platform")
 SERVE = ["-m", "flows_platform", "serve"]
 DEFINITIONS = ["-m", "dagster", "api"]
 DAEMON = ["dagster-daemon", "run"]
-PORTS = ("API", "EMULATOR", "EMULATOR_GRPC", "DAGSTER", "DAGSTER_CODE")
+PORTS = ("API", "EMULATOR", "DAGSTER")
 READY = "Ctrl-C stops everything."
 
 
@@ -89,10 +90,12 @@ def _parent(pid: int) -> int | None:
         return None
 
 
-def ask_dagster(port: str, query: str, **variables: object) -> dict[str, Any]:
-    """Dagster's own answer to a GraphQL query or mutation."""
+def ask_dagster(environment: Mapping[str, str], query: str, **variables: object) -> dict[str, Any]:
+    """Dagster's own answer to a GraphQL query or mutation, under `flows dev` in this environment."""
     body = json.dumps({"query": query, "variables": variables}).encode()
-    request = Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
+    key = Files(Path(environment["FLOWS_HOME"])).dagster_key.read_text()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = Request(f"http://127.0.0.1:{environment['FLOWS_DAGSTER_PORT']}/graphql", body, headers)
     with urlopen(request, timeout=60) as answer:
         told: dict[str, Any] = json.load(answer)
     assert "errors" not in told, told["errors"]

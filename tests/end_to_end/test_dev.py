@@ -40,8 +40,8 @@ def dev(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def assets(port: str) -> set[str]:
-    nodes = ask_dagster(port, "{assetNodes{assetKey{path}}}")["assetNodes"]
+def assets(environment: dict[str, str]) -> set[str]:
+    nodes = ask_dagster(environment, "{assetNodes{assetKey{path}}}")["assetNodes"]
     return {"/".join(node["assetKey"]["path"]) for node in nodes}
 
 
@@ -51,7 +51,7 @@ def test_it_serves_quietly_and_ends_with_all_it_started(
 ) -> None:
     lines = lines_until(dev, READY)
     addresses = dict(re.findall(r"^(Dagster UI|API) +(http\S+)$", "\n".join(lines), re.MULTILINE))
-    assert {"raw_flows", "flow_windows", "flows"} <= assets(environment["FLOWS_DAGSTER_PORT"])
+    assert {"raw_flows", "flow_windows", "flows"} <= assets(environment)
     with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
         assert answer.status == 200
     assert [line for line in lines if " | " in line] == []
@@ -75,7 +75,7 @@ def test_definitions_come_back_where_their_process_is_killed(
     os.kill(process_of(environment, DEFINITIONS), signal.SIGKILL)
 
     assert "code runs but serves no more; ending it." in lines_until(dev, "code is back.")
-    assert eventually(lambda: "flow_windows" in assets(environment["FLOWS_DAGSTER_PORT"]), 60)
+    assert eventually(lambda: "flow_windows" in assets(environment), 60)
 
 
 @pytest.mark.parametrize("name", PORTS)

@@ -110,6 +110,7 @@ def test_the_commands_tell_it(loaded: Platform) -> None:
         "FLOWS_DAYS": "1",
         "FLOWS_API_PORT": str(settings.api_port),
         "FLOWS_EMULATOR_PORT": str(settings.emulator_port),
+        "FLOWS_EMULATOR_KEY_FILE": str(settings.emulator_key),
         "FLOWS_BIGQUERY_DATASET": settings.bigquery_dataset,
     }
 

@@ -88,7 +88,7 @@ class Replayed:
 
     def freshness(self) -> str:
         query = "{assetNodes{assetKey{path} freshnessStatusInfo{freshnessStatus}}}"
-        nodes = ask_dagster(self.environment["FLOWS_DAGSTER_PORT"], query)["assetNodes"]
+        nodes = ask_dagster(self.environment, query)["assetNodes"]
         (mine,) = (node for node in nodes if node["assetKey"]["path"] == ["flows"])
         return str(mine["freshnessStatusInfo"]["freshnessStatus"])
 

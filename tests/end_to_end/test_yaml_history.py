@@ -28,7 +28,7 @@ TERM = (
 
 def fetched(tmp_path: Path, server: QualysServer, emulator: Emulator, dataset: str) -> dict[str, float]:
     """What the process that brought it tells."""
-    arguments = [str(tmp_path), server.origin, str(emulator.port), dataset]
+    arguments = [str(tmp_path), server.origin, str(emulator.port), str(emulator.key_file), dataset]
     secrets = {"QUALYS_USERNAME": "acme_ab12", "QUALYS_PASSWORD": "passwd", "FLOWS_FETCH_DEADLINE": "7200"}
     done = subprocess.run(
         [sys.executable, CHILD, *arguments], env=os.environ | secrets, stdout=subprocess.PIPE, check=True
@@ -51,6 +51,6 @@ def test_a_long_history_arrives_whole_in_constant_memory(tmp_path: Path, emulato
     assert told["requests"] == -(-history.count // 1000)
     sql = f"SELECT COUNT(*) AS n, COUNT(DISTINCT detection_key) AS keys, SUM({TERM}) AS digest FROM qualys_detections"
     config = bigquery.QueryJobConfig(default_dataset=f"local.{dataset}")
-    with emulator_client(emulator.url, "local", "US") as client:
+    with emulator_client(emulator.url, "local", "US", emulator.key_file) as client:
         (row,) = client.query_and_wait(sql, job_config=config)
     assert dict(row.items()) == {"n": sent.rows, "keys": sent.rows, "digest": sent.digest}

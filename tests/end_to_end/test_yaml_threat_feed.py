@@ -47,7 +47,7 @@ def feed(
 ) -> YamlSource:
     """The source in a project of its own, loaded by Dagster's components."""
     made = make_platform(retry_attempts=3)
-    for name in ("home", "bigquery_dataset", "emulator_port"):
+    for name in ("home", "bigquery_dataset", "emulator_port", "emulator_key_file"):
         monkeypatch.setenv(f"FLOWS_{name.upper()}", str(getattr(made.settings, name)))
     path = project(tmp_path, FORMS[server.links](server.url))
     monkeypatch.syspath_prepend(tmp_path)

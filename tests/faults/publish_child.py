@@ -1,6 +1,7 @@
-"""Run as `python -m tests.faults.publish_child URL DATASET LOCKS WINDOW FILE ROWS`: publishes one staged window, once.
+"""A process that publishes one staged window, once.
 
-WINDOW is the window's number. Ends with 0, or with 3 and the error where that is one of the platform's own.
+Run as `python -m tests.faults.publish_child URL KEY_FILE DATASET LOCKS WINDOW FILE ROWS`. WINDOW is a number.
+Ends with 0, or with 3 and the error where that is one of the platform's own.
 """
 
 import sys
@@ -15,8 +16,8 @@ TYPED = 3
 
 
 def main() -> None:
-    url, dataset, locks, number, parquet, rows = sys.argv[1:]
-    with emulator_client(url, "local", "US") as client:
+    url, key, dataset, locks, number, parquet, rows = sys.argv[1:]
+    with emulator_client(url, "local", "US", Path(key)) as client:
         warehouse = Warehouse(client, dataset, "US", Path(locks), timeout=60.0, attempts=1)
         publication = Publication(FLOWS_TABLE, window(int(number)), Path(parquet), int(rows), content="sha", run="Run")
         try:

@@ -103,6 +103,7 @@ class World:
             "FLOWS_DAYS": "1",
             "FLOWS_API_PORT": str(self.settings.api_port),
             "FLOWS_EMULATOR_PORT": str(self.settings.emulator_port),
+            "FLOWS_EMULATOR_KEY_FILE": str(self.settings.emulator_key),
             "FLOWS_BIGQUERY_DATASET": self.settings.bigquery_dataset,
             "FLOWS_RETRY_ATTEMPTS": "2",
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
@@ -137,7 +138,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         days=1,
         api_port=free_port(),
         emulator_port=emulator.port,
-        emulator_grpc_port=emulator.grpc_port,
+        emulator_key_file=emulator.key_file,
         bigquery_dataset=f"faults_{uuid4().hex}",
     )
     with Supervisor() as warehouses, Supervisor() as servers:

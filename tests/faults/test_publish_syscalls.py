@@ -19,6 +19,7 @@ import pytest
 from flows_platform.domain.verification import RowDigest
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from flows_platform.stores.emulator import Emulator
 from tests.faults.injection import can_trace, points, run_with
 from tests.faults.publish_child import TYPED
 from tests.faults.scale import scaled
@@ -61,7 +62,7 @@ class Publisher:
     """Publishes versions of windows, in a process that can be hit or in this one."""
 
     warehouse: Warehouse
-    url: str
+    emulator: Emulator
     folder: Path
 
     def made(self, number: int, count: int) -> Publication:
@@ -73,7 +74,7 @@ class Publisher:
 
     def command(self, number: int, count: int) -> list[str]:
         path = self.made(number, count).parquet
-        child = [sys.executable, "-m", "tests.faults.publish_child", self.url]
+        child = [sys.executable, "-m", "tests.faults.publish_child", self.emulator.url, str(self.emulator.key_file)]
         return [*child, self.warehouse.dataset, *map(str, (self.warehouse.locks, number, path, count))]
 
     def held(self, number: int) -> RowDigest:
@@ -81,12 +82,12 @@ class Publisher:
 
 
 @pytest.fixture
-def publisher(warehouse_url: str, tmp_path: Path) -> Iterator[Publisher]:
-    with emulator_client(warehouse_url, "local", "US") as client:
+def publisher(emulator: Emulator, tmp_path: Path) -> Iterator[Publisher]:
+    with emulator_client(emulator.url, "local", "US", emulator.key_file) as client:
         dataset, locks = f"test_{uuid4().hex}", tmp_path / "locks"
         warehouse = Warehouse(client, dataset, "US", locks, timeout=60.0, attempts=1)
         warehouse.ensure_table(FLOWS_TABLE)
-        yield Publisher(warehouse, warehouse_url, tmp_path)
+        yield Publisher(warehouse, emulator, tmp_path)
 
 
 def test_publish(publisher: Publisher, tmp_path: Path) -> None:

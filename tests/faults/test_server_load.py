@@ -128,7 +128,8 @@ def leave(port: int, rng: random.Random) -> None:
     wire_format, coding = rng.choice(list(WireFormat)), rng.choice(["gzip", "zstd", "identity"])
     digest = rng.choice(["", "&digest=1"])
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        head = f"GET {STREAM}?format={wire_format}{digest} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {coding}\r\n\r\n"
+        target = f"{STREAM}?format={wire_format}{digest}"
+        head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {coding}\r\n\r\n"
         client.sendall(head.encode())
         left = rng.choice([0, 1, rng.randrange(500), rng.randrange(1_000_000), rng.randrange(6_000_000)])
         client.settimeout(0.5)
@@ -161,7 +162,7 @@ def test_a_healthy_client_is_served_among_trickling_ones(database: Path) -> None
             for _ in range(LORISES)
         ]
         for client in lorises:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX")
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX")
         for _ in range(3):
             _trickle(lorises)
             began = time.monotonic()
@@ -190,7 +191,7 @@ def stall(running: ServerChild, stack: ExitStack) -> socket.socket:
     client.settimeout(20)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", running.server.port))
-    client.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    client.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     client.recv(10)
     return client
 

@@ -10,12 +10,13 @@ from google.cloud import bigquery
 from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from flows_platform.stores.emulator import Emulator
 from tests.stores.flow_rows import Row, write_parquet
 
 
 @pytest.fixture
-def client(warehouse_url: str) -> Iterator[bigquery.Client]:
-    with emulator_client(warehouse_url, "local", "US") as client:
+def client(emulator: Emulator) -> Iterator[bigquery.Client]:
+    with emulator_client(emulator.url, "local", "US", emulator.key_file) as client:
         yield client
 
 

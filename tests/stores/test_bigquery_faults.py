@@ -144,7 +144,8 @@ def test_an_emulator_killed_between_stage_and_merge_keeps_the_old_window_and_a_r
     tmp_path: Path, publication: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator = Emulator.at(tmp_path / "data")
-    with Supervisor() as supervisor, emulator_client(emulator.url, "local", "US") as client:
+    arguments = (emulator.url, "local", "US", emulator.key_file)
+    with Supervisor() as supervisor, emulator_client(*arguments) as client:
         (child,) = supervisor.start(emulator.child())
         warehouse = Warehouse(client, "flows", "US", tmp_path / "locks", timeout=60.0, attempts=1)
         warehouse.ensure_table(FLOWS_TABLE)

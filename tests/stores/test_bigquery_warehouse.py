@@ -18,6 +18,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
 from flows_platform.stores.bigquery_publish import load
 from flows_platform.stores.bigquery_staging import MARK
+from flows_platform.stores.emulator import Emulator
 from tests.stores.flow_rows import GRID, Row, flow, window, write_parquet
 
 type Made = Callable[[Window, Sequence[Row]], Publication]
@@ -168,12 +169,12 @@ def test_ensuring_a_table_again_is_fine_and_one_that_differs_is_named(warehouse:
 
 
 def test_runs_that_create_the_dataset_and_the_table_at_once_all_find_them(
-    warehouse_url: str, warehouse: Warehouse
+    emulator: Emulator, warehouse: Warehouse
 ) -> None:
     together = Barrier(3)
 
     def ensure(name: str) -> None:
-        with emulator_client(warehouse_url, "local", "US") as client:
+        with emulator_client(emulator.url, "local", "US", emulator.key_file) as client:
             made = replace(warehouse, client=client, dataset=name, attempts=4)
             together.wait(60)
             made.ensure_table(FLOWS_TABLE)
@@ -211,7 +212,7 @@ def test_leftover_staging_tables_are_swept_once_they_are_old(warehouse: Warehous
 
 
 def test_a_warehouse_that_does_not_answer_is_unavailable(publication: Made, tmp_path: Path) -> None:
-    with emulator_client("http://127.0.0.1:1", "local", "US") as client:
+    with emulator_client("http://127.0.0.1:1", "local", "US", tmp_path / "key") as client:
         absent = Warehouse(client, "d", "US", tmp_path, attempts=1)
         with pytest.raises(WarehouseUnavailable, match="creating the staging table"):
             absent.replace_window(publication(window(0), FIRST))

@@ -20,11 +20,6 @@ def test_extensions_install_again_and_load_without_a_host() -> None:
         connection.execute("LOAD ducklake; LOAD icu; LOAD spatial")
 
 
-def test_it_always_binds_loopback(tmp_path: Path) -> None:
-    argv = Emulator.at(tmp_path / "data").argv
-    assert argv[argv.index("--host") + 1] == "127.0.0.1"
-
-
 def test_a_second_one_on_the_same_folder_is_refused_and_the_folder_is_not_wiped(emulator: Emulator) -> None:
     second = Emulator.at(emulator.data)
     with Supervisor() as supervisor, pytest.raises(ConfigurationError, match="another process uses"):

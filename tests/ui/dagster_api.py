@@ -4,7 +4,7 @@ And the mutation that *Launch backfill* sends. What must come back, the tests kn
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,14 +68,14 @@ class Backfill:
 
 @dataclass(frozen=True)
 class DagsterApi:
-    """The webserver at `port`."""
+    """The webserver of `flows dev` in this environment."""
 
-    port: str
+    environment: Mapping[str, str]
 
     def launch(self, assets: Sequence[str], keys: Sequence[str]) -> str:
         """The id of a backfill of these partitions, launched as the dialog launches it."""
         params = {"assetSelection": [_key(asset) for asset in assets], "partitionNames": list(keys)}
-        told = ask_dagster(self.port, LAUNCH, params=params)["launchPartitionBackfill"]
+        told = ask_dagster(self.environment, LAUNCH, params=params)["launchPartitionBackfill"]
         assert told["__typename"] == "LaunchBackfillSuccess", told
         return str(told["backfillId"])
 
@@ -86,7 +86,7 @@ class DagsterApi:
         return found
 
     def _backfill(self, backfill_id: str) -> Backfill:
-        told = ask_dagster(self.port, BACKFILL, id=backfill_id)["partitionBackfillOrError"]
+        told = ask_dagster(self.environment, BACKFILL, id=backfill_id)["partitionBackfillOrError"]
         statuses = told["assetBackfillData"]["assetBackfillStatuses"]
         counts = ("numPartitionsTargeted", "numPartitionsMaterialized", "numPartitionsFailed")
         return Backfill(
@@ -96,7 +96,7 @@ class DagsterApi:
         )
 
     def _reasons(self, backfill_id: str) -> Iterator[str]:
-        for run in ask_dagster(self.port, RUNS, id=backfill_id)["runsOrError"]["results"]:
+        for run in ask_dagster(self.environment, RUNS, id=backfill_id)["runsOrError"]["results"]:
             for event in filter(None, run["eventConnection"]["events"]):
                 if error := event["error"]:
                     words = (event["message"], error["message"], *(cause["message"] for cause in error["causes"]))
@@ -131,11 +131,11 @@ class DagsterApi:
 
     def checks(self, asset: str, name: str) -> dict[str | None, str]:
         """How a check last ended, by the partition that it is recorded under."""
-        told = ask_dagster(self.port, CHECKS, key=_key(asset), name=name)["assetCheckExecutions"]
+        told = ask_dagster(self.environment, CHECKS, key=_key(asset), name=name)["assetCheckExecutions"]
         return {each["partition"]: each["status"] for each in reversed(told)}
 
     def _node(self, asset: str, query: str) -> dict[str, Any]:
-        node: dict[str, Any] = ask_dagster(self.port, query, key=_key(asset))["assetNodeOrError"]
+        node: dict[str, Any] = ask_dagster(self.environment, query, key=_key(asset))["assetNodeOrError"]
         return node
 
 

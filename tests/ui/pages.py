@@ -122,6 +122,15 @@ class Pages:
         return {"x": left, "y": top, "width": right + MARGIN - left, "height": bottom - top}
 
 
+def enter(page: Page, address: str) -> Pages:
+    """The UI, entered by the address that `flows dev` shows: its key leaves the address bar."""
+    page.goto(address)
+    base, _, query = address.partition("/?")
+    assert query.startswith("key=")
+    expect(page).not_to_have_url(re.compile("key="))
+    return Pages(page, base)
+
+
 def has_a_line(plot: Locator) -> bool:
     """Whether something is drawn in the colour of lines."""
     return bool(plot.evaluate(HAS_A_LINE))

@@ -16,7 +16,7 @@ BAD = "2014-01-01-06:00"
 
 @dataclass(frozen=True)
 class RunningPlatform:
-    """Its settings and files, where its UI is, and what its webserver answers."""
+    """Its settings and files, the address of its UI with the key, and what its webserver answers."""
 
     environment: Mapping[str, str]
     files: Files
@@ -42,5 +42,5 @@ def running_platform(home: Path, *, rows: int, days: int, **settings: object) ->
     with running_dev(environment) as process:
         lines = lines_until(process, READY)
         assert lines[-1:] == [READY], lines
-        port = environment["FLOWS_DAGSTER_PORT"]
-        yield RunningPlatform(environment, Files(home), f"http://127.0.0.1:{port}", DagsterApi(port))
+        (address,) = (line.split()[-1] for line in lines if line.startswith("Dagster UI"))
+        yield RunningPlatform(environment, Files(home), address, DagsterApi(environment))

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 
 from flows_platform.windowed.checks import CHECKS
 from tests.ui.chromium import WIDTH, Pictures, chromium, open_page
-from tests.ui.pages import LOADED, Pages, has_a_line
+from tests.ui.pages import LOADED, Pages, enter, has_a_line
 from tests.ui.platform_process import BAD, WINDOWED, RunningPlatform, running_platform
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -43,7 +43,7 @@ def platform(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def pages(executable: str, platform: RunningPlatform) -> Iterator[Pages]:
     with open_page(executable) as page:
-        yield Pages(page, platform.ui)
+        yield enter(page, platform.ui)
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""Folders that no other user of this machine enters, and Unix sockets in them."""
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from flows_platform.domain.errors import ConfigurationError
+
+PRIVATE = 0o077  # the umask of processes whose files are this user's alone
+SOCKET_BYTES = 107  # the longest path of a Unix socket on Linux
+
+
+def make_home(path: Path) -> None:
+    """Make the folder with mode 0700 where there is none; one that exists keeps its mode.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made where there is none, of this user and closed to all others.
+
+    Raises:
+        ConfigurationError: it belongs to another user, or is no folder.
+        OSError: it cannot be made.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise ConfigurationError(
+            f"{path} is not a folder of this user.", remedy="Set FLOWS_HOME to a folder with a shorter path."
+        )
+    if stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
+        path.chmod(stat.S_IRWXU)
+    return path
+
+
+def socket_path(home: Path, name: str) -> Path:
+    """Where the socket `name` of this home goes: below the home, or elsewhere where that path would be too long."""
+    mark = f"flows-{os.geteuid()}-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
+    elsewhere = (os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), "/tmp")  # noqa: S108 - checked when made
+    paths = (home / "run" / name, *(Path(folder) / mark / name for folder in elsewhere))
+    return next(path for path in paths if len(os.fsencode(path)) <= SOCKET_BYTES)
