@@ -1,5 +1,6 @@
 """The fast parser of JSON: what it gives ijson gives too, and where it might not, it leaves the block to ijson."""
 
+import io
 import json
 from collections.abc import Iterator
 
@@ -11,12 +12,15 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.wire.casting import as_mappings
 from flows_platform.wire.decode.arrow_lines import ArrowLines
+from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.decode.json_guard import Surrogates
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.mapping import RecordMapping
 from flows_platform.wire.parser import ARROW_READS, Parser
+from flows_platform.wire.raw_records import Unreadable
 from tests.faults.hostile_bodies import HOSTILE, JSON
 from tests.fetch.flow_bodies import json_body, row
 
@@ -32,6 +36,7 @@ def _a_slice_for_each_record() -> Iterator[None]:
 
 
 LINES = ArrowLines(TABLE.columns)
+NULLABLE = [Column("a", ColumnType.INT64, "", nullable=True), Column("b", ColumnType.STRING, "", nullable=True)]
 FOR_IJSON = {"c": ColumnType.FLOAT64, "rest": ColumnType.JSON}
 LITERALS = {
     ColumnType.INT64: ["0", "-1", "9007199254740993", "9223372036854775807", "-9223372036854775808"],
@@ -186,3 +191,27 @@ def test_fields_for_the_column_of_what_is_left_are_read_by_ijson() -> None:
         )
         assert cut == (sent is rows)
         assert found == read(body, [400], WireFormat.JSON)[0]
+
+
+@pytest.mark.parametrize("start", [b"", b" \t", b"\n\r\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("rest", [b"", b"\n", b' {"a":1}\n', b'\n{"a":1,"b":"x"}\n', b" null\n"])
+def test_arrow_is_given_no_block_that_begins_with_null(start: bytes, rest: bytes) -> None:
+    """The interpreter would end by a signal."""
+    assert ArrowLines(NULLABLE).read(start + b"null" + rest) is None
+
+
+@pytest.mark.parametrize("line", [b"null", b"{}", b'{"a":null}'])
+def test_a_record_of_nothing_is_left_to_the_reference(line: bytes) -> None:
+    assert ArrowLines(NULLABLE).read(b'{"a":1,"b":"x"}\n' + line + b"\n") is None
+
+
+@pytest.mark.parametrize("odd", [b"null", b"7", b"true", b'"x"', b"[]", b"[{}]", b"nul"])
+@pytest.mark.parametrize("place", [0, 1, 20, 40])
+def test_a_line_that_is_no_object_is_a_reject_wherever_it_stands(odd: bytes, place: int) -> None:
+    lines = [json.dumps(row(number)).encode() for number in range(40)]
+    body = b"".join(line + b"\n" for line in [*lines[:place], odd, *lines[place:]])
+    document = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS))
+    records = [record for part in document.slices() for record in as_mappings(part)]
+    assert [each.raw for each in records if isinstance(each, Unreadable)] == [odd]
+    assert len(records) == 41
+    assert isinstance(records[place], Unreadable)

@@ -4,7 +4,6 @@
 """
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB t
 SHOWN = 120  # characters of the parser's own words
 BLANK = b" \t\n\r"
 OBJECT_END = ord("}")
-_OBJECT = re.compile(rb"[ \t\n\r]*\{")  # Arrow passes over a byte order mark
 BY_DIGITS = {ColumnType.FLOAT64, ColumnType.JSON}  # whether such a column holds a number depends on each digit of it
 
 
@@ -85,7 +83,7 @@ class JsonBlock:
 
     def batch(self, lines: ArrowLines) -> pa.RecordBatch | None:
         """All of them by Arrow; None where it is not certain that `slices` would give the same."""
-        if self.nested or self.surrogates or not _OBJECT.match(self.content):
+        if self.nested or self.surrogates:
             return None
         records = self.content.count(b"},") + 1
         # As in `flat`; and Arrow would give a field that is missing as NULL.
