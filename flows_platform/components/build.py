@@ -16,7 +16,7 @@ from flows_platform.domain.verification import Verification
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offset, Paging, SinglePage
 from flows_platform.fetch.rate import RateBudget
-from flows_platform.fetch.refusals import Refusals
+from flows_platform.fetch.refusals import Nothing, Refusals
 from flows_platform.fetch.time_parameters import InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.fetch.windowed_api import LatestSource, WindowedApi
 from flows_platform.settings import AUTO, Settings, secret
@@ -118,6 +118,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         head_counts=api.flows_protocol,
         doctype=api.doctype,
         latest=_latest(api.newest),
+        content_types=frozenset(each.lower() for each in api.content_types),
         compression=tuple(api.compression),
         parser=Parser(api.parser),
     )
@@ -185,7 +186,11 @@ def _paging(api: declared.Api) -> Paging:
 
 
 def _refusals(api: declared.Api) -> Refusals:
-    usual, wait = Refusals(message_header=api.message_header, document=_error_document(api.errors)), api.wait
+    codes = frozenset(each.code for each in api.nothing if isinstance(each, declared.NothingCode))
+    usual = Refusals(
+        message_header=api.message_header, document=_error_document(api.errors, codes), nothing=_nothing(api)
+    )
+    wait = api.wait
     if wait is None:
         return usual
     return replace(
@@ -197,10 +202,21 @@ def _refusals(api: declared.Api) -> Refusals:
     )
 
 
-def _error_document(errors: declared.Errors | None) -> ErrorDocument | None:
+def _nothing(api: declared.Api) -> Nothing:
+    names = {"null" if each is None else each for each in api.nothing if each is None or isinstance(each, str)}
+    return Nothing(
+        statuses=frozenset(each for each in api.nothing if isinstance(each, int)),
+        empty="empty" in names,
+        members=frozenset(names - {"empty"}),
+    )
+
+
+def _error_document(errors: declared.Errors | None, nothing: frozenset[str]) -> ErrorDocument | None:
     if errors is None:
         return None
-    return ErrorDocument(RecordPath.parse(errors.message), _path(errors.code), errors.root, frozenset(errors.transient))
+    return ErrorDocument(
+        RecordPath.parse(errors.message), _path(errors.code), errors.root, frozenset(errors.transient), nothing
+    )
 
 
 def _mapping(source: TableDeclaration) -> RecordMapping:

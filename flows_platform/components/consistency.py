@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 from pydantic import model_validator
 
-from flows_platform.components.declaration import ColumnDeclaration, Partitions, TableKeys
+from flows_platform.components.declaration import ColumnDeclaration, NothingCode, Partitions, TableKeys
 from flows_platform.components.rules import Place, instant_of, is_template, refused, zone_of
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
@@ -87,6 +87,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     around = api.total or (paging and paging.kind == "next_link")
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
+    yield from _nothing_faults(source)
     if api.parser is Parser.FAST and source.columns:
         yield Fault(("api", "parser"), MAPPED)
     if api.rows and RecordPath.parse(api.rows).chooses:
@@ -94,6 +95,15 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     cron = Cron.parse(source.partitions.cron)
     if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
         yield Fault(("api", "time", "written"), "dates ask for windows of whole days from midnight on, in UTC")
+
+
+def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
+    errors = source.api.errors
+    for place, each in enumerate(source.api.nothing):
+        if isinstance(each, int) and not 200 <= each <= 599:  # noqa: PLR2004 - statuses of answers
+            yield Fault(("api", "nothing", place), f"{each} is no status of an HTTP answer")
+        if isinstance(each, NothingCode) and not (errors and errors.code):
+            yield Fault(("api", "nothing", place), "a code is found by `errors.code`, which is not declared")
 
 
 def _partition_faults(partitions: Partitions) -> Iterator[Fault]:

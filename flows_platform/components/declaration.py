@@ -130,6 +130,12 @@ class Errors(Part):
     transient: list[str] = Field([], description="Codes after which the same request may succeed.")
 
 
+class NothingCode(Part):
+    """A code of the API's error documents that means that there are no records."""
+
+    code: str = Field(description="The code, as `errors.code` finds it.")
+
+
 class Newest(Part):
     """Where the API says how far it is."""
 
@@ -165,6 +171,12 @@ class Api(Part):
     rate: Rate | None = Field(None, description="The budget of requests.")
     wait: Wait | None = Field(None, description="What asks to come back later.")
     errors: Errors | None = Field(None, description="What an error document looks like.")
+    nothing: list[Literal["empty", "missing", "null"] | int | NothingCode | None] = Field(
+        [],
+        description="Answers that mean no records: statuses such as 204 or 404, `empty` bodies, the array `missing` or "
+        "`null`, {code: …} of an error document.",
+    )
+    content_types: list[str] = Field([], description="Content types of the records beside the format's own.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
     compression: list[Literal["gzip", "zstd"]] = Field([], description="Content codings to offer.")

@@ -4,12 +4,14 @@
     ├── Transient                the same call may succeed later; the only branch that is retried
     │   ├── SourceUnavailable    no connection, 429, 5xx, a deadline
     │   ├── StreamIncomplete     the stream ended before its declared end, or its count does not add up
+    │   ├── MalformedDocument    the answer is not well-formed in its own format; the next one may be
     │   └── WarehouseUnavailable a warehouse job failed for a reason that passes
     └── Terminal                 a person must change something first
         ├── ConfigurationError   a setting, a flag or a declaration
         ├── InputError           a file that cannot be what it should be
         ├── StorageError         a file cannot be written: disk full, no permission, an I/O error
         ├── SourceRefused        the API answered 4xx, or with something that is not the declared protocol
+        │   └── NoRecords        the API says, as declared, that a range has no records: caught where it is asked
         ├── TooManyRejects       more records were quarantined than allowed
         ├── WarehouseError       the warehouse refused, or holds something else than was sent
         └── ProcessFailed        a process that the platform starts ended, or never got ready
@@ -49,6 +51,10 @@ class StreamIncomplete(Transient):
     """The stream ended early, or its count does not match what was read."""
 
 
+class MalformedDocument(Transient):
+    """The answer is not well-formed JSON, XML or CSV. Programs that write by hand do this once and then not again."""
+
+
 class WarehouseUnavailable(Transient):
     """A warehouse job failed for a reason that passes."""
 
@@ -71,6 +77,10 @@ class StorageError(Terminal):
 
 class SourceRefused(Terminal):
     """The API refused the request, or does not speak the declared protocol."""
+
+
+class NoRecords(SourceRefused):
+    """The API's error document says that there are no records, by a code that the declaration lists as that."""
 
 
 class TooManyRejects(Terminal):

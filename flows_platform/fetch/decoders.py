@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Protocol
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import MalformedDocument, SourceRefused
 from flows_platform.domain.schema import TableSchema
 from flows_platform.fetch.worker_process import Pending, WorkerProcess
 from flows_platform.wire.casting import Casted, NotFlatError, Slice, cast_slice, joined
@@ -77,7 +77,7 @@ def cast_block(schema: TableSchema, extra: str | None, block: Block) -> Cast | N
     try:
         records = block.flat([column for column in schema.columns if column.name != extra])
         casted = cast_slice(schema, records, 0, extra)
-    except (SourceRefused, NotFlatError):
+    except (SourceRefused, MalformedDocument, NotFlatError):
         return None
     return None if casted.rejects else Cast(casted)
 

@@ -14,7 +14,7 @@ import urllib3
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import place
 from flows_platform.fetch.connections import keep_queries_out_of_logs, pool_manager
-from flows_platform.fetch.decompression import Decompressor, Expansion, decompressor
+from flows_platform.fetch.decompression import Decompressor, Expansion, Pending, decompressor
 from flows_platform.fetch.pace import Clock, HttpLimits, Pace, Watch
 from flows_platform.fetch.rate import RateGate
 from flows_platform.fetch.redirects import STATUSES, redirect_target
@@ -72,7 +72,8 @@ class HttpClient:
 
         Raises:
             SourceUnavailable: no connection, a status that asks to come back, or the deadline (by default a new one).
-            SourceRefused: any other status than 200, or a redirect to another origin.
+            NoRecords: an error document whose code means that there are no records.
+            SourceRefused: any other status than 200 and those that mean no records, or a redirect to another origin.
         """
         pace = Pace(self.limits, self._clock, self.deadline() if deadline is None else deadline)
         if fault := pace.fault():
@@ -81,7 +82,7 @@ class HttpClient:
             response = self._final(method, url, headers)
             seen(url, response.status)
             try:
-                if response.status != 200:  # noqa: PLR2004 - the one good status
+                if not refusals.is_good(response.status):
                     raise refusals.error(place(url), response.status, response.headers, _error_body(response, pace))
                 with Watch(pace, lambda: _abort(response)) as watch:
                     yield Answer(url, response, watch)
@@ -122,12 +123,24 @@ class Answer:
         self._place = place(url)
         self._decompressor: Decompressor = decompressor(response.headers.get("Content-Encoding", "identity"))
         self._expansion = Expansion()
+        self._first = Pending()  # what was read to see whether there is anything
+        self.status = response.status
         self.headers = response.headers
         self.received = 0
 
     @property
     def media_type(self) -> str:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def is_empty(self) -> bool:
+        """Whether the body has no byte; reads its first piece, which `read` gives later.
+
+        Raises:
+            PlatformError: as `read`.
+        """
+        if not self._first:
+            self._first = Pending(self._piece(CHUNK))
+        return not self._first
 
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes, fewer before the end; b"" at the end.
@@ -147,6 +160,8 @@ class Answer:
         return b"".join(pieces)
 
     def _piece(self, limit: int) -> bytes:
+        if self._first:
+            return self._first.cut(limit)
         while not (piece := self._decompressor.take(limit)):
             chunk = self._receive()
             if not chunk:

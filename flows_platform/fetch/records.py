@@ -5,7 +5,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from flows_platform.domain.errors import ConfigurationError, SourceRefused, SourceUnavailable
+from flows_platform.domain.errors import (
+    ConfigurationError,
+    NoRecords,
+    SourceRefused,
+    SourceUnavailable,
+    StreamIncomplete,
+)
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
@@ -31,6 +37,7 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
     "application/jsonl": WireFormat.NDJSON,
     "application/x-jsonlines": WireFormat.NDJSON,
 }
+SUFFIXES = {"json": WireFormat.JSON, "xml": WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 BLANK = b" \t\r\n"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
 
@@ -106,6 +113,17 @@ class WindowStream:
 
     def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
         """The page's records; returns the URL of the next one."""
+        before = self.records + self.neighbours
+        try:
+            return (yield from self._page_of_records(url, whole))
+        except NoRecords as nothing:
+            if self.records + self.neighbours > before:
+                raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
+            whole.add(Verification.FRAMING, 0, None)
+            self.trace.ended = nothing.message
+            return None
+
+    def _page_of_records(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
         api = self.api
         with api.redactor.errors(), self._answer(url) as answer:
             self.requests += 1
@@ -146,6 +164,7 @@ class WindowStream:
     ) -> Generator[Casted, None, tuple[Verification, Mapping[str, object]]]:
         """The document's records; returns the level that it reaches, and what stood around them."""
         before, header = self.records, header_count(answer)
+        self._require_body(answer, header)
         self.format = self._format_of(answer)
         with self.tee(answer) as source:
             document = open_document(self.format, source, self._layout())
@@ -156,6 +175,19 @@ class WindowStream:
         level = proof.level(header, document)
         self.note = self.note or proof.note
         return level, envelope_of(document)
+
+    def _require_body(self, answer: Answer, header: int | None) -> None:
+        nothing = self.api.refusals.nothing
+        if answer.status in nothing.statuses:
+            raise NoRecords(f"the answer's status is {answer.status}, declared to mean that there are no records.")
+        if header == 0 or not answer.is_empty():
+            return
+        if nothing.empty:
+            raise NoRecords("the answer is empty, declared to mean that there are no records.")
+        raise StreamIncomplete(
+            f"the answer, of status {answer.status}, is empty.",
+            remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
+        )
 
     def _elsewhere(self, part: Slice | Block) -> Result[Cast] | None:
         if isinstance(part, Block):
@@ -208,6 +240,7 @@ class WindowStream:
             whole=api.mapping is not None,
             total=api.total,
             errors=api.refusals.document,
+            nothing=api.refusals.nothing.members,
             enveloped=api.enveloped,
             doctype=api.doctype,
             blocks=api.mapping is None,
@@ -216,18 +249,25 @@ class WindowStream:
         )
 
     def _format_of(self, answer: Answer) -> WireFormat:
-        wire = FORMATS.get(answer.media_type)
+        wire = self._format_named(answer.media_type)
         if wire is None or (self.api.format and wire is not self.api.format):
             expected = (
                 self.api.format.content_type if self.api.format else "one of " + ", ".join(CONTENT_TYPES.values())
             )
             raise SourceRefused(
                 f"the answer's content type is {answer.media_type or 'missing'!r}, not {expected}.",
-                remedy="Check the URL, and that the format asked for is one the endpoint has.",
+                remedy="Check the URL, and that the format asked for is one the endpoint has; where records come under "
+                "this type, declare it under `content_types`.",
             )
         if self.api.enveloped and not wire.has_envelope:
             raise ConfigurationError(f"{nothing_around(wire)}.")
         return wire
+
+    def _format_named(self, media_type: str) -> WireFormat | None:
+        """The format that a content type stands for: its own, a structured suffix (RFC 6839), or one declared."""
+        if media_type in self.api.content_types:
+            return self.api.format
+        return FORMATS.get(media_type) or SUFFIXES.get(media_type.rpartition("+")[2] if "+" in media_type else "")
 
 
 def exhaust(source: ByteSource) -> None:

@@ -1,12 +1,15 @@
 """What an answer that is not the records means: come back later, or change something. Declared; reads no socket."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 
 from lxml import etree
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
+from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.wire.decode.elements import nested_record
 from flows_platform.wire.decode.envelope import ErrorDocument
 
@@ -14,6 +17,25 @@ BODY_BYTES = 1 << 16  # of an error's body, at most
 DETAIL = 500  # characters of it in a message
 MAX_WAIT = 300.0  # seconds; a server may not park us for hours
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+OK = 200
+NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
+# No API asks to wait ten years: a larger number is an instant, in seconds since 1970, or in milliseconds where it is a
+# thousand times larger still.
+LONGEST_SPAN = 10 * 366 * 86_400
+FIRST_MILLISECONDS = 100_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Which answers mean that a range has no records.
+
+    `statuses` do by themselves, and so does an `empty` body. `members` are what may stand where the array of records
+    should: `missing` or `null`. Error codes that do are the error document's own.
+    """
+
+    statuses: frozenset[int] = frozenset()
+    empty: bool = False
+    members: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +44,7 @@ class Refusals:
 
     `statuses` ask to come back; the wait in seconds is in the first of `wait_headers` that has one, else `pause`.
     `message_header` holds the reason where the body does not; `document` is the form of the API's error documents.
+    `nothing` tells the answers that mean no records from refusals. `now` gives the seconds since 1970.
     """
 
     statuses: frozenset[int] = TRANSIENT_STATUSES
@@ -30,23 +53,47 @@ class Refusals:
     longest: float = MAX_WAIT
     message_header: str | None = None
     document: ErrorDocument | None = None
+    nothing: Nothing = Nothing()
+    now: Callable[[], float] = field(default=time.time, compare=False)
+
+    def is_good(self, status: int) -> bool:
+        """Whether an answer of that status is records, or says that there are none."""
+        return status == OK or status in self.nothing.statuses
 
     def error(self, place: str, status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
         """The error that an answer with another status than 200 is; `place` says whose it is."""
         told = self._told(headers.get("Content-Type", ""), body)
         detail = headers.get(self.message_header or "", "") or _problem(headers, body) or (str(told) if told else "")
         message = f"{place} answered {status}{detail and f': {detail[:DETAIL].rstrip(".")}'}."
+        if isinstance(told, NoRecords):
+            return NoRecords(message)
         if status in self.statuses or isinstance(told, SourceUnavailable):
             return SourceUnavailable(message, retry_after=self.wait(headers))
-        return SourceRefused(message)
+        return SourceRefused(message, remedy=MAY_BE_NOTHING.get(status, "").format(status))
 
     def wait(self, headers: Mapping[str, str]) -> float | None:
-        """The seconds that the source asks to wait, capped; a date is left to our own backoff."""
+        """The seconds that the source asks to wait, at most `longest`.
+
+        A header holds seconds, an instant (in seconds or milliseconds since 1970), or an HTTP date (RFC 9110, 10.2.3).
+        An instant that has passed asks for no wait.
+        """
         for name in self.wait_headers:
-            value = headers.get(name, "").strip()
-            if value.isascii() and value.isdigit() and int(value[:9]):
-                return min(float(value[:9]), self.longest)
+            seconds = self._seconds(headers.get(name, "").strip())
+            if seconds is not None:
+                return min(max(seconds, 0.0), self.longest)
         return self.pause
+
+    def _seconds(self, value: str) -> float | None:
+        """The wait that a header's value asks for; None where it asks for none."""
+        if NUMBER.fullmatch(value):
+            number = float(value)
+            if number <= LONGEST_SPAN:
+                return number or None
+            return (number / 1000 if number >= FIRST_MILLISECONDS else number) - self.now()
+        try:
+            return parsedate_to_datetime(value).timestamp() - self.now()
+        except (ValueError, OverflowError):
+            return None
 
     def _told(self, content_type: str, body: bytes) -> PlatformError | None:
         """The error document in the body, if it is one."""
@@ -63,6 +110,10 @@ class Refusals:
 
 
 USUAL = Refusals()
+EMPTY_STATUSES = (204, 205, 404, 410)  # by which some APIs say that there are no records
+MAY_BE_NOTHING = dict.fromkeys(
+    EMPTY_STATUSES, "Check the URL; where this status means that there are no records, declare `nothing: [{}]`."
+)
 
 
 def _problem(headers: Mapping[str, str], body: bytes) -> str:

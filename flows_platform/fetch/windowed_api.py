@@ -68,6 +68,7 @@ class WindowedApi:
     head_counts: bool = True
     doctype: bool = False
     latest: LatestSource | None = None
+    content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
     parser: Parser = Parser.REFERENCE
 

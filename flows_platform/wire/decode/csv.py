@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 
-from flows_platform.domain.errors import SourceRefused, StreamIncomplete
+from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Rows
 from flows_platform.wire.decode.footers import Declared, declared_text
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader, Readable
@@ -30,7 +30,8 @@ class CsvDocument:
         """Rows of at most 4,096 records.
 
         Raises:
-            SourceRefused: not UTF-8, a broken quote, a field or record that is too long, or no header.
+            MalformedDocument: not UTF-8, a broken quote, or a field that is too long.
+            SourceRefused: a record that is too long, or no header.
             StreamIncomplete: there should be a footer, and there is none.
         """
         text = io.TextIOWrapper(io.BufferedReader(Readable(self._reader), 1 << 18), encoding="utf-8", newline="")
@@ -42,7 +43,7 @@ class CsvDocument:
             for part in self._parts(lines):
                 yield _rows(header, part)
         except (csv.Error, UnicodeDecodeError) as error:
-            raise SourceRefused(f"the answer is not valid CSV near line {lines.line_num} ({error}).") from error
+            raise MalformedDocument(f"the answer is not valid CSV near line {lines.line_num} ({error}).") from error
 
     def _parts(self, lines: Iterator[list[str]]) -> Iterator[list[list[str]]]:
         part: list[list[str]] = []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
+from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.wire.paths import RecordPath, single
 
 type Event = tuple[str, str, object]
@@ -65,13 +65,14 @@ class ErrorDocument:
     """How an API writes an error into a document, also under the status 200.
 
     `root` is its XML root element; without one, an error is where `message` leads to something. `transient` codes
-    are those after which the same request may succeed.
+    are those after which the same request may succeed, `nothing` those that mean that there are no records.
     """
 
     message: RecordPath
     code: RecordPath | None = None
     root: str | None = None
     transient: frozenset[str] = frozenset()
+    nothing: frozenset[str] = frozenset()
 
     def error(self, root: str | None, envelope: Mapping[str, object]) -> PlatformError | None:
         """The error that the document tells, if it is one."""
@@ -81,5 +82,5 @@ class ErrorDocument:
         code = single(self.code.find(envelope)) if self.code else None
         shown = f" {str(code)[:80]}" if code else ""
         text = f"the API answers with an error{shown}: {str(message or 'without a text')[:500]}"
-        transient = str(code) in self.transient
-        return SourceUnavailable(text.rstrip(".") + ".") if transient else SourceRefused(text.rstrip(".") + ".")
+        kind = SourceUnavailable if str(code) in self.transient else SourceRefused
+        return (NoRecords if str(code) in self.nothing else kind)(text.rstrip(".") + ".")

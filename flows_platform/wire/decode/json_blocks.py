@@ -15,7 +15,7 @@ import ijson
 import numpy as np
 import pyarrow as pa
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import MalformedDocument
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.wire.casting import NotFlatError, Rows
 from flows_platform.wire.decode.arrow_lines import ArrowLines
@@ -47,7 +47,8 @@ class JsonBlock:
         """Lists of at most 256 records.
 
         Raises:
-            SourceRefused: it is not JSON, or keys repeat.
+            MalformedDocument: it is not JSON.
+            SourceRefused: keys repeat.
         """
         keys = 0
         with _refusing_what_is_not_json():
@@ -65,7 +66,7 @@ class JsonBlock:
 
         Raises:
             NotFlatError: they have others, or `slices` has to mend or complain.
-            SourceRefused: it is not JSON.
+            MalformedDocument: it is not JSON.
         """
         names = tuple(column.name for column in columns)
         exact = any(column.type in BY_DIGITS for column in columns)
@@ -160,9 +161,9 @@ def _refusing_what_is_not_json() -> Iterator[None]:
         raise not_json(error) from error
 
 
-def not_json(error: Exception) -> SourceRefused:
+def not_json(error: Exception) -> MalformedDocument:
     """What ijson found, as an error of ours."""
-    return SourceRefused(f"the answer is not valid JSON ({brief(error)}).")
+    return MalformedDocument(f"the answer is not valid JSON ({brief(error)}).")
 
 
 def brief(error: Exception) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from lxml import etree
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import MalformedDocument
 from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import NotFlatError
 from flows_platform.wire.decode.flat_elements import flat_columns
@@ -37,7 +37,7 @@ class XmlBlock:
 
         Raises:
             NotFlatError: the records nest, or bring names that were not seen yet: the document's decoder must look.
-            SourceRefused: it is not well-formed.
+            MalformedDocument: it is not well-formed.
         """
         root = self.parsed()
         columns = flat_columns(root, self.record, len(root))
@@ -49,7 +49,7 @@ class XmlBlock:
         """The records, under a root of their own.
 
         Raises:
-            SourceRefused: it is not well-formed.
+            MalformedDocument: it is not well-formed.
         """
         try:
             return etree.fromstring(b"<records>" + self.content + b"</records>")
@@ -99,9 +99,9 @@ class XmlCutter:
         return None if content is None else XmlBlock(content, self._record, frozenset(self._guard.names))
 
 
-def not_xml(error: etree.XMLSyntaxError) -> SourceRefused:
+def not_xml(error: etree.XMLSyntaxError) -> MalformedDocument:
     """What libxml2 found, as an error of ours."""
-    return SourceRefused(f"the answer is not well-formed XML ({brief(error)}).")
+    return MalformedDocument(f"the answer is not well-formed XML ({brief(error)}).")
 
 
 def brief(error: etree.XMLSyntaxError) -> str:
