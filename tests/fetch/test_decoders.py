@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows_platform.domain.errors import SourceRefused, StreamIncomplete
+from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import TableSchema
 from flows_platform.fetch.decoders import ALONE, START_AFTER, Cast, Decoders, in_order
 from flows_platform.fetch.http import HttpClient
@@ -123,7 +123,7 @@ def test_a_process_that_dies_costs_no_record(
 
 
 SPOILT: dict[str, tuple[Callable[[bytes], bytes], type[Exception]]] = {
-    "not valid JSON": (lambda body: body.replace(b'"id": 50000,', b'"id": 50000 '), SourceRefused),
+    "not valid JSON": (lambda body: body.replace(b'"id": 50000,', b'"id": 50000 '), MalformedDocument),
     "keys repeat": (lambda body: body.replace(b'"id": 50000,', b'"id": 0, "id": 50000,'), SourceRefused),
     "ends early": (lambda body: body[: len(body) - 300_000], StreamIncomplete),
     "60,000 came": (lambda body: body.replace(b'"count": 60000', b'"count": 60001'), StreamIncomplete),

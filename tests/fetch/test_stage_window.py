@@ -10,7 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete, TooManyRejects
+from flows_platform.domain.errors import (
+    MalformedDocument,
+    SourceRefused,
+    SourceUnavailable,
+    StreamIncomplete,
+    TooManyRejects,
+)
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.auth import BasicAuth, BearerAuth, HeaderAuth
 from flows_platform.fetch.http import HttpClient
@@ -173,7 +179,7 @@ def test_an_answer_that_is_no_stream_of_records_never_counts_as_empty(
     client: HttpClient, server: ScriptedServer, target: Path, body: bytes
 ) -> None:
     server.scripts = [answer(body, Record_Count="0")]
-    with pytest.raises((SourceRefused, StreamIncomplete)):
+    with pytest.raises((MalformedDocument, SourceRefused, StreamIncomplete)):
         stage(client, server, target)
     assert not target.exists()
 
@@ -193,7 +199,7 @@ def test_xml_that_is_no_stream_of_records_never_counts_as_empty(
     client: HttpClient, server: ScriptedServer, target: Path, body: bytes
 ) -> None:
     server.scripts = [answer(body, kind="application/xml", Record_Count="0")]
-    with pytest.raises((SourceRefused, StreamIncomplete)):
+    with pytest.raises((MalformedDocument, SourceRefused, StreamIncomplete)):
         stage(client, server, target, format=WireFormat.XML)
     assert not target.exists()
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, StreamIncomplete
+from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.wire.casting import NotFlatError, as_mappings
 from flows_platform.wire.decode import json as json_documents
@@ -19,7 +19,7 @@ from .test_guards import Cut
 
 TABLE = TableSchema("t", "", (Column("a", ColumnType.INT64, ""), Column("b", ColumnType.STRING, "")), "a", "a")
 BY_DIGITS = [Column(name, ColumnType.JSON, "") for name in ("a", "b")]  # numbers come as they were sent
-SPOILT = (SourceRefused, StreamIncomplete)
+SPOILT = (MalformedDocument, SourceRefused, StreamIncomplete)
 
 
 @contextmanager

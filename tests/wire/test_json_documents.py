@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.domain.errors import (
+    MalformedDocument,
+    PlatformError,
+    SourceRefused,
+    SourceUnavailable,
+    StreamIncomplete,
+)
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import as_mappings
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
@@ -111,14 +117,14 @@ def test_a_name_that_stands_twice_around_the_records_is_refused(body: str, place
 def test_only_what_json_calls_white_space_is_white_space(blank: str, data: st.DataObject) -> None:
     text = '{"data" : {"items": [{"a": 1, "b": "c d"}]} }'
     place = data.draw(st.integers(0, len(text)))
-    with pytest.raises(SourceRefused, match="not valid JSON"):
+    with pytest.raises(MalformedDocument, match="not valid JSON"):
         read((text[:place] + blank + text[place:]).encode(), layout(), data.draw(SIZES))
 
 
 @given(SIZES)
 def test_a_byte_order_mark_may_lead_the_document(sizes: list[int]) -> None:
     assert read('\ufeff{"data": {"items": [{"a": "\ufeff"}]}}'.encode(), layout(), sizes)[0] == [{"a": "\ufeff"}]
-    with pytest.raises(SourceRefused, match="not valid JSON"):
+    with pytest.raises(MalformedDocument, match="not valid JSON"):
         read('\ufeff\ufeff{"data": {"items": []}}'.encode(), layout(), sizes)
 
 

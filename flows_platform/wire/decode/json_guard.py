@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import MalformedDocument, SourceRefused
 
 MAX_DEPTH = 128  # levels; quarantine and casting recurse
 MAX_DIGITS = 4096  # in one number; ijson dies at 4,301
@@ -88,7 +88,7 @@ class JsonGuard:
             self._begun, chunk = True, chunk.removeprefix(MARK)
         for blank, name in NO_BLANKS.items():
             if blank in chunk:
-                raise SourceRefused(f"the answer is not valid JSON: a {name} stands in it.")
+                raise MalformedDocument(f"the answer is not valid JSON: a {name} stands in it.")
         cut = _safe_cut(chunk)
         chunk, self._held = chunk[:cut], chunk[cut:]
         if b"\\" not in chunk:
