@@ -13,6 +13,7 @@ from flows_platform.access.hosts import host_names
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.verification import Verification
+from flows_platform.stores.replacement import MAX_REJECTED_SHARE, MAX_SHRINK
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.parser import Parser
 
@@ -63,7 +64,16 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".flows"), description="Folder of all files the platform writes.")
     raw_file: Path | None = Field(
-        None, description="LANL's flows.txt or flows.txt.gz; without it a sample is generated."
+        None, description="LANL's flows.txt, plain or as gzip, bzip2, xz or zip; without it a sample is generated."
+    )
+    max_raw_rejected_share: float = Field(
+        MAX_REJECTED_SHARE,
+        ge=0,
+        le=1,
+        description="Share of rejected lines above which clean file and database stay the old ones.",
+    )
+    max_raw_shrink: float = Field(
+        MAX_SHRINK, ge=0, le=1, description="Share of the old rows that new files may lack before they stay, likewise."
     )
     sample_rows: int = Field(1_000_000, ge=1, description="Rows of the generated sample.")
     sample_seed: int = Field(0, ge=0, description="Seed of the generated sample.")

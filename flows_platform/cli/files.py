@@ -7,6 +7,21 @@ import typer
 
 from flows_platform.cli.app import app, examples
 from flows_platform.start import collector_paused
+from flows_platform.stores.replacement import MAX_REJECTED_SHARE, MAX_SHRINK, ReplacementRules
+
+RejectedShare = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, envvar="FLOWS_MAX_RAW_REJECTED_SHARE", help="Rejected share above which the old file stays."
+    ),
+]
+Shrink = Annotated[
+    float,
+    typer.Option(min=0, max=1, envvar="FLOWS_MAX_RAW_SHRINK", help="Share of the old rows that the new may lack."),
+]
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="Replace what is there, whatever the number of rejects and rows.")
+]
 
 
 @app.command(epilog=examples("flows generate --rows 1000000 --days 2 --out flows.txt.gz"))
@@ -27,9 +42,13 @@ def generate(
 
 @app.command(epilog=examples("flows clean flows.txt.gz --out clean.csv --rejects rejects.csv"))
 def clean(
-    raw: Annotated[Path, typer.Argument(help="LANL's flows.txt, plain or gzip.")],
+    raw: Annotated[Path, typer.Argument(help="LANL's flows.txt, plain or as gzip, bzip2, xz or zip.")],
     out: Annotated[Path, typer.Option(help="The clean file to write.")],
     rejects: Annotated[Path | None, typer.Option(help="Where rejected lines go; beside OUT by default.")] = None,
+    *,
+    max_rejected_share: RejectedShare = MAX_REJECTED_SHARE,
+    max_shrink: Shrink = MAX_SHRINK,
+    allow_shrink: AllowShrink = False,
 ) -> None:
     """Keep every line with nine fields, numbered; set the others aside with their reason."""
     with collector_paused():
@@ -38,7 +57,12 @@ def clean(
 
     rejects = rejects or out.with_name(f"{out.stem}.rejected.csv")
     with progress_bar("Cleaning", "bytes") as progress:
-        result = run(raw, out, rejects, progress=progress)
+        rules = ReplacementRules(max_rejected_share, max_shrink, allow_shrink)
+        result = run(raw, out, rejects, rules=rules, progress=progress)
+    if result.byte_order_mark:
+        say(f"{raw} begins with a UTF-8 byte order mark, which was left out.")
+    if result.header:
+        say(f"{raw} begins with a header line, which is among the rejects.")
     say(f"{out}: {result.read:,} lines read, {result.kept:,} kept, {result.rejected:,} rejected to {rejects}")
 
 
@@ -46,6 +70,10 @@ def clean(
 def load(
     clean_file: Annotated[Path, typer.Argument(metavar="CLEAN", help="The clean file.")],
     database: Annotated[Path, typer.Option(help="The sqlite database to build or replace.")],
+    *,
+    max_rejected_share: RejectedShare = MAX_REJECTED_SHARE,
+    max_shrink: Shrink = MAX_SHRINK,
+    allow_shrink: AllowShrink = False,
 ) -> None:
     """Build the database that the API serves, and rename it over the old one."""
     from flows_platform.commands.terminal import progress_bar, say
@@ -53,7 +81,8 @@ def load(
     from flows_platform.stores.sqlite_load import load as run
 
     with progress_bar("Loading", "bytes") as progress:
-        result = run(clean_file, database, FLOWS, progress=progress)
+        rules = ReplacementRules(max_rejected_share, max_shrink, allow_shrink)
+        result = run(clean_file, database, FLOWS, rules=rules, progress=progress)
     say(f"{database}: {result.loaded:,} rows, {result.rejected:,} rejected (table `rejected`)")
 
 

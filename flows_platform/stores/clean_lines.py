@@ -13,7 +13,7 @@ import pyarrow as pa
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
-from flows_platform.stores.field_counts import reject_reason
+from flows_platform.stores.field_counts import BYTE_ORDER_MARK, HEADER_REASON, is_header, reject_reason
 
 SHOWN_BYTES = 40  # of a rejected value in the reason; the whole line is kept beside it
 _INTEGER = re.compile(rb"-?[0-9]+")
@@ -60,11 +60,18 @@ def parse_lines(block: bytes, schema: TableSchema) -> ParsedBlock:
         try:
             rows.append(_parse_line(line, schema))
         except ValueError as error:
-            rejects.append(RejectedRecord(position, str(error), line))
+            reason = HEADER_REASON if _names_columns(line) else str(error)
+            rejects.append(RejectedRecord(position, reason, line))
     columns = list(zip(*rows, strict=True)) or [()] * len(schema.columns)
     target = arrow_schema(schema)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, target, strict=True)]
     return ParsedBlock(pa.record_batch(arrays, schema=target), rejects)
+
+
+def _names_columns(line: bytes) -> bool:
+    """A header line, numbered by cleaning or not: of a file in the middle of several put together."""
+    number, _, rest = line.partition(b",")
+    return is_header(rest if number.isdigit() else line)
 
 
 def _parse_line(line: bytes, schema: TableSchema) -> list[int | str]:
@@ -81,6 +88,8 @@ def _integer(field: bytes, column: Column) -> int:
         value = int(digits or b"0") * (-1 if field.startswith(b"-") else 1)
         if INT64_MIN <= value <= INT64_MAX:
             return value
+    if field.startswith(BYTE_ORDER_MARK):
+        raise ValueError(f"{column.name}: {_shown(field)} begins with a byte order mark")
     raise ValueError(f"{column.name}: {_shown(field)} is not a 64-bit integer")
 
 

@@ -11,8 +11,12 @@ import numpy.typing as npt
 
 type Positions = npt.NDArray[np.intp]
 
+BYTE_ORDER_MARK = "\ufeff".encode()
+HEADER_REASON = "header line: names of columns, not values"
+
 COMMA = ord(",")
 NEWLINE = ord("\n")
+_HEADER_FIELDS = 5  # a text with fewer commas is as likely something else
 _IN_WORD = 6  # bits of a position that count within its word
 _WORD_BITS = 1 << _IN_WORD
 # Numbers are written in runs that share all but their last four digits: these come from a table.
@@ -90,3 +94,12 @@ def _with_numbers(content: memoryview, ends: Positions, number: int) -> memoryvi
 def reject_reason(line: bytes, fields: int) -> str:
     """Why a line with another number of fields is rejected; load and cleaning say it in the same words."""
     return f"expected {fields} fields, got {line.count(b',') + 1}" if line else "empty line"
+
+
+def is_header(line: bytes) -> bool:
+    """Whether a line names columns: five fields or more, each of which begins with a letter, quoted or not.
+
+    No row of numbers and names does: its first value is a number.
+    """
+    fields = line.split(b",")
+    return len(fields) >= _HEADER_FIELDS and all(field.lstrip(b" \t\"'")[:1].isalpha() for field in fields)

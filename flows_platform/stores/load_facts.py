@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flows_platform.domain.errors import InputError
+from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.stores.clean_lines import ParsedBlock
 from flows_platform.stores.sqlite_bulk import BulkConnection
@@ -23,6 +24,7 @@ class LoadFacts:
 
     def __init__(self, schema: TableSchema, clean: Path, connection: BulkConnection) -> None:
         self.rows = self.rejected = 0
+        self.first_reject: RejectedRecord | None = None  # at its line of the clean file
         self.first_time: int | None = None
         self.last_time: int | None = None
         self.time_sorted = True
@@ -53,6 +55,9 @@ class LoadFacts:
             first, last = int(ids.min()), int(ids.max())
             self._first_id = min(self._first_id, first) if self.rows else first
             self._last_id = max(self._last_id, last) if self.rows else last
+        if block.rejects and self.first_reject is None:
+            reject = block.rejects[0]
+            self.first_reject = RejectedRecord(self.lines + reject.position, reject.reason, reject.raw)
         self.rows += block.rows.num_rows
         self.rejected += len(block.rejects)
 

@@ -36,12 +36,13 @@ class BulkConnection:
             found: list[dict[str, object]] = pa.RecordBatchReader.from_stream(stream).read_all().to_pylist()
         return found
 
-    def insert(self, table: str, batch: pa.RecordBatch) -> None:
-        """Append the batch's rows to the table."""
+    def insert(self, table: str, batch: pa.RecordBatch) -> int:
+        """Append the batch's rows to the table; how many arrived."""
         if table not in self._inserts:
             self._inserts[table] = self._insert_into(table)
         self._inserts[table].bind(batch)
-        self._inserts[table].execute_update()
+        arrived: int = self._inserts[table].execute_update()
+        return arrived
 
     def _insert_into(self, table: str) -> AdbcStatement:
         statement: AdbcStatement = self._stack.enter_context(AdbcStatement(self._connection))

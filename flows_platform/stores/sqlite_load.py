@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 
-from flows_platform.domain.errors import ConfigurationError, StorageError
+from flows_platform.domain.errors import ConfigurationError, InputError, StorageError
 from flows_platform.domain.progress import Progress, silent
+from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.read_ahead import read_ahead
 from flows_platform.stores import sqlite_layout
@@ -18,7 +19,9 @@ from flows_platform.stores.clean_lines_fast import FastParser
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.line_blocks import line_blocks
 from flows_platform.stores.load_facts import LoadFacts
+from flows_platform.stores.replacement import Counted, ReplacementRules, described_reject, require_replaceable
 from flows_platform.stores.sqlite_bulk import BulkConnection, bulk_connection
+from flows_platform.stores.sqlite_read import row_count
 
 # The file is new and is thrown away when the load fails: no journal, and one sync at the end. Rows are appended, so a
 # small cache does (64 MiB was no faster), and large pages save a few per cent of the inserts.
@@ -46,13 +49,21 @@ class LoadResult:
     database_bytes: int
 
 
-def load(clean: Path, database: Path, schema: TableSchema, *, progress: Progress = silent) -> LoadResult:
-    """Load the clean file (plain or gzip) into a new `database` and put it in the old one's place; progress in bytes.
+def load(
+    clean: Path,
+    database: Path,
+    schema: TableSchema,
+    *,
+    rules: ReplacementRules | None = None,
+    progress: Progress = silent,
+) -> LoadResult:
+    """Load the clean file (plain or packed) into a new `database` and put it in the old one's place; progress in bytes.
 
-    A line that is not valid goes to the table `rejected` and the rest goes on.
+    A line that is not valid goes to the table `rejected` and the rest goes on. With `rules`, the old database stays
+    where the outcome looks like that of a wrong file.
 
     Raises:
-        InputError: the clean file is missing or damaged, or repeats an id.
+        InputError: the clean file is missing or damaged, repeats an id, or `rules` refuse what it gives.
         StorageError: the database cannot be written.
         ConfigurationError: both paths are the same file, or the schema cannot be loaded.
     """
@@ -63,10 +74,31 @@ def load(clean: Path, database: Path, schema: TableSchema, *, progress: Progress
         blocks = map(parse, line_blocks(clean, progress, block_bytes=_BLOCK_BYTES))
         with _building(part, database) as connection, closing(read_ahead(blocks)) as parsed:
             facts = _fill(connection, parsed, schema, clean)
+        if rules:
+            require_replaceable(_counted(facts, clean, database, schema), rules)
         sizes = clean.stat().st_size, part.stat().st_size
     return LoadResult(
         facts.rows + facts.rejected, facts.rows, facts.rejected, facts.first_time, facts.last_time, *sizes
     )
+
+
+def _counted(facts: LoadFacts, clean: Path, database: Path, schema: TableSchema) -> Counted:
+    described = _described(facts.first_reject, len(schema.columns)) if facts.first_reject else None
+    return Counted(clean, database, facts.rows, facts.rejected, 0, _rows_of(database, schema), described)
+
+
+def _described(first: RejectedRecord, fields: int) -> str:
+    raw_line = first.raw.count(b",") + 1 == fields - 1
+    guess = " (a line of the raw file? `flows clean` numbers them)" if raw_line else ""
+    return described_reject(first.position, first.reason, first.raw) + guess
+
+
+def _rows_of(database: Path, schema: TableSchema) -> int | None:
+    """The rows of an earlier database; None where there is none that can be read."""
+    try:
+        return row_count(database, schema)
+    except InputError:
+        return None
 
 
 @contextmanager
@@ -88,10 +120,13 @@ def _fill(connection: BulkConnection, parsed: Iterator[ParsedBlock], schema: Tab
     for statement in (sqlite_layout.create_table(schema), sqlite_layout.CREATE_REJECTS, sqlite_layout.CREATE_FACTS):
         connection.execute(statement)
     facts = LoadFacts(schema, clean, connection)
+    inserted = 0
     for block in parsed:
         _insert_rejects(connection, block, first_line=facts.lines)
         facts.add(block)
-        connection.insert(schema.name, block.rows)
+        inserted += connection.insert(schema.name, block.rows)
+    if inserted != facts.rows:
+        raise StorageError(f"{inserted:,} rows of {facts.rows:,} arrived in the database that is made of {clean}.")
     connection.execute(sqlite_layout.create_index(schema))
     row = f"'{schema.name}', {facts.rows}, {int(facts.time_sorted)}, {int(facts.ids_contiguous)}"
     connection.execute(f"INSERT INTO {sqlite_layout.FACTS_TABLE} VALUES ({row})")

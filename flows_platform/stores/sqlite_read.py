@@ -32,13 +32,27 @@ def database_summary(database: Path, schema: TableSchema) -> DatabaseSummary:
         InputError: there is no such database or table.
     """
     with open_read_only(database) as connection:
-        facts = connection.execute(f"SELECT row_count FROM {FACTS_TABLE} WHERE table_name = ?", (schema.name,))
-        known = facts.get
-        rows = known if known is not None else connection.execute(f"SELECT count(*) FROM {schema.name}").get
+        rows = _rows(connection, schema)
         first = connection.execute(f"SELECT min({schema.time}) FROM {schema.name}").get
         last = connection.execute(f"SELECT max({schema.time}) FROM {schema.name}").get
         rejected = connection.execute("SELECT count(*) FROM rejected").get
     return DatabaseSummary(rows, first, last, rejected)
+
+
+def row_count(database: Path, schema: TableSchema) -> int:
+    """The table's rows, from the load's facts where they still hold, else counted.
+
+    Raises:
+        InputError: there is no such database or table.
+    """
+    with open_read_only(database) as connection:
+        return _rows(connection, schema)
+
+
+def _rows(connection: apsw.Connection, schema: TableSchema) -> int:
+    facts = connection.execute(f"SELECT row_count FROM {FACTS_TABLE} WHERE table_name = ?", (schema.name,))
+    known: int | None = facts.get
+    return known if known is not None else cast("int", connection.execute(f"SELECT count(*) FROM {schema.name}").get)
 
 
 def iter_rows(

@@ -5,15 +5,29 @@ would take 0.5 s more.
 """
 
 import dagster as dg
+from pydantic import Field
 
 from flows_platform.run_log import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import metadata
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.stores.replacement import ReplacementRules
 
 GROUP = "lanl_flows"
 OWNER = "team:security-data"
 BALANCE = "read_is_kept_plus_rejected"
+
+
+class ReplacementConfig(dg.Config):
+    """What a run may replace."""
+
+    allow_shrink: bool = Field(
+        default=False, description="Replace the old files also by none, far fewer, or mostly rejected lines."
+    )
+
+
+def _rules(settings: Settings, config: ReplacementConfig) -> ReplacementRules:
+    return ReplacementRules(settings.max_raw_rejected_share, settings.max_raw_shrink, config.allow_shrink)
 
 
 def _balance(asset: str, description: str) -> dg.AssetCheckSpec:
@@ -50,12 +64,13 @@ def clean_flows(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=[OWNER],
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext, config: ReplacementConfig) -> dg.MaterializeResult:
         """Every line with exactly nine fields, in order, after its row number; its bytes are otherwise untouched."""
         from flows_platform.sources.lanl_flows.cleaning import clean  # noqa: PLC0415 - see above
 
         raw = settings.raw_file or files.sample
-        result = clean(raw, files.clean, files.rejects, progress=log_progress(context.log.info, "bytes"))
+        progress = log_progress(context.log.info, "bytes")
+        result = clean(raw, files.clean, files.rejects, rules=_rules(settings, config), progress=progress)
         balanced = dg.AssetCheckResult(check_name=BALANCE, passed=result.read == result.kept + result.rejected)
         return dg.MaterializeResult(metadata=metadata.clean(result, files.clean), check_results=[balanced])
 
@@ -76,12 +91,13 @@ def flows_database(settings: Settings) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=[OWNER],
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext, config: ReplacementConfig) -> dg.MaterializeResult:
         """The table `flows` with an index on time; built beside the old file and renamed over it."""
         from flows_platform.stores.sqlite_load import load  # noqa: PLC0415 - see above
         from flows_platform.stores.sqlite_read import database_summary  # noqa: PLC0415 - see above
 
-        result = load(files.clean, files.database, FLOWS, progress=log_progress(context.log.info, "bytes"))
+        progress = log_progress(context.log.info, "bytes")
+        result = load(files.clean, files.database, FLOWS, rules=_rules(settings, config), progress=progress)
         held = database_summary(files.database, FLOWS)
         balanced = dg.AssetCheckResult(check_name=BALANCE, passed=result.read == held.rows + held.rejected)
         return dg.MaterializeResult(metadata=metadata.database(result, files.database), check_results=[balanced])

@@ -72,6 +72,8 @@ def clean(result: "CleanResult", path: Path) -> dict[str, Any]:
         "dagster/row_count": dg.MetadataValue.int(result.kept),
         LINES_READ: dg.MetadataValue.int(result.read),
         "lines_rejected": dg.MetadataValue.int(result.rejected),
+        "byte_order_mark": dg.MetadataValue.bool(result.byte_order_mark),
+        "header_line": dg.MetadataValue.bool(result.header),
         "size_bytes": dg.MetadataValue.int(result.clean_bytes),
         "dagster/uri": str(path),
     }

@@ -1,0 +1,214 @@
+"""A file's content as it streams out of gzip, bzip2, xz, zip or nothing; other files are refused by their name.
+
+What a file is, its first bytes say, whatever its name. Memory is constant: xz may ask for 256 MiB, the others for less.
+"""
+
+import bz2
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from gzip import BadGzipFile
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from isal import igzip, igzip_lib
+
+from flows_platform.domain.errors import InputError
+
+READ_BYTES = 1 << 16
+XZ_MEMORY = 256 << 20  # xz -9 asks for 65 MiB; a dictionary of 1.5 GiB can be written, and is refused
+ZIP_IGNORED = ("__MACOSX/",)  # what a Mac adds to an archive beside each of its files
+# isal's stubs leave the one without types and call the other, a class, an instance.
+_INFLATING = cast("Callable[[BinaryIO, str], BinaryIO]", igzip.open)
+INFLATE_ERROR = cast("type[Exception]", igzip_lib.IsalError)
+# What the readers of damaged files raise; NotImplementedError and RuntimeError come from zipfile, the latter where a
+# password is needed.
+DAMAGE = (
+    EOFError,
+    BadGzipFile,
+    INFLATE_ERROR,
+    lzma.LZMAError,
+    zlib.error,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+CUT = "it ends before its end marker, or something that is not {kind} follows it"
+
+WIDE_CHARACTERS = 8  # so many in a row, each with a NUL, are no accident
+HEAD_BYTES = 512  # a tar archive says what it is at byte 257
+_UTF8 = "Convert it: `iconv -f {0} -t UTF-8 FILE > NEW`."
+_UNPACK = "Unpack it, and name the file of lines."
+_NAME = "Name the file of comma-separated lines that was meant."
+# Marks are written in hex, as in lists of file formats. What the content may begin with, and is not lines of ASCII or
+# UTF-8; of two marks with one start the longer comes first.
+_FOREIGN: tuple[tuple[int, str, str, str], ...] = (
+    (0, "fffe 0000", "is UTF-32 text (its byte order mark says so)", _UTF8.format("UTF-32")),
+    (0, "0000 feff", "is UTF-32 text (its byte order mark says so)", _UTF8.format("UTF-32")),
+    (0, "fffe", "is UTF-16 text (its byte order mark says so)", _UTF8.format("UTF-16")),
+    (0, "feff", "is UTF-16 text (its byte order mark says so)", _UTF8.format("UTF-16")),
+    (0, "28b5 2ffd", "is compressed with zstd, which is not read here", _UNPACK),
+    (0, "0422 4d18", "is compressed with lz4, which is not read here", _UNPACK),
+    (0, "1f9d", "is compressed with compress (.Z), which is not read here", _UNPACK),
+    (0, "377a bcaf 271c", "is a 7z archive, which is not read here", _UNPACK),
+    (0, "5261 7221 1a07", "is a RAR archive, which is not read here", _UNPACK),
+    (257, "7573 7461 72", "is a tar archive, which is not read here", _UNPACK),
+    (0, "5351 4c69 7465 2066 6f72 6d61 7420 3300", "is an sqlite database", _NAME),
+    (0, "5041 5231", "is a Parquet file", _NAME),
+    (0, "4152 524f 5731 0000", "is an Arrow file", _NAME),
+    (0, "2550 4446 2d", "is a PDF document", _NAME),
+)
+
+
+class _Decompressor(Protocol):
+    """One member's, of `bz2` or `lzma`."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member's end mark was met."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether more of the file is needed for more content."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the member."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most so many bytes of content."""
+
+
+def content_pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The content of `file`, unpacked, in pieces of at most `size` bytes but for the first; `path` names it.
+
+    Raises:
+        InputError: the file is cut or damaged, packs something that is packed again, or is not lines of UTF-8.
+    """
+    packed = _packing(file.read(HEAD_BYTES))
+    file.seek(0)
+    pieces = _unpacked(path, file, packed, size) if packed else _read(file, size)
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= HEAD_BYTES:
+            break
+    if head:
+        _refuse_foreign(path, head, packed)
+        yield head
+        yield from pieces
+
+
+def _packing(head: bytes) -> str | None:
+    for kind, (marks, _) in _PACKINGS.items():
+        if head.startswith(tuple(bytes.fromhex(mark) for mark in marks)):
+            return kind
+    return None
+
+
+def _unpacked(path: Path, file: BinaryIO, kind: str, size: int) -> Iterator[bytes]:
+    unpacked = 0
+    try:
+        for piece in _PACKINGS[kind][1](path, file, size):
+            unpacked += len(piece)
+            yield piece
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, DAMAGE):
+            raise  # the disk's, not the file's: bz2 raises OSError without a number
+        raise _damaged(path, file, kind, unpacked, str(error)) from error
+    except DAMAGE as error:
+        cause = CUT.format(kind=kind) if isinstance(error, EOFError) else str(error)
+        raise _damaged(path, file, kind, unpacked, cause) from error
+
+
+def _damaged(path: Path, file: BinaryIO, kind: str, unpacked: int, cause: str) -> InputError:
+    return InputError(
+        f"{path} is a truncated or damaged {kind} file: {cause} (read to byte {file.tell():,} of the file, after "
+        f"{unpacked:,} bytes of content).",
+        remedy=f"Fetch the file again; `{_TESTS[kind]}` says whether a copy is whole.",
+    )
+
+
+def _refuse_foreign(path: Path, head: bytes, packed: str | None) -> None:
+    within = f"the content of {path}, once unpacked from {packed}," if packed else f"{path}"
+    again = _packing(head) if packed else None
+    if again:
+        raise InputError(f"{within} is a {again} file again.", remedy="Unpack it once, and name what comes out.")
+    for start, mark, what, remedy in _FOREIGN:
+        if head.startswith(bytes.fromhex(mark), start):
+            raise InputError(f"{within} {what}.", remedy=remedy)
+    wide = _wide_text(head[:64])
+    if wide:
+        raise InputError(f"{within} looks like {wide} text: every other byte is NUL.", remedy=_UTF8.format(wide))
+
+
+def _wide_text(head: bytes) -> str | None:
+    """UTF-16 without a byte order mark, by its first characters, where these are ASCII."""
+    for name, zeros, codes in (("UTF-16LE", head[1::2], head[::2]), ("UTF-16BE", head[::2], head[1::2])):
+        if len(zeros) >= WIDE_CHARACTERS and not any(zeros) and all(codes):
+            return name
+    return None
+
+
+def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while piece := file.read(size):
+        yield piece
+
+
+def _gunzipped(_: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    yield from _read(_INFLATING(file, "rb"), size)
+
+
+def _members(file: BinaryIO, size: int, new: Callable[[], _Decompressor], padding: bytes) -> Iterator[bytes]:
+    """The content of members that follow each other; `padding` between them is skipped.
+
+    Not `BZ2File` or `LZMAFile`: both take what follows a member and cannot be read for the end of the file, and a
+    damaged second member would be lost without a word.
+    """
+    data = file.read(READ_BYTES)
+    while data:
+        member = new()
+        while not member.eof:
+            if member.needs_input and not data:
+                data = file.read(READ_BYTES)
+                if not data:
+                    raise EOFError
+            piece = member.decompress(data, size)
+            data = b""
+            if piece:
+                yield piece
+        data = (member.unused_data or file.read(READ_BYTES)).lstrip(padding)
+        while not data and (data := file.read(READ_BYTES)):
+            data = data.lstrip(padding)
+
+
+def _unbzipped(_: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    return _members(file, size, bz2.BZ2Decompressor, b"")
+
+
+def _unxzed(_: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    return _members(file, size, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY), b"\0")
+
+
+def _unzipped(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    with zipfile.ZipFile(file) as archive:
+        held = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith(ZIP_IGNORED)]
+        if len(held) != 1:
+            names = ", ".join(each.filename for each in held[:5]) + (", …" if held[5:] else "")
+            raise InputError(
+                f"{path} is a zip archive of {len(held)} files{f' ({names})' if held else ''}, not of one.",
+                remedy=_UNPACK,
+            )
+        with archive.open(held[0]) as member:
+            yield from _read(cast("BinaryIO", member), size)
+
+
+_PACKINGS: dict[str, tuple[tuple[str, ...], Callable[[Path, BinaryIO, int], Iterator[bytes]]]] = {
+    "gzip": (("1f8b",), _gunzipped),
+    "bzip2": (tuple(f"425a 683{level}" for level in range(1, 10)), _unbzipped),
+    "xz": (("fd37 7a58 5a00",), _unxzed),
+    "zip": (("504b 0304", "504b 0506", "504b 0708"), _unzipped),
+}
+_TESTS = {"gzip": "gzip -t", "bzip2": "bzip2 -t", "xz": "xz -t", "zip": "unzip -t"}
