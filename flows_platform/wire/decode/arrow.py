@@ -44,6 +44,8 @@ class ArrowDocument:
                     batch.validate(full=True)
                     for start in range(0, batch.num_rows, SLICE):
                         yield batch.slice(start, SLICE)
+        except UnicodeDecodeError as error:
+            raise SourceRefused(f"a name in the Arrow stream's schema is not UTF-8 ({error.object[:80]!r}).") from error
         except (pa.ArrowException, OSError) as error:
             raise SourceRefused(f"the answer is not an Arrow stream ({str(error)[:200]}).") from error
         if self._footer and self.declared is None:
@@ -81,9 +83,18 @@ def _is_plain(kind: pa.DataType) -> bool:
     return bool(
         types.is_integer(kind)
         or types.is_floating(kind)
-        or types.is_decimal(kind)
+        or (types.is_decimal(kind) and 0 <= kind.scale <= kind.precision)  # a damaged scale is no Python decimal's
         or types.is_boolean(kind)
         or types.is_string(kind)
         or types.is_large_string(kind)
-        or (types.is_timestamp(kind) and kind.unit != "ns")  # Python's own would lose the last three digits
+        or (types.is_timestamp(kind) and kind.unit != "ns" and _has_zone(kind))  # Python's would lose three digits
     )
+
+
+def _has_zone(kind: pa.TimestampType) -> bool:
+    """Whether Arrow knows the type's time zone: it finds out where it writes a time."""
+    try:
+        pa.array([0], kind).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
