@@ -29,7 +29,7 @@ MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetch
 class StagedWindow:
     """What one fetch brought. `received` = `rows` + `rejected` + `deduplicated`; times in the source's own seconds.
 
-    `url` is the request without what is secret in it; `note` says why the verification is not what was asked for.
+    `url` is the request without what is secret in it; `note` says why the verification is not more.
     """
 
     path: Path
@@ -141,7 +141,7 @@ def _stage_once(
         last_time=sink.last_time,
         format=stream.format.value if stream.format else "",
         verification=stream.verification,
-        note=stream.note,
+        note=stream.remarks,
         tries=number,
     )
 

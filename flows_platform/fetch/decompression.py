@@ -10,12 +10,22 @@ from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 # A zstd block of four bytes can hold 128 KiB; 512 bytes of input at a time keep one call's output under 16 MiB.
 ZSTD_PIECE = 512
 ZSTD_WINDOW = 1 << 23  # bytes; what RFC 9659 lets an HTTP server use, and a decoder must hold
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZSTD_CHECKSUM = 4  # the bit of a frame's descriptor
+ZSTD_FIRST = {ZSTD_MAGIC[0], *range(0x50, 0x60)}  # first bytes of frames, and of those that decoders skip
+GZIP_MAGIC = b"\x1f"  # its first byte: a piece may end behind it
 MAX_EXPANSION = 250  # times; records shrink 10 to 20 times, gzip's limit is 1,032
 FREE_EXPANSION = 64 << 20  # bytes before the ratio is looked at
 
 
 class Decompressor(Protocol):
-    """Bytes in by `give`, bytes out by `take`, and `finish` once there is no more input."""
+    """Bytes in by `give`, bytes out by `take`, and `finish` once there is no more input.
+
+    `unchecked` says that compressed data came without a checksum: changed bytes may have passed.
+    """
+
+    @property
+    def unchecked(self) -> bool: ...
 
     def give(self, chunk: bytes) -> None: ...
     def take(self, limit: int) -> bytes: ...
@@ -43,6 +53,8 @@ class Expansion:
 
 class Identity:
     """No coding at all."""
+
+    unchecked = False
 
     def __init__(self) -> None:
         self._pending = Pending()
@@ -77,25 +89,36 @@ class Pending:
 
 
 class Gzip:
-    """One gzip member (RFC 1952), with its checksum."""
+    """Gzip members one after the other (RFC 1952, 2.2), each with its checksum."""
+
+    unchecked = False
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=31)
         self._rest = b""
 
     def give(self, chunk: bytes) -> None:
-        if self._stream.eof:
-            raise SourceRefused("bytes follow the end of the gzip body.")
         self._rest = chunk
 
     def take(self, limit: int) -> bytes:
+        piece = b""
+        while self._rest and not piece:
+            if self._stream.eof:
+                self._begin_another()
+            piece = self._inflated(limit)
+        return piece or self._inflated(limit)
+
+    def _begin_another(self) -> None:
+        if not self._rest.startswith(GZIP_MAGIC):
+            raise SourceRefused("bytes follow the end of the gzip body.")
+        self._stream = zlib.decompressobj(wbits=31)
+
+    def _inflated(self, limit: int) -> bytes:
         try:
             piece = self._stream.decompress(self._rest, limit)
         except zlib.error as error:
             raise StreamIncomplete(f"the gzip body is damaged ({error}).") from error
-        if self._stream.unused_data:
-            raise SourceRefused("bytes follow the end of the gzip body.")
-        self._rest = self._stream.unconsumed_tail
+        self._rest = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
         return piece
 
     def finish(self) -> None:
@@ -104,12 +127,14 @@ class Gzip:
 
 
 class Zstd:
-    """One zstd frame (RFC 8878)."""
+    """Zstd frames one after the other (RFC 8878, 3), skippable ones among them."""
 
     def __init__(self) -> None:
-        self._stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+        self._stream = _zstd_frame()
+        self._head = b""  # of the frame under way, as far as it says whether a checksum follows
         self._input = Pending()
         self._output = Pending()
+        self.unchecked = False
 
     def give(self, chunk: bytes) -> None:
         self._input = Pending(chunk)
@@ -120,19 +145,38 @@ class Zstd:
         return self._output.cut(limit)
 
     def _decompressed(self, piece: bytes) -> bytes:
-        if self._stream.eof:
-            raise SourceRefused("bytes follow the end of the zstd body.")
-        try:
-            output = self._stream.decompress(piece)
-        except zstandard.ZstdError as error:
-            raise StreamIncomplete(f"the zstd body is damaged ({error}).") from error
-        if self._stream.unused_data:
-            raise SourceRefused("bytes follow the end of the zstd body.")
+        output = b""
+        while piece:
+            if self._stream.eof:
+                self._begin_another(piece)
+            self._look(piece)
+            try:
+                output += self._stream.decompress(piece)
+            except zstandard.ZstdError as error:
+                raise StreamIncomplete(f"the zstd body is damaged ({error}).") from error
+            piece = self._stream.unused_data
         return output
+
+    def _begin_another(self, piece: bytes) -> None:
+        if piece[0] not in ZSTD_FIRST:
+            raise SourceRefused("bytes follow the end of the zstd body.")
+        self._stream, self._head = _zstd_frame(), b""
+
+    def _look(self, piece: bytes) -> None:
+        """Notes a frame that brings no checksum: its descriptor, the byte behind the magic number, says so."""
+        if len(self._head) > len(ZSTD_MAGIC):
+            return
+        self._head += piece[: len(ZSTD_MAGIC) + 1 - len(self._head)]
+        described = len(self._head) > len(ZSTD_MAGIC) and self._head.startswith(ZSTD_MAGIC)
+        self.unchecked |= described and not self._head[-1] & ZSTD_CHECKSUM
 
     def finish(self) -> None:
         if not self._stream.eof:
             raise StreamIncomplete("the zstd body ends before its end mark.")
+
+
+def _zstd_frame() -> "zstandard.ZstdDecompressionObj":  # which is no name at run time
+    return zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
 
 
 CODINGS: dict[str, type[Identity] | type[Gzip] | type[Zstd]] = {

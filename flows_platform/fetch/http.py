@@ -132,6 +132,11 @@ class Answer:
     def media_type(self) -> str:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
+    @property
+    def unchecked(self) -> bool:
+        """Whether compressed data came without a checksum; final once the body was read."""
+        return self._decompressor.unchecked
+
     def is_empty(self) -> bool:
         """Whether the body has no byte; reads its first piece, which `read` gives later.
 

@@ -39,6 +39,7 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
 }
 SUFFIXES = {"json": WireFormat.JSON, "xml": WireFormat.XML}
 MAX_DIGITS = 19  # of a count
+UNCHECKED = "the zstd body carries no checksum: a byte that changed on its way may pass"
 BLANK = b" \t\r\n"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
 
 
@@ -69,6 +70,7 @@ class WindowStream:
     format: WireFormat | None = None
     verification: Verification = Verification.DIGEST  # the least of the pages
     note: str = ""  # why that is not more
+    unchecked: bool = False  # compressed bytes came without a checksum
     _last: object = None
     _plan: RowPlan | None = field(init=False)
 
@@ -80,6 +82,13 @@ class WindowStream:
     def url(self) -> str:
         """The first request, without what is secret in it."""
         return self.api.shown_url(self.api.request_url(self.api.ranges(self.window)[0]))
+
+    @property
+    def remarks(self) -> str:
+        """What the verification's level does not say: why it is not more, and what the transfer could not show."""
+        if self.unchecked and self.verification < Verification.DIGEST:
+            return "; ".join(filter(None, [self.note, UNCHECKED]))
+        return self.note
 
     def batches(self) -> Iterator[Casted]:
         """The records in the order they came, good ones as batches and bad ones as rejects.
@@ -134,6 +143,7 @@ class WindowStream:
                 error.retry_after = error.retry_after or api.refusals.wait(answer.headers)
                 raise
             self.received_bytes += answer.received
+            self.unchecked |= answer.unchecked
             self.trace.read(proof.records)
             whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
             return api.paging.next_page(Page(url, answer.headers, envelope, proof.records, whole.seen, self._last))

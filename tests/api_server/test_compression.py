@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from api_server.compression import COMPRESSORS, GzipCompressor, Piece, compressed
 from api_server.negotiation import ContentCoding
 
+CHECKSUM_BYTES = 4
 PIECES = st.lists(st.binary(max_size=40) | st.integers(0, 70_000).map(lambda size: b'{"id":17},' * (size // 10)))
 GZIP = 31
 
@@ -50,8 +51,26 @@ def test_the_size_in_the_trailer_is_modulo_4_gib() -> None:
 def test_pieces_are_one_frame(pieces: list[bytes]) -> None:
     compressor, decoder = COMPRESSORS[ContentCoding.ZSTD](), zstandard.ZstdDecompressor().decompressobj()
     assert [decoder.decompress(compressor.join(compressor.prepare(piece))) for piece in pieces] == pieces
-    decoder.decompress(compressor.finish())
+    end = compressor.finish()
+    decoder.decompress(end)
     assert decoder.unused_data == b""
+    assert len(end) >= CHECKSUM_BYTES
+
+
+def test_every_changed_bit_of_a_frame_is_seen() -> None:
+    compressor = COMPRESSORS[ContentCoding.ZSTD]()
+    pieces = [b"%d,%d;" % (number, number * 7919 % 1000) * 3 for number in range(40)]
+    frame = b"".join(compressor.join(compressor.prepare(each)) for each in pieces) + compressor.finish()
+    whole, passed = b"".join(pieces), 0
+    for bit in range(8 * len(frame)):
+        changed = bytearray(frame)
+        changed[bit // 8] ^= 1 << bit % 8
+        try:
+            decoder = zstandard.ZstdDecompressor().decompressobj()
+            passed += decoder.decompress(bytes(changed)) != whole and decoder.eof
+        except zstandard.ZstdError:
+            pass
+    assert passed == 0
 
 
 @pytest.mark.parametrize("coding", ContentCoding)

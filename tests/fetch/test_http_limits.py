@@ -8,6 +8,7 @@ import pytest
 import zstandard
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.fetch.decompression import decompressor
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.pace import HttpLimits, Pace
 from flows_platform.fetch.redirects import redirect_target
@@ -195,8 +196,51 @@ CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "a byte changed within": lambda packed: damaged(packed, _flip(len(packed) // 2)),
     "checksum changed": lambda packed: damaged(packed, _flip(-5 if packed[:2] == b"\x1f\x8b" else -1)),
     "header changed": lambda packed: damaged(packed, _flip(0)),
-    "a second one follows": lambda packed: packed + packed,
+    "other bytes follow": lambda packed: packed + b"\0" * 20,
+    "a second one without its end": lambda packed: packed + packed[:-4],
+    "a second one of which a byte came": lambda packed: packed + packed[:1],
+    "a second one with a byte changed": lambda packed: packed + damaged(packed, _flip(len(packed) // 2)),
 }
+SKIPPABLE = b"\x5a\x2a\x4d\x18\x05\x00\x00\x00other"  # RFC 8878, 3.1.2
+CHECKED = zstandard.ZstdCompressor(write_checksum=True)
+EMPTY_FRAME = CHECKED.compress(b"")
+PARTS: dict[str, tuple[str, Callable[[bytes], bytes], bool]] = {  # coding, packed part, whether it lacks a checksum
+    "gzip": ("gzip", lambda part: gzip.compress(part) + gzip.compress(b""), False),
+    "zstd": ("zstd", CHECKED.compress, False),
+    "zstd with what is skipped": ("zstd", lambda part: SKIPPABLE + CHECKED.compress(part) + EMPTY_FRAME, False),
+    "zstd without checksums": ("zstd", zstandard.compress, True),
+    "zstd, the first with one": (
+        "zstd",
+        lambda part: (CHECKED if part[:1] == b"{" else zstandard).compress(part),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(PARTS))
+def test_members_and_frames_follow_each_other(server: ScriptedServer, name: str) -> None:
+    coding, pack, unchecked = PARTS[name]
+    body = b'{"records":[' + b'{"id":1234567890,"name":"abc"},' * 20_000 + b"{}]}"
+    packed = b"".join(pack(body[start : start + 100_003]) for start in range(0, len(body), 100_003))
+    server.scripts = [answer(packed, Content_Encoding=coding)]
+    client = HttpClient()
+    with client.stream(server.url, {}) as received:
+        assert b"".join(iter(lambda: received.read(1 << 14), b"")) == body
+        assert received.unchecked is unchecked
+    client.close()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_members_are_read_wherever_pieces_of_the_transfer_end(coding: str) -> None:
+    packed = gzip.compress(b"abc") * 3 if coding == "gzip" else (SKIPPABLE + CHECKED.compress(b"abc")) * 3
+    for size in range(1, len(packed)):
+        reader, read = decompressor(coding), b""
+        for start in range(0, len(packed), size):
+            reader.give(packed[start : start + size])
+            while piece := reader.take(2):
+                read += piece
+        reader.finish()
+        assert read == b"abcabcabc"
 
 
 @pytest.mark.parametrize("name", list(CORRUPTIONS))
