@@ -1,6 +1,6 @@
 """A declaration made into what fetches, stores and shows it. Secrets are read when a run starts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -104,8 +104,8 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         time=_time(api.time),
         format=None if api.format == AUTO else WireFormat(api.format),
         format_parameter=api.format_parameter,
-        headers=api.headers,
-        parameters=api.parameters,
+        headers=_open(api.headers),
+        parameters=_open(api.parameters),
         records=api.records,
         record=api.record,
         paging=_paging(api),
@@ -124,10 +124,26 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
     )
 
     def with_secrets() -> WindowedApi:
-        hidden = {query.name: _secret(query.value)} if query else {}
-        return replace(open_api, auth=_auth(api.auth), secret_parameters={k: v for k, v in hidden.items() if v})
+        keys = {query.name: query.value} if query else {}
+        return replace(
+            open_api,
+            auth=_auth(api.auth),
+            secret_parameters=_hidden(api.parameters | keys),
+            secret_headers=_hidden(api.headers),
+        )
 
     return with_secrets
+
+
+def _open(texts: Mapping[str, str | Secret]) -> dict[str, str]:
+    """Those that anyone may see."""
+    return {name: text for name, text in texts.items() if isinstance(text, str)}
+
+
+def _hidden(texts: Mapping[str, str | Secret]) -> dict[str, str]:
+    """The values of the others, of the moment, without those that need not be set and are not."""
+    hidden = {name: _secret(text) for name, text in texts.items() if isinstance(text, Secret)}
+    return {name: value for name, value in hidden.items() if value}
 
 
 def _auth(auth: declared.Basic | declared.Bearer | declared.HeaderKey | declared.QueryKey | None) -> Auth:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 from pydantic import model_validator
 
 from flows_platform.components.declaration import ColumnDeclaration, NothingCode, Partitions, TableKeys
-from flows_platform.components.rules import Place, instant_of, is_template, refused, zone_of
+from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
@@ -21,6 +21,17 @@ TEXTS = {ColumnType.STRING, ColumnType.JSON}
 class TableDeclaration(TableKeys):
     """A table that is filled from an API, window by window."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _shows_no_secret(cls, given: object) -> object:
+        for place, name in environment_variables(given):
+            raise refused(
+                f"the variable {name} would stand in what is shown; write {{env: {name}}}, which is read when a run "
+                "starts and masked wherever it is shown",
+                place,
+            )
+        return given
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for place, why in faults(self):
@@ -33,6 +44,15 @@ class Fault(NamedTuple):
 
     place: Place
     why: str
+
+
+def environment_variables(given: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    """The places of templates that put in environment variables, with the variables' names."""
+    if isinstance(given, str) and (name := environment_in(given)):
+        yield place, name
+    inner = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, list) else ()
+    for key, value in inner:
+        yield from environment_variables(value, (*place, key))
 
 
 def faults(source: TableKeys) -> Iterator[Fault]:

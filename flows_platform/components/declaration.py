@@ -157,8 +157,10 @@ class Api(Part):
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
     rows: Path | None = Field(None, description="Path of repeated children: each makes a row.")
     record_bytes: int = Field(1 << 20, ge=1, description="The most that one record may take.")
-    headers: dict[str, str] = Field({}, description="Fixed headers of every request.")
-    parameters: dict[str, str] = Field({}, description="Fixed query parameters.")
+    headers: dict[str, str | Secret] = Field(
+        {}, description="Fixed headers of every request; a secret as {env: NAME}, which is masked."
+    )
+    parameters: dict[str, str | Secret] = Field({}, description="Fixed query parameters; a secret likewise.")
     auth: Annotated[Basic | Bearer | HeaderKey | QueryKey, Field(discriminator="kind")] | None = Field(
         None, description="How the API knows who asks."
     )

@@ -1,5 +1,6 @@
 """What single values of a declaration must hold to beside their types. Nothing is built here."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from pydantic_core import PydanticCustomError
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.wire.paths import RecordPath
+
+_ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 
 type Place = tuple[str | int, ...]
 
@@ -22,6 +25,12 @@ def refused(why: str, place: Place = ()) -> PydanticCustomError:
 def is_template(value: object) -> bool:
     """A value that is put in later."""
     return isinstance(value, str) and "{{" in value
+
+
+def environment_in(text: str) -> str | None:
+    """The name of the environment variable that a template puts in, if it does."""
+    found = _ENVIRONMENT.search(text)
+    return found and (found[1] or "NAME")
 
 
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:

@@ -10,11 +10,15 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import PlatformError
 
 MASK = "***"
+MAX_UNIT = 0xFFFF  # what one \\u of JSON can say
+URL_SAFE = str.maketrans("+/", "-_")
+XML_NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 SHORTEST = 4  # characters; masking every "1" would leave no message readable
 SECRET_NAME = re.compile(
     r"token|secret|passw|pwd|credential|signature|^sig$|^auth|api_?-?key|^key$|session", re.IGNORECASE
@@ -39,31 +43,14 @@ def place(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Masks some secrets, in every spelling in which they travel: plain, in URLs, in JSON, in base64."""
+    """Masks some secrets, in every spelling in which they travel: plain, in URLs, in JSON, in XML, in base64."""
 
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __call__(self, text: str) -> str:
         """The text with each secret masked."""
-        for spelling in self._spellings():
-            text = text.replace(spelling, MASK)
-        return text
-
-    def _spellings(self) -> list[str]:
-        """Longest first: a secret may be part of another's spelling."""
-        found = {
-            spelling
-            for secret in self.secrets
-            if len(secret) >= SHORTEST
-            for spelling in (
-                secret,
-                quote(secret, safe=""),
-                quote_plus(secret),
-                json.dumps(secret)[1:-1],
-                b64encode(secret.encode()).decode(),
-            )
-        }
-        return sorted(found, key=len, reverse=True)
+        found = _spellings(self.secrets)
+        return found.sub(MASK, text) if found else text
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -77,6 +64,45 @@ class Redactor:
             if shown or any(self(str(cause)) != str(cause) for cause in _causes(error)):
                 error.__cause__ = error.__context__ = None
             raise
+
+
+@lru_cache(maxsize=64)
+def _spellings(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Matches each secret however it is written; the longest first, since one may be part of another.
+
+    Signs may be escaped as in URLs, JSON or XML, all or some of them, in capitals or not; base64 is of the whole.
+    """
+    long = sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
+    coded = [b64encode(each.encode(errors="surrogateescape")).decode().rstrip("=") for each in long]
+    safe = [each.translate(URL_SAFE) for each in coded]
+    texts = ["".join(map(_written, each)) for each in long]
+    return re.compile("|".join([*texts, *(re.escape(each) + "=*" for each in {*coded, *safe})])) if long else None
+
+
+def _written(character: str) -> str:
+    """A pattern for the ways to write a character. Letters and digits stand for themselves: the search is for these."""
+    if character.isascii() and character.isalnum():
+        return character
+    octets, code = character.encode(errors="surrogateescape"), ord(character)
+    percent = "".join(f"%{octet:02x}" for octet in octets)
+    ways = [re.escape(character), _any_case(percent), _any_case(percent.replace("%", "%25"))]
+    ways += [re.escape(escaped) for escaped in {json.dumps(character)[1:-1], repr(character)[1:-1], f"\\{character}"}]
+    ways += [_any_case(json.dumps(character)[1:-1]), *(f"&(?:{name});" for name in [_entity(character, code)])]
+    if code <= MAX_UNIT:
+        ways.append(_any_case(f"\\u{code:04x}"))
+    if character == " ":
+        ways.append(r"\+")
+    return f"(?:{'|'.join(dict.fromkeys(sorted(ways, key=len, reverse=True)))})"
+
+
+def _entity(character: str, code: int) -> str:
+    named = XML_NAMES.get(character)
+    return "|".join(filter(None, [named, f"#0*{code}", f"#[xX]0*{_any_case(format(code, 'x'))}"]))
+
+
+def _any_case(text: str) -> str:
+    letters = re.compile("[A-Za-z]")
+    return "".join(f"[{each.lower()}{each.upper()}]" if letters.match(each) else re.escape(each) for each in text)
 
 
 def _causes(error: BaseException) -> Iterable[BaseException]:

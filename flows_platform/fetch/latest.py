@@ -42,7 +42,8 @@ def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Lates
         newest = _instant(single(source.time.find(told)), api.schema.epoch)
         return Latest(newest, int(str(single(source.records.find(told)))))
     except (ValueError, TypeError, OverflowError) as error:
-        raise SourceRefused(f"{url} answered {body[:80]!r}, not its newest time and number of rows.") from error
+        with api.redactor.errors():
+            raise SourceRefused(f"{url} answered {body[:80]!r}, not its newest time and number of rows.") from error
 
 
 def _instant(value: object, epoch: datetime) -> datetime | None:

@@ -54,6 +54,7 @@ class WindowedApi:
     headers: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     secret_parameters: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_headers: dict[str, str] = field(default_factory=dict, repr=False)
     records: str = RECORDS
     record: str = RECORD
     auth: Auth = field(default_factory=NoAuth)
@@ -100,7 +101,7 @@ class WindowedApi:
     @property
     def redactor(self) -> Redactor:
         """Masks this API's secrets."""
-        return Redactor((*self.auth.secrets(), *self.secret_parameters.values()))
+        return Redactor((*self.auth.secrets(), *self.secret_parameters.values(), *self.secret_headers.values()))
 
     @property
     def asks_digest(self) -> bool:
@@ -118,7 +119,7 @@ class WindowedApi:
 
     def shown_url(self, url: str) -> str:
         """A request's URL for people and logs: without what is secret in it."""
-        return public_url(url, self.secret_parameters.keys())
+        return self.redactor(public_url(url, self.secret_parameters.keys()))
 
     def ranges(self, window: Window | None) -> list[Window | None]:
         """The ranges in which the window is asked for; None stands for all that there is."""
@@ -172,7 +173,7 @@ class WindowedApi:
         Raises:
             ConfigurationError: a secret cannot stand in a header.
         """
-        proof = self.auth.headers()
+        proof = self.secret_headers | self.auth.headers()
         for name, value in proof.items():
             if not (value.isascii() and value.isprintable()):  # the HTTP library's own message would show it
                 raise ConfigurationError(

@@ -52,6 +52,18 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
         "    parser: fast\n    auth",
         "7: api.parser: it reads records as flat as the table, and",
     ),
+    (
+        "    auth",
+        "    parameters: {k: 'a {{ env.FEED_KEY }}'}\n    auth",
+        "7: api.parameters.k: the variable FEED_KEY would stand in what is shown; write {env: FEED_KEY}, which",
+    ),
+    (
+        "    auth",
+        "    headers: {X-K: \"{{ env('FEED_KEY') }}\"}\n    auth",
+        "7: api.headers.X-K: the variable FEED_KEY",
+    ),
+    ("    auth", "    headers: {X-K: {env: 7 up}}\n    auth", "7: api.headers.X-K.env is '7 up': String should match"),
+    ("v1/sightings", "v1/{{env.FEED_KEY}}", "5: api.url: the variable FEED_KEY would stand in what is shown"),
     ("written: iso", "written: unix", "8: api.time.written is 'unix': Input should be 'seconds', 'iso'"),
     ("type: int64", "type: int", "14: columns.2.type is 'int': Input should be 'int64', 'string', 'timestamp'"),
     ("partition_by: day", "partition_by: week", "20: destination.partition_by is 'week': Input should be 'hour'"),
@@ -100,6 +112,26 @@ def fault_of(tmp_path: Path, text: str) -> str:
     told = str(caught.value)
     assert told.startswith(str(path))
     return told.removeprefix(str(path)).removeprefix(":")
+
+
+def test_secrets_by_name_go_into_parameters_and_headers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "defs.yaml"
+    named = "    parameters: {k: {env: FEED_KEY}, q: x, o: {env: FEED_OTHER, required: false}}\n"
+    path.write_text(GOOD.replace("    auth", f"{named}    headers: {{X-K: {{env: FEED_KEY}}, X-O: y}}\n    auth"))
+    table = windowed_table(load_declaration(path, Settings()), Settings())
+    monkeypatch.setenv("FEED_TOKEN", "token")
+    with pytest.raises(ConfigurationError, match="FEED_KEY is not set"):
+        table.api()
+    monkeypatch.setenv("FEED_KEY", "canary+7")
+    api = table.api()
+    url = api.request_url(None)
+    assert "k=canary%2B7" in url
+    assert "q=x" in url
+    assert "o=" not in url
+    assert api.request_headers()["X-K"] == "canary+7"
+    assert api.request_headers()["X-O"] == "y"
+    assert "k=***" in api.shown_url(url)
+    assert "canary" not in api.shown_url(url.replace("k=", "other=")) + repr(api)
 
 
 def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: Path) -> None:

@@ -23,6 +23,25 @@ def test_a_secret_is_masked_in_every_spelling(secret: str, around: str) -> None:
     assert coded not in Redactor((secret,))(f"Basic {coded}")
 
 
+ODD = "k+3f/9c=2d&71 a\u00e9"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "k%2b3f%2f9c%3d2d%2671%20a%c3%a9",
+        "k%2B3f/9c%3D2d%2671+a%C3%A9",
+        "k+3f\\/9c=2d&71 a\\u00e9",
+        "k\\u002b3f\\u002F9c=2d\\u002671 a\\u00E9",
+        "k&#43;3f/9c=2d&amp;71 a&#xE9;",
+        "k%252B3f%252F9c%253D2d%252671%2520a%25C3%25A9",
+        base64.urlsafe_b64encode(ODD.encode()).decode().rstrip("="),
+    ],
+)
+def test_a_secret_is_masked_however_its_signs_are_escaped(spelling: str) -> None:
+    assert Redactor((ODD, "canary"))(f"<{spelling}> and canary") == "<***> and ***"
+
+
 def test_texts_without_secrets_stay() -> None:
     redact = Redactor(("canary", "abc"))
     assert redact("window 2014-01-01 abc") == "window 2014-01-01 abc"

@@ -30,9 +30,12 @@ AUTHS: dict[str, Auth] = {
     "header": HeaderAuth("X-Key", CANARY),
 }
 ECHO = json.dumps({"detail": f"no such token: {CANARY}, not even {CANARY}"}).encode()
+ESCAPED = b'{"detail": "no %s"}' % CANARY.replace("/", "\\/").replace("+", "\\u002B").encode()
 SCRIPTS: dict[str, bytes] = {
     "good": answer(json_body([row(1)])),
     "refused with an echo": answer(ECHO, status="403 Forbidden"),
+    "refused with an escaped echo": answer(ESCAPED, status="403 Forbidden"),
+    "refused with an echo in lower case": answer(ESCAPED, status="400 X", kind="text/plain"),
     "busy with an echo": answer(ECHO, status="503 Busy"),
     "redirected with the query": answer(b"", status="302 Found", Location=f"http://127.0.0.1:9/?token={CANARY}"),
     "another content type": answer(b"<html>" + ECHO, kind=f"text/html; {CANARY}"),
@@ -61,6 +64,7 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
             schema=FLOWS,
             auth=AUTHS[auth],
             secret_parameters={"ticket": CANARY},
+            secret_headers={"X-Second": CANARY},
         )
         client = HttpClient()
         for maximum in (0, 5):
