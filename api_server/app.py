@@ -30,7 +30,7 @@ def create_app(config: ServerConfig) -> Starlette:
     Raises:
         InputError: there is no such file, it is no database, or it lacks the table or a column of it.
     """
-    Snapshot.open(config.database, FLOWS).close()
+    Snapshot.open(config.database, FLOWS, compared=config.compare_pages).close()
     state = ServerState(config, FLOWS)
 
     @asynccontextmanager

@@ -14,6 +14,8 @@ class ServerConfig:
     database: Path
     # Names that it answers to, as `name` or `name:port`, beside loopback's and the address that a request arrived at.
     hosts: tuple[str, ...] = ()
+    # Compare each page that is read with the checksum that the load wrote. Costs some 2 % of a stream.
+    compare_pages: bool = True
     # Bearer tokens that are asked for; none are where this is None.
     tokens: Path | None = None
     # Serve everyone, even at an address that other machines reach.

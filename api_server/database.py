@@ -10,6 +10,7 @@ import apsw
 from api_server.table import Table, read_table
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
+from flows_platform.stores.page_checksums import DamagedDatabase, checked_file
 
 BUSY_MILLISECONDS = 2_000
 # Holds the pages of one chunk, which a digest reads twice. Streams walk forward: sqlite's own 2 MB gained nothing, and
@@ -42,26 +43,30 @@ class Snapshot:
     file: tuple[int, ...]
     # In rollback-journal mode the shared lock keeps writers out; in WAL mode one may commit before a twin begins.
     can_have_twins: bool
+    compared: bool
 
     @classmethod
-    def open(cls, database: Path, schema: TableSchema) -> Self:
-        """Open the database and begin the transaction.
+    def open(cls, database: Path, schema: TableSchema, *, compared: bool = True) -> Self:
+        """Open the database and begin the transaction; `compared`: each page read, with the checksum of the load.
 
         Raises:
             InputError: there is no such file, it is no database, or it holds no such table.
+            DamagedDatabase: a page is not the one that the load wrote; so from whatever is asked later.
         """
         try:
             file = _file_state(database)
-            connection = _connect(database)
+            connection = _connect(database, checked_file(database) if compared else None)
             try:
                 connection.execute("BEGIN")
                 locked = connection.pragma("journal_mode") != "wal"
-                return cls(database, connection, read_table(connection, schema), file, locked)
+                return cls(database, connection, read_table(connection, schema), file, locked, compared)
             except BaseException:
                 connection.close()
                 raise
         except (OSError, apsw.Error) as error:
             raise InputError(f"the database {database} cannot be read ({error}).", remedy=REMEDY) from error
+        except DamagedDatabase:
+            raise
         except InputError as error:
             raise InputError(f"the database {database}: {error.message}", remedy=error.remedy or REMEDY) from error
 
@@ -73,7 +78,7 @@ class Snapshot:
         if not self.can_have_twins:
             return None
         try:
-            other = self.open(self.database, schema)
+            other = self.open(self.database, schema, compared=self.compared)
         except InputError:
             return None  # the path leads elsewhere by now
         if other.file == self.file == other.file_now():
@@ -97,10 +102,10 @@ class Snapshot:
         self.connection.close(force=True)
 
 
-def _connect(database: Path) -> apsw.Connection:
+def _connect(database: Path, vfs: str | None) -> apsw.Connection:
     # Never immutable=1: beside a writer it would mix old rows with new ones.
     uri = f"file:{quote(str(database.absolute()))}?mode=ro"
-    connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     connection.pragma("cache_size", -CACHE_KIB)
     # ATTACH could create files, although the main database is read-only.

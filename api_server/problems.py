@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api_server.tokens import without_tokens
 from flows_platform.domain.errors import InputError
+from flows_platform.stores.page_checksums import DamagedDatabase
 
 CONTENT_TYPE = "application/problem+json"
 BRIEF_PATH = 200  # characters of a path that a problem shows
@@ -32,6 +33,8 @@ KINDS = {
     "request-timeout": "The request's head did not come to its end in time.",
     "not-http": "What was sent is no HTTP/1.1.",
     "database-unavailable": "The database cannot be read now. Whoever runs the server finds the reason in its log.",
+    "database-damaged": "The database holds other bytes than were loaded. Whoever runs the server finds the place in "
+    "its log, and loads it again.",
     "cves-unavailable": "There is no database of CVEs here, or it cannot be read now. Whoever runs the server fills it "
     "with the source nvd_cves, under the same FLOWS_SQL_URL as the server's; its log has the reason.",
     "internal-error": "The server failed. Whoever runs it finds the reason in its log.",
@@ -108,6 +111,13 @@ def on_input_error(request: Request, error: Exception) -> Response:
     return respond(request, Problem(status, "database-unavailable", detail, headers={"Retry-After": "30"}))
 
 
+def on_damaged(request: Request, error: Exception) -> Response:
+    """Handler of a database that holds other bytes than were loaded: coming again does not help."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    detail = "The database is damaged; the server's log has the place."
+    return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "database-damaged", detail))
+
+
 def on_unexpected(request: Request, _: Exception) -> Response:
     """Handler of everything else; the server logs the error with its traceback."""
     detail = "The server failed; its log has the reason."
@@ -118,5 +128,6 @@ HANDLERS = {
     Problem: on_problem,
     HTTPException: on_http_exception,
     InputError: on_input_error,
+    DamagedDatabase: on_damaged,
     Exception: on_unexpected,
 }

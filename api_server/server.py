@@ -17,6 +17,7 @@ from api_server.connection import HEAD_BYTES, for_config
 from api_server.database import count_no_memory
 from api_server.exposure import check_exposure
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.stores.page_checksums import protection
 
 BACKLOG = 2048
 OPEN_FILES = 16_384
@@ -52,10 +53,21 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         check_exposure(config, address)
         scheme = "https" if config.certificate else "http"
         logger.info("serving %s on %s://%s:%d/ (Ctrl-C ends)", config.database, scheme, shown, number)
+        _report_protection(config)
         gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
         # uvicorn raises the signal anew once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _report_protection(config: ServerConfig) -> None:
+    reason = protection(config.database) if config.compare_pages else "--no-page-checks says so"
+    if reason:
+        logger.warning(
+            "the pages of %s are not compared with checksums of its load: %s; damage to the file may be served",
+            config.database,
+            reason,
+        )
 
 
 def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:

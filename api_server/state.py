@@ -8,6 +8,7 @@ from starlette.requests import Request
 from api_server.admission import Admission
 from api_server.config import ServerConfig
 from api_server.cves_database import CveDatabase
+from api_server.database import Snapshot
 from api_server.replay import utc_now, visible
 from api_server.selection import Query
 from api_server.streams import StreamOpener
@@ -27,13 +28,18 @@ class ServerState:
         self.workers = Workers(config.worker_threads)
         self.tokens = TokenFile(config.tokens) if config.tokens else None
         self.admission = Admission(config.active_streams)
-        self.streams = StreamOpener(config.database, schema, self.workers, config.connections_per_stream)
+        lanes, compared = config.connections_per_stream, config.compare_pages
+        self.streams = StreamOpener(config.database, schema, self.workers, lanes, compared=compared)
         self.cves = CveDatabase(config.cves_url)
         self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encode.for_format(chosen, schema))
 
     def encoder(self, wire_format: WireFormat) -> Encoder:
         """The encoder of a format; the first call for Arrow takes a third of a second, so call it in a thread."""
         return self._encoder(wire_format)
+
+    def snapshot(self) -> Snapshot:
+        """The database as it is now; raises as `Snapshot.open` does. Runs SQL: call it in a thread."""
+        return Snapshot.open(self.config.database, self.schema, compared=self.config.compare_pages)
 
     def visible(self, query: Query) -> Query:
         """The query as of now: ask once a request, and count and read by what it gives."""

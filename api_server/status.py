@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api_server.database import Snapshot
 from api_server.parameters import refuse_parameters
 from api_server.selection import EVERYTHING, newest
 from api_server.state import state_of
@@ -17,7 +16,7 @@ async def latest(request: Request) -> Response:
     state = state_of(request)
 
     def read() -> dict[str, int | None]:
-        snapshot = Snapshot.open(state.config.database, state.schema)
+        snapshot = state.snapshot()
         try:
             time, count = newest(snapshot, state.schema, state.visible(EVERYTHING))
         finally:
@@ -31,5 +30,5 @@ async def healthz(request: Request) -> Response:
     """`{"status": "ok"}` where the database opens and holds the table."""
     refuse_parameters(request.scope["query_string"])
     state = state_of(request)
-    await state.run(lambda: Snapshot.open(state.config.database, state.schema).close())
+    await state.run(lambda: state.snapshot().close())
     return JSONResponse({"status": "ok"}, headers=NO_STORE)

@@ -13,6 +13,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import apsw
+
 from api_server.chunks import ChunkReader
 from api_server.compression import COMPRESSORS, Compressor, Piece
 from api_server.database import Snapshot
@@ -23,6 +25,7 @@ from api_server.workers import Workers
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
+from flows_platform.stores.page_checksums import DamagedDatabase
 from flows_platform.wire.encode.encoder import Encoder, Footer
 
 # Parts that are made or being made, beside the one that is sent: two connections never wait for the event loop.
@@ -136,8 +139,11 @@ class RecordStream:
 class StreamOpener:
     """Opens streams of one table."""
 
-    def __init__(self, database: Path, schema: TableSchema, workers: Workers, lanes: int) -> None:
+    def __init__(
+        self, database: Path, schema: TableSchema, workers: Workers, lanes: int, *, compared: bool = True
+    ) -> None:
         self._database, self._schema, self._workers, self._lanes = database, schema, workers, lanes
+        self._compared = compared
 
     def count(self, query: Query) -> int:
         """The number of rows a query has. Runs SQL: call it in a worker thread.
@@ -145,7 +151,7 @@ class StreamOpener:
         Raises:
             InputError: the database cannot be read.
         """
-        snapshot = Snapshot.open(self._database, self._schema)
+        snapshot = Snapshot.open(self._database, self._schema, compared=self._compared)
         try:
             return Selector(snapshot, self._schema, query).count()
         finally:
@@ -156,8 +162,9 @@ class StreamOpener:
 
         Raises:
             InputError: the database cannot be read.
+            DamagedDatabase: it is damaged where the stream begins.
         """
-        snapshot = Snapshot.open(self._database, self._schema)
+        snapshot = Snapshot.open(self._database, self._schema, compared=self._compared)
         try:
             selection = Selector(snapshot, self._schema, query).select()
             maker = PartMaker(snapshot, self._schema, selection, shape)
@@ -176,10 +183,15 @@ class StreamOpener:
         return RecordStream(selection, shape, lanes, first)
 
     def _first(self, selection: Selection, shape: Shape, maker: PartMaker) -> Future[Part] | None:
-        """The outcome of the first part, None where there is no row. What it raises breaks the stream off."""
+        """The outcome of the first part, None where there is no row.
+
+        What it raises breaks the stream off, but for a file that cannot be read: that is answered by a problem.
+        """
         span = next(selection.spans(shape.encoder.chunk_rows), None)
         if span is None:
             return None
         part: Future[Part] = Future()
         fill(span, part, maker)
+        if isinstance(error := part.exception(), DamagedDatabase | apsw.Error):
+            raise error
         return part

@@ -32,6 +32,9 @@ def serve(
     no_tokens: Annotated[bool, typer.Option("--no-tokens", help="Ask for none, even where others reach us.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="PEM certificate: serve TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.")] = None,
+    no_page_checks: Annotated[
+        bool, typer.Option("--no-page-checks", help="Serve pages without comparing them with the load's checksums.")
+    ] = False,
     streams: Annotated[int, typer.Option(min=1, help="Streams at once; a further one gets a 503.")] = 24,
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
@@ -48,6 +51,7 @@ def serve(
 
     config = ServerConfig(
         database=database,
+        compare_pages=not no_page_checks,
         hosts=host_names(allowed_hosts),
         tokens=tokens,
         without_tokens=no_tokens,

@@ -19,6 +19,7 @@ from flows_platform.stores.clean_lines_fast import FastParser
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.line_blocks import line_blocks
 from flows_platform.stores.load_facts import LoadFacts
+from flows_platform.stores.page_checksums import append_checksums
 from flows_platform.stores.replacement import Counted, ReplacementRules, described_reject, require_replaceable
 from flows_platform.stores.sqlite_bulk import BulkConnection, bulk_connection
 from flows_platform.stores.sqlite_read import row_count
@@ -76,6 +77,7 @@ def load(
             facts = _fill(connection, parsed, schema, clean)
         if rules:
             require_replaceable(_counted(facts, clean, database, schema), rules)
+        append_checksums(part)
         sizes = clean.stat().st_size, part.stat().st_size
     return LoadResult(
         facts.rows + facts.rejected, facts.rows, facts.rejected, facts.first_time, facts.last_time, *sizes

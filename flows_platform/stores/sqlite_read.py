@@ -12,6 +12,7 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
+from flows_platform.stores.page_checksums import checked_file
 from flows_platform.stores.sqlite_layout import FACTS_TABLE
 
 
@@ -88,16 +89,16 @@ def open_read_only(database: Path) -> Iterator[apsw.Connection]:
 
     Raises:
         InputError: the file is missing, no sqlite database, or lacks a table.
+        DamagedDatabase: a page is not the one that the load wrote.
     """
     try:
-        connection = apsw.Connection(
-            f"{database.resolve().as_uri()}?mode=ro", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        )
+        uri, vfs = f"{database.resolve().as_uri()}?mode=ro", checked_file(database)
+        connection = apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs)
         try:
             yield connection
         finally:
             connection.close(force=True)
-    except (apsw.CantOpenError, apsw.NotADBError, apsw.SQLError, apsw.CorruptError, apsw.IOError) as error:
+    except (apsw.CantOpenError, apsw.NotADBError, apsw.SQLError, apsw.CorruptError, apsw.IOError, OSError) as error:
         raise InputError(
             f"{database} is not a loaded database: {error}.",
             remedy="Build it with `flows load CLEAN.csv --database PATH`.",
