@@ -1,4 +1,4 @@
-"""Which groups of assets are stale, by the freshness that Dagster's daemon keeps: findings."""
+"""Which groups of assets are stale, by the freshness that the pages show: findings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -6,6 +6,7 @@ import dagster as dg
 
 from flows_platform.alerts.problems import Finding, Kind, Problem, Story
 from flows_platform.alerts.runs import instant
+from flows_platform.partitions import LAG_CHECK
 
 REMEDY = (
     "Look under *Automation* whether schedule and sensor of the table are on and their ticks succeed, then for failed "
@@ -34,7 +35,7 @@ def stale_groups(
         names = frozenset(key.to_user_string() for key in stale)
         fresh = frozenset(key.to_user_string() for key in keys) - names
         shown = (stale or keys)[0]
-        error = _last(instance, shown) if stale else ""
+        error = _lag(instance, stale) or _last(instance, shown) if stale else ""
         link = f"{base}/assets/{'/'.join(shown.path)}"
         story = Story(error, REMEDY, link, instant(changed))
         yield Finding(Kind.FRESHNESS, group, names, fresh.__contains__, story)
@@ -45,6 +46,16 @@ def no_longer_watched(problems: Iterable[Problem], groups: Mapping[str, Sequence
     for each in problems:
         if each.kind is Kind.FRESHNESS and each.subject not in groups:
             yield Finding(each.kind, each.subject, frozenset(), frozenset(each.members).__contains__, each.story)
+
+
+def _lag(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> str:
+    """How far the table among these assets is behind, in the words and figures of its check; empty without one."""
+    for key in keys:
+        record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(key, LAG_CHECK))
+        evaluation = record.evaluation if record else None
+        if isinstance(evaluation, dg.AssetCheckEvaluation) and not evaluation.passed:
+            return evaluation.description or ""
+    return ""
 
 
 def _last(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:

@@ -24,6 +24,10 @@ class ReplayClock:
         """How long a span of the data set takes on the wall's clock."""
         return span / self.speed
 
+    def data_time(self, span: timedelta) -> timedelta:
+        """How much of the data set passes in a span of the wall's clock."""
+        return span * self.speed
+
     def at_speed(self, speed: float, wall: datetime) -> "ReplayClock":
         """The clock that shows the same at `wall`, and runs at another speed from there."""
         return ReplayClock(wall - self.elapsed(wall) / speed, speed)

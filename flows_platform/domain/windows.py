@@ -144,6 +144,24 @@ class WindowGrid:
             )
         return window
 
+    def number(self, window: Window) -> int:
+        """How many windows lie between the grid's start and `window`."""
+        return (self._clock(window.start) - self._clock(self.start)) // self.length
+
+    def nth(self, number: int) -> Window:
+        """The window of that number."""
+        begin = self._clock(self.start) + number * self.length
+        return Window(self._instant(begin), self._instant(begin + self.length), self.zone)
+
+    def number_of_key(self, key: str) -> int | None:
+        """The number of the window that a partition key names, or None where it names none; 1 µs, for all at once."""
+        try:
+            begin = datetime.fromisoformat(f"{key[:10]}T{key[11:]}")
+        except ValueError:
+            return None
+        number, rest = divmod(begin - self._clock(self.start), self.length)
+        return None if rest or number < 0 else number
+
     def after(self, window: Window) -> Window:
         """The window that follows."""
         return self.floor(window.end)

@@ -14,7 +14,6 @@ from flows_platform.windowed.checks import CHECKS
 from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Cursor, newly_closed, not_loaded, pause
-from flows_platform.windowed.overdue import report_overdue
 from flows_platform.windowed.runs import Failures, WindowRuns
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
@@ -86,9 +85,7 @@ def windows_sensor(
         "runs failed, after pauses that double. The first look starts at the newest windows: history is a backfill's.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
-        wall = now()
-        report_overdue(declaration, context.instance, wall)
-        return Look(declaration, context.instance, fetch, wall).result(Cursor.parse(context.cursor))
+        return Look(declaration, context.instance, fetch, now()).result(Cursor.parse(context.cursor))
 
     return look
 

@@ -124,6 +124,10 @@ class WindowedTable:
         """How long a span of the data lasts on the wall's clock."""
         return self.replay.wall_time(span) if self.replay else span
 
+    def data_time(self, span: timedelta) -> timedelta:
+        """How much of the data passes in a span of the wall's clock."""
+        return self.replay.data_time(span) if self.replay else span
+
     @property
     def gate(self) -> RateGate | None:
         """What keeps all processes of this machine within the API's budget."""

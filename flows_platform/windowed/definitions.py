@@ -9,7 +9,7 @@ from flows_platform.windowed.assets import windowed_assets
 from flows_platform.windowed.automation import replay_job, utc_now, windows_job, windows_sensor
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.drift import differing_windows_sensor, matches_source_check
-from flows_platform.windowed.overdue import overdue_check
+from flows_platform.windowed.overdue import lag_sensor, overdue_check
 from flows_platform.windowed.schedule import windows_schedule
 
 
@@ -20,6 +20,10 @@ def windowed_definitions(declaration: WindowedTable, now: Callable[[], datetime]
         assets=[windowed_assets(declaration)],
         jobs=[windows, replay_job(declaration)],
         schedules=[windows_schedule(declaration, windows)],
-        sensors=[windows_sensor(declaration, windows, now), differing_windows_sensor(declaration, windows)],
+        sensors=[
+            windows_sensor(declaration, windows, now),
+            differing_windows_sensor(declaration, windows),
+            lag_sensor(declaration, now),
+        ],
         asset_checks=[matches_source_check(declaration), overdue_check(declaration, now)],
     )

@@ -1,90 +1,158 @@
-"""Closed windows that are not in the table: a check that names them. Freshness by windows, where a policy knows assets.
+"""Closed windows that are not in the table: a check that says how far it is behind, and a sensor that reports it.
 
-A backfill of an old window makes the asset fresh; it does not make this check pass.
+A backfill of an old window makes Dagster take the asset for fresh; it does not make this check pass.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
-from flows_platform.domain.windows import Window
+from flows_platform.partitions import LAG_CHECK
+from flows_platform.windowed.automation import A_MINUTE, interval, utc_now
 from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.runs import WindowRuns
+from flows_platform.windowed.freshness import report_freshness
+from flows_platform.windowed.known_windows import Known, known_windows
+from flows_platform.windowed.lag import Lag, Windows, lag_at
 
-NAME = "closed_windows_are_loaded"
 LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, however fast a replay is
+AN_HOUR = timedelta(hours=1)
+
+REMEDY = (
+    "Failed windows: *Materialize*, *Failed and missing*, once what their runs name is mended. Windows that were never "
+    "started: are schedule and sensor on, and does the API answer? History is loaded by a backfill."
+)
 
 
-def patience(declaration: WindowedTable) -> timedelta:
-    """How long a closed window may take to be loaded, on the wall's clock: the grace once more."""
-    return max(LEAST_PATIENCE, declaration.wall_time(declaration.calendar.grace))
+def tolerated(declaration: WindowedTable) -> timedelta:
+    """The lag, in the time of the data, up to which nothing is late: the grace, and once more the grace to be loaded.
+
+    At least a minute of the wall's clock to be loaded, however fast the data set is replayed.
+    """
+    grace = declaration.calendar.grace
+    return grace + max(grace, declaration.data_time(LEAST_PATIENCE))
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """The newest window that should be loaded, if any, and those of the look-back up to it that are not."""
+def is_late(declaration: WindowedTable, lag: Lag) -> bool:
+    """Whether a window should be in the table by now and is not."""
+    return lag.oldest is not None and lag.age >= tolerated(declaration)
 
-    newest: Window | None
-    missing: tuple[str, ...]
 
-    @classmethod
-    def at(cls, declaration: WindowedTable, instance: dg.DagsterInstance, wall: datetime) -> "Overdue":
-        """What is overdue at `wall`."""
-        newest = declaration.calendar.last_closed(declaration.instant(wall - patience(declaration)))
-        if newest is None:
-            return cls(None, ())
-        loaded = WindowRuns(declaration, instance).loaded()
-        recent = declaration.calendar.back_from(newest, declaration.look_back)
-        return cls(newest, tuple(window.key for window in recent if window.key not in loaded))
-
-    @property
-    def metadata(self) -> dict[str, dg.MetadataValue]:
-        return {
-            "newest_closed": dg.MetadataValue.text(self.newest.key if self.newest else "none"),
-            "overdue": dg.MetadataValue.int(len(self.missing)),
-            "windows": dg.MetadataValue.text(", ".join(self.missing) or "none"),
-        }
+def figures(lag: Lag) -> dict[str, dg.MetadataValue]:
+    """The lag as metadata; `lag_seconds` is in the time of the data."""
+    return {
+        "lag_seconds": dg.MetadataValue.int(int(lag.age.total_seconds())),
+        "oldest_missing": dg.MetadataValue.text(lag.oldest.key if lag.oldest else "none"),
+        "newest_closed": dg.MetadataValue.text(lag.newest.key if lag.newest else "none"),
+        "closed": dg.MetadataValue.int(lag.closed),
+        "missing": dg.MetadataValue.int(lag.missing.count),
+        "failed": dg.MetadataValue.int(lag.failed.count),
+        "waiting": dg.MetadataValue.int(lag.waiting.count),
+        "never_started": dg.MetadataValue.int(lag.never_started.count),
+        "unconfirmed": dg.MetadataValue.int(lag.unconfirmed.count),
+        "windows": dg.MetadataValue.text(str(lag.missing)),
+        "failed_windows": dg.MetadataValue.text(str(lag.failed)),
+        "unconfirmed_windows": dg.MetadataValue.text(str(lag.unconfirmed)),
+    }
 
 
 def overdue_check(declaration: WindowedTable, now: Callable[[], datetime]) -> dg.AssetChecksDefinition:
-    """The check, for who runs it by hand; the sensor of new windows reports it as it changes."""
+    """The check, for who runs it by hand; the lag's sensor reports it as it changes."""
 
     @dg.asset_check(
         asset=declaration.table_key,
-        name=NAME,
-        description="The newest closed windows, as many as are looked back at, are in the table. The sensor of new "
-        "windows reports it with each look, also while the API is down.",
+        name=LAG_CHECK,
+        description="Every window that has closed is in the table; the lag is the age of the oldest one that is not. "
+        f"The sensor {declaration.table.name}_lag reports it, also while the API is down.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        overdue = Overdue.at(declaration, context.instance, now())
-        return dg.AssetCheckResult(
-            passed=not overdue.missing, severity=dg.AssetCheckSeverity.WARN, metadata=overdue.metadata
-        )
+        windows, _ = known_windows(declaration, context.instance, now())
+        lag = lag_at(declaration.calendar, declaration.instant(now()), windows)
+        return dg.AssetCheckResult(passed=not is_late(declaration, lag), **_verdict(lag))
 
     return check
 
 
-def report_overdue(declaration: WindowedTable, instance: dg.DagsterInstance, wall: datetime) -> None:
-    """Record the check's outcome, unless the last one recorded names the same windows."""
-    overdue = Overdue.at(declaration, instance, wall)
-    last = _last(declaration, instance)
-    if overdue.newest is None or last == overdue.metadata["windows"].value:
-        return
+def _verdict(lag: Lag) -> dict[str, Any]:
+    remedy = {"remedy": dg.MetadataValue.text(REMEDY)} if lag.oldest else {}
+    return {"severity": dg.AssetCheckSeverity.WARN, "metadata": figures(lag) | remedy, "description": str(lag)}
+
+
+@dataclass(frozen=True, slots=True)
+class LagCursor:
+    """What the last look knew, what it reported, and when something was last reported."""
+
+    known: Known
+    reported: str = ""
+    at: str = ""
+
+    @classmethod
+    def parse(cls, text: str | None) -> "LagCursor":
+        told = json.loads(text) if text else {}
+        return cls(Known.parse(told.get("known")), told.get("reported", ""), told.get("at", ""))
+
+    def render(self) -> str:
+        return json.dumps({"known": self.known.told(), "reported": self.reported, "at": self.at})
+
+
+def lag_sensor(declaration: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
+    """Reports how far the table is behind; asks nothing of the API. `now` is the wall's clock."""
+
+    @dg.sensor(
+        name=f"{declaration.table.name}_lag",
+        minimum_interval_seconds=interval(declaration, A_MINUTE),
+        default_status=dg.DefaultSensorStatus.RUNNING,  # it starts no run, and nobody switches it on in time
+        description="Reports the check closed_windows_are_loaded and the table's freshness: how old the oldest closed "
+        "window is that is not in the table, over all windows.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        lag, cursor = looked(declaration, context.instance, LagCursor.parse(context.cursor), now())
+        return dg.SensorResult(skip_reason=str(lag), cursor=cursor.render())
+
+    return look
+
+
+def looked(
+    declaration: WindowedTable, instance: dg.DagsterInstance, before: LagCursor, wall: datetime
+) -> tuple[Lag, LagCursor]:
+    """The lag at `wall`, reported where it changed or an hour has passed, and what to keep for the next look."""
+    windows, known = known_windows(declaration, instance, wall, before.known)
+    lag = lag_at(declaration.calendar, declaration.instant(wall), windows)
+    if not lag.closed or not _is_in_use(declaration, instance, windows):
+        return lag, LagCursor(known, before.reported, before.at)
+    state = _state(declaration, lag) + report_freshness(declaration, instance, lag, wall)
+    if state == before.reported and not _is_old(before.at, lag, wall):
+        return lag, LagCursor(known, before.reported, before.at)
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
             asset_key=declaration.table_key,
-            check_name=NAME,
-            passed=not overdue.missing,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata=overdue.metadata,
+            check_name=LAG_CHECK,
+            passed=not is_late(declaration, lag),
+            **_verdict(lag),
         )
     )
+    return lag, LagCursor(known, state, wall.isoformat())
 
 
-def _last(declaration: WindowedTable, instance: dg.DagsterInstance) -> object:
-    """The windows that the last outcome named; None where there is none, or where a run has planned another."""
-    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(declaration.table_key, NAME))
-    evaluation = record.evaluation if record else None
-    return evaluation.metadata["windows"].value if isinstance(evaluation, dg.AssetCheckEvaluation) else None
+def _state(declaration: WindowedTable, lag: Lag) -> str:
+    """What is reported as soon as it changes. While nothing is late, windows that close and are loaded are no news."""
+    news = [str(lag.unconfirmed)]
+    if is_late(declaration, lag):
+        news += [lag.oldest.key if lag.oldest else "", str(lag.missing), str(lag.failed)]
+    return json.dumps(news)
+
+
+def _is_old(reported: str, lag: Lag, wall: datetime) -> bool:
+    """Whether the figures that the page shows are an hour old, and others by now."""
+    return lag.oldest is not None and wall - datetime.fromisoformat(reported) >= AN_HOUR
+
+
+def _is_in_use(declaration: WindowedTable, instance: dg.DagsterInstance, windows: Windows) -> bool:
+    """Whether anyone wants this table's windows: one was tried or loaded, or its schedule or sensor is on."""
+    if declaration.replay or windows.loaded or windows.attempted:
+        return True
+    askers = {f"{declaration.table.name}_schedule", f"{declaration.table.name}_new_windows"}
+    return any(each.is_running and each.instigator_name in askers for each in instance.all_instigator_state())

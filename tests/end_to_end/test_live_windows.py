@@ -61,8 +61,13 @@ def test_a_replay_is_on_from_the_start_and_looks_more_often() -> None:
     assert sensors(load_settings()) == {
         "flows_new_windows": (60, "STOPPED"),
         "flows_differing_windows": (3600, "STOPPED"),
+        "flows_lag": (60, "RUNNING"),
     }
-    assert sensors(REPLAYED) == {"flows_new_windows": (5, "RUNNING"), "flows_differing_windows": (10, "RUNNING")}
+    assert sensors(REPLAYED) == {
+        "flows_new_windows": (5, "RUNNING"),
+        "flows_differing_windows": (10, "RUNNING"),
+        "flows_lag": (5, "RUNNING"),
+    }
     schedule = build_definitions(REPLAYED).resolve_schedule_def("flows_schedule")
     assert (schedule.cron_schedule, schedule.default_status.value) == ("* * * * *", "RUNNING")
 

@@ -24,12 +24,12 @@ from flows_platform.commands.instance import open_instance
 from flows_platform.commands.replay_clock import started
 from flows_platform.domain.replay import LateRows, ReplayClock
 from flows_platform.domain.verification import RowDigest
+from flows_platform.partitions import LAG_CHECK
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.sqlite_read import iter_rows
-from flows_platform.windowed.overdue import NAME
 from flows_platform.windowed.runs import WindowRuns
 from tests.end_to_end.dev_process import (
     READY,
@@ -51,7 +51,6 @@ SETTINGS = {
     "FLOWS_LATE_SHARE": LATE.permille / 1000,
     "FLOWS_LATE_MINUTES": LATE.delay // timedelta(minutes=1),
     "FLOWS_RETRY_ATTEMPTS": 2,
-    "FRESHNESS_DAEMON_INTERVAL_SECONDS": 5,
 }
 KILLS = 5  # the supervisor gives up at the sixth in five minutes; until then it waits 31 s in all
 MOST_BEHIND = 4  # windows, two minutes: room for a busy machine
@@ -96,7 +95,9 @@ class Replayed:
         return not WindowRuns(flows_windows(self.settings), self.instance).on_the_way()
 
     def nothing_is_overdue(self) -> bool:
-        record = self.instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey("flows"), NAME))
+        record = self.instance.get_latest_asset_check_evaluation_record(
+            dg.AssetCheckKey(dg.AssetKey("flows"), LAG_CHECK)
+        )
         evaluation = record.evaluation if record else None
         return isinstance(evaluation, dg.AssetCheckEvaluation) and evaluation.passed
 
@@ -208,7 +209,7 @@ def test_a_day_passes(replayed: Replayed) -> None:
     for key, count in Counter(load.key for load in loads).items():
         # Once, and once more where rows came late: for all of them together, or for each by itself.
         assert min(late[key], 1) <= count - 1 <= late[key], story
-    until(lambda: replayed.freshness() == "DEGRADED", 180)  # the data set is at its end: nothing new comes
+    until(lambda: replayed.freshness() == "HEALTHY", 180)  # the data set is at its end, and all of it is there
 
 
 def closing(replayed: Replayed, key: str) -> datetime:
