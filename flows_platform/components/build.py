@@ -24,6 +24,7 @@ from flows_platform.windowed.console import Console
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Calendar
 from flows_platform.windowed.pictures import Chart
+from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.mapping import ColumnSource, RecordMapping
@@ -118,6 +119,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         head_counts=api.flows_protocol,
         doctype=api.doctype,
         latest=_latest(api.newest),
+        dialect=_dialect(api.csv),
         content_types=frozenset(each.lower() for each in api.content_types),
         compression=tuple(api.compression),
         parser=Parser(api.parser),
@@ -218,6 +220,10 @@ def _refusals(api: declared.Api) -> Refusals:
     )
 
 
+def _dialect(csv: declared.Csv | None) -> CsvDialect:
+    return CsvDialect(**csv.model_dump() | {"names": tuple(csv.names)}) if csv else RFC_4180
+
+
 def _nothing(api: declared.Api) -> Nothing:
     names = {"null" if each is None else each for each in api.nothing if each is None or isinstance(each, str)}
     return Nothing(
@@ -251,6 +257,7 @@ def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:
         paths=tuple(map(RecordPath.parse, paths)),
         join=tuple(map(RecordPath.parse, column.join)),
         time=column.written,
+        truncates=column.finer is declared.Finer.TRUNCATE,
     )
 
 

@@ -108,6 +108,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)
+    yield from _csv_faults(source)
     if api.parser is Parser.FAST and source.columns:
         yield Fault(("api", "parser"), MAPPED)
     if api.rows and RecordPath.parse(api.rows).chooses:
@@ -115,6 +116,18 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     cron = Cron.parse(source.partitions.cron)
     if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
         yield Fault(("api", "time", "written"), "dates ask for windows of whole days from midnight on, in UTC")
+
+
+def _csv_faults(source: TableKeys) -> Iterator[Fault]:
+    csv = source.api.csv
+    if csv is None:
+        return
+    if source.api.format in set(WireFormat) and source.api.format != WireFormat.CSV:
+        yield Fault(("api", "csv"), f"the format is {source.api.format}")
+    if len(set(csv.names)) != len(csv.names):
+        yield Fault(("api", "csv", "names"), "a name stands there twice")
+    if csv.delimiter == csv.quote:
+        yield Fault(("api", "csv", "quote"), f"{csv.quote!r} is the delimiter too")
 
 
 def _nothing_faults(source: TableKeys) -> Iterator[Fault]:

@@ -130,6 +130,25 @@ class Errors(Part):
     transient: list[str] = Field([], description="Codes after which the same request may succeed.")
 
 
+class Csv(Part):
+    """CSV where it is not as RFC 4180 has it."""
+
+    delimiter: str = Field(",", min_length=1, max_length=1, description="What stands between two cells.")
+    quote: str = Field('"', min_length=1, max_length=1, description="What encloses a cell.")
+    comment: str = Field("", description="What a line that is no record starts with.")
+    skip: int = Field(0, ge=0, description="Lines to pass over, from the first on.")
+    names: list[str] = Field([], description="The columns' names, where no header line has them.")
+    begin: str = Field("", description="The line after which header and records stand.")
+    end: str = Field("", description="The line that ends them; an answer without it was cut.")
+
+
+class Finer(StrEnum):
+    """What becomes of a time that is finer than a microsecond."""
+
+    REJECT = "reject"
+    TRUNCATE = "truncate"
+
+
 class NothingCode(Part):
     """A code of the API's error documents that means that there are no records."""
 
@@ -179,6 +198,7 @@ class Api(Part):
         "`null`, {code: …} of an error document.",
     )
     content_types: list[str] = Field([], description="Content types of the records beside the format's own.")
+    csv: Csv | None = Field(None, description="CSV: how it is written.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
     compression: list[Literal["gzip", "zstd"]] = Field([], description="Content codings to offer.")
@@ -199,6 +219,9 @@ class ColumnDeclaration(Part):
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
     written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
+    finer: Finer = Field(
+        Finer.REJECT, description="timestamp: what becomes of a time with digits beyond a microsecond."
+    )
 
 
 class Partitions(Part):

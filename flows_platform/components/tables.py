@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from flows_platform.components.consistency import TableDeclaration
+from flows_platform.components.declaration import Finer
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, TableSchema, WarehouseTable
 from flows_platform.settings import Settings
@@ -18,7 +19,14 @@ def warehouse_table(source: TableDeclaration, settings: Settings) -> WarehouseTa
     if source.table:
         return _from_python(source.table, settings)
     columns = tuple(
-        Column(each.name, each.type, each.description, nullable=not each.required) for each in source.columns
+        Column(
+            each.name,
+            each.type,
+            each.description,
+            nullable=not each.required,
+            truncates=each.finer is Finer.TRUNCATE,
+        )
+        for each in source.columns
     )
     schema = TableSchema(source.name, source.description, columns, key=source.key or "", time=source.time or "")
     destination = source.destination

@@ -23,12 +23,16 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; a value is required unless `nullable`."""
+    """One column; a value is required unless `nullable`.
+
+    A TIMESTAMP that `truncates` drops what of a time is finer than a microsecond; others reject it.
+    """
 
     name: str
     type: ColumnType
     description: str
     nullable: bool = False
+    truncates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import urllib3
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import place
 from flows_platform.fetch.connections import keep_queries_out_of_logs, pool_manager
-from flows_platform.fetch.decompression import Decompressor, Expansion, Pending, decompressor
+from flows_platform.fetch.decompression import Decompressor, Expansion, Identity, Pending, decompressor
 from flows_platform.fetch.pace import Clock, HttpLimits, Pace, Watch
 from flows_platform.fetch.rate import RateGate
 from flows_platform.fetch.redirects import STATUSES, redirect_target
@@ -127,6 +127,12 @@ class Answer:
         self.status = response.status
         self.headers = response.headers
         self.received = 0
+
+    @property
+    def proves_its_end(self) -> bool:
+        """Whether an early end is seen: by a length, by chunks, or by the end mark of a compression."""
+        framed = "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        return framed or not isinstance(self._decompressor, Identity)
 
     @property
     def media_type(self) -> str:

@@ -26,6 +26,7 @@ from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Block, Document, Layout, envelope_of, open_document, opened
+from flows_platform.wire.decode.json_guard import BLANK
 from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
 from flows_platform.wire.paths import single
@@ -40,7 +41,6 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
 SUFFIXES = {"json": WireFormat.JSON, "xml": WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 UNCHECKED = "the zstd body carries no checksum: a byte that changed on its way may pass"
-BLANK = b" \t\r\n"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
 
 
 # Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
@@ -174,10 +174,15 @@ class WindowStream:
     ) -> Generator[Casted, None, tuple[Verification, Mapping[str, object]]]:
         """The document's records; returns the level that it reaches, and what stood around them."""
         before, header = self.records, header_count(answer)
-        self._require_body(answer, header)
+        self._end_where_nothing_is(answer)
         self.format = self._format_of(answer)
+        if header != 0 and answer.is_empty():
+            raise StreamIncomplete(
+                f"the answer, of status {answer.status}, is empty.",
+                remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
+            )
         with self.tee(answer) as source:
-            document = open_document(self.format, source, self._layout())
+            document = open_document(self.format, source, self._layout(answer))
             for cast in in_order(document.slices(), partial(self._here, document), self._elsewhere):
                 yield self._counted(cast, proof)
                 self.progress(self.records, None if header is None else before + header)
@@ -186,18 +191,12 @@ class WindowStream:
         self.note = self.note or proof.note
         return level, envelope_of(document)
 
-    def _require_body(self, answer: Answer, header: int | None) -> None:
+    def _end_where_nothing_is(self, answer: Answer) -> None:
         nothing = self.api.refusals.nothing
         if answer.status in nothing.statuses:
             raise NoRecords(f"the answer's status is {answer.status}, declared to mean that there are no records.")
-        if header == 0 or not answer.is_empty():
-            return
-        if nothing.empty:
+        if nothing.empty and answer.is_empty():
             raise NoRecords("the answer is empty, declared to mean that there are no records.")
-        raise StreamIncomplete(
-            f"the answer, of status {answer.status}, is empty.",
-            remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
-        )
 
     def _elsewhere(self, part: Slice | Block) -> Result[Cast] | None:
         if isinstance(part, Block):
@@ -239,7 +238,7 @@ class WindowStream:
         self.records -= neighbours
         return Casted(found.batch, found.positions, casted.rejects)
 
-    def _layout(self) -> Layout:
+    def _layout(self, answer: Answer) -> Layout:
         api = self.api
         return Layout(
             api.schema,
@@ -256,6 +255,9 @@ class WindowStream:
             blocks=api.mapping is None,
             parser=api.parser,
             extra=api.extra_column,
+            dialect=api.dialect,
+            fields=api.fields,
+            proven=answer.proves_its_end or header_count(answer) is not None,
         )
 
     def _format_of(self, answer: Answer) -> WireFormat:

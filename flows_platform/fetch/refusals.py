@@ -18,7 +18,7 @@ DETAIL = 500  # characters of it in a message
 MAX_WAIT = 300.0  # seconds; a server may not park us for hours
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 OK = 200
-NUMBER = re.compile(r"[0-9]{1,1000}(?:\.[0-9]{1,9})?", re.ASCII)
+NUMBER = re.compile(r"[0-9]+(?:\.[0-9]{1,9})?", re.ASCII)
 # No API asks to wait ten years: a larger number is an instant, in seconds since 1970, or in milliseconds where it is a
 # thousand times larger still.
 LONGEST_SPAN = 10 * 366 * 86_400

@@ -12,6 +12,7 @@ from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.refusals import USUAL, Refusals
 from flows_platform.fetch.time_parameters import OUR_OWN, TimeParameters
+from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.source import RECORD_BYTES
 from flows_platform.wire.formats import DIGEST_PARAMETER, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
 from flows_platform.wire.mapping import RecordMapping
@@ -69,6 +70,7 @@ class WindowedApi:
     head_counts: bool = True
     doctype: bool = False
     latest: LatestSource | None = None
+    dialect: CsvDialect = RFC_4180
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
     parser: Parser = Parser.REFERENCE
@@ -97,6 +99,13 @@ class WindowedApi:
         odd = left_to_reference([column for column in self.schema.columns if column.name != self.extra_column])
         named = ", ".join(f"{column.name} ({column.type.value})" for column in odd)
         return f"it reads no numbers with a point and no JSON values, as in {named}" if odd else ""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of a record's own fields that columns are made of."""
+        if self.mapping:
+            return self.mapping.fields
+        return frozenset(self.schema.names) - {self.extra_column}
 
     @property
     def redactor(self) -> Redactor:

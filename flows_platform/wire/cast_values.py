@@ -1,6 +1,7 @@
 """The reference: one value, one column. What does not fit without loss is a misfit, never NULL, never another value."""
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ from flows_platform.wire.raw_records import json_text
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 BEYOND_MICROSECONDS = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]", re.ASCII)  # Python would drop those digits
+FINER = re.compile(r"([.,][0-9]{6})[0-9]+", re.ASCII)  # a second's fraction, and what of it no column holds
 MAX_DIGITS = 64  # beyond this no int() is tried: 19 digits fit, leading zeros are forgiven, 4,301 crash parsers
 MAX_FLOAT_TEXT = 1100  # the longest double in full: 767 digits after 307 zeros
 FLOAT_DIGITS = 767
@@ -26,7 +28,10 @@ class Misfit(ValueError):
 
 def shown(value: object) -> str:
     """A value for a message, shortened."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer that Python writes in no decimal digits
+        return f"a {type(value).__name__} beyond {sys.get_int_max_str_digits():,} digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
 
 
@@ -71,14 +76,21 @@ def _text(value: object) -> str:
 
 def _timestamp(value: object) -> datetime:
     if isinstance(value, datetime) and value.tzinfo:
-        return value.astimezone(UTC)
+        return _in_utc(value)
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None or BEYOND_MICROSECONDS.search(str(value)):
         raise Misfit(f"{shown(value)} is not an ISO 8601 time with its zone and at most microseconds")
-    return instant.astimezone(UTC)
+    return _in_utc(instant)
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:  # 0001-01-01T00:00:00+14:00 and the like
+        raise Misfit(f"{instant.isoformat()} has no time in UTC from year 1 to 9999") from None
 
 
 def _float(value: object) -> float:
@@ -171,7 +183,11 @@ def cast_value(column: Column, value: object) -> object:
         if column.nullable:
             return None
         raise Misfit(f"{column.name} is null or missing")
+    if column.truncates and isinstance(value, str):
+        value = FINER.sub(r"\1", value)
     try:
         return CASTS[column.type](value)
     except Misfit as error:
         raise Misfit(f"{column.name}: {error}") from None
+    except (ArithmeticError, ValueError):  # NaN compared, a size that decimal or float refuse
+        raise Misfit(f"{column.name}: {shown(value)} is beyond what a column of type {column.type} holds") from None

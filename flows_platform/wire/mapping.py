@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 
 from flows_platform.domain.errors import ConfigurationError
@@ -45,6 +45,7 @@ class ColumnSource:
     paths: tuple[RecordPath, ...] = ()
     join: tuple[RecordPath, ...] = ()
     time: TimeForm = TimeForm.ISO
+    truncates: bool = False  # a TIMESTAMP drops what is finer than a microsecond
 
     def value(self, record: Mapping[str, object]) -> object:
         """The value as the source has it, times with their zone; None where there is none."""
@@ -70,7 +71,7 @@ class ColumnSource:
             return value
         if self.time is TimeForm.ISO_UTC:
             return f"{value}Z" if isinstance(value, str) and not _ZONED.search(value) else value
-        return _since_1970(value, 1000 if self.time is TimeForm.MILLISECONDS else 1)
+        return _since_1970(value, 1000 if self.time is TimeForm.MILLISECONDS else 1, floor=self.truncates)
 
 
 def _part(value: object) -> str:
@@ -78,12 +79,17 @@ def _part(value: object) -> str:
     return text.replace("\\", r"\\").replace("|", r"\|")
 
 
-def _since_1970(value: object, parts: int) -> object:
-    """An instant from a number, or the value itself where it is none that a time can hold exactly."""
+def _since_1970(value: object, parts: int, *, floor: bool) -> object:
+    """An instant from a number, or the value itself where it is none that a time can hold exactly.
+
+    With `floor` what is finer than a microsecond is dropped.
+    """
     if not _NUMBER.fullmatch(str(value)):
         return value
     try:
         microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // parts))
+        if floor:
+            microseconds = microseconds.to_integral_value(ROUND_FLOOR)
         exact = microseconds == microseconds.to_integral_value()
         return _EPOCH + timedelta(microseconds=int(microseconds)) if exact else value
     except (Inexact, OverflowError):
@@ -150,6 +156,11 @@ class RecordMapping:
                     self._taken.add(path.names)
         for path in self.ignored:
             self._taken.add(path.names)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The first names of all paths."""
+        return frozenset(path.names[0] for column in self.columns for path in (*column.paths, *column.join))
 
     def parts(self, records: Records) -> Records:
         """The records, each once for every row it gives, then with that row's child alone; what is no record stays."""

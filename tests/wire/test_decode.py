@@ -44,8 +44,8 @@ def test_short_reads_are_no_end(wire: WireFormat) -> None:
         WireFormat.JSON: json.dumps({"records": rows, "end": {"count": 39}}).encode(),
         WireFormat.XML: f"<records>{''.join(f'<record>{each}</record>' for each in fields)}</records>".encode(),
         WireFormat.NDJSON: "".join(json.dumps(each) + "\n" for each in rows).encode(),
-        WireFormat.CSV: "\n".join(
-            ",".join(map(str, each)) for each in ([*FLOWS.names], *map(dict.values, rows))
+        WireFormat.CSV: "".join(
+            ",".join(map(str, each)) + "\n" for each in ([*FLOWS.names], *map(dict.values, rows))
         ).encode(),
         WireFormat.ARROW: sink.getvalue().to_pybytes(),
     }
@@ -144,7 +144,7 @@ def test_an_ndjson_line_without_its_end_is_a_cut() -> None:
 
 
 def test_csv_rows_of_another_length_are_rejected_alone() -> None:
-    lines = [",".join(FLOWS.names), "1,1,0,C1,N1,C2,445,6,1,46", "2,1", "3,1,0,C1,N1,C2,445,6,1,46,9"]
+    lines = [",".join(FLOWS.names), "1,1,0,C1,N1,C2,445,6,1,46", "2,1", "3,1,0,C1,N1,C2,445,6,1,46,9", ""]
     (part,) = open_document(WireFormat.CSV, io.BytesIO("\r\n".join(lines).encode()), Layout(FLOWS)).slices()
     casted = cast_slice(FLOWS, part, 1)
     assert [reject.reason for reject in casted.rejects] == [

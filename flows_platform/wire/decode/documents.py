@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from flows_platform.domain.schema import Column, TableSchema
+from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.wire.casting import Slice
+from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.arrow import ArrowDocument
 from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.csv import CsvDocument
@@ -48,7 +49,8 @@ class Layout:
     is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
     answers that mean no records: `missing`, `null`. `errors` tells an error document;
     `doctype` lets an external one pass. With `blocks` most of a document may be given as blocks, not decoded yet. Where
-    the `parser` is the fast one it reads JSON's. The column `extra` is not among what is sent.
+    the `parser` is the fast one it reads JSON's. The column `extra` is not among what is sent. `dialect` is CSV's, and
+    `fields` are the names that its header may have. `proven` says that the transfer proves its own end.
     """
 
     schema: TableSchema
@@ -65,6 +67,16 @@ class Layout:
     blocks: bool = False
     parser: Parser = Parser.REFERENCE
     extra: str | None = None
+    dialect: CsvDialect = RFC_4180
+    fields: frozenset[str] = frozenset()
+    proven: bool = False
+
+    @property
+    def blank(self) -> frozenset[str]:
+        """The columns of which an empty cell is NULL, where the cells are the columns' own."""
+        return frozenset(
+            column.name for column in self.columns if column.nullable and column.type is not ColumnType.STRING
+        )
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -84,7 +96,13 @@ class Layout:
 OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
     WireFormat.ARROW: lambda source, layout: ArrowDocument(source, footer=layout.footer),
     WireFormat.NDJSON: lambda source, layout: NdjsonDocument(
-        source, layout.columns, footer=layout.footer, record_bytes=layout.record_bytes, whole=layout.whole
+        source,
+        layout.columns,
+        footer=layout.footer,
+        record_bytes=layout.record_bytes,
+        whole=layout.whole,
+        errors=layout.errors,
+        proven=layout.proven,
     ),
     WireFormat.JSON: lambda source, layout: JsonDocument(
         source,
@@ -96,7 +114,16 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         blocks=layout.blocks,
         lines=layout.lines,
     ),
-    WireFormat.CSV: lambda source, layout: CsvDocument(source, footer=layout.footer, record_bytes=layout.record_bytes),
+    WireFormat.CSV: lambda source, layout: CsvDocument(
+        source,
+        footer=layout.footer,
+        record_bytes=layout.record_bytes,
+        dialect=layout.dialect,
+        known=layout.fields,
+        blank=frozenset() if layout.whole else layout.blank,
+        errors=layout.errors,
+        proven=layout.proven,
+    ),
     WireFormat.XML: lambda source, layout: XmlDocument(
         source,
         layout.records,

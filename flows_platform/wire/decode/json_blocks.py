@@ -19,14 +19,13 @@ from flows_platform.domain.errors import MalformedDocument
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.wire.casting import NotFlatError, Rows
 from flows_platform.wire.decode.arrow_lines import ArrowLines
-from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Surrogates
+from flows_platform.wire.decode.json_guard import BLANK, Depths, JsonGuard, Surrogates
 from flows_platform.wire.decode.json_keys import COLON, SentKeys, keys_in, require_all
 from flows_platform.wire.raw_records import Records, Unreadable, json_text
 
 SLICE = 256  # records a slice: with the texts of their keys they stay in the processor's cache
 BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
 SHOWN = 120  # characters of the parser's own words
-BLANK = b" \t\n\r"
 OBJECT_END = ord("}")
 BY_DIGITS = {ColumnType.FLOAT64, ColumnType.JSON}  # whether such a column holds a number depends on each digit of it
 

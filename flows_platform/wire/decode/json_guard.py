@@ -23,6 +23,7 @@ STRIDE = 256  # of the look for digits: a run of 4,096 meets 16 samples in a row
 DIGITS = b"0123456789"
 QUOTE = ord('"')
 MARK = b"\xef\xbb\xbf"  # a byte order mark; RFC 8259 lets a reader pass over it
+BLANK = b" \t\n\r"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
 NO_BLANKS = {b"\x0b": "vertical tab", b"\x0c": "form feed"}  # in no JSON: neither white space nor part of a string
 
 _ALL_BUT_MARKS = bytes(set(range(256)) - set(b'[]{}:"'))

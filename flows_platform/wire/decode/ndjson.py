@@ -10,7 +10,9 @@ import pyarrow as pa
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
 from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
+from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared
+from flows_platform.wire.decode.json_guard import BLANK, MARK
 from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource
 from flows_platform.wire.formats import COUNT, DIGEST, END
@@ -31,10 +33,15 @@ class NdjsonDocument:
         footer: bool = False,
         record_bytes: int = RECORD_BYTES,
         whole: bool = False,
+        errors: ErrorDocument | None = None,
+        proven: bool = False,
     ) -> None:
         self._source = source
         # Records nest, and Arrow's schema cannot say how; or it would read a value otherwise.
-        self._lines = None if whole or left_to_reference(columns) else ArrowLines(columns)
+        told = errors is not None and any(column.name == errors.message.names[0] for column in columns)
+        self._lines = None if whole or told or left_to_reference(columns) else ArrowLines(columns)
+        self._errors = errors
+        self._proven = proven or footer
         self._footer = footer
         self._record_bytes = record_bytes
         self.declared: Declared | None = None
@@ -43,22 +50,22 @@ class NdjsonDocument:
         """Batches of the lines of about 1 MiB each, or lists of those of 256 KiB.
 
         Raises:
-            StreamIncomplete: the last line has no end, or is not the footer that was asked for.
-            SourceRefused: a line is too long.
+            StreamIncomplete: the last line may be cut, or is not the footer that was asked for.
+            SourceRefused: a line is too long, or tells an error as the API does.
         """
         blocks = self._without_footer(self._blocks()) if self._footer else self._blocks()
         if self._lines is None:
-            yield from chain.from_iterable(map(_line_by_line, blocks))
+            yield from chain.from_iterable(map(self._line_by_line, blocks))
         else:
-            yield from by_arrow(blocks, partial(_batch, self._lines), _line_by_line)
+            yield from by_arrow(blocks, partial(_batch, self._lines), self._line_by_line)
 
     def _blocks(self) -> Iterator[bytes]:
-        rest = b""
+        rest, mark = b"", MARK
         while chunk := self._source.read(BLOCK):
             whole, newline, tail = chunk.rpartition(b"\n")
             if newline:
-                yield rest + whole + newline
-                rest = tail
+                yield (rest + whole + newline).removeprefix(mark)
+                rest, mark = tail, b""
             else:
                 rest += chunk
             if len(rest) > self._record_bytes:
@@ -66,8 +73,27 @@ class NdjsonDocument:
                     f"a line of the NDJSON answer is longer than {self._record_bytes:,} bytes.",
                     remedy="Check the URL; where records are that large, raise the API's record_bytes.",
                 )
-        if rest:
-            raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
+        rest = rest.removeprefix(mark)
+        if rest.strip(BLANK):
+            # Where the transfer proves its own end a last line needs none (jsonlines.org), if it is a whole record.
+            if not self._proven or isinstance(read_record(rest), Unreadable):
+                raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
+            yield rest + b"\n"
+
+    def _line_by_line(self, block: bytes) -> Iterator[Records]:
+        """The reference parser, a slice after the other."""
+        unread = io.BytesIO(block)
+        while lines := unread.readlines(SLICE_BYTES):
+            records: Records = [read_record(line.removesuffix(b"\n")) for line in lines if line.strip(BLANK)]
+            if self._errors:
+                self._refuse_errors(self._errors, records)
+            yield records
+
+    @staticmethod
+    def _refuse_errors(errors: ErrorDocument, records: Records) -> None:
+        for record in records:
+            if not isinstance(record, Unreadable) and (error := errors.error(None, record)):
+                raise error
 
     def _without_footer(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The blocks, the last line held back: it is the footer."""
@@ -98,10 +124,3 @@ def _declared(line: bytes) -> Declared:
 
 def _nulls(batch: pa.RecordBatch) -> bool:
     return any(column.null_count for column in batch.columns)
-
-
-def _line_by_line(block: bytes) -> Iterator[Records]:
-    """The reference parser, a slice after the other."""
-    unread = io.BytesIO(block)
-    while lines := unread.readlines(SLICE_BYTES):
-        yield [read_record(line.removesuffix(b"\n")) for line in lines if line.strip()]

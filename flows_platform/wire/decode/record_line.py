@@ -1,7 +1,7 @@
 """A record read from one line of JSON, as the quarantine keeps it and NDJSON sends it."""
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.decode.json_guard import MAX_DEPTH, JsonGuard
@@ -13,10 +13,18 @@ def read_record(line: bytes) -> dict[str, object] | Unreadable:
     try:
         if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
             JsonGuard().admit(line)
-        record = json.loads(line, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_distinct)
+        # Decoded here: left to itself json.loads guesses UTF-16 and UTF-32 too.
+        record = json.loads(line.decode(), parse_float=_decimal, parse_constant=_refuse, object_pairs_hook=_distinct)
     except (ValueError, SourceRefused) as error:
         return Unreadable(f"not a JSON object: {error}", line)
     return record if isinstance(record, dict) else Unreadable("not a JSON object", line)
+
+
+def _decimal(number: str) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        raise ValueError(f"{number[:80]} has an exponent beyond 10^18") from None
 
 
 def _refuse(constant: str) -> object:
