@@ -128,6 +128,10 @@ def test_what_the_server_says_is_wrong_is_passed_on(url: str, folder: Path) -> N
         (["generate", "--rows", "many", "--out", "x"], "'many' is not a valid int"),
         (["load", "clean.csv"], "Missing option '--database'"),
         (["nonsense"], "No such command 'nonsense'"),
+        (
+            ["serve", "--database", "f.db", "--allowed-hosts", "ok.example,http://x"],
+            "'http://x' is not the name of a host",
+        ),
     ],
 )
 def test_wrong_use_is_told_with_exit_code_2(arguments: list[str], part: str, tmp_path: Path) -> None:
