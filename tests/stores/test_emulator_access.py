@@ -209,6 +209,7 @@ def test_extract_jobs_write_no_file_outside(asker: Asker, outside: Path) -> None
     table = {"projectId": "local", "datasetId": "local", "tableId": name}
     for uri in (f"file://{outside}/written.csv", f"{outside}/made/written.csv", f"gs://../../../{outside.name}/w.csv"):
         assert "reason" in asker.job(extract={"sourceTable": table, "destinationUris": [uri]})
+        assert [path.name for path in outside.iterdir()] == ["secret.csv"]  # and no folder for it
 
 
 def test_a_link_out_of_the_folder_is_not_followed(asker: Asker, outside: Path) -> None:
