@@ -1,14 +1,16 @@
 """One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.domain.windows import Window
+from flows_platform.domain.shrinking import USUAL, ShrinkRule
+from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.counting import count_records
 from flows_platform.fetch.decoders import ALONE, Decoders
 from flows_platform.fetch.http import HttpClient
@@ -18,16 +20,23 @@ from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts
 from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.stores.files import sha256_file
-from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, ledger_of
+from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
 from flows_platform.stores.parquet import row_count, staged_facts
 from flows_platform.stores.raw_pulls import RawPulls, sweep_pulls
+
+FETCH_AGAIN = "Fetch the window again: materialise it, or its staged file alone."
+
+
+def utc_now() -> datetime:
+    """The clock of those who are given no other."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
     """A window's records in the three places it passes, and what the warehouse says of its rows.
 
-    `source` is None where the source tells no count.
+    `source` is None where the source tells no count. `withheld` is set where the staged file waits for a confirmation.
     """
 
     source: int | None
@@ -35,6 +44,7 @@ class WindowCounts:
     rejected: int
     deduplicated: int
     warehouse: WindowFacts
+    withheld: Withheld | None = None
 
     @property
     def agree(self) -> bool:
@@ -55,7 +65,8 @@ class WindowCounts:
 class WindowFetch:
     """The way's first half: windows of an API as staged files in `folder`, and a ledger beside them.
 
-    With `raw_pulls` the API's answers are kept there as they came, for `keep_raw` where that is given.
+    With `raw_pulls` the API's answers are kept there as they came, for `keep_raw` where that is given. `now` is the
+    wall's clock, by which the ledger's entries are dated.
     """
 
     api: WindowedApi
@@ -67,6 +78,7 @@ class WindowFetch:
     raw_pulls: Path | None = None
     keep_raw: timedelta | None = None
     decoders: Decoders = ALONE
+    now: Callable[[], datetime] = utc_now
 
     @property
     def ledger(self) -> Ledger:
@@ -96,7 +108,7 @@ class WindowFetch:
         self.ledger.record(
             Fetched(
                 window=window.key,
-                at=_now(),
+                at=self._at(),
                 request=staged.url,
                 format=staged.format,
                 verification=staged.verification.label,
@@ -109,6 +121,10 @@ class WindowFetch:
         )
         return staged
 
+    def _at(self) -> str:
+        """When an entry is made."""
+        return self.now().isoformat(timespec="microseconds")
+
     def sweep_pulls(self, now: datetime) -> int:
         """Remove the answers of pulls that are older than they are kept; gives the number of pulls."""
         return sweep_pulls(self.raw_pulls, self.keep_raw, now) if self.raw_pulls and self.keep_raw else 0
@@ -118,26 +134,45 @@ class WindowFetch:
 class WindowPipeline(WindowFetch):
     """The windows of one table. Each step may be run again at any time: it replaces what it made before.
 
-    `moving` records may have left their window since it was fetched: the source's count of now says nothing of it.
+    `shrink` says which windows may lose rows only by a second pull. Records of a moving table may have left their
+    window since it was fetched: the source's count of now says nothing of it.
     """
 
     table: WarehouseTable
     warehouse: Warehouse
-    moving: bool = False
+    shrink: ShrinkRule = USUAL
 
-    def publish(self, window: Window, run: str) -> Published:
-        """Replace the window in the warehouse by its staged file.
+    def held(self, grid: WindowGrid, windows: Sequence[Window]) -> dict[Window, int]:
+        """The rows that the warehouse has of each of these windows, which are in order; one query."""
+        if not windows:
+            return {}
+        counts = self.warehouse.window_counts(self.table, grid, Window(windows[0].start, windows[-1].end))
+        return {window: counts.get(window, 0) for window in windows}
+
+    def publish(
+        self, window: Window, run: str, *, confirm: bool = False, held: int | None = None
+    ) -> Published | Withheld:
+        """Replace the window in the warehouse by its staged file; or keep the old rows where it would shrink.
+
+        Such a file is published once a later pull says the same, or at once where a person may `confirm` it. `held` are
+        the rows that the warehouse has of the window; where it is left out they are counted.
 
         Raises:
-            InputError: the window was not fetched yet.
+            InputError: the window was not fetched yet, or its file is not the one that was.
         """
-        path = self.staged(window)
-        content = sha256_file(path)
-        published = self.warehouse.replace_window(Publication(self.table, window, path, row_count(path), content, run))
+        path, content, staged = self._proven(window)
+        rows = row_count(path)
+        if not confirm:
+            held = self.warehouse.count(self.table, window) if held is None else held
+            found = Withheld(window.key, self._at(), run, content, rows, held, staged.pulled, since=staged.pulled)
+            if withheld := self._withheld(found):
+                self.ledger.record(withheld)
+                return withheld
+        published = self.warehouse.replace_window(Publication(self.table, window, path, rows, content, run))
         self.ledger.record(
             Committed(
                 window=window.key,
-                at=_now(),
+                at=self._at(),
                 run=run,
                 file_sha256=content,
                 load_job=published.load_job,
@@ -152,6 +187,7 @@ class WindowPipeline(WindowFetch):
         """Count the window afresh at the source, in the staged file and in the warehouse."""
         facts = staged_facts(self.staged(window))
         return WindowCounts(
+            withheld=self.ledger.waiting().get(window.key),
             source=self.source_count(window),
             staged=facts.rows,
             rejected=facts.rejected,
@@ -161,39 +197,58 @@ class WindowPipeline(WindowFetch):
 
     def source_count(self, window: Window) -> int | None:
         """The source's count of the window, where it tells one that must be ours."""
-        return None if self.moving else count_records(self.client, self.api, window, tries=self.tries)
+        return None if self.shrink.moving else count_records(self.client, self.api, window, tries=self.tries)
 
     def replay(self, window: Window, progress: Progress = silent) -> Replayed:
         """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.
 
         Raises:
-            InputError: the window was not fetched yet.
+            InputError: the window was not fetched yet, or its file is not the one that was.
         """
-        replayed = replay_quarantine(self.api, window, self.staged(window), progress=progress)
-        self.ledger.record(
-            Recovered(
-                window=window.key,
-                at=_now(),
-                recovered=replayed.recovered,
-                rejected=replayed.rejected,
-                rows=replayed.rows,
-                file_sha256=sha256_file(replayed.path),
+
+        def record(replayed: Replayed, mended: Path) -> None:
+            self.ledger.record(
+                Recovered(
+                    window=window.key,
+                    at=self._at(),
+                    recovered=replayed.recovered,
+                    rejected=replayed.rejected,
+                    rows=replayed.rows,
+                    file_sha256=sha256_file(mended),
+                )
             )
-        )
-        return replayed
+
+        return replay_quarantine(self.api, window, self.staged(window), progress=progress, merged=record)
 
     def staged(self, window: Window) -> Path:
-        """The window's staged file.
+        """The window's staged file, byte for byte as it was written.
 
         Raises:
-            InputError: the window was not fetched yet.
+            InputError: the window was not fetched yet, or its file is not the one that was.
         """
+        return self._proven(window)[0]
+
+    def _proven(self, window: Window) -> tuple[Path, str, StagedEntry]:
+        """The staged file, its SHA-256, and what the ledger says of it."""
         path = self.path(window)
         if not path.exists():
             raise InputError(f"the window {window.key} has no staged file {path}.", remedy="Fetch it first.")
-        return path
+        content, entry = sha256_file(path), self.ledger.staged(window.key).get(window.key)
+        if entry is None:
+            raise InputError(f"the ledger has no fetch that made {path}.", remedy=FETCH_AGAIN)
+        if content not in entry.digests:
+            raise InputError(
+                f"{path} is not the file that was fetched: its SHA-256 is {content}, the ledger's {entry.digests[-1]}.",
+                remedy=FETCH_AGAIN,
+            )
+        return path, content, entry
 
-
-def _now() -> str:
-    """When an entry is made: a record of what happened, never a basis of what is done."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    def _withheld(self, found: Withheld) -> Withheld | None:
+        """What was found, dated back to the first in the row of pulls that said the same; None where it may go on."""
+        if not self.shrink.shrinks(found.rows_held, found.rows):
+            return None
+        before = self.ledger.waiting().get(found.window)
+        if before and self.shrink.says_the_same(before.rows, found.rows):
+            found = replace(found, since=before.since)
+        confirmed = datetime.fromisoformat(found.pulled) >= found.first_said + self.shrink.pause
+        return None if confirmed else found

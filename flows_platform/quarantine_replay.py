@@ -1,6 +1,6 @@
 """A window's quarantined records, cast again after a fix and merged into its staged file. Fetches nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import batched
 from pathlib import Path
@@ -38,10 +38,21 @@ class Replayed:
         return quarantine_path(self.path) if self.rejected else None
 
 
-def replay_quarantine(api: WindowedApi, window: Window, target: Path, *, progress: Progress = silent) -> Replayed:
+type Merged = Callable[[Replayed, Path], None]
+
+
+def replay_quarantine(
+    api: WindowedApi,
+    window: Window,
+    target: Path,
+    *,
+    progress: Progress = silent,
+    merged: Merged = lambda *_: None,
+) -> Replayed:
     """Cast the window's quarantined records again, after a fix, and merge the good ones into its staged file.
 
-    Fetches nothing; progress in records. Killed anywhere, another replay gives the same files.
+    Fetches nothing; progress in records. Killed anywhere, another replay gives the same files. `merged` is called with
+    the outcome and the new file before that takes the old one's name; not where there was nothing to replay.
 
     Raises:
         InputError: there is no staged file, one of another schema, or the quarantine is not that of this file.
@@ -52,8 +63,8 @@ def replay_quarantine(api: WindowedApi, window: Window, target: Path, *, progres
     facts, content = _matching(target, quarantine)
     if not content:
         return Replayed(target, facts.rows, 0, 0, 0)
-    with atomic_paths(target, quarantine) as (merged, still):
-        with still.open("wb") as file, ParquetSink(merged, api.schema) as sink:
+    with atomic_paths(target, quarantine) as (mended, still):
+        with still.open("wb") as file, ParquetSink(mended, api.schema) as sink:
             rejects = QuarantineSink(file, api.redactor)
             for batch in rows_of(target, api.schema):
                 sink.write(batch)
@@ -66,11 +77,13 @@ def replay_quarantine(api: WindowedApi, window: Window, target: Path, *, progres
                 quarantine=rejects.sha256,
                 replayed=content,
             )
-        deduplicated = 0 if sink.keys_rise else drop_repeats(merged, api.schema)
+        deduplicated = 0 if sink.keys_rise else drop_repeats(mended, api.schema)
+        recovered = sink.rows - facts.rows - deduplicated
+        replayed = Replayed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
+        merged(replayed, mended)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
-    recovered = sink.rows - facts.rows - deduplicated
-    return Replayed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
+    return replayed
 
 
 def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:

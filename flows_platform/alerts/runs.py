@@ -156,7 +156,8 @@ def _check_error(evaluation: dg.AssetCheckEvaluation) -> str:
         if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
     ]
     does_not_hold = f"does not hold: {evaluation.description}" if evaluation.description else "does not hold."
-    return f"{does_not_hold} {', '.join(figures)}".strip()
+    why = evaluation.metadata.get("why")
+    return f"{why.value if why else does_not_hold} {', '.join(figures)}".strip()
 
 
 def _remedy(evaluation: dg.AssetCheckEvaluation) -> str:

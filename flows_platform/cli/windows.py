@@ -26,14 +26,20 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=examples("flows replay 2014-01-01-03:00"))
+@app.command(epilog=examples("flows replay 2014-01-01-03:00", "flows replay --confirm 2014-01-01-03:00"))
 def replay(
-    partition: Annotated[list[str], typer.Argument(help="Keys of windows.")], *, table: Table = FLOWS.name
+    partition: Annotated[list[str], typer.Argument(help="Keys of windows.")],
+    *,
+    table: Table = FLOWS.name,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Publish also windows that lost rows, without a second pull.")
+    ] = False,
 ) -> None:
     """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
     from flows_platform.commands.verify import run_replay
 
-    run_replay(table, partition)
+    if not run_replay(table, partition, confirm=confirm):
+        raise typer.Exit(FAILED)
 
 
 @app.command(epilog=examples("flows history 2014-01-01-03:00"))

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from flows_platform.commands.terminal import progress_bar, say
-from flows_platform.comparison import compare_counts, compare_rows
+from flows_platform.comparison import Comparison, compare_counts, compare_rows
 from flows_platform.components.catalog import table_named
 from flows_platform.resources import build_resources
 from flows_platform.settings import load_settings
-from flows_platform.stores.ledger import ledger_of, told
+from flows_platform.stores.ledger import Withheld, ledger_of, told
 
 
 def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
-    """Compare the windows `keys` of a table, or all, and say which differ; True if none does.
+    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none does.
 
     Raises:
         ConfigurationError: there is no such table, or a key names no window.
@@ -21,7 +21,7 @@ def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
     declaration = table_named(table, settings)
     windows = [declaration.grid.from_key(key) for key in keys or declaration.partitions.get_partition_keys()]
     resources = build_resources(settings)
-    differing = rows = 0
+    differing = rows = unknown = 0
     with declaration.pipeline(*resources) as pipeline, progress_bar("Comparing", "windows") as progress:
         pipeline.warehouse.ensure_table(pipeline.table)
         comparisons = (
@@ -30,16 +30,32 @@ def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
         for done, comparison in enumerate(comparisons, start=1):
             progress(done, len(windows))
             rows += comparison.records
-            if comparison.difference:
-                differing += 1
-                say(f"DIFFERS  {comparison.window.key}: {comparison.difference}")
+            differing += bool(comparison.difference)
+            unknown += not comparison.is_compared
+            _say_what_differs(comparison)
     how = "by digest" if by_rows else "by count"
-    say(f"{len(windows)} windows, {rows:,} records compared {how}; {differing} differ.")
-    return not differing
+    say(f"{len(windows)} windows, {rows:,} records compared {how}; {differing} differ{_not_compared(unknown)}.")
+    return not differing and not unknown
 
 
-def run_replay(table: str, keys: Sequence[str]) -> None:
+def _say_what_differs(comparison: Comparison) -> None:
+    key = comparison.window.key
+    if not comparison.is_compared and not comparison.difference:
+        say(f"UNKNOWN  {key}: it was never fetched here, and the source gives no count; --rows compares it.")
+    elif comparison.waits:
+        say(f"WAITS    {key}: {comparison.difference}")
+    elif comparison.difference:
+        say(f"DIFFERS  {key}: {comparison.difference}")
+
+
+def _not_compared(windows: int) -> str:
+    return f", {windows} could not be compared" if windows else ""
+
+
+def run_replay(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
     """Cast the quarantined records of the windows `keys` again, publish the windows, and say what was recovered.
+
+    True if all are published: without `confirm` one that lost rows waits for a second pull.
 
     Raises:
         ConfigurationError: there is no such table, or a key names no window.
@@ -48,13 +64,18 @@ def run_replay(table: str, keys: Sequence[str]) -> None:
     settings = load_settings()
     declaration = table_named(table, settings)
     windows = [declaration.grid.from_key(key) for key in keys]
+    waiting = 0
     with declaration.pipeline(*build_resources(settings)) as pipeline, progress_bar("Replaying", "windows") as progress:
         pipeline.warehouse.ensure_table(pipeline.table)
         for done, window in enumerate(windows, start=1):
             replayed = pipeline.replay(window)
-            pipeline.publish(window, run="replay")
+            published = pipeline.publish(window, run="replay", confirm=confirm)
             progress(done, len(windows))
             say(f"{window.key}: {replayed.recovered:,} recovered, {replayed.rejected:,} still rejected")
+            if isinstance(published, Withheld):
+                waiting += 1
+                say(f"WAITS    {window.key}: {published.story} --confirm publishes what was pulled.")
+    return not waiting
 
 
 def run_history(table: str, key: str) -> None:

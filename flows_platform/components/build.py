@@ -58,6 +58,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
         rate=_rate(source.api),
         keep_raw=timedelta(days=source.keep_raw_days) if source.keep_raw_days else None,
         moving=source.moving,
+        shrink=source.shrink,
         charts=tuple(_charts(source, table)),
         console=_console(settings),
     )

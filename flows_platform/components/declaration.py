@@ -274,4 +274,10 @@ class TableKeys(Part):
     look_back: int | Template = Field(2, description="Closed windows that are asked for again.")
     grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")
+    shrink: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of its rows (from 100 on) a window may lose without a second pull; never all.",
+    )
     keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the answers as they came.")

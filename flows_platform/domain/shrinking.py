@@ -36,3 +36,6 @@ class ShrinkRule:
 
     def _loses_too_much(self, held: int, rows: int) -> bool:
         return held - rows > self.share * held
+
+
+USUAL = ShrinkRule()

@@ -160,14 +160,16 @@ class Warehouse:
             last=row["last_event"],
         )
 
-    def window_counts(self, table: WarehouseTable, grid: WindowGrid) -> dict[Window, int]:
-        """Rows of each window of `grid` that has any, in order, in one query."""
+    def window_counts(self, table: WarehouseTable, grid: WindowGrid, within: Window | None = None) -> dict[Window, int]:
+        """Rows of each window of `grid` that has any, or of those `within` some time, in order, in one query."""
         length = _slot(grid)
         parameters = (
             ScalarQueryParameter("origin", "INT64", int(grid.start.timestamp())),
             ScalarQueryParameter("length", "INT64", length // timedelta(seconds=1)),
+            *bounds_of(within),
         )
-        rows = self.select(bigquery_sql.window_counts(table), parameters, f"counting the windows of {table.name}")
+        sql = bigquery_sql.window_counts(table, _where(table, within))
+        rows = self.select(sql, parameters, f"counting the windows of {table.name}")
         counts: Counter[Window] = Counter()
         for row in rows:
             counts[grid.floor(grid.start + row["slot"] * length)] += row["row_count"]

@@ -1,6 +1,10 @@
 """The SQL the warehouse runs. Text only: names come validated from the schema, values are bound as parameters.
 
 Every statement runs with a default dataset, so tables go by their names alone.
+
+Every name is in backquotes, also those that are given here: `hash` and `at` are reserved words. Tables go by names that
+no column may have: BigQuery would read a column that is named as its table as the whole row. Grouping and order go by
+place: BigQuery takes a name there for the output's, the emulator for the table's column.
 """
 
 from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
@@ -18,6 +22,16 @@ CANONICAL = {
 }
 
 
+ROWS = "`_flows_rows`"  # the table that a statement reads
+OLD, NEW = "`_flows_old`", "`_flows_new`"  # what a MERGE replaces, and by what
+HASH = "`_flows_hash`"
+
+
+def rows_of(table: WarehouseTable) -> str:
+    """What a statement reads FROM."""
+    return f"{_quoted(table.name)} AS {ROWS}"
+
+
 def _quoted(*names: str, prefix: str = "") -> str:
     return ", ".join(f"{prefix}`{identifier(name)}`" for name in names)
 
@@ -30,16 +44,18 @@ def in_window(table: WarehouseTable, prefix: str = "") -> str:
 
 def merge(table: WarehouseTable, staging: str) -> str:
     """One atomic statement: the old rows of the window go, the staged ones come, with a derived event time if any."""
-    return replacement(table, f"SELECT {_quoted(*table.schema.names)}{_derived(table)} FROM {_quoted(staging)}")
+    return replacement(
+        table, f"SELECT {_quoted(*table.schema.names)}{_derived(table)} FROM {_quoted(staging)} AS {ROWS}"
+    )
 
 
 def replacement(table: WarehouseTable, select: str) -> str:
     """One atomic statement: the old rows of the window go, those of the query `select` come."""
     columns = [column.name for column in table.columns]
     return (
-        f"MERGE {_quoted(table.name)} t USING ({select}) s ON FALSE\n"
-        f"WHEN NOT MATCHED BY SOURCE AND {in_window(table, 't.')} THEN DELETE\n"
-        f"WHEN NOT MATCHED BY TARGET THEN INSERT ({_quoted(*columns)}) VALUES ({_quoted(*columns, prefix='s.')})"
+        f"MERGE {_quoted(table.name)} AS {OLD} USING ({select}) AS {NEW} ON FALSE\n"
+        f"WHEN NOT MATCHED BY SOURCE AND {in_window(table, f'{OLD}.')} THEN DELETE\n"
+        f"WHEN NOT MATCHED BY TARGET THEN INSERT ({_quoted(*columns)}) VALUES ({_quoted(*columns, prefix=f'{NEW}.')})"
     )
 
 
@@ -53,7 +69,7 @@ def _derived(table: WarehouseTable) -> str:
 
 def count(table: WarehouseTable, where: str) -> str:
     """The number of rows."""
-    return f"SELECT COUNT(*) AS row_count FROM {_quoted(table.name)} WHERE {where}"
+    return f"SELECT COUNT(*) AS `row_count` FROM {rows_of(table)} WHERE {where}"
 
 
 def _canonical(column: Column) -> str:
@@ -67,10 +83,10 @@ def digest(table: WarehouseTable, where: str) -> str:
     Halves of 32 bits keep an INT64 sum safe for 2^31 rows, where whole ones would overflow with the second row.
     """
     row = ", ',', ".join(_canonical(column) for column in table.schema.columns)
-    upper, lower = (f"SUM(CAST(CONCAT('0x', SUBSTR(hash, {start}, 8)) AS INT64))" for start in (1, 9))
+    upper, lower = (f"SUM(CAST(CONCAT('0x', SUBSTR({HASH}, {start}, 8)) AS INT64))" for start in (1, 9))
     return (
-        f"SELECT COUNT(*) AS row_count, {upper} AS upper, {lower} AS lower "
-        f"FROM (SELECT TO_HEX(SHA256(CONCAT({row}))) AS hash FROM {_quoted(table.name)} WHERE {where})"
+        f"SELECT COUNT(*) AS `row_count`, {upper} AS `upper`, {lower} AS `lower` "
+        f"FROM (SELECT TO_HEX(SHA256(CONCAT({row}))) AS {HASH} FROM {rows_of(table)} WHERE {where})"
     )
 
 
@@ -78,9 +94,9 @@ def window_facts(table: WarehouseTable, where: str) -> str:
     """Rows, distinct keys, rows whose derived event time is not epoch + time, and the first and last instant."""
     event = _quoted(table.instant.name)
     return (
-        f"SELECT COUNT(*) AS row_count, COUNT(DISTINCT {_quoted(table.schema.key)}) AS distinct_keys, "
-        f"COUNTIF({_misplaced(table)}) AS misplaced, MIN({event}) AS first_event, MAX({event}) AS last_event "
-        f"FROM {_quoted(table.name)} WHERE {where}"
+        f"SELECT COUNT(*) AS `row_count`, COUNT(DISTINCT {_quoted(table.schema.key)}) AS `distinct_keys`, "
+        f"COUNTIF({_misplaced(table)}) AS `misplaced`, MIN({event}) AS `first_event`, MAX({event}) AS `last_event` "
+        f"FROM {rows_of(table)} WHERE {where}"
     )
 
 
@@ -93,7 +109,7 @@ def _misplaced(table: WarehouseTable) -> str:
     return f"UNIX_SECONDS({event}) - {epoch} <> {time} OR MOD(UNIX_MICROS({event}), 1000000) <> 0"
 
 
-def window_counts(table: WarehouseTable) -> str:
+def window_counts(table: WarehouseTable, where: str) -> str:
     """Rows per slot of `@length` seconds from `@origin`."""
     slot = f"CAST(FLOOR((UNIX_SECONDS({_quoted(table.instant.name)}) - @origin) / @length) AS INT64)"
-    return f"SELECT {slot} AS slot, COUNT(*) AS row_count FROM {_quoted(table.name)} GROUP BY slot ORDER BY slot"
+    return f"SELECT {slot} AS `slot`, COUNT(*) AS `row_count` FROM {rows_of(table)} WHERE {where} GROUP BY 1 ORDER BY 1"

@@ -83,6 +83,28 @@ class Withheld:
         """`since` as an instant."""
         return datetime.fromisoformat(self.since)
 
+    @property
+    def story(self) -> str:
+        """For people: both counts, and what is waited for."""
+        return (
+            f"Waiting for a confirmation since {self.first_said:%Y-%m-%d %H:%M} UTC: {self.rows:,} rows were pulled, "
+            f"and the table keeps its {self.rows_held:,} until another pull says the same."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StagedEntry:
+    """A window's staged file as the ledger has it: from its last fetch, and the replays after that.
+
+    `pulled` is when it was fetched (UTC, ISO 8601), `set_aside` the records that are no rows of it. Of a replay the
+    entry is made before its file takes its name, so the file may still be the one before: `digests` has both.
+    """
+
+    pulled: str
+    rows: int
+    set_aside: int
+    digests: tuple[str, ...]
+
 
 type Entry = Fetched | Recovered | Committed | Withheld
 TABLES: dict[type[Fetched | Recovered | Committed | Withheld], str] = {
@@ -126,6 +148,21 @@ class Ledger:
             found = [kind(*row) for kind in TABLES for row in _rows(connection, TABLES[kind], window)]
         return sorted(found, key=lambda entry: entry.at)
 
+    def staged(self, window: str | None = None) -> dict[str, StagedEntry]:
+        """The staged files of all windows by their keys, or of one; none of a window that was never fetched."""
+        if not self.path.exists():
+            return {}
+        with self._open() as connection:
+            where, given = ("WHERE window = ?", (window,)) if window else ("", ())
+            last = f"SELECT MAX(rowid) FROM fetched {where} GROUP BY window"
+            fetched = connection.execute(f"SELECT * FROM fetched WHERE rowid IN ({last})", given).fetchall()
+            replayed = connection.execute(f"SELECT * FROM replayed {where} ORDER BY rowid", given).fetchall()
+        staged = {entry.window: _staged(entry) for entry in (Fetched(*row) for row in fetched)}
+        for entry in (Recovered(*row) for row in replayed):
+            if entry.window in staged and entry.at > staged[entry.window].pulled:
+                staged[entry.window] = _mended(staged[entry.window], entry)
+        return staged
+
     def waiting(self) -> dict[str, Withheld]:
         """The windows that wait for a confirmation, by their keys in order: what was last withheld of each.
 
@@ -154,6 +191,15 @@ class Ledger:
 def ledger_of(folder: Path) -> Ledger:
     """The ledger of the staged files in `folder`."""
     return Ledger(folder / "ledger.db")
+
+
+def _staged(entry: Fetched) -> StagedEntry:
+    return StagedEntry(entry.at, entry.rows, entry.rejected + entry.deduplicated, (entry.file_sha256,))
+
+
+def _mended(staged: StagedEntry, entry: Recovered) -> StagedEntry:
+    records = staged.rows + staged.set_aside
+    return StagedEntry(staged.pulled, entry.rows, records - entry.rows, (staged.digests[-1], entry.file_sha256))
 
 
 def _rows(connection: sqlite3.Connection, table: str, window: str) -> list[tuple[Any, ...]]:

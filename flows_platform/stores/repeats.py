@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
 from flows_platform.stores.files import atomic_path
-from flows_platform.stores.parquet import GROUP_ROWS, ParquetSink, staged_facts
+from flows_platform.stores.parquet import ParquetSink, batches_of, staged_facts
+from flows_platform.wire.arrow_schema import arrow_schema
 from flows_platform.wire.raw_records import raw_record
 
 
@@ -23,14 +23,15 @@ def drop_repeats(path: Path, schema: TableSchema) -> int:
     Raises:
         SourceRefused: two records of one key differ.
     """
-    counts = pc.value_counts(pq.read_table(path, columns=[schema.key]).column(0))
+    keys = [batch.column(0) for batch in batches_of(path, columns=[schema.key])]
+    counts = pc.value_counts(pa.chunked_array(keys, arrow_schema(schema).field(schema.key).type))
     repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
     if not len(repeated):
         return 0
     facts = staged_facts(path)
-    with atomic_path(path) as temporary, pq.ParquetFile(path) as file, ParquetSink(temporary, schema) as sink:
+    with atomic_path(path) as temporary, ParquetSink(temporary, schema) as sink:
         first = _FirstOfEach(schema, repeated)
-        for batch in file.iter_batches(GROUP_ROWS):
+        for batch in batches_of(path):
             sink.write(first.of(batch))
         dropped = facts.rows - sink.rows
         entries = asdict(facts) | {"deduplicated": facts.deduplicated + dropped}

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.stores.parquet import GROUP_ROWS
+from flows_platform.stores.parquet import batches_of
 from flows_platform.wire.time_column import bounds_in
 
 HELD = 1 << 18  # values of a column, counted by batch; where half of them are distinct, the rarer ones are let go
@@ -63,11 +62,10 @@ class Spread:
 def spread_of(path: Path, schema: TableSchema, window: Window, step: timedelta, columns: Iterable[str]) -> Spread:
     """The spread of the rows over slices of `step`, and over the values of `columns`."""
     slices, values = ValueCounts(), {column: ValueCounts() for column in columns}
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(GROUP_ROWS, columns=[schema.time, *values]):
-            slices.add(_slice_of(batch.column(schema.time), schema, window, step))
-            for column, counts in values.items():
-                counts.add(batch.column(column))
+    for batch in batches_of(path, columns=[schema.time, *values]):
+        slices.add(_slice_of(batch.column(schema.time), schema, window, step))
+        for column, counts in values.items():
+            counts.add(batch.column(column))
     held = dict(slices.top(HELD))
     number = -(-(window.end - window.start) // step)
     return Spread([(window.start + place * step, held.get(str(place), 0)) for place in range(number)], values)
@@ -82,6 +80,5 @@ def _slice_of(times: pa.Array, schema: TableSchema, window: Window, step: timede
 
 def first_rows(path: Path, number: int) -> list[dict[str, object]]:
     """The first rows of the file, as Python has them."""
-    with pq.ParquetFile(path) as file:
-        batches = file.iter_batches(number)
-        return next(batches).to_pylist() if file.metadata.num_rows else []
+    first = next(batches_of(path, number), None)
+    return first.to_pylist() if first else []

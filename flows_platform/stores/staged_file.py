@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
+from flows_platform.stores.parquet import batches_of, columns_of, row_count
 from flows_platform.wire.arrow_schema import arrow_schema
 from flows_platform.wire.time_column import bounds_in
 
@@ -21,13 +21,9 @@ def check_staged_file(table: WarehouseTable, window: Window, parquet: Path, rows
     Raises:
         InputError: the file is no Parquet, has other columns, not `rows` rows, or some outside the window.
     """
-    try:
-        with pq.ParquetFile(parquet) as file:
-            _check_columns(table, file.schema_arrow, parquet)
-            _check_rows(rows, file.metadata.num_rows, parquet)
-            _check_times(table, window, file, parquet)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{parquet} cannot be read as Parquet ({error}).", remedy="Fetch the window again.") from error
+    _check_columns(table, columns_of(parquet), parquet)
+    _check_rows(rows, row_count(parquet), parquet)
+    _check_times(table, window, parquet)
 
 
 def _check_columns(table: WarehouseTable, found: pa.Schema, parquet: Path) -> None:
@@ -46,9 +42,9 @@ def _check_rows(verified: int, found: int, parquet: Path) -> None:
         )
 
 
-def _check_times(table: WarehouseTable, window: Window, file: pq.ParquetFile, parquet: Path) -> None:
+def _check_times(table: WarehouseTable, window: Window, parquet: Path) -> None:
     first, end = bounds_in(table.schema, window)
-    for batch in file.iter_batches(columns=[table.schema.time]):
+    for batch in batches_of(parquet, columns=[table.schema.time]):
         extremes = pc.min_max(batch.column(0)).as_py()
         for time in extremes.values() if batch.num_rows else ():
             if not first <= time < end:

@@ -24,10 +24,16 @@ if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
 
 
+CONFIRM = "flows/confirm"  # a tag: the dialogs that launch backfills take no configuration
+
+
 class WindowsConfig(dg.Config):
     """How a run of windows gets its records."""
 
     replay: bool = Field(False, description="Cast the quarantined records again after a fix, instead of fetching.")
+    confirm: bool = Field(
+        False, description="Publish also windows that lost rows, without a second pull; as the tag flows/confirm: true."
+    )
 
 
 def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
@@ -50,7 +56,8 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         wanted = [sink for sink in declaration.sinks if sink.key in context.selected_asset_keys]
         with declaration.pipeline(fetch, warehouse) as pipeline, _opened(wanted, pipeline) as fills:
-            run = WindowRun(context, declaration, pipeline, fills, replay=config.replay)
+            confirm = config.confirm or context.run.tags.get(CONFIRM) == "true"
+            run = WindowRun(context, declaration, pipeline, fills, replay=config.replay, confirm=confirm)
             yield from run.all_windows()
 
     return with_code(windows)

@@ -10,7 +10,9 @@ import dagster as dg
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.latest import Latest, ask_latest
 from flows_platform.resources import FetchResource
+from flows_platform.stores.ledger import Withheld
 from flows_platform.windowed.checks import CHECKS
+from flows_platform.windowed.confirmations import confirmable, occasion
 from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Cursor, newly_closed, not_loaded, pause
@@ -81,8 +83,9 @@ def windows_sensor(
         minimum_interval_seconds=interval(declaration, A_MINUTE),
         default_status=status(declaration),
         description="Requests the windows that closed since the last look, as far as the source has come, those of the "
-        "look-back whose record count is no longer the one that was loaded, where the source tells it, and those whose "
-        "runs failed, after pauses that double. The first look starts at the newest windows: history is a backfill's.",
+        "look-back whose record count is no longer the one that was loaded, where the source tells it, those whose "
+        "runs failed, after pauses that double, and those that have waited an hour for a confirmation. The first look "
+        "starts at the newest windows: history is a backfill's.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
         return Look(declaration, context.instance, fetch, now()).result(Cursor.parse(context.cursor))
@@ -108,11 +111,13 @@ class Look:
         fresh, missing = self._fresh(cursor, reached), self._missing(cursor)
         seen = self._seen(latest, cursor, fresh, missing)
         changed = self._changed(cursor) if latest.records != cursor.records else []
-        failures = {each: self._runs.failures(each) for each in {*fresh, *changed, *missing}}
-        windows = self._free({*fresh, *changed, *(each for each in missing if failures[each].count)}, failures)
+        waited = confirmable(self.declaration, self.now)
+        failures = {each: self._runs.failures(each) for each in {*fresh, *changed, *missing, *waited}}
+        failed = (each for each in missing if failures[each].count)
+        windows = self._free({*fresh, *changed, *failed, *waited}, failures)
         if not windows:
             return dg.SensorResult(skip_reason=f"nothing new in {latest.records:,} records.", cursor=seen.render())
-        requests = [_request(window, latest, failures[window].count) for window in windows]
+        requests = [_request(window, latest, failures[window].count, waited.get(window)) for window in windows]
         return dg.SensorResult(run_requests=requests, cursor=seen.render())
 
     @property
@@ -159,5 +164,7 @@ class Look:
         return self.now >= failures.last + pause(failures.count, first, longest)
 
 
-def _request(window: Window, latest: Latest, failed: int) -> dg.RunRequest:
+def _request(window: Window, latest: Latest, failed: int, waited: Withheld | None) -> dg.RunRequest:
+    if waited:
+        return run_request(window, occasion(waited, failed))
     return run_request(window, f"{latest.records}-{failed}" if failed else str(latest.records))

@@ -56,12 +56,23 @@ def window_checks(declaration: WindowedTable) -> list[dg.AssetCheckSpec]:
         ]
 
 
+# Which of the checks cannot hold while a window waits, and what is to be done about that.
+WAITING = "rows_agree"
+WAITING_REMEDY = (
+    "Nothing, where schedule or sensor is on: they ask again from an hour after the first pull on, and publish the "
+    "same answer. To publish it now, run the window with `confirm: true`, or with the tag `flows/confirm: true`."
+)
+
+
 def evaluations(declaration: WindowedTable, key: str, counts: "WindowCounts") -> Iterator[dg.AssetCheckEvaluation]:
-    """Every check's outcome for the window `key`."""
+    """Every check's outcome for the window `key`; a warning where the window waits for a confirmation."""
     for name, check in CHECKS.items():
         passed = check.holds(counts)
+        waits = counts.withheld if name == WAITING and not passed else None
         figures = counts_metadata(counts)
-        if not passed:
+        if waits:
+            figures |= {"why": dg.MetadataValue.text(waits.story), "remedy": dg.MetadataValue.text(WAITING_REMEDY)}
+        elif not passed:
             figures["remedy"] = dg.MetadataValue.text(check.remedy)
         yield dg.AssetCheckEvaluation(
             asset_key=declaration.table_key,
@@ -69,5 +80,6 @@ def evaluations(declaration: WindowedTable, key: str, counts: "WindowCounts") ->
             passed=passed,
             partition=key,
             metadata=figures,
+            severity=dg.AssetCheckSeverity.WARN if waits else dg.AssetCheckSeverity.ERROR,
             description=check.description,
         )

@@ -12,6 +12,7 @@ import dagster as dg
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.replay import ReplayClock
 from flows_platform.domain.schema import WarehouseTable
+from flows_platform.domain.shrinking import AN_HOUR, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.rate import RateBudget, RateGate
 from flows_platform.fetch.windowed_api import WindowedApi
@@ -56,11 +57,12 @@ class WindowedTable:
 
     `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
     `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
-    `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read
-    it. `look_back` counts closed windows that are asked for again. `replay` is the clock of a replayed data set; any
-    other follows the wall's. `moving` records leave their window for a later one when they change, so that a window is
-    not what it was once. `sinks` are where else its windows go. `charts` are drawn of its columns, `console` shows the
-    table where there is one, and `declared_in` is the file that says this.
+    `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read it.
+    `look_back` counts closed windows that are asked for again. `replay` is the clock of a replayed data set; any other
+    follows the wall's. `moving` records leave their window for a later one when they change, so that a window is not
+    what it was once. `shrink` is the share of its rows that a window may lose without a second pull. `sinks` are where
+    else its windows go. `charts` are drawn of its columns, `console` shows the table where there is one, and
+    `declared_in` is the file that says this.
     """
 
     staged: str
@@ -80,6 +82,7 @@ class WindowedTable:
     rate: RateBudget | None = None
     keep_raw: timedelta | None = None
     moving: bool = False
+    shrink: float = 0.5
     replay: ReplayClock | None = None
     sinks: tuple[Sink, ...] = ()
     charts: tuple[Chart, ...] = ()
@@ -129,6 +132,11 @@ class WindowedTable:
         return self.replay.data_time(span) if self.replay else span
 
     @property
+    def shrink_rule(self) -> ShrinkRule:
+        """When a window may lose rows."""
+        return ShrinkRule(self.shrink, self.moving, self.wall_time(AN_HOUR))
+
+    @property
     def gate(self) -> RateGate | None:
         """What keeps all processes of this machine within the API's budget."""
         return RateGate(self.rate, self.locks, self.table.name) if self.rate else None
@@ -153,7 +161,7 @@ class WindowedTable:
                 decoders=decoders,
                 table=self.table,
                 warehouse=opened,
-                moving=self.moving,
+                shrink=self.shrink_rule,
                 **self._how(fetch),
             )
 

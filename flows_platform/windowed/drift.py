@@ -1,12 +1,14 @@
 """Loaded windows that are no longer what the source holds: a check that names them, a sensor that runs them again."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from flows_platform.resources import FetchResource, WarehouseResource
-from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob, interval, status
+from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob, interval, run_request, status, utc_now
+from flows_platform.windowed.confirmations import confirmable, occasion
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.runs import WindowRuns
 
@@ -19,7 +21,10 @@ AN_HOUR = timedelta(hours=1)
 def loaded_windows_that_differ(
     declaration: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, warehouse: WarehouseResource
 ) -> tuple[int, list["Comparison"]]:
-    """The number of loaded windows, and those whose counts differ between source, staged file and warehouse."""
+    """The number of loaded windows, and those whose counts differ between source, staged file and warehouse.
+
+    No staged file is read for its digest: that would be all that was ever fetched, each hour.
+    """
     from flows_platform.comparison import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
 
     loaded = instance.get_materialized_partitions(declaration.table_key)
@@ -27,7 +32,7 @@ def loaded_windows_that_differ(
     if not windows:
         return 0, []
     with declaration.pipeline(fetch, warehouse) as pipeline:
-        compared = compare_counts(pipeline, declaration.grid, windows)
+        compared = compare_counts(pipeline, declaration.grid, windows, prove_files=False)
         return len(windows), [comparison for comparison in compared if comparison.difference]
 
 
@@ -45,8 +50,10 @@ def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition
     ) -> dg.AssetCheckResult:
         windows, differing = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
         lines = "\n".join(f"- {each.window.key}: {each.difference}" for each in differing)
+        only_waiting = all(each.waits for each in differing)
         return dg.AssetCheckResult(
             passed=not differing,
+            severity=dg.AssetCheckSeverity.WARN if only_waiting else dg.AssetCheckSeverity.ERROR,
             metadata={
                 "windows": windows,
                 "differing": len(differing),
@@ -57,8 +64,13 @@ def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition
     return check
 
 
-def differing_windows_sensor(declaration: WindowedTable, job: AssetJob) -> dg.SensorDefinition:
-    """Requests loaded windows that differ, once for each state of difference."""
+def differing_windows_sensor(
+    declaration: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
+) -> dg.SensorDefinition:
+    """Requests loaded windows that differ, once for each state of difference; `now` is the wall's clock.
+
+    Those that wait for a confirmation are requested when a pull may confirm them.
+    """
 
     @dg.sensor(
         name=f"{declaration.table.name}_differing_windows",
@@ -75,7 +87,10 @@ def differing_windows_sensor(declaration: WindowedTable, job: AssetJob) -> dg.Se
         busy = runs.on_the_way()  # before and after: a window that is being replaced differs for a moment
         windows, found = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
         busy |= runs.on_the_way()
-        differing = [each for each in found if each.window.key not in busy]
+        waited = confirmable(declaration, now())
+        differing = [
+            each for each in found if each.window.key not in busy and (not each.waits or each.window in waited)
+        ]
         if not differing:
             return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs that is not being loaded.")
         return dg.SensorResult(run_requests=[_request(each) for each in differing[:RUNS_A_TICK]])
@@ -85,5 +100,7 @@ def differing_windows_sensor(declaration: WindowedTable, job: AssetJob) -> dg.Se
 
 def _request(comparison: "Comparison") -> dg.RunRequest:
     # The counts are part of the run key: a difference that a run could not mend is not run for ever.
-    state = f"{comparison.source}-{comparison.staged}-{comparison.warehouse}"
-    return dg.RunRequest(run_key=f"{comparison.window.key}@{state}", partition_key=comparison.window.key)
+    state = f"{comparison.source}-{comparison.staged.rows}-{comparison.warehouse}"
+    if comparison.waits and comparison.withheld:
+        state = occasion(comparison.withheld)
+    return run_request(comparison.window, state)

@@ -11,6 +11,7 @@ import dagster as dg
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.windows import Window
 from flows_platform.read_ahead import read_ahead
+from flows_platform.stores.ledger import Withheld
 from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations
 from flows_platform.windowed.declaration import Fill, WindowedTable
@@ -20,6 +21,7 @@ from flows_platform.windowed.runs import WindowRuns
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
+    from flows_platform.stores.bigquery_publish import Published
 
 AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time
 
@@ -33,14 +35,19 @@ class RunLeft(BaseException):
 
 @dataclass(slots=True)
 class WindowRun:
-    """The windows of one run, published one after the other. `progress` is said in the run's log."""
+    """The windows of one run, published one after the other; `confirm` lets them shrink.
+
+    `progress` is said in the run's log.
+    """
 
     context: dg.AssetExecutionContext
     declaration: WindowedTable
     pipeline: "WindowPipeline"
     fills: Mapping[dg.AssetKey, Fill]
     replay: bool = False
+    confirm: bool = False
     failed: dict[str, PlatformError] = field(default_factory=dict)
+    held: Mapping[Window, int] = field(default_factory=dict)  # rows in the warehouse before the run
     last: str = ""  # window of the run: the table is pictured with it
     progress: RunProgress = field(init=False)
     _left: bool = False  # the run ends before its last window: nothing more is fetched
@@ -54,9 +61,10 @@ class WindowRun:
         keys = self._wanted(self.context.partition_keys)
         self.last = keys[-1] if keys else ""
         self.progress = RunProgress(self.context.log.info, len(keys))
+        windows = [self.declaration.grid.from_key(key) for key in keys]
         if self._selected(self.declaration.table_key):
             self.pipeline.warehouse.ensure_table(self.declaration.table)
-        windows = [self.declaration.grid.from_key(key) for key in keys]
+            self.held = self.pipeline.held(self.declaration.grid, windows)
         with closing(self._staged(windows)) as stagings:
             try:
                 for window, staged in zip(windows, stagings, strict=True):
@@ -114,10 +122,13 @@ class WindowRun:
     def _one_window(self, window: Window, staged: metadata.Metadata | None) -> None:
         if staged is not None:
             self._record(self.declaration.staged_key, window, staged)
-        if self._selected(self.declaration.table_key):
-            self._record(self.declaration.table_key, window, self._publish(window))
+        published = self._publish(window) if self._selected(self.declaration.table_key) else True
         if self.context.selected_asset_check_keys:
             self._check(window)
+        if published:
+            self._fill(window)
+
+    def _fill(self, window: Window) -> None:
         for sink in self.declaration.sinks:
             if fill := self.fills.get(sink.key):
                 figures = fill(window, self.context.run.run_id)
@@ -133,10 +144,20 @@ class WindowRun:
         charts = self.declaration.charts
         return figures | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
 
-    def _publish(self, window: Window) -> metadata.Metadata:
-        table, started = self.declaration.table, datetime.now(UTC)
-        published = self.pipeline.publish(window, self.context.run.run_id)
-        console = self.declaration.console
+    def _publish(self, window: Window) -> bool:
+        """Whether the window was replaced; else it waits for a confirmation, and nothing is made of its file."""
+        started = datetime.now(UTC)
+        published = self.pipeline.publish(
+            window, self.context.run.run_id, confirm=self.confirm, held=self.held.get(window)
+        )
+        if isinstance(published, Withheld):
+            self.context.log.warning("window %s is not replaced. %s", window.key, published.story)
+            return False
+        self._record(self.declaration.table_key, window, self._published(window, published, started))
+        return True
+
+    def _published(self, window: Window, published: "Published", started: datetime) -> metadata.Metadata:
+        table, console = self.declaration.table, self.declaration.console
         figures = metadata.published_metadata(published, started, datetime.now(UTC), console)
         if window.key != self.last:
             return figures

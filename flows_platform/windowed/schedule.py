@@ -1,6 +1,6 @@
 """The schedule of a windowed table: windows by the clock alone, also where the source tells nothing of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from flows_platform.domain.errors import Transient
 from flows_platform.domain.windows import Window
 from flows_platform.resources import FetchResource
 from flows_platform.windowed.automation import A_MINUTE, RUNS_A_TICK, AssetJob, run_request
+from flows_platform.windowed.confirmations import confirmable
 from flows_platform.windowed.counts import SourceCounts
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.runs import WindowRuns
@@ -29,16 +30,17 @@ def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDe
         job=job,
         execution_timezone=str(declaration.zone),
         default_status=dg.DefaultScheduleStatus.RUNNING if declaration.replay else dg.DefaultScheduleStatus.STOPPED,
-        description="The window that just closed, and the ones before it again, since records may come late.",
+        description="The window that just closed, and the ones before it again, since records may come late; and those "
+        "that have waited an hour for a confirmation.",
     )
     def tick(context: dg.ScheduleEvaluationContext, fetch: FetchResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time.astimezone(UTC)
-        windows = closed_at(declaration, at)
-        if not windows:
+        closed, waited = closed_at(declaration, at), confirmable(declaration, at)
+        if not closed and not waited:
             yield _nothing_closed(declaration, at)
             return
-        due = Due(WindowRuns(declaration, context.instance), SourceCounts(declaration, fetch, tries=1))
-        for window in due.of(windows)[:RUNS_A_TICK]:
+        due = Due(WindowRuns(declaration, context.instance), SourceCounts(declaration, fetch, tries=1), waited)
+        for window in due.of(sorted({*closed, *waited}))[:RUNS_A_TICK]:
             yield run_request(window, f"{at:%Y-%m-%dT%H:%M}")
 
     return tick
@@ -70,11 +72,13 @@ def _nothing_closed(declaration: WindowedTable, at: datetime) -> dg.SkipReason:
 class Due:
     """Which windows a tick asks for: not those that a run is on, nor those that our own API counts as they are loaded.
 
-    Others' counts prove too little: there the look-back is read again.
+    Others' counts prove too little: there the look-back is read again. Windows that have `waited` for a confirmation
+    are asked for whatever is counted.
     """
 
     runs: WindowRuns
     counts: SourceCounts
+    waited: Collection[Window] = ()
 
     def of(self, windows: list[Window]) -> list[Window]:
         """Those of `windows` that want a run."""
@@ -83,7 +87,7 @@ class Due:
 
     def _wants_run(self, window: Window) -> bool:
         received = self.runs.received(window)
-        if received < 0 or not self.counts.declaration.api().head_counts:
+        if received < 0 or window in self.waited or not self.counts.declaration.api().head_counts:
             return True
         try:
             return self.counts.differs(window, received)

@@ -14,6 +14,7 @@ from flows_platform.components.yaml_files import DEFS, load_declaration
 from flows_platform.domain.windows import Window
 from flows_platform.resources import build_resources
 from flows_platform.settings import load_settings
+from flows_platform.stores.bigquery_publish import Published
 
 WINDOW = Window(datetime(2023, 5, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC))
 
@@ -34,6 +35,7 @@ def main(home: str, url: str, port: str, key: str, dataset: str) -> None:
         told = {"cpu_seconds": time.process_time() - started, "seconds": staged.seconds, "fetch_peak_mb": peak_mb()}
         pipeline.warehouse.ensure_table(pipeline.table)
         published = pipeline.publish(WINDOW, "test")
+        assert isinstance(published, Published)
         told |= {"rows": staged.rows, "rejected": staged.rejected, "received_bytes": staged.received_bytes}
         told |= {"requests": staged.requests, "file_bytes": staged.file_bytes, "inserted": published.inserted}
     sys.stdout.write(json.dumps(told | {"peak_mb": peak_mb()}))

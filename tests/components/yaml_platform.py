@@ -12,6 +12,7 @@ from flows_platform.components.yaml_files import DEFS, load_declaration
 from flows_platform.partitions import range_tags
 from flows_platform.settings import Settings
 from flows_platform.stores.bigquery import emulator_client
+from flows_platform.windowed.assets import CONFIRM
 from flows_platform.windowed.declaration import WindowedTable
 from tests.jobs import run_here
 
@@ -35,9 +36,9 @@ class YamlSource:
     def table(self) -> WindowedTable:
         return windowed_table(self.declaration, self.settings)
 
-    def run(self, first: datetime, last: datetime) -> dg.ExecuteInProcessResult:
-        """The windows that start from `first` to `last`."""
-        tags = range_tags(first.strftime(KEY), last.strftime(KEY))
+    def run(self, first: datetime, last: datetime, *, confirm: bool = False) -> dg.ExecuteInProcessResult:
+        """The windows that start from `first` to `last`; `confirm` lets them lose rows."""
+        tags = range_tags(first.strftime(KEY), last.strftime(KEY)) | ({CONFIRM: "true"} if confirm else {})
         return run_here(self.definitions, self.instance, f"{self.name}_windows_job", tags)
 
     def rows(self, order: str) -> list[dict[str, object]]:

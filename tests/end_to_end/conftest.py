@@ -29,6 +29,7 @@ from flows_platform.stores.emulator import Emulator
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.supervision.ports import free_port
 from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.windowed.assets import CONFIRM
 from tests.jobs import run_here
 
 SAMPLE: dict[str, Any] = {"days": 1, "sample_rows": 4000}
@@ -66,9 +67,12 @@ class Platform:
     def run(self, job: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
         return run_here(self.definitions, self.instance, job, tags)
 
-    def run_windows(self, first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
-        keys = self.keys
-        return self.run("flows_windows_job", range_tags(first or keys[0], last or first or keys[-1]))
+    def run_windows(
+        self, first: str | None = None, last: str | None = None, *, confirm: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        """Run these windows, or all; `confirm` lets them lose rows."""
+        keys, tags = self.keys, {CONFIRM: "true"} if confirm else {}
+        return self.run("flows_windows_job", range_tags(first or keys[0], last or first or keys[-1]) | tags)
 
     def database_digest(self, *, first: int | None = None, last: int | None = None) -> RowDigest:
         """Of the rows of these seconds; of all without."""

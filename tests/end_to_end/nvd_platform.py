@@ -22,6 +22,7 @@ from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TABLES
 from flows_platform.sources.nvd_cves.cve_id import key_of
 from flows_platform.sources.nvd_cves.database import writer
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
+from flows_platform.windowed.assets import CONFIRM
 from flows_platform.windowed.automation import utc_now
 from flows_platform.windowed.declaration import WindowedTable
 from tests.end_to_end.conftest import Platform
@@ -40,10 +41,13 @@ class NvdPlatform:
     platform: Platform
     table: WindowedTable
 
-    def run_windows(self, first: datetime, last: datetime | None = None) -> dg.ExecuteInProcessResult:
-        """The days from `first` to `last` in one run."""
+    def run_windows(
+        self, first: datetime, last: datetime | None = None, *, confirm: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        """The days from `first` to `last` in one run; `confirm` lets them lose rows."""
         keys = [f"{day:%Y-%m-%d}-00:00" for day in (first, last or first)]
-        return self.platform.run("nvd_cves_windows_job", range_tags(*keys))
+        tags = {CONFIRM: "true"} if confirm else {}
+        return self.platform.run("nvd_cves_windows_job", range_tags(*keys) | tags)
 
     def run_full_load(self, *, everything: bool = False) -> dg.ExecuteInProcessResult:
         job = self.platform.definitions.resolve_job_def(f"{FULL_LOAD}_job")

@@ -36,6 +36,6 @@ def test_a_window_that_fails_and_a_check_that_fails_are_told_with_what_to_do(pla
     assert (check["problem"], check["members"]) == ("flows: rows_agree", [KEY])
     assert "rows_at_source" in str(check["error"])
     assert "Materialise the window again" in str(check["remedy"])
-    assert platform.run_windows(KEY).success
+    assert platform.run_windows(KEY, confirm=True).success
     _, (well,) = looked(platform.instance, memory, None)
     assert (well["event"], well["problem"]) == ("healed", "flows: rows_agree")

@@ -97,19 +97,22 @@ def test_a_window_run_again_is_replaced_and_its_neighbours_stay(morning: Platfor
         "DELETE FROM flows WHERE time < 21600",  # before the window: must not be touched
     )
     before = morning.query("SELECT COUNT(*) FROM flows WHERE time < 21600")
-    assert morning.run_windows(BAD).success
+    assert morning.run_windows(BAD, confirm=True).success
     assert morning.query("SELECT COUNT(*) FROM flows WHERE time < 21600") == before != [(0,)]
     figures = morning.metadata("flows", BAD)
     assert int(str(figures["rows_replaced"])) > int(str(figures["rows"]))
     assert morning.table_digest(BAD) == morning.database_digest(first=21600, last=32399)
-    assert morning.run_windows(FIRST, LAST).success
+    assert morning.run_windows(FIRST, LAST, confirm=True).success
     assert morning.table_digest() == morning.database_digest()
 
 
 def test_an_emptied_window_is_emptied_in_the_warehouse(morning: Platform) -> None:
     morning.run_windows(FIRST, LAST)
     morning.change_database("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399")
+    before = morning.query("SELECT COUNT(*) FROM flows WHERE time BETWEEN 21600 AND 32399")
     assert morning.run_windows(BAD).success
+    assert morning.query("SELECT COUNT(*) FROM flows WHERE time BETWEEN 21600 AND 32399") == before != [(0,)]
+    assert morning.run_windows(BAD, confirm=True).success
     assert morning.query("SELECT COUNT(*) FROM flows WHERE time BETWEEN 21600 AND 32399") == [(0,)]
     assert morning.table_digest() == morning.database_digest()
 
@@ -147,6 +150,6 @@ def test_a_new_database_is_served_without_a_restart(platform: Platform, make_pla
     assert other.build_database().success
     shutil.copy(other.settings.files.database, platform.settings.files.database.with_suffix(".new"))
     Path(platform.settings.files.database.with_suffix(".new")).replace(platform.settings.files.database)
-    assert platform.run_windows().success
+    assert platform.run_windows(confirm=True).success
     assert platform.table_digest() == platform.database_digest()
     assert platform.table_digest().count == 700
