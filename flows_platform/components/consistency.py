@@ -9,7 +9,7 @@ from flows_platform.components.declaration import ColumnDeclaration, NothingCode
 from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import ColumnType
+from flows_platform.domain.schema import OURS, ColumnType
 from flows_platform.fetch.windowed_api import MAPPED
 from flows_platform.wire.formats import WireFormat, nothing_around
 from flows_platform.wire.parser import Parser
@@ -72,6 +72,8 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     names = [column.name for column in source.columns]
     if twice := [place for place, name in enumerate(names) if name in names[:place]]:
         yield Fault(("columns", twice[0], "name"), f"the column {names[twice[0]]!r} is declared twice")
+    if ours := [place for place, name in enumerate(names) if name.lower().startswith(OURS)]:
+        yield Fault(("columns", ours[0], "name"), f"names that begin with {OURS} are the platform's own")
     yield from _unknown("time", [source.time], columns)
     yield from _unknown("key", [source.key], columns)
     yield from _unknown("extra", [source.extra] if source.extra else [], columns)

@@ -10,6 +10,9 @@ INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
 
+OURS = "_flows_"  # how names begin that statements give to tables: no column's may
+
+
 class ColumnType(StrEnum):
     """The types a column may have. Every rendering must cover all of them."""
 
@@ -83,9 +86,16 @@ class WarehouseTable:
         """Refuses a table without an instant to partition on in each row.
 
         Raises:
-            ConfigurationError: the time counts seconds and there is no `event_time`, or it is a TIMESTAMP and there is;
-                or time or key may be NULL: such a row is of no window, so none would replace it.
+            ConfigurationError: a column has a name of the platform's own; the time counts seconds and there is no
+                `event_time`, or it is a TIMESTAMP and there is; or time or key may be NULL: such a row is of no window,
+                so none would replace it.
         """
+        for column in self.columns:
+            if column.name.lower().startswith(OURS):
+                raise ConfigurationError(
+                    f"the column {column.name!r} of {self.schema.name} begins with {OURS}, as our own names.",
+                    remedy="Name it otherwise.",
+                )
         for name in (self.schema.time, self.schema.key):
             if self.schema.column(name).nullable:
                 raise ConfigurationError(f"the column {name!r} of {self.schema.name} must not be nullable.")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.stores.bigquery_schema import identifier
-from flows_platform.stores.bigquery_sql import in_window
+from flows_platform.stores.bigquery_sql import in_window, rows_of
 
 BY_TIME = ""  # what the rows by time go by, beside the columns' names
 
@@ -25,17 +25,17 @@ def spread(table: WarehouseTable, step: timedelta, columns: Sequence[str], top: 
 
 def _top(table: WarehouseTable, column: str, number: str, top: int) -> str:
     counted = _counted(table, column, f"`{identifier(column)}`", number)
-    return f"{counted} ORDER BY number DESC, value LIMIT {top}"
+    return f"{counted} ORDER BY 3 DESC, 2 LIMIT {top}"
 
 
 def _counted(table: WarehouseTable, of: str, value: str, number: str) -> str:
     return (
-        f"SELECT '{of}' AS `of`, CAST({value} AS STRING) AS value, {number} AS number "
-        f"FROM `{identifier(table.name)}` WHERE {in_window(table)} GROUP BY value"
+        f"SELECT '{of}' AS `of`, CAST({value} AS STRING) AS `value`, {number} AS `number` "
+        f"FROM {rows_of(table)} WHERE {in_window(table)} GROUP BY 2"
     )
 
 
 def first_rows(table: WarehouseTable, number: int) -> str:
     """The rows of `[@start, @end)` with the first keys."""
     key = identifier(table.schema.key)
-    return f"SELECT * FROM `{identifier(table.name)}` WHERE {in_window(table)} ORDER BY `{key}` LIMIT {number}"
+    return f"SELECT * FROM {rows_of(table)} WHERE {in_window(table)} ORDER BY `{key}` LIMIT {number}"
