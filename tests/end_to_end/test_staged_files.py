@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows_platform.comparison import compare_counts, compare_rows
@@ -72,9 +73,10 @@ def read_as(path: Path, rows: object) -> bool:
 
 
 def test_a_page_that_is_damaged_is_never_read(pipeline: WindowPipeline, window: Window, tmp_path: Path) -> None:
-    content = pipeline.path(window).read_bytes()
+    content, chunk = pipeline.path(window).read_bytes(), pq.read_metadata(pipeline.path(window)).row_group(0).column(0)
+    last_byte = chunk.data_page_offset + chunk.total_compressed_size - 1
     damaged = tmp_path / "damaged.parquet"
-    damaged.write_bytes(flipped(content, len(content) * 4))  # in the middle: a page's data
+    damaged.write_bytes(flipped(content, last_byte * 8))
     with pytest.raises(InputError, match=r"damaged.parquet cannot be read as Parquet .*Fetch the window again"):
         list(batches_of(damaged))
 
