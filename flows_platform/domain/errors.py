@@ -14,7 +14,8 @@
         │   └── NoRecords        the API says, as declared, that a range has no records: caught where it is asked
         ├── TooManyRejects       more records were quarantined than allowed
         ├── WarehouseError       the warehouse refused, or holds something else than was sent
-        └── ProcessFailed        a process that the platform starts ended, or never got ready
+        ├── ProcessFailed        a process that the platform starts ended, or never got ready
+        └── UnforeseenError      any other exception, where it must fail one window and no more
 
 A message names the value and the place; `remedy` says what to do. Neither ever holds a secret.
 """
@@ -93,3 +94,13 @@ class WarehouseError(Terminal):
 
 class ProcessFailed(Terminal):
     """A process that the platform starts ended, or never got ready."""
+
+
+class UnforeseenError(Terminal):
+    """An exception that no part of the platform foresaw. It fails one window; its traceback is in the run's log."""
+
+    @classmethod
+    def of(cls, error: Exception) -> "UnforeseenError":
+        """The exception by its kind and words."""
+        remedy = "Its traceback is in the run's log: report it, with the answer that it came of."
+        return cls(f"{type(error).__name__}: {str(error) or 'without a message'}.", remedy=remedy)

@@ -1,5 +1,6 @@
 """The windows of one run: each fetched while the one before it is published, each recorded as it lands."""
 
+import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.errors import PlatformError, UnforeseenError
 from flows_platform.domain.windows import Window
 from flows_platform.read_ahead import read_ahead
 from flows_platform.stores.ledger import Withheld
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time
 
 # What staging a window gave: the figures of its materialisation, nothing where it was not asked for, or its failure.
-type Staged = metadata.Metadata | PlatformError | None
+type Staged = metadata.Metadata | Exception | None
 
 
 class RunLeft(BaseException):
@@ -78,13 +79,23 @@ class WindowRun:
 
     def _land(self, window: Window, staged: Staged) -> None:
         try:
-            if isinstance(staged, PlatformError):
-                raise staged
+            if isinstance(staged, Exception):
+                raise staged  # noqa: TRY301 - here as well the window's failures end
             self._one_window(window, staged)
-        except PlatformError as error:
-            self.failed[window.key] = error
-            self.context.log.error("window %s failed: %s", window.key, error)  # noqa: TRY400 - a message, no traceback
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails this window alone
+            self.failed[window.key] = failure = self._failure(error)
+            self.context.log.error("window %s failed: %s", window.key, failure)  # noqa: TRY400 - a message, no traceback
         self.progress.window_done()
+
+    def _failure(self, error: Exception) -> PlatformError:
+        """The window's failure; one that nobody foresaw is logged with its traceback, without secrets."""
+        if isinstance(error, PlatformError):
+            return error
+        redacted = self.pipeline.api.redactor
+        self.context.log.error(redacted("".join(traceback.format_exception(error))))
+        unforeseen = UnforeseenError.of(error)
+        unforeseen.message = redacted(unforeseen.message)
+        return unforeseen
 
     def _wanted(self, keys: Sequence[str]) -> list[str]:
         """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
@@ -111,7 +122,7 @@ class WindowRun:
     def _try_to_stage(self, window: Window) -> Staged:
         try:
             return self._stage(window)
-        except PlatformError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised where the window lands
             return error
 
     def _on_records(self, done: int, total: int | None) -> None:

@@ -1,0 +1,65 @@
+"""An exception that nobody foresaw fails its window; the others of the run are loaded."""
+
+import re
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+
+from flows_platform.domain.progress import Progress
+from flows_platform.domain.windows import Window
+from flows_platform.pipeline import WindowPipeline
+from flows_platform.staging import StagedWindow
+from tests.end_to_end.conftest import Platform
+
+CANARY = "canary+/7f3a"
+WORDS = (
+    "MemoryError: without",
+    "RecursionError: maximum",
+    r"Overflow: \[",
+    "UnicodeDecodeError: 'utf-8'",
+    "KeyError: '\\*",
+)
+
+
+def _deep() -> None:
+    _deep()
+
+
+def _fail(place: int) -> None:
+    match place:
+        case 0:
+            raise MemoryError
+        case 1:
+            _deep()
+        case 2:
+            Decimal("1e999999999999999999") * 1
+        case 3:
+            b"\xff".decode()
+        case 4:
+            raise KeyError(CANARY)
+
+
+def test_each_window_fails_alone(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(
+        dg.DagsterLogManager, "error", lambda _, text, *values: logged.append(text % values if values else text)
+    )
+    fetch, keys = WindowPipeline.fetch, platform.keys[:6]
+
+    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+        _fail(keys.index(window.key))
+        return fetch(self, window, progress)
+
+    monkeypatch.setenv("FLOWS_API_TOKEN", CANARY)
+    monkeypatch.setattr(WindowPipeline, "fetch", fetched)
+    run = platform.run_windows(keys[0], keys[-1])
+    assert not run.success
+    assert platform.instance.get_materialized_partitions(dg.AssetKey("flows")) == {keys[5]}
+    assert platform.table_digest() == platform.table_digest(keys[5])
+    said = "\n".join([*map(str, platform.instance.all_logs(run.run_id)), *logged])
+    assert f"5 of 6 windows failed: {', '.join(keys[:5])}. The others are done." in said
+    for key, words in zip(keys, WORDS, strict=False):
+        assert re.search(f"window {key} failed: {words}", said), words
+    assert len([each for each in logged if each.startswith("Traceback (most recent call last)")]) == len(WORDS)
+    assert CANARY not in said
