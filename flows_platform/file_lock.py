@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def _typed(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, waits: Callable[[], float] | None = None) -> Iterator[None]:
     """Holds the lock at `path`, waiting for it. Each use opens the file anew, so it also keeps threads apart.
+
+    `waits` gives the seconds until the next look at a lock that another holds, and raises where that waited too long.
 
     Raises:
         StorageError: the file cannot be opened or locked.
@@ -37,10 +40,20 @@ def exclusive(path: Path) -> Iterator[None]:
     descriptor = _open(path)
     try:
         with _typed(path):
+            while waits and not _taken(descriptor):
+                time.sleep(waits())
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def try_lock(path: Path) -> int | None:

@@ -62,6 +62,7 @@ class WarehouseResource(dg.ConfigurableResource):
     emulator_url: str = ""
     emulator_key_file: str = ""
     tries: int = 5
+    deadline: float = 1800.0
 
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
@@ -90,7 +91,9 @@ class WarehouseResource(dg.ConfigurableResource):
     def _open(self, client: "Client") -> "Warehouse":
         from flows_platform.stores.bigquery import Warehouse  # noqa: PLC0415 - as above
 
-        return Warehouse(client, self.dataset, self.location, Path(self.locks), attempts=self.tries)
+        return Warehouse(
+            client, self.dataset, self.location, Path(self.locks), attempts=self.tries, deadline=self.deadline
+        )
 
 
 class Resources(NamedTuple):
@@ -121,5 +124,6 @@ def build_resources(settings: Settings) -> Resources:
             emulator_url=settings.emulator_url,
             emulator_key_file=str(settings.emulator_key),
             tries=settings.retry_attempts,
+            deadline=settings.publish_deadline,
         ),
     )

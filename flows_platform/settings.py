@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
     read_timeout: float = Field(60.0, gt=0, description="Seconds to wait for the next bytes of an answer.")
     fetch_deadline: float = Field(3600.0, gt=0, description="Seconds that all tries of one window may take together.")
+    publish_deadline: float = Field(
+        1800.0, gt=0, description="Seconds that all tries of publishing one window may take together."
+    )
     minimum_rate: int = Field(
         1024, ge=0, description="Bytes a second, over a minute, below which an answer is given up."
     )

@@ -29,6 +29,7 @@ from flows_platform.stores.bigquery_publish import Publication, Published, bound
 from flows_platform.stores.bigquery_schema import identifier
 from flows_platform.stores.bigquery_staging import Staging, utc_now
 from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
+from flows_platform.stores.deadline import NEVER, Deadline
 from flows_platform.stores.emulator_credentials import EmulatorCredentials
 from flows_platform.stores.staged_file import check_staged_file
 
@@ -66,6 +67,7 @@ class Warehouse:
 
     `locks` is a folder that all publishers on this machine share. `timeout` is the seconds one job may take,
     `attempts` how often a transient failure is met before it is raised, `expiry` the age at which staging tables go.
+    `deadline` is the seconds that all tries at one thing may take together: a window's replacement, or a query.
     """
 
     client: bigquery.Client
@@ -76,22 +78,23 @@ class Warehouse:
     attempts: int = 4
     expiry: timedelta = timedelta(hours=6)
     now: Callable[[], datetime] = utc_now
+    deadline: float = 1800.0
     _reference: bigquery.DatasetReference = field(init=False)
 
     def __post_init__(self) -> None:
         reference = bigquery.DatasetReference(self.client.project, identifier(self.dataset))
         object.__setattr__(self, "_reference", reference)
 
-    @property
-    def _jobs(self) -> Jobs:
-        return Jobs(self.client, self._reference, self.location, self.timeout)
+    def _jobs(self, deadline: Deadline = NEVER) -> Jobs:
+        return Jobs(self.client, self._reference, self.location, self.timeout, deadline)
 
-    @property
-    def _staging(self) -> Staging:
-        return Staging(self.client, self._reference, self.expiry, self.now)
+    def _staging(self, deadline: Deadline = NEVER) -> Staging:
+        return Staging(self.client, self._reference, self.expiry, self.now, deadline)
 
     def _retrying[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        caller = RetryingCaller(attempts=self.attempts, timeout=None, wait_initial=0.5, wait_max=20.0, wait_jitter=1.0)
+        caller = RetryingCaller(
+            attempts=self.attempts, timeout=self.deadline, wait_initial=0.5, wait_max=20.0, wait_jitter=1.0
+        )
         return caller.on(WarehouseUnavailable)(call, *args, **kwargs)
 
     def ping(self) -> None:
@@ -110,7 +113,7 @@ class Warehouse:
         with exclusive(self.locks / f"{self.dataset}.lock"):
             self._retrying(ensure_dataset, self.client, self._reference, self.location)
             self._retrying(ensure_target, self.client, self._reference, table)
-        self._retrying(self._staging.sweep, table)
+        self._retrying(self._staging().sweep, table)
 
     def replace_window(self, publication: Publication) -> Published:
         """Makes the window's rows those of the file, in one statement: readers see the old rows or the new ones.
@@ -121,7 +124,8 @@ class Warehouse:
             WarehouseError: the warehouse refused, or counted other rows than were sent.
         """
         check_staged_file(publication.table, publication.window, publication.parquet, publication.rows)
-        return self._retrying(publish, publication, self._jobs, self._staging, self.locks)
+        deadline = Deadline(self.deadline)
+        return self._retrying(publish, publication, self._jobs(deadline), self._staging(deadline), self.locks)
 
     def recompute_window(self, derived: DerivedTable, window: Window, run: str) -> Published:
         """Makes the derived table's window what its query gives, in one statement.
@@ -130,11 +134,11 @@ class Warehouse:
             WarehouseUnavailable: a failure that passes, after all attempts. The window is the old one or the new one.
             WarehouseError: the warehouse refused.
         """
-        return self._retrying(recompute, derived, window, run, self._jobs, self.locks)
+        return self._retrying(recompute, derived, window, run, self._jobs(Deadline(self.deadline)), self.locks)
 
     def select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
         """The rows of a query over the dataset's tables; `doing` is for messages."""
-        return self._retrying(self._jobs.select, sql, parameters, doing)
+        return self._retrying(self._jobs(Deadline(self.deadline)).select, sql, parameters, doing)
 
     def count(self, table: WarehouseTable, window: Window | None = None) -> int:
         """The number of rows, by query: the emulator's table metadata still counts rows that were deleted."""

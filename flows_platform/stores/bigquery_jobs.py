@@ -23,6 +23,7 @@ from google.cloud.bigquery.table import Row
 
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.stores.bigquery_errors import job_failure, warehouse_errors
+from flows_platform.stores.deadline import NEVER, Deadline
 
 # Seconds one HTTP request may take; uploads send at most 100 MB in one.
 REQUEST_TIMEOUT = 120.0
@@ -46,12 +47,17 @@ def first_free(taken: Callable[[int], bool]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The jobs of one dataset. `timeout` is the seconds a job may take."""
+    """The jobs of one dataset. `timeout` is the seconds a job may take; all of them together end with `deadline`."""
 
     client: bigquery.Client
     dataset: bigquery.DatasetReference
     location: str
     timeout: float = 600.0
+    deadline: Deadline = NEVER
+
+    def request(self, doing: str) -> float:
+        """The seconds that the next HTTP request may take."""
+        return self.deadline.of(REQUEST_TIMEOUT, doing)
 
     def select(self, sql: str, parameters: Parameters, doing: str) -> list[Row]:
         """The rows of a query."""
@@ -61,8 +67,8 @@ class Jobs:
                 sql,
                 job_config=config,
                 location=self.location,
-                api_timeout=REQUEST_TIMEOUT,
-                wait_timeout=self.timeout,
+                api_timeout=self.request(doing),
+                wait_timeout=self.deadline.of(self.timeout, doing),
                 retry=ONCE,
                 job_retry=ONCE,
             )
@@ -71,7 +77,7 @@ class Jobs:
     def rows(self, job: QueryJob, doing: str) -> list[Row]:
         """The rows that a job which has ended gave."""
         with warehouse_errors(doing):
-            return list(job.result(retry=ONCE, job_retry=None, timeout=REQUEST_TIMEOUT))
+            return list(job.result(retry=ONCE, job_retry=None, timeout=self.request(doing)))
 
     def load(self, parquet: Path, destination: str, job_id: str, config: bigquery.LoadJobConfig) -> LoadJob:
         """Uploads a file and waits until it is loaded into the dataset's table `destination`."""
@@ -85,7 +91,7 @@ class Jobs:
                 job_id=job_id,
                 location=self.location,
                 job_config=config,
-                timeout=REQUEST_TIMEOUT,
+                timeout=self.request(doing),
             )
         self.settle(job, doing)
         return job
@@ -117,7 +123,7 @@ class Jobs:
                     location=self.location,
                     retry=ONCE,
                     job_retry=None,
-                    timeout=REQUEST_TIMEOUT,
+                    timeout=self.request(doing),
                 )
             except Conflict:
                 return self._get(job_id, doing)
@@ -125,7 +131,9 @@ class Jobs:
     def _find(self, job_id: str, doing: str) -> AnyJob | None:
         with warehouse_errors(doing):
             try:
-                found: AnyJob = self.client.get_job(job_id, location=self.location, retry=ONCE, timeout=REQUEST_TIMEOUT)
+                found: AnyJob = self.client.get_job(
+                    job_id, location=self.location, retry=ONCE, timeout=self.request(doing)
+                )
             except NotFound:
                 return None
             return found
@@ -139,7 +147,7 @@ class Jobs:
     def _wait(self, job: AnyJob, doing: str) -> None:
         deadline, pause = time.monotonic() + self.timeout, 0.05
         with warehouse_errors(doing):
-            while not job.done(retry=ONCE, timeout=REQUEST_TIMEOUT):
+            while not job.done(retry=ONCE, timeout=self.request(doing)):
                 if time.monotonic() > deadline:
                     raise WarehouseUnavailable(f"{doing}: the job {job.job_id} still runs after {self.timeout:g} s.")
                 time.sleep(pause)

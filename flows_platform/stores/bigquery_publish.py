@@ -16,6 +16,8 @@ from flows_platform.stores.bigquery_schema import schema_field
 from flows_platform.stores.bigquery_sql import count, in_window, merge
 from flows_platform.stores.bigquery_staging import Staging
 
+LOCK_PAUSE = 0.05  # seconds between two looks at the lock of a window that another process changes
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -121,7 +123,7 @@ class WindowChange:
         # The chain alone keeps publishers apart on BigQuery. The emulator breaks a job whose id is sent twice in the
         # same millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never
         # wait for it.
-        with exclusive(locks / f"{chain}.lock"):
+        with exclusive(locks / f"{chain}.lock", lambda: jobs.deadline.of(LOCK_PAUSE, self.doing)):
             # The mark makes it unlike an earlier one of the same text, which would be taken for it.
             return jobs.run_in_chain(chain, f"{sql}\n-- {secrets.token_hex(8)}", config, self.doing)
 

@@ -14,6 +14,7 @@ from flows_platform.domain.schema import WarehouseTable
 from flows_platform.stores.bigquery_errors import warehouse_errors
 from flows_platform.stores.bigquery_jobs import ONCE, REQUEST_TIMEOUT
 from flows_platform.stores.bigquery_schema import identifier, schema_field
+from flows_platform.stores.deadline import NEVER, Deadline
 
 MARK = "__staging_"
 
@@ -33,6 +34,7 @@ class Staging:
     dataset: bigquery.DatasetReference
     expiry: timedelta = timedelta(hours=6)
     now: Callable[[], datetime] = utc_now
+    deadline: Deadline = NEVER
 
     @contextmanager
     def table(self, table: WarehouseTable) -> Iterator[str]:
@@ -41,8 +43,9 @@ class Staging:
         staged = bigquery.Table(self.dataset.table(name), schema=[schema_field(each) for each in table.schema.columns])
         staged.expires = self.now() + self.expiry
         try:
-            with warehouse_errors(f"creating the staging table {name}"):
-                self.client.create_table(staged, retry=ONCE, timeout=REQUEST_TIMEOUT)
+            doing = f"creating the staging table {name}"
+            with warehouse_errors(doing):
+                self.client.create_table(staged, retry=ONCE, timeout=self.deadline.of(REQUEST_TIMEOUT, doing))
             yield name
         finally:
             self._drop(name)
@@ -66,10 +69,10 @@ class Staging:
 
     def _drop(self, name: str) -> None:
         """A failure is told and no more: the window's own outcome counts, and the table expires."""
+        doing = f"dropping the staging table {name}"
         try:
-            with warehouse_errors(f"dropping the staging table {name}"):
-                self.client.delete_table(
-                    self.dataset.table(name), not_found_ok=True, retry=ONCE, timeout=REQUEST_TIMEOUT
-                )
+            with warehouse_errors(doing):
+                timeout = self.deadline.of(REQUEST_TIMEOUT, doing)
+                self.client.delete_table(self.dataset.table(name), not_found_ok=True, retry=ONCE, timeout=timeout)
         except PlatformError as error:
             logger.warning("%s It expires after %s.", error, self.expiry)
