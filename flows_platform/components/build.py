@@ -119,6 +119,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         refusals=_refusals(api),
         head_counts=api.flows_protocol,
         doctype=api.doctype,
+        plain_names=api.namespaces is declared.Namespaces.DROP,
         latest=_latest(api.newest),
         dialect=_dialect(api.csv),
         content_types=frozenset(each.lower() for each in api.content_types),

@@ -163,6 +163,13 @@ class Newest(Part):
     records: Path = Field(description="Path of the number of records in it.")
 
 
+class Namespaces(StrEnum):
+    """What becomes of the namespaces of XML names."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
 class Api(Part):
     """Where the API is, how a window is asked for, how its records come."""
 
@@ -201,6 +208,9 @@ class Api(Part):
     csv: Csv | None = Field(None, description="CSV: how it is written.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
+    namespaces: Namespaces = Field(
+        Namespaces.KEEP, description="XML: drop reads names without their namespace; else a name is {namespace}NAME."
+    )
     compression: list[Literal["gzip", "zstd"]] = Field([], description="Content codings to offer.")
     verification: Level | Template = Field("framing", description="Least proof of a window.")
     flows_protocol: bool = Field(False, description="The server speaks this platform's protocol: counts and footers.")

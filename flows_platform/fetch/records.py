@@ -252,6 +252,7 @@ class WindowStream:
             nothing=api.refusals.nothing.members,
             enveloped=api.enveloped,
             doctype=api.doctype,
+            plain_names=api.plain_names,
             blocks=api.mapping is None,
             parser=api.parser,
             extra=api.extra_column,

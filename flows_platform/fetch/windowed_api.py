@@ -69,6 +69,7 @@ class WindowedApi:
     refusals: Refusals = USUAL
     head_counts: bool = True
     doctype: bool = False
+    plain_names: bool = False  # XML's, without their namespace
     latest: LatestSource | None = None
     dialect: CsvDialect = RFC_4180
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case

@@ -1,7 +1,7 @@
 """Run as `python -m tests.faults.fuzz_child COUNT SEED BLOCK TARGET…`: mutated documents through native parsers.
 
 Each is written to the file BLOCK before the parser sees it, through a mapping that outlives the process: so it is known
-what killed it. Errors of ours are outcomes; any other ends the process with a traceback. Prints the outcomes of each target.
+what killed it. Errors of ours are outcomes; any other ends the process with a traceback. Prints each target's.
 """
 
 import gzip

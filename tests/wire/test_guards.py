@@ -220,7 +220,7 @@ def test_comments_in_every_record_are_no_fields() -> None:
 
 def test_the_fields_of_xml_records_with_attributes_are_still_read() -> None:
     body = b'<records><record seq="1"><id unit="x">7</id></record></records>'
-    assert records(body, [1 << 15], WireFormat.XML) == [{"id": "7"}]
+    assert records(body, [1 << 15], WireFormat.XML) == [{"@seq": "1", "id": "7", "id.@unit": "x"}]
 
 
 @pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.XML, WireFormat.CSV, WireFormat.NDJSON])

@@ -48,9 +48,10 @@ class Layout:
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
     is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
     answers that mean no records: `missing`, `null`. `errors` tells an error document;
-    `doctype` lets an external one pass. With `blocks` most of a document may be given as blocks, not decoded yet. Where
-    the `parser` is the fast one it reads JSON's. The column `extra` is not among what is sent. `dialect` is CSV's, and
-    `fields` are the names that its header may have. `proven` says that the transfer proves its own end.
+    `doctype` lets an external one pass. With `plain_names` XML's are read without their namespace. With `blocks` most of
+    a document may be given as blocks, not decoded yet. Where the `parser` is the fast one it reads JSON's. The column
+    `extra` is not among what is sent. `dialect` is CSV's, and `fields` are the names that its header may have. `proven`
+    says that the transfer proves its own end.
     """
 
     schema: TableSchema
@@ -64,6 +65,7 @@ class Layout:
     nothing: frozenset[str] = frozenset()
     enveloped: bool = False
     doctype: bool = False
+    plain_names: bool = False
     blocks: bool = False
     parser: Parser = Parser.REFERENCE
     extra: str | None = None
@@ -133,6 +135,9 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         enveloped=layout.keeps_envelope,
         errors=layout.errors,
         doctype=layout.doctype,
+        total=layout.total,
+        nothing=layout.nothing,
+        plain_names=layout.plain_names,
         blocks=layout.blocks,
     ),
 }

@@ -2,30 +2,40 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 
 from lxml import etree
 
+from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE
 
+BLANK = " \t\r\n"  # white space of XML
+MAX_DEPTH = 256  # levels below a record: casting and the quarantine recurse
 
-def nested(element: etree._Element) -> object:
+
+def nested(element: etree._Element, depth: int = 1) -> object:
     """An element's text, or a mapping of its attributes, its children and (as `#text`) its own text, where it has any.
 
     Children lie under their names, repeated ones as a list, attributes under `@name`.
     Comments and processing instructions are left out; white space between children is no text.
+
+    Raises:
+        SourceRefused: it nests too deep.
     """
     if len(element) == 0 and not element.keys():  # most elements: spares the steps below
         return element.text or ""
+    if depth > MAX_DEPTH:
+        raise SourceRefused(f"the XML document nests deeper than {MAX_DEPTH} levels.")
     found: dict[str, object] = {f"@{name!s}": str(value) for name, value in element.items()}
     texts, plain = [element.text or ""], not found
     for child in element:
         texts.append(child.tail or "")
         if isinstance(child.tag, str):
-            _add(found, child.tag, nested(child))
+            _add(found, child.tag, nested(child, depth + 1))
     text = "".join(texts)
     if plain and not found:
         return text
-    if text.strip() or (text and all(name.startswith("@") for name in found)):
+    if text.strip(BLANK) or (text and all(name.startswith("@") for name in found)):
         found["#text"] = text
     return found
 
@@ -58,21 +68,54 @@ def drop_empty(holder: etree._Element) -> bool:
 
 
 def plain_record(element: etree._Element) -> dict[str, object]:
-    """A record's children by their tags, as texts; one that repeats or nests is given as its own XML."""
-    record: dict[str, object] = {}
-    for child in element.iterchildren(tag=etree.Element):
-        tag = str(child.tag)
-        nested = len(child) != 0 and next(child.iterchildren(tag=etree.Element), None) is not None
-        value: object = etree.tostring(child, with_tail=False) if nested or tag in record else _text(child)
-        record[tag] = value
+    """A record's children by their tags, as texts; one that repeats or nests is given as its own XML.
+
+    Attributes lie under `@name`, and a child's under `child.@name`; a text between the children is `#text`.
+    """
+    record: dict[str, object] = {f"@{name!s}": value for name, value in element.items()}
+    texts = [element.text or ""]
+    for child in element:
+        texts.append(child.tail or "")
+        if isinstance(child.tag, str):
+            _add_plain(record, child)
+    if text := "".join(texts).strip(BLANK):
+        record["#text"] = text
     return record
 
 
-def _text(child: etree._Element) -> object:
+def _add_plain(record: dict[str, object], child: etree._Element) -> None:
+    tag = str(child.tag)
+    if tag in record or next(child.iterchildren(tag=etree.Element), None) is not None:
+        record[tag] = etree.tostring(child, with_tail=False)
+        return
+    in_base64 = child.get(ENCODING_ATTRIBUTE) == BASE64
+    record[tag] = _text(child, in_base64=in_base64)
+    for name, value in child.items():
+        if not (in_base64 and name == ENCODING_ATTRIBUTE):
+            record[f"{tag}.@{name!s}"] = value
+
+
+def _text(child: etree._Element, *, in_base64: bool) -> object:
     text = "".join(map(str, child.itertext()))
-    if child.get(ENCODING_ATTRIBUTE) != BASE64:
+    if not in_base64:
         return text
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return text.encode()  # bytes fit no column: the record is quarantined with what was sent
+
+
+def local(name: object) -> str:
+    """An element's or attribute's name without its namespace."""
+    return str(name).rpartition("}")[2]
+
+
+def drop_namespaces(elements: Iterable[etree._Element]) -> None:
+    """Rename the elements, what lies below them and the attributes of both, unless two become one."""
+    for element in elements:
+        for each in element.iter(etree.Element):
+            if str(each.tag).startswith("{"):
+                each.tag = local(each.tag)
+            for name in each.keys():  # noqa: SIM118 - an element is no mapping
+                if str(name).startswith("{") and local(name) not in each.attrib:
+                    each.set(local(name), each.attrib.pop(name))

@@ -13,6 +13,7 @@ from lxml import etree
 
 ESCAPES = {"&lt;": "<", "&gt;": ">", "&#13;": "\r", "&amp;": "&"}  # the ampersand last: it makes none of the others
 
+MAX_BLANK = 64  # bytes between two children
 MASKS = [b"\xff" * size + bytes(8 - size) for size in range(9)]  # the first bytes of a word
 
 type Places = npt.NDArray[np.int64]
@@ -64,6 +65,8 @@ def _segments(written: bytes, tags: list[bytes], count: int) -> pa.Array | None:
     opens, closes = (np.flatnonzero(octets == ord(mark))[1:end] for mark in "<>")
     if len(opens) != end - 1 or len(closes) != end - 1 or not _are(written, tags, opens, closes):
         return None
+    if not _are_blank(octets, closes.reshape(-1, len(tags))[:, :-1:2] + 1, opens.reshape(-1, len(tags))[:, 1::2]):
+        return None
     offsets = np.empty(2 * len(opens), np.int32)
     offsets[0::2], offsets[1::2] = opens, closes + 1
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(written)]
@@ -83,6 +86,15 @@ def _are(written: bytes, tags: list[bytes], opens: Places, closes: Places) -> bo
         if (words[opens.reshape(-1, len(tags)) + start] & compared != expected).any():
             return False
     return True
+
+
+def _are_blank(octets: npt.NDArray[np.uint8], starts: Places, ends: Places) -> bool:
+    """Whether only white space stands around the children, and not much of it."""
+    sizes = ends - starts
+    longest = int(sizes.max())
+    if longest > MAX_BLANK:
+        return False
+    return all((octets[starts[sizes > place] + place] <= ord(" ")).all() for place in range(longest))
 
 
 def _texts(place: int, tags: int, count: int) -> Places:

@@ -13,6 +13,10 @@ SLICE_BYTES = 1 << 18  # a slice of records ends with the first one complete aft
 RECORD_BYTES = 1 << 20
 
 
+class RecordTooLarge(SourceRefused):
+    """More bytes came than one record may take."""
+
+
 class ByteSource(Protocol):
     """Decompressed bytes of one answer: `read(n)` gives at most n, and b"" at the end only."""
 
@@ -102,7 +106,7 @@ class MeteredReader:
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
         self.pending += len(chunk)
         if self.pending > self._limit:
-            raise SourceRefused(
+            raise RecordTooLarge(
                 f"more than {self._limit - SLICE_BYTES:,} bytes came without the end of a record.",
                 remedy="Check the URL; where records are that large, raise the API's record_bytes.",
             )

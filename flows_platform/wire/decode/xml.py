@@ -8,18 +8,22 @@ import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.decode.elements import drop_empty, nested_record, plain_record
+from flows_platform.wire.decode.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader, RecordTooLarge
 from flows_platform.wire.decode.xml_blocks import CUT, XmlBlock, XmlCutter, brief, not_xml
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
+from flows_platform.wire.decode.xml_places import NotMet, Others, in_namespace, not_met, steps_of
 from flows_platform.wire.formats import COUNT, DIGEST, END
+from flows_platform.wire.paths import RecordPath, single
 from flows_platform.wire.raw_records import Records
 
 SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
+PIECE = 1 << 15  # bytes that the parser gets at once where records nest
+START = 1 << 16  # bytes from the document's start that are parsed beside it, to see what stands there
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
@@ -28,8 +32,9 @@ class XmlDocument:
 
     `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
     it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
-    lets one pass that names an external DTD, which is never read. With `blocks` most of the document is given as
-    blocks of records, not decoded yet.
+    lets one pass that names an external DTD, which is never read. Where `total` leads to 0, or `nothing` names what is
+    `missing`, the way to the records may be. With `plain_names` names are read without their namespace. With `blocks`
+    most of the document is given as blocks of records, not decoded yet.
     """
 
     enclosed = True
@@ -45,18 +50,29 @@ class XmlDocument:
         enveloped: bool = False,
         errors: ErrorDocument | None = None,
         doctype: bool = False,
+        total: RecordPath | None = None,
+        nothing: frozenset[str] = frozenset(),
+        plain_names: bool = False,
         blocks: bool = False,
     ) -> None:
         self._guard = XmlGuard(doctype=doctype)
         self._reader = MeteredReader(source, self._guard, record_bytes)
         self._root = root
-        *self._parents, self._record = record.split("/")
+        *self._parents, self._record = steps_of(record)
         self._whole = whole
         self._enveloped = enveloped
         self._beside = 0
         self._instructions = False  # were met
         self._errors = errors
         self._doctype = doctype
+        self._total = total
+        self._nothing = nothing
+        self._plain_names = plain_names
+        self._start: etree.XMLPullParser | None = etree.XMLPullParser(events=("start",), huge_tree=True)
+        self._left = START
+        self._seen: etree._Element | None = None  # the root, as far as the document's start has it
+        self._met = False  # a record
+        self._others = Others()  # children of the root that are no records, until one is met
         self._cutter = XmlCutter(self._record, self._guard) if blocks and not doctype else None
         self.declared: Declared | None = None
         self.envelope: Mapping[str, object] = {}
@@ -87,9 +103,10 @@ class XmlDocument:
 
     def _under_root(self) -> Iterator[pa.RecordBatch | Records | XmlBlock]:
         """Without an event for each record, which costs as much as parsing it: all children but the last are whole."""
-        parser = etree.XMLPullParser(events=("start", "pi"), tag=self._root)
+        parser = etree.XMLPullParser(events=("start", "pi"), tag=self._any(self._root), huge_tree=True)
         root: etree._Element | None = None
         while chunk := self._reader.read(SLICE_BYTES):
+            self._look(chunk)
             parser.feed(chunk)
             cut = False
             for _, element in parser.read_events():
@@ -108,6 +125,8 @@ class XmlDocument:
         whole: etree._Element = parser.close()
         self._check_root(whole)
         yield from self._first(whole, len(whole))
+        if not self._met:
+            self._require_nothing(NotMet(self._root, (self._record,), self._others, record=True))
 
     def _blocks(self, cutter: XmlCutter, root: etree._Element, *, cut: bool) -> Iterator[XmlBlock]:
         """The block that was cut out of the piece, if one was; readies the cutter."""
@@ -135,26 +154,94 @@ class XmlDocument:
         self._reader.release()
 
     def _read(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
-        columns = flat_columns(root, self._record, count)
+        columns = None if self._plain_names else flat_columns(root, self._record, count)
         if columns is not None:
+            self._met = True
             self._guard.note_names(columns.schema.names)
             return columns
         children = list(islice(root, count))
         self._guard.note_names(names_in(children))
-        return [plain_record(record) for child in children for record in child.iter(self._record)]
+        if self._plain_names:
+            drop_namespaces(children)
+        records = [plain_record(record) for child in children for record in child.iter(self._record)]
+        self._met = self._met or bool(records)
+        if not self._met:
+            self._others.add(children)
+        return records
 
     def _anywhere(self) -> Iterator[Records]:
-        # Defaults kept on purpose: no network, no external entities, text up to 10 MB, 256 levels.
-        events = etree.iterparse(self._reader, events=("end", "pi"), tag=self._record)
-        yield from self._slices(events)
+        # Defaults kept on purpose: no network, no external entities.
+        parser = etree.XMLPullParser(events=("end", "pi"), tag=self._any(self._record), huge_tree=True)
+        yield from self._slices(self._events(parser))
+        root: etree._Element = parser.close()
+        self._guard.note_names(names_in([root]))
+        if self._plain_names:
+            drop_namespaces([root])
         if self._enveloped:
-            self.envelope = nested_record(events.root)
-        self._check_root(events.root)
+            self.envelope = nested_record(root)
+        self._check_root(root)
+        if not self._met and (unmet := not_met(root, self._steps)):
+            self._require_nothing(unmet)
 
-    def _slices(self, events: etree.iterparse) -> Iterator[Records]:
+    def _events(self, parser: etree.XMLPullParser) -> Iterator[etree._Element]:
+        while chunk := self._next():
+            self._look(chunk)
+            parser.feed(chunk)
+            for _, element in parser.read_events():
+                if isinstance(element, etree._Element):  # noqa: SLF001 - as below
+                    yield element
+
+    def _next(self) -> bytes:
+        """The next piece; where no record was met in so many bytes, what stands in its place is the error."""
+        try:
+            return self._reader.read(PIECE)
+        except RecordTooLarge:
+            if self._met or self._seen is None:
+                raise
+            if self._plain_names:
+                drop_namespaces([self._seen])
+            unmet = not_met(self._seen, self._steps)
+            if unmet is None or unmet.is_nothing or not unmet.others.names:
+                raise
+            raise unmet.error() from None
+
+    def _look(self, chunk: bytes) -> None:
+        """Parse the document's start beside it: another root is known at once, and what stands there later."""
+        if self._start is None:
+            return
+        self._start.feed(chunk[: self._left])
+        self._left -= len(chunk)
+        _, first = next(self._start.read_events(), ("", None))
+        if self._seen is None and isinstance(first, etree._Element):  # noqa: SLF001 - lxml has no public name
+            self._seen = first
+            if not (self._errors and self._errors.root == self._named(first)):
+                self._check_root(first)
+        if self._left <= 0:
+            self._start = None
+
+    def _require_nothing(self, unmet: NotMet) -> None:
+        """No record was met: the list is there and empty, or may be left out."""
+        if unmet.is_nothing:
+            return
+        counted_none = self._total is not None and str(single(self._total.find(self.envelope))) == "0"
+        if not (unmet.may_be_missing and (counted_none or "missing" in self._nothing)):
+            raise unmet.error()
+
+    @property
+    def _steps(self) -> list[str]:
+        return [*self._parents, self._record]
+
+    def _any(self, name: str) -> str:
+        """The name as the parser looks for it: in any namespace where they are left out."""
+        return f"{{*}}{name}" if self._plain_names else name
+
+    def _named(self, element: etree._Element) -> str:
+        return local(element.tag) if self._plain_names else str(element.tag)
+
+    def _slices(self, events: Iterator[etree._Element]) -> Iterator[Records]:
         part: list[etree._Element] = []
-        for event, element in events:
-            if event == "pi":
+        for element in events:
+            if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
                 self._take_instruction(element)
                 continue
             self._check_place(element)
@@ -168,7 +255,10 @@ class XmlDocument:
                 self._release(part)
 
     def _records(self, elements: list[etree._Element]) -> Records:
+        self._met = True
         self._guard.note_names(names_in(elements))
+        if self._plain_names:
+            drop_namespaces(elements)
         return [nested_record(element) if self._whole else plain_record(element) for element in elements]
 
     def _release(self, part: list[etree._Element]) -> None:
@@ -218,7 +308,7 @@ class XmlDocument:
     def _check_place(self, element: etree._Element) -> None:
         """A record lies where the declaration says."""
         if self._parents:
-            above = [str(each.tag) for each in element.iterancestors()][-2::-1]
+            above = [self._named(each) for each in element.iterancestors()][-2::-1]
             if above != self._parents:
                 raise SourceRefused(
                     f"a <{self._record}> lies in {'/'.join(above)!r}, not in {'/'.join(self._parents)!r}."
@@ -228,12 +318,15 @@ class XmlDocument:
         dtd = root.getroottree().docinfo.internalDTD
         if dtd is not None and (not self._doctype or _declares(dtd)):
             raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
-        if error := self._errors and self._errors.error(str(root.tag), self.envelope):
+        if error := self._errors and self._errors.error(self._named(root), self.envelope):
             raise error
-        if root.tag != self._root:
+        if self._named(root) != self._root:
+            elsewhere = str(root.tag).startswith("{") and local(root.tag) == local(self._root)
             raise SourceRefused(
                 f"the XML root is <{root.tag}>, not <{self._root}>.",
-                remedy="Check the URL: this is not the stream of records it should be.",
+                remedy=in_namespace(str(root.tag))
+                if elsewhere
+                else "Check the URL: this is not the stream of records it should be.",
             )
 
 

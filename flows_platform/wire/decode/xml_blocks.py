@@ -52,7 +52,7 @@ class XmlBlock:
             MalformedDocument: it is not well-formed.
         """
         try:
-            return etree.fromstring(b"<records>" + self.content + b"</records>")
+            return etree.fromstring(b"<records>" + self.content + b"</records>", etree.XMLParser(huge_tree=True))
         except etree.XMLSyntaxError as error:
             raise not_xml(error) from error
 
