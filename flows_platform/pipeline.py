@@ -196,8 +196,14 @@ class WindowPipeline(WindowFetch):
         )
 
     def source_count(self, window: Window) -> int | None:
-        """The source's count of the window, where it tells one that must be ours."""
-        return None if self.shrink.moving else count_records(self.client, self.api, window, tries=self.tries)
+        """The source's count of the window, where it tells one that must be ours; in rows, as we count them.
+
+        What it counts beside them was noted when the window was fetched: neighbours, and parents in the place of rows.
+        """
+        if self.shrink.moving:
+            return None
+        count, path = count_records(self.client, self.api, window, tries=self.tries), self.path(window)
+        return count - staged_facts(path).beside if count is not None and path.exists() else count
 
     def replay(self, window: Window, progress: Progress = silent) -> Replayed:
         """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.

@@ -76,8 +76,9 @@ def replay_quarantine(
                 deduplicated=facts.deduplicated,
                 quarantine=rejects.sha256,
                 replayed=content,
+                beside=facts.beside,
             )
-        deduplicated = 0 if sink.keys_rise else drop_repeats(mended, api.schema)
+        deduplicated = 0 if sink.keys_rise else drop_repeats(mended, api.schema).dropped
         recovered = sink.rows - facts.rows - deduplicated
         replayed = Replayed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
         merged(replayed, mended)

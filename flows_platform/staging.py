@@ -1,14 +1,15 @@
 """One window from the API to one staged Parquet file: whole and verified, or not there."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flows_platform.domain.errors import TooManyRejects
+from flows_platform.domain.errors import SourceRefused, StreamIncomplete, TooManyRejects
 from flows_platform.domain.progress import Progress, silent
+from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.decoders import ALONE, Decoders
@@ -20,7 +21,7 @@ from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.parquet import ParquetSink
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path
-from flows_platform.stores.repeats import drop_repeats
+from flows_platform.stores.repeats import NONE, Key, PullAccount, Repeats, drop_repeats
 
 MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
 
@@ -110,22 +111,35 @@ def stage_window(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     limits, deadline, seen = RejectLimits(max_rejected, max_rejected_share), client.deadline(), trace or Trace()
+    known: dict[Key, bytes] = {}
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
             stream = WindowStream(client, api, window, progress, deadline, tee(), tries, decoders, seen)
-            return _stage_once(stream, target, limits, attempt.num, limit)
+            return _stage_once(stream, target, limits, known, number=attempt.num, limit=limit)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
 
 def _stage_once(
-    stream: WindowStream, target: Path, limits: RejectLimits, number: int, limit: int | None
+    stream: WindowStream,
+    target: Path,
+    limits: RejectLimits,
+    known: dict[Key, bytes],
+    *,
+    number: int,
+    limit: int | None,
 ) -> StagedWindow:
     started = time.monotonic()
     with atomic_path(target) as temporary:
         sink = ParquetSink(temporary, stream.api.schema)
-        rejects = _drain(stream, sink, quarantine_path(target), limits.number + MORE_REJECTS, limit)
-        limits.require(rejects, stream.records, stream.url, quarantine_path(target))
-        deduplicated = 0 if sink.keys_rise else drop_repeats(temporary, stream.api.schema)
+        with PullAccount(stream.api.schema, target.parent, counting=stream.api.counts_rows) as account:
+            rejects = _drain(
+                stream, sink, account, quarantine_path(target), most=limits.number + MORE_REJECTS, limit=limit
+            )
+            limits.require(rejects, stream.records, stream.url, quarantine_path(target))
+            repeats = NONE if sink.keys_rise else _without_repeats(temporary, stream.api.schema, account.pages)
+            if stream.whole:
+                _require_distinct(stream, repeats, repeats.dropped + account.repeats(), known)
+        deduplicated = repeats.dropped
         size = temporary.stat().st_size
     return StagedWindow(
         path=target,
@@ -146,7 +160,44 @@ def _stage_once(
     )
 
 
-def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path, most: int, limit: int | None) -> QuarantineSink:
+def _without_repeats(path: Path, schema: TableSchema, pages: Sequence[int]) -> Repeats:
+    """Records that contradict each other may come of one that changed while the pages were read: pull again."""
+    try:
+        return drop_repeats(path, schema, pages)
+    except SourceRefused as error:
+        raise StreamIncomplete(error.message, remedy=error.remedy) from error
+
+
+def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known: dict[Key, bytes]) -> None:
+    """Refuse a pull whose pages moved while they were read; `number` records came more than once.
+
+    With a total, as many records must differ as the source counts. Without one, those that an earlier pull repeated
+    too, with the same content (`known`), count once.
+
+    Raises:
+        StreamIncomplete: another pull is needed.
+    """
+    total, came = stream.total, stream.counted + stream.surplus
+    if total is not None and stream.api.counts_rows:
+        if number != stream.surplus:
+            more = f", {number:,} of them more than once: the pages moved while they were read" if number else ""
+            raise StreamIncomplete(f"the source declares {total:,} records in all, but {came:,} came{more}.")
+        return
+    if total is not None and stream.surplus:
+        raise StreamIncomplete(f"the source declares {total:,} records in all, but {came:,} came.")
+    fresh = {key: content for key, content in repeats.across.items() if known.get(key) != content}
+    known.update(fresh)
+    if fresh or (total is not None and repeats.across):
+        raise StreamIncomplete(
+            f"{len(repeats.across):,} records came again on a later page, such as {next(iter(repeats.across))}: the "
+            "pages moved while they were read, or overlap.",
+            remedy="Another pull tells: without a total, records that it repeats too count once.",
+        )
+
+
+def _drain(
+    stream: WindowStream, sink: ParquetSink, account: PullAccount, quarantine: Path, *, most: int, limit: int | None
+) -> QuarantineSink:
     """Good records to the Parquet file, bad ones to the quarantine, which is complete on its own.
 
     The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step. Stops after
@@ -155,11 +206,13 @@ def _drain(stream: WindowStream, sink: ParquetSink, quarantine: Path, most: int,
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
         rejects = QuarantineSink(file, stream.api.redactor)
         for casted in stream.batches() if limit is None else first_records(stream, limit):
+            account.add(casted, stream.requests, stream.part)
             sink.write(casted.batch)
             rejects.write(casted.rejects)
             if rejects.count > most:
                 break
-        sink.describe(rejected=rejects.count, quarantine=rejects.sha256)
+        beside = stream.counted - stream.records if stream.whole else 0
+        sink.describe(rejected=rejects.count, quarantine=rejects.sha256, beside=beside)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
     return rejects

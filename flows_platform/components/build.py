@@ -14,10 +14,21 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
-from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offset, Paging, SinglePage
+from flows_platform.fetch.flags import Flag
+from flows_platform.fetch.paging import (
+    ContinueFrom,
+    Cursor,
+    LinkHeader,
+    NextLink,
+    Offset,
+    PageNumber,
+    Paging,
+    SinglePage,
+    Stop,
+)
 from flows_platform.fetch.rate import RateBudget
 from flows_platform.fetch.refusals import Nothing, Refusals
-from flows_platform.fetch.time_parameters import InstantText, IsoDate, IsoTime, TimeParameters
+from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.fetch.windowed_api import LatestSource, WindowedApi
 from flows_platform.settings import AUTO, Settings, secret
 from flows_platform.windowed.console import Console
@@ -110,12 +121,13 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         parameters=_open(api.parameters),
         records=api.records,
         record=api.record,
-        paging=_paging(api),
+        paging=_paging(api.paging),
         verification=Verification.of(api.verification),
         extra_column=source.extra,
         record_bytes=api.record_bytes,
         mapping=_mapping(source) if source.columns else None,
         total=_path(api.total),
+        ignored=tuple(map(RecordPath.parse, api.ignore_envelope)),
         refusals=_refusals(api),
         head_counts=api.flows_protocol,
         doctype=api.doctype,
@@ -176,8 +188,12 @@ def _secret(named: Secret) -> str:
 def _time(time: declared.TimeRange) -> TimeParameters:
     texts: dict[declared.Written, InstantText | None] = {
         declared.Written.SECONDS: None,
+        declared.Written.MILLISECONDS: EpochTime(10**3),
+        declared.Written.MICROSECONDS: EpochTime(10**6),
+        declared.Written.NANOSECONDS: EpochTime(10**9),
         declared.Written.ISO: IsoTime(0, time.suffix),
         declared.Written.ISO_MILLISECONDS: IsoTime(3, time.suffix),
+        declared.Written.ISO_MICROSECONDS: IsoTime(6, time.suffix),
         declared.Written.DATE: IsoDate(),
     }
     return TimeParameters(
@@ -191,18 +207,41 @@ def _time(time: declared.TimeRange) -> TimeParameters:
     )
 
 
-def _paging(api: declared.Api) -> Paging:
-    match api.paging:
-        case None:
-            return SinglePage()
+def _paging(paging: declared.PagingDeclaration | None) -> Paging:
+    if paging is None:
+        return SinglePage()
+    return _sized(paging) if isinstance(paging, declared.Sized) else _linked(paging)
+
+
+def _linked(paging: declared.LinkedPaging) -> Paging:
+    match paging:
         case declared.LinkHeaderPaging():
-            return LinkHeader()
-        case declared.NextLinkPaging() as paging:
-            return NextLink(RecordPath.parse(paging.link), _path(paging.truncated), paging.code)
-        case declared.OffsetPaging() as paging:
-            return Offset(paging.start, paging.size_parameter, paging.size, _path(api.total))
-        case declared.ContinueFromPaging() as paging:
-            return ContinueFrom(paging.parameter, paging.column, paging.size_parameter, paging.size, paging.step)
+            return LinkHeader(_stop(paging))
+        case declared.NextLinkPaging():
+            return NextLink(RecordPath.parse(paging.link), _stop(paging))
+        case declared.CursorPaging():
+            header = paging.cursor.header if isinstance(paging.cursor, declared.NamedHeader) else ""
+            path = RecordPath.parse(paging.cursor) if isinstance(paging.cursor, str) else None
+            return Cursor(paging.into.query, path, header, alone=paging.alone, stop=_stop(paging))
+
+
+def _sized(paging: declared.SizedPaging) -> Paging:
+    match paging:
+        case declared.PageNumberPaging():
+            return PageNumber(paging.parameter, paging.first, paging.size_parameter, paging.size, _stop(paging))
+        case declared.OffsetPaging():
+            return Offset(paging.start, paging.size_parameter, paging.size, paging.first, _stop(paging))
+        case declared.ContinueFromPaging():
+            sizes = paging.size_parameter, paging.size
+            return ContinueFrom(paging.parameter, paging.column, *sizes, paging.step, _stop(paging))
+
+
+def _stop(paging: declared.PagingDeclaration) -> Stop:
+    more = Flag(RecordPath.parse(paging.more)) if paging.more else None
+    if isinstance(paging, declared.NextLinkPaging) and paging.truncated:
+        more = Flag(RecordPath.parse(paging.truncated), paging.code)
+    sized = isinstance(paging, declared.Sized)
+    return Stop(more, paging.ends, paging.size if isinstance(paging, declared.Sized) else None, counted=sized)
 
 
 def _refusals(api: declared.Api) -> Refusals:

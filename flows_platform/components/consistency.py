@@ -5,11 +5,21 @@ from typing import NamedTuple, Self
 
 from pydantic import model_validator
 
-from flows_platform.components.declaration import ColumnDeclaration, NothingCode, Partitions, TableKeys
+from flows_platform.components.declaration import (
+    ColumnDeclaration,
+    CursorPaging,
+    NextLinkPaging,
+    NothingCode,
+    PagingDeclaration,
+    Partitions,
+    Sized,
+    TableKeys,
+)
 from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import OURS, ColumnType
+from flows_platform.fetch.paging import Ends
 from flows_platform.fetch.windowed_api import MAPPED
 from flows_platform.wire.formats import WireFormat, nothing_around
 from flows_platform.wire.parser import Parser
@@ -75,7 +85,7 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     if ours := [place for place, name in enumerate(names) if name.lower().startswith(OURS)]:
         yield Fault(("columns", ours[0], "name"), f"names that begin with {OURS} are the platform's own")
     yield from _unknown("time", [source.time], columns)
-    yield from _unknown("key", [source.key], columns)
+    yield from _unknown("key", source.key_columns, columns)
     yield from _unknown("extra", [source.extra] if source.extra else [], columns)
     clustering = source.destination.cluster_by if source.destination else []
     yield from _unknown(("destination", "cluster_by"), clustering, columns)
@@ -92,11 +102,14 @@ def _unknown(place: str | Place, wanted: list[str], columns: dict[str, ColumnDec
 
 
 def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
-    time, key, extra = (columns.get(name or "") for name in (source.time, source.key, source.extra))
+    time, extra = (columns.get(name or "") for name in (source.time, source.extra))
     if time and (time.type is not ColumnType.TIMESTAMP or not time.required):
         yield Fault(("time",), f"the column {time.name!r} must be a required timestamp")
-    if key and not key.required:
-        yield Fault(("key",), f"the column {key.name!r} must be required")
+    keys = [columns[name] for name in source.key_columns if name in columns]
+    if loose := [key.name for key in keys if not key.required]:
+        yield Fault(("key",), f"the column {loose[0]!r} must be required")
+    if len(set(source.key_columns)) < len(source.key_columns):
+        yield Fault(("key",), "a column stands twice")
     if extra and (extra.required or extra.type not in TEXTS):
         yield Fault(("extra",), f"the column {extra.name!r} must be a json or string that is not required")
 
@@ -106,7 +119,9 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     paging = api.paging
     if paging and paging.kind == "continue_from" and names and paging.column not in names:
         yield Fault(("api", "paging", "column"), f"{paging.column!r} is none of the columns ({', '.join(names)})")
-    around = api.total or (paging and paging.kind == "next_link")
+    if paging:
+        yield from _paging_faults(paging)
+    around = api.total or (paging and (paging.more or paging.kind == "next_link" or _cursor_path(paging)))
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)
@@ -139,6 +154,21 @@ def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
             yield Fault(("api", "nothing", place), f"{each} is no status of an HTTP answer")
         if isinstance(each, NothingCode) and not (errors and errors.code):
             yield Fault(("api", "nothing", place), "a code is found by `errors.code`, which is not declared")
+
+
+def _paging_faults(paging: PagingDeclaration) -> Iterator[Fault]:
+    place = ("api", "paging")
+    if isinstance(paging, NextLinkPaging) and paging.truncated and paging.more:
+        yield Fault((*place, "more"), "`truncated` says the same: one of the two")
+    if isinstance(paging, Sized) and paging.size is None:
+        if paging.size_parameter:
+            yield Fault((*place, "size_parameter"), "`size` is missing: what the parameter says")
+        if paging.ends is Ends.SHORT:
+            yield Fault((*place, "ends"), "`size` is missing: a page with fewer records than that is short")
+
+
+def _cursor_path(paging: PagingDeclaration) -> bool:
+    return isinstance(paging, CursorPaging) and isinstance(paging.cursor, str)
 
 
 def _partition_faults(partitions: Partitions) -> Iterator[Fault]:

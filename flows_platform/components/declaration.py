@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from flows_platform.components import rules
 from flows_platform.components.values import Format, Level, Part, Path, Secret, Template
 from flows_platform.domain.schema import ColumnType, Granularity
+from flows_platform.fetch.paging import Ends
 from flows_platform.wire.mapping import TimeForm
 from flows_platform.wire.parser import Parser
 
@@ -44,7 +45,32 @@ class QueryKey(Part):
     value: Secret = Field(description="The key.")
 
 
-class NextLinkPaging(Part):
+class Flagged(Part):
+    """What any paging may say of its end."""
+
+    more: Path | None = Field(None, description="Path of a flag that says whether there is more.")
+
+
+class Linked(Flagged):
+    """Paging whose pages say how to go on."""
+
+    ends: Literal[Ends.EMPTY] | None = Field(
+        None, description="empty: a page without records is the last, though it goes on."
+    )
+
+
+class Sized(Flagged):
+    """Paging whose pages do not say how to go on."""
+
+    size_parameter: str | None = Field(None, description="Parameter with the page's size.")
+    size: int | None = Field(None, ge=1, description="Records a page; a server may give fewer.")
+    ends: Ends = Field(
+        Ends.EMPTY,
+        description="Which page is the last where no total or flag says so; short: one with fewer records than `size`.",
+    )
+
+
+class NextLinkPaging(Linked):
     """A link to the next page in the document."""
 
     kind: Literal["next_link"]
@@ -53,38 +79,73 @@ class NextLinkPaging(Part):
     code: str | None = Field(None, description="The mark's value that says so; any, where this is left out.")
 
 
-class LinkHeaderPaging(Part):
+class LinkHeaderPaging(Linked):
     """`Link: <…>; rel="next"` (RFC 8288)."""
 
     kind: Literal["link_header"]
 
 
-class OffsetPaging(Part):
+class NamedHeader(Part):
+    """A header of the answer."""
+
+    header: str = Field(description="Its name.")
+
+
+class Into(Part):
+    """Where the next request says the cursor."""
+
+    query: str = Field(description="Query parameter; an array goes with commas.")
+
+
+class CursorPaging(Linked):
+    """A value that the next request gives back."""
+
+    kind: Literal["cursor"]
+    cursor: Path | NamedHeader = Field(description="Path of the cursor in the document, or the header that holds it.")
+    into: Into = Field(description="Where the next request says it.")
+    alone: bool = Field(False, description="Whether the range and the other parameters are left out then.")
+
+
+class PageNumberPaging(Sized):
+    """Pages by their number."""
+
+    kind: Literal["page"]
+    parameter: str = Field(description="Parameter with the number.")
+    first: int = Field(1, ge=0, description="Number of the first page.")
+
+
+class OffsetPaging(Sized):
     """Pages by the number of the first record."""
 
     kind: Literal["offset"]
     start: str = Field(description="Parameter with the number of records to pass over.")
-    size_parameter: str = Field(description="Parameter with the page's size.")
-    size: int = Field(ge=1, description="Records a page.")
+    first: int = Field(0, ge=0, description="What it says for the first record.")
 
 
-class ContinueFromPaging(Part):
+class ContinueFromPaging(Sized):
     """The next page starts behind the last record's key."""
 
     kind: Literal["continue_from"]
     parameter: str = Field(description="Parameter with the key to start from.")
     column: str = Field(description="Column whose last value is continued from.")
-    size_parameter: str = Field(description="Parameter with the page's size.")
-    size: int = Field(ge=1, description="Records a page; a shorter page is the last.")
     step: int = Field(1, ge=0, description="What is added to the last value; 0 where the API starts behind it itself.")
+
+
+LinkedPaging = NextLinkPaging | LinkHeaderPaging | CursorPaging
+SizedPaging = PageNumberPaging | OffsetPaging | ContinueFromPaging
+PagingDeclaration = LinkedPaging | SizedPaging
 
 
 class Written(StrEnum):
     """How a time parameter is written."""
 
     SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+    MICROSECONDS = "microseconds"
+    NANOSECONDS = "nanoseconds"
     ISO = "iso"
     ISO_MILLISECONDS = "iso_milliseconds"
+    ISO_MICROSECONDS = "iso_microseconds"
     DATE = "date"
 
 
@@ -96,10 +157,12 @@ class TimeRange(Part):
     after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
     before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
     written: Written = Field(
-        Written.ISO, description="Seconds since 1970 (of a table in Python: since its epoch), ISO 8601, a date."
+        Written.ISO,
+        description="A number since 1970 (seconds of a table in Python: since its epoch), ISO 8601 with so many "
+        "digits, a date.",
     )
     suffix: Literal["Z", "+00:00", ""] = Field("Z", description="What ends an ISO 8601 time: its zone, or nothing.")
-    exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is let go.")
+    exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is skipped.")
     longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
 
 
@@ -191,11 +254,13 @@ class Api(Part):
         None, description="How the API knows who asks."
     )
     time: TimeRange = Field(description="How a time range is asked for.")
-    paging: (
-        Annotated[NextLinkPaging | LinkHeaderPaging | OffsetPaging | ContinueFromPaging, Field(discriminator="kind")]
-        | None
-    ) = Field(None, description="How an answer continues; without it all comes at once.")
+    paging: Annotated[PagingDeclaration, Field(discriminator="kind")] | None = Field(
+        None, description="How an answer continues; without it all comes at once."
+    )
     total: Path | None = Field(None, description="Path of the number of a range's records in the document.")
+    ignore_envelope: list[Path] = Field(
+        [], description="Places around the records (or Link) that say nothing of more of them, whatever their name."
+    )
     rate: Rate | None = Field(None, description="The budget of requests.")
     wait: Wait | None = Field(None, description="What asks to come back later.")
     errors: Errors | None = Field(None, description="What an error document looks like.")
@@ -274,7 +339,9 @@ class TableKeys(Part):
     api: Api = Field(description="Where the records come from.")
     columns: list[ColumnDeclaration] = Field([], description="The table's columns, in order.")
     time: str | None = Field(None, description="The timestamp column by which windows cut.")
-    key: str | None = Field(None, description="The column that identifies a row within a window.")
+    key: str | list[str] | None = Field(
+        None, description="The column, or columns, that identify a row within a window."
+    )
     table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
     extra: str | None = Field(None, description="Column that keeps unknown fields as JSON; else they are a reject.")
     ignore: list[Path] = Field([], description="Paths that are let go.")
@@ -291,3 +358,8 @@ class TableKeys(Part):
         description="Share of its rows (from 100 on) a window may lose without a second pull; never all.",
     )
     keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the answers as they came.")
+
+    @property
+    def key_columns(self) -> list[str]:
+        """The columns of the key."""
+        return [self.key] if isinstance(self.key, str) else self.key or []

@@ -28,7 +28,10 @@ def warehouse_table(source: TableDeclaration, settings: Settings) -> WarehouseTa
         )
         for each in source.columns
     )
-    schema = TableSchema(source.name, source.description, columns, key=source.key or "", time=source.time or "")
+    key, *rest = source.key_columns
+    schema = TableSchema(
+        source.name, source.description, columns, key=key, time=source.time or "", key_rest=tuple(rest)
+    )
     destination = source.destination
     if destination is None:
         return WarehouseTable(schema, ())

@@ -42,7 +42,8 @@ class Column:
 class TableSchema:
     """The columns of a record, in order; `key` names the one that identifies it, `time` the one that windows cut.
 
-    The time is a TIMESTAMP, or an INT64 that counts whole seconds since `epoch`.
+    Where it takes several columns to identify a record, `key_rest` names the others. The time is a TIMESTAMP, or
+    an INT64 that counts whole seconds since `epoch`.
     """
 
     name: str
@@ -51,6 +52,12 @@ class TableSchema:
     key: str
     time: str
     epoch: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    key_rest: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that identify a record together."""
+        return (self.key, *self.key_rest)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +103,7 @@ class WarehouseTable:
                     f"the column {column.name!r} of {self.schema.name} begins with {OURS}, as our own names.",
                     remedy="Name it otherwise.",
                 )
-        for name in (self.schema.time, self.schema.key):
+        for name in (self.schema.time, *self.schema.keys):
             if self.schema.column(name).nullable:
                 raise ConfigurationError(f"the column {name!r} of {self.schema.name} must not be nullable.")
         derived = self.schema.column(self.schema.time).type is ColumnType.INT64

@@ -3,7 +3,7 @@
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.paging import Offset, with_parameters
+from flows_platform.fetch.paging import Offset, PageNumber, with_parameters
 from flows_platform.fetch.records import WindowStream, header_count
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
@@ -17,7 +17,7 @@ def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *
         SourceRefused: the source declares a count, but gives none.
         Transient: it failed `tries` times.
     """
-    if not api.head_counts and not (api.total and isinstance(api.paging, Offset)):
+    if not api.head_counts and not (api.total and _smallest(api)):
         return None
     deadline, counted = client.deadline(), 0
     for part in api.ranges(window):
@@ -46,9 +46,13 @@ def _by_head(stream: WindowStream) -> int:
 
 def _by_total(stream: WindowStream) -> int:
     """The total that a page of one record declares."""
-    paging = stream.api.paging
-    size = {paging.size_parameter: "1"} if isinstance(paging, Offset) else {}
-    total = stream.declared_total(with_parameters(stream.api.request_url(stream.window), size))
+    total = stream.declared_total(with_parameters(stream.api.request_url(stream.window), _smallest(stream.api)))
     if total is None:
         raise SourceRefused("the source's answer has no total number of records.")
     return total
+
+
+def _smallest(api: WindowedApi) -> dict[str, str]:
+    """The parameter that asks for a page of one record; empty where there is none."""
+    size = api.paging.size_parameter if isinstance(api.paging, Offset | PageNumber) else None
+    return {size: "1"} if size else {}

@@ -1,26 +1,36 @@
-"""Records that the source sent although they lie outside the window that was asked for: set aside, with the reason."""
+"""Records that lie outside the range that was asked for: its neighbours', or rejects with the reason.
+
+A neighbour's lies no further beyond the range than the request had to reach; its own range gives it too.
+"""
+
+import pyarrow.compute as pc
 
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.time_parameters import NOWHERE, Beyond
 from flows_platform.wire.casting import Casted
 from flows_platform.wire.raw_records import raw_record
 from flows_platform.wire.time_column import all_inside, bounds_in
 from flows_platform.wire.time_column import inside as inside_of
 
 
-def inside(casted: Casted, schema: TableSchema, window: Window) -> Casted:
-    """The slice without the records that lie outside the window; those become rejects."""
-    if all_inside(casted.batch, schema, window):
+def inside(casted: Casted, schema: TableSchema, part: Window, beyond: Beyond = NOWHERE) -> Casted:
+    """The slice without the records that lie outside `part`: those up to `beyond` it are neighbours, others rejects."""
+    if all_inside(casted.batch, schema, part):
         return casted
-    inside = inside_of(casted.batch, schema, window)
+    inside = inside_of(casted.batch, schema, part)
+    near = beyond.holds(casted.batch, schema, part)
     kept, rejects = [], list(casted.rejects)
-    for position, good, record in zip(casted.positions, inside.to_pylist(), casted.batch.to_pylist(), strict=True):
+    rows = zip(casted.positions, inside.to_pylist(), near.to_pylist(), range(len(inside)), strict=True)
+    for position, good, neighbour, row in rows:
         if good:
             kept.append(position)
-        else:
-            rejects.append(_outside(record, schema, window, position))
-    return Casted(casted.batch.filter(inside), kept, rejects)
+        elif not neighbour:
+            record = casted.batch.slice(row, 1).to_pylist()[0]
+            rejects.append(_outside(record, schema, part, position))
+    neighbours = casted.batch.filter(pc.and_(near, pc.invert(inside)))
+    return Casted(casted.batch.filter(inside), kept, rejects, neighbours)
 
 
 def _outside(record: dict[str, object], schema: TableSchema, window: Window, position: int) -> RejectedRecord:

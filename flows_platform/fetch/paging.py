@@ -1,14 +1,20 @@
-"""Where the next page of an answer is, if there is one. Always on the same origin, since our credentials go with it."""
+"""Where the next page of an answer is, or why there is none. Always on the same origin, as our credentials go with it.
+
+No page is the last by guess: a range ends by a total that is reached, a flag that says so, a link or cursor that a page
+leaves out, an empty page, or, where the author vouches for it, a short one.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.redirects import origin
-from flows_platform.fetch.totals import total_count
 from flows_platform.wire.paths import RecordPath, single
 
 # A link and its parameters (RFC 8288); a comma inside quotes or brackets does not end it.
@@ -16,11 +22,19 @@ LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"
 RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
 
 
+class Ends(StrEnum):
+    """Which page is the last, where nothing says so."""
+
+    EMPTY = "empty"
+    SHORT = "short"  # one with fewer records than were asked for: servers that cap the size give such pages too
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page that was read whole: its URL, headers and envelope, its `records` and all of the range's so far (`seen`).
 
-    `last` is the last record's value of the column by which a page continues; None on an empty page.
+    `last` is the last record's value of the column by which a page continues; None on an empty page. `total` is the
+    number of records that the source declares for the range, where it does. `base` is the URL without a range.
     """
 
     url: str
@@ -29,13 +43,68 @@ class Page:
     records: int
     seen: int
     last: object = None
+    total: int | None = None
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """There is no other page. `told` says that a total or a flag that was there said so."""
+
+    why: str
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What ends a range beside a way on that is left out.
+
+    `more` is the source's flag; `size` the number of records asked for. `counted` says that a total ends it: links go
+    on as long as there are any, and the total is compared afterwards.
+    """
+
+    more: Flag | None = None
+    ends: Ends | None = None
+    size: int | None = None
+    counted: bool = False
+
+    def end(self, page: Page) -> End | None:
+        """The end that this page is, whatever way on it shows.
+
+        Raises:
+            SourceRefused: a page without records, although the total says that there are more.
+        """
+        more = self.more.value(page.envelope) if self.more else None
+        if more is not None:
+            return None if more else End(f"{self.more} says that there is no more", told=True)
+        if self.counted and page.total is not None:
+            return self._counted(page, page.total)
+        if self.ends is Ends.SHORT and page.records < (self.size or 0):
+            return End(f"a page of {page.records:,} records, fewer than the {self.size:,} asked for")
+        return End("an empty page") if self.ends and not page.records else None
+
+    def _counted(self, page: Page, total: int) -> End | None:
+        if page.seen >= total:
+            return End(f"total reached: {total:,}", told=True)
+        if not page.records:
+            raise SourceRefused(f"an empty page at record {page.seen:,}, although there are {total} in all.")
+        return None
+
+    def must_go_on(self, page: Page) -> bool:
+        return self.more is not None and self.more.value(page.envelope) is True
+
+
+NEVER = Stop()
 
 
 class Paging(Protocol):
-    """The rule by which an API continues. `enveloped` says that it reads what stands around the records."""
+    """The rule by which an API continues. `reads` are the members around the records that it looks at."""
 
     @property
-    def enveloped(self) -> bool: ...
+    def stop(self) -> Stop: ...
+
+    @property
+    def reads(self) -> tuple[RecordPath, ...]: ...
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -45,7 +114,25 @@ class Paging(Protocol):
     def column(self) -> str | None:
         """The column whose last value a page continues from."""
 
-    def next_page(self, page: Page) -> str | None: ...
+    def onward(self, page: Page) -> str | End:
+        """The next page's URL, or that there is no way on."""
+
+
+def following(paging: Paging, page: Page) -> str | End:
+    """The next page's URL, or why this page is the last.
+
+    Raises:
+        SourceRefused: the source says that there is more, without a way on; a way on that is none, or leads elsewhere.
+    """
+    if end := paging.stop.end(page):
+        return end
+    onward = paging.onward(page)
+    if isinstance(onward, End) and paging.stop.must_go_on(page):
+        raise SourceRefused(
+            f"{paging.stop.more} says that there is more, but the answer does not say how to go on: {onward.why}.",
+            remedy="Check `paging`: where the link or cursor stands, and what the flag says.",
+        )
+    return onward
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,127 +140,175 @@ class SinglePage:
     """The whole answer comes at once."""
 
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
+    reads = ()
     column = None
-    enveloped = False
+    stop = NEVER
 
-    def next_page(self, page: Page) -> str | None:  # noqa: ARG002 - the protocol's signature
-        return None
+    def onward(self, page: Page) -> End:  # noqa: ARG002 - the protocol's signature
+        return End("one page: no paging is declared")
 
 
 @dataclass(frozen=True, slots=True)
 class LinkHeader:
     """`Link: <…>; rel="next"` (RFC 8288)."""
 
+    stop: Stop = NEVER
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
+    reads = ()
     column = None
-    enveloped = False
 
-    def next_page(self, page: Page) -> str | None:
-        for link, parameters in LINK.findall(page.headers.get("Link", "")):
-            relation = RELATION.search(parameters)
-            if relation and "next" in (relation[1] or relation[2] or "").lower().split():
-                return _same_origin(page.url, link)
-        return None
+    def onward(self, page: Page) -> str | End:
+        link = next_link(page.headers)
+        return End("no Link header with rel=next") if link is None else _same_origin(page.url, link)
+
+
+def next_link(headers: Mapping[str, str]) -> str | None:
+    """The link of a `Link` header whose relation is `next`, if there is one."""
+    for link, parameters in LINK.findall(headers.get("Link", "")):
+        relation = RELATION.search(parameters)
+        if relation and "next" in (relation[1] or relation[2] or "").lower().split():
+            return str(link)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class NextLink:
-    """A link in the document. `truncated` leads to a mark of a cut answer, which must then bring a link.
-
-    Where `code` is given, only that value is the mark.
-    """
+    """A link in the document."""
 
     link: RecordPath
-    truncated: RecordPath | None = None
-    code: str | None = None
+    stop: Stop = NEVER
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     column = None
-    enveloped = True
 
-    def next_page(self, page: Page) -> str | None:
+    @property
+    def reads(self) -> tuple[RecordPath, ...]:
+        return (self.link,)
+
+    def onward(self, page: Page) -> str | End:
         """The link's URL.
 
         Raises:
-            SourceRefused: the answer says that it is cut, without a link; or the link is none, or leads elsewhere.
+            SourceRefused: the link is none, or leads to another origin.
         """
-        marks = [str(each) for each in self.truncated.find(page.envelope)] if self.truncated else []
-        cut = bool(marks) if self.code is None else self.code in marks
         link = single(self.link.find(page.envelope))
-        if self.truncated and not cut:
-            return None
-        if link in (None, ""):
-            if cut:
-                raise SourceRefused(f"the answer says that it is cut ({', '.join(marks)}), but not how to go on.")
-            return None
+        if link in (None, "", False):
+            return End(f"no link at {self.link.text}")
         if not isinstance(link, str):
             raise SourceRefused(f"the link to the next page is {str(link)[:80]!r}, not one URL.")
         return _same_origin(page.url, link)
 
 
 @dataclass(frozen=True, slots=True)
-class Offset:
-    """Pages of `size` records from `start` on, up to the total; without a `total` a short page is the last."""
+class Cursor:
+    """A value in the document, or in the header `header`, that goes into the query's `parameter`.
 
-    start: str
-    size_parameter: str
-    size: int
-    total: RecordPath | None = None
+    Where it goes `alone`, the range and the other parameters are left out.
+    """
+
+    parameter: str
+    cursor: RecordPath | None = None
+    header: str = ""
+    alone: bool = False
+    stop: Stop = NEVER
+    parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     column = None
 
     @property
-    def enveloped(self) -> bool:
-        return self.total is not None
+    def reads(self) -> tuple[RecordPath, ...]:
+        return (self.cursor,) if self.cursor else ()
+
+    def onward(self, page: Page) -> str | End:
+        """The page behind the cursor; an array goes with commas.
+
+        Raises:
+            SourceRefused: the cursor is an object.
+        """
+        place = f"at {self.cursor.text}" if self.cursor else f"in the header {self.header}"
+        found = self.cursor.find(page.envelope) if self.cursor else [page.headers.get(self.header, "")]
+        values = [value for value in found if value is not None and value is not False and value != ""]
+        if not values:
+            return End(f"no cursor {place}")
+        if not all(isinstance(value, str | int | Decimal) and value is not True for value in values):
+            raise SourceRefused(f"the cursor {place} is {str(values)[:80]}, neither a text nor a number.")
+        url = page.base if self.alone else page.url
+        return with_parameters(url, {self.parameter: ",".join(map(str, values))})
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumber:
+    """Pages by their number, from `first` on."""
+
+    parameter: str
+    first: int = 1
+    size_parameter: str | None = None
+    size: int | None = None
+    stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
+    reads = ()
+    column = None
 
     @property
     def parameters(self) -> dict[str, str]:
-        return {self.size_parameter: str(self.size), self.start: "0"}
+        return {**_sizes(self.size_parameter, self.size), self.parameter: str(self.first)}
 
-    def next_page(self, page: Page) -> str | None:
-        """The page that starts after the records seen.
+    def onward(self, page: Page) -> str:
+        """The page with the number that follows."""
+        number = dict(parse_qsl(urlsplit(page.url).query))[self.parameter]
+        return with_parameters(page.url, {self.parameter: str(int(number) + 1)})
 
-        Raises:
-            SourceRefused: a page without records, although the total says that there are more; a total that is none.
-        """
-        total = single(self.total.find(page.envelope)) if self.total else None
-        if total is None:
-            return self._from(page) if page.records >= self.size else None
-        if page.seen >= total_count(total):
-            return None
-        if not page.records:
-            raise SourceRefused(f"an empty page at record {page.seen:,}, although there are {total} in all.")
-        return self._from(page)
 
-    def _from(self, page: Page) -> str:
-        return with_parameters(page.url, {self.start: str(page.seen)})
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Pages by the number of their first record, counted from `first` on."""
+
+    start: str
+    size_parameter: str | None = None
+    size: int | None = None
+    first: int = 0
+    stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
+    reads = ()
+    column = None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {**_sizes(self.size_parameter, self.size), self.start: str(self.first)}
+
+    def onward(self, page: Page) -> str:
+        """The page that starts after the records seen."""
+        return with_parameters(page.url, {self.start: str(self.first + page.seen)})
 
 
 @dataclass(frozen=True, slots=True)
 class ContinueFrom:
-    """The next page starts at the last record's `column`, plus `step`; a page shorter than `size` is the last."""
+    """The next page starts at the last record's `column`, plus `step`."""
 
     parameter: str
     column: str
-    size_parameter: str
-    size: int
+    size_parameter: str | None = None
+    size: int | None = None
     step: int = 1
-    enveloped = False
+    stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
+    reads = ()
 
     @property
     def parameters(self) -> dict[str, str]:
-        return {self.size_parameter: str(self.size)}
+        return _sizes(self.size_parameter, self.size)
 
-    def next_page(self, page: Page) -> str | None:
+    def onward(self, page: Page) -> str | End:
         """The page after the last record.
 
         Raises:
-            SourceRefused: the last record has no number to continue from.
+            SourceRefused: the last record has no value to continue from, or no number where a step is added to it.
         """
-        if page.records < self.size:
-            return None
-        if self.step and not isinstance(page.last, int):
+        if not page.records:
+            return End("an empty page")
+        if page.last is None or (self.step and not isinstance(page.last, int)):
             raise SourceRefused(f"the last record's {self.column} is {page.last!r}: the next page cannot start there.")
-        following = page.last + self.step if isinstance(page.last, int) else page.last
-        return with_parameters(page.url, {self.parameter: str(following)})
+        last = page.last + self.step if isinstance(page.last, int) else page.last
+        return with_parameters(page.url, {self.parameter: str(last)})
+
+
+def _sizes(parameter: str | None, size: int | None) -> dict[str, str]:
+    return {parameter: str(size)} if parameter and size else {}
 
 
 def with_parameters(url: str, changed: Mapping[str, str]) -> str:

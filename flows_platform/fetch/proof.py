@@ -26,6 +26,7 @@ class PageProof:
     records: int = 0
     note: str = ""  # why the digest could not be compared
     _digest: RowDigest = field(default_factory=RowDigest)
+    _ends: tuple[object, object] = (None, None)
 
     def add(self, casted: Casted, records: int | None = None) -> None:
         """Count a slice, before records outside the window are set aside: those were sent too.
@@ -64,6 +65,23 @@ class PageProof:
             return Verification.COUNT
         return Verification.FRAMING if document.enclosed else Verification.UNVERIFIED
 
+    def note_ends(self, casted: Casted) -> None:
+        """Keep the page's first and last record, to know the page again."""
+        ends, (first, last) = _ends(casted), self._ends
+        self._ends = first or ends[:1], ends[-1:] or last
+
+    @property
+    def face(self) -> object:
+        """What the next page has only if it holds the same records; None for an empty one."""
+        return (self.records, *self._ends) if self.records else None
+
+
+def _ends(casted: Casted) -> list[object]:
+    """The first and the last good record, where there are any, and so of the rejects."""
+    rows, rejects = casted.batch, casted.rejects
+    good = [str(rows.slice(place, 1).to_pylist()) for place in {0, rows.num_rows - 1}] if rows.num_rows else []
+    return [*good, *(rejects[place].raw for place in {0, len(rejects) - 1} if rejects)]
+
 
 @dataclass(slots=True)
 class RangeProof:
@@ -72,6 +90,9 @@ class RangeProof:
     level: Verification = Verification.DIGEST
     seen: int = 0
     total: int | None = None
+    face: object = None  # of the last page
+    empty: int = 0  # the last pages, as many as had no records
+    surplus: int = 0  # records beyond the total
 
     def add(self, level: Verification, records: int, total: object) -> None:
         """Count a page.
@@ -82,6 +103,7 @@ class RangeProof:
         """
         self.level = min(self.level, level)
         self.seen += records
+        self.empty = 0 if records else self.empty + 1
         if total is None:
             return
         count = total_count(total)
@@ -89,16 +111,31 @@ class RangeProof:
             raise StreamIncomplete(f"the source declared {self.total:,} records, and {count:,} a page later.")
         self.total = count
 
+    def require_other(self, page: PageProof) -> None:
+        """Refuse a page that holds the same records as the one before.
+
+        Raises:
+            StreamIncomplete: it does: the API does not heed what it is asked, or its pages moved by a whole page.
+        """
+        if page.face is not None and page.face == self.face:
+            raise StreamIncomplete(
+                f"two pages in a row hold the same {page.records:,} records.",
+                remedy="Check the parameters under `paging`: the API seems not to heed them.",
+            )
+        self.face = page.face
+
     def close(self) -> Verification:
         """The level that the range reaches: a total counts it, whatever its pages say.
 
         Raises:
-            StreamIncomplete: the source counted another number than came.
+            StreamIncomplete: the source counted more than came. Whether more came than it counted, as records that
+                repeat, is to be seen by their keys: `surplus`.
         """
         if self.total is None:
             return self.level
-        if self.total != self.seen:
+        if self.total > self.seen:
             raise StreamIncomplete(f"the source declares {self.total:,} records in all, but {self.seen:,} came.")
+        self.surplus = self.seen - self.total
         return max(self.level, Verification.COUNT)
 
 

@@ -16,13 +16,15 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.continuing import last_value
 from flows_platform.fetch.decoders import ALONE, Cast, Decoders, Result, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
-from flows_platform.fetch.paging import Page
+from flows_platform.fetch.paging import End, LinkHeader, Page, following
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.trace import Trace
+from flows_platform.fetch.unread import SHOWN, require_read, unread_places
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.documents import Block, Document, Layout, envelope_of, open_document, opened
@@ -41,6 +43,7 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
 SUFFIXES = {"json": WireFormat.JSON, "xml": WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 UNCHECKED = "the zstd body carries no checksum: a byte that changed on its way may pass"
+EMPTY_PAGES = 1000  # in a row, each with a way on: some APIs look through their records so
 
 
 # Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
@@ -66,12 +69,18 @@ class WindowStream:
     records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
     requests: int = 0
-    neighbours: int = 0  # records of other windows that were let go
+    neighbours: int = 0  # records of other windows that came too and are left to them
+    counted: int = 0  # records as the source counts them: neighbours too, and parents where a record makes several rows
+    surplus: int = 0  # records that came beyond the source's total: right only where as many are repeats
+    total: int | None = None  # the source's own, of all ranges
+    part: int = 0  # number of the range
+    whole: bool = False  # all was read
     format: WireFormat | None = None
     verification: Verification = Verification.DIGEST  # the least of the pages
     note: str = ""  # why that is not more
     unchecked: bool = False  # compressed bytes came without a checksum
     _last: object = None
+    _part: Window | None = None
     _plan: RowPlan | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +108,9 @@ class WindowStream:
         """
         self.trace.begin()
         for part in self.api.ranges(self.window):
+            self.part += 1
             yield from self._range(part)
+        self.whole = True
 
     def declared_total(self, url: str) -> int | None:
         """The number of records that the page at `url` declares for its whole range; the page's own are let go."""
@@ -109,19 +120,31 @@ class WindowStream:
         return proof.total
 
     def _range(self, part: Window | None) -> Iterator[Casted]:
-        proof = RangeProof()
-        page: str | None = self.api.request_url(part)
+        proof, self._part, self._last = RangeProof(), part or self.window, None
+        page: str | End = self.api.request_url(part)
         asked = set()
-        while page:
-            if page in asked:
-                raise SourceRefused(f"the next page is one that was read before: {self.api.shown_url(page)}.")
+        while isinstance(page, str):
+            self._require_progress(page, again=page in asked, empty=proof.empty)
             asked.add(page)
             page = yield from self._page(page, proof)
         self.verification = min(self.verification, proof.close())
+        self.surplus += proof.surplus
+        self.counted += proof.seen - proof.surplus
+        if proof.total is not None:
+            self.total = (self.total or 0) + proof.total
         require(self.verification, self.api.verification, self.note)
 
-    def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
-        """The page's records; returns the URL of the next one."""
+    def _require_progress(self, url: str, *, again: bool, empty: int) -> None:
+        ends = "Where an empty page is the last although it links on, declare `ends: empty` under `paging`."
+        if again:
+            raise SourceRefused(
+                f"the next page is one that was read before: {self.api.shown_url(url)}.", remedy=ends if empty else ""
+            )
+        if empty > EMPTY_PAGES:
+            raise SourceRefused(f"{empty:,} empty pages in a row, each with a way on.", remedy=ends)
+
+    def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | End]:
+        """The page's records; returns the URL of the next one, or why there is none."""
         before = self.records + self.neighbours
         try:
             return (yield from self._page_of_records(url, whole))
@@ -130,9 +153,9 @@ class WindowStream:
                 raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
             whole.add(Verification.FRAMING, 0, None)
             self.trace.ended = nothing.message
-            return None
+            return End(nothing.message)
 
-    def _page_of_records(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | None]:
+    def _page_of_records(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | End]:
         api = self.api
         with api.redactor.errors(), self._answer(url) as answer:
             self.requests += 1
@@ -145,8 +168,25 @@ class WindowStream:
             self.received_bytes += answer.received
             self.unchecked |= answer.unchecked
             self.trace.read(proof.records)
+            if api.paging.stop.counted:
+                whole.require_other(proof)
             whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
-            return api.paging.next_page(Page(url, answer.headers, envelope, proof.records, whole.seen, self._last))
+            page = Page(
+                url, answer.headers, envelope, proof.records, whole.seen, self._last, whole.total, api.request_url(None)
+            )
+            onward = following(api.paging, page)
+            if isinstance(onward, End):
+                self._ended(onward, page)
+            return onward
+
+    def _ended(self, end: End, page: Page) -> None:
+        """The range's last page: where neither a total nor a flag said so, nothing else may say that there is more."""
+        headers = {} if isinstance(self.api.paging, LinkHeader) else page.headers
+        unread = unread_places(page.envelope, headers, self.api.reads)
+        self.trace.ended = end.why
+        self.trace.unread += [each.text for each in unread[:SHOWN] if each.text not in self.trace.unread]
+        if not end.told and page.total is None:
+            require_read(unread, self.api.ignored)
 
     @contextmanager
     def _answer(self, url: str) -> Iterator[Answer]:
@@ -219,24 +259,25 @@ class WindowStream:
         api, first = self.api, self.records + self.neighbours + 1
         casted = cast.casted.shifted(first)
         proof.add(casted, cast.records)
+        if api.paging.stop.counted:
+            proof.note_ends(casted)
         self.records += casted.batch.num_rows + len(casted.rejects)
-        if api.paging.column and casted.batch.num_rows:
-            self._last = casted.batch.column(api.paging.column)[-1].as_py()
-        if self.window:
-            casted = self._ours(casted, self.window)
+        if api.paging.column:
+            last = last_value(api, api.paging.column, casted, cast.sent, first)
+            self._last = self._last if last is None else last
+        if self._part:
+            casted = self._ours(casted, self._part)
         if cast.sent:
             casted.rejects = [_as_sent(each, cast.sent[each.position - first]) for each in casted.rejects]
         return casted
 
-    def _ours(self, casted: Casted, window: Window) -> Casted:
-        """The window's own; of an API whose bounds are not exact the neighbours' records are counted and let go."""
-        found = inside(casted, self.api.schema, window)
-        if self.api.time is None or self.api.time.exact:
-            return found
-        neighbours = casted.batch.num_rows - found.batch.num_rows
+    def _ours(self, casted: Casted, part: Window) -> Casted:
+        """The range's own; its neighbours' records, which were asked for with it, are counted and left to them."""
+        ours = inside(casted, self.api.schema, part, self.api.beyond)
+        neighbours = ours.neighbours.num_rows if ours.neighbours else 0
         self.neighbours += neighbours
         self.records -= neighbours
-        return Casted(found.batch, found.positions, casted.rejects)
+        return ours
 
     def _layout(self, answer: Answer) -> Layout:
         api = self.api

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import pyarrow as pa
+
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
+from flows_platform.wire.time_column import inside
+
+UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 
 
 class InstantText(Protocol):
@@ -19,24 +25,32 @@ class InstantText(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seconds:
-    """Whole seconds since `epoch`. An instant before it has none: that bound is left out of the request."""
+class EpochTime:
+    """A whole number of `unit` parts of a second (1, 1000, 10^6 or 10^9) since `epoch`.
 
+    An instant before it has none: that bound is left out of the request.
+    """
+
+    unit: int = 1
     epoch: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-    resolution = timedelta(seconds=1)
+
+    @property
+    def resolution(self) -> timedelta:
+        return timedelta(microseconds=max(10**6 // self.unit, 1))
 
     def render(self, instant: datetime) -> str | None:
         """The number as text.
 
         Raises:
-            ConfigurationError: the instant lies off the seconds, or before the last one that precedes the epoch.
+            ConfigurationError: the instant lies off the unit, or before the last one that precedes the epoch.
         """
-        seconds, rest = divmod(instant - self.epoch, self.resolution)
-        if rest or seconds < -1:
+        number, rest = divmod(instant - self.epoch, self.resolution)
+        if rest or number < -1:
             raise ConfigurationError(
-                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} is no whole number of seconds since {self.epoch:%Y-%m-%dT%H:%M:%SZ}."
+                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} is no whole number of {UNITS[self.unit]} since "
+                f"{self.epoch:%Y-%m-%dT%H:%M:%SZ}."
             )
-        return None if seconds < 0 else str(seconds)
+        return None if number < 0 else str(number * max(self.unit // 10**6, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +99,36 @@ class IsoDate:
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """How far `before` and `after` a range a record may lie that had to be asked for with it; None: any distance."""
+
+    before: timedelta | None = None
+    after: timedelta | None = None
+
+    def holds(self, batch: pa.RecordBatch, schema: TableSchema, part: Window) -> pa.Array:
+        """For each row whether it lies no further from `part`."""
+        if self.before is None or self.after is None:
+            return pa.array([True] * batch.num_rows)
+        start = part.start - self.before
+        if schema.column(schema.time).type is ColumnType.INT64:
+            start = max(start, schema.epoch)
+        return inside(batch, schema, Window(start, part.end + self.after))
+
+
+NOWHERE = Beyond(timedelta(0), timedelta(0))
+
+
+@dataclass(frozen=True, slots=True)
 class TimeParameters:
     """The parameters of a time range. `text` None means seconds since the schema's epoch.
 
-    Where the API's bounds are not known `exact`, the request is right under every reading of them: it asks for a step
-    more, and records outside the window, which are its neighbours', are let go. `longest` is the longest range the API
-    takes at once: a longer window is asked for in pieces.
+    A range is asked for such that no instant of it is missing, whatever digits the records' times have: an inclusive
+    end as the end itself, an exclusive start as a step before it. What belongs to the neighbours then comes too. Where
+    the time column counts whole seconds an inclusive end is asked for as the last of them.
+
+    Where the API's bounds are not known `exact`, the request is right under every reading of them, and all that lies
+    outside is the neighbours'. `longest` is the longest range the API takes at once: a longer window is asked for in
+    pieces.
     """
 
     after: str = "scanned_after"
@@ -101,25 +139,63 @@ class TimeParameters:
     exact: bool = True
     longest: timedelta | None = None
 
-    def pieces(self, window: Window) -> Iterator[Window]:
-        """The ranges in which the window is asked for."""
-        return window.pieces(self.longest)
+    def pieces(self, window: Window, schema: TableSchema) -> Iterator[Window]:
+        """The ranges in which the window is asked for, each a whole number of steps.
 
-    def render(self, window: Window, epoch: datetime) -> dict[str, str]:
-        """The query parameters that ask for exactly the instants of `window`.
+        Raises:
+            ConfigurationError: the longest range is shorter than a step.
+        """
+        if self.longest is None:
+            return window.pieces(None)
+        seconds = schema.column(schema.time).type is ColumnType.INT64
+        step = max(self._step, timedelta(seconds=1)) if seconds else self._step
+        longest = self.longest // step * step
+        if not longest:
+            raise ConfigurationError(f"the longest range ({self.longest}) is shorter than a step of the time ({step}).")
+        wider = self._early and not self._by_seconds(schema)
+        return window.pieces(longest - step if wider and longest > step else longest)
+
+    def render(self, window: Window, schema: TableSchema) -> dict[str, str]:
+        """The query parameters that ask for all instants of `window`, and for no more than they must.
 
         Raises:
             ConfigurationError: the parameters cannot write the window's bounds.
         """
-        text = self.text or Seconds(epoch)
-        first = window.start if self.after_inclusive and self.exact else window.start - text.resolution
-        last = window.end - text.resolution if self.before_inclusive and self.exact else window.end
+        text = self.text or EpochTime(epoch=schema.epoch)
+        first = window.start - text.resolution if self._early else window.start
+        last = window.end - text.resolution if self._by_seconds(schema) else window.end
         rendered = {self.after: text.render(first), self.before: text.render(last)}
         if rendered[self.before] is None:  # without it the API would give all that there is
             raise ConfigurationError(
                 f"the window {window.key} ends before the first instant that {self.before} can say."
             )
         return {name: value for name, value in sorted(rendered.items()) if value is not None}
+
+    def beyond(self, schema: TableSchema) -> Beyond:
+        """How far outside a range its request reaches."""
+        if not self.exact:
+            return Beyond()
+        if self._whole_seconds(schema):
+            return NOWHERE
+        none = timedelta(0)
+        # An API that drops the digits of a record's time that its parameters do not have gives a step more.
+        return Beyond(self._step if self._early else none, self._step if self.before_inclusive else none)
+
+    @property
+    def _step(self) -> timedelta:
+        return self.text.resolution if self.text else timedelta(seconds=1)
+
+    @property
+    def _early(self) -> bool:
+        """Whether the start is asked for as a step before it."""
+        return not (self.after_inclusive and self.exact)
+
+    def _whole_seconds(self, schema: TableSchema) -> bool:
+        return schema.column(schema.time).type is ColumnType.INT64 and self._step <= timedelta(seconds=1)
+
+    def _by_seconds(self, schema: TableSchema) -> bool:
+        """Whether the last instant of a range is known, and may be asked for."""
+        return self.before_inclusive and self.exact and self._whole_seconds(schema)
 
 
 OUR_OWN = TimeParameters()

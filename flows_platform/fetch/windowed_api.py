@@ -11,15 +11,16 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.refusals import USUAL, Refusals
-from flows_platform.fetch.time_parameters import OUR_OWN, TimeParameters
+from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.source import RECORD_BYTES
-from flows_platform.wire.formats import DIGEST_PARAMETER, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
+from flows_platform.wire.formats import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
 from flows_platform.wire.mapping import RecordMapping
 from flows_platform.wire.parser import Parser, left_to_reference
 from flows_platform.wire.paths import RecordPath
 
 MAPPED = "it reads records as flat as the table, and these are mapped to columns"
+FOOTER = (RecordPath.parse(END),)
 USE_REFERENCE = f"Set it to {Parser.REFERENCE.value}: it reads the same records."
 
 
@@ -43,8 +44,9 @@ class WindowedApi:
     nullable text column that keeps fields unknown to the schema as JSON; without it such a record is rejected.
 
     `time` None asks for all that there is. `mapping` makes rows from records that nest; `total` leads to the number of
-    a range's records in the document. `head_counts` says that HEAD answers with a window's count. `doctype` lets an
-    XML answer name an external DTD. `parser` says what reads JSON.
+    a range's records in the document. `ignored` are places around the records that say nothing of more of them.
+    `head_counts` says that HEAD answers with a window's count. `doctype` lets
+    an XML answer name an external DTD. `parser` says what reads JSON.
     """
 
     url: str = field(repr=False)
@@ -66,6 +68,7 @@ class WindowedApi:
     record_bytes: int = RECORD_BYTES
     mapping: RecordMapping | None = None
     total: RecordPath | None = None
+    ignored: tuple[RecordPath, ...] = ()
     refusals: Refusals = USUAL
     head_counts: bool = True
     doctype: bool = False
@@ -125,7 +128,24 @@ class WindowedApi:
     @property
     def enveloped(self) -> bool:
         """Whether what stands around the records is needed."""
-        return self.paging.enveloped or self.total is not None
+        return bool(self.paging.reads or self.paging.stop.more or self.total)
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a total is declared, and counts what is a row: not parents that give several."""
+        return self.total is not None and not (self.mapping and self.mapping.each)
+
+    @property
+    def reads(self) -> tuple[RecordPath, ...]:
+        """The places around the records that are looked at."""
+        more, errors = self.paging.stop.more, self.refusals.document
+        paths = (*self.paging.reads, more and more.path, self.total, errors and errors.message, errors and errors.code)
+        return (*(FOOTER if self.footers else ()), *(path for path in paths if path))
+
+    @property
+    def beyond(self) -> Beyond:
+        """How far outside a range records may lie that were asked for with it."""
+        return self.time.beyond(self.schema) if self.time else NOWHERE
 
     def shown_url(self, url: str) -> str:
         """A request's URL for people and logs: without what is secret in it."""
@@ -133,7 +153,7 @@ class WindowedApi:
 
     def ranges(self, window: Window | None) -> list[Window | None]:
         """The ranges in which the window is asked for; None stands for all that there is."""
-        return list(self.time.pieces(window)) if self.time and window else [None]
+        return list(self.time.pieces(window, self.schema)) if self.time and window else [None]
 
     def request_url(self, window: Window | None) -> str:
         """The URL of a range's first page.
@@ -161,7 +181,7 @@ class WindowedApi:
 
     def _own_parameters(self, window: Window | None) -> dict[str, str]:
         named = {self.format_parameter: self.format.value} if self.format and self.format_parameter else {}
-        time = self.time.render(window, self.schema.epoch) if self.time and window else {}
+        time = self.time.render(window, self.schema) if self.time and window else {}
         return {
             **self.parameters,
             **self.secret_parameters,

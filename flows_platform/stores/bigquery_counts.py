@@ -37,5 +37,5 @@ def _counted(table: WarehouseTable, of: str, value: str, number: str) -> str:
 
 def first_rows(table: WarehouseTable, number: int) -> str:
     """The rows of `[@start, @end)` with the first keys."""
-    key = identifier(table.schema.key)
-    return f"SELECT * FROM {rows_of(table)} WHERE {in_window(table)} ORDER BY `{key}` LIMIT {number}"
+    keys = ", ".join(f"`{identifier(key)}`" for key in table.schema.keys)
+    return f"SELECT * FROM {rows_of(table)} WHERE {in_window(table)} ORDER BY {keys} LIMIT {number}"

@@ -7,7 +7,7 @@ no column may have: BigQuery would read a column that is named as its table as t
 place: BigQuery takes a name there for the output's, the emulator for the table's column.
 """
 
-from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
+from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
 from flows_platform.stores.bigquery_schema import identifier
 
 # A column's value in the canonical form of domain/verification.py. Timestamps go as microseconds since 1970. FORMAT
@@ -94,10 +94,18 @@ def window_facts(table: WarehouseTable, where: str) -> str:
     """Rows, distinct keys, rows whose derived event time is not epoch + time, and the first and last instant."""
     event = _quoted(table.instant.name)
     return (
-        f"SELECT COUNT(*) AS `row_count`, COUNT(DISTINCT {_quoted(table.schema.key)}) AS `distinct_keys`, "
+        f"SELECT COUNT(*) AS `row_count`, COUNT(DISTINCT {_key(table.schema)}) AS `distinct_keys`, "
         f"COUNTIF({_misplaced(table)}) AS `misplaced`, MIN({event}) AS `first_event`, MAX({event}) AS `last_event` "
         f"FROM {rows_of(table)} WHERE {where}"
     )
+
+
+def _key(schema: TableSchema) -> str:
+    """What identifies a row as one value: texts of several columns with their lengths, so that no two are alike."""
+    if not schema.key_rest:
+        return _quoted(schema.key)
+    texts = [f"CAST({_quoted(name)} AS STRING)" for name in schema.keys]
+    return "CONCAT(" + ", ':', ".join(f"CAST(LENGTH({text}) AS STRING), ':', {text}" for text in texts) + ")"
 
 
 def _misplaced(table: WarehouseTable) -> str:

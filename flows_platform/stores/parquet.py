@@ -32,7 +32,9 @@ PREFIX = "flows."  # of our own entries among the file's metadata
 class StagedFacts:
     """What a staged file's footer says: its rows, and how they and the quarantine beside it came about.
 
-    `quarantine` is the SHA-256 of the quarantine file that belongs to it, `replayed` of the one it was mended from.
+    `beside` is how many records more than these the source counts of the window: neighbours, which are not kept, and
+    parents in the place of rows (so it may be less than 0). `quarantine` is the SHA-256 of the quarantine file that
+    belongs to it, `replayed` of the one it was mended from.
     """
 
     rows: int
@@ -40,6 +42,7 @@ class StagedFacts:
     deduplicated: int = 0
     quarantine: str = ""
     replayed: str = ""
+    beside: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +131,9 @@ class ParquetSink:
         times = pc.min_max(group.column(self.schema.time)).as_py()
         self.first_time = times["min"] if self.first_time is None else min(self.first_time, times["min"])
         self.last_time = times["max"] if self.last_time is None else max(self.last_time, times["max"])
+        if self.schema.key_rest:  # whether these rise costs more than to look for repeats at the end
+            self.keys_rise = False
+            return
         keys = group.column(self.schema.key).combine_chunks()
         if self.keys_rise:
             after_last = self._last_key is None or pc.greater(keys[0], self._last_key).as_py()
@@ -226,4 +232,5 @@ def staged_facts(path: Path) -> StagedFacts:
         deduplicated=int(told.get(f"{PREFIX}deduplicated", 0)),
         quarantine=told.get(f"{PREFIX}quarantine", ""),
         replayed=told.get(f"{PREFIX}replayed", ""),
+        beside=int(told.get(f"{PREFIX}beside", 0)),
     )

@@ -1,52 +1,83 @@
-"""Records that a staged file holds more than once: identical ones are kept once, conflicting ones refused."""
+"""Records that came more than once in one pull: identical ones are kept once, conflicting ones refused.
 
-from dataclasses import asdict
+Where one comes on two pages the pages moved while they were read, or overlap, and another may have come on none: the
+account says how many did, so that a total is compared with records that differ.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.stores.files import atomic_path
 from flows_platform.stores.parquet import ParquetSink, batches_of, staged_facts
-from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.wire.casting import Casted
 from flows_platform.wire.raw_records import raw_record
 
+type Key = tuple[object, ...]
 
-def drop_repeats(path: Path, schema: TableSchema) -> int:
-    """Rewrite the file without repeated records, if it has any, and give their number.
 
-    Holds the key column; then a hash for each key that repeats.
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How many records were dropped, since they came before; `across` has the content of those of an earlier page."""
+
+    dropped: int = 0
+    across: dict[Key, bytes] = field(default_factory=dict)
+
+
+NONE = Repeats()
+
+
+def drop_repeats(path: Path, schema: TableSchema, pages: Sequence[int] = ()) -> Repeats:
+    """Rewrite the file without repeated records, if it has any; `pages` are the numbers of the rows that begin a page.
+
+    Holds the key columns; then a hash for each key that repeats.
 
     Raises:
         SourceRefused: two records of one key differ.
     """
-    keys = [batch.column(0) for batch in batches_of(path, columns=[schema.key])]
-    counts = pc.value_counts(pa.chunked_array(keys, arrow_schema(schema).field(schema.key).type))
-    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if not len(repeated):
-        return 0
+    keys = list(batches_of(path, columns=list(schema.keys)))
+    repeated = _repeated(pa.Table.from_batches(keys)) if keys else None
+    if repeated is None or not repeated.num_rows:
+        return NONE
     facts = staged_facts(path)
     with atomic_path(path) as temporary, ParquetSink(temporary, schema) as sink:
-        first = _FirstOfEach(schema, repeated)
+        first = _FirstOfEach(schema, repeated, pages)
         for batch in batches_of(path):
             sink.write(first.of(batch))
         dropped = facts.rows - sink.rows
         entries = asdict(facts) | {"deduplicated": facts.deduplicated + dropped}
         del entries["rows"]
         sink.describe(**entries)
-    return dropped
+    return Repeats(dropped, first.across)
+
+
+def _repeated(keys: pa.Table) -> pa.Table:
+    counts = keys.group_by(keys.column_names).aggregate([([], "count_all")])
+    return counts.filter(pc.greater(counts.column("count_all"), 1))
 
 
 class _FirstOfEach:
     """Keeps the first record of each repeated key, and compares the others with it."""
 
-    def __init__(self, schema: TableSchema, repeated: pa.Array) -> None:
-        self._key = schema.key
-        self._repeated = repeated
-        self._seen: dict[object, bytes] = {}
+    def __init__(self, schema: TableSchema, repeated: pa.Table, pages: Sequence[int]) -> None:
+        self._keys = schema.keys
+        self._suspects = repeated.column(self._keys[0])
+        self._repeated = set(zip(*(repeated.column(name).to_pylist() for name in self._keys), strict=True))
+        self._pages = pages
+        self._seen: dict[Key, tuple[bytes, int]] = {}
+        self._row = 0
+        self.across: dict[Key, bytes] = {}
 
     def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch without repeats.
@@ -54,20 +85,92 @@ class _FirstOfEach:
         Raises:
             SourceRefused: two records of one key differ.
         """
-        suspects = pc.is_in(batch.column(self._key), value_set=self._repeated)
+        first, self._row = self._row, self._row + batch.num_rows
+        suspects = pc.is_in(batch.column(self._keys[0]), value_set=self._suspects)
         if not pc.any(suspects).as_py():
             return batch
-        keep = iter([self._is_first(record) for record in batch.filter(suspects).to_pylist()])
-        return batch.filter(pa.array([next(keep) if suspect else True for suspect in suspects.to_pylist()]))
+        places = [place for place, suspect in enumerate(suspects.to_pylist()) if suspect]
+        records = zip(places, batch.filter(suspects).to_pylist(), strict=True)
+        gone = {place for place, record in records if not self._is_first(record, first + place)}
+        return batch.filter(pa.array([place not in gone for place in range(batch.num_rows)]))
 
-    def _is_first(self, record: dict[str, object]) -> bool:
-        content = sha256(raw_record(record)).digest()
-        known = self._seen.setdefault(record[self._key], content)
+    def _is_first(self, record: dict[str, object], row: int) -> bool:
+        key = tuple(record[name] for name in self._keys)
+        if key not in self._repeated:
+            return True
+        content, page = sha256(raw_record(record)).digest(), bisect_right(self._pages, row)
+        known, before = self._seen.setdefault(key, (content, page))
         if known is content:
             return True
         if known != content:
+            named = ", ".join(f"{name} {value!r}" for name, value in zip(self._keys, key, strict=True))
             raise SourceRefused(
-                f"two records of one window have {self._key} {record[self._key]!r} and differ.",
-                remedy="The source contradicts itself: mend it there, then run the window again.",
+                f"two records of one window have {named} and differ.",
+                remedy="The source contradicts itself: mend it there, or declare a `key` that tells them apart, then "
+                "run the window again.",
             )
+        if page != before:
+            self.across[key] = content
         return False
+
+
+class PullAccount:
+    """What tells repeats of a pull that are not in its file: the pages' first rows, rejects, the neighbours' keys.
+
+    The keys lie in a file without a name in `folder`, where there are any. A pull without a total needs the pages
+    alone: `counting` False.
+    """
+
+    def __init__(self, schema: TableSchema, folder: Path, *, counting: bool) -> None:
+        self._schema = schema
+        self._folder = folder
+        self._counting = counting
+        self._rows = 0
+        self._page = 0
+        self._rejects: dict[tuple[int, bytes], int] = {}
+        self._repeated_rejects = 0
+        self._file: IO[bytes] | None = None
+        self._writer: pa.RecordBatchFileWriter | None = None
+        self.pages: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, casted: Casted, page: int, part: int) -> None:
+        """Note a slice of the page, which is of the range number `part`."""
+        if page != self._page:
+            self._page = page
+            self.pages.append(self._rows)
+        self._rows += casted.batch.num_rows
+        if self._counting:
+            self._note_rejects(casted.rejects, part)
+            if casted.neighbours is not None and casted.neighbours.num_rows:
+                self._note_neighbours(casted.neighbours, part)
+
+    def repeats(self) -> int:
+        """The neighbours, and rejects of different pages, that a range gave more than once."""
+        if self._writer is None:
+            return self._repeated_rejects
+        self._writer.close()
+        keys = pa.ipc.open_file(self._file).read_all()
+        distinct = keys.group_by(keys.column_names).aggregate([]).num_rows
+        return self._repeated_rejects + int(keys.num_rows - distinct)
+
+    def _note_rejects(self, rejects: Sequence[RejectedRecord], part: int) -> None:
+        for reject in rejects:
+            content = part, sha256(reject.raw).digest()[:8]
+            self._repeated_rejects += self._rejects.setdefault(content, self._page) != self._page
+
+    def _note_neighbours(self, batch: pa.RecordBatch, part: int) -> None:
+        columns = [pa.array([part] * batch.num_rows, pa.int64()), *(batch.column(name) for name in self._schema.keys)]
+        noted = pa.RecordBatch.from_arrays(columns, names=["", *self._schema.keys])
+        if self._writer is None:
+            self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - open until the block ends
+            self._writer = pa.ipc.new_file(self._file, noted.schema)
+        self._writer.write_batch(noted)

@@ -46,6 +46,7 @@ class Casted:
     batch: pa.RecordBatch
     positions: Sequence[int]
     rejects: list[RejectedRecord] = field(default_factory=list)
+    neighbours: pa.RecordBatch | None = None  # good ones that belong to another window
 
     def shifted(self, by: int) -> "Casted":
         """The same, with each position `by` higher."""

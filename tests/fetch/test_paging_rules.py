@@ -1,5 +1,7 @@
 """Where the next page is, by each rule, and what is refused: another origin, a cut without a link, no number."""
 
+from dataclasses import replace
+from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -8,13 +10,31 @@ from hypothesis import strategies as st
 from urllib3.util import parse_url
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.paging import ContinueFrom, LinkHeader, NextLink, Offset, Page, SinglePage, with_parameters
+from flows_platform.fetch.flags import Flag
+from flows_platform.fetch.paging import (
+    ContinueFrom,
+    Cursor,
+    End,
+    Ends,
+    LinkHeader,
+    NextLink,
+    Offset,
+    Page,
+    PageNumber,
+    Paging,
+    SinglePage,
+    Stop,
+    following,
+    with_parameters,
+)
+from flows_platform.fetch.totals import total_count
 from flows_platform.wire.paths import RecordPath
 
 URL = "https://api.example.com:443/v2/items?since=a%20b&empty=&start=0"
 LINK = NextLink(RecordPath.parse("next.href"))
-CUT = NextLink(RecordPath.parse("WARNING.URL"), RecordPath.parse("WARNING.CODE"), "1980")
-OFFSET = Offset("start", "limit", 10, RecordPath.parse("total"))
+CUT = NextLink(RecordPath.parse("WARNING.URL"), Stop(Flag(RecordPath.parse("WARNING.CODE"), "1980")))
+OFFSET = Offset("start", "limit", 10)
+COUNTED = Stop(ends=Ends.EMPTY, counted=True)
 
 
 def page(envelope: dict[str, object] | None = None, *, records: int = 10, seen: int = 10, **fields: object) -> Page:
@@ -25,7 +45,19 @@ def page(envelope: dict[str, object] | None = None, *, records: int = 10, seen: 
         records,
         seen,
         fields.get("last"),
+        fields.get("total"),  # type: ignore[arg-type]
+        "https://api.example.com:443/v2/items?verb=List",
     )
+
+
+def after(rule: Paging, given_page: Page) -> str | None:
+    """The next page's URL."""
+    found = following(rule, given_page)
+    return None if isinstance(found, End) else found
+
+
+def asked(rule: Paging, given_page: Page) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(str(after(rule, given_page))).query, keep_blank_values=True))
 
 
 @pytest.mark.parametrize(
@@ -40,8 +72,8 @@ def page(envelope: dict[str, object] | None = None, *, records: int = 10, seen: 
     ],
 )
 def test_a_link_is_followed_on_its_origin(link: str, following: str) -> None:
-    assert LINK.next_page(page({"next": {"href": link}})) == following
-    assert LinkHeader().next_page(page(link=f'<{link.strip()}>; rel="next"')) == following
+    assert after(LINK, page({"next": {"href": link}})) == following
+    assert after(LinkHeader(), page(link=f'<{link.strip()}>; rel="next"')) == following
 
 
 @pytest.mark.parametrize(
@@ -65,12 +97,12 @@ def test_a_link_to_another_origin_is_refused(link: str) -> None:
         (LinkHeader(), page(link=f'<{link}>; rel="next"')),
     ):
         with pytest.raises(SourceRefused, match=r"another origin|invalid port"):
-            rule.next_page(given_page)
+            after(rule, given_page)
 
 
 @pytest.mark.parametrize("link", ["\\\\evil.example.com", "https:\\\\evil.example.com", "/\\evil.example.com"])
 def test_a_backslash_is_a_character_of_the_path_and_begins_no_host(link: str) -> None:
-    following = str(LINK.next_page(page({"next": {"href": link}})))
+    following = str(after(LINK, page({"next": {"href": link}})))
     assert urlsplit(following).hostname == parse_url(following).host == "api.example.com"
 
 
@@ -78,27 +110,74 @@ def test_a_backslash_is_a_character_of_the_path_and_begins_no_host(link: str) ->
     "envelope", [{}, {"next": None}, {"next": {"href": None}}, {"next": {"href": ""}}, {"next": []}]
 )
 def test_without_a_link_the_page_is_the_last(envelope: dict[str, object]) -> None:
-    assert LINK.next_page(page(envelope)) is None
+    assert after(LINK, page(envelope)) is None
 
 
 @pytest.mark.parametrize("link", [7, True, {"url": "x"}, ["/a", "/b"]])
 def test_a_link_that_is_no_single_url_is_refused(link: object) -> None:
     with pytest.raises(SourceRefused, match="not one URL"):
-        LINK.next_page(page({"next": {"href": link}}))
+        after(LINK, page({"next": {"href": link}}))
 
 
 def test_a_cut_answer_must_say_how_to_go_on() -> None:
-    assert CUT.next_page(page({"WARNING": {"CODE": "1980", "URL": "?id_min=5"}})) == f"{URL.partition('?')[0]}?id_min=5"
-    assert CUT.next_page(page({"WARNING": {"CODE": "1905", "URL": "?id_min=5"}})) is None
-    assert CUT.next_page(page()) is None
+    assert after(CUT, page({"WARNING": {"CODE": "1980", "URL": "?id_min=5"}})) == f"{URL.partition('?')[0]}?id_min=5"
+    assert after(CUT, page({"WARNING": {"CODE": "1905", "URL": "?id_min=5"}})) is None
+    assert after(CUT, page()) is None
     several: dict[str, object] = {"WARNING": [{"CODE": "1"}, {"CODE": 1980, "URL": "?id_min=6"}]}
-    assert str(CUT.next_page(page(several))).endswith("?id_min=6")
+    assert str(after(CUT, page(several))).endswith("?id_min=6")
     for warning in ({"CODE": "1980"}, {"CODE": "1980", "URL": ""}):
-        with pytest.raises(SourceRefused, match=r"is cut \(1980\), but not how to go on"):
-            CUT.next_page(page({"WARNING": warning}))
-    any_mark = NextLink(RecordPath.parse("next"), RecordPath.parse("truncated"))
-    with pytest.raises(SourceRefused, match="is cut"):
-        any_mark.next_page(page({"truncated": "yes"}))
+        with pytest.raises(
+            SourceRefused, match=r"WARNING\.CODE says that there is more, but .* no link at WARNING\.URL"
+        ):
+            after(CUT, page({"WARNING": warning}))
+    any_mark = NextLink(RecordPath.parse("next"), Stop(Flag(RecordPath.parse("truncated"))))
+    with pytest.raises(SourceRefused, match="truncated says that there is more"):
+        after(any_mark, page({"truncated": "yes"}))
+
+
+TRUE = [True, "true", "True", "TRUE", 1, Decimal("1.0"), "1", "yes", {"a": 1}]
+FALSE = [False, None, "false", "False", 0, Decimal("0.0"), "0", "", {}]
+FLAGGED: list[Paging] = [
+    NextLink(RecordPath.parse("next"), Stop(Flag(RecordPath.parse("meta.more")))),
+    Cursor("c", RecordPath.parse("next"), stop=Stop(Flag(RecordPath.parse("meta.more")))),
+    LinkHeader(Stop(Flag(RecordPath.parse("meta.more")))),
+    PageNumber("start", stop=replace(COUNTED, more=Flag(RecordPath.parse("meta.more")))),
+    Offset("start", stop=replace(COUNTED, more=Flag(RecordPath.parse("meta.more")))),
+    ContinueFrom("after", "id", stop=replace(COUNTED, more=Flag(RecordPath.parse("meta.more")))),
+]
+
+
+@pytest.mark.parametrize("rule", FLAGGED, ids=lambda rule: type(rule).__name__)
+def test_a_flag_that_is_there_decides_whatever_way_on_there_is(rule: Paging) -> None:
+    onward = {"link": '</x>; rel="next"', "last": 7}
+    for value in TRUE:
+        assert after(rule, page({"meta": {"more": value}, "next": "/x"}, **onward)), value  # type: ignore[arg-type]
+    for value in FALSE:
+        found = following(rule, page({"meta": {"more": value}, "next": "/x"}, **onward))  # type: ignore[arg-type]
+        assert found == End("meta.more says that there is no more", told=True), value
+    assert after(rule, page({"meta": {}, "next": "/x"}, **onward))  # type: ignore[arg-type]  # the way on decides
+
+
+@pytest.mark.parametrize("rule", FLAGGED[:3], ids=lambda rule: type(rule).__name__)
+def test_more_without_a_way_on_is_an_error(rule: Paging) -> None:
+    with pytest.raises(SourceRefused, match=r"meta\.more says that there is more, but the answer does not say how"):
+        following(rule, page({"meta": {"more": "true"}, "next": None}))
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "no_more"),
+    [
+        ("true", [True, "true", 1], [False, "false", 0, None, ""]),
+        ("false", [False, "false", 0, "False"], [True, "true", 1]),
+        ("1980", ["1980", 1980], ["1981", 198, True]),
+        ("null", [], [True, 1]),
+    ],
+)
+def test_a_code_is_compared_as_json_writes_it(code: str, more: list[object], no_more: list[object]) -> None:
+    flag = Flag(RecordPath.parse("a"), code)
+    assert [flag.value({"a": value}) for value in more] == [True] * len(more)
+    assert [flag.value({"a": value}) for value in no_more] == [False] * len(no_more)
+    assert flag.value({}) is None
 
 
 @pytest.mark.parametrize(
@@ -117,7 +196,7 @@ def test_a_cut_answer_must_say_how_to_go_on() -> None:
     ],
 )
 def test_the_next_link_of_a_header_is_found_however_it_is_written(header: str) -> None:
-    assert str(LinkHeader().next_page(page(link=header))).endswith("/items?p=2")
+    assert str(after(LinkHeader(), page(link=header))).endswith("/items?p=2")
 
 
 @pytest.mark.parametrize(
@@ -125,45 +204,96 @@ def test_the_next_link_of_a_header_is_found_however_it_is_written(header: str) -
     ["", '<?p=2>; rel="prev"', '<?p=2>; rel="nextish"', "<?p=2>; rel=next-archive", '<?p=2>; title="rel=next"'],
 )
 def test_other_links_are_no_next_page(header: str) -> None:
-    assert LinkHeader().next_page(page(link=header)) is None
+    assert after(LinkHeader(), page(link=header)) is None
 
 
 def test_an_offset_goes_on_to_the_total_whatever_a_page_holds() -> None:
     assert OFFSET.parameters == {"limit": "10", "start": "0"}
-    following = OFFSET.next_page(page({"total": 25}, records=4, seen=14))
-    assert dict(parse_qsl(urlsplit(str(following)).query, keep_blank_values=True)) == {
-        "since": "a b",
-        "empty": "",
-        "start": "14",
-    }
-    assert OFFSET.next_page(page({"total": "25"}, records=5, seen=25)) is None
-    assert OFFSET.next_page(page({"total": 0}, records=0, seen=0)) is None
+    assert asked(OFFSET, page(records=4, seen=14, total=25)) == {"since": "a b", "empty": "", "start": "14"}
+    assert following(OFFSET, page(records=5, seen=25, total=25)) == End("total reached: 25", told=True)
+    assert following(OFFSET, page(records=0, seen=0, total=0)) == End("total reached: 0", told=True)
     with pytest.raises(SourceRefused, match="empty page at record 20, although there are 25"):
-        OFFSET.next_page(page({"total": 25}, records=0, seen=20))
-    for total in ("many", True, 2.5, [1, 2], "9" * 5000, "-1", "٣"):
-        with pytest.raises(SourceRefused, match="not a number"):
-            OFFSET.next_page(page({"total": total}))
+        following(OFFSET, page(records=0, seen=20, total=25))
+    one_based = Offset("start", "limit", 10, first=1)
+    assert one_based.parameters["start"] == "1"
+    assert asked(one_based, page(records=4, seen=14))["start"] == "15"
 
 
-def test_without_a_total_a_short_page_is_the_last() -> None:
-    plain = Offset("start", "limit", 10)
-    assert str(plain.next_page(page(records=10, seen=30))).endswith("start=30")
-    assert [plain.next_page(page(records=records, seen=30)) for records in (9, 0)] == [None, None]
+@pytest.mark.parametrize("value", ["many", True, 2.5, [1, 2], "9" * 5000, "-1", "٣", None])
+def test_a_total_is_a_number(value: object) -> None:
+    with pytest.raises(SourceRefused, match="not a number"):
+        total_count(value)
+
+
+SIZED: list[Paging] = [OFFSET, PageNumber("start", 0, "limit", 10), ContinueFrom("after", "id", "limit", 10)]
+
+
+@pytest.mark.parametrize("rule", SIZED, ids=lambda rule: type(rule).__name__)
+def test_without_a_total_an_empty_page_is_the_last_and_a_short_one_only_where_the_author_says_so(rule: Paging) -> None:
+    assert [bool(after(rule, page(records=records, seen=30, last=7))) for records in (10, 9, 1, 0)] == [1, 1, 1, 0]
+    short = replace(rule, stop=Stop(ends=Ends.SHORT, size=10, counted=True))  # type: ignore[type-var]
+    assert [bool(after(short, page(records=records, seen=30, last=7))) for records in (11, 10, 9, 0)] == [1, 1, 0, 0]
+    assert following(short, page(records=9, seen=9)) == End("a page of 9 records, fewer than the 10 asked for")
+
+
+def test_pages_are_numbered() -> None:
+    rule = PageNumber("start", 0, "limit", 10)
+    assert rule.parameters == {"limit": "10", "start": "0"}
+    assert PageNumber("p").parameters == {"p": "1"}
+    assert asked(rule, page(records=3))["start"] == "1"
+    assert asked(rule, page(records=3, url=with_parameters(URL, {"start": "9"}), total=4, seen=3))["start"] == "10"
 
 
 def test_a_page_continues_from_its_last_record() -> None:
     rule = ContinueFrom("id_min", "id", "limit", 10)
-    assert str(rule.next_page(page(last=41))).endswith("id_min=42")
-    assert rule.next_page(page(records=9, last=41)) is None
-    for last in (None, "41", True):
-        if last is not True:
-            with pytest.raises(SourceRefused, match="the next page cannot start there"):
-                rule.next_page(page(last=last))
-    assert str(ContinueFrom("after", "id", "limit", 10, step=0).next_page(page(last="é"))).endswith("after=%C3%A9")
+    assert str(after(rule, page(last=41))).endswith("id_min=42")
+    assert str(after(rule, page(records=9, last=41))).endswith("id_min=42")
+    for last in (None, "41"):
+        with pytest.raises(SourceRefused, match="the next page cannot start there"):
+            after(rule, page(last=last))
+    text = ContinueFrom("after", "id", "limit", 10, step=0)
+    assert str(after(text, page(last="é"))).endswith("after=%C3%A9")
+    with pytest.raises(SourceRefused, match="the next page cannot start there"):
+        after(text, page(last=None))
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"), [("a/b=", "a/b="), (7, "7"), (0, "0"), ([1, "b"], "1,b"), (Decimal("1.50"), "1.50")]
+)
+def test_a_cursor_goes_into_the_query(value: object, sent: str) -> None:
+    rule = Cursor("cursor", RecordPath.parse("meta.next"))
+    assert asked(rule, page({"meta": {"next": value}})) == {"since": "a b", "empty": "", "start": "0", "cursor": sent}
+    alone = replace(rule, alone=True)
+    assert asked(alone, page({"meta": {"next": value}})) == {"verb": "List", "cursor": sent}
+
+
+@pytest.mark.parametrize("meta", [{}, {"next": None}, {"next": ""}, {"next": []}, {"next": False}])
+def test_without_a_cursor_the_page_is_the_last(meta: dict[str, object]) -> None:
+    assert following(Cursor("c", RecordPath.parse("meta.next")), page({"meta": meta})) == End("no cursor at meta.next")
+
+
+@pytest.mark.parametrize("value", [True, {"id": 1}, [["a"]]])
+def test_a_cursor_that_is_no_text_or_number_is_refused(value: object) -> None:
+    with pytest.raises(SourceRefused, match="neither a text nor a number"):
+        following(Cursor("c", RecordPath.parse("next")), page({"next": value}))
+
+
+def test_a_cursor_may_come_in_a_header() -> None:
+    rule = Cursor("page", header="Link")
+    assert asked(rule, page(link="t 2"))["page"] == "t 2"
+    assert following(rule, page()) == End("no cursor in the header Link")
+
+
+def test_an_empty_page_ends_links_only_where_the_author_says_so() -> None:
+    ending = NextLink(RecordPath.parse("next"), Stop(ends=Ends.EMPTY))
+    assert after(NextLink(RecordPath.parse("next")), page({"next": "/x"}, records=0))
+    assert following(ending, page({"next": "/x"}, records=0)) == End("an empty page")
+    assert after(ending, page({"next": "/x"}, records=1))
+    assert after(ending, page({"next": "/x"}, records=1, seen=9, total=9))  # links go on; the total is compared then
 
 
 def test_a_single_page_has_no_next() -> None:
-    assert SinglePage().next_page(page({"next": {"href": "/more"}}, link='</more>; rel="next"')) is None
+    assert after(SinglePage(), page({"next": {"href": "/more"}}, link='</more>; rel="next"')) is None
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
