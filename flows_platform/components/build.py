@@ -18,6 +18,7 @@ from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
+    Ends,
     LinkHeader,
     NextLink,
     Offset,
@@ -240,8 +241,9 @@ def _stop(paging: declared.PagingDeclaration) -> Stop:
     more = Flag(RecordPath.parse(paging.more)) if paging.more else None
     if isinstance(paging, declared.NextLinkPaging) and paging.truncated:
         more = Flag(RecordPath.parse(paging.truncated), paging.code)
-    sized = isinstance(paging, declared.Sized)
-    return Stop(more, paging.ends, paging.size if isinstance(paging, declared.Sized) else None, counted=sized)
+    ends = Ends(paging.ends) if paging.ends else None
+    size = paging.size if isinstance(paging, declared.Sized) else None
+    return Stop(more, ends, size, counted=isinstance(paging, declared.Sized))
 
 
 def _refusals(api: declared.Api) -> Refusals:

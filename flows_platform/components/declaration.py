@@ -54,7 +54,7 @@ class Flagged(Part):
 class Linked(Flagged):
     """Paging whose pages say how to go on."""
 
-    ends: Literal[Ends.EMPTY] | None = Field(
+    ends: Literal["empty"] | None = Field(
         None, description="empty: a page without records is the last, though it goes on."
     )
 

@@ -278,7 +278,7 @@ def test_records_that_contradict_each_other_are_refused(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
     server.scripts = [answer(json_body([row(3), row(2), row(3, byte_count=47)]))]
-    with pytest.raises(SourceRefused, match="two records of one window have id 3 and differ"):
+    with pytest.raises(StreamIncomplete, match="two records of one window have id 3 and differ"):
         stage(client, server, target)
     assert not target.exists()
 
