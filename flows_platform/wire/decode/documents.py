@@ -49,8 +49,8 @@ class Layout:
     is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
     answers that mean no records: `missing`, `null`. `errors` tells an error document;
     `doctype` lets an external one pass. With `plain_names` XML's are read without their namespace. With `blocks` most
-    of a document may be given as blocks, not decoded yet. Where the `parser` is the fast one it reads JSON's. The column
-    `extra` is not among what is sent. `dialect` is CSV's, and `fields` are the names that its header may have. `proven`
+    of a document may be given as blocks, not decoded yet. Where the `parser` is the fast one it reads JSON's. The
+    column `extra` is not among what is sent. `dialect` is CSV's, and `fields` are the names that its header may have. `proven`
     says that the transfer proves its own end.
     """
 
