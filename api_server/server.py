@@ -52,22 +52,19 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         shown = f"[{address}]" if ":" in address else address
         check_exposure(config, address)
         scheme = "https" if config.certificate else "http"
-        logger.info("serving %s on %s://%s:%d/ (Ctrl-C ends)", config.database, scheme, shown, number)
-        _report_protection(config)
+        unproven = _unproven(config)
+        level = logging.WARNING if unproven else logging.INFO
+        logger.log(level, "serving %s on %s://%s:%d/ (Ctrl-C ends)%s", config.database, scheme, shown, number, unproven)
         gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
         # uvicorn raises the signal anew once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=[listener])
 
 
-def _report_protection(config: ServerConfig) -> None:
-    reason = protection(config.database) if config.compare_pages else "--no-page-checks says so"
-    if reason:
-        logger.warning(
-            "the pages of %s are not compared with checksums of its load: %s; damage to the file may be served",
-            config.database,
-            reason,
-        )
+def _unproven(config: ServerConfig) -> str:
+    """What to say of pages that are compared with nothing; empty where each is."""
+    reason = protection(config.database) if config.compare_pages else "--no-page-checks is given"
+    return f"; damage to the file would be served, since its pages are not compared: {reason}" if reason else ""
 
 
 def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import apsw
 from isal import isal_zlib
@@ -122,15 +122,15 @@ def append_checksums(database: Path) -> None:
         header = Header.read(lambda amount, offset: os.pread(file.fileno(), amount, offset))
         if header is None:
             raise DamagedDatabase(f"{database} is no sqlite database.", remedy=_REMEDY)
-        sums = b"".join(_sums(iter(lambda: file.read(_READ_BYTES), b""), header.page_size))
+        sums = b"".join(_sums(file, header.page_size))
         file.write(sums + _tail(header.page_size, len(sums) // _SUM_BYTES, header.changes, sums))
 
 
-def _sums(blocks: Iterator[bytes], page_size: int) -> Iterator[bytes]:
-    page = 0
-    for block in blocks:
-        for place in range(0, len(block), page_size):
-            yield _sum(page, memoryview(block)[place : place + page_size])
+def _sums(file: BinaryIO, page_size: int) -> Iterator[bytes]:
+    page, block = 0, memoryview(bytearray(_READ_BYTES))  # one buffer for all: a new one for each costs as much again
+    while size := file.readinto(block):  # type: ignore[attr-defined]  # files that are open for bytes have it
+        for place in range(0, size, page_size):
+            yield _sum(page, block[place : place + page_size])
             page += 1
 
 

@@ -3,9 +3,6 @@
 What a file is, its first bytes say, whatever its name. Memory is constant: xz may ask for 256 MiB, the others for less.
 """
 
-import bz2
-import lzma
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from gzip import BadGzipFile
@@ -22,19 +19,6 @@ ZIP_IGNORED = ("__MACOSX/",)  # what a Mac adds to an archive beside each of its
 # isal's stubs leave the one without types and call the other, a class, an instance.
 _INFLATING = cast("Callable[[BinaryIO, str], BinaryIO]", igzip.open)
 INFLATE_ERROR = cast("type[Exception]", igzip_lib.IsalError)
-# What the readers of damaged files raise; NotImplementedError and RuntimeError come from zipfile, the latter where a
-# password is needed.
-DAMAGE = (
-    EOFError,
-    BadGzipFile,
-    INFLATE_ERROR,
-    lzma.LZMAError,
-    zlib.error,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
 CUT = "it ends before its end marker, or something that is not {kind} follows it"
 
 WIDE_CHARACTERS = 8  # so many in a row, each with a NUL, are no accident
@@ -114,13 +98,29 @@ def _unpacked(path: Path, file: BinaryIO, kind: str, size: int) -> Iterator[byte
         for piece in _PACKINGS[kind][1](path, file, size):
             unpacked += len(piece)
             yield piece
+    except EOFError as error:
+        raise _damaged(path, file, kind, unpacked, CUT.format(kind=kind)) from error
     except OSError as error:
-        if error.errno is not None and not isinstance(error, DAMAGE):
-            raise  # the disk's, not the file's: bz2 raises OSError without a number
+        if error.errno is not None:
+            raise  # the disk's; that of damaged gzip and bzip2 has no number
         raise _damaged(path, file, kind, unpacked, str(error)) from error
-    except DAMAGE as error:
-        cause = CUT.format(kind=kind) if isinstance(error, EOFError) else str(error)
-        raise _damaged(path, file, kind, unpacked, cause) from error
+    except _damage(kind) as error:
+        raise _damaged(path, file, kind, unpacked, str(error)) from error
+
+
+def _damage(kind: str) -> tuple[type[Exception], ...]:
+    """What the reader of damaged files of a kind raises, beside EOFError and OSError; imported where it is needed."""
+    if kind == "xz":
+        from lzma import LZMAError  # noqa: PLC0415 - cleaning starts sooner without these
+
+        return (LZMAError,)
+    if kind == "zip":
+        from lzma import LZMAError  # noqa: PLC0415 - as above
+        from zipfile import BadZipFile  # noqa: PLC0415 - as above
+
+        # A method that is not read here, a password that is needed; what it packs.
+        return (BadZipFile, NotImplementedError, RuntimeError, ValueError, zlib.error, LZMAError)
+    return (BadGzipFile, INFLATE_ERROR, ValueError)
 
 
 def _damaged(path: Path, file: BinaryIO, kind: str, unpacked: int, cause: str) -> InputError:
@@ -185,14 +185,20 @@ def _members(file: BinaryIO, size: int, new: Callable[[], _Decompressor], paddin
 
 
 def _unbzipped(_: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    import bz2  # noqa: PLC0415 - see `_damage`
+
     return _members(file, size, bz2.BZ2Decompressor, b"")
 
 
 def _unxzed(_: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    import lzma  # noqa: PLC0415 - see `_damage`
+
     return _members(file, size, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY), b"\0")
 
 
 def _unzipped(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    import zipfile  # noqa: PLC0415 - see `_damage`
+
     with zipfile.ZipFile(file) as archive:
         held = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith(ZIP_IGNORED)]
         if len(held) != 1:
