@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,6 +20,7 @@ from flows_platform.windowed.declaration import Fill, WindowedTable
 from flows_platform.windowed.pictures import staged_pictures, table_pictures
 from flows_platform.windowed.progress import RunProgress
 from flows_platform.windowed.runs import WindowRuns
+from flows_platform.windowed.under_way import UnderWay
 
 if TYPE_CHECKING:
     from flows_platform.pipeline import WindowPipeline
@@ -59,13 +61,13 @@ class WindowRun:
         Raises:
             dg.Failure: after the last window, if some failed; its metadata names them with their errors.
         """
-        keys = self._wanted(self.context.partition_keys)
+        keys = self._under_way.suspects_last(self._wanted(self.context.partition_keys))
         self.last = keys[-1] if keys else ""
         self.progress = RunProgress(self.context.log.info, len(keys))
         windows = [self.declaration.grid.from_key(key) for key in keys]
         if self._selected(self.declaration.table_key):
             self.pipeline.warehouse.ensure_table(self.declaration.table)
-            self.held = self.pipeline.held(self.declaration.grid, windows)
+            self.held = self.pipeline.held(self.declaration.grid, sorted(windows, key=attrgetter("start")))
         with closing(self._staged(windows)) as stagings:
             try:
                 for window, staged in zip(windows, stagings, strict=True):
@@ -121,9 +123,14 @@ class WindowRun:
 
     def _try_to_stage(self, window: Window) -> Staged:
         try:
-            return self._stage(window)
+            with self._under_way.mark(window.key):
+                return self._stage(window)
         except Exception as error:  # noqa: BLE001 - it is raised where the window lands
             return error
+
+    @property
+    def _under_way(self) -> UnderWay:
+        return UnderWay(self.declaration.locks / f"{self.declaration.table.name}.under_way")
 
     def _on_records(self, done: int, total: int | None) -> None:
         if self._left:

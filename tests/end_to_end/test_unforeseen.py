@@ -1,7 +1,11 @@
 """An exception that nobody foresaw fails its window; the others of the run are loaded."""
 
 import re
+import signal
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -10,6 +14,7 @@ from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.staging import StagedWindow
+from flows_platform.windowed.under_way import UnderWay
 from tests.end_to_end.conftest import Platform
 
 CANARY = "canary+/7f3a"
@@ -63,3 +68,39 @@ def test_each_window_fails_alone(platform: Platform, monkeypatch: pytest.MonkeyP
         assert re.search(f"window {key} failed: {words}", said), words
     assert len([each for each in logged if each.startswith("Traceback (most recent call last)")]) == len(WORDS)
     assert CANARY not in said
+
+
+def test_a_window_whose_process_dies_is_taken_last_and_then_fails_alone(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, keys, fetched = WindowPipeline.fetch, platform.keys[:3], []
+
+    def noted(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+        fetched.append(window.key)
+        return fetch(self, window, progress)
+
+    monkeypatch.setattr(WindowPipeline, "fetch", noted)
+    marks = UnderWay(platform.settings.files.locks / "flows.under_way")
+    for number in (signal.SIGSEGV, signal.SIGKILL):
+        _die(marks.folder, keys[0], number)
+    _die(marks.folder, keys[1], signal.SIGSEGV)
+    assert [marks.deaths(key) for key in keys] == [2, 1, 0]
+    run = platform.run_windows(keys[0], keys[-1])
+    assert not run.success
+    assert fetched == [keys[2], keys[1]]
+    assert platform.instance.get_materialized_partitions(dg.AssetKey("flows")) == set(keys[1:])
+    assert f"the process that fetched the window {keys[0]} died 2 times" in str(
+        [*platform.instance.all_logs(run.run_id)]
+    )
+    assert [marks.deaths(key) for key in keys] == [0, 0, 0]
+    assert platform.run_windows(keys[0]).success
+
+
+def _die(folder: Path, key: str, number: int) -> None:
+    """A process that a signal ends within the window."""
+    code = (
+        "import os, pathlib, sys; from flows_platform.windowed.under_way import UnderWay\n"
+        "with UnderWay(pathlib.Path(sys.argv[1])).mark(sys.argv[2]): os.kill(os.getpid(), int(sys.argv[3]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(folder), key, str(int(number))], check=False)
+    assert ended.returncode == -number
