@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from flows_platform.pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.staging import StagedWindow
 from flows_platform.stores.bigquery_publish import Published
+from flows_platform.stores.ledger import Withheld
 from tests.conditions import eventually
 from tests.end_to_end.conftest import Platform
 
@@ -21,12 +23,12 @@ def test_the_next_window_is_fetched_while_one_is_published(platform: Platform, m
     publish, keys, ahead = WindowPipeline.publish, platform.keys[:4], []
     platform.change_database("DELETE FROM flows WHERE time >= 4 * 10800")
 
-    def published(self: WindowPipeline, window: Window, run: str) -> Published:
+    def published(self: WindowPipeline, window: Window, run: str, **options: Any) -> Published | Withheld:
         place = keys.index(window.key) + 1
         if place < len(keys):
             following = self.path(flows_windows(platform.settings).grid.from_key(keys[place]))
             ahead.append(eventually(following.exists, SECONDS))
-        return publish(self, window, run)
+        return publish(self, window, run, **options)
 
     monkeypatch.setattr(WindowPipeline, "publish", published)
     assert platform.run_windows(keys[0], keys[-1]).success
@@ -50,7 +52,7 @@ def test_a_stopped_run_does_not_wait_for_the_window_being_fetched(
         finally:
             ended.set()
 
-    def stopped(_self: WindowPipeline, _window: Window, _run: str) -> Published:
+    def stopped(_self: WindowPipeline, _window: Window, _run: str, **_options: Any) -> Published:
         assert under_way.wait(SECONDS)
         raise KeyboardInterrupt
 
