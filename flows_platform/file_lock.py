@@ -62,10 +62,8 @@ def try_lock(path: Path) -> int | None:
     A child process that inherits the descriptor keeps the lock for its own lifetime.
     """
     descriptor = _open(path)
-    try:
-        with _typed(path):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    with _typed(path):
+        if _taken(descriptor):
+            return descriptor
+    os.close(descriptor)
+    return None
