@@ -47,11 +47,11 @@ class Layout:
     `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
     is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
-    answers that mean no records: `missing`, `null`. `errors` tells an error document;
-    `doctype` lets an external one pass. With `plain_names` XML's are read without their namespace. With `blocks` most
-    of a document may be given as blocks, not decoded yet. Where the `parser` is the fast one it reads JSON's. The
-    column `extra` is not among what is sent. `dialect` is CSV's, and `fields` are the names that its header may have. `proven`
-    says that the transfer proves its own end.
+    answers that mean no records: `missing`, `null`. `errors` tells an error document; `doctype` lets an external one
+    pass. With `plain_names` XML's are read without their namespace. With `blocks` most of a document may be given as
+    blocks, not decoded yet. Where the `parser` is the fast one it reads JSON's. The column `extra` is not among what
+    is sent. `dialect` is CSV's, and `fields` are the names that its header may have. `proven` says that the transfer
+    proves its own end.
     """
 
     schema: TableSchema
