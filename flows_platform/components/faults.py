@@ -35,7 +35,11 @@ def _place(each: ErrorDetails, attributes: object) -> Place:
     """The keys that lead to the fault, without what pydantic adds for unions."""
     place: list[str | int] = []
     value: Any = attributes
+    tagged: Any = None  # the part whose form pydantic has named: the form may have a key of its own name
     for part in (*each["loc"], *each.get("ctx", {}).get("place", ())):
+        if isinstance(value, dict) and value is not tagged and part in each["loc"] and part == value.get("kind"):
+            tagged = value
+            continue
         known = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
         if known:
             value = value[part]

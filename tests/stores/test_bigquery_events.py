@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_the_table_is_as_declared_and_its_facts_need_no_epoch(events: Warehouse)
     facts = events.window_facts(EVENTS_TABLE, DAY)
     assert (facts.rows, facts.distinct_keys, facts.misplaced) == (4, 3, 0)
     assert (facts.first, facts.last) == (DAY.start, DAY.end - TICK)
+
+
+def test_keys_of_several_columns_are_counted_together(events: Warehouse) -> None:
+    rows = [event("1:a", DAY.start, number=1), event("1", DAY.start), event("1:a", DAY.start + TICK)]
+    publish(events, DAY, [*rows, rows[0]])
+    for rest, distinct in ((("seen",), 3), (("score",), 2), (("known", "score"), 2)):
+        table = replace(EVENTS_TABLE, schema=replace(EVENTS, key_rest=rest))
+        assert events.window_facts(table, DAY).distinct_keys == distinct
 
 
 @pytest.mark.parametrize("seen", [DAY.start - TICK, DAY.end])

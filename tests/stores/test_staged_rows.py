@@ -46,8 +46,21 @@ def test_identical_events_are_kept_once(tmp_path: Path) -> None:
     rows = [event("b", START, weight=0.1, details="{}"), event("a", START), event("b", START, weight=0.1, details="{}")]
     path = tmp_path / "events"
     staged(path, [rows[:2], rows[2:]])
-    assert drop_repeats(path, EVENTS) == 1
+    assert drop_repeats(path, EVENTS).dropped == 1
     assert file_digest(path) == RowDigest.of(rows[:2])
+
+
+def test_several_columns_may_identify_an_event(tmp_path: Path) -> None:
+    both = replace(EVENTS, key="seen", key_rest=("name",))  # in another order than the file's columns
+    rows = [event("a", START), event("b", START), event("a", LATER), event("b", START), event("a", START)]
+    path = tmp_path / "events"
+    assert not staged(path, [rows[:2], rows[2:4], rows[4:]], both).keys_rise
+    repeats = drop_repeats(path, both, pages=[0, 2, 4])
+    assert (repeats.dropped, set(repeats.across)) == (2, {tuple(pair) for pair in ((START, "a"), (START, "b"))})
+    assert file_digest(path) == RowDigest.of(rows[:3])
+    staged(path, [[*rows[:2], event("a", START, score=1.0)]], both)
+    with pytest.raises(SourceRefused, match=r"have seen .*, name 'a' and differ"):
+        drop_repeats(path, both)
 
 
 @pytest.mark.parametrize("changed", [{"score": 7.9}, {"known": False}, {"details": "[]"}])
@@ -63,7 +76,7 @@ def test_a_key_may_be_an_instant(tmp_path: Path) -> None:
     rows = [event("b", START), event("b", START), event("c", LATER)]
     path = tmp_path / "events"
     assert not staged(path, [rows], by_time).keys_rise
-    assert drop_repeats(path, by_time) == 1
+    assert drop_repeats(path, by_time).dropped == 1
 
 
 def test_a_nullable_column_that_came_later_is_null(tmp_path: Path) -> None:
