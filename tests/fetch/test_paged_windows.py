@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 
 from flows_platform.domain.errors import (
     ConfigurationError,
@@ -16,6 +18,7 @@ from flows_platform.domain.errors import (
     StreamIncomplete,
     TooManyRejects,
 )
+from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch import records
@@ -37,8 +40,10 @@ from flows_platform.fetch.records import WindowStream
 from flows_platform.fetch.refusals import Refusals
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.pipeline import WindowPipeline
 from flows_platform.quarantine_replay import replay_quarantine
 from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.stores.bigquery import Warehouse
 from flows_platform.stores.parquet import staged_facts
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 from flows_platform.wire.decode.envelope import ErrorDocument
@@ -524,3 +529,34 @@ def test_a_source_that_tells_no_count_is_not_asked(client: HttpClient, server: S
     for changes in ({}, {"paging": NEXT, "total": TOTAL}, {"paging": Offset("start", "limit", 3)}):
         assert count_records(client, api(server, **changes), DAY, tries=1) is None
     assert server.requests == []
+
+
+def test_a_right_window_agrees_with_the_sources_count_of_neighbours_and_of_parents(
+    client: HttpClient, server: ScriptedServer, tmp_path: Path
+) -> None:
+    edge = [item(9, seen="2024-01-01T12:00:00Z"), item(10, seen="2024-01-02T00:00:00Z")]
+    time = replace(TIME, before_inclusive=True, longest=timedelta(hours=12))
+    pieces = [answer(body([item(1), edge[0]], total=2)), answer(body(edge, total=2))]
+    numbered = api(server, paging=PageNumber("page", 1, "limit", 3), total=TOTAL, time=time)
+    assert counted(client, server, numbered, tmp_path / "edges", pieces) == (2, 2)
+
+    hosts = [{"host": 1, "list": [{"id": each, "at": "2024-01-01T00:00:05Z"} for each in (1, 2, 3)]}, {"host": 2}]
+    columns = (("id", "list.id"), ("seen", "list.at"))
+    mapping = RecordMapping(
+        tuple(ColumnSource(name, ITEMS.column(name).type, (RecordPath.parse(path),)) for name, path in columns),
+        each=RecordPath.parse("list"),
+        ignored=(RecordPath.parse("host"),),
+    )
+    parents = api(server, paging=OFFSET, total=TOTAL, mapping=mapping)
+    assert counted(client, server, parents, tmp_path / "hosts", [answer(body(hosts, total=2))]) == (3, 3)
+
+
+def counted(
+    client: HttpClient, server: ScriptedServer, declared: WindowedApi, folder: Path, answers: list[bytes]
+) -> tuple[int, int | None]:
+    """A window's rows, and how many the source is found to count of it."""
+    table = WarehouseTable(ITEMS, ())
+    warehouse = Warehouse(bigquery.Client("p", AnonymousCredentials()), "d", "US", folder)  # type: ignore[no-untyped-call]
+    pipeline = WindowPipeline(api=declared, client=client, folder=folder, tries=1, table=table, warehouse=warehouse)
+    server.scripts = [*answers, *answers]
+    return pipeline.fetch(DAY).rows, pipeline.source_count(DAY)
