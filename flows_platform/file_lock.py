@@ -67,3 +67,14 @@ def try_lock(path: Path) -> int | None:
             return descriptor
     os.close(descriptor)
     return None
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock at `path`; makes no file where there is none."""
+    if not path.exists():
+        return False
+    descriptor = try_lock(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False

@@ -267,6 +267,15 @@ def load_settings(**overrides: object) -> Settings:
         ) from None
 
 
+def allowed_settings(**overrides: object) -> Settings:
+    """The settings of this environment with the default in the place of each value that is not allowed."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = {str(each["loc"][0]) for each in error.errors()}
+    return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong} | overrides)
+
+
 def secret(name: str) -> str | None:
     """The value of an environment variable that a source's declaration names, or None where it is unset or empty."""
     return os.environ.get(name) or None

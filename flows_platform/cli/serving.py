@@ -84,8 +84,8 @@ def dev(*, replay: Replay = None) -> None:
 
 @app.command(epilog=examples("flows doctor"))
 def doctor() -> None:
-    """Check settings, ports, credentials, API and warehouse; each failing line says the remedy."""
+    """Check settings, files, credentials, API, warehouse and Dagster; each failing line says the remedy."""
     from flows_platform.commands.doctor import run_doctor
 
-    if not run_doctor():
+    if run_doctor():
         raise typer.Exit(FAILED)

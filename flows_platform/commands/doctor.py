@@ -1,7 +1,10 @@
 """`flows doctor`: each thing the platform needs, looked at; a failing line says the remedy."""
 
+import json
 import os
 from collections.abc import Callable
+from http.client import HTTPException
+from urllib.request import urlopen
 
 from flows_platform.access.private import make_home
 from flows_platform.commands.children import HOST
@@ -9,29 +12,36 @@ from flows_platform.commands.terminal import say
 from flows_platform.domain.errors import (
     ConfigurationError,
     PlatformError,
+    ProcessFailed,
+    SourceRefused,
     SourceUnavailable,
     StorageError,
     WarehouseUnavailable,
 )
 from flows_platform.fetch.latest import ask_latest
+from flows_platform.file_lock import is_held
 from flows_platform.resources import build_resources
-from flows_platform.settings import Settings, load_settings, unknown_variables
+from flows_platform.settings import Settings, allowed_settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.sqlite_read import database_summary
-from flows_platform.supervision.ports import Address
+from flows_platform.supervision.ports import Address, listens
+
+ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound
 
 
-def run_doctor() -> bool:
-    """Print a line per check; True if none failed.
+def run_doctor() -> int:
+    """Print a line per check, each whatever became of the others, and how many failed; gives that number.
 
     Raises:
-        ConfigurationError: a setting is not allowed, so that nothing else can be looked at.
+        ConfigurationError: after all lines, where the value of a setting is not allowed; its default stood in for it.
     """
     # A doctor does not wait: one try each, and short ones.
-    settings = load_settings(connect_timeout=3.0, read_timeout=10.0, retry_attempts=1)
+    settings = allowed_settings(connect_timeout=3.0, read_timeout=10.0, retry_attempts=1)
     failed = [name for name, check in CHECKS.items() if not _examine(name, check, settings)]
-    return not failed
+    say(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
+    load_settings()
+    return len(failed)
 
 
 def _examine(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
@@ -40,11 +50,15 @@ def _examine(name: str, check: Callable[[Settings], str], settings: Settings) ->
     except PlatformError as error:
         say(f"FAIL  {name}: {error}")
         return False
+    except Exception as error:  # noqa: BLE001 - the lines after it are wanted all the same
+        say(f"FAIL  {name}: {type(error).__name__}: {error}")
+        return False
     say(f"ok    {name}: {found}")
     return True
 
 
 def _settings(_: Settings) -> str:
+    load_settings()
     unknown = unknown_variables()
     if unknown:
         raise ConfigurationError(
@@ -75,32 +89,79 @@ def _raw_file(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
+    if not settings.files.database.exists():
+        return f"{settings.files.database} is not there yet; `flows dev` builds it"
     summary = database_summary(settings.files.database, FLOWS)
     return f"{settings.files.database}, {summary.rows:,} rows, {summary.rejected:,} rejected"
 
 
 def _api(settings: Settings) -> str:
+    if not settings.api_url and not _is_up(settings, "the API server", _api_address(settings)):
+        return f"not running yet; `flows dev` starts it at {settings.api_base}"
     declaration = flows_windows(settings)
     fetch = build_resources(settings).fetch
     try:
         with fetch.client() as client:
             latest = ask_latest(client, declaration.api(), tries=fetch.tries)
-    except SourceUnavailable as error:
-        remedy = "Start it: `flows dev`, or `flows serve`; or set FLOWS_API_URL."
-        raise SourceUnavailable(error.message, remedy=remedy) from error
+    except (SourceUnavailable, SourceRefused) as error:
+        remedy = "Set FLOWS_API_URL to an API that answers." if settings.api_url else _foreign("FLOWS_API_PORT")
+        refused = error.remedy if isinstance(error, SourceRefused) else None  # which knows of tokens
+        raise SourceUnavailable(error.message, remedy=refused or remedy) from error
     return f"{settings.stream_url}, {latest.records if latest else 0:,} records"
 
 
+def _api_address(settings: Settings) -> Address:
+    return Address(settings.api_host, settings.api_port, "FLOWS_API_PORT")
+
+
 def _warehouse(settings: Settings) -> str:
+    address = Address(HOST, settings.emulator_port, "FLOWS_EMULATOR_PORT")
+    if settings.emulator_url and not _is_up(settings, "the emulator", address):
+        return f"not running yet; `flows dev` starts the emulator at {settings.emulator_url}"
     try:
         with build_resources(settings).warehouse.warehouse() as warehouse:
             warehouse.ping()
-    except WarehouseUnavailable as error:
+    except (PlatformError, ValueError) as error:  # what is no BigQuery answers what no client of it can read
         if not settings.emulator_url:
             raise
-        remedy = "Start it: `flows dev`; or set FLOWS_BIGQUERY_PROJECT for real BigQuery."
-        raise WarehouseUnavailable(f"no emulator answers at {settings.emulator_url}.", remedy=remedy) from error
+        message = f"what listens at {settings.emulator_url} is not this platform's emulator, or is broken."
+        raise WarehouseUnavailable(message, remedy=_foreign("FLOWS_EMULATOR_PORT")) from error
     return settings.emulator_url or f"project {settings.bigquery_project}, dataset {settings.bigquery_dataset}"
+
+
+def _dagster(settings: Settings) -> str:
+    if not _is_up(settings, "Dagster's UI", Address(HOST, settings.dagster_port, "FLOWS_DAGSTER_PORT")):
+        return f"not running yet; `flows dev` starts its UI at port {settings.dagster_port}"
+    address = f"http://{HOST}:{settings.dagster_port}"
+    try:
+        with urlopen(f"{address}/server_info", timeout=settings.read_timeout) as answer:  # noqa: S310 - our own address
+            version = json.load(answer)["dagster_webserver_version"]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        message = f"what listens at {address} is not Dagster's UI."
+        raise ProcessFailed(message, remedy=_foreign("FLOWS_DAGSTER_PORT")) from error
+    if not is_held(settings.files.dagster / "dagster.lock"):
+        message = f"the UI at {address} is of another home than {settings.files.home}."
+        raise ProcessFailed(message, remedy=_foreign("FLOWS_DAGSTER_PORT"))
+    return f"{address}, version {version}"
+
+
+def _is_up(settings: Settings, what: str, address: Address) -> bool:
+    """Whether something listens at `address`.
+
+    Raises:
+        ProcessFailed: nothing does, though the platform runs in this home.
+    """
+    host = HOST if address.host == ANY_HOST else address.host
+    if listens(address.port, host):
+        return True
+    if is_held(settings.files.dagster / "dagster.lock"):
+        message = f"{what} does not answer at {host}:{address.port}, though the platform runs."
+        raise ProcessFailed(message, remedy=f"Look into {settings.files.logs}; it may be starting still.")
+    return False
+
+
+def _foreign(setting: str) -> str:
+    return f"Stop what uses the port, or set {setting} to another."
 
 
 def _cves(settings: Settings) -> str:
@@ -119,11 +180,6 @@ def _cves(settings: Settings) -> str:
         engine.dispose()
 
 
-def _ports(settings: Settings) -> str:
-    Address(HOST, settings.dagster_port, "FLOWS_DAGSTER_PORT").check_free("Dagster")
-    return f"{settings.dagster_port} is free for Dagster"
-
-
 CHECKS: dict[str, Callable[[Settings], str]] = {
     "settings": _settings,
     "home folder": _home,
@@ -132,5 +188,5 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     "API": _api,
     "warehouse": _warehouse,
     "CVE database": _cves,
-    "ports": _ports,
+    "Dagster": _dagster,
 }

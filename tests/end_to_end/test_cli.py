@@ -165,16 +165,15 @@ def test_a_wrong_setting_is_named_and_a_secret_is_not(tmp_path: Path) -> None:
     assert "canary" not in done.stderr + done.stdout
 
 
-def test_the_doctor_names_what_is_missing_and_the_remedy(tmp_path: Path) -> None:
+def test_the_doctor_names_what_is_wrong_and_the_remedy(tmp_path: Path) -> None:
     done = flows("doctor", cwd=tmp_path, FLOWS_API_PRT="1", FLOWS_API_PORT="9", FLOWS_EMULATOR_PORT="10")
     assert done.returncode == 1
     lines = {line[6:].partition(":")[0]: line for line in done.stdout.splitlines()}
     assert "FLOWS_API_PRT is no setting" in lines["settings"]
-    assert lines["home folder"].startswith("ok")
-    assert "flows load" in lines["database"]
-    assert "flows dev" in lines["API"]
-    assert lines["warehouse"].startswith("FAIL")
-    assert lines["CVE database"].startswith("ok")
+    for name in ("home folder", "database", "API", "warehouse", "CVE database"):
+        assert lines[name].startswith("ok")
+    for name in ("database", "API", "warehouse"):
+        assert "flows dev" in lines[name]
     assert "nvd_full_load" in lines["CVE database"]
 
 

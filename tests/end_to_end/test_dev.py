@@ -45,6 +45,12 @@ def assets(environment: dict[str, str]) -> set[str]:
     return {"/".join(node["assetKey"]["path"]) for node in nodes}
 
 
+def doctor(environment: dict[str, str]) -> tuple[int, str]:
+    """Its exit code, and the last line it says."""
+    done = subprocess.run([*FLOWS, "doctor"], env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_quietly_and_ends_with_all_it_started(
     dev: subprocess.Popen[str], environment: dict[str, str], number: signal.Signals
@@ -55,6 +61,7 @@ def test_it_serves_quietly_and_ends_with_all_it_started(
     with urlopen(f"{addresses['API']}healthz", timeout=60) as answer:
         assert answer.status == 200
     assert [line for line in lines if " | " in line] == []
+    assert doctor(environment) == (0, "All checks passed.")
 
     os.kill(process_of(environment, SERVE), signal.SIGKILL)
     assert any("starting it again in 1 s." in line for line in lines_until(dev, "api is back."))
@@ -65,6 +72,7 @@ def test_it_serves_quietly_and_ends_with_all_it_started(
 
     assert dev.wait(60) == (0 if number == signal.SIGINT else 128 + number)
     assert processes_of(environment["FLOWS_HOME"]) == []
+    assert doctor(environment) == (0, "All checks passed.")  # as before the first start
 
 
 def test_definitions_come_back_where_their_process_is_killed(
