@@ -26,6 +26,13 @@ SHOWN_BY = {
         "end_to_end/test_drift.py::test_the_check_names_the_windows_and_the_sensor_runs_them_again"
     ],
     "A value differs": ["end_to_end/test_drift.py::test_digests_see_a_changed_value_that_counts_do_not"],
+    "A window would lose": [
+        "end_to_end/test_shrinking_windows.py::test_one_false_zero_takes_no_row",
+        "end_to_end/test_shrinking_windows.py::test_a_waiting_window_is_told_and_healed",
+    ],
+    "A staged file was damaged": [
+        "end_to_end/test_staged_files.py::test_no_flipped_bit_is_published_counted_verified_or_replayed"
+    ],
     "The run was killed": ["faults/test_convergence.py::test_a_window_is_old_or_new_and_a_rerun_converges"],
     "The run was stopped by hand": [
         "end_to_end/test_fetch_ahead.py::test_a_stopped_run_does_not_wait_for_the_window_being_fetched"
@@ -57,6 +64,7 @@ SHOWN_BY = {
     ],
     "Dagster's *Freshness*": [
         "end_to_end/test_overdue_windows.py::test_overdue_windows_are_named_also_while_the_api_is_down",
+        "windowed/test_lag_reports.py::test_forty_windows_behind_is_shown_as_forty_everywhere",
         "alerts/test_alerts.py::test_a_stale_table_is_told_until_it_is_fresh",
     ],
     "The webhook does not answer": [
