@@ -18,7 +18,7 @@ def quarantine_path(target: Path) -> Path:
 
 @dataclass(slots=True)
 class QuarantineSink:
-    """Appends rejects to an open file and counts them, secrets masked; the first one is kept for messages."""
+    """Appends rejects to an open file and counts them, secrets masked; `first` is for messages."""
 
     file: IO[bytes]
     redact: Redactor = field(default_factory=Redactor)
@@ -27,12 +27,11 @@ class QuarantineSink:
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def write(self, rejects: list[RejectedRecord]) -> None:
-        for reject in rejects:
-            shown = self._redacted(reject)
-            self.first = self.first or shown
-            self.count += 1
-            entry = {"position": shown.position, "reason": shown.reason, "raw": _as_text(shown.raw)}
-            line = json.dumps(entry | ({"redacted": True} if shown.redacted else {})).encode() + b"\n"
+        """Append the rejects, in order."""
+        self.count += len(rejects)
+        if rejects and self.first is None:
+            self.first = replace(rejects[0], reason=self.redact(rejects[0].reason))
+        for line in map(self._line, rejects):
             self._digest.update(line)
             self.file.write(line)
 
@@ -41,11 +40,13 @@ class QuarantineSink:
         """Of what was written so far, in hex."""
         return self._digest.hexdigest()
 
-    def _redacted(self, reject: RejectedRecord) -> RejectedRecord:
+    def _line(self, reject: RejectedRecord) -> bytes:
         raw = _as_text(reject.raw)
         masked = self.redact(raw)
-        redacted = reject.redacted or masked != raw
-        return replace(reject, reason=self.redact(reject.reason), raw=_as_bytes(masked), redacted=redacted)
+        entry = {"position": reject.position, "reason": self.redact(reject.reason), "raw": masked}
+        if reject.redacted or masked != raw:
+            entry["redacted"] = True
+        return json.dumps(entry).encode() + b"\n"
 
 
 def _as_text(raw: bytes) -> str:

@@ -7,7 +7,7 @@ Arrow batches must have been validated in full by who decoded them.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import NoneType
 
 import pyarrow as pa
@@ -52,7 +52,8 @@ class Casted:
         """The same, with each position `by` higher."""
         places = self.positions
         moved = range(places.start + by, places.stop + by) if isinstance(places, range) else [p + by for p in places]
-        return Casted(self.batch, moved, [replace(each, position=each.position + by) for each in self.rejects])
+        rejects = [RejectedRecord(each.position + by, each.reason, each.raw, each.redacted) for each in self.rejects]
+        return Casted(self.batch, moved, rejects)
 
     def first(self, records: int) -> "Casted":
         """The slice's first `records` records, good and bad."""
@@ -83,7 +84,18 @@ def cast_record(schema: TableSchema, record: Mapping[str, object], extra: str | 
     Raises:
         Misfit: a value does not fit, or the record has a field that the schema does not, and there is no `extra`.
     """
-    unknown = record.keys() - (set(schema.names) - {extra})
+    return _values(schema, _fields(schema, extra), record, extra)
+
+
+def _fields(schema: TableSchema, extra: str | None) -> frozenset[str]:
+    """The names that a record's fields may have."""
+    return frozenset(schema.names) - {extra or ""}
+
+
+def _values(
+    schema: TableSchema, fields: frozenset[str], record: Mapping[str, object], extra: str | None
+) -> list[object]:
+    unknown = record.keys() - fields
     if unknown and extra is None:
         raise Misfit(f"unknown field {shown(min(unknown))}")
     kept = json_text({name: record[name] for name in sorted(unknown)}) if unknown else None
@@ -243,6 +255,7 @@ def as_mappings(records: Slice) -> Records:
 
 
 def _one_by_one(schema: TableSchema, records: Records, first_position: int, extra: str | None) -> Casted:
+    fields = _fields(schema, extra)
     good: list[list[object]] = []
     positions: list[int] = []
     rejects: list[RejectedRecord] = []
@@ -251,7 +264,7 @@ def _one_by_one(schema: TableSchema, records: Records, first_position: int, extr
             rejects.append(RejectedRecord(position, record.reason, record.raw))
             continue
         try:
-            good.append(cast_record(schema, record, extra))
+            good.append(_values(schema, fields, record, extra))
             positions.append(position)
         except Misfit as misfit:
             rejects.append(RejectedRecord(position, str(misfit), raw_record(record)))

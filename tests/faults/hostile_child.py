@@ -1,16 +1,18 @@
 """Run as `python -m tests.faults.hostile_child FOLDER NAME…`: stages each body and prints what came of it.
 
-A line of JSON a body: the error's type and message, the memory it took beyond what was there, its CPU seconds. A name
-that ends in `(nested)` is read by a declaration that maps nested records and keeps what stands around them, one that
-ends in `(fast)` by the fast parser.
+A line of JSON a body: the error's type and message, the memory it took beyond what was there, its calls of Python
+functions (work that is the same on a busy machine). A name that ends in `(nested)` is read by a declaration that maps
+nested records and keeps what stands around them, one that ends in `(fast)` by the fast parser.
 """
 
 import json
 import resource
 import sys
-import time
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import CodeType
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.verification import Verification
@@ -32,6 +34,29 @@ ADDRESS_SPACE = 4 << 30
 NESTED = " (nested)"
 FAST = " (fast)"
 FORMATS = {kind: wire for wire, kind in CONTENT_TYPES.items()}
+
+
+@dataclass
+class Work:
+    """Calls of Python functions, in all threads."""
+
+    calls: int = 0
+
+    def add(self, _code: CodeType, _offset: int) -> None:
+        self.calls += 1
+
+
+@contextmanager
+def counted() -> Iterator[Work]:
+    work, watch = Work(), sys.monitoring
+    watch.use_tool_id(watch.PROFILER_ID, "work")
+    watch.register_callback(watch.PROFILER_ID, watch.events.PY_START, work.add)
+    watch.set_events(watch.PROFILER_ID, watch.events.PY_START)
+    try:
+        yield work
+    finally:
+        watch.set_events(watch.PROFILER_ID, watch.events.NO_EVENTS)
+        watch.free_tool_id(watch.PROFILER_ID)
 
 
 def memory(name: str) -> int:
@@ -59,14 +84,13 @@ def stage(client: HttpClient, server: ScriptedServer, name: str, target: Path) -
     api = nesting(api) if name.endswith(NESTED) else api
     api = replace(api, parser=Parser.FAST) if name.endswith(FAST) else api
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-    before, cpu = memory("VmRSS"), time.process_time()
-    error = "none"
-    try:
-        stage_window(client, api, BOUNDS, target, tries=1)
-    except PlatformError as raised:
-        error = f"{type(raised).__name__}: {raised}"[:300]
-    used = time.process_time() - cpu
-    sys.stdout.write(json.dumps({"error": error, "extra": memory("VmHWM") - before, "cpu": used}) + "\n")
+    before, error = memory("VmRSS"), "none"
+    with counted() as work:
+        try:
+            stage_window(client, api, BOUNDS, target, tries=1)
+        except PlatformError as raised:
+            error = f"{type(raised).__name__}: {raised}"[:300]
+    sys.stdout.write(json.dumps({"error": error, "extra": memory("VmHWM") - before, "calls": work.calls}) + "\n")
     sys.stdout.flush()
 
 

@@ -1,5 +1,6 @@
 """How many records a window may set aside, by number and by share; far beyond that, the rest is not fetched."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,20 @@ def test_rejects_beyond_all_measure_end_the_fetch(
     with pytest.raises(TooManyRejects):
         stage_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, target, tries=1)
     assert 3 < len(list(read_quarantine(quarantine_path(target)))) < sent
+
+
+@pytest.mark.parametrize("secret", ["", "hush-hush"])
+def test_each_of_many_rejects_is_kept_as_it_was_sent(
+    client: HttpClient, server: ScriptedServer, target: Path, secret: str
+) -> None:
+    sent = [row(number, byte_count=f"many hush-hush {number}") for number in range(600)]
+    server.scripts = [answer(json_body(sent))]
+    api = WindowedApi(url=server.url, schema=FLOWS, secret_headers={"X-Key": secret} if secret else {})
+    with pytest.raises(TooManyRejects, match=r"600 records .* the first is record 1: byte_count"):
+        stage_window(client, api, BOUNDS, target, tries=1)
+    kept = list(read_quarantine(quarantine_path(target)))
+    expected = [row(number, byte_count=f"many {'***' if secret else 'hush-hush'} {number}") for number in range(600)]
+    assert [json.loads(each.raw) for each in kept] == expected
+    assert [each.position for each in kept] == list(range(1, 601))
+    assert {each.redacted for each in kept} == {bool(secret)}
+    assert not any("hush" in each.reason for each in kept) or not secret
