@@ -97,8 +97,17 @@ def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_a_child_that_never_gets_ready_is_told(tmp_path: Path) -> None:
-    child = python("slow", SLEEP, tmp_path / "s.log", ready=lambda: False, ready_timeout=0.5)
-    with Supervisor() as supervisor, pytest.raises(ProcessFailed, match=r"(?s)slow was not ready after 0\.5 s.*up"):
+    spoke = threading.Event()
+
+    def ready() -> bool:
+        assert spoke.wait(60)
+        return False
+
+    child = python("slow", SLEEP, tmp_path / "s.log", ready=ready, ready_timeout=0.0)
+    with (
+        Supervisor(lambda _: spoke.set()) as supervisor,
+        pytest.raises(ProcessFailed, match=r"(?s)slow was not ready after 0 s.*up"),
+    ):
         supervisor.start(child)
 
 
