@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import InvalidOperation
 from functools import partial
 
 import ijson
@@ -14,7 +15,16 @@ from flows_platform.wire.casting import Slice
 from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
-from flows_platform.wire.decode.json_blocks import BUFFER, SLICE, JsonBlock, JsonCutter, brief, finished, not_json
+from flows_platform.wire.decode.json_blocks import (
+    BUFFER,
+    SLICE,
+    JsonBlock,
+    JsonCutter,
+    beyond_decimals,
+    brief,
+    finished,
+    not_json,
+)
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
 from flows_platform.wire.decode.json_keys import OPENING, SentKeys, require_all
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
@@ -87,6 +97,8 @@ class JsonDocument:
             if self._reader.ended:
                 raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
             raise not_json(error) from error
+        except InvalidOperation as error:
+            raise beyond_decimals() from error
         self._guard.end()
         if told := self._errors and self._errors.error(None, self.envelope):
             raise told

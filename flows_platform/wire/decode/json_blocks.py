@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import InvalidOperation
 from itertools import batched
 from operator import itemgetter
 from typing import Any, cast
@@ -15,7 +16,7 @@ import ijson
 import numpy as np
 import pyarrow as pa
 
-from flows_platform.domain.errors import MalformedDocument
+from flows_platform.domain.errors import MalformedDocument, SourceRefused
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.wire.casting import NotFlatError, Rows
 from flows_platform.wire.decode.arrow_lines import ArrowLines
@@ -158,6 +159,13 @@ def _refusing_what_is_not_json() -> Iterator[None]:
         yield
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise not_json(error) from error
+    except InvalidOperation as error:
+        raise beyond_decimals() from error
+
+
+def beyond_decimals() -> SourceRefused:
+    """A number is JSON, but none that can be read exactly: which record it is in, the parser does not say."""
+    return SourceRefused("the JSON answer has a number whose exponent is beyond 10^18, which no column holds.")
 
 
 def not_json(error: Exception) -> MalformedDocument:
