@@ -132,6 +132,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         refusals=_refusals(api),
         head_counts=api.flows_protocol,
         doctype=api.doctype,
+        replaces_characters=api.invalid_characters is declared.InvalidCharacters.REPLACE,
         plain_names=api.namespaces is declared.Namespaces.DROP,
         latest=_latest(api.newest),
         dialect=_dialect(api.csv),

@@ -226,6 +226,13 @@ class Newest(Part):
     records: Path = Field(description="Path of the number of records in it.")
 
 
+class InvalidCharacters(StrEnum):
+    """What becomes of characters that a format does not allow in its texts."""
+
+    REFUSE = "refuse"
+    REPLACE = "replace"
+
+
 class Namespaces(StrEnum):
     """What becomes of the namespaces of XML names."""
 
@@ -273,6 +280,10 @@ class Api(Part):
     csv: Csv | None = Field(None, description="CSV: how it is written.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
+    invalid_characters: InvalidCharacters = Field(
+        InvalidCharacters.REFUSE,
+        description="XML, JSON: replace makes U+FFFD of control characters in texts, and counts them on the window.",
+    )
     namespaces: Namespaces = Field(
         Namespaces.KEEP, description="XML: drop reads names without their namespace; else a name is {namespace}NAME."
     )

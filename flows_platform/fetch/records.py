@@ -27,6 +27,7 @@ from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.unread import SHOWN, require_read, unread_places
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
+from flows_platform.wire.decode.characters import replacing
 from flows_platform.wire.decode.documents import Block, Document, Layout, envelope_of, open_document, opened
 from flows_platform.wire.decode.json_guard import BLANK
 from flows_platform.wire.decode.source import ByteSource
@@ -77,6 +78,7 @@ class WindowStream:
     whole: bool = False  # all was read
     format: WireFormat | None = None
     verification: Verification = Verification.DIGEST  # the least of the pages
+    replaced: int = 0  # characters that the format does not allow
     note: str = ""  # why that is not more
     unchecked: bool = False  # compressed bytes came without a checksum
     _last: object = None
@@ -221,12 +223,17 @@ class WindowStream:
                 f"the answer, of status {answer.status}, is empty.",
                 remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
             )
-        with self.tee(answer) as source:
+        with self.tee(answer) as sent:
+            clean = replacing(self.format, sent) if self.api.replaces_characters else None
+            source: ByteSource = clean or sent
             document = open_document(self.format, source, self._layout(answer))
             for cast in in_order(document.slices(), partial(self._here, document), self._elsewhere):
                 yield self._counted(cast, proof)
                 self.progress(self.records, None if header is None else before + header)
             exhaust(source)
+        if clean and clean.replaced:
+            self.replaced += clean.replaced
+            self.note = f"{self.replaced:,} invalid characters replaced"
         level = proof.level(header, document)
         self.note = self.note or proof.note
         return level, envelope_of(document)

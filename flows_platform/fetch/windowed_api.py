@@ -72,6 +72,7 @@ class WindowedApi:
     refusals: Refusals = USUAL
     head_counts: bool = True
     doctype: bool = False
+    replaces_characters: bool = False  # those that XML and JSON do not allow in texts
     plain_names: bool = False  # XML's, without their namespace
     latest: LatestSource | None = None
     dialect: CsvDialect = RFC_4180

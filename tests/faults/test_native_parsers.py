@@ -30,5 +30,5 @@ def test_mutated_documents_end_no_process(tmp_path: Path, targets: list[str]) ->
     assert len(lines) == len(targets)
     for outcomes in lines:
         assert sum(outcomes.values()) == EACH
-        assert set(outcomes) <= {"read", "SourceRefused", "StreamIncomplete"}
+        assert set(outcomes) <= {"read", "SourceRefused", "StreamIncomplete", "MalformedDocument"}
         assert outcomes["read"] > 0

@@ -8,6 +8,7 @@ import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
+from flows_platform.wire.decode.characters import invalid_in_xml
 from flows_platform.wire.decode.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.flat_elements import flat_columns
@@ -88,9 +89,9 @@ class XmlDocument:
         try:
             yield from self._under_root() if plain else self._anywhere()
         except etree.XMLSyntaxError as error:
-            if self._reader.ended:
+            if self._reader.ended and not invalid_in_xml(self._guard.recent[-1]):
                 raise StreamIncomplete(f"the XML document ends early ({brief(error)}).") from error
-            raise not_xml(error) from error
+            raise not_xml(error, b"".join(self._guard.recent)) from error
 
     def opened(self, block: XmlBlock) -> Iterator[pa.RecordBatch | Records]:
         """A block's records, in one slice.

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 from lxml import etree
 
-from flows_platform.domain.errors import MalformedDocument
+from flows_platform.domain.errors import MalformedDocument, SourceRefused
 from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import NotFlatError
+from flows_platform.wire.decode.characters import invalid_in_xml
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.xml_guard import XmlGuard
 
@@ -54,7 +55,7 @@ class XmlBlock:
         try:
             return etree.fromstring(b"<records>" + self.content + b"</records>", etree.XMLParser(huge_tree=True))
         except etree.XMLSyntaxError as error:
-            raise not_xml(error) from error
+            raise not_xml(error, self.content) from error
 
 
 class XmlCutter:
@@ -99,9 +100,9 @@ class XmlCutter:
         return None if content is None else XmlBlock(content, self._record, frozenset(self._guard.names))
 
 
-def not_xml(error: etree.XMLSyntaxError) -> MalformedDocument:
-    """What libxml2 found, as an error of ours."""
-    return MalformedDocument(f"the answer is not well-formed XML ({brief(error)}).")
+def not_xml(error: etree.XMLSyntaxError, text: bytes) -> SourceRefused | MalformedDocument:
+    """What libxml2 found in the text, as an error of ours."""
+    return invalid_in_xml(text) or MalformedDocument(f"the answer is not well-formed XML ({brief(error)}).")
 
 
 def brief(error: etree.XMLSyntaxError) -> str:

@@ -55,6 +55,7 @@ class XmlGuard:
         self._last = b""  # byte
         self._open = b""  # from the last `<` on
         self._look = LONG_TAG
+        self.recent = (b"", b"")  # the last two pieces: to find in them what the parser complains of
         self.names: set[object] = set()  # distinct ones so far
 
     def admit(self, chunk: bytes) -> bytes:
@@ -63,6 +64,7 @@ class XmlGuard:
         Raises:
             SourceRefused: a DOCTYPE, another encoding, or more of something than a record needs.
         """
+        self.recent = self.recent[-1], chunk
         inside = chunk if self._prolog is None else self._check_prolog(self._prolog + chunk)
         self._note_plain(inside)
         octets = np.frombuffer(chunk, np.uint8)
