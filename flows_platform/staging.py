@@ -48,6 +48,7 @@ class StagedWindow:
     verification: Verification
     note: str
     tries: int
+    replaced_characters: int = 0  # that the format does not allow: U+FFFD stands for them
 
     @property
     def received(self) -> int:
@@ -156,6 +157,7 @@ def _stage_once(
         format=stream.format.value if stream.format else "",
         verification=stream.verification,
         note=stream.remarks,
+        replaced_characters=stream.replaced,
         tries=number,
     )
 

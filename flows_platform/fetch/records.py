@@ -96,10 +96,10 @@ class WindowStream:
 
     @property
     def remarks(self) -> str:
-        """What the verification's level does not say: why it is not more, and what the transfer could not show."""
-        if self.unchecked and self.verification < Verification.DIGEST:
-            return "; ".join(filter(None, [self.note, UNCHECKED]))
-        return self.note
+        """What the level does not say: why it is not more, what the transfer could not show, what was replaced."""
+        unchecked = UNCHECKED if self.unchecked and self.verification < Verification.DIGEST else ""
+        replaced = f"{self.replaced:,} invalid characters became U+FFFD" if self.replaced else ""
+        return "; ".join(filter(None, [self.note, unchecked, replaced]))
 
     def batches(self) -> Iterator[Casted]:
         """The records in the order they came, good ones as batches and bad ones as rejects.
@@ -231,9 +231,7 @@ class WindowStream:
                 yield self._counted(cast, proof)
                 self.progress(self.records, None if header is None else before + header)
             exhaust(source)
-        if clean and clean.replaced:
-            self.replaced += clean.replaced
-            self.note = f"{self.replaced:,} invalid characters replaced"
+        self.replaced += clean.replaced if clean else 0
         level = proof.level(header, document)
         self.note = self.note or proof.note
         return level, envelope_of(document)

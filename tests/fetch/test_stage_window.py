@@ -12,6 +12,7 @@ import zstandard
 
 from flows_platform.domain.errors import (
     MalformedDocument,
+    PlatformError,
     SourceRefused,
     SourceUnavailable,
     StreamIncomplete,
@@ -262,6 +263,31 @@ def test_values_that_fit_without_loss_are_cast(client: HttpClient, server: Scrip
     server.scripts = [answer(json_body([row(1, byte_count="2681847376", packet_count=5.0, src_port=389)]))]
     assert stage(client, server, target).rejected == 0
     assert pq.read_table(target).to_pylist() == [row(1, byte_count=2681847376, packet_count=5, src_port="389")]
+
+
+@pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.XML])
+def test_invalid_characters_are_replaced_and_counted_where_that_is_declared(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
+) -> None:
+    body = bodies(ROWS)[wire].replace(b"N1", b"N\x01\x0b")
+    for declared in (True, False):
+        server.scripts = [answer(body, kind=wire.content_type)]
+        if declared:
+            staged = stage(client, server, target, format=wire, replaces_characters=True)
+            assert (staged.rows, staged.replaced_characters) == (50, 100)
+            assert staged.note == "100 invalid characters became U+FFFD"
+            assert set(pq.read_table(target)["src_port"].to_pylist()) == {"N\ufffd\ufffd"}
+        else:
+            with pytest.raises(PlatformError, match="invalid_characters: replace"):
+                stage(client, server, target, format=wire)
+
+
+def test_a_required_digest_is_not_waived_where_characters_are_replaced(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [answer(json_body(ROWS).replace(b"N1", b"N\x01"))]
+    with pytest.raises(PlatformError, match="digest"):
+        stage(client, server, target, replaces_characters=True, verification=Verification.DIGEST)
 
 
 def test_the_quarantine_of_an_earlier_try_goes_with_a_clean_one(

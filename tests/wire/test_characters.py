@@ -2,8 +2,11 @@
 
 import pytest
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.characters import JsonCharacters, XmlCharacters
+from flows_platform.wire.decode.documents import Layout, open_document
+from flows_platform.wire.formats import WireFormat
 
 from .test_guards import Cut
 from .test_xml_documents import layout, out, read
@@ -50,3 +53,28 @@ def test_control_characters_in_texts_of_json_are_replaced(size: int) -> None:
 def test_an_invalid_character_is_refused_by_its_name(text: str, code: str, *, whole: bool) -> None:
     with pytest.raises(SourceRefused, match=rf"U\+{code}, .* behind '.*a'.*invalid_characters: replace"):
         read(out(f"<LIST><HOST><T>{text}</T></HOST></LIST>"), layout(whole=whole))
+
+
+def test_bytes_of_another_encoding_are_letters_and_a_control_character_there_is_refused() -> None:
+    head = b"<?xml version='1.0' encoding='ISO-8859-1'?>"
+    letters = head + b"<a>\xef\xbf\xbe&#11;</a>"
+    source = XmlCharacters(Cut(letters, [1000]))
+    assert (all_of(source), source.replaced) == (letters.replace(b"&#11;", b"&#xFFFD;"), 1)
+    with pytest.raises(SourceRefused, match="reads XML in UTF-8; the document is in 'ISO-8859-1'"):
+        all_of(XmlCharacters(Cut(head + b"<a>\x0b</a>", [7])))
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize(("character", "code"), [("\x0b", "000B"), ("\n", "000A"), ("\t", "0009"), ("\x1f", "001F")])
+def test_a_control_character_in_json_is_refused_by_its_name(character: str, code: str, *, blocks: bool) -> None:
+    body = f'{{"records":[\n{{"id":1}},\t{{"id":"é ban{character}ner"}}]}}'.encode()
+    document = open_document(WireFormat.JSON, Cut(body, [1000]), Layout(FLOWS, blocks=blocks))
+    with pytest.raises(PlatformError, match=rf"U\+{code}.* behind '.*ban'.*invalid_characters: replace"):
+        list(document.slices())
+
+
+@pytest.mark.parametrize("place", ['{"records":[{"id":%s}]}', '{"x":%s,"records":[]}', '{"records":[],"x":%s}'])
+def test_a_number_that_no_decimal_holds_is_an_error_of_ours(place: str) -> None:
+    document = open_document(WireFormat.JSON, Cut((place % ("1e" + "9" * 19)).encode(), [1000]), Layout(FLOWS))
+    with pytest.raises(MalformedDocument, match="exponent"):
+        list(document.slices())

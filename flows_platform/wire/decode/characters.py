@@ -7,6 +7,7 @@ import numpy as np
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.decode.source import ByteSource
+from flows_platform.wire.decode.xml_guard import ENCODING
 from flows_platform.wire.formats import WireFormat
 
 KEY = "invalid_characters: replace"
@@ -14,11 +15,16 @@ REPLACEMENT = "\ufffd".encode()
 REFERENCE = b"&#xFFFD;"
 SHOWN = 20  # bytes before the character
 LONGEST = 12  # bytes of a reference, `&#x0010FFFF;`, or of what begins a section
+DECLARATION = 256  # bytes in which a document says its encoding
+UTF8 = {"UTF-8", "US-ASCII", "ASCII"}
 LAST, PLANE = 0x10FFFF, 0xFFFE
 BLANK = 0x20
+IN_STRING = b"invalid character inside string"  # ijson's words
+POINTED = 40  # bytes before the one that it points to
 
 # Control characters but tab, line feed and carriage return; U+FFFE and U+FFFF; halves of surrogate pairs.
 _XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|\xed[\xa0-\xbf][\x80-\xbf]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _MARK = re.compile(rb"<!\[CDATA\[|<!--|<\?|&#(?:x[0-9a-fA-F]{1,8}|[0-9]{1,8});")
 _CUT = re.compile(
     rb"(?:<(?:\?|!(?:-{1,2}|\[[CDAT\[]{0,6})?)?|&(?:#(?:x[0-9a-fA-F]{0,8}|[0-9]{0,8}))?|\]{1,2}|-{1,2}|\?"
@@ -53,6 +59,16 @@ def refusal(kind: str, code: int, before: bytes) -> SourceRefused:
     )
 
 
+def invalid_in_json(words: str) -> SourceRefused | None:
+    """The control character that ijson complains of: its words hold the text around it in one line, and point to it."""
+    complaint, text, *_ = (*words.encode("utf-8", "surrogateescape").split(b"\n"), b"")
+    found = text[POINTED : POINTED + 1]
+    if IN_STRING not in complaint or not found or found[0] > BLANK:
+        return None
+    code = 0x0A if found == b" " else found[0]  # a line end is shown as a space
+    return refusal("JSON", code, text[:POINTED].lstrip()[-SHOWN:])
+
+
 def replacing(wire: WireFormat, source: ByteSource) -> Replacing | None:
     """The source with invalid characters replaced; None for formats that have none."""
     return XmlCharacters(source) if wire is WireFormat.XML else JsonCharacters(source) if wire in _IN_JSON else None
@@ -72,19 +88,36 @@ class XmlCharacters:
         self._held = b""
         self._until = b""  # what ends the section that the document is in
         self._ended = False
+        self._start = b""  # of the document: its declaration
         self.replaced = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes of the source, or a few more."""
+        """Up to `size` bytes of the source, or a few more.
+
+        Raises:
+            SourceRefused: U+FFFD has no form in the document's encoding.
+        """
         while not self._ended:
             chunk = self._source.read(size)
             self._ended = not chunk
             text, self._held = self._held + chunk, b""
             if piece := self._references(self._without_tail(text) if chunk else text):
+                self._start += piece[: DECLARATION - len(self._start)]
                 clean, count = _XML.subn(REPLACEMENT, piece)
+                if not count or not self._is_utf8(piece):
+                    return piece
                 self.replaced += count
                 return clean
         return b""
+
+    def _is_utf8(self, piece: bytes) -> bool:
+        declared = ENCODING.match(self._start.removeprefix(b"\xef\xbb\xbf").lstrip())
+        encoding = declared[1].decode("latin-1").upper() if declared else "UTF-8"
+        if encoding in UTF8:
+            return True
+        if not _CONTROL.search(piece):  # what are bytes of UTF-8 elsewhere are letters here
+            return False
+        raise SourceRefused(f"`{KEY}` reads XML in UTF-8; the document is in {encoding[:40]!r}.")
 
     def _without_tail(self, text: bytes) -> bytes:
         """The text up to where a reference, a section's mark or a character may be cut."""

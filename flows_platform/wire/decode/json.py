@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import InvalidOperation
 from functools import partial
 
 import ijson
@@ -13,14 +12,15 @@ import pyarrow as pa
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
 from flows_platform.wire.casting import Slice
 from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
+from flows_platform.wire.decode.characters import invalid_in_json
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_blocks import (
     BUFFER,
+    NOT_JSON,
     SLICE,
     JsonBlock,
     JsonCutter,
-    beyond_decimals,
     brief,
     finished,
     not_json,
@@ -93,12 +93,10 @@ class JsonDocument:
                 yield from self._records()
             else:
                 yield from by_arrow(self._records(), partial(_batch, self._lines), _by_reference)
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            if self._reader.ended:
+        except NOT_JSON as error:
+            if self._reader.ended and not invalid_in_json(str(error)):
                 raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
             raise not_json(error) from error
-        except InvalidOperation as error:
-            raise beyond_decimals() from error
         self._guard.end()
         if told := self._errors and self._errors.error(None, self.envelope):
             raise told

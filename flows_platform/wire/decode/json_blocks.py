@@ -20,6 +20,7 @@ from flows_platform.domain.errors import MalformedDocument, SourceRefused
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.wire.casting import NotFlatError, Rows
 from flows_platform.wire.decode.arrow_lines import ArrowLines
+from flows_platform.wire.decode.characters import invalid_in_json
 from flows_platform.wire.decode.json_guard import BLANK, Depths, JsonGuard, Surrogates
 from flows_platform.wire.decode.json_keys import COLON, SentKeys, keys_in, require_all
 from flows_platform.wire.raw_records import Records, Unreadable, json_text
@@ -27,6 +28,8 @@ from flows_platform.wire.raw_records import Records, Unreadable, json_text
 SLICE = 256  # records a slice: with the texts of their keys they stay in the processor's cache
 BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
 SHOWN = 120  # characters of the parser's own words
+# Decimal has no exponents of 19 digits.
+NOT_JSON = (ijson.JSONError, UnicodeDecodeError, InvalidOperation)
 OBJECT_END = ord("}")
 BY_DIGITS = {ColumnType.FLOAT64, ColumnType.JSON}  # whether such a column holds a number depends on each digit of it
 
@@ -157,20 +160,15 @@ def finished(part: Records, surrogates: Surrogates | None, *, nested: bool) -> t
 def _refusing_what_is_not_json() -> Iterator[None]:
     try:
         yield
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise not_json(error) from error
-    except InvalidOperation as error:
-        raise beyond_decimals() from error
 
 
-def beyond_decimals() -> SourceRefused:
-    """A number is JSON, but none that can be read exactly: which record it is in, the parser does not say."""
-    return SourceRefused("the JSON answer has a number whose exponent is beyond 10^18, which no column holds.")
-
-
-def not_json(error: Exception) -> MalformedDocument:
+def not_json(error: Exception) -> SourceRefused | MalformedDocument:
     """What ijson found, as an error of ours."""
-    return MalformedDocument(f"the answer is not valid JSON ({brief(error)}).")
+    if isinstance(error, InvalidOperation):  # JSON, but ijson does not say which record the number is in
+        return SourceRefused("the JSON answer has a number whose exponent is beyond 10^18, which no column holds.")
+    return invalid_in_json(str(error)) or MalformedDocument(f"the answer is not valid JSON ({brief(error)}).")
 
 
 def brief(error: Exception) -> str:

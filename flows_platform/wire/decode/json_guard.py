@@ -21,6 +21,7 @@ MAX_DIGITS = 4096  # in one number; ijson dies at 4,301
 MAX_CONTAINERS = 200_000  # objects and arrays in one slice: 64 bytes each from three of input
 STRIDE = 256  # of the look for digits: a run of 4,096 meets 16 samples in a row
 DIGITS = b"0123456789"
+SHOWN = 20  # bytes before a character that does not belong there
 QUOTE = ord('"')
 MARK = b"\xef\xbb\xbf"  # a byte order mark; RFC 8259 lets a reader pass over it
 BLANK = b" \t\n\r"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
@@ -89,7 +90,11 @@ class JsonGuard:
             self._begun, chunk = True, chunk.removeprefix(MARK)
         for blank, name in NO_BLANKS.items():
             if blank in chunk:
-                raise MalformedDocument(f"the answer is not valid JSON: a {name} stands in it.")
+                before = chunk[: chunk.index(blank)][-SHOWN:].decode("utf-8", "replace")
+                raise MalformedDocument(
+                    f"the answer is not valid JSON: a {name} (U+{ord(blank):04X}) stands in it behind {before!r}.",
+                    remedy="Have the API leave it out; inside a text `invalid_characters: replace` makes U+FFFD of it.",
+                )
         cut = _safe_cut(chunk)
         chunk, self._held = chunk[:cut], chunk[cut:]
         if b"\\" not in chunk:

@@ -29,7 +29,7 @@ _LITERAL = rb"""(?:"[^"<>\[\]]*"|'[^'<>\[\]]*')"""
 _EXTERNAL = re.compile(
     rb"\s*<!DOCTYPE\s+[^\s\"'<>\[]+(?:\s+(?:SYSTEM|PUBLIC\s+%b)\s+%b)?\s*>\s*" % (_LITERAL, _LITERAL)
 )
-_ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
+ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _USUAL = re.compile(
     rb"""(?:<\?xml\s+version\s*=\s*["']1\.0["'](?:\s+encoding\s*=\s*["'](?i:utf-8)["'])?"""
     rb"""(?:\s+standalone\s*=\s*["'](?:yes|no)["'])?\s*\?>)?\s*"""
@@ -110,7 +110,7 @@ class XmlGuard:
         before = prolog[: root.start()] if root else prolog
         self._check_doctype(blank[: root.start()] if root else blank, whole=root is not None)
         start = before.lstrip()
-        encoding = _ENCODING.match(start)
+        encoding = ENCODING.match(start)
         if (start and not start.startswith(b"<")) or b"\0" in before:
             raise SourceRefused(f"the answer is no XML in UTF-8: it starts with {prolog[:20]!r}.")
         if encoding and encoding[1].decode("latin-1").upper() not in ENCODINGS:
