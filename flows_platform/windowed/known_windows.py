@@ -22,12 +22,14 @@ WHOLE_EVERY = timedelta(hours=1)  # a wiped asset, or events that were deleted, 
 class Known:
     """What was seen up to the event `event`: windows in the table, and windows that a run was to load.
 
-    `whole` is when all was read last, ISO 8601; `grid` says of which windows the numbers are.
+    `newest` is the event of the newest materialisation, `whole` when all was read last, ISO 8601; `grid` says of which
+    windows the numbers are.
     """
 
     loaded: str = ""
     attempted: str = ""
     event: int = 0
+    newest: int = 0
     whole: str = ""
     grid: str = ""
 
@@ -50,9 +52,10 @@ def known_windows(
 ) -> tuple[Windows, Known]:
     """What is known at `wall` of the wall's clock, and what to keep for the next look; all is read without `before`."""
     grid, name = declaration.grid, _name(declaration)
-    newest = _newest_materialization(declaration, instance)
+    record = newest_materialization(declaration, instance)
+    newest = record.storage_id if record else 0
     if before is None or not before.is_usable(name, wall) or (unpacked(before.loaded) and not newest):  # all wiped
-        before = Known(packed(0), packed(0), 0, wall.isoformat(), name)
+        before = Known(packed(0), packed(0), whole=wall.isoformat(), grid=name)
     # In this order: what comes between two of these is seen twice rather than never.
     attempts = _attempts(declaration, instance, before.event)
     loaded = instance.get_materialized_partitions(declaration.table_key, after_cursor=before.event)
@@ -63,16 +66,18 @@ def known_windows(
         busy=bits(grid, WindowRuns(declaration, instance).on_the_way()),
         unconfirmed=bits(grid, ledger_of(declaration.folder).waiting()),
     )
-    return windows, replace(before, loaded=packed(windows.loaded), attempted=packed(windows.attempted), event=event)
+    loaded_text, attempted_text = packed(windows.loaded), packed(windows.attempted)
+    return windows, replace(before, loaded=loaded_text, attempted=attempted_text, event=event, newest=newest)
 
 
 def _name(declaration: WindowedTable) -> str:
     return json.dumps([str(each) for each in (declaration.grid.start, declaration.grid.length, declaration.zone)])
 
 
-def _newest_materialization(declaration: WindowedTable, instance: dg.DagsterInstance) -> int:
-    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=declaration.table_key), limit=1).records
-    return records[0].storage_id if records else 0
+def newest_materialization(declaration: WindowedTable, instance: dg.DagsterInstance) -> dg.EventLogRecord | None:
+    """Of the table, of whichever window; None where there is none."""
+    chosen = dg.AssetRecordsFilter(asset_key=declaration.table_key)
+    return next(iter(instance.fetch_materializations(chosen, limit=1).records), None)
 
 
 def _attempts(declaration: WindowedTable, instance: dg.DagsterInstance, after: int) -> Mapping[str, tuple[str, int]]:

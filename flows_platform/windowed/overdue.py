@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # that an evaluation takes, and exports not
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from flows_platform.partitions import LAG_CHECK
 from flows_platform.windowed.automation import A_MINUTE, interval, utc_now
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.freshness import report_freshness
-from flows_platform.windowed.known_windows import Known, known_windows
+from flows_platform.windowed.known_windows import Known, known_windows, newest_materialization
 from flows_platform.windowed.lag import Lag, Windows, lag_at
 
 LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, however fast a replay is
@@ -123,31 +126,48 @@ def looked(
     lag = lag_at(declaration.calendar, declaration.instant(wall), windows)
     if not lag.closed or not _is_in_use(declaration, instance, windows):
         return lag, LagCursor(known, before.reported, before.at)
-    state = _state(declaration, lag) + report_freshness(declaration, instance, lag, wall)
-    if state == before.reported and not _is_old(before.at, lag, wall):
+    state = _state(declaration, lag, known.newest) + report_freshness(declaration, instance, lag, wall)
+    if state == before.reported and not _is_old(declaration, before.at, lag, wall):
         return lag, LagCursor(known, before.reported, before.at)
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
             asset_key=declaration.table_key,
             check_name=LAG_CHECK,
             passed=not is_late(declaration, lag),
+            target_materialization_data=_target(declaration, instance),
             **_verdict(lag),
         )
     )
     return lag, LagCursor(known, state, wall.isoformat())
 
 
-def _state(declaration: WindowedTable, lag: Lag) -> str:
-    """What is reported as soon as it changes. While nothing is late, windows that close and are loaded are no news."""
-    news = [str(lag.unconfirmed)]
+def _target(
+    declaration: WindowedTable, instance: dg.DagsterInstance
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """The materialisation that the check is of. Without it Dagster compares times, to the second alone."""
+    record = newest_materialization(declaration, instance)
+    if record is None:
+        return None
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+
+
+def _state(declaration: WindowedTable, lag: Lag, newest: int) -> str:
+    """What is reported as soon as it changes. While nothing is late, a window that closes is no news.
+
+    The newest materialisation is: the pages show a check that is older than that as not evaluated.
+    """
+    news = [str(newest), str(lag.unconfirmed)]
     if is_late(declaration, lag):
         news += [lag.oldest.key if lag.oldest else "", str(lag.missing), str(lag.failed)]
     return json.dumps(news)
 
 
-def _is_old(reported: str, lag: Lag, wall: datetime) -> bool:
-    """Whether the figures that the page shows are an hour old, and others by now."""
-    return lag.oldest is not None and wall - datetime.fromisoformat(reported) >= AN_HOUR
+def _is_old(declaration: WindowedTable, reported: str, lag: Lag, wall: datetime) -> bool:
+    """Whether the figures that the page shows are of an hour ago, by the clock of the data, and others by now."""
+    an_hour = max(A_MINUTE, declaration.wall_time(AN_HOUR))
+    return lag.oldest is not None and wall - datetime.fromisoformat(reported) >= an_hour
 
 
 def _is_in_use(declaration: WindowedTable, instance: dg.DagsterInstance, windows: Windows) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import StepMaterializationData
 
 from flows_platform.alerts.problems import Memory
 from flows_platform.alerts.sensor import looked as alerts_looked
@@ -27,6 +28,11 @@ from flows_platform.windowed.overdue import LagCursor, looked
 from tests.windowed.pages_in_process import pages_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+CHECK_STATUS = """{assetNodeOrError(assetKey: {path: ["flows"]}) {... on AssetNode {
+  assetChecksOrError {... on AssetChecks {
+    checks {name executionForLatestMaterialization {status}}
+  }}
+}}}"""
 STATUS = "{assetNodes {assetKey {path} freshnessStatusInfo {freshnessStatus}}}"
 
 
@@ -53,6 +59,14 @@ class Watched:
     def load(self, *numbers: int) -> None:
         for key in map(self.key, numbers):
             self.instance.report_runless_asset_event(dg.AssetMaterialization(self.declaration.table_key, partition=key))
+
+    def load_by_run(self, number: int) -> None:
+        """As a run records it: what no run has made counts for Dagster as made with the check."""
+        job = self.declaration.windows_job
+        run = self.instance.create_run_for_job(self.definitions.resolve_job_def(job))
+        made = StepMaterializationData(dg.AssetMaterialization(self.declaration.table_key, partition=self.key(number)))
+        event = dg.DagsterEvent(dg.DagsterEventType.ASSET_MATERIALIZATION.value, job, event_specific_data=made)
+        self.instance.report_dagster_event(event, run.run_id)
 
     def run(self, first: int, last: int, *, fails: bool) -> None:
         """A run that ends without loading its windows, or waits."""
@@ -159,6 +173,24 @@ def test_the_check_is_reported_as_it_changes_and_once_an_hour_while_something_is
     watched.look(closed + timedelta(minutes=82))
     watched.look(closed + timedelta(hours=2))
     assert [each.passed for each in watched.checks()] == [True, False, False, True]
+
+
+def shown(watched: Watched) -> str | None:
+    """The check's status as the pages show it; None where they show it as not evaluated."""
+    with pages_of(watched.definitions, watched.instance) as pages:
+        checks = pages.ask(CHECK_STATUS)["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    (execution,) = (each["executionForLatestMaterialization"] for each in checks if each["name"] == LAG_CHECK)
+    return execution and str(execution["status"])
+
+
+def test_the_pages_show_the_check_as_evaluated_also_after_a_window_came(watched: Watched) -> None:
+    wall = watched.wall(3)
+    for loaded in range(3):
+        watched.load_by_run(loaded)
+        assert shown(watched) is None
+        watched.look(wall + timedelta(minutes=loaded))
+        assert shown(watched) == ("SUCCEEDED" if loaded else "FAILED")
+    assert watched.figure("missing") == 0
 
 
 def test_a_table_that_nobody_uses_is_not_reported(watched: Watched) -> None:
