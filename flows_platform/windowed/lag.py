@@ -105,7 +105,7 @@ class Lag:
     def __str__(self) -> str:
         confirmation = f" {_are(self.unconfirmed.count)} waiting for a confirmation." if self.unconfirmed.count else ""
         if self.oldest is None:
-            return f"All {self.closed:,} closed windows are in the table.{confirmation}"
+            return f"All closed windows are in the table: {self.closed:,}.{confirmation}"
         return (
             f"{self.missing.count:,} of {self.closed:,} closed windows {_is(self.missing.count)} not in the table; the "
             f"oldest, {self.oldest.key}, ended {age_text(self.age)} ago. {self.failed.count:,} failed, "

@@ -176,7 +176,7 @@ def test_the_lag_says_what_is_missing_and_why() -> None:
     )
     kept = SITUATIONS["waiting for a confirmation, the old rows there"]
     assert str(lag_at(kept.calendar, kept.now, known(kept))) == (
-        "All 80 closed windows are in the table. 1 is waiting for a confirmation."
+        "All closed windows are in the table: 80. 1 is waiting for a confirmation."
     )
     many = lag_at(calendar(), TEN_DAYS, Windows())
     assert str(many.missing).endswith("2024-01-03-09:00 and 60 more")

@@ -204,11 +204,11 @@ def test_a_table_that_nobody_uses_is_not_reported(watched: Watched) -> None:
 def test_a_wiped_asset_is_seen_at_once_or_within_the_hour(watched: Watched) -> None:
     watched.load(*range(8))
     wall = watched.wall(8)
-    assert "All 8 closed windows" in watched.look(wall)
+    assert "All closed windows are in the table: 8." in watched.look(wall)
     watched.instance.wipe_assets([watched.declaration.table_key])
     assert "8 of 8 closed windows" in watched.look(wall + timedelta(minutes=1))
     watched.load(*range(8))
-    assert "All 8 closed windows" in watched.look(wall + timedelta(minutes=2))
+    assert "All closed windows are in the table: 8." in watched.look(wall + timedelta(minutes=2))
     watched.instance.wipe_assets([watched.declaration.table_key])
     watched.load(7)
     assert "7 of 8 closed windows" in watched.look(wall + timedelta(minutes=62))
@@ -231,7 +231,7 @@ def test_all_of_a_data_set_that_has_ended_is_fresh(watched: Watched) -> None:
     calendar = replace(watched.declaration.calendar, end=watched.declaration.grid.nth(4).start)
     ended = Watched(replace(watched.declaration, calendar=calendar, replay=ReplayClock(START, 60)), watched.instance)
     ended.load(*range(4))
-    assert "All 4 closed windows" in ended.look(START + timedelta(days=30))
+    assert "All closed windows are in the table: 4." in ended.look(START + timedelta(days=30))
     assert set(ended.freshness().values()) == {"HEALTHY"}
 
 
