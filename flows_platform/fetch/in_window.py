@@ -3,6 +3,7 @@
 A neighbour's lies no further beyond the range than the request had to reach; its own range gives it too.
 """
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows_platform.domain.rejects import RejectedRecord
@@ -20,7 +21,8 @@ def inside(casted: Casted, schema: TableSchema, part: Window, beyond: Beyond = N
     if all_inside(casted.batch, schema, part):
         return casted
     inside = inside_of(casted.batch, schema, part)
-    near = beyond.holds(casted.batch, schema, part)
+    around = beyond.around(part, schema)
+    near = inside_of(casted.batch, schema, around) if around else pa.array([True] * casted.batch.num_rows)
     kept, rejects = [], list(casted.rejects)
     rows = zip(casted.positions, inside.to_pylist(), near.to_pylist(), range(len(inside)), strict=True)
     for position, good, neighbour, row in rows:

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import pyarrow as pa
-
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.wire.time_column import inside
 
 UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 
@@ -105,14 +102,14 @@ class Beyond:
     before: timedelta | None = None
     after: timedelta | None = None
 
-    def holds(self, batch: pa.RecordBatch, schema: TableSchema, part: Window) -> pa.Array:
-        """For each row whether it lies no further from `part`."""
+    def around(self, part: Window, schema: TableSchema) -> Window | None:
+        """The instants that lie no further from `part`; None for all there are."""
         if self.before is None or self.after is None:
-            return pa.array([True] * batch.num_rows)
+            return None
         start = part.start - self.before
         if schema.column(schema.time).type is ColumnType.INT64:
             start = max(start, schema.epoch)
-        return inside(batch, schema, Window(start, part.end + self.after))
+        return Window(start, part.end + self.after)
 
 
 NOWHERE = Beyond(timedelta(0), timedelta(0))

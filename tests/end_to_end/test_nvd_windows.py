@@ -15,6 +15,7 @@ from api_server.config import ServerConfig
 from flows_platform.components.catalog import table_named
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.rate import RateBudget
+from flows_platform.fetch.refusals import MAY_BE_NOTHING
 from flows_platform.partitions import PARTITION
 from flows_platform.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES
@@ -34,6 +35,7 @@ from tests.vendors.serving import Answer, Fault
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1)  # noqa: DTZ001 - NVD writes its times without a zone
 NEXT = START + DAY
+AFTER = NEXT + timedelta(hours=1)  # the end itself is asked for too, and would hold a record of that instant
 KEYS = ["2024-03-01-00:00", "2024-03-02-00:00", "2024-03-03-00:00"]
 
 
@@ -206,7 +208,7 @@ def test_a_change_between_pages_makes_the_day_be_read_anew(server: NvdServer, pl
 
     def leave(page: int) -> None:
         if page == 1:
-            server.cves = [changed(server.cves[0], NEXT), *server.cves[1:]]
+            server.cves = [changed(server.cves[0], AFTER), *server.cves[1:]]
 
     server.on_page = leave
     assert nvd.run_windows(START).success
@@ -224,7 +226,7 @@ def test_a_shift_that_no_total_shows_is_mended_by_the_look_back(server: NvdServe
 
     def shift(page: int) -> None:
         if page == 1:
-            server.cves = [changed(first[0], NEXT), *first[1:], late]
+            server.cves = [changed(first[0], AFTER), *first[1:], late]
 
     server.on_page = shift
     assert nvd.run_windows(START).success
@@ -280,7 +282,7 @@ def test_a_mistake_is_told_in_nvds_words_and_the_key_is_shown_nowhere(server: Nv
     assert nvd.run_windows(START).success
     server.api_key = "another"
     run = nvd.run_windows(NEXT)
-    assert failure(run) == {KEYS[1]: f"{server.url} answered 404: Invalid apiKey."}
+    assert failure(run) == {KEYS[1]: f"{server.url} answered 404: Invalid apiKey. {MAY_BE_NOTHING[404].format(404)}"}
     assert {each.headers["apikey"] for each in server.requests} == {KEY}
     assert not any(KEY in str(each.parameters) or KEY in each.path for each in server.requests)
     files = [each for each in platform.settings.home.rglob("*") if each.is_file()]
@@ -299,9 +301,9 @@ def test_a_window_longer_than_the_api_takes_is_asked_for_in_pieces(server: NvdSe
         pipeline.publish(window, "test")
     bounds = [(each.parameters["lastModStartDate"], each.parameters["lastModEndDate"]) for each in server.requests]
     assert bounds == [
-        ("2024-01-01T00:00:00.000Z", "2024-04-29T23:59:59.999Z"),
-        ("2024-04-30T00:00:00.000Z", "2024-08-27T23:59:59.999Z"),
-        ("2024-08-28T00:00:00.000Z", "2024-10-26T23:59:59.999Z"),
+        ("2024-01-01T00:00:00.000Z", "2024-04-30T00:00:00.000Z"),
+        ("2024-04-30T00:00:00.000Z", "2024-08-28T00:00:00.000Z"),
+        ("2024-08-28T00:00:00.000Z", "2024-10-27T00:00:00.000Z"),
     ]
     assert nvd.table_rows() == expected_rows(server.cves)
 

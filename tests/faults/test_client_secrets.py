@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import stamina
 
-from flows_platform.domain.errors import ConfigurationError, PlatformError, SourceRefused
+from flows_platform.domain.errors import ConfigurationError, PlatformError, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth
 from flows_platform.fetch.counting import count_records
@@ -116,6 +116,6 @@ def test_a_record_whose_key_is_a_secret_is_not_named_by_it(tmp_path: Path) -> No
     with scripted_server() as server:
         server.scripts = [answer(json.dumps({"records": records, "end": {"count": 2}}).encode())]
         api = WindowedApi(url=server.url, schema=schema, auth=BearerAuth(CANARY), time=None)
-        with pytest.raises(SourceRefused, match="id") as error:
+        with pytest.raises(StreamIncomplete, match="id") as error:
             stage_window(HttpClient(), api, None, tmp_path / "w.parquet", tries=1)
     assert "canary" not in "".join(traceback.format_exception(error.value))

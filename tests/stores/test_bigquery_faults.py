@@ -83,7 +83,7 @@ def test_publishers_of_different_windows_at_once_do_not_disturb_each_other(
 
 @pytest.fixture
 def jobs(warehouse: Warehouse) -> Jobs:
-    return warehouse._jobs
+    return warehouse._jobs()
 
 
 def test_a_taken_id_is_waited_for_and_the_next_one_used(jobs: Jobs) -> None:

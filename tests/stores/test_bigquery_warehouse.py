@@ -129,9 +129,9 @@ def test_a_load_that_counts_other_rows_stops_before_the_table(warehouse: Warehou
     made = replace(publication(window(0), FIRST), rows=5)
     with (
         pytest.raises(WarehouseError, match="5 rows were verified, but the load counted 4"),
-        warehouse._staging.table(FLOWS_TABLE) as staged,
+        warehouse._staging().table(FLOWS_TABLE) as staged,
     ):
-        load(made, warehouse._jobs, staged)
+        load(made, warehouse._jobs(), staged)
     assert warehouse.count(FLOWS_TABLE) == 0
     assert not staging_tables(warehouse)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused
+from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.characters import JsonCharacters, XmlCharacters
 from flows_platform.wire.decode.documents import Layout, open_document
@@ -76,5 +76,5 @@ def test_a_control_character_in_json_is_refused_by_its_name(character: str, code
 @pytest.mark.parametrize("place", ['{"records":[{"id":%s}]}', '{"x":%s,"records":[]}', '{"records":[],"x":%s}'])
 def test_a_number_that_no_decimal_holds_is_an_error_of_ours(place: str) -> None:
     document = open_document(WireFormat.JSON, Cut((place % ("1e" + "9" * 19)).encode(), [1000]), Layout(FLOWS))
-    with pytest.raises(MalformedDocument, match="exponent"):
+    with pytest.raises(SourceRefused, match="exponent"):
         list(document.slices())
