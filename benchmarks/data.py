@@ -69,7 +69,9 @@ class DataSet:
         path = self.settings.files.clean
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _flows("clean", self.raw, "--out", path)
+            _flows(
+                "clean", self.raw, "--out", path, "--allow-shrink"
+            )  # small files have more than 1 % of lines to reject
         return path
 
     @property

@@ -58,7 +58,7 @@ def cleaned(sizes: Sizes, data: DataSet) -> Iterator[Sequence[Contender]]:
             ),
             command(
                 "flows clean",
-                flows("clean", raw, "--out", ours, "--rejects", rejects),
+                flows("clean", raw, "--out", ours, "--rejects", rejects, "--allow-shrink"),
                 data.rows,
                 result=kept_and_rejected,
                 group="clean",
