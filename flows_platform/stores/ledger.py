@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows_platform.domain.errors import StorageError
+from flows_platform.stores.write_ahead import write_ahead
 
 BUSY_SECONDS = 30.0
 
@@ -178,8 +179,8 @@ class Ledger:
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_ahead(self.path, BUSY_SECONDS)
             with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
                 for kind, table in TABLES.items():
                     connection.execute(_create(kind, table))
                     connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_window ON {table} (window)")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,10 +18,11 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.sources.nvd_cves.cve_id import id_of
-from flows_platform.sources.nvd_cves.database import POSTGRESQL, SQLITE, plain_errors
+from flows_platform.sources.nvd_cves.database import BUSY_SECONDS, POSTGRESQL, SQLITE, plain_errors
 from flows_platform.sources.nvd_cves.rows import CveRows, CveVersion, rows_of
 from flows_platform.sources.nvd_cves.schema import KEY
 from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES, METADATA
+from flows_platform.stores.write_ahead import write_ahead
 
 BATCH = 500  # CVEs; about 3 MB of rows
 PAGE = 10_000  # keys at a time, where all are wanted
@@ -55,19 +57,11 @@ class CveStore:
         """
         with plain_errors(self._engine):
             if self._engine.dialect.name == SQLITE:
-                self._let_readers_on()
+                write_ahead(Path(self._engine.url.database or ""), BUSY_SECONDS)
             with self._engine.begin() as connection:
                 if self._engine.dialect.name == POSTGRESQL:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
                 METADATA.create_all(connection)
-
-    def _let_readers_on(self) -> None:
-        """In WAL mode readers and a writer do not wait for each other; the file remembers it."""
-        raw = self._engine.raw_connection()
-        try:
-            raw.cursor().execute("PRAGMA journal_mode = WAL")
-        finally:
-            raw.close()
 
     def newer(self, versions: Iterable[CveVersion]) -> set[str]:
         """The ids of those that are newer than what is stored, or not stored.

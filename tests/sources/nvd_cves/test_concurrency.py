@@ -1,6 +1,7 @@
 """Writers at once on every engine: the newest state wins whole, and readers never see a mix."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from random import Random
 from threading import Event
 
@@ -64,9 +65,9 @@ def test_the_newest_wins_and_no_reader_sees_a_mix(url: str, store: CveStore, que
 
 
 def test_tables_made_at_once(url: str) -> None:
-    engines = [database.writer(url) for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
+    with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
+        engines = [database.writer(url) for _ in range(4)]
+        for engine in engines:
+            stack.callback(engine.dispose)
         list(pool.map(lambda engine: CveStore(engine).create_tables(), engines))
-    assert CveStore(engines[0]).total() == 0
-    for engine in engines:
-        engine.dispose()
+        assert CveStore(engines[0]).total() == 0

@@ -1,0 +1,29 @@
+"""sqlite's WAL mode, in which readers and a writer do not wait for each other; the file remembers it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.file_lock import exclusive
+
+_MODE = "PRAGMA journal_mode"
+
+
+def write_ahead(path: Path, busy_seconds: float) -> None:
+    """Makes the database at `path` where it is missing and puts it into WAL mode where it is in another.
+
+    A lock of ours beside the file keeps first users apart: of several connections that change the mode at once, sqlite
+    refuses all but one as "database is locked", however long they would wait (each holds the shared lock that the
+    others wait for).
+
+    Raises:
+        StorageError: the file or the lock cannot be used.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=busy_seconds)) as connection:
+            if connection.execute(_MODE).fetchone() != ("wal",):
+                with exclusive(path.with_name(f".{path.name}.lock")):
+                    connection.execute(f"{_MODE} = WAL")
+    except sqlite3.Error as error:
+        raise StorageError(f"the database {path} cannot be used: {error}.") from error
