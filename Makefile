@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env demo dev test test-slow test-browser screenshots test-faults test-guards audit bench bench-full lint lock
+.PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards audit bench bench-full lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ bench: env  ## speed beside the usual ways, as ratios: benchmarks/RESULTS.md (an
 bench-full: env  ## 130 million generated rows, raw file to warehouse: benchmarks/FULL.md (an hour or two; goes on where it was stopped)
 	@$(BIN)/python -m benchmarks.full
 
+package: env  ## the wheel and the source package, in dist/
+	$(BIN)/python -m hatchling build
+
 lint: env  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -63,4 +66,4 @@ lint: env  ## ruff, mypy strict, import contracts
 
 lock: env  ## resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.13 --no-emit-index-url --generate-hashes --no-header --no-annotate \
-	  --extra dev pyproject.toml --output-file requirements.lock
+	  --extra dev --extra all pyproject.toml --output-file requirements.lock

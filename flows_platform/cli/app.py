@@ -1,5 +1,8 @@
 """The application that the commands register with, and what their help has in common. No command stands here."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
@@ -12,6 +15,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        typer.echo(f"flows {version('flows-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[  # noqa: FBT002 - the callback acts on it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """The options of `flows` itself."""
 
 
 def examples(*lines: str) -> str:

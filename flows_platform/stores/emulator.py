@@ -17,10 +17,9 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import duckdb
-
 from flows_platform.access.key import installation_key
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
+from flows_platform.extras import EMULATOR, required
 from flows_platform.file_lock import try_lock
 from flows_platform.supervision.child import ChildProcess, Sink, discard
 from flows_platform.supervision.ports import Address, free_port
@@ -38,10 +37,17 @@ def install_extensions() -> None:
     """Puts DuckDB's extensions from their packages where DuckDB looks, so that it asks no host for them.
 
     Costs a millisecond where they are installed already.
+
+    Raises:
+        ConfigurationError: DuckDB or one of its extensions is not installed.
     """
+    with required(EMULATOR):
+        import duckdb  # noqa: PLC0415 - for those alone who run the emulator
+
     with duckdb.connect() as connection:
         for name in EXTENSIONS:
-            folder = Path(import_module(f"duckdb_extension_{name}").__path__[0])
+            with required(EMULATOR):
+                folder = Path(import_module(f"duckdb_extension_{name}").__path__[0])
             binary = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
             if not binary.is_file():
                 raise ConfigurationError(
@@ -53,6 +59,8 @@ def install_extensions() -> None:
 
 def forget_unfinished_jobs(data: Path) -> int:
     """Deletes the jobs a killed emulator left as running, which would be waited for in vain; says how many."""
+    import duckdb  # noqa: PLC0415 - as above
+
     database = data / "emulator.duckdb"
     if not database.exists():
         return 0

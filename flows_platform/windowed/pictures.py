@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
+from flows_platform.extras import CHARTS, required
 from flows_platform.windowed.metadata import Metadata
 from flows_platform.windowed.shown_rows import ROWS, clipped, rows_shown
 
@@ -108,8 +109,11 @@ def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Meta
 
 
 def _charts(charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[Count]], of: str) -> Metadata:
-    from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where something is drawn
-
+    try:
+        with required(CHARTS):
+            from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where it draws
+    except ConfigurationError as error:
+        return {"pictures": dg.MetadataValue.text(f"none: {error}")}
     drawn = {f"{of}_by_time": [Bar(_clock(start, slices), count) for start, count in slices]}
     for chart in charts:
         drawn[chart.name] = [Bar(_label(chart, value), count) for value, count in counted[chart.name]]

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from flows_platform.domain.errors import ConfigurationError, PlatformError, StorageError, WarehouseUnavailable
 from flows_platform.domain.redaction import Redactor
+from flows_platform.extras import POSTGRES, required
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -95,7 +96,8 @@ def _is_sound(url: URL) -> bool:
 
 def _postgresql(url: URL, connect_args: dict[str, Any] | None = None, **options: Any) -> Engine:
     arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "flows_platform"} | (connect_args or {})
-    return create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, **options)
+    with required(POSTGRES):
+        return create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, **options)
 
 
 def _sqlite(url: URL, *, begin: str, **options: Any) -> Engine:
