@@ -22,6 +22,7 @@ from .conftest import Serve, Server, build, flows, running
 STREAM = "/api/v1/stream/flows"
 QUERIES = ("?format=ndjson", "?scanned_after=100&scanned_before=500&format=ndjson&digest=1", "?limit=70&format=csv")
 ROWS = 12_000
+PAGE = 32_768  # bytes
 FLIPPED = 24  # of 200 that were tried once, and as many with eight bits each
 
 
@@ -81,16 +82,18 @@ def test_a_digit_that_changed_breaks_the_stream_off_and_is_logged(
     place = offset_of(loaded, b"C411N")  # a text, which any other text could be
     server = serve(flipped(loaded, tmp_path / "flows.db", place * 8 + 8))
     assert whole(server) is None
-    page = place // 32768 + 1
+    page = place // PAGE + 1
     assert f"page {page} of {tmp_path}" in caplog.text
     assert "is not the one that the load wrote" in caplog.text
 
 
+@pytest.mark.parametrize(("page", "query"), [(5, ""), (11, "?scanned_after=520")], ids=["planned", "sent first"])
 def test_damage_before_the_first_byte_is_a_problem(
-    serve: Serve, loaded: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    serve: Serve, loaded: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, page: int, query: str
 ) -> None:
-    server = serve(flipped(loaded, tmp_path / "flows.db", offset_of(loaded, b"C1N1C1") * 8 + 8))
-    response, body = server.get(STREAM)
+    """In a page that is read to plan the stream, and in the first one of which rows are sent."""
+    server = serve(flipped(loaded, tmp_path / "flows.db", (page * PAGE + 16_000) * 8))
+    response, body = server.get(STREAM + query)
     assert response.status == 500
     assert b'"/#database-damaged"' in body
     assert str(tmp_path).encode() not in body

@@ -255,6 +255,14 @@ def test_corrupt_compression_never_passes(server: ScriptedServer, coding: str, n
     client.close()
 
 
+def test_what_follows_a_gzip_body_is_named(server: ScriptedServer) -> None:
+    server.scripts = [answer(gzip.compress(BODY) + b"<html>", Content_Encoding="gzip")]
+    client = HttpClient()
+    with pytest.raises(SourceRefused, match="bytes follow the end of the gzip body"):
+        read_all(client, server.url)
+    client.close()
+
+
 def test_raw_deflate_is_no_coding_of_ours(server: ScriptedServer) -> None:
     server.scripts = [answer(zlib.compress(BODY), Content_Encoding="deflate")]
     client = HttpClient()

@@ -179,7 +179,7 @@ def test_an_api_that_does_not_heed_its_paging_is_found_out(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
     for paging in (Offset("start", "limit", 3), PageNumber("page")):
-        server.scripts = [answer(body(items(1, 3)))]
+        server.scripts = [answer(body(items(1, 3))), answer(body(items(1, 3))), answer(body([]))]
         with pytest.raises(StreamIncomplete, match="two pages in a row hold the same 3 records"):
             stage(client, api(server, paging=paging), target)
     assert len(server.requests) == 4

@@ -231,6 +231,8 @@ SIZED: list[Paging] = [OFFSET, PageNumber("start", 0, "limit", 10), ContinueFrom
 @pytest.mark.parametrize("rule", SIZED, ids=lambda rule: type(rule).__name__)
 def test_without_a_total_an_empty_page_is_the_last_and_a_short_one_only_where_the_author_says_so(rule: Paging) -> None:
     assert [bool(after(rule, page(records=records, seen=30, last=7))) for records in (10, 9, 1, 0)] == [1, 1, 1, 0]
+    sized = replace(rule, stop=replace(rule.stop, size=10))  # type: ignore[type-var]
+    assert [bool(after(sized, page(records=records, seen=30, last=7))) for records in (10, 9, 1, 0)] == [1, 1, 1, 0]
     short = replace(rule, stop=Stop(ends=Ends.SHORT, size=10, counted=True))  # type: ignore[type-var]
     assert [bool(after(short, page(records=records, seen=30, last=7))) for records in (11, 10, 9, 0)] == [1, 1, 0, 0]
     assert following(short, page(records=9, seen=9)) == End("a page of 9 records, fewer than the 10 asked for")
