@@ -89,7 +89,7 @@ def test_a_digit_that_changed_breaks_the_stream_off_and_is_logged(
 
 @pytest.mark.parametrize(("page", "query"), [(5, ""), (11, "?scanned_after=520")], ids=["planned", "sent first"])
 def test_damage_before_the_first_byte_is_a_problem(
-    serve: Serve, loaded: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, page: int, query: str
+    serve: Serve, loaded: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, page: int, query: str
 ) -> None:
     """In a page that is read to plan the stream, and in the first one of which rows are sent."""
     server = serve(flipped(loaded, tmp_path / "flows.db", (page * PAGE + 16_000) * 8))
