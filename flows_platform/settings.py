@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from flows_platform.access.hosts import host_names
 from flows_platform.domain.errors import ConfigurationError
@@ -57,10 +56,19 @@ def _known_hosts(value: str) -> str:
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(BaseSettings):
-    """All settings with their defaults; each is read from the variable `FLOWS_` + its name in capitals."""
+def _variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+class Settings(BaseModel):
+    """All settings with their defaults; each is read from the variable `FLOWS_` + its name in capitals.
+
+    Values given by name win. The environment is read here, in two lines: pydantic-settings, which also reads files,
+    arguments and clouds, takes .1 CPU-seconds to import.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(Path(".flows"), description="Folder of all files the platform writes.")
     raw_file: Path | None = Field(
@@ -158,6 +166,12 @@ class Settings(BaseSettings):
     )
     late_share: float = Field(0.0, ge=0, le=1, description="Share of the rows that a replay shows late.")
     late_minutes: int = Field(0, ge=0, description="Minutes of the data set by which they are late.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_environment(cls, given: dict[str, object]) -> dict[str, object]:
+        found = {name: os.environ.get(_variable(name)) for name in cls.model_fields}
+        return {name: value for name, value in found.items() if value is not None} | given
 
     @property
     def end(self) -> datetime:
@@ -283,7 +297,7 @@ def secret(name: str) -> str | None:
 
 def unknown_variables() -> list[str]:
     """Variables of the environment that look like settings but are none: misspelt, most likely."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {_variable(name) for name in Settings.model_fields}
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 
@@ -291,4 +305,4 @@ def _fault(name: str, message: str, value: object) -> str:
     field = Settings.model_fields[name]
     secret = "SecretStr" in str(field.annotation)
     shown = "" if secret else f" is {str(value)[:100]!r}:"
-    return f"{PREFIX}{name.upper()}{shown} {message.removeprefix('Value error, ')}"
+    return f"{_variable(name)}{shown} {message.removeprefix('Value error, ')}"

@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from flows_platform.start import collector_paused
 
 # Each is wanted by a run or by the server alone, and takes from 20 to 300 ms.
@@ -38,3 +40,20 @@ def test_the_collector_is_as_it_was_after_a_fault() -> None:
         finally:
             gc.enable()
             gc.unfreeze()
+
+
+WITHOUT = """
+import sys
+import {module}
+import pyarrow as pa
+pa.array([1])
+assert "pandas" not in sys.modules
+import pandas
+assert pa.table({{"number": [1, 2]}}).to_pandas()["number"].sum() == 3
+assert all(type(finder).__module__ != "flows_platform.start" for finder in sys.meta_path)
+"""
+
+
+@pytest.mark.parametrize("module", ["flows_platform.wire.arrow_schema", "flows_platform.stores.bigquery"])
+def test_arrow_and_bigquery_bring_no_pandas_and_who_asks_gets_it(module: str) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT.format(module=module)], check=True)

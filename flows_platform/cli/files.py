@@ -101,6 +101,7 @@ def fetch(
     max_rejected: Annotated[int, typer.Option(min=0, help="Rejected records that are still allowed.")] = 0,
 ) -> None:
     """Fetch one window into a Parquet file, whole and verified, or not at all."""
-    from flows_platform.commands.fetch import fetch_file
+    with collector_paused():
+        from flows_platform.commands.fetch import fetch_file
 
     fetch_file(url, after, before, out, wire=wire, max_rejected=max_rejected)

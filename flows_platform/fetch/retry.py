@@ -1,11 +1,16 @@
 """The one place where a source's call is tried again: transient errors only, with backoff and the server's own wait."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from flows_platform.domain.errors import SourceUnavailable, Transient
-from flows_platform.retries import Attempt, retry_context
+
+if TYPE_CHECKING:
+    from flows_platform.retries import Attempt
 
 WAIT_INITIAL = 0.5  # seconds that the wait before the second try may last; doubles with each try
 WAIT_MAX = 60.0
@@ -31,9 +36,42 @@ class Backoff:
         return max(wait, asked or 0.0)
 
 
-def attempts(limit: int, *, within: float | None = None, spread: Spread = random.uniform) -> Iterator[Attempt]:
+@dataclass(slots=True)
+class FirstTry:
+    """The first of several tries, a context as the others are; it keeps its error, which they judge."""
+
+    num: int = 1
+    error: Exception | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error if isinstance(error, Exception) else None
+        return self.error is not None
+
+
+def attempts(
+    limit: int, *, within: float | None = None, spread: Spread = random.uniform
+) -> "Iterator[FirstTry | Attempt]":
     """Up to `limit` tries, none begun after `within` seconds, each to be entered as a context.
 
-    The error of the last one is raised as it is.
+    The error of the last one is raised as it is. Stamina, .05 CPU-seconds of imports, comes in once a try has failed.
     """
-    return iter(retry_context(on=Backoff(spread), attempts=limit, timeout=within))
+    begun, first = time.monotonic(), FirstTry()
+    yield first
+    if first.error is None:
+        return
+    left = None if within is None else within - (time.monotonic() - begun)
+    if left is not None and left <= 0:
+        raise first.error
+    from flows_platform.retries import retry_context  # noqa: PLC0415 - see above
+
+    for attempt in retry_context(on=Backoff(spread), attempts=limit, timeout=left):
+        if attempt.num > 1:
+            yield attempt
+        else:
+            with attempt:
+                raise first.error

@@ -69,6 +69,39 @@ def url(folder: Path, database: Path) -> Iterator[str]:
         yield settings.stream_url
 
 
+# What a fetch may import beside the standard library: each package of more takes .05 to .4 CPU-seconds of every run.
+PACKAGES = {"annotated_doc", "annotated_types", "click", "dateutil", "flows_platform", "ijson", "isal", "lxml", "numpy"}
+PACKAGES |= {"pyarrow", "pydantic", "pydantic_core", "rich", "shellingham", "six", "typer", "typing_extensions"}
+PACKAGES |= {"cython_runtime", "typing_inspection", "urllib3", "zstandard"}
+
+
+def imported(*arguments: object, cwd: Path, **environment: str) -> tuple[int, set[str]]:
+    """A command's exit code, and the packages that its process has in the end, without the interpreter's own."""
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from flows_platform.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
+    packages = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    return done.returncode, {name for name in packages if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("wire", ["json", "xml", "ndjson", "csv", "arrow"])
+def test_a_fetch_imports_only_what_it_uses(url: str, tmp_path: Path, wire: str) -> None:
+    options = ("--before", 10799, "--out", "window.parquet", "--format", wire)
+    code, packages = imported("fetch", "--url", url, *options, cwd=tmp_path)
+    assert code == 0
+    assert packages - sys.stdlib_module_names <= PACKAGES
+    assert "asyncio" not in packages
+
+
+def test_a_fetch_that_is_tried_again_imports_what_retries(tmp_path: Path) -> None:
+    options = ("--url", f"http://127.0.0.1:{free_port()}/", "--before", 10799, "--out", "window.parquet")
+    code, packages = imported("fetch", *options, cwd=tmp_path, FLOWS_RETRY_ATTEMPTS="2")
+    assert code == 1
+    assert packages - sys.stdlib_module_names - PACKAGES == {"stamina", "tenacity"}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
     done = flows(command, "--help", cwd=tmp_path)
