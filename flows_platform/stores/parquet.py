@@ -25,6 +25,7 @@ from flows_platform.wire.time_column import Time
 
 GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows
 GROUP_BYTES = 1 << 25  # of a row group in memory; the most that is held: rows with long texts take kilobytes
+REPEATS = 8  # times that a value comes at the mean, at least, for a column to have a dictionary
 PREFIX = "flows."  # of our own entries among the file's metadata
 
 
@@ -62,20 +63,12 @@ class ParquetSink:
     _held: list[pa.RecordBatch] = field(default_factory=list)
     _held_rows: int = 0
     _held_bytes: int = 0
+    _entries: dict[str, str] = field(default_factory=dict)
     _writer: pq.ParquetWriter | None = None
     _encoder: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1))
     _encoding: Future[None] | None = None
 
     def __enter__(self) -> Self:
-        # zstd 1 without dictionaries: as fast as snappy and 40 % smaller on flows.
-        self._writer = pq.ParquetWriter(
-            self.path,
-            arrow_schema(self.schema),
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=False,
-            write_page_checksum=True,
-        )
         return self
 
     def __exit__(
@@ -85,6 +78,7 @@ class ParquetSink:
             if kind is None:
                 self._flush()
                 self._encoded()
+                self._opened(arrow_schema(self.schema).empty_table()).add_key_value_metadata(self._entries)
         finally:
             self._encoder.shutdown()
             if self._writer:
@@ -104,8 +98,7 @@ class ParquetSink:
 
     def describe(self, **entries: str | int) -> None:
         """Put entries of `StagedFacts` into the file's own metadata; before the block ends."""
-        if self._writer:
-            self._writer.add_key_value_metadata({PREFIX + name: str(value) for name, value in entries.items()})
+        self._entries |= {PREFIX + name: str(value) for name, value in entries.items()}
 
     def _flush(self) -> None:
         """Hand the row group to the second thread, once it is done with the one before: encoding leaves the GIL."""
@@ -123,9 +116,25 @@ class ParquetSink:
             self._encoding = None
 
     def _encode(self, group: pa.Table) -> None:
-        if self._writer:
-            self._observe(group)
-            self._writer.write_table(group, row_group_size=GROUP_ROWS)
+        self._observe(group)
+        self._opened(group).write_table(group, row_group_size=GROUP_ROWS)
+
+    def _opened(self, group: pa.Table) -> pq.ParquetWriter:
+        """The writer, which the first row group opens: it shows which columns repeat.
+
+        zstd 1 is as fast as snappy and 40 % smaller on flows. Dictionaries of those columns take a tenth less space and
+        no more time than none; those of all columns take half as long again and save nothing.
+        """
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self.path,
+                arrow_schema(self.schema),
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=_repeating(group),
+                write_page_checksum=True,
+            )
+        return self._writer
 
     def _observe(self, group: pa.Table) -> None:
         times = pc.min_max(group.column(self.schema.time)).as_py()
@@ -139,6 +148,15 @@ class ParquetSink:
             after_last = self._last_key is None or pc.greater(keys[0], self._last_key).as_py()
             self.keys_rise = after_last and pc.all(pc.greater(keys[1:], keys[:-1])).as_py() is not False
         self._last_key = keys[-1]
+
+
+def _repeating(group: pa.Table) -> list[str]:
+    """The columns whose values come `REPEATS` times at the mean, or more often."""
+    return [
+        name
+        for name, column in zip(group.column_names, group.columns, strict=True)
+        if pc.count_distinct(column, mode="all").as_py() * REPEATS < group.num_rows
+    ]
 
 
 def rows_of(path: Path, schema: TableSchema, size: int = GROUP_ROWS) -> Iterator[pa.RecordBatch]:
