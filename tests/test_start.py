@@ -45,6 +45,7 @@ def test_the_collector_is_as_it_was_after_a_fault() -> None:
 WITHOUT = """
 import sys
 import {module}
+import flows_platform.wire.arrow_schema
 import pyarrow as pa
 pa.array([1])
 assert "pandas" not in sys.modules
@@ -54,6 +55,6 @@ assert all(type(finder).__module__ != "flows_platform.start" for finder in sys.m
 """
 
 
-@pytest.mark.parametrize("module", ["flows_platform.wire.arrow_schema", "flows_platform.stores.bigquery"])
+@pytest.mark.parametrize("module", ["pyarrow", "flows_platform.pipeline", "flows_platform.stores.bigquery_derived"])
 def test_arrow_and_bigquery_bring_no_pandas_and_who_asks_gets_it(module: str) -> None:
     subprocess.run([sys.executable, "-c", WITHOUT.format(module=module)], check=True)

@@ -18,23 +18,17 @@ from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.file_lock import exclusive
 from flows_platform.retries import RetryingCaller
-from flows_platform.start import pandas_refused
+from flows_platform.stores import bigquery_sql
+from flows_platform.stores.bigquery_client import Row, ScalarQueryParameter, bigquery
+from flows_platform.stores.bigquery_derived import DerivedTable, recompute
+from flows_platform.stores.bigquery_jobs import Jobs, Parameters
+from flows_platform.stores.bigquery_publish import Publication, Published, bounds_of, publish
+from flows_platform.stores.bigquery_schema import identifier
+from flows_platform.stores.bigquery_staging import Staging, utc_now
+from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
 from flows_platform.stores.deadline import NEVER, Deadline
 from flows_platform.stores.emulator_credentials import EmulatorCredentials
 from flows_platform.stores.staged_file import check_staged_file
-
-with pandas_refused():  # for data frames of results, which are rows here
-    from google.cloud import bigquery
-    from google.cloud.bigquery import ScalarQueryParameter
-    from google.cloud.bigquery.table import Row
-
-    from flows_platform.stores import bigquery_sql
-    from flows_platform.stores.bigquery_derived import DerivedTable, recompute
-    from flows_platform.stores.bigquery_jobs import Jobs, Parameters
-    from flows_platform.stores.bigquery_publish import Publication, Published, bounds_of, publish
-    from flows_platform.stores.bigquery_schema import identifier
-    from flows_platform.stores.bigquery_staging import Staging, utc_now
-    from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
 
 QUARTER = timedelta(minutes=15)
 

@@ -17,11 +17,9 @@ from pathlib import Path
 
 from google.api_core.exceptions import Conflict, NotFound
 from google.api_core.retry import Retry, if_exception_type
-from google.cloud import bigquery
-from google.cloud.bigquery import LoadJob, QueryJob
-from google.cloud.bigquery.table import Row
 
 from flows_platform.domain.errors import WarehouseUnavailable
+from flows_platform.stores.bigquery_client import LoadJob, QueryJob, Row, bigquery
 from flows_platform.stores.bigquery_errors import job_failure, warehouse_errors
 from flows_platform.stores.deadline import NEVER, Deadline
 

@@ -4,13 +4,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.cloud import bigquery
-from google.cloud.bigquery import ScalarQueryParameter
-
 from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.file_lock import exclusive
+from flows_platform.stores.bigquery_client import ScalarQueryParameter, bigquery
 from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_schema import schema_field
 from flows_platform.stores.bigquery_sql import count, in_window, merge

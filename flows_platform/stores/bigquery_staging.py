@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from google.cloud import bigquery
-
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.schema import WarehouseTable
+from flows_platform.stores.bigquery_client import bigquery
 from flows_platform.stores.bigquery_errors import warehouse_errors
 from flows_platform.stores.bigquery_jobs import ONCE, REQUEST_TIMEOUT
 from flows_platform.stores.bigquery_schema import identifier, schema_field

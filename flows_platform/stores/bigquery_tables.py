@@ -1,10 +1,10 @@
 """Creating the dataset and the tables over REST, and refusing what is there but different."""
 
 from google.api_core.exceptions import NotFound
-from google.cloud import bigquery
 
 from flows_platform.domain.errors import ConfigurationError, WarehouseError
 from flows_platform.domain.schema import WarehouseTable
+from flows_platform.stores.bigquery_client import bigquery
 from flows_platform.stores.bigquery_errors import warehouse_errors
 from flows_platform.stores.bigquery_jobs import ONCE, REQUEST_TIMEOUT
 from flows_platform.stores.bigquery_schema import differences, target_table
