@@ -136,7 +136,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         plain_names=api.namespaces is declared.Namespaces.DROP,
         latest=_latest(api.newest),
         dialect=_dialect(api.csv),
-        content_types=frozenset(each.lower() for each in api.content_types),
+        content_types=frozenset(each.partition(";")[0].strip().lower() for each in api.content_types),
         compression=tuple(api.compression),
         parser=Parser(api.parser),
     )

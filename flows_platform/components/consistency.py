@@ -18,7 +18,7 @@ from flows_platform.components.declaration import (
 from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import OURS, ColumnType
+from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.paging import Ends
 from flows_platform.fetch.windowed_api import MAPPED
 from flows_platform.wire.formats import WireFormat, nothing_around
@@ -80,10 +80,11 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
         return
     columns = {column.name: column for column in source.columns}
     names = [column.name for column in source.columns]
-    if twice := [place for place, name in enumerate(names) if name in names[:place]]:
+    lower = [name.lower() for name in names]
+    if twice := [place for place, name in enumerate(lower) if name in lower[:place]]:
         yield Fault(("columns", twice[0], "name"), f"the column {names[twice[0]]!r} is declared twice")
-    if ours := [place for place, name in enumerate(names) if name.lower().startswith(OURS)]:
-        yield Fault(("columns", ours[0], "name"), f"names that begin with {OURS} are the platform's own")
+    if kept := [(place, why) for place, name in enumerate(names) if (why := fault_of_name(name))]:
+        yield Fault(("columns", kept[0][0], "name"), kept[0][1])
     yield from _unknown("time", [source.time], columns)
     yield from _unknown("key", source.key_columns, columns)
     yield from _unknown("extra", [source.extra] if source.extra else [], columns)

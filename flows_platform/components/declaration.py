@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from flows_platform.components import rules
-from flows_platform.components.values import Format, Level, Part, Path, Secret, Template
+from flows_platform.components.values import Code, Format, Level, Part, Path, Secret, Template
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.fetch.paging import Ends
 from flows_platform.wire.mapping import TimeForm
@@ -76,7 +76,7 @@ class NextLinkPaging(Linked):
     kind: Literal["next_link"]
     link: Path = Field(description="Path of the link in the document.")
     truncated: Path | None = Field(None, description="Path of a mark that says that the answer is cut.")
-    code: str | None = Field(None, description="The mark's value that says so; any, where this is left out.")
+    code: Code | None = Field(None, description="The mark's value that says so; any, where this is left out.")
 
 
 class LinkHeaderPaging(Linked):
@@ -190,7 +190,7 @@ class Errors(Part):
     message: Path = Field(description="Path of the text.")
     code: Path | None = Field(None, description="Path of the code.")
     root: str | None = Field(None, description="XML root of an error; else an error is where the message is.")
-    transient: list[str] = Field([], description="Codes after which the same request may succeed.")
+    transient: list[Code] = Field([], description="Codes after which the same request may succeed.")
 
 
 class Csv(Part):
@@ -215,7 +215,7 @@ class Finer(StrEnum):
 class NothingCode(Part):
     """A code of the API's error documents that means that there are no records."""
 
-    code: str = Field(description="The code, as `errors.code` finds it.")
+    code: Code = Field(description="The code, as `errors.code` finds it.")
 
 
 class Newest(Part):

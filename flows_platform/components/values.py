@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from flows_platform.components import rules
 
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
 Path = Annotated[str, AfterValidator(rules.is_path)]
-
+# A code as documents write it: 17 and "17" say the same.
+Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
 
 Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]

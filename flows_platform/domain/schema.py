@@ -11,6 +11,29 @@ INT64_MAX = 2**63 - 1
 
 
 OURS = "_flows_"  # how names begin that statements give to tables: no column's may
+# BigQuery's own, in any case, and the longest that it takes.
+RESERVED = (
+    "_table_",
+    "_file_",
+    "_partition",
+    "_row_timestamp",
+    "__root__",
+    "_colidentifier",
+    "_change_sequence_number",
+    "_change_type",
+    "_change_timestamp",
+)
+LONGEST_NAME = 300
+
+
+def fault_of_name(name: str) -> str:
+    """Why no column may have the name in the warehouse; empty where one may."""
+    if not (name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME):
+        return f"a column's name is a letter or _, then letters, digits and _, {LONGEST_NAME} at most"
+    if name.lower().startswith(OURS):
+        return f"names that begin with {OURS} are the platform's own"
+    reserved = [each for each in RESERVED if name.lower().startswith(each)]
+    return f"names that begin with {reserved[0].upper()} are BigQuery's own" if reserved else ""
 
 
 class ColumnType(StrEnum):
@@ -93,15 +116,16 @@ class WarehouseTable:
         """Refuses a table without an instant to partition on in each row.
 
         Raises:
-            ConfigurationError: a column has a name of the platform's own; the time counts seconds and there is no
-                `event_time`, or it is a TIMESTAMP and there is; or time or key may be NULL: such a row is of no window,
-                so none would replace it.
+            ConfigurationError: BigQuery takes no column of that name, or the platform keeps it; the time counts seconds
+                and there is no `event_time`, or it is a TIMESTAMP and there is; or time or key may be NULL: such a row
+                is of no window, so none would replace it.
         """
-        for column in self.columns:
-            if column.name.lower().startswith(OURS):
+        names = [column.name for column in self.columns]
+        for place, name in enumerate(names):
+            same = [each for each in names[:place] if each.lower() == name.lower()]
+            if why := f"{same[0]!r} is one too, and case tells no columns apart" if same else fault_of_name(name):
                 raise ConfigurationError(
-                    f"the column {column.name!r} of {self.schema.name} begins with {OURS}, as our own names.",
-                    remedy="Name it otherwise.",
+                    f"the column {name!r} of {self.schema.name}: {why}.", remedy="Name it otherwise."
                 )
         for name in (self.schema.time, *self.schema.keys):
             if self.schema.column(name).nullable:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flows_platform.wire.paths import RecordPath
 
 FALSE_WORDS = {"", "false", "0"}
+NO = {"n", "no", "f", "off", "none", "null"}  # what a flag may say as well; a cursor might be such a text
 
 
 def is_false(value: object) -> bool:
@@ -29,7 +30,7 @@ class Flag:
 
     def _says_more(self, value: object) -> bool:
         if self.code is None or self.code == "true":
-            return not is_false(value)
+            return not (is_false(value) or str(value).strip().casefold() in NO)
         if self.code == "false":
             return is_false(value)
         return (str(value).lower() if isinstance(value, bool) else str(value)) == self.code

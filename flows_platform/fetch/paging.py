@@ -17,9 +17,9 @@ from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.redirects import origin
 from flows_platform.wire.paths import RecordPath, single
 
-# A link and its parameters (RFC 8288); a comma inside quotes or brackets does not end it.
-LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";,]*))?)*)')
-RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
+LINK = re.compile(r"[\s,]*<([^>]*)>")
+# A parameter of a link (RFC 8288), or none behind its semicolon; some write single quotes.
+PARAMETER = re.compile(r"""\s*;\s*(?:([^\s=;,"]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s";,]*)))?)?""")
 
 
 class Ends(StrEnum):
@@ -35,6 +35,7 @@ class Page:
 
     `last` is the last record's value of the column by which a page continues; None on an empty page. `total` is the
     number of records that the source declares for the range, where it does. `base` is the URL without a range.
+    `flagged` says that an earlier page of the range had the flag that says whether there is more.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Page:
     last: object = None
     total: int | None = None
     base: str = ""
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,11 @@ class Stop:
         Raises:
             SourceRefused: a page without records, although the total says that there are more.
         """
-        more = self.more.value(page.envelope) if self.more else None
+        more = self.flag(page.envelope)
         if more is not None:
             return None if more else End(f"{self.more} says that there is no more", told=True)
+        if page.flagged:
+            return End(f"{self.more}, which earlier pages had, is left out", told=True)
         if self.counted and page.total is not None:
             return self._counted(page, page.total)
         if self.ends is Ends.SHORT and page.records < (self.size or 0):
@@ -90,21 +94,25 @@ class Stop:
             raise SourceRefused(f"an empty page at record {page.seen:,}, although there are {total} in all.")
         return None
 
-    def must_go_on(self, page: Page) -> bool:
-        return self.more is not None and self.more.value(page.envelope) is True
+    def flag(self, envelope: Mapping[str, object]) -> bool | None:
+        """What the source's flag says; None where there is none."""
+        return self.more.value(envelope) if self.more else None
 
 
 NEVER = Stop()
 
 
 class Paging(Protocol):
-    """The rule by which an API continues. `reads` are the members around the records that it looks at."""
+    """The rule by which an API continues. It looks at the members `reads` around the records, and at `header`."""
 
     @property
     def stop(self) -> Stop: ...
 
     @property
     def reads(self) -> tuple[RecordPath, ...]: ...
+
+    @property
+    def header(self) -> str: ...
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -127,7 +135,7 @@ def following(paging: Paging, page: Page) -> str | End:
     if end := paging.stop.end(page):
         return end
     onward = paging.onward(page)
-    if isinstance(onward, End) and paging.stop.must_go_on(page):
+    if isinstance(onward, End) and paging.stop.flag(page.envelope):
         raise SourceRefused(
             f"{paging.stop.more} says that there is more, but the answer does not say how to go on: {onward.why}.",
             remedy="Check `paging`: where the link or cursor stands, and what the flag says.",
@@ -141,6 +149,7 @@ class SinglePage:
 
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     reads = ()
+    header = ""
     column = None
     stop = NEVER
 
@@ -155,6 +164,7 @@ class LinkHeader:
     stop: Stop = NEVER
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
     reads = ()
+    header = "Link"
     column = None
 
     def onward(self, page: Page) -> str | End:
@@ -163,12 +173,33 @@ class LinkHeader:
 
 
 def next_link(headers: Mapping[str, str]) -> str | None:
-    """The link of a `Link` header whose relation is `next`, if there is one."""
-    for link, parameters in LINK.findall(headers.get("Link", "")):
-        relation = RELATION.search(parameters)
-        if relation and "next" in (relation[1] or relation[2] or "").lower().split():
-            return str(link)
+    """The link of a `Link` header whose relation is `next`, if there is one.
+
+    Raises:
+        SourceRefused: the header names `next` where it is no list of links.
+    """
+    header, place = headers.get("Link", ""), 0
+    while link := LINK.match(header, place):
+        relation, place = _relation(header, link.end())
+        if "next" in relation.lower().split():
+            return link[1]
+    if "next" in header[place:].lower():
+        raise SourceRefused(
+            f"the Link header is no list of links from {header[place:].strip()[:80]!r} on, and names `next` there.",
+            remedy='An API writes `<URL>; rel="next"` (RFC 8288); where this header says nothing of more records, '
+            "declare `ignore_envelope: [Link]` and another `paging`.",
+        )
     return None
+
+
+def _relation(header: str, place: int) -> tuple[str, int]:
+    """The relation that a link's parameters, which begin at `place`, give it, and where they end."""
+    relation = ""
+    while parameter := PARAMETER.match(header, place):
+        name, *values = parameter.groups()
+        relation = relation or ("".join(filter(None, values)) if name and name.lower() == "rel" else "")
+        place = parameter.end()
+    return relation, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +209,7 @@ class NextLink:
     link: RecordPath
     stop: Stop = NEVER
     parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
+    header = ""
     column = None
 
     @property
@@ -244,6 +276,7 @@ class PageNumber:
     size: int | None = None
     stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
     reads = ()
+    header = ""
     column = None
 
     @property
@@ -266,6 +299,7 @@ class Offset:
     first: int = 0
     stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
     reads = ()
+    header = ""
     column = None
 
     @property
@@ -288,6 +322,7 @@ class ContinueFrom:
     step: int = 1
     stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
     reads = ()
+    header = ""
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -91,6 +91,8 @@ class RangeProof:
     seen: int = 0
     total: int | None = None
     face: object = None  # of the last page
+    same: int = 0  # the pages before the last that held the same records
+    flagged: bool = False  # a page had the flag that says whether there is more
     empty: int = 0  # the last pages, as many as had no records
     surplus: int = 0  # records beyond the total
 
@@ -111,15 +113,16 @@ class RangeProof:
             raise StreamIncomplete(f"the source declared {self.total:,} records, and {count:,} a page later.")
         self.total = count
 
-    def require_other(self, page: PageProof) -> None:
-        """Refuse a page that holds the same records as the one before.
+    def require_other(self, page: PageProof, most: int) -> None:
+        """Refuse a page that holds the same records as the `most` before it.
 
         Raises:
             StreamIncomplete: it does: the API does not heed what it is asked, or its pages moved by a whole page.
         """
-        if page.face is not None and page.face == self.face:
+        self.same = self.same + 1 if page.face is not None and page.face == self.face else 0
+        if self.same >= most:
             raise StreamIncomplete(
-                f"two pages in a row hold the same {page.records:,} records.",
+                f"{'two' if most == 1 else self.same + 1} pages in a row hold the same {page.records:,} records.",
                 remedy="Check the parameters under `paging`: the API seems not to heed them.",
             )
         self.face = page.face

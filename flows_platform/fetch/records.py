@@ -8,6 +8,7 @@ from functools import partial
 from flows_platform.domain.errors import (
     ConfigurationError,
     NoRecords,
+    PlatformError,
     SourceRefused,
     SourceUnavailable,
     StreamIncomplete,
@@ -20,9 +21,10 @@ from flows_platform.fetch.continuing import last_value
 from flows_platform.fetch.decoders import ALONE, Cast, Decoders, Result, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
-from flows_platform.fetch.paging import End, LinkHeader, Page, following
+from flows_platform.fetch.paging import End, Page, SinglePage, following
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.totals import total_in
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.unread import SHOWN, require_read, unread_places
 from flows_platform.fetch.windowed_api import WindowedApi
@@ -32,7 +34,6 @@ from flows_platform.wire.decode.documents import Block, Document, Layout, envelo
 from flows_platform.wire.decode.json_guard import BLANK
 from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
-from flows_platform.wire.paths import single
 from flows_platform.wire.raw_records import Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
 
@@ -45,6 +46,8 @@ SUFFIXES = {"json": WireFormat.JSON, "xml": WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 UNCHECKED = "the zstd body carries no checksum: a byte that changed on its way may pass"
 EMPTY_PAGES = 1000  # in a row, each with a way on: some APIs look through their records so
+# In a row that may hold the same records, where links or cursors lead on, and where pages are counted.
+SAME_PAGES = {False: 10, True: 1}
 
 
 # Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
@@ -153,7 +156,7 @@ class WindowStream:
         except NoRecords as nothing:
             if self.records + self.neighbours > before:
                 raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
-            whole.add(Verification.FRAMING, 0, None)
+            whole.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
             self.trace.ended = nothing.message
             return End(nothing.message)
 
@@ -170,20 +173,30 @@ class WindowStream:
             self.received_bytes += answer.received
             self.unchecked |= answer.unchecked
             self.trace.read(proof.records)
-            if api.paging.stop.counted:
-                whole.require_other(proof)
-            whole.add(level, proof.records, single(api.total.find(envelope)) if api.total else None)
+            if self._several:
+                whole.require_other(proof, SAME_PAGES[api.paging.stop.counted])
+            whole.add(level, proof.records, total_in(api.total, envelope) if api.total else None)
             page = Page(
-                url, answer.headers, envelope, proof.records, whole.seen, self._last, whole.total, api.request_url(None)
+                url,
+                answer.headers,
+                envelope,
+                proof.records,
+                whole.seen,
+                self._last,
+                whole.total,
+                api.request_url(None),
+                whole.flagged,
             )
             onward = following(api.paging, page)
+            whole.flagged |= api.paging.stop.flag(envelope) is not None
             if isinstance(onward, End):
                 self._ended(onward, page)
             return onward
 
     def _ended(self, end: End, page: Page) -> None:
         """The range's last page: where neither a total nor a flag said so, nothing else may say that there is more."""
-        headers = {} if isinstance(self.api.paging, LinkHeader) else page.headers
+        own = self.api.paging.header.lower()
+        headers = {name: value for name, value in page.headers.items() if name.lower() != own}
         unread = unread_places(page.envelope, headers, self.api.reads)
         self.trace.ended = end.why
         self.trace.unread += [each.text for each in unread[:SHOWN] if each.text not in self.trace.unread]
@@ -219,10 +232,7 @@ class WindowStream:
         self._end_where_nothing_is(answer)
         self.format = self._format_of(answer)
         if header != 0 and answer.is_empty():
-            raise StreamIncomplete(
-                f"the answer, of status {answer.status}, is empty.",
-                remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
-            )
+            raise self._empty(answer)
         with self.tee(answer) as sent:
             clean = replacing(self.format, sent) if self.api.replaces_characters else None
             source: ByteSource = clean or sent
@@ -231,6 +241,8 @@ class WindowStream:
                 yield self._counted(cast, proof)
                 self.progress(self.records, None if header is None else before + header)
             exhaust(source)
+        if self.format is WireFormat.NDJSON and header != 0 and not (proof.records or document.declared):
+            raise self._empty(answer)  # blank lines, or a byte order mark
         self.replaced += clean.replaced if clean else 0
         level = proof.level(header, document)
         self.note = self.note or proof.note
@@ -241,7 +253,21 @@ class WindowStream:
         if answer.status in nothing.statuses:
             raise NoRecords(f"the answer's status is {answer.status}, declared to mean that there are no records.")
         if nothing.empty and answer.is_empty():
-            raise NoRecords("the answer is empty, declared to mean that there are no records.")
+            raise self._empty(answer)
+
+    def _empty(self, answer: Answer) -> PlatformError:
+        """What an answer without anything in it is."""
+        if not self.api.refusals.nothing.empty:
+            return StreamIncomplete(
+                f"the answer, of status {answer.status}, is empty.",
+                remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
+            )
+        if not answer.proves_its_end:
+            return StreamIncomplete(
+                "the answer is empty, and nothing proves that it was not cut: it has no Content-Length and no chunks.",
+                remedy="Have the API declare the length of its answers, or say with status 204 that there is nothing.",
+            )
+        return NoRecords("the answer is empty, declared to mean that there are no records.")
 
     def _elsewhere(self, part: Slice | Block) -> Result[Cast] | None:
         if isinstance(part, Block):
@@ -264,7 +290,7 @@ class WindowStream:
         api, first = self.api, self.records + self.neighbours + 1
         casted = cast.casted.shifted(first)
         proof.add(casted, cast.records)
-        if api.paging.stop.counted:
+        if self._several:
             proof.note_ends(casted)
         self.records += casted.batch.num_rows + len(casted.rejects)
         if api.paging.column:
@@ -283,6 +309,11 @@ class WindowStream:
         self.neighbours += neighbours
         self.records -= neighbours
         return ours
+
+    @property
+    def _several(self) -> bool:
+        """Whether there may be more than one page."""
+        return not isinstance(self.api.paging, SinglePage)
 
     def _layout(self, answer: Answer) -> Layout:
         api = self.api

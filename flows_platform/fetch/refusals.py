@@ -4,7 +4,9 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from lxml import etree
@@ -74,7 +76,8 @@ class Refusals:
     def wait(self, headers: Mapping[str, str]) -> float | None:
         """The seconds that the source asks to wait, at most `longest`.
 
-        A header holds seconds, an instant (in seconds or milliseconds since 1970), or an HTTP date (RFC 9110, 10.2.3).
+        A header holds seconds, an instant (in seconds or milliseconds since 1970, or in ISO 8601), or an HTTP date
+        (RFC 9110, 10.2.3).
         An instant that has passed asks for no wait.
         """
         for name in self.wait_headers:
@@ -90,10 +93,8 @@ class Refusals:
             if number <= LONGEST_SPAN:
                 return number or None
             return (number / 1000 if number >= FIRST_MILLISECONDS else number) - self.now()
-        try:
-            return parsedate_to_datetime(value).timestamp() - self.now()
-        except (ValueError, OverflowError):
-            return None
+        instant = _instant(value)
+        return instant.timestamp() - self.now() if instant else None
 
     def _told(self, content_type: str, body: bytes) -> PlatformError | None:
         """The error document in the body, if it is one."""
@@ -114,6 +115,15 @@ EMPTY_STATUSES = (204, 205, 404, 410)  # by which some APIs say that there are n
 MAY_BE_NOTHING = dict.fromkeys(
     EMPTY_STATUSES, "Check the URL; where this status means that there are no records, declare `nothing: [{}]`."
 )
+
+
+def _instant(value: str) -> datetime | None:
+    """The instant that an HTTP date or an ISO 8601 text says, if it is one of them; UTC where it names no zone."""
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, OverflowError):
+            instant = parse(value)
+            return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return None
 
 
 def _problem(headers: Mapping[str, str], body: bytes) -> str:

@@ -175,8 +175,10 @@ class TimeParameters:
         if self._whole_seconds(schema):
             return NOWHERE
         none = timedelta(0)
-        # An API that drops the digits of a record's time that its parameters do not have gives a step more.
-        return Beyond(self._step if self._early else none, self._step if self.before_inclusive else none)
+        # An API that drops the digits of a record's time that its parameters do not have gives a step more; one that
+        # compares whole seconds, whatever it takes, a second.
+        after = max(self._step, timedelta(seconds=1))
+        return Beyond(self._step if self._early else none, after if self.before_inclusive else none)
 
     @property
     def _step(self) -> timedelta:

@@ -1,7 +1,12 @@
 """The number of records that a document declares for its whole range. What it proves is `proof.py`'s."""
 
+from collections.abc import Mapping
+
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.decode.footers import COUNT_TEXT
+from flows_platform.wire.paths import RecordPath, single
+
+INEXACT = "Where the API has no exact total, leave `total` out: paging then ends by an empty page, a flag or a link."
 
 
 def total_count(value: object) -> int:
@@ -12,4 +17,21 @@ def total_count(value: object) -> int:
     """
     if type(value) in {int, str} and COUNT_TEXT.fullmatch(str(value)):
         return int(str(value))
-    raise SourceRefused(f"the total number of records is {str(value)[:40]!r}, not a number.")
+    raise SourceRefused(f"the total number of records is {str(value)[:40]!r}, not a number.", remedy=INEXACT)
+
+
+def total_in(path: RecordPath, envelope: Mapping[str, object]) -> object:
+    """What stands at the path of the total; None where nothing does.
+
+    Raises:
+        SourceRefused: `relation` beside it says that there may be more, as search engines write it that stop counting.
+    """
+    total = single(path.find(envelope))
+    beside = RecordPath("", path.steps[:-1]).find(envelope)
+    relation = single([each.get("relation") for each in beside if isinstance(each, Mapping)])
+    if len(path.steps) > 1 and relation in {"gt", "gte"}:
+        raise SourceRefused(
+            f"the total at {path.text} is {str(total)[:40]} or more ({relation!r} stands beside it): no total.",
+            remedy=f"Ask the API to count all records. {INEXACT}",
+        )
+    return total

@@ -12,7 +12,19 @@ from flows_platform.wire.paths import RecordPath, Step, quoted
 LINK_HEADER = "Link"
 SHOWN = 100  # places that are named
 _PREFIX = re.compile(r"^.*[.:}]|^[@$_-]+")  # `@odata.nextLink`, `atom:next`, `{urn:x}next`, `_next`
-_MORE = re.compile(r"next.*|cursor|continu.*|more|has(?:more|next).*")
+_MORE = re.compile(
+    r"next.*|cursor|continu.*|(?:is)?more|more(?:results|records|items|data|pages|rows|available)|has(?:more|next).*"
+    r"|(?:is)?truncated"
+)
+_LAST = re.compile(
+    r"(?:is)?last(?:page)?|endof(?:stream|data|results|list)|done|(?:is)?complete"
+)  # where it says false
+# Of a header; not every `next…`, since frameworks have such names.
+_HEADER = re.compile(
+    r"(?:x-(?:ms-)?)?(?:next(?:-?(?:page|cursor|token|link|url|offset|marker|key|id))*|cursor|continuation.*|has-?more"
+    r"|has-?next)",
+    re.IGNORECASE,
+)
 RELATIONS = ("rel", "relation", "@rel")  # links as a list: `{"rel": "next", "href": …}`
 
 
@@ -32,9 +44,9 @@ class Place:
 def unread_places(
     envelope: Mapping[str, object], headers: Mapping[str, str], read: Collection[RecordPath]
 ) -> list[Place]:
-    """The values around a page's records that none of the paths `read` leads to. `Link` is among them as a header."""
-    link = [Place((Step(LINK_HEADER),), more=True)] if next_link(headers) is not None else []
-    places = {place.text: place for place in [*link, *_places(envelope, (), more=False)]}
+    """The values around a page's records that none of the paths `read` leads to, and headers that say more."""
+    found = [*_header_places(headers), *_places(envelope, (), more=False)]
+    places = {place.text: place for place in found}
     return [place for place in places.values() if not any(_covers(path, place) for path in read)]
 
 
@@ -58,6 +70,21 @@ def require_read(places: Collection[Place], ignored: Collection[RecordPath]) -> 
     )
 
 
+def _header_places(headers: Mapping[str, str]) -> Iterator[Place]:
+    if _links_on(headers):
+        yield Place((Step(LINK_HEADER),), more=True)
+    for name, value in headers.items():
+        if _HEADER.fullmatch(name) and not is_false(value):
+            yield Place((Step(name),), more=True)
+
+
+def _links_on(headers: Mapping[str, str]) -> bool:
+    try:
+        return next_link(headers) is not None
+    except SourceRefused:  # it cannot be read, and names `next`
+        return True
+
+
 def _places(value: object, steps: tuple[Step, ...], *, more: bool) -> Iterator[Place]:
     if isinstance(value, Mapping):
         for name, each in value.items():
@@ -70,12 +97,19 @@ def _places(value: object, steps: tuple[Step, ...], *, more: bool) -> Iterator[P
             else:
                 yield from _places(each, steps, more=more)
     elif steps:
-        yield Place(steps, more and not is_false(value))
+        yield Place(steps, (more and not is_false(value)) or _is_not_last(steps[-1].name, value))
 
 
 def _says_more(name: str) -> bool:
-    plain = _PREFIX.sub("", _PREFIX.sub("", name)).replace("_", "").replace("-", "").casefold()
-    return _MORE.fullmatch(plain) is not None
+    return _MORE.fullmatch(_plain(name)) is not None
+
+
+def _is_not_last(name: str, value: object) -> bool:
+    return str(value).strip().casefold() == "false" and _LAST.fullmatch(_plain(name)) is not None
+
+
+def _plain(name: str) -> str:
+    return _PREFIX.sub("", _PREFIX.sub("", name)).replace("_", "").replace("-", "").casefold()
 
 
 def _relation(link: Mapping[str, object]) -> tuple[str, str] | None:

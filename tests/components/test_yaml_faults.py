@@ -106,6 +106,8 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
     ("extra: extra_fields", "extra: score", "18: extra: the column 'score' must be a json or string that is not"),
     ("cluster_by: [id]", "cluster_by: [idd]", "20: destination.cluster_by: 'idd' is none of the columns"),
     ("- {name: score", "- {name: id", "14: columns.2.name: the column 'id' is declared twice"),
+    ("- {name: score", "- {name: ID", "14: columns.2.name: the column 'ID' is declared twice"),
+    ("- {name: score", "- {name: _File_name", "14: columns.2.name: names that begin with _FILE_ are BigQuery's own"),
     ("  key: id\n", "", "2: attributes: columns, time and key: all three are needed"),
     ("format: json", "format: ndjson", "6: api.format: nothing stands around the records of ndjson: no total"),
     ("written: iso", "written: date", "8: api.time.written: dates ask for windows of whole days"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
+from flows_platform.domain.verification import Verification
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.refusals import Nothing, Refusals
 from flows_platform.wire.decode.envelope import ErrorDocument
@@ -32,7 +33,8 @@ def test_an_answer_means_no_records_where_that_is_declared(
 ) -> None:
     server.scripts = [ANSWERS[kind][0]]
     staged = stage(client, api(server, refusals=Refusals(nothing=ANSWERS[kind][1])), target)
-    assert (staged.rows, staged.requests, staged.verification.label) == (0, 1, "L1 framing")
+    by_itself = kind in {"204", "404", "empty"}  # the source counts, and comes to 0
+    assert (staged.rows, staged.requests, staged.verification) == (0, 1, Verification(2 if by_itself else 1))
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
@@ -86,3 +88,38 @@ def test_a_malformed_document_is_asked_for_again(client: HttpClient, server: Scr
     server.scripts = [spoilt]
     with pytest.raises(MalformedDocument, match="not valid JSON"):
         stage(client, api(server), target, tries=2)
+
+
+def test_declared_nothing_is_a_count_for_windows_that_must_be_counted(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    script, rule, _ = ANSWERS["404"]
+    server.scripts = [script]
+    counted = api(server, refusals=Refusals(nothing=rule), verification=Verification.COUNT)
+    assert stage(client, counted, target).rows == 0
+
+
+def test_an_empty_body_whose_end_nothing_proves_may_be_cut(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"]
+    with pytest.raises(StreamIncomplete, match="nothing proves that it was not cut"):
+        stage(client, api(server, refusals=Refusals(nothing=Nothing(empty=True))), target)
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n \n", b"\xef\xbb\xbf"])
+def test_blank_lines_are_an_empty_answer(
+    client: HttpClient, server: ScriptedServer, target: Path, blank: bytes
+) -> None:
+    server.scripts = [answer(blank, kind="application/x-ndjson")]
+    lines = {"format": WireFormat.NDJSON, "verification": Verification.UNVERIFIED}
+    with pytest.raises(StreamIncomplete, match="is empty"):
+        stage(client, api(server, **lines), target)
+    assert stage(client, api(server, refusals=Refusals(nothing=Nothing(empty=True)), **lines), target).rows == 0
+
+
+def test_a_code_that_means_nothing_needs_no_text(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    server.scripts = [answer(b'{"code": "noRecordsMatch"}')]
+    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).rows == 0
+    server.scripts = [answer(b'{"code": "ok", "records": []}')]
+    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).requests == 1

@@ -27,6 +27,7 @@ from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.paging import (
     ContinueFrom,
+    Cursor,
     Ends,
     LinkHeader,
     NextLink,
@@ -185,6 +186,27 @@ def test_an_api_that_does_not_heed_its_paging_is_found_out(
     assert len(server.requests) == 4
 
 
+def test_cursors_that_change_while_the_records_do_not_end_at_a_bound(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [answer(body(items(1, 2), next=f"?cursor={number}")) for number in range(99)]
+    with pytest.raises(StreamIncomplete, match="11 pages in a row hold the same 2 records"):
+        stage(client, api(server, paging=NEXT), target)
+    assert len(server.requests) == 11
+
+
+def test_a_total_that_is_a_lower_bound_is_none(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    declared = api(server, total=RecordPath.parse("hits.total.value"))
+    server.scripts = [answer(body(items(1, 2), hits={"total": {"value": 2, "relation": "gte"}}))]
+    with pytest.raises(SourceRefused, match=r"the total at hits\.total\.value is 2 or more.*leave `total` out"):
+        stage(client, declared, target)
+    server.scripts = [answer(body(items(1, 2), hits={"total": {"value": 2, "relation": "eq"}}))]
+    assert stage(client, declared, target).verification is Verification.COUNT
+    server.scripts = [answer(body(items(1, 2), hits={"total": {"value": "10000+"}}))]
+    with pytest.raises(SourceRefused, match=r"'10000\+', not a number\. .*leave `total` out"):
+        stage(client, declared, target)
+
+
 def test_empty_pages_with_a_way_on_end_at_a_bound(
     client: HttpClient, server: ScriptedServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +236,10 @@ UNREAD: list[tuple[dict[str, object], str]] = [
     ({"pageInfo": {"hasNextPage": True}}, "pageInfo.hasNextPage"),
     ({"links": [{"rel": "self", "href": "/1"}, {"rel": "next", "href": "/2"}]}, "links[rel=next]"),
     ({"next": {"href": "/2"}}, "next.href"),
+    ({"page": {"isTruncated": True}}, "page.isTruncated"),
+    ({"more_results": "true"}, "more_results"),
+    ({"totalPages": 3, "last": False}, "last"),
+    ({"done": "false"}, "done"),
 ]
 
 
@@ -242,6 +268,14 @@ def test_a_false_flag_says_nothing_of_more(
     assert ids(target) == [1, 2]
 
 
+def test_the_last_page_may_say_so_by_a_flag_that_nothing_reads(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [answer(body(items(1, 2), last=True, is_last_page="true", done=1, complete=None))]
+    stage(client, api(server), target)
+    assert ids(target) == [1, 2]
+
+
 def test_where_a_total_or_a_flag_ended_the_range_nothing_else_is_searched(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
@@ -251,6 +285,26 @@ def test_where_a_total_or_a_flag_ended_the_range_nothing_else_is_searched(
         stage(client, api(server, **changes), target)
     with pytest.raises(SourceRefused, match="next_cursor"):
         stage(client, api(server), target)
+
+
+def test_a_cursor_in_a_header_is_not_passed_over(client: HttpClient, server: ScriptedServer, target: Path) -> None:
+    odd = {"X-Next-Page": "2", "X-NextJS-Cache": "HIT", "X-More": "", "X-Has-More": "false"}
+    server.scripts = [answer(body(items(1, 2)), **odd)]
+    for paging in (SinglePage(), Cursor("after", header="Next-Page")):
+        with pytest.raises(SourceRefused, match=r"reads: X-Next-Page\..*ignore_envelope: \[X-Next-Page\]"):
+            stage(client, api(server, paging=paging), target)
+    stage(client, api(server, ignored=(RecordPath.parse("X-Next-Page"),)), target)
+    assert ids(target) == [1, 2]
+
+
+def test_a_link_header_that_cannot_be_read_is_not_passed_over(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    server.scripts = [answer(body(items(1, 2)), Link='/items?page=2; rel="next"')]
+    with pytest.raises(SourceRefused, match=r"ignore_envelope: \[Link\]"):
+        stage(client, api(server), target)
+    stage(client, api(server, ignored=(RecordPath.parse("Link"),)), target)
+    assert ids(target) == [1, 2]
 
 
 def test_a_next_link_in_a_header_is_not_passed_over(client: HttpClient, server: ScriptedServer, target: Path) -> None:

@@ -305,3 +305,43 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 def test_parameters_are_changed_and_the_others_kept(before: dict[str, str], changed: dict[str, str]) -> None:
     url = with_parameters(with_parameters("http://x/y?", before), changed)
     assert dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)) == before | changed
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "; rel='next'",
+        ";rel=next",
+        ';; rel="next";',
+        '; title="a, b; c"; rel="last next"',
+        "; title*=UTF-8''%e2%82; REL = Next",
+    ],
+)
+def test_a_link_header_is_read_however_its_parameters_are_quoted(parameters: str) -> None:
+    link = f'<https://api.example.com/first>; rel="first", <https://api.example.com/v2?page=2>{parameters}'
+    assert after(LinkHeader(), page(link=link)) == "https://api.example.com/v2?page=2"
+
+
+def test_a_relation_inside_another_parameter_is_none() -> None:
+    assert after(LinkHeader(), page(link='<https://api.example.com/v2>; title="x; rel=next"; rel="prev"')) is None
+
+
+@pytest.mark.parametrize("link", ['<https://api.example.com/v2>; rel="next', 'https://api.example.com/v2; rel="next"'])
+def test_a_link_header_that_names_next_and_cannot_be_read_ends_no_range(link: str) -> None:
+    with pytest.raises(SourceRefused, match="names `next`"):
+        following(LinkHeader(), page(link=link))
+    assert after(LinkHeader(), page(link="no list of links")) is None
+
+
+@pytest.mark.parametrize(("yes", "no"), [("Y", "N"), ("yes", "no"), ("T", "F"), ("on", "Off"), (True, "null"), (3, 0)])
+def test_a_flag_may_be_a_word(yes: object, no: object) -> None:
+    rule = replace(LINK, stop=Stop(Flag(RecordPath.parse("more"))))
+    assert after(rule, page({"more": yes, "next": {"href": "?page=2"}})) is not None
+    assert after(rule, page({"more": no, "next": {"href": "?page=2"}})) is None
+
+
+def test_a_flag_that_the_last_page_leaves_out_ends_the_range_only_where_it_was_there() -> None:
+    rule = replace(LINK, stop=Stop(Flag(RecordPath.parse("more"))))
+    last = page({"next": {"href": "?page=3"}})
+    assert after(rule, last) == "https://api.example.com:443/v2/items?page=3"
+    assert following(rule, replace(last, flagged=True)) == End("more, which earlier pages had, is left out", told=True)

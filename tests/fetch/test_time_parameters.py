@@ -144,6 +144,9 @@ def test_a_record_that_was_not_asked_for_is_a_reject() -> None:
     for offset, kind in ((-2, 2), (-1, 1), (0, 0), (3 * 3600 - 1, 0), (3 * 3600, 1), (3 * 3600 + 1, 2)):
         found = kept(parameters, table, window, ORIGIN + timedelta(seconds=offset))
         assert found.index(1) == kind
+    finer = TimeParameters("a", True, "b", True, IsoTime(6))  # an API may compare whole seconds all the same
+    for offset, kind in ((timedelta(microseconds=-1), 0), (timedelta(seconds=1) - MICROSECOND, 1), (timedelta(1), 2)):
+        assert kept(finer, table, window, window.end + offset).index(1) == kind
     exact = TimeParameters("a", True, "b", False, IsoTime())
     assert kept(exact, table, window, window.end) == (0, 0, 1)
 

@@ -49,7 +49,7 @@ def table_of(names: list[str], time: Column, event_time: Column | None = None) -
     return WarehouseTable(schema, (), event_time, Granularity.DAY)
 
 
-NAMES = [*(word.lower() for word in RESERVED if word != "AT"), *sorted(GIVEN), "t", "s", "row_hash"]
+NAMES = sorted({*(word.lower() for word in RESERVED if word != "AT"), *GIVEN, "t", "s", "row_hash"})
 AT = Column("at", ColumnType.TIMESTAMP, "")
 ODD = table_of(NAMES, AT)  # named as one of its columns, too
 DERIVED = table_of(NAMES, Column("time", ColumnType.INT64, ""), Column("at", ColumnType.TIMESTAMP, ""))
@@ -70,8 +70,29 @@ def statements(table: WarehouseTable) -> Iterator[str]:
 
 
 def test_a_column_may_not_be_named_as_our_own_names_are() -> None:
-    with pytest.raises(ConfigurationError, match="'_Flows_rows' of value begins with _flows_"):
+    with pytest.raises(ConfigurationError, match="'_Flows_rows' of value: names that begin with _flows_ are the"):
         table_of(["_Flows_rows"], AT)
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["1a"], "a letter or _, then letters"),
+        (["größe"], "a letter or _, then letters"),
+        (["a" * 301], "300 at most"),
+        (["_Partitiontime"], "begin with _PARTITION are BigQuery's own"),
+        (["__ROOT__x"], "begin with __ROOT__ are"),
+        (["_change_TYPE"], "begin with _CHANGE_TYPE are"),
+        (["Note", "note"], "'Note' is one too, and case tells no columns apart"),
+    ],
+)
+def test_a_column_may_not_have_a_name_that_bigquery_refuses(names: list[str], why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        table_of(names, AT)
+
+
+def test_a_column_may_have_the_longest_name_that_bigquery_takes() -> None:
+    assert "a" * 300 in [column.name for column in table_of(["a" * 300], AT).columns]
 
 
 @pytest.mark.parametrize("table", [ODD, DERIVED, FLOWS_TABLE, TRAFFIC_TABLE], ids=lambda table: table.name)

@@ -124,3 +124,18 @@ def test_only_white_space_of_json_is_passed_over() -> None:
 
 def test_empty_cells_of_the_columns_named_are_null() -> None:
     assert rows(b"a,b\n,\n", blank=frozenset("b")) == [{"a": "", "b": None}]
+
+
+@pytest.mark.parametrize("last", ["ERROR: quota exceeded", "error,quota exceeded", "2,2024-03-01"])
+def test_where_errors_are_rows_a_last_line_with_fewer_fields_leaves_the_answer_in_doubt(last: str) -> None:
+    body = f"id,at,note\n1,2,3\n{last}\n".encode()
+    with pytest.raises(StreamIncomplete, match=rf"no record: . fields where the header has 3 \('{last}'\)") as raised:
+        rows(body, errors=ERRORS)
+    assert "`csv.comment`" in raised.value.remedy
+    assert rows(body, errors=ERRORS, dialect=CsvDialect(comment=last[:3])) == [{"id": "1", "at": "2", "note": "3"}]
+    assert len(rows(body)) == 2  # the second is a reject
+
+
+def test_a_form_feed_behind_the_end_line_is_no_white_space() -> None:
+    with pytest.raises(SourceRefused, match="after the end line"):
+        rows(b"--begin\na\n1\n--end\n\f\n", dialect=FRAMED)

@@ -223,6 +223,15 @@ def test_an_error_document_is_no_empty_answer(
         read(simple_return(code), layout(doctype=True, whole=whole))
 
 
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_an_error_beside_the_records_is_one_whatever_the_root(at: str) -> None:
+    said, listed = "<TEXT>Half of it.</TEXT><CODE>7</CODE>", f"<LIST>{hosts(3)}</LIST>"
+    errors = ErrorDocument(RecordPath.parse("RESPONSE.TEXT"), RecordPath.parse("RESPONSE.CODE"))
+    with pytest.raises(SourceRefused, match=r"error 7: Half of it\."):
+        read(out(said + listed if at == "before" else listed + said), layout(errors=errors))
+    assert len(read(out(f"<TEXT/>{listed}"), layout(errors=errors))[0]) == 3
+
+
 def test_endless_keep_alive_is_refused() -> None:
     body = out("<LIST>" + "<!-- keep-alive -->" * 100_000)
     with pytest.raises(SourceRefused, match="without the end of a record"):

@@ -114,11 +114,17 @@ class CsvDocument:
             yield part
 
     def _require_line_end(self, last: list[str]) -> None:
-        """A last line without its end may be cut."""
-        if self._dialect.end or self._reader.tail.endswith(LINE_ENDS):
+        """A last line without its end may be cut; where errors come as rows, one with fewer fields may be one."""
+        if self._dialect.end:
             return
-        if not self._proven or len(last) != self._width:
+        if not self._reader.tail.endswith(LINE_ENDS) and not (self._proven and len(last) == self._width):
             raise StreamIncomplete(f"the CSV answer ends inside a line ({','.join(last)[:60]!r}…).")
+        if self._errors and len(last) < self._width:
+            raise StreamIncomplete(
+                f"the last line of the CSV answer is no record: {len(last)} fields where the header has {self._width} "
+                f"({','.join(last)[:SHOWN]!r}).",
+                remedy="It may be an error of the API's; where it ends each answer, declare `csv.end` or `csv.comment`.",
+            )
 
     def _rows(self, header: tuple[str, ...], part: list[list[str]]) -> Rows | Records:
         whole = all(len(row) == len(header) for row in part)
@@ -197,7 +203,7 @@ class _Lines:
         if self._dialect.end and not self._ended:
             raise StreamIncomplete(f"the CSV answer ends without its end line {self._dialect.end!r}: it was cut.")
         for line in self._text:  # to the end of the transfer, which proves itself there
-            if line.strip():
+            if line.strip(" \t\r\n"):
                 raise SourceRefused(f"after the end line {self._dialect.end!r} the CSV answer has {line[:60]!r}.")
 
 

@@ -77,9 +77,10 @@ class ErrorDocument:
     def error(self, root: str | None, envelope: Mapping[str, object]) -> PlatformError | None:
         """The error that the document tells, if it is one."""
         message = single(self.message.find(envelope))
-        if self.root != root or (self.root is None and message in (None, "", False)):
-            return None
         code = single(self.code.find(envelope)) if self.code else None
+        known = str(code) in self.nothing | self.transient  # by itself, also without a text
+        if self.root not in {None, root} or (self.root is None and message in (None, "", False) and not known):
+            return None
         shown = f" {str(code)[:80]}" if code else ""
         text = f"the API answers with an error{shown}: {str(message or 'without a text')[:500]}"
         kind = SourceUnavailable if str(code) in self.transient else SourceRefused
