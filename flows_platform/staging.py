@@ -182,7 +182,11 @@ def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known
     total, came = stream.total, stream.counted + stream.surplus
     if total is not None and stream.api.counts_rows:
         if number != stream.surplus:
-            more = f", {number:,} of them more than once: the pages moved while they were read" if number else ""
+            more = (
+                f", {number:,} of them more than once: the pages moved while they were read, or repeat"
+                if number
+                else ""
+            )
             raise StreamIncomplete(f"the source declares {total:,} records in all, but {came:,} came{more}.")
         return
     if total is not None and stream.surplus:

@@ -1,8 +1,15 @@
-"""The value that a page's last record continues from, also where that record is a reject."""
+"""The value that a page's last record continues from, also where that record is a reject; and that it is the last."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import takewhile
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.schema import ColumnType
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.cast_values import Misfit, cast_value
 from flows_platform.wire.casting import Casted
@@ -32,3 +39,44 @@ def _value(api: WindowedApi, column: str, part: Mapping[str, object] | Unreadabl
         return cast_value(api.schema.column(column), row.get(column))
     except Misfit:
         return None
+
+
+ORDERED = {ColumnType.INT64, ColumnType.TIMESTAMP}  # texts may be sorted in ways of the API's own
+
+type Value = int | datetime  # of one column: all are the same
+
+
+@dataclass(slots=True)
+class Order:
+    """Whether the pages' values rise, or fall, from page to page; only then does a page behind the last leave none out.
+
+    `add` takes the values of a page's rows, `close` the value that its last record continues from.
+    """
+
+    column: str
+    _page: list[Value] = field(default_factory=list)  # the least and the greatest value of each of its slices
+    _before: list[Value] = field(default_factory=list)  # the last value of the page before
+
+    def add(self, values: pa.Array) -> None:
+        """Note a slice's values."""
+        ends = pc.min_max(values).as_py()
+        self._page += [value for value in (ends["min"], ends["max"]) if value is not None]
+
+    def close(self, last: Value) -> None:
+        """Look at the page, and begin another.
+
+        Raises:
+            SourceRefused: its records are in no order, or go back behind the page before.
+        """
+        page, before = self._page or [last], self._before
+        least, most = min([*page, last]), max([*page, last])
+        rises = last == most and min([*before, least]) == (before or [least])[0]
+        falls = last == least and max([*before, most]) == (before or [most])[0]
+        if not (rises or falls):
+            behind = f", behind {before[0]} of the page before" if before else ""
+            raise SourceRefused(
+                f"the records are not in the order of {self.column}: a page has values from {least} to {most}, and "
+                f"{last} as its last{behind}. A page that continues from there would leave records out.",
+                remedy=f"Ask the API to sort by {self.column}, in the direction in which the paging's parameter leads.",
+            )
+        self._before, self._page = [last], []

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 
 from flows_platform.domain.errors import (
@@ -17,7 +18,7 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.continuing import last_value
+from flows_platform.fetch.continuing import ORDERED, Order, last_value
 from flows_platform.fetch.decoders import ALONE, Cast, Decoders, Result, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
@@ -85,6 +86,7 @@ class WindowStream:
     note: str = ""  # why that is not more
     unchecked: bool = False  # compressed bytes came without a checksum
     _last: object = None
+    _order: Order | None = None
     _part: Window | None = None
     _plan: RowPlan | None = field(init=False)
 
@@ -125,7 +127,7 @@ class WindowStream:
         return proof.total
 
     def _range(self, part: Window | None) -> Iterator[Casted]:
-        proof, self._part, self._last = RangeProof(), part or self.window, None
+        proof, self._part, self._last, self._order = RangeProof(), part or self.window, None, self._order_of_pages()
         page: str | End = self.api.request_url(part)
         asked = set()
         while isinstance(page, str):
@@ -175,6 +177,8 @@ class WindowStream:
             self.trace.read(proof.records)
             if self._several:
                 whole.require_other(proof, SAME_PAGES[api.paging.stop.counted])
+            if self._order and proof.records and isinstance(self._last, int | datetime):
+                self._order.close(self._last)
             whole.add(level, proof.records, total_in(api.total, envelope) if api.total else None)
             page = Page(
                 url,
@@ -296,6 +300,8 @@ class WindowStream:
         if api.paging.column:
             last = last_value(api, api.paging.column, casted, cast.sent, first)
             self._last = self._last if last is None else last
+            if self._order:
+                self._order.add(casted.batch.column(api.paging.column))
         if self._part:
             casted = self._ours(casted, self._part)
         if cast.sent:
@@ -309,6 +315,12 @@ class WindowStream:
         self.neighbours += neighbours
         self.records -= neighbours
         return ours
+
+    def _order_of_pages(self) -> Order | None:
+        """What watches the order, where pages continue from a column whose values have one."""
+        column = self.api.paging.column
+        ordered = column and self.api.schema.column(column).type in ORDERED
+        return Order(column) if column and ordered else None
 
     @property
     def _several(self) -> bool:

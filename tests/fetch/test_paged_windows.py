@@ -161,6 +161,26 @@ def test_pages_that_continue_from_the_last_record(client: HttpClient, server: Sc
 
 
 @pytest.mark.parametrize("mapped", [True, False])
+@pytest.mark.parametrize("column", ["id", "seen"])
+def test_a_page_continues_only_where_records_are_in_order(
+    client: HttpClient, server: ScriptedServer, target: Path, column: str, *, mapped: bool
+) -> None:
+    def scripts(*pages: tuple[int, ...]) -> list[bytes]:
+        records = [[item(number) for number in page] for page in pages]
+        return [answer(body([each if mapped else each["item"] for each in page])) for page in (*records, [])]  # type: ignore[misc]
+
+    changes = {} if mapped else {"mapping": None}
+    declared = api(server, paging=ContinueFrom("from_id", column, step=0), **changes)
+    for whole in [((1, 2), (3,)), ((3, 2), (1,)), ((2, 1, 3), (4, 5)), ((1,), (2,))]:
+        server.scripts = scripts(*whole)
+        assert stage(client, declared, target).rows == len({number for page in whole for number in page})
+    for odd in [((3, 2), (3, 1)), ((1, 3, 2),), ((3, 2), (4,), (5, 4))]:
+        server.scripts = scripts(*odd)
+        with pytest.raises(SourceRefused, match=f"not in the order of {column}: .*Ask the API to sort by {column}"):
+            stage(client, declared, target)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
 def test_a_page_continues_from_a_reject_where_its_key_can_be_read(
     client: HttpClient, server: ScriptedServer, target: Path, *, mapped: bool
 ) -> None:

@@ -123,7 +123,7 @@ class CsvDocument:
             raise StreamIncomplete(
                 f"the last line of the CSV answer is no record: {len(last)} fields where the header has {self._width} "
                 f"({','.join(last)[:SHOWN]!r}).",
-                remedy="It may be an error of the API's; where it ends each answer, declare `csv.end` or `csv.comment`.",
+                remedy="It may be an error; where it ends each answer, declare `csv.end` or `csv.comment`.",
             )
 
     def _rows(self, header: tuple[str, ...], part: list[list[str]]) -> Rows | Records:
