@@ -20,6 +20,7 @@ from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.paging import Ends
+from flows_platform.fetch.refusals import OK, TRANSIENT_STATUSES
 from flows_platform.fetch.windowed_api import MAPPED
 from flows_platform.wire.formats import WireFormat, nothing_around
 from flows_platform.wire.parser import Parser
@@ -153,6 +154,8 @@ def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
     for place, each in enumerate(source.api.nothing):
         if isinstance(each, int) and not 200 <= each <= 599:  # noqa: PLR2004 - statuses of answers
             yield Fault(("api", "nothing", place), f"{each} is no status of an HTTP answer")
+        elif isinstance(each, int) and (each == OK or each in TRANSIENT_STATUSES):
+            yield Fault(("api", "nothing", place), f"{each} says nothing of whether there are records")
         if isinstance(each, NothingCode) and not (errors and errors.code):
             yield Fault(("api", "nothing", place), "a code is found by `errors.code`, which is not declared")
 

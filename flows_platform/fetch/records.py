@@ -18,6 +18,7 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.children import Children
 from flows_platform.fetch.continuing import ORDERED, Order, last_value
 from flows_platform.fetch.decoders import ALONE, Cast, Decoders, Result, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
@@ -89,10 +90,12 @@ class WindowStream:
     _order: Order | None = None
     _part: Window | None = None
     _plan: RowPlan | None = field(init=False)
+    _children: Children = field(init=False)
 
     def __post_init__(self) -> None:
         """Lays the way from records to rows once."""
         self._plan = RowPlan(self.api.mapping) if self.api.mapping else None
+        self._children = Children(self.api.mapping)
 
     @property
     def url(self) -> str:
@@ -117,6 +120,7 @@ class WindowStream:
         for part in self.api.ranges(self.window):
             self.part += 1
             yield from self._range(part)
+        self._children.close()
         self.whole = True
 
     def declared_total(self, url: str) -> int | None:
@@ -287,6 +291,7 @@ class WindowStream:
             return cast_slices(api.schema, api.extra_column, [part])
         records = as_mappings(part)
         sent = api.mapping.parts(records)
+        self._children.note(records, sent)
         casted = cast_slice(api.schema, self._plan.rows(sent), 0, api.extra_column)
         return Cast(casted, sent, len(records))
 

@@ -172,6 +172,17 @@ class RecordMapping:
         else:
             yield from _with_one_child(record, self.each.names)
 
+    def childless(self, records: Records) -> set[str] | None:
+        """What records without children have in their place: the paths of lists of objects that no column takes.
+
+        None where one of them has the path to the children, be there none.
+        """
+        names = self.each.names if self.each else ()
+        if any(_reaches(record, names) for record in records):
+            return None
+        left = (self._taken.left(record) for record in records if not isinstance(record, Unreadable))
+        return {path for fields in left for path, value in fields if _holds_objects(value)}
+
     def row(self, part: Mapping[str, object] | Unreadable) -> Mapping[str, object] | Unreadable:
         """The row of one of the parts."""
         if isinstance(part, Unreadable):
@@ -190,6 +201,25 @@ class RecordMapping:
         """The row of a part that was set aside under an earlier mapping."""
         rows = self.map([part])
         return rows[0] if len(rows) == 1 else Unreadable(f"gives {len(rows)} rows since the mapping was changed", b"")
+
+
+def _reaches(value: object, names: tuple[str, ...]) -> bool:
+    """Whether the names lead to something, also to an empty list or null."""
+    if isinstance(value, list):
+        return not value or any(_reaches(each, names) for each in value)
+    if not names:
+        return True
+    return (
+        isinstance(value, Mapping)
+        and names[0] in value
+        and (not value[names[0]] or _reaches(value[names[0]], names[1:]))
+    )
+
+
+def _holds_objects(value: object) -> bool:
+    """A list of objects, or an element that holds one or several of a name."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(isinstance(each, Mapping) or (isinstance(each, list) and _holds_objects(each)) for each in inner)
 
 
 def _with_one_child(record: Mapping[str, object], names: tuple[str, ...]) -> Iterator[dict[str, object]]:

@@ -109,6 +109,13 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
     ("- {name: score", "- {name: ID", "14: columns.2.name: the column 'ID' is declared twice"),
     ("- {name: score", "- {name: _File_name", "14: columns.2.name: names that begin with _FILE_ are BigQuery's own"),
     ("  key: id\n", "", "2: attributes: columns, time and key: all three are needed"),
+    (
+        "format: json",
+        "format: json\n    nothing: [200]",
+        "7: api.nothing.0: 200 says nothing of whether there are records",
+    ),
+    ("format: json", "format: json\n    nothing: [404, 429]", "7: api.nothing.1: 429 says nothing of whether"),
+    ("format: json", "format: json\n    nothing: [99]", "7: api.nothing.0: 99 is no status of an HTTP answer"),
     ("format: json", "format: ndjson", "6: api.format: nothing stands around the records of ndjson: no total"),
     ("written: iso", "written: date", "8: api.time.written: dates ask for windows of whole days"),
     ("https://feed", "ftp://feed", "5: api.url is 'ftp://feed.example/v1/sightings': this is not an http(s) URL"),

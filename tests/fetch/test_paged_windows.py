@@ -404,6 +404,27 @@ def test_without_a_total_a_repeat_that_a_second_pull_gives_too_counts_once(
     assert (stage(client, declared, target, tries=5).tries, ids(target)) == (3, [1, 2, 3, 4])
 
 
+def test_records_without_rows_may_not_have_lists_of_objects_in_another_place(
+    client: HttpClient, server: ScriptedServer, target: Path
+) -> None:
+    columns = (("id", "list.id"), ("seen", "list.at"))
+    mapping = RecordMapping(
+        tuple(ColumnSource(name, ITEMS.column(name).type, (RecordPath.parse(path),)) for name, path in columns),
+        each=RecordPath.parse("list"),
+    )
+    child = {"id": 1, "at": "2024-01-01T00:00:05Z"}
+    declared = api(server, mapping=mapping, paging=NEXT)
+    for renamed in ({"List": [child]}, {"lists": {"list": [child, child]}}, {"lists": {"list": child}}):
+        server.scripts = [answer(body([{"name": "a"}], next="?c=2")), answer(body([{"name": "b"}, renamed]))]
+        with pytest.raises(SourceRefused, match=r"no record has 'list', .* there are lists at (L|l)ists?\..*`ignore`"):
+            stage(client, declared, target)
+    for whole in ({"list": []}, {"list": None}, {"tags": ["a"], "os": {"name": "b"}}, {}):
+        server.scripts = [answer(body([{"name": "a"}, whole]))]
+        assert stage(client, declared, target).rows == 0
+    server.scripts = [answer(body([{"List": [child]}], next="?c=2")), answer(body([{"list": [child]}]))]
+    assert stage(client, replace(declared, extra_column="name"), target).rows == 1
+
+
 def test_a_total_of_parents_is_compared_with_parents(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     def host(number: int, *children: int) -> dict[str, object]:
         return {"host": number, "list": [{"id": each, "at": "2024-01-01T00:00:05Z"} for each in children]}

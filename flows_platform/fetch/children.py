@@ -1,0 +1,38 @@
+"""Whether the path from which rows are made leads to anything: a window of records without rows may be a wrong path."""
+
+from dataclasses import dataclass, field
+
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.wire.mapping import RecordMapping
+from flows_platform.wire.raw_records import Records, Unreadable
+
+
+@dataclass(slots=True)
+class Children:
+    """The account of a window's records whose children are the rows; of a mapping without children it says nothing."""
+
+    mapping: RecordMapping | None
+    _met: bool = False
+    _others: set[str] = field(default_factory=set)  # lists of objects in records that have no such path
+
+    def note(self, records: Records, sent: Records) -> None:
+        """Take a slice's records and what of them is a row each."""
+        if self._met or self.mapping is None or self.mapping.each is None:
+            return
+        others = None if any(not isinstance(each, Unreadable) for each in sent) else self.mapping.childless(records)
+        self._met = others is None
+        self._others |= others or set()
+
+    def close(self) -> None:
+        """Refuse a window whose records hold objects in another place alone.
+
+        Raises:
+            SourceRefused: no record has the path, and some have lists of objects that no column takes.
+        """
+        if self._met or not self._others or self.mapping is None or self.mapping.each is None:
+            return
+        named = ", ".join(sorted(self._others)[:10])
+        raise SourceRefused(
+            f"no record has {self.mapping.each.text!r}, from which rows are made, but there are lists at {named}.",
+            remedy=f"Check `rows`; where {named} is not meant to be rows, declare it under `ignore`.",
+        )
