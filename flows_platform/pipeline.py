@@ -12,7 +12,6 @@ from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import USUAL, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.counting import count_records
-from flows_platform.fetch.decoders import ALONE, Decoders
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.quarantine_replay import Replayed, replay_quarantine
@@ -77,7 +76,6 @@ class WindowFetch:
     max_rejected_share: float = 1.0
     raw_pulls: Path | None = None
     keep_raw: timedelta | None = None
-    decoders: Decoders = ALONE
     now: Callable[[], datetime] = utc_now
 
     @property
@@ -101,7 +99,6 @@ class WindowFetch:
             tries=self.tries,
             progress=progress,
             tee=lambda: pulls.page() if pulls else nullcontext,
-            decoders=self.decoders,
         )
         if pulls:
             pulls.forget_after(staged.requests)

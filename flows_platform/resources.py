@@ -14,7 +14,6 @@ from flows_platform.settings import Settings, load_settings
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
-    from flows_platform.fetch.decoders import Decoders
     from flows_platform.stores.bigquery import Warehouse
 
 
@@ -28,7 +27,6 @@ class FetchResource(dg.ConfigurableResource):
     tries: int = 5
     max_rejected: int = 1000
     max_rejected_share: float = 0.1
-    processes: int = 2
 
     @contextmanager
     def client(self, gate: RateGate | None = None) -> Iterator[HttpClient]:
@@ -41,15 +39,6 @@ class FetchResource(dg.ConfigurableResource):
             yield client
         finally:
             client.close()
-
-    @contextmanager
-    def decoders(self) -> Iterator["Decoders"]:
-        """Processes that decode, for the length of a run."""
-        # Imported here: parsers take a third of a second, which loading the definitions must not.
-        from flows_platform.fetch.decoders import Decoders  # noqa: PLC0415
-
-        with closing(Decoders(self.processes)) as decoders:
-            yield decoders
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -114,7 +103,6 @@ def build_resources(settings: Settings) -> Resources:
             tries=settings.retry_attempts,
             max_rejected=settings.max_rejected,
             max_rejected_share=settings.max_rejected_share,
-            processes=settings.fetch_processes,
         ),
         warehouse=WarehouseResource(
             project=settings.warehouse_project,

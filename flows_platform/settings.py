@@ -96,7 +96,9 @@ class Settings(BaseModel):
     api_format: Annotated[str, AfterValidator(_known_format)] = Field(
         "json", description="Format to fetch: json, xml, ndjson, csv, arrow or auto (the server's best)."
     )
-    api_parser: Parser = Field(Parser.REFERENCE, description="What reads JSON: reference (ijson), or fast (Arrow).")
+    api_parser: Parser = Field(
+        Parser.TEMPLATE, description="What reads text formats: template, or reference (ijson, lxml, csv) alone."
+    )
     api_token: SecretStr | None = Field(None, description="Bearer token for the API.")
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
     read_timeout: float = Field(60.0, gt=0, description="Seconds to wait for the next bytes of an answer.")
@@ -106,9 +108,6 @@ class Settings(BaseModel):
     )
     minimum_rate: int = Field(
         1024, ge=0, description="Bytes a second, over a minute, below which an answer is given up."
-    )
-    fetch_processes: int = Field(
-        2, ge=1, description="Processes that decode a large JSON or XML answer; 1 leaves it to the run's own."
     )
     verification: Annotated[str, AfterValidator(_known_level)] = Field(
         "count", description="Least proof of a window: count, or digest (every row hashed at both ends)."

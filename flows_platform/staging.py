@@ -12,7 +12,6 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.decoders import ALONE, Decoders
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.records import Tee, WindowStream, first_records
 from flows_platform.fetch.retry import attempts
@@ -93,7 +92,6 @@ def stage_window(
     tries: int = 5,
     progress: Progress = silent,
     tee: Callable[[], Tee] = lambda: nullcontext,
-    decoders: Decoders = ALONE,
     trace: Trace | None = None,
     limit: int | None = None,
 ) -> StagedWindow:
@@ -115,7 +113,7 @@ def stage_window(
     known: dict[Key, bytes] = {}
     for attempt in attempts(tries, within=client.limits.total):
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, window, progress, deadline, tee(), tries, decoders, seen)
+            stream = WindowStream(client, api, window, progress, deadline, tee(), tries, seen)
             return _stage_once(stream, target, limits, known, number=attempt.num, limit=limit)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 

@@ -10,7 +10,6 @@ def main(key: str) -> None:
     from datetime import timedelta  # noqa: PLC0415
 
     from flows_platform.domain.windows import WindowGrid  # noqa: PLC0415
-    from flows_platform.fetch.decoders import Decoders  # noqa: PLC0415
     from flows_platform.fetch.http import HttpClient  # noqa: PLC0415
     from flows_platform.fetch.windowed_api import WindowedApi  # noqa: PLC0415
     from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415
@@ -24,13 +23,11 @@ def main(key: str) -> None:
     project, location = settings.warehouse_project, settings.bigquery_location
     with (
         closing(HttpClient()) as client,
-        closing(Decoders(settings.fetch_processes)) as decoders,
         closing(emulator_client(settings.emulator_url, project, location, settings.emulator_key)) as bigquery,
     ):
         pipeline = WindowPipeline(
             api=api,
             client=client,
-            decoders=decoders,
             folder=settings.files.windows,
             table=FLOWS_TABLE,
             warehouse=Warehouse(bigquery, settings.bigquery_dataset, location, settings.files.locks),

@@ -9,7 +9,6 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import BearerAuth, NoAuth
-from flows_platform.fetch.decoders import Decoders
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.settings import AUTO, Settings, load_settings
@@ -31,7 +30,6 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
     api = _api(url, _format(wire), settings)
     with (
         closing(HttpClient(_limits(settings))) as client,
-        closing(Decoders(settings.fetch_processes)) as decoders,
         progress_bar("Fetching", "records") as progress,
     ):
         staged = stage_window(
@@ -42,7 +40,6 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
             max_rejected=max_rejected,
             tries=settings.retry_attempts,
             progress=progress,
-            decoders=decoders,
         )
     aside = f" to {quarantine_path(out)}" if staged.rejected else ""
     say(

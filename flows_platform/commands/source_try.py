@@ -81,7 +81,6 @@ def _try(
     fetch = build_resources(load_settings()).fetch
     with (
         fetch.client(table.gate) as client,
-        fetch.decoders() as decoders,
         closing(client),
         _target(out) as target,
         progress_bar("Fetching", "records") as progress,
@@ -95,7 +94,6 @@ def _try(
             max_rejected_share=fetch.max_rejected_share,
             tries=fetch.tries,
             progress=progress,
-            decoders=decoders,
             trace=trace,
             limit=limit,
         )

@@ -21,9 +21,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.paging import Ends
 from flows_platform.fetch.refusals import OK, TRANSIENT_STATUSES
-from flows_platform.fetch.windowed_api import MAPPED
 from flows_platform.wire.formats import WireFormat, nothing_around
-from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
@@ -128,8 +126,6 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)
     yield from _csv_faults(source)
-    if api.parser is Parser.FAST and source.columns:
-        yield Fault(("api", "parser"), MAPPED)
     if api.rows and RecordPath.parse(api.rows).chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     cron = Cron.parse(source.partitions.cron)

@@ -246,7 +246,9 @@ class Api(Part):
     url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
     format: Format | Template = Field(description="auto leaves the choice to the server.")
     parser: Parser | Template = Field(
-        Parser.REFERENCE, description="JSON: what reads it, ijson or, with fast and for a `table`, Arrow."
+        Parser.TEMPLATE,
+        description="template: what repeats the first record's layout is read as columns, where that is proven, the "
+        "rest by ijson, lxml or csv. reference: those read all.",
     )
     format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 
 import urllib3
 
-from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import place
 from flows_platform.fetch.connections import keep_queries_out_of_logs, pool_manager
 from flows_platform.fetch.decompression import Decompressor, Expansion, Identity, Pending, decompressor
@@ -124,6 +124,7 @@ class Answer:
         self._decompressor: Decompressor = decompressor(response.headers.get("Content-Encoding", "identity"))
         self._expansion = Expansion()
         self._first = Pending()  # what was read to see whether there is anything
+        self._fault: PlatformError | None = None
         self.status = response.status
         self.headers = response.headers
         self.received = 0
@@ -163,11 +164,18 @@ class Answer:
             SourceUnavailable: it is too slow.
             SourceRefused: it expands as no real data does.
         """
+        if self._fault:
+            raise self._fault
         left = size if size > 0 else CHUNK
         pieces = []
-        while left and (piece := self._piece(left)):
-            pieces.append(piece)
-            left -= len(piece)
+        try:
+            while left and (piece := self._piece(left)):
+                pieces.append(piece)
+                left -= len(piece)
+        except PlatformError as error:
+            if not pieces:
+                raise
+            self._fault = error  # behind what came before it
         return b"".join(pieces)
 
     def _piece(self, limit: int) -> bytes:

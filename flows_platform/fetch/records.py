@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 
 from flows_platform.domain.errors import (
     ConfigurationError,
@@ -20,7 +19,6 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.children import Children
 from flows_platform.fetch.continuing import ORDERED, Order, last_value
-from flows_platform.fetch.decoders import ALONE, Cast, Decoders, Result, cast_block, cast_slices, in_order
 from flows_platform.fetch.http import Answer, HttpClient
 from flows_platform.fetch.in_window import inside
 from flows_platform.fetch.paging import End, Page, SinglePage, following
@@ -32,11 +30,11 @@ from flows_platform.fetch.unread import SHOWN, require_read, unread_places
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.wire.decode.characters import replacing
-from flows_platform.wire.decode.documents import Block, Document, Layout, envelope_of, open_document, opened
+from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.json_guard import BLANK
 from flows_platform.wire.decode.source import ByteSource
 from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
-from flows_platform.wire.raw_records import Unreadable, raw_record
+from flows_platform.wire.raw_records import Records, Unreadable, raw_record
 from flows_platform.wire.row_plan import RowPlan
 
 FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
@@ -50,6 +48,18 @@ UNCHECKED = "the zstd body carries no checksum: a byte that changed on its way m
 EMPTY_PAGES = 1000  # in a row, each with a way on: some APIs look through their records so
 # In a row that may hold the same records, where links or cursors lead on, and where pages are counted.
 SAME_PAGES = {False: 10, True: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A slice, cast, with positions from 0 on.
+
+    Where rows were mapped: `sent` has what each was made of, `records` the number of records that they came in.
+    """
+
+    casted: Casted
+    sent: Records = field(default_factory=list)
+    records: int | None = None
 
 
 # Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
@@ -70,7 +80,6 @@ class WindowStream:
     deadline: float | None = None  # on the client's clock
     tee: Tee = nullcontext
     tries: int = 1  # of a page after the first
-    decoders: Decoders = ALONE
     trace: Trace = field(default_factory=Trace)
     records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
     received_bytes: int = 0
@@ -245,8 +254,8 @@ class WindowStream:
             clean = replacing(self.format, sent) if self.api.replaces_characters else None
             source: ByteSource = clean or sent
             document = open_document(self.format, source, self._layout(answer))
-            for cast in in_order(document.slices(), partial(self._here, document), self._elsewhere):
-                yield self._counted(cast, proof)
+            for part in document.slices():
+                yield self._counted(self._cast(part), proof)
                 self.progress(self.records, None if header is None else before + header)
             exhaust(source)
         if self.format is WireFormat.NDJSON and header != 0 and not (proof.records or document.declared):
@@ -277,18 +286,10 @@ class WindowStream:
             )
         return NoRecords("the answer is empty, declared to mean that there are no records.")
 
-    def _elsewhere(self, part: Slice | Block) -> Result[Cast] | None:
-        if isinstance(part, Block):
-            return self.decoders.submit(self.api.schema, self.api.extra_column, part)
-        return None
-
-    def _here(self, document: Document, part: Slice | Block) -> Cast:
+    def _cast(self, part: Slice) -> Cast:
         api = self.api
-        if isinstance(part, Block):
-            quickly = cast_block(api.schema, api.extra_column, part)
-            return quickly or cast_slices(api.schema, api.extra_column, opened(document, part))
         if self._plan is None or api.mapping is None:
-            return cast_slices(api.schema, api.extra_column, [part])
+            return Cast(cast_slice(api.schema, part, 0, api.extra_column))
         records = as_mappings(part)
         sent = api.mapping.parts(records)
         self._children.note(records, sent)
@@ -347,7 +348,6 @@ class WindowStream:
             enveloped=api.enveloped,
             doctype=api.doctype,
             plain_names=api.plain_names,
-            blocks=api.mapping is None,
             parser=api.parser,
             extra=api.extra_column,
             dialect=api.dialect,

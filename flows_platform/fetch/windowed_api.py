@@ -16,12 +16,10 @@ from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.source import RECORD_BYTES
 from flows_platform.wire.formats import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
 from flows_platform.wire.mapping import RecordMapping
-from flows_platform.wire.parser import Parser, left_to_reference
+from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 
-MAPPED = "it reads records as flat as the table, and these are mapped to columns"
 FOOTER = (RecordPath.parse(END),)
-USE_REFERENCE = f"Set it to {Parser.REFERENCE.value}: it reads the same records."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class WindowedApi:
     `time` None asks for all that there is. `mapping` makes rows from records that nest; `total` leads to the number of
     a range's records in the document. `ignored` are places around the records that say nothing of more of them.
     `head_counts` says that HEAD answers with a window's count. `doctype` lets
-    an XML answer name an external DTD. `parser` says what reads JSON.
+    an XML answer name an external DTD. `parser` says what reads text formats.
     """
 
     url: str = field(repr=False)
@@ -78,17 +76,14 @@ class WindowedApi:
     dialect: CsvDialect = RFC_4180
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
-    parser: Parser = Parser.REFERENCE
+    parser: Parser = Parser.TEMPLATE
 
     def __post_init__(self) -> None:
-        """Refuses a declaration that would lose fields, or whose parser could not do what it is there for.
+        """Refuses a declaration that would lose fields.
 
         Raises:
-            ConfigurationError: `extra_column` is no nullable text column of the schema; `parser` is the fast one, and
-                records are mapped or have columns that it leaves to the reference.
+            ConfigurationError: `extra_column` is no nullable text column of the schema.
         """
-        if self.parser is Parser.FAST and (why := self._why_not_fast()):
-            raise ConfigurationError(f"the parser {self.parser.value!r} does not do: {why}.", remedy=USE_REFERENCE)
         if self.extra_column is None:
             return
         column = next((each for each in self.schema.columns if each.name == self.extra_column), None)
@@ -96,14 +91,6 @@ class WindowedApi:
             raise ConfigurationError(
                 f"{self.extra_column!r} is no nullable text column of {self.schema.name}: unknown fields go there."
             )
-
-    def _why_not_fast(self) -> str:
-        """Empty where nothing speaks against it. The column for what is left is filled here, not read."""
-        if self.mapping:
-            return MAPPED
-        odd = left_to_reference([column for column in self.schema.columns if column.name != self.extra_column])
-        named = ", ".join(f"{column.name} ({column.type.value})" for column in odd)
-        return f"it reads no numbers with a point and no JSON values, as in {named}" if odd else ""
 
     @property
     def fields(self) -> frozenset[str]:

@@ -147,18 +147,17 @@ class WindowedTable:
         # Imported here: the clients of BigQuery take seconds that loading the definitions must not.
         from flows_platform.pipeline import WindowFetch  # noqa: PLC0415
 
-        with fetch.client(self.gate) as client, fetch.decoders() as decoders:
-            yield WindowFetch(client=client, decoders=decoders, **self._how(fetch))
+        with fetch.client(self.gate) as client:
+            yield WindowFetch(client=client, **self._how(fetch))
 
     @contextmanager
     def pipeline(self, fetch: FetchResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
         """The windows' pipeline for the length of a run."""
         from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415 - as above
 
-        with fetch.client(self.gate) as client, fetch.decoders() as decoders, warehouse.warehouse() as opened:
+        with fetch.client(self.gate) as client, warehouse.warehouse() as opened:
             yield WindowPipeline(
                 client=client,
-                decoders=decoders,
                 table=self.table,
                 warehouse=opened,
                 shrink=self.shrink_rule,

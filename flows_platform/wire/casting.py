@@ -20,20 +20,12 @@ from flows_platform.wire.cast_values import FIRST_INSTANT, LAST_INSTANT, Misfit,
 from flows_platform.wire.raw_records import Records, Unreadable, json_text, raw_record
 
 
-class NotFlatError(Exception):
-    """Records are not all of the same plain fields: they are to be read one by one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records as sequences of values, all with the same `names` in the same order.
-
-    Not `exact` are floats among them: what was sent may have had more digits. Such rows are cast as they are or not.
-    """
+    """Records as sequences of values, all with the same `names` in the same order."""
 
     names: tuple[str, ...]
     values: list[Sequence[object]]
-    exact: bool = True
 
 
 type Slice = Records | Rows | pa.RecordBatch
@@ -65,19 +57,6 @@ class Casted:
         return Casted(self.batch.slice(0, good), self.positions[:good], rejects)
 
 
-def joined(parts: Sequence[Casted]) -> Casted:
-    """Slices that follow each other as one, each with positions of its own from 0 on."""
-    if len(parts) == 1:
-        return parts[0]
-    moved, records = [], 0
-    for part in parts:
-        moved.append(part.shifted(records))
-        records += part.batch.num_rows + len(part.rejects)
-    rejects = [reject for part in moved for reject in part.rejects]
-    positions = range(records) if not rejects else [place for part in moved for place in part.positions]
-    return Casted(pa.concat_batches([part.batch for part in moved]), positions, rejects)
-
-
 def cast_record(schema: TableSchema, record: Mapping[str, object], extra: str | None = None) -> list[object]:
     """A record's values in the schema's order; fields that the schema does not have go to the column `extra` as JSON.
 
@@ -106,28 +85,19 @@ def cast_slice(schema: TableSchema, records: Slice, first_position: int, extra: 
     """A slice as Arrow; `first_position` is the 1-based position of its first record in the stream.
 
     `extra` names the nullable text column that keeps unknown fields; without it they are a reason to reject.
-
-    Raises:
-        NotFlatError: rows that are not exact are to be read again.
     """
-    exact = not isinstance(records, Rows) or records.exact
     target = arrow_schema(schema)
     given = tuple(column for column in schema.columns if column.name != extra)
     columns = _whole_columns(given, records)
     if columns is not None:
         try:
-            arrays = {
-                column.name: _whole_array(column, values, exact=exact)
-                for column, values in zip(given, columns, strict=True)
-            }
+            arrays = {column.name: _whole_array(column, values) for column, values in zip(given, columns, strict=True)}
             if extra is not None:
                 arrays[extra] = pa.nulls(len(columns[0]), pa.string())
             batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=target)
             return Casted(batch, range(first_position, first_position + batch.num_rows))
         except (_NotProven, Misfit, pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
             pass  # the reference finds the records at fault
-    if not exact:
-        raise NotFlatError
     return _one_by_one(schema, as_mappings(records), first_position, extra)
 
 
@@ -158,13 +128,11 @@ def _same_names(names: Sequence[str], found: Sequence[str]) -> bool:
     return len(names) == len(found) and set(names) == set(found)
 
 
-def _whole_array(column: Column, values: Sequence[object] | pa.Array, *, exact: bool) -> pa.Array:
+def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Array:
     """A column's values at once; raises where the reference might see it otherwise."""
     if isinstance(values, pa.Array):
         return _proven(column, values)
     field_type, types = ARROW_TYPES[column.type], set(map(type, values))
-    if not exact and float in types:
-        raise _NotProven
     if column.nullable:
         types.discard(NoneType)
     if not types:

@@ -1,4 +1,4 @@
-"""The two parsers of JSON, and what the fast one leaves to the other."""
+"""The two ways to read text formats, and what one leaves to the other."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -10,10 +10,18 @@ ARROW_READS = {ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP, Column
 
 
 class Parser(StrEnum):
-    """What reads a JSON document: ijson, or Arrow where it is certain that ijson would give the same records."""
+    """What reads a document: templates where they prove that the reference would give the same, or that alone.
 
+    The reference is ijson for JSON, lxml for XML and Python's own reader for CSV.
+    """
+
+    TEMPLATE = "template"
     REFERENCE = "reference"
-    FAST = "fast"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Parser | None":
+        """The name of the parser that came before templates, until 0.2."""
+        return cls.TEMPLATE if value == "fast" else None
 
 
 def left_to_reference(columns: Iterable[Column]) -> list[Column]:

@@ -2,19 +2,17 @@
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.json
 
 from flows_platform.domain.schema import Column, ColumnType
-from flows_platform.read_ahead import made_ahead
 from flows_platform.wire.arrow_schema import ARROW_TYPES
 from flows_platform.wire.parser import ARROW_READS
 
-# Bytes that it reads at once. After each its thread waits for the interpreter: blocks of 256 KB take a third longer.
-BLOCK = 1 << 20
-THREADS = 2  # that read: the socket, casting and writing take a fifth of the time that reading does
+NEWLINE = b"\n"[0]
 # Arrow dies (SIGSEGV) of a block whose first value is null, and passes over a byte order mark before it.
 _OBJECT = re.compile(rb"[ \t\n\r]*\{")
 # Times are left as texts: Arrow's own reading of them also takes what has no zone.
@@ -27,10 +25,12 @@ class ArrowLines:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._schema = pa.schema([(column.name, PARSED[column.type]) for column in columns])
 
-    @property
-    def columns(self) -> int:
-        """The number of columns."""
-        return len(self._schema)
+    def read_whole(self, lines: bytes) -> pa.RecordBatch | None:
+        """A record of each line, where it is certain that the reference would give the same."""
+        batch = self.read(lines)
+        if batch is None or batch.num_rows != np.count_nonzero(np.frombuffer(lines, np.uint8) == NEWLINE):
+            return None
+        return None if any(column.null_count for column in batch.columns) else batch
 
     def read(self, lines: bytes) -> pa.RecordBatch | None:
         """All of them, NULL where a field is missing; None where one has another field, or a value of another type.
@@ -49,18 +49,3 @@ class ArrowLines:
         except pa.ArrowException:
             return None
         return batches[0] if len(batches) == 1 and not all(each.null_count for each in batches[0].columns) else None
-
-
-def by_arrow[P, S](
-    parts: Iterable[P], read: Callable[[P], pa.RecordBatch | None], reference: Callable[[P], Iterable[S]]
-) -> Iterator[pa.RecordBatch | S]:
-    """The parts' records in order: as `read` gives them, ahead of their use, or by the reference where it gives None.
-
-    The reference works in the thread that uses this, one slice after another: what it makes is large.
-    """
-
-    def tried(part: P) -> tuple[P, pa.RecordBatch | None]:
-        return part, read(part)
-
-    for part, batch in made_ahead(tried, parts, threads=THREADS):
-        yield from reference(part) if batch is None else [batch]

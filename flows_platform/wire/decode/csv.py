@@ -3,18 +3,24 @@
 Nothing marks the end of RFC 4180 but the count: a header's, or a footer's. A dialect may have an end line.
 """
 
+import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Rows
+from flows_platform.domain.schema import Column
+from flows_platform.wire.casting import Rows, Slice
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
+from flows_platform.wire.decode.blocks import parsed, proven
+from flows_platform.wire.decode.csv_blocks import CsvReader
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader, Readable
+from flows_platform.wire.decode.json_guard import MARK
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.wire.formats import END
 from flows_platform.wire.raw_records import Records, Unreadable
 
@@ -29,7 +35,8 @@ class CsvDocument:
 
     The header must have one of the names in `known`, where they are given. Of the columns in `blank` an empty cell is
     NULL. `errors` tells a row that is an error. A last line without its end is whole only where the transfer has proven
-    its own (`proven`), or a footer does.
+    its own (`proven`), or a footer does. Where `columns` are given, and are the header's, Arrow reads the blocks of
+    lines of which it certainly reads the same.
     """
 
     def __init__(
@@ -43,8 +50,22 @@ class CsvDocument:
         blank: frozenset[str] = frozenset(),
         errors: ErrorDocument | None = None,
         proven: bool = False,
+        columns: Sequence[Column] = (),
     ) -> None:
-        self._reader = MeteredReader(source, record_bytes=record_bytes)
+        self._source = source
+        self._meter = Meter(record_bytes=record_bytes)
+        self._text = _Text(self._meter)
+        self._lines = _Lines(self._text, dialect)
+        self._rows = csv.reader(
+            self._lines.all_records() if self._lines.plain else self._lines,
+            strict=True,
+            delimiter=dialect.delimiter,
+            quotechar=dialect.quote,
+        )
+        self._header: tuple[str, ...] = ()
+        self._part: list[list[str]] = []
+        plain = dialect == RFC_4180 and errors is None and columns
+        self._reader = CsvReader(columns, blank, keeps_last=footer) if plain else None
         self._footer = footer
         self._dialect = dialect
         self._known = known
@@ -55,35 +76,73 @@ class CsvDocument:
         self.enclosed = False
         self.declared: Declared | None = None
 
-    def slices(self) -> Iterator[Rows | Records]:
-        """Rows of at most 4,096 records.
+    def slices(self) -> Iterator[Slice]:
+        """Rows of at most 4,096 records, or batches.
 
         Raises:
             MalformedDocument: not UTF-8, a broken quote, or a field that is too long.
             SourceRefused: a record that is too long, a row that is an error, or a header without a declared column.
             StreamIncomplete: there should be a footer or an end line, and there is none; or the last line may be cut.
         """
-        buffered = io.BufferedReader(Readable(self._reader), 1 << 18)
-        lines = _Lines(io.TextIOWrapper(buffered, encoding="utf-8-sig", newline=""), self._dialect)
-        rows = csv.reader(
-            lines.all_records() if lines.plain else lines,
-            strict=True,
-            delimiter=self._dialect.delimiter,
-            quotechar=self._dialect.quote,
-        )
         try:
-            lines.begin()
-            header = self._header(rows, lines)
-            self._width = len(header)
-            for part in self._parts(rows, lines):
-                yield self._rows(header, part)
+            if self._reader:
+                yield from proven(self._source, self, self._reader)
+            else:
+                yield from parsed(self._source, self)
         except (csv.Error, UnicodeDecodeError) as error:
-            raise MalformedDocument(f"the answer is not valid CSV near line {rows.line_num} ({error}).") from error
-        lines.require_end()
+            line = self._rows.line_num + (self._reader.lines if self._reader else 0)
+            raise MalformedDocument(f"the answer is not valid CSV near line {line} ({error}).") from error
+        self._lines.require_end()
         self.enclosed = bool(self._dialect.end)
 
-    def _header(self, rows: Iterator[list[str]], lines: "_Lines") -> tuple[str, ...]:
-        header = self._dialect.names or tuple(lines.record(rows) or ())
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Rows | Records]:
+        self._text.give(text, more)
+        if not self._header and self._text.is_there():
+            self._begin()
+        while self._text.is_there() and (row := self._lines.record(self._rows)) is not None:
+            yield from self._taken(row)
+        if self._lines.ended:
+            self._lines.require_end()
+
+    def is_between_records(self) -> bool:
+        return bool(self._header) and not self._text.is_within_line()
+
+    def flush(self) -> Iterator[Rows | Records]:
+        if self._part:
+            part, self._part = self._part, []
+            yield self._slice(part)
+            self._meter.release()
+
+    def finish(self, text: bytes) -> Iterator[Rows | Records]:
+        yield from self.feed(text, bytes)
+        self._text.end()
+        if not self._header:
+            self._begin()
+        while (row := self._lines.record(self._rows)) is not None:
+            yield from self._taken(row)
+        if self._footer:
+            self.declared = _declared(self._part)
+            self._part.pop()
+        elif self._part:
+            self._require_line_end(self._part[-1])
+        yield from self.flush()
+
+    def _begin(self) -> None:
+        self._lines.begin()
+        self._header = self._read_header()
+        if self._reader:
+            self._reader.header = self._header
+
+    def _taken(self, row: list[str]) -> Iterator[Rows | Records]:
+        if not row and len(self._header) > 1:  # an empty line is no record
+            return
+        # Cut before the row is added: what is left at the end holds the last one, which may be the footer.
+        if len(self._part) == SLICE or (self._part and self._meter.pending > SLICE_BYTES):
+            yield from self.flush()
+        self._part.append(row)
+
+    def _read_header(self) -> tuple[str, ...]:
+        header = self._dialect.names or tuple(self._lines.record(self._rows) or ())
         shown = ",".join(header)[:SHOWN]
         if not header or len(set(header)) != len(header):
             raise SourceRefused(f"the CSV answer has no header of distinct names, but {shown!r}.")
@@ -94,39 +153,21 @@ class CsvDocument:
             )
         return header
 
-    def _parts(self, rows: Iterator[list[str]], lines: "_Lines") -> Iterator[list[list[str]]]:
-        part: list[list[str]] = []
-        while (row := lines.record(rows)) is not None:
-            if not row and self._width > 1:  # an empty line is no record
-                continue
-            # Cut before the row is added: what is left at the end holds the last one, which may be the footer.
-            if len(part) == SLICE or (part and self._reader.pending > SLICE_BYTES):
-                yield part
-                self._reader.release()
-                part = []
-            part.append(row)
-        if self._footer:
-            self.declared = _declared(part)
-            part = part[:-1]
-        elif part:
-            self._require_line_end(part[-1])
-        if part:
-            yield part
-
     def _require_line_end(self, last: list[str]) -> None:
         """A last line without its end may be cut; where errors come as rows, one with fewer fields may be one."""
         if self._dialect.end:
             return
-        if not self._reader.tail.endswith(LINE_ENDS) and not (self._proven and len(last) == self._width):
+        if not self._meter.tail.endswith(LINE_ENDS) and not (self._proven and len(last) == len(self._header)):
             raise StreamIncomplete(f"the CSV answer ends inside a line ({','.join(last)[:60]!r}…).")
-        if self._errors and len(last) < self._width:
+        if self._errors and len(last) < len(self._header):
             raise StreamIncomplete(
-                f"the last line of the CSV answer is no record: {len(last)} fields where the header has {self._width} "
+                f"the last line of the CSV answer is no record: {len(last)} fields where the header has {len(self._header)} "
                 f"({','.join(last)[:SHOWN]!r}).",
                 remedy="It may be an error; where it ends each answer, declare `csv.end` or `csv.comment`.",
             )
 
-    def _rows(self, header: tuple[str, ...], part: list[list[str]]) -> Rows | Records:
+    def _slice(self, part: list[list[str]]) -> Rows | Records:
+        header = self._header
         whole = all(len(row) == len(header) for row in part)
         if self._errors:
             self._refuse_errors(self._errors, header, part)
@@ -146,14 +187,92 @@ class CsvDocument:
                 raise error
 
 
+class _Text:
+    """The lines of a text that comes in pieces."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._bytes = b""  # not decoded yet
+        self._more: Callable[[], bytes] = bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._mark: bytes = MARK
+        self._line = ""  # the last one, as far as it came
+        self._ready: deque[str] = deque()
+        self._fault: UnicodeDecodeError | None = None
+        self._begun = self._ended = False
+
+    def give(self, text: bytes, more: Callable[[], bytes]) -> None:
+        """The next bytes; a record that does not end with them takes what `more` gives."""
+        self._bytes, self._more = self._bytes + text, more
+
+    def end(self) -> None:
+        """All bytes were given."""
+        self._ended = True
+
+    def is_there(self) -> bool:
+        """Whether there is a line without asking for more."""
+        while not self._ready and self._bytes and not self._fault:
+            self._decode()
+        return bool(self._ready or self._fault)
+
+    def is_within_line(self) -> bool:
+        """Whether the last line has not ended."""
+        return bool(self._line or self._bytes or self._decoder.getstate()[0])
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        while not self.is_there():
+            more = b"" if self._ended else self._more()
+            if not more:
+                return self._last()
+            self._bytes += more
+        if not self._ready and self._fault:
+            raise self._fault
+        return self._ready.popleft()
+
+    def _last(self) -> str:
+        """The last line, which has no end."""
+        self._ended = True
+        line, self._line = self._line + self._decoder.decode(b"", final=True), ""
+        if not line:
+            raise StopIteration
+        *before, line = io.StringIO(line, newline="")  # `a\rb` is two
+        self._ready.extend([*before, line])
+        return self._ready.popleft()
+
+    def _decode(self) -> None:
+        piece, self._bytes = self._bytes[:SLICE_BYTES], self._bytes[SLICE_BYTES:]
+        piece = self._meter.admit(piece)
+        if not self._begun:
+            piece, self._begun = piece.removeprefix(self._mark), True
+        try:
+            text = self._line + self._decoder.decode(piece)
+        except UnicodeDecodeError as error:
+            text, self._fault = self._line + error.object[: error.start].decode(), _within_line(error)
+        lines = list(io.StringIO(text, newline=""))
+        # A carriage return may be half of a line's end.
+        self._line = lines.pop() if lines and not lines[-1].endswith("\n") else ""
+        self._ready.extend(lines)
+
+
+def _within_line(error: UnicodeDecodeError) -> UnicodeDecodeError:
+    """The error with its place in its line: the same, however the bytes came."""
+    start = error.object.rfind(b"\n", 0, error.start) + 1
+    return UnicodeDecodeError(
+        error.encoding, error.object[start:], error.start - start, error.end - start, error.reason
+    )
+
+
 class _Lines:
     """The lines of the records, as the reader asks for them; the dialect looks where a record may begin."""
 
-    def __init__(self, text: io.TextIOWrapper, dialect: CsvDialect) -> None:
+    def __init__(self, text: Iterator[str], dialect: CsvDialect) -> None:
         self._text = text
         self._dialect = dialect
         self._fresh = True  # the next line begins a record
-        self._ended = False
+        self.ended = False  # the end line was met
 
     @property
     def plain(self) -> bool:
@@ -183,11 +302,11 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if self._ended:
+        if self.ended:
             raise StopIteration
         for line in self._text:
             if self._fresh and self._dialect.end and _is(line, self._dialect.end):
-                self._ended = True
+                self.ended = True
                 break
             if not (self._fresh and self._dialect.comment and line.startswith(self._dialect.comment)):
                 self._fresh = False
@@ -200,7 +319,7 @@ class _Lines:
         Raises:
             StreamIncomplete: it has none: it was cut.
         """
-        if self._dialect.end and not self._ended:
+        if self._dialect.end and not self.ended:
             raise StreamIncomplete(f"the CSV answer ends without its end line {self._dialect.end!r}: it was cut.")
         for line in self._text:  # to the end of the transfer, which proves itself there
             if line.strip(" \t\r\n"):

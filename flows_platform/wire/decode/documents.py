@@ -8,25 +8,20 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.wire.casting import Slice
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.arrow import ArrowDocument
-from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.csv import CsvDocument
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.decode.json import JsonDocument
-from flows_platform.wire.decode.json_blocks import JsonBlock
 from flows_platform.wire.decode.ndjson import NdjsonDocument
 from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.decode.xml import XmlDocument
-from flows_platform.wire.decode.xml_blocks import XmlBlock
 from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
 from flows_platform.wire.parser import Parser
 from flows_platform.wire.paths import RecordPath
 
-Block = JsonBlock | XmlBlock
-
 
 class Document(Protocol):
-    """Records in slices, and in blocks where the layout lets it.
+    """Records in slices.
 
     Once these are read: what the footer declares, and whether the document marked its end.
     """
@@ -37,7 +32,7 @@ class Document(Protocol):
     @property
     def enclosed(self) -> bool: ...
 
-    def slices(self) -> Iterator[Slice | Block]: ...
+    def slices(self) -> Iterator[Slice]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +43,9 @@ class Layout:
     most that one record may take. With `whole` records are given with all that they nest, and what stands around them
     is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
     answers that mean no records: `missing`, `null`. `errors` tells an error document; `doctype` lets an external one
-    pass. With `plain_names` XML's are read without their namespace. With `blocks` most of a document may be given as
-    blocks, not decoded yet. Where the `parser` is the fast one it reads JSON's. The column `extra` is not among what
-    is sent. `dialect` is CSV's, and `fields` are the names that its header may have. `proven` says that the transfer
-    proves its own end.
+    pass. With `plain_names` XML's are read without their namespace. `parser` says whether text formats may be read by
+    templates. The column `extra` is not among what is sent. `dialect` is CSV's, and `fields` are the names that its
+    header may have. `proven` says that the transfer proves its own end.
     """
 
     schema: TableSchema
@@ -66,8 +60,7 @@ class Layout:
     enveloped: bool = False
     doctype: bool = False
     plain_names: bool = False
-    blocks: bool = False
-    parser: Parser = Parser.REFERENCE
+    parser: Parser = Parser.TEMPLATE
     extra: str | None = None
     dialect: CsvDialect = RFC_4180
     fields: frozenset[str] = frozenset()
@@ -86,9 +79,9 @@ class Layout:
         return tuple(column for column in self.schema.columns if column.name != self.extra)
 
     @property
-    def lines(self) -> ArrowLines | None:
-        """The fast reader of JSON, where it is asked for."""
-        return ArrowLines(self.columns) if self.parser is Parser.FAST else None
+    def by_template(self) -> bool:
+        """Whether records may be read by templates: they are as flat as the columns."""
+        return self.parser is Parser.TEMPLATE and not self.whole
 
     @property
     def keeps_envelope(self) -> bool:
@@ -102,7 +95,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         layout.columns,
         footer=layout.footer,
         record_bytes=layout.record_bytes,
-        whole=layout.whole,
+        template=layout.by_template,
         errors=layout.errors,
         proven=layout.proven,
     ),
@@ -113,8 +106,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         errors=layout.errors,
         total=layout.total,
         nothing=layout.nothing,
-        blocks=layout.blocks,
-        lines=layout.lines,
+        columns=layout.columns if layout.by_template else (),
     ),
     WireFormat.CSV: lambda source, layout: CsvDocument(
         source,
@@ -125,6 +117,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         blank=frozenset() if layout.whole else layout.blank,
         errors=layout.errors,
         proven=layout.proven,
+        columns=layout.columns if layout.by_template else (),
     ),
     WireFormat.XML: lambda source, layout: XmlDocument(
         source,
@@ -138,7 +131,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         total=layout.total,
         nothing=layout.nothing,
         plain_names=layout.plain_names,
-        blocks=layout.blocks,
+        columns=layout.columns if layout.by_template else (),
     ),
 }
 
@@ -146,19 +139,6 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
 def open_document(wire: WireFormat, source: ByteSource, layout: Layout) -> Document:
     """The document on `source`."""
     return OPENERS[wire](source, layout)
-
-
-def opened(document: Document, block: Block) -> Iterator[Slice]:
-    """The slices of one of the document's blocks.
-
-    Raises:
-        SourceRefused: it is not what its format says.
-    """
-    if isinstance(block, JsonBlock):
-        return block.slices()
-    if isinstance(document, XmlDocument):
-        return document.opened(block)
-    raise TypeError(f"a {type(document).__name__} has no such block")
 
 
 def envelope_of(document: Document) -> Mapping[str, object]:

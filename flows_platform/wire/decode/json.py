@@ -2,40 +2,37 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import InvalidOperation
+from typing import cast
 
 import ijson
 import numpy as np
-import pyarrow as pa
 
-from flows_platform.domain.errors import ConfigurationError, SourceRefused, StreamIncomplete
+from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
+from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import Slice
-from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
+from flows_platform.wire.decode.blocks import TemplateReader, parsed, proven
 from flows_platform.wire.decode.characters import invalid_in_json
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
-from flows_platform.wire.decode.json_blocks import (
-    BUFFER,
-    NOT_JSON,
-    SLICE,
-    JsonBlock,
-    JsonCutter,
-    brief,
-    finished,
-    not_json,
-)
 from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
-from flows_platform.wire.decode.json_keys import OPENING, SentKeys, require_all
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader
+from flows_platform.wire.decode.json_keys import OPENING, SentKeys, keys_in, require_all
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
+from flows_platform.wire.decode.template import json_templates
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Records
+from flows_platform.wire.raw_records import Records, Unreadable, json_text
 
-# The footer as the document's last member: `],"end":{…}}` and nothing after. In a document that ijson found whole this
-# cannot lie inside a string, since a string's quotes would be escaped.
 THERE = {"missing": "the member is missing", "null": "null stands there"}
 KINDS = {dict: "an object", list: "an array of another place", str: "a text", bool: "a truth value"}
+SLICE = 256  # records a slice: with the texts of their keys they stay in the processor's cache
+BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
+SHOWN = 120  # characters of the parser's own words
+# Decimal has no exponents of 19 digits.
+NOT_JSON = (ijson.JSONError, UnicodeDecodeError, InvalidOperation)
+# The footer as the document's last member: `],"end":{…}}` and nothing after. In a document that ijson found whole this
+# cannot lie inside a string, since a string's quotes would be escaped.
 FOOTER = re.compile(rb'"' + END.encode() + rb'"\s*:\s*(\{[^{}\[\]]*\})\s*\}\s*\Z')
 
 
@@ -44,8 +41,7 @@ class JsonDocument:
 
     An empty path means that the document is the array. What stands around the array is kept. `errors` tells an error
     document. Where `total` leads to 0 the array may be missing or null, and so it may be where `nothing` says so.
-    With `blocks` most of the document is given as blocks of records, not decoded yet; with `lines` they are read by
-    these, ahead and in other threads.
+    Where `columns` are given, records of these and nothing else are read by templates where these are sure.
     """
 
     enclosed = True
@@ -59,8 +55,7 @@ class JsonDocument:
         errors: ErrorDocument | None = None,
         total: RecordPath | None = None,
         nothing: frozenset[str] = frozenset(),
-        blocks: bool = False,
-        lines: ArrowLines | None = None,
+        columns: Sequence[Column] = (),
     ) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
@@ -74,36 +69,39 @@ class JsonDocument:
         self._total = total
         self._nothing = nothing
         self._guard = _ContainerGuard(names)
-        self._reader = MeteredReader(source, self._guard, record_bytes, BLOCK if lines else SLICE_BYTES)
-        self._cutter: JsonCutter | None = None
-        self._blocks = blocks
-        self._lines = lines
+        self._source = source
+        self._meter = Meter(self._guard, record_bytes)
+        self._found: list[object] = ijson.sendable_list()
+        self._parser = ijson.items_coro(self._found, f"{self._prefix}.item".lstrip("."))
+        self._part: Records = []
+        self._columns = columns
         self._keys = 0
         self.declared: Declared | None = None
 
-    def slices(self) -> Iterator[Slice | JsonBlock]:
-        """Lists of at most 256 records, and blocks of them or batches.
+    def slices(self) -> Iterator[Slice]:
+        """Lists of at most 256 records, or batches.
 
         Raises:
             StreamIncomplete: the document ends before its end.
             SourceRefused: it is not JSON, has no array at the path, or is made to harm its reader.
         """
         try:
-            if self._lines is None:
-                yield from self._records()
+            if self._columns:
+                reader = TemplateReader(lambda text: json_templates(text, self._columns, comma=","), b"}")
+                yield from proven(self._source, self, reader)
             else:
-                yield from by_arrow(self._records(), partial(_batch, self._lines), _by_reference)
+                yield from parsed(self._source, self)
         except NOT_JSON as error:
-            if self._reader.ended and not invalid_in_json(str(error)):
-                raise StreamIncomplete(f"the JSON document ends early ({brief(error)}).") from error
-            raise not_json(error) from error
+            if self._meter.ended and not invalid_in_json(str(error)):
+                raise StreamIncomplete(f"the JSON document ends early ({_brief(error)}).") from error
+            raise _not_json(error) from error
         self._guard.end()
         if told := self._errors and self._errors.error(None, self.envelope):
             raise told
         if not self._guard.found:
             self._require_nothing()
         self._guard.require_whole(self._keys)
-        self.declared = _footer(self._reader.tail)
+        self.declared = _footer(self._meter.tail)
 
     @property
     def envelope(self) -> Mapping[str, object]:
@@ -136,30 +134,46 @@ class JsonDocument:
             value = value.get(name) if isinstance(value, dict) else value
         return "null" if value is None else f"{KINDS.get(type(value), 'a number')} stands there"
 
-    def _records(self) -> Iterator[Records | JsonBlock]:
-        part: Records = []
-        for record in ijson.items(self._reader, f"{self._prefix}.item".lstrip("."), buf_size=BUFFER):
-            part.append(record)
-            block = self._cutter and self._cutter.taken()
-            if block or len(part) == SLICE or self._reader.pending > SLICE_BYTES:
-                yield self._finished(part)
-                self._reader.release()
-                part = []
-                if block:
-                    yield block
-                elif self._blocks:
-                    self._start_to_cut()
-        if part:
-            yield self._finished(part)
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Records]:  # noqa: ARG002 - for lines
+        for start in range(0, len(text), BUFFER):
+            if admitted := self._meter.admit(text[start : start + BUFFER]):
+                self._parser.send(admitted)
+            yield from self._taken()
 
-    def _start_to_cut(self) -> None:
-        if self._cutter is None and self._guard.sent is not None:
-            self._cutter = self._reader.cutter = JsonCutter(self._guard, self._guard.sent)
+    def is_between_records(self) -> bool:
+        return self._guard.is_between_records
+
+    def flush(self) -> Iterator[Records]:
+        if self._part:
+            part, self._part = self._part, []
+            yield self._finished(part)
+            self._meter.release()
+
+    def finish(self, text: bytes) -> Iterator[Records]:
+        yield from self.feed(text, bytes)
+        if admitted := self._meter.finish():
+            self._parser.send(admitted)
+        self._parser.close()
+        yield from self._taken()
+        yield from self.flush()
+
+    def _taken(self) -> Iterator[Records]:
+        """Slices of the records that the parser has found so far."""
+        self._part += cast("Records", self._found)
+        del self._found[:]
+        while len(self._part) >= SLICE:
+            part, self._part = self._part[:SLICE], self._part[SLICE:]
+            yield self._finished(part)
+            self._meter.release()
+        if self._meter.pending > SLICE_BYTES:
+            yield from self.flush()
 
     def _finished(self, part: Records) -> Records:
-        records, keys = finished(part, self._guard.surrogates, nested=self._guard.nested)
-        self._keys += keys
-        return records
+        """Records as ijson gave them, mended; what is no object is unreadable."""
+        self._keys += sum(map(keys_in, part)) if self._guard.nested else _flat_keys(part)
+        if self._guard.surrogates.seen:
+            part = [cast("dict[str, object]", self._guard.surrogates.restore(each)) for each in part]
+        return part if set(map(type, part)) == {dict} else [_record(each) for each in part]
 
 
 class _ContainerGuard(JsonGuard):
@@ -187,6 +201,12 @@ class _ContainerGuard(JsonGuard):
     def found(self) -> bool:
         """Whether the array was there."""
         return self.sent is not None
+
+    @property
+    def is_between_records(self) -> bool:
+        """Whether the last piece ends with a record of the array, and the array goes on."""
+        sent = self.sent
+        return sent is not None and not sent.closed and self.ends_at(sent.depth)
 
     @property
     def nested(self) -> bool:
@@ -272,12 +292,27 @@ class _ContainerGuard(JsonGuard):
             require_all(self.sent.count, keys)
 
 
-def _batch(lines: ArrowLines, part: Records | JsonBlock) -> pa.RecordBatch | None:
-    return part.batch(lines) if isinstance(part, JsonBlock) else None
+def _not_json(error: Exception) -> SourceRefused | MalformedDocument:
+    """What ijson found, as an error of ours."""
+    if isinstance(error, InvalidOperation):  # JSON, but ijson does not say which record the number is in
+        return SourceRefused("the JSON answer has a number whose exponent is beyond 10^18, which no column holds.")
+    return invalid_in_json(str(error)) or MalformedDocument(f"the answer is not valid JSON ({_brief(error)}).")
 
 
-def _by_reference(part: Records | JsonBlock) -> Iterable[Records]:
-    return part.slices() if isinstance(part, JsonBlock) else [part]
+def _brief(error: Exception) -> str:
+    """The parser's own words, shortened."""
+    return " ".join(str(error).split())[:SHOWN]
+
+
+def _flat_keys(part: Records) -> int:
+    try:
+        return sum(map(dict.__len__, part))  # type: ignore[arg-type]  # what is no record raises
+    except TypeError:
+        return sum(map(keys_in, part))
+
+
+def _record(value: object) -> dict[str, object] | Unreadable:
+    return value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())
 
 
 def _footer(tail: bytes) -> Declared | None:

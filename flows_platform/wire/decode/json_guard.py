@@ -70,6 +70,7 @@ class JsonGuard:
         self._depth = 0
         self._containers = 0
         self._digits = b""
+        self._closes = False
         self.look = NOTHING  # at the piece admitted last
 
     def on_marks(self, marks: Marks, depths: Depths) -> None:
@@ -97,6 +98,7 @@ class JsonGuard:
                 )
         cut = _safe_cut(chunk)
         chunk, self._held = chunk[:cut], chunk[cut:]
+        self._closes = chunk.endswith(b"}")
         if b"\\" not in chunk:
             self._check(chunk)
             return chunk
@@ -111,6 +113,10 @@ class JsonGuard:
 
     def release(self) -> None:
         self._containers = 0
+
+    def ends_at(self, depth: int) -> bool:
+        """Whether the last piece ends with an object's end, outside strings, at this depth."""
+        return self._closes and self._depth == depth and not self._in_string and not self._held
 
     def places(self, piece: bytes, *marks: int) -> list[int]:
         """Where in the piece admitted last these of its marks stand, all of one kind."""

@@ -1,27 +1,30 @@
 """A JSON object a line to records. Nothing marks its end but the count: a header's, or a footer's."""
 
 import io
-from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
-from flows_platform.wire.decode.arrow_lines import BLOCK, ArrowLines, by_arrow
+from flows_platform.wire.decode.arrow_lines import ArrowLines
+from flows_platform.wire.decode.blocks import TemplateReader, parsed, proven
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_guard import BLANK, MARK
 from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource
+from flows_platform.wire.decode.template import json_templates
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.parser import left_to_reference
 from flows_platform.wire.raw_records import Records, Unreadable
 
 
 class NdjsonDocument:
-    """Lines of JSON objects; a block of whole lines is parsed by Arrow, and line by line where Arrow objects."""
+    """Lines of JSON objects. With `template` blocks of whole lines are read by templates or Arrow where these are sure.
+
+    All others are read line by line.
+    """
 
     enclosed = False
 
@@ -32,15 +35,16 @@ class NdjsonDocument:
         *,
         footer: bool = False,
         record_bytes: int = RECORD_BYTES,
-        whole: bool = False,
+        template: bool = False,
         errors: ErrorDocument | None = None,
         proven: bool = False,
     ) -> None:
         self._source = source
-        # Records nest, and Arrow's schema cannot say how; or it would read a value otherwise.
+        # An error is looked for in each record that may tell one.
         told = errors is not None and any(column.name == errors.message.names[0] for column in columns)
-        self._lines = None if whole or told or left_to_reference(columns) else ArrowLines(columns)
+        self._reader = None if told or not template else _reader(columns, keeps_last=footer)
         self._errors = errors
+        self._rest, self._last, self._mark = b"", b"", MARK
         self._proven = proven or footer
         self._footer = footer
         self._record_bytes = record_bytes
@@ -53,32 +57,43 @@ class NdjsonDocument:
             StreamIncomplete: the last line may be cut, or is not the footer that was asked for.
             SourceRefused: a line is too long, or tells an error as the API does.
         """
-        blocks = self._without_footer(self._blocks()) if self._footer else self._blocks()
-        if self._lines is None:
-            yield from chain.from_iterable(map(self._line_by_line, blocks))
+        if self._reader is None:
+            yield from parsed(self._source, self)
         else:
-            yield from by_arrow(blocks, partial(_batch, self._lines), self._line_by_line)
+            yield from proven(self._source, self, self._reader)
 
-    def _blocks(self) -> Iterator[bytes]:
-        rest, mark = b"", MARK
-        while chunk := self._source.read(BLOCK):
-            whole, newline, tail = chunk.rpartition(b"\n")
-            if newline:
-                yield (rest + whole + newline).removeprefix(mark)
-                rest, mark = tail, b""
-            else:
-                rest += chunk
-            if len(rest) > self._record_bytes:
-                raise SourceRefused(
-                    f"a line of the NDJSON answer is longer than {self._record_bytes:,} bytes.",
-                    remedy="Check the URL; where records are that large, raise the API's record_bytes.",
-                )
-        rest = rest.removeprefix(mark)
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Records]:  # noqa: ARG002 - for CSV
+        whole, newline, tail = text.rpartition(b"\n")
+        if newline:
+            lines, self._rest = (self._rest + whole + newline).removeprefix(self._mark), tail
+            self._mark = b""
+            yield from self._line_by_line(self._without_last(lines) if self._footer else lines)
+        else:
+            self._rest += text
+        if len(self._rest) > self._record_bytes:
+            raise SourceRefused(
+                f"a line of the NDJSON answer is longer than {self._record_bytes:,} bytes.",
+                remedy="Check the URL; where records are that large, raise the API's record_bytes.",
+            )
+
+    def is_between_records(self) -> bool:
+        return not self._rest
+
+    def flush(self) -> Iterator[Records]:
+        last, self._last = self._last, b""
+        if last:
+            yield from self._line_by_line(last)
+
+    def finish(self, text: bytes) -> Iterator[Records]:
+        yield from self.feed(text, bytes)
+        rest = self._rest.removeprefix(self._mark)
         if rest.strip(BLANK):
             # Where the transfer proves its own end a last line needs none (jsonlines.org), if it is a whole record.
             if not self._proven or isinstance(read_record(rest), Unreadable):
                 raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
-            yield rest + b"\n"
+            yield from self.feed(b"\n", bytes)
+        if self._footer:
+            self.declared = _declared(self._last)
 
     def _line_by_line(self, block: bytes) -> Iterator[Records]:
         """The reference parser, a slice after the other."""
@@ -95,22 +110,22 @@ class NdjsonDocument:
             if not isinstance(record, Unreadable) and (error := errors.error(None, record)):
                 raise error
 
-    def _without_footer(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """The blocks, the last line held back: it is the footer."""
-        last = b""
-        for block in blocks:
-            before, newline, line = (last + block[:-1]).rpartition(b"\n")
-            if newline:
-                yield before + newline
-            last = line + b"\n"
-        self.declared = _declared(last)
+    def _without_last(self, lines: bytes) -> bytes:
+        """The lines, the last one held back: it may be the footer."""
+        before, newline, line = (self._last + lines[:-1]).rpartition(b"\n")
+        self._last = line + b"\n"
+        return before + newline
 
 
-def _batch(lines: ArrowLines, block: bytes) -> pa.RecordBatch | None:
-    """The block's records, where it is certain that the reference would give the same."""
-    batch = lines.read(block)
-    certain = batch is not None and batch.num_rows == block.count(b"\n") and not _nulls(batch)
-    return batch if certain else None
+def _reader(columns: Sequence[Column], *, keeps_last: bool) -> TemplateReader:
+    """Arrow has no schema for a value of any type, and rounds numbers."""
+    return TemplateReader(
+        lambda text: json_templates(text, columns, comma=""),
+        b"\n",
+        lines=None if left_to_reference(columns) else ArrowLines(columns),
+        by_line=True,
+        keeps_last=keeps_last,
+    )
 
 
 def _declared(line: bytes) -> Declared:
@@ -120,7 +135,3 @@ def _declared(line: bytes) -> Declared:
     if footer is None:
         raise StreamIncomplete("the NDJSON answer ends without the footer that was asked for.")
     return footer
-
-
-def _nulls(batch: pa.RecordBatch) -> bool:
-    return any(column.null_count for column in batch.columns)

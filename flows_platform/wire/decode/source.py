@@ -1,7 +1,5 @@
-"""What decoders read from, and the reader between the bytes and a parser: it meters, guards and keeps the tail."""
+"""What decoders read from, and the meter between the bytes and a parser: it counts, guards and keeps the tail."""
 
-import io
-from collections.abc import Buffer
 from typing import Protocol
 
 from flows_platform.domain.errors import SourceRefused
@@ -36,16 +34,6 @@ class Guard(Protocol):
     def release(self) -> None: ...
 
 
-class Cutter(Protocol):
-    """Takes whole records out of a document's bytes on their way to the parser."""
-
-    def cut(self, piece: bytes) -> bytes:
-        """What the parser gets of a piece, or of that and what earlier ones left."""
-
-    def finish(self) -> bytes:
-        """What was left, at the document's end."""
-
-
 class Unguarded:
     """For parsers that bound themselves."""
 
@@ -59,50 +47,26 @@ class Unguarded:
         """Nothing is held."""
 
 
-class MeteredReader:
-    """Passes reads through a guard and keeps the last bytes; refuses a record that does not end.
+class Meter:
+    """Passes pieces through a guard and keeps the last bytes; refuses a record that does not end.
 
     `pending` counts the bytes since the last slice: who cuts slices does so at `SLICE_BYTES`, so what goes beyond is
-    one record (or what surrounds the records). What a `cutter` takes does not come through; it gets pieces of `piece`
-    bytes.
+    one record (or what surrounds the records).
     """
 
-    def __init__(
-        self,
-        source: ByteSource,
-        guard: Guard | None = None,
-        record_bytes: int = RECORD_BYTES,
-        piece: int = SLICE_BYTES,
-    ) -> None:
-        self._source = source
+    def __init__(self, guard: Guard | None = None, record_bytes: int = RECORD_BYTES) -> None:
         self._guard = guard or Unguarded()
         self._limit = SLICE_BYTES + record_bytes
-        self._piece = min(piece, self._limit)
-        self.cutter: Cutter | None = None
         self.tail = b""
         self.ended = False
         self.pending = 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, or a few more where the guard rewrites them.
+    def admit(self, chunk: bytes) -> bytes:
+        """The piece, or a little more or less of it where the guard rewrites or holds back bytes.
 
         Raises:
             SourceRefused: a record is too large, or the guard says so.
         """
-        if size == 0:  # ijson asks for nothing once, to learn whether it gets bytes
-            return b""
-        while not self.ended:
-            chunk = self._source.read(self._piece if self.cutter else size)
-            self.ended = not chunk
-            self._count(chunk)
-            admitted = self._guard.admit(chunk) if chunk else self._guard.finish()
-            if self.cutter:
-                admitted = self.cutter.cut(admitted) if chunk else self.cutter.finish() + admitted
-            if admitted:
-                return admitted
-        return b""
-
-    def _count(self, chunk: bytes) -> None:
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
         self.pending += len(chunk)
         if self.pending > self._limit:
@@ -110,24 +74,14 @@ class MeteredReader:
                 f"more than {self._limit - SLICE_BYTES:,} bytes came without the end of a record.",
                 remedy="Check the URL; where records are that large, raise the API's record_bytes.",
             )
+        return self._guard.admit(chunk)
+
+    def finish(self) -> bytes:
+        """What the guard held back, at the document's end."""
+        self.ended = True
+        return self._guard.finish()
 
     def release(self) -> None:
         """A slice was taken."""
         self.pending = 0
         self._guard.release()
-
-
-class Readable(io.RawIOBase):
-    """A source as the raw file that the standard library wants."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        chunk = self._source.read(len(view))
-        view[: len(chunk)] = chunk
-        return len(chunk)

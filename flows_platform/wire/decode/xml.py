@@ -1,20 +1,23 @@
 """An XML document to records, by lxml's iterparse or what it is made of, in constant memory: records leave the tree."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import pyarrow as pa
 from lxml import etree
 
-from flows_platform.domain.errors import SourceRefused, StreamIncomplete
+from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
+from flows_platform.domain.schema import Column
+from flows_platform.wire.casting import Slice
+from flows_platform.wire.decode.blocks import TemplateReader, parsed, proven
 from flows_platform.wire.decode.characters import invalid_in_xml
 from flows_platform.wire.decode.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.flat_elements import flat_columns
 from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, MeteredReader, RecordTooLarge
-from flows_platform.wire.decode.xml_blocks import CUT, XmlBlock, XmlCutter, brief, not_xml
+from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter, RecordTooLarge
+from flows_platform.wire.decode.template import xml_template
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.decode.xml_places import NotMet, Others, in_namespace, not_met, steps_of
 from flows_platform.wire.formats import COUNT, DIGEST, END
@@ -25,6 +28,10 @@ SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
 PIECE = 1 << 15  # bytes that the parser gets at once where records nest
 START = 1 << 16  # bytes from the document's start that are parsed beside it, to see what stands there
+CUT = "flows-cut"  # target of our instruction, by which the parser tells where it stands
+INSTRUCTION = f"<?{CUT}?>".encode()
+SHOWN = 200  # characters of the parser's own words
+STRING = "(<string>, line 1)"  # a place in what libxml2 was fed: of no use
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
@@ -34,8 +41,8 @@ class XmlDocument:
     `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
     it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
     lets one pass that names an external DTD, which is never read. Where `total` leads to 0, or `nothing` names what is
-    `missing`, the way to the records may be. With `plain_names` names are read without their namespace. With `blocks`
-    most of the document is given as blocks of records, not decoded yet.
+    `missing`, the way to the records may be. With `plain_names` names are read without their namespace. Where
+    `columns` are given, records of these and nothing else are read by templates where these are sure.
     """
 
     enclosed = True
@@ -54,10 +61,11 @@ class XmlDocument:
         total: RecordPath | None = None,
         nothing: frozenset[str] = frozenset(),
         plain_names: bool = False,
-        blocks: bool = False,
+        columns: Sequence[Column] = (),
     ) -> None:
         self._guard = XmlGuard(doctype=doctype)
-        self._reader = MeteredReader(source, self._guard, record_bytes)
+        self._source = source
+        self._meter = Meter(self._guard, record_bytes)
         self._root = root
         *self._parents, self._record = steps_of(record)
         self._whole = whole
@@ -74,12 +82,16 @@ class XmlDocument:
         self._seen: etree._Element | None = None  # the root, as far as the document's start has it
         self._met = False  # a record
         self._others = Others()  # children of the root that are no records, until one is met
-        self._cutter = XmlCutter(self._record, self._guard) if blocks and not doctype else None
+        self._parser = etree.XMLPullParser(events=("start", "pi"), tag=self._any(root), huge_tree=True)
+        self._top: etree._Element | None = None  # the root, where records are its children
+        self._columns = () if doctype or plain_names else columns
+        self._closing = f"</{self._record}>".encode()
+        self._closes = False  # the last bytes are a record's end
         self.declared: Declared | None = None
         self.envelope: Mapping[str, object] = {}
 
-    def slices(self) -> Iterator[pa.RecordBatch | Records | XmlBlock]:
-        """Slices of 256 KB, or of 512 records where these nest; and blocks of 256 KB.
+    def slices(self) -> Iterator[Slice]:
+        """Slices of 256 KB, or of 512 records where these nest.
 
         Raises:
             StreamIncomplete: the document ends before its end.
@@ -87,57 +99,60 @@ class XmlDocument:
         """
         plain = not (self._parents or self._whole or self._enveloped)
         try:
-            yield from self._under_root() if plain else self._anywhere()
+            if not plain:
+                yield from self._anywhere()
+            elif self._columns:
+                reader = TemplateReader(lambda text: xml_template(text, self._record, self._columns), self._closing)
+                yield from proven(self._source, self, reader)
+            else:
+                yield from parsed(self._source, self)
         except etree.XMLSyntaxError as error:
-            if self._reader.ended and not invalid_in_xml(self._guard.recent[-1]):
-                raise StreamIncomplete(f"the XML document ends early ({brief(error)}).") from error
-            raise not_xml(error, b"".join(self._guard.recent)) from error
+            if self._meter.ended and not invalid_in_xml(self._guard.recent[-1]):
+                raise StreamIncomplete(f"the XML document ends early ({_brief(error)}).") from error
+            raise _not_xml(error, b"".join(self._guard.recent)) from error
 
-    def opened(self, block: XmlBlock) -> Iterator[pa.RecordBatch | Records]:
-        """A block's records, in one slice.
-
-        Raises:
-            SourceRefused: it is not well-formed, or brings too many names.
-        """
-        root = block.parsed()
-        yield self._read(root, len(root))
-
-    def _under_root(self) -> Iterator[pa.RecordBatch | Records | XmlBlock]:
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[pa.RecordBatch | Records]:  # noqa: ARG002 - for lines
         """Without an event for each record, which costs as much as parsing it: all children but the last are whole."""
-        parser = etree.XMLPullParser(events=("start", "pi"), tag=self._any(self._root), huge_tree=True)
-        root: etree._Element | None = None
-        while chunk := self._reader.read(SLICE_BYTES):
+        for start in range(0, len(text), SLICE_BYTES):
+            chunk = self._meter.admit(text[start : start + SLICE_BYTES])
             self._look(chunk)
-            parser.feed(chunk)
-            cut = False
-            for _, element in parser.read_events():
-                if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
-                    self._take_instruction(element)
-                    cut = cut or (root is not None and element.target == CUT and element.getparent() is root)
-                elif root is None and isinstance(element, etree._Element):  # noqa: SLF001 - as above
-                    root = element
-                    self._check_root(root)
-            if root is None:
-                continue
-            if len(root) > 1 and (cut or self._reader.pending >= SLICE_BYTES):
-                yield from self._first(root, len(root) - 1)
-            if self._cutter:
-                yield from self._blocks(self._cutter, root, cut=cut)
-        whole: etree._Element = parser.close()
+            self._parser.feed(chunk)
+            self._take_events()
+            if self._top is not None and len(self._top) > 1 and self._meter.pending >= SLICE_BYTES:
+                yield from self._first(self._top, len(self._top) - 1)
+        self._closes = text.endswith(self._closing)
+
+    def is_between_records(self) -> bool:
+        """The parser tells by an instruction of ours: in a plain document that can be in no text."""
+        if not self._closes or not self._guard.plain or self._top is None or self._top.nsmap:
+            return False
+        self._parser.feed(INSTRUCTION)
+        return self._take_events()
+
+    def flush(self) -> Iterator[pa.RecordBatch | Records]:
+        if self._top is not None and len(self._top) > 1:  # the last one is our instruction
+            yield from self._first(self._top, len(self._top) - 1)
+
+    def finish(self, text: bytes) -> Iterator[pa.RecordBatch | Records]:
+        yield from self.feed(text, bytes)
+        self._meter.finish()
+        whole: etree._Element = self._parser.close()
         self._check_root(whole)
         yield from self._first(whole, len(whole))
         if not self._met:
             self._require_nothing(NotMet(self._root, (self._record,), self._others, record=True))
 
-    def _blocks(self, cutter: XmlCutter, root: etree._Element, *, cut: bool) -> Iterator[XmlBlock]:
-        """The block that was cut out of the piece, if one was; readies the cutter."""
-        if cut:
-            cutter.proven()
-        if block := cutter.taken():
-            yield block
-            self._reader.release()
-        if self._guard.plain and not root.nsmap:
-            self._reader.cutter = cutter
+    def _take_events(self) -> bool:
+        """The root and instructions as they come; whether the last of them is ours, below the root."""
+        ours = False
+        for _, element in self._parser.read_events():
+            if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
+                self._take_instruction(element)
+                ours = self._top is not None and element.target == CUT and element.getparent() is self._top
+            elif self._top is None and isinstance(element, etree._Element):  # noqa: SLF001 - as above
+                self._top = element
+                self._check_root(element)
+        return ours
 
     def _first(self, root: etree._Element, count: int) -> Iterator[pa.RecordBatch | Records]:
         """The records in the first children of the root, which are let go: all that the parser is done with.
@@ -152,7 +167,7 @@ class XmlDocument:
         if count:
             yield self._read(root, count)
             del root[:count]
-        self._reader.release()
+        self._meter.release()
 
     def _read(self, root: etree._Element, count: int) -> pa.RecordBatch | Records:
         columns = None if self._plain_names else flat_columns(root, self._record, count)
@@ -194,8 +209,9 @@ class XmlDocument:
 
     def _next(self) -> bytes:
         """The next piece; where no record was met in so many bytes, what stands in its place is the error."""
+        text = self._source.read(PIECE)
         try:
-            return self._reader.read(PIECE)
+            return self._meter.admit(text) if text else self._meter.finish()
         except RecordTooLarge:
             if self._met or self._seen is None:
                 raise
@@ -247,7 +263,7 @@ class XmlDocument:
                 continue
             self._check_place(element)
             part.append(element)
-            if len(part) == SLICE or self._reader.pending > SLICE_BYTES:
+            if len(part) == SLICE or self._meter.pending > SLICE_BYTES:
                 yield self._records(part)
                 self._release(part)
         if part:
@@ -280,7 +296,7 @@ class XmlDocument:
                 remedy="Declare the element that holds them as the record, and rows from its children.",
             )
         part.clear()
-        self._reader.release()
+        self._meter.release()
 
     def _take_out(self, holder: etree._Element, last: etree._Element) -> int:
         """Removes the records up to `last`, and the comments between them; what follows is not parsed to its end.
@@ -333,3 +349,13 @@ class XmlDocument:
 
 def _declares(dtd: etree.DTD) -> bool:
     return any(dtd.iterentities()) or any(dtd.iterelements())  # type: ignore[attr-defined]  # lxml-stubs lacks them
+
+
+def _not_xml(error: etree.XMLSyntaxError, text: bytes) -> SourceRefused | MalformedDocument:
+    """What libxml2 found in the text, as an error of ours."""
+    return invalid_in_xml(text) or MalformedDocument(f"the answer is not well-formed XML ({_brief(error)}).")
+
+
+def _brief(error: etree.XMLSyntaxError) -> str:
+    """The parser's own words, shortened."""
+    return str(error).removesuffix(STRING)[:SHOWN]

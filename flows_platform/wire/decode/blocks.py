@@ -1,0 +1,257 @@
+"""A document's records in order: in blocks that a reader proves ahead, and by the document's parser all the rest.
+
+The reader takes nothing that it does not prove, so the parser gets the head, the tail, and each block in between that
+is not proven. `[{…},{…},{…}]` without `,{…},{…}` is as much JSON as with it, and so it is with XML's elements and with
+lines: the parser never misses what was read beside it. Where a block ends between two records only the parser can say,
+of what it got; so a block is taken as proven only behind one that was, or behind which the parser says so.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import pyarrow as pa
+
+from flows_platform.wire.casting import Slice
+from flows_platform.wire.decode.arrow_lines import ArrowLines
+from flows_platform.wire.decode.source import SLICE_BYTES, ByteSource
+from flows_platform.wire.decode.template import Template
+
+# Bytes. With 256 KiB a third more is spent on calls, with 4 MiB as much on memory that no cache holds.
+BLOCK = 1 << 20
+LONGEST = 4 * BLOCK  # of what has no end of a record that can be seen
+AHEAD = 3  # blocks
+HEADS = 256  # ends of objects, or elements, at which the first record is looked for
+TEMPLATES = 6  # that are tried
+MISSES = 16  # blocks in a row after which the parser gets all the rest
+
+
+class Parser(Protocol):
+    """A document's own parser, which gets its bytes in order."""
+
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Slice]:
+        """The records of some more bytes; `more` gives the bytes that follow, b"" at the end."""
+
+    def is_between_records(self) -> bool:
+        """Whether what it got ends with a record, and another one may follow."""
+
+    def flush(self) -> Iterator[Slice]:
+        """The records so far that were not given yet."""
+
+    def finish(self, text: bytes) -> Iterator[Slice]:
+        """Those of the last bytes, where the document must end."""
+
+
+class Reader(Protocol):
+    """Reads blocks of whole records."""
+
+    def head(self, text: bytes, start: int) -> int:
+        """Where the next record in `text` may end, looked for from `start` on; 0 if it cannot be seen."""
+
+    def cut(self, text: bytes) -> int:
+        """Where the last record ends that another one follows; 0 where there is none."""
+
+    def task(self, block: bytes) -> Callable[[], "Proven | None"]:
+        """What reads a block, in another thread."""
+
+    def missed(self, block: bytes) -> None:
+        """Learn from a block that was not proven."""
+
+    def proved(self, found: "Proven") -> None:
+        """A block was proven, and what was found is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A block's records, and the template that they follow if they do."""
+
+    batch: pa.RecordBatch
+    template: Template | None = None
+
+
+def _nothing() -> bytes:
+    return b""
+
+
+def parsed(source: ByteSource, parser: Parser) -> Iterator[Slice]:
+    """All of the document by its parser."""
+    while text := source.read(SLICE_BYTES):
+        yield from parser.feed(text, partial(source.read, SLICE_BYTES))
+    yield from parser.finish(b"")
+
+
+def proven(source: ByteSource, parser: Parser, reader: Reader) -> Iterator[Slice]:
+    """What the reader proves as it gives it, ahead of its use, the rest by the parser; in order."""
+    text = yield from _head(source, parser, reader)
+    if text is None:
+        yield from parsed(source, parser)
+        return
+    blocks = _Blocks(source, reader, text)
+    try:
+        yield from _in_order(blocks, parser, reader)
+    finally:
+        blocks.close()
+    yield from parser.finish(blocks.rest)
+
+
+def _head(source: ByteSource, parser: Parser, reader: Reader) -> Generator[Slice, None, bytes | None]:
+    """What follows the first record, or the head of the document; None where all that was read was parsed."""
+    looks = 0
+    while text := source.read(BLOCK):
+        start = 0
+        while looks < HEADS and (end := reader.head(text, start)):
+            yield from parser.feed(text[start:end], _nothing)
+            if parser.is_between_records():
+                return text[end:]
+            start, looks = end, looks + 1
+        yield from parser.feed(text[start:], partial(source.read, BLOCK))
+        if looks >= HEADS:
+            return None
+    return b""
+
+
+def _in_order(blocks: "_Blocks", parser: Parser, reader: Reader) -> Iterator[Slice]:
+    between, misses = True, 0
+    while (ahead := blocks.next()) is not None:
+        found = ahead.result() if between else None
+        if found is not None:
+            yield from parser.flush()
+            yield found.batch
+            misses = 0
+            reader.proved(found)
+            continue
+        yield from parser.feed(ahead.block, blocks.more)
+        between, misses = parser.is_between_records(), misses + 1
+        if misses < MISSES:
+            reader.missed(ahead.block)
+        else:
+            blocks.read_no_more()
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """A block, and what its reading makes of it."""
+
+    block: bytes
+    reading: Future[Proven | None] | None
+
+    def result(self) -> Proven | None:
+        return self.reading.result() if self.reading else None
+
+
+@dataclass(slots=True)
+class _Blocks:
+    """The blocks of a document, each read ahead of its use; `rest` is what follows the last one."""
+
+    source: ByteSource
+    reader: Reader
+    rest: bytes
+    _ahead: deque[_Ahead] = field(default_factory=deque)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _reading: bool = True
+    _ended: bool = False
+    _error: Exception | None = None  # of the source, told where its bytes would have come
+
+    def next(self) -> _Ahead | None:
+        while len(self._ahead) <= AHEAD and not self._ended:
+            self._take()
+        if not self._ahead and self._error:
+            raise self._error
+        return self._ahead.popleft() if self._ahead else None
+
+    def more(self) -> bytes:
+        """The next block as it is, for a parser that is within a record; at last what follows all of them."""
+        if ahead := self.next():
+            return ahead.block
+        rest, self.rest = self.rest, b""
+        return rest
+
+    def read_no_more(self) -> None:
+        self._reading = False
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _take(self) -> None:
+        try:
+            text = self.source.read(BLOCK)
+        except Exception as error:  # noqa: BLE001 - raised again, behind what came before it
+            self._ended, self._error = True, error
+            return
+        self._ended = not text
+        self.rest += text
+        if end := self.reader.cut(self.rest):
+            self._hand_over(end)
+        elif len(self.rest) > LONGEST:
+            self._hand_over(len(self.rest))
+
+    def _hand_over(self, size: int) -> None:
+        block, self.rest = self.rest[:size], self.rest[size:]
+        self._ahead.append(_Ahead(block, self._pool.submit(self.reader.task(block)) if self._reading else None))
+
+
+class TemplateReader:
+    """Blocks of records that follow one of some templates, which `learn` finds in a text.
+
+    Between two records stands the separator; with `lines` it stands behind each record. What does not follow a
+    template may be read by Arrow, where that is certain: `lines_by`.
+    """
+
+    def __init__(
+        self,
+        learn: Callable[[bytes], list[Template]],
+        ending: bytes,
+        *,
+        lines: ArrowLines | None = None,
+        by_line: bool = False,
+        keeps_last: bool = False,
+    ) -> None:
+        self._learn, self._ending, self._lines = learn, ending, lines
+        self._by_line, self._keeps_last = by_line, keeps_last
+        self._templates: tuple[Template, ...] = ()
+
+    def head(self, text: bytes, start: int) -> int:
+        found = text.find(self._ending, start)
+        return found + len(self._ending) if found >= 0 else 0
+
+    def cut(self, text: bytes) -> int:
+        if self._by_line:
+            end = text.rfind(b"\n") + 1
+            return text.rfind(b"\n", 0, max(0, end - 1)) + 1 if self._keeps_last else end
+        if not self._templates:
+            self._templates = tuple(self._learn(text))
+        if self._templates:
+            return self._templates[0].cut(text)
+        return text.rfind(self._ending) + len(self._ending) if self._ending in text else 0
+
+    def task(self, block: bytes) -> Callable[[], Proven | None]:
+        if self._by_line and not self._templates:
+            self._templates = tuple(self._learn(block))
+        templates = self._templates
+        return lambda: self._read(block, templates)
+
+    def missed(self, block: bytes) -> None:
+        found = self._learn(block)
+        self._templates = (*found, *(each for each in self._templates if each not in found))[:TEMPLATES]
+
+    def proved(self, found: Proven) -> None:
+        template = found.template
+        if template and template is not self._templates[0]:
+            self._templates = (template, *(each for each in self._templates if each is not template))
+
+    def _read(self, block: bytes, templates: tuple[Template, ...]) -> Proven | None:
+        for template in templates:
+            separator = template.separator
+            if self._by_line:
+                text = block.removesuffix(separator)
+                separated = len(text) < len(block)
+            else:
+                text = block.removeprefix(separator)
+                separated = not separator or len(text) < len(block)
+            if separated and (batch := template.read(text)) is not None:
+                return Proven(batch, template)
+        batch = self._lines.read_whole(block) if self._lines else None
+        return None if batch is None else Proven(batch)
