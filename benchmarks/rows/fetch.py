@@ -51,7 +51,7 @@ def fetch(sizes: Sizes) -> Iterator[Sequence[Contender]]:
             usual("ijson_dicts", "json"),
             ours(api, span, "json", folder),
             _ours(ALONE, api, span, "json", folder / "alone.parquet", FLOWS_FETCH_PROCESSES="1"),
-            _ours(FAST, api, span, "json", folder / "fast.parquet", FLOWS_API_PARSER=Parser.FAST.value),
+            _ours(FAST, api, span, "json", folder / "fast.parquet", FLOWS_API_PARSER=Parser.TEMPLATE.value),
             usual("xml_records", "xml"),
             *(ours(api, span, wire, folder) for wire in FORMATS[1:]),
         ]

@@ -75,7 +75,7 @@ def window(sizes: Sizes) -> Iterator[Sequence[Contender]]:
             return IntoFreshDatasets(opened, name, span.rows, lambda _: argv, settings)
 
         usual = IntoFreshDatasets(opened, "tutorial", span.rows, tutorial)
-        clients = [usual, ours("json"), ours("json", Parser.FAST), ours("arrow")]
+        clients = [usual, ours("json"), ours("json", Parser.TEMPLATE), ours("arrow")]
         yield [Contender(each.name, each.trial, each.result) for each in clients]
 
 

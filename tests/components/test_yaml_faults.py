@@ -46,12 +46,7 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
     ("link: next}", "linc: next}", "9: api.paging.linc is 'next': there is no such key; did you mean link?"),
     ("kind: next_link", "kind: nextlink", "9: api.paging: kind is 'nextlink'; allowed are 'next_link', 'link_header'"),
     ("format: json", "format: jsonl", "6: api.format is 'jsonl': Input should be 'json', 'xml', 'ndjson', 'csv'"),
-    ("    auth", "    parser: quick\n    auth", "7: api.parser is 'quick': Input should be 'reference' or 'fast'"),
-    (
-        "    auth",
-        "    parser: fast\n    auth",
-        "7: api.parser: it reads records as flat as the table, and",
-    ),
+    ("    auth", "    parser: quick\n    auth", "7: api.parser is 'quick': Input should be 'template' or 'reference'"),
     (
         "    auth",
         "    parameters: {k: 'a {{ env.FEED_KEY }}'}\n    auth",

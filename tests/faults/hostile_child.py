@@ -32,7 +32,7 @@ from tests.fetch.scripted import ScriptedServer, answer, scripted_server
 
 ADDRESS_SPACE = 4 << 30
 NESTED = " (nested)"
-FAST = " (fast)"
+ALONE = " (reference)"
 FORMATS = {kind: wire for wire, kind in CONTENT_TYPES.items()}
 
 
@@ -78,11 +78,11 @@ def nesting(api: WindowedApi) -> WindowedApi:
 
 
 def stage(client: HttpClient, server: ScriptedServer, name: str, target: Path) -> None:
-    hostile = HOSTILE[name.removesuffix(NESTED).removesuffix(FAST)]
+    hostile = HOSTILE[name.removesuffix(NESTED).removesuffix(ALONE)]
     server.scripts = [answer(hostile.body(), kind=hostile.kind, Content_Encoding=hostile.coding)]
     api = WindowedApi(url=server.url, schema=FLOWS, format=FORMATS[hostile.kind], verification=Verification.UNVERIFIED)
     api = nesting(api) if name.endswith(NESTED) else api
-    api = replace(api, parser=Parser.FAST) if name.endswith(FAST) else api
+    api = replace(api, parser=Parser.REFERENCE) if name.endswith(ALONE) else api
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     before, error = memory("VmRSS"), "none"
     with counted() as work:

@@ -1,70 +1,56 @@
-"""Documents read whole, in blocks, and by the fast parser: the same records or the same complaint."""
+"""Documents read by their own parser alone, and by templates too: the same records or the same complaint."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import pyarrow as pa
 import pytest
 
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.wire.casting import NotFlatError, as_mappings
-from flows_platform.wire.decode import json as json_documents
-from flows_platform.wire.decode import xml as xml_documents
-from flows_platform.wire.decode.documents import Block, Layout, open_document, opened
+from flows_platform.wire.casting import as_mappings, cast_slice
+from flows_platform.wire.decode.blocks import Proven, TemplateReader
+from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.parser import Parser
 
 from .test_guards import Cut
 
 TABLE = TableSchema("t", "", (Column("a", ColumnType.INT64, ""), Column("b", ColumnType.STRING, "")), "a", "a")
-BY_DIGITS = [Column(name, ColumnType.JSON, "") for name in ("a", "b")]  # numbers come as they were sent
 SPOILT = (MalformedDocument, SourceRefused, StreamIncomplete)
 
 
-@contextmanager
-def slices_of_one_record() -> Iterator[None]:
-    """A slice ends with each record, as after 256 KB: so blocks are cut from the second record on."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_documents, "SLICE_BYTES", 1)
-        patch.setattr(xml_documents, "SLICE_BYTES", 1)
-        yield
-
-
 def read(body: bytes, sizes: list[int], wire: WireFormat, **layout: object) -> tuple[object, int]:
-    """The records with what the footer declares, or the kind of the error; and the number of blocks or batches."""
+    """The records with what the footer declares, or the kind of the error; and the number of proven blocks."""
     document = open_document(wire, Cut(body, sizes), Layout(**{"schema": TABLE, **layout}))  # type: ignore[arg-type]
     records: list[object] = []
-    cut, counted = 0, pa.RecordBatch if layout.get("parser") is Parser.FAST else Block
+    with pytest.MonkeyPatch.context() as patch:
+        proven: list[Proven] = []
+        patch.setattr(TemplateReader, "proved", lambda _, found: proven.append(found))
+        try:
+            for part in document.slices():
+                records += as_mappings(part)
+        except PlatformError as error:
+            return type(error), len(proven)
+    return (records, document.declared), len(proven)
+
+
+def cast(body: bytes, sizes: list[int], wire: WireFormat, **layout: object) -> object:
+    """The rows and rejects in their order, with what the footer declares; or the kind of the error."""
+    whole = Layout(**{"schema": TABLE, **layout})  # type: ignore[arg-type]
+    document = open_document(wire, Cut(body, sizes), whole)
+    rows: list[object] = []
+    seen = 0
     try:
         for part in document.slices():
-            cut += isinstance(part, counted)
-            slices = opened(document, part) if isinstance(part, Block) else [part]
-            found = [record for each in slices for record in as_mappings(each)]
-            records += found
-            if isinstance(part, Block):
-                assert quickly(part) in (found, None)
+            casted = cast_slice(whole.schema, part, seen, whole.extra)
+            seen += casted.batch.num_rows + len(casted.rejects)
+            places = [*zip(casted.positions, casted.batch.to_pylist(), strict=True)]
+            rows += [*places, *((each.position, each.reason, each.raw) for each in casted.rejects)]
     except PlatformError as error:
-        return type(error), cut
-    return (records, document.declared), cut
+        return type(error)
+    return sorted(rows, key=lambda row: row[0]), document.declared  # type: ignore[index]
 
 
-def quickly(block: Block) -> object:
-    """Its records at once; None where they must be looked at one by one."""
-    try:
-        return as_mappings(block.flat(BY_DIGITS))
-    except (NotFlatError, SourceRefused):
-        return None
-
-
-def cut_alike(body: bytes, sizes: list[int], wire: WireFormat, schema: TableSchema = TABLE) -> int:
-    """Read in all ways; the number of blocks. What is spoiled may be called cut short by one that has read to its end.
-
-    The fast parser tries each block: what it gives are batches, or what the reference makes of the block.
-    """
-    whole, _ = read(body, sizes, wire, schema=schema)
-    in_blocks, blocks = read(body, sizes, wire, schema=schema, blocks=True)
-    fast, _ = read(body, sizes, wire, schema=schema, blocks=True, parser=Parser.FAST)
-    for other in (in_blocks, fast):
-        assert other == whole or (other in SPOILT and whole in SPOILT)
-    return blocks
+def read_alike(body: bytes, sizes: list[int], wire: WireFormat, **layout: object) -> int:
+    """Read in both ways; the number of blocks that were proven."""
+    whole = cast(body, sizes, wire, parser=Parser.REFERENCE, **layout)
+    proven = cast(body, sizes, wire, **layout)
+    assert proven == whole or (proven in SPOILT and whole in SPOILT)
+    return read(body, sizes, wire, **layout)[1]

@@ -7,6 +7,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.decode.characters import JsonCharacters, XmlCharacters
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.parser import Parser
 
 from .test_guards import Cut
 from .test_xml_documents import layout, out, read
@@ -64,11 +65,11 @@ def test_bytes_of_another_encoding_are_letters_and_a_control_character_there_is_
         all_of(XmlCharacters(Cut(head + b"<a>\x0b</a>", [7])))
 
 
-@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("parser", Parser)
 @pytest.mark.parametrize(("character", "code"), [("\x0b", "000B"), ("\n", "000A"), ("\t", "0009"), ("\x1f", "001F")])
-def test_a_control_character_in_json_is_refused_by_its_name(character: str, code: str, *, blocks: bool) -> None:
+def test_a_control_character_in_json_is_refused_by_its_name(character: str, code: str, parser: Parser) -> None:
     body = f'{{"records":[\n{{"id":1}},\t{{"id":"é ban{character}ner"}}]}}'.encode()
-    document = open_document(WireFormat.JSON, Cut(body, [1000]), Layout(FLOWS, blocks=blocks))
+    document = open_document(WireFormat.JSON, Cut(body, [1000]), Layout(FLOWS, parser=parser))
     with pytest.raises(PlatformError, match=rf"U\+{code}.* behind '.*ban'.*invalid_characters: replace"):
         list(document.slices())
 

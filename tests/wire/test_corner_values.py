@@ -8,9 +8,7 @@ import pytest
 from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.wire.casting import cast_slice
-from flows_platform.wire.decode.documents import Layout, open_document, opened
-from flows_platform.wire.decode.json_blocks import JsonBlock
-from flows_platform.wire.decode.xml_blocks import XmlBlock
+from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat
 
 COLUMNS = tuple(Column(kind.value, kind, "", nullable=kind is not ColumnType.INT64) for kind in ColumnType)
@@ -24,14 +22,13 @@ VALUES = [
 BEYOND = b'{"int64":7,"float64":-1E+9999999999999999999999}'
 
 
-def read(wire: WireFormat, body: bytes, *, blocks: bool = False) -> tuple[int, int]:
+def read(wire: WireFormat, body: bytes) -> tuple[int, int]:
     """Rows and rejects."""
     rows = rejects = 0
-    document = open_document(wire, io.BytesIO(body), Layout(SCHEMA, proven=True, blocks=blocks))
+    document = open_document(wire, io.BytesIO(body), Layout(SCHEMA, proven=True))
     for part in document.slices():
-        slices = opened(document, part) if isinstance(part, JsonBlock | XmlBlock) else [part]
-        for casted in (cast_slice(SCHEMA, each, 1) for each in slices):
-            rows, rejects = rows + casted.batch.num_rows, rejects + len(casted.rejects)
+        casted = cast_slice(SCHEMA, part, 1)
+        rows, rejects = rows + casted.batch.num_rows, rejects + len(casted.rejects)
     return rows, rejects
 
 
@@ -68,5 +65,5 @@ def test_each_document_is_read_or_refused_by_type() -> None:
 def test_a_number_beyond_decimals_refuses_a_document_and_rejects_a_line(before: int) -> None:
     good = [b'{"int64":7,"string":null,"timestamp":null,"float64":0.5,"bool":null,"json":null}'] * (before // 10)
     with pytest.raises(SourceRefused, match=r"a number whose exponent is beyond 10\^18"):
-        read(WireFormat.JSON, b'{"records":[' + b",".join([*good, BEYOND]) + b"]}", blocks=True)
+        read(WireFormat.JSON, b'{"records":[' + b",".join([*good, BEYOND]) + b"]}")
     assert read(WireFormat.NDJSON, b"\n".join([*good, BEYOND]) + b"\n") == (len(good), 1)

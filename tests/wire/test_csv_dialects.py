@@ -23,7 +23,7 @@ def rows(body: bytes, size: int = 7, **how: object) -> list[object]:
 
 
 def lines(body: bytes, size: int = 7, **how: object) -> list[object]:
-    document = NdjsonDocument(Cut(body, [size]), (), whole=True, **how)  # type: ignore[arg-type]
+    document = NdjsonDocument(Cut(body, [size]), (), **how)  # type: ignore[arg-type]
     return [record for part in document.slices() for record in as_mappings(part)]
 
 

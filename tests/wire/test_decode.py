@@ -16,6 +16,7 @@ from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.decode.source import SLICE_BYTES
 from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.parser import Parser
 
 
 def read(wire: WireFormat, body: bytes) -> tuple[list[dict[str, object]], int | None]:
@@ -129,7 +130,7 @@ def test_xml_records_are_released_as_they_are_read() -> None:
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"7", b'{"id":1,"id":2}', b'{"id":NaN}', b"\xff"])
 def test_a_bad_line_is_rejected_alone(line: bytes) -> None:
     body = json.dumps(row(1)).encode() + b"\n" + line + b"\n" + json.dumps(row(2)).encode() + b"\n"
-    (part,) = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS)).slices()
+    (part,) = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS, parser=Parser.REFERENCE)).slices()
     casted = cast_slice(FLOWS, part, 1)
     assert casted.batch.column("id").to_pylist() == [1, 2]
     assert [(reject.position, reject.raw) for reject in casted.rejects if line != b"\xff"] == (

@@ -1,43 +1,28 @@
-"""The fast parser of JSON: what it gives ijson gives too, and where it might not, it leaves the block to ijson."""
+"""Blocks of JSON by templates and Arrow: what they give the reference gives too, or it gets the block."""
 
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.casting import as_mappings
 from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.json_blocks import JsonBlock
-from flows_platform.wire.decode.json_guard import Surrogates
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.mapping import RecordMapping
-from flows_platform.wire.parser import ARROW_READS, Parser
 from flows_platform.wire.raw_records import Unreadable
 from tests.faults.hostile_bodies import HOSTILE, JSON
 from tests.fetch.flow_bodies import json_body, row
 
-from .read_in_blocks import TABLE, cut_alike, read, slices_of_one_record
+from .read_in_blocks import TABLE, read, read_alike
 
 SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _a_slice_for_each_record() -> Iterator[None]:
-    with slices_of_one_record():
-        yield
-
-
-LINES = ArrowLines(TABLE.columns)
 NULLABLE = [Column("a", ColumnType.INT64, "", nullable=True), Column("b", ColumnType.STRING, "", nullable=True)]
-FOR_IJSON = {"c": ColumnType.FLOAT64, "rest": ColumnType.JSON}
 LITERALS = {
     ColumnType.INT64: ["0", "-1", "9007199254740993", "9223372036854775807", "-9223372036854775808"],
     ColumnType.STRING: ['"x"', '"},{"', '"}\\n{"', '"\\u0000"', '"é\\u00e9😀"', '"\\ud83d\\ude00"', '"\\\\\\""', '""'],
@@ -104,16 +89,16 @@ def test_any_block_gives_the_same_records_or_the_same_complaint(
     table: tuple[TableSchema, str], sizes: list[int]
 ) -> None:
     schema, content = table
-    cut_alike(document(content), sizes, WireFormat.JSON, schema)
+    read_alike(document(content), sizes, WireFormat.JSON, schema=schema)
     body = document(content)
-    cut_alike(body, one_block(body), WireFormat.JSON, schema)
+    read_alike(body, one_block(body), WireFormat.JSON, schema=schema)
 
 
 @given(st.binary(max_size=3), st.integers(0, 400))
 def test_any_bytes_in_the_place_of_others(other: bytes, place: int) -> None:
     body = json_body([row(number) for number in range(1, 5)])
     spoilt = body[:place] + other + body[place + len(other) :]
-    cut_alike(spoilt, one_block(body), WireFormat.JSON, FLOWS)
+    read_alike(spoilt, one_block(body), WireFormat.JSON, schema=FLOWS)
 
 
 @pytest.mark.parametrize(
@@ -125,15 +110,17 @@ def test_a_hostile_body_is_refused_alike(name: str) -> None:
     good = json.dumps(row(1)).encode()
     after_many = body.replace(good, b",".join([good] * 4), 1)
     for each in (body, after_many, after_many.replace(b'],"end"', b"," + good + b'],"end"')):
-        cut_alike(each, one_block(each), WireFormat.JSON, FLOWS)
+        read_alike(each, one_block(each), WireFormat.JSON, schema=FLOWS)
 
 
 def batches(body: bytes, schema: TableSchema = FLOWS) -> int:
-    return read(body, one_block(body), WireFormat.JSON, schema=schema, blocks=True, parser=Parser.FAST)[1]
+    return read(body, one_block(body), WireFormat.JSON, schema=schema)[1]
 
 
 def test_flat_records_come_as_batches() -> None:
-    body = json_body([row(number, src_comp=", {", dst_comp="é\n") for number in range(1, 40)])
+    body = json_body([row(number, src_comp=", {", dst_comp="é:") for number in range(1, 40)]).replace(
+        b"\\u00e9", "é".encode()
+    )
     assert batches(body) == 1
     assert batches(body.replace(b"}, {", b"},\n{")) == 1
 
@@ -142,53 +129,16 @@ def test_a_null_that_was_sent_is_one() -> None:
     nullable = TableSchema("t", "", (*TABLE.columns, Column("c", ColumnType.BOOL, "", nullable=True)), "a", "a")
     rows = [{"a": 1, "b": "x", "c": None}] * 4
     assert batches(json_body(rows), nullable) == 1
-    assert batches(json_body([*rows, {"a": 1, "b": "x"}]), nullable) == 0  # which would be NULL too
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        '{"a":1,"b":"x"}{"a":1,"b":"x"}',
-        '{"a":1,"b":"x"}{}',
-        '{"a":1,"b":"x"},\x00{"a":1,"b":"x"}',
-        '\ufeff{"a":1,"b":"x"}',
-        '{"a":1,"b":"x","c":1}',
-        '{"a":1,"a":1}',
-        '{"a":1,"a":1,"b":"x"}',
-        '{"a":"x","b":1}',
-    ],
-)
-def test_what_is_not_certain_is_left_to_ijson(odd: str) -> None:
-    content = f'{odd},{{"a":2,"b":"x"}}'.encode()
-    assert JsonBlock(content, content.count(b":"), nested=False, surrogates=None).batch(LINES) is None
-
-
-def test_a_block_of_nested_records_or_with_halves_of_pairs_is_left_to_ijson() -> None:
-    content = b'{"a":1,"b":"x"},{"a":2,"b":"y"}'
-    assert JsonBlock(content, 4, nested=False, surrogates=None).batch(LINES) is not None
-    assert JsonBlock(content, 4, nested=True, surrogates=None).batch(LINES) is None
-    assert JsonBlock(content, 4, nested=False, surrogates=Surrogates()).batch(LINES) is None
-
-
-def test_it_says_what_it_does_not_do() -> None:
-    number, rest = (Column(name, kind, "", nullable=True) for name, kind in FOR_IJSON.items())
-    schema = TableSchema("t", "", (*TABLE.columns, number, rest), "a", "a")
-    with pytest.raises(ConfigurationError, match=r"no JSON values, as in c \(float64\)\. Set it to reference"):
-        WindowedApi("http://x", schema, parser=Parser.FAST, extra_column="rest")
-    with pytest.raises(ConfigurationError, match="these are mapped to columns"):
-        WindowedApi("http://x", TABLE, parser=Parser.FAST, mapping=RecordMapping(()))
-    assert set(ColumnType) - ARROW_READS == set(FOR_IJSON.values())
+    assert batches(json_body([*rows, {"a": 1, "b": "x"}, *rows]), nullable) == 0  # which would be NULL too
 
 
 def test_fields_for_the_column_of_what_is_left_are_read_by_ijson() -> None:
     extra = Column("rest", ColumnType.JSON, "", nullable=True)
     schema = TableSchema("t", "", (*TABLE.columns, extra), "a", "a")
     rows: list[dict[str, object]] = [{"a": number, "b": "x"} for number in range(9)]
-    for sent in (rows, [*rows, {"a": 9, "b": "x", "more": 1.5}]):
+    for sent in (rows, [*rows, {"a": 9, "b": "x", "more": 1.5}, *rows]):
         body = json_body(sent)
-        found, cut = read(
-            body, one_block(body), WireFormat.JSON, schema=schema, blocks=True, parser=Parser.FAST, extra="rest"
-        )
+        found, cut = read(body, one_block(body), WireFormat.JSON, schema=schema, extra="rest")
         assert cut == (sent is rows)
         assert found == read(body, [400], WireFormat.JSON)[0]
 

@@ -7,7 +7,7 @@ of what it got; so a block is taken as proven only behind one that was, or behin
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import Slice
 from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.source import SLICE_BYTES, ByteSource
@@ -27,6 +28,9 @@ AHEAD = 3  # blocks
 HEADS = 256  # ends of objects, or elements, at which the first record is looked for
 TEMPLATES = 6  # that are tried
 MISSES = 16  # blocks in a row after which the parser gets all the rest
+
+
+type Certain = Callable[[pa.RecordBatch], pa.RecordBatch | None]
 
 
 class Parser(Protocol):
@@ -65,10 +69,25 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
-    """A block's records, and the template that they follow if they do."""
+class Flat:
+    """What flat records may be read as, beside a parser: these columns, of at most `longest` bytes a record.
 
-    batch: pa.RecordBatch
+    `certain` gives a batch of them cast, or None where a record of it cannot be.
+    """
+
+    columns: Sequence[Column]
+    certain: Certain
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A block's records, and the template that they follow if they do.
+
+    Without a batch some record cannot be cast: then the parser says what was sent.
+    """
+
+    batch: pa.RecordBatch | None
     template: Template | None = None
 
 
@@ -117,18 +136,18 @@ def _in_order(blocks: "_Blocks", parser: Parser, reader: Reader) -> Iterator[Sli
     between, misses = True, 0
     while (ahead := blocks.next()) is not None:
         found = ahead.result() if between else None
-        if found is not None:
+        misses = 0 if found else misses + 1
+        if found and found.batch is not None:
             yield from parser.flush()
             yield found.batch
-            misses = 0
             reader.proved(found)
             continue
         yield from parser.feed(ahead.block, blocks.more)
-        between, misses = parser.is_between_records(), misses + 1
-        if misses < MISSES:
-            reader.missed(ahead.block)
-        else:
+        between = parser.is_between_records()
+        if misses >= MISSES:
             blocks.read_no_more()
+        elif misses:
+            reader.missed(ahead.block)
 
 
 @dataclass(slots=True)
@@ -196,20 +215,21 @@ class _Blocks:
 class TemplateReader:
     """Blocks of records that follow one of some templates, which `learn` finds in a text.
 
-    Between two records stands the separator; with `lines` it stands behind each record. What does not follow a
-    template may be read by Arrow, where that is certain: `lines_by`.
+    Records end with `ending`, and between two stands the separator; `by_line` it stands behind each. With `keeps_last`
+    the last line is in no block. What follows no template is tried by `lines`.
     """
 
     def __init__(
         self,
         learn: Callable[[bytes], list[Template]],
+        flat: Flat,
         ending: bytes,
         *,
         lines: ArrowLines | None = None,
         by_line: bool = False,
         keeps_last: bool = False,
     ) -> None:
-        self._learn, self._ending, self._lines = learn, ending, lines
+        self._learn, self._flat, self._ending, self._lines = learn, flat, ending, lines
         self._by_line, self._keeps_last = by_line, keeps_last
         self._templates: tuple[Template, ...] = ()
 
@@ -251,7 +271,7 @@ class TemplateReader:
             else:
                 text = block.removeprefix(separator)
                 separated = not separator or len(text) < len(block)
-            if separated and (batch := template.read(text)) is not None:
-                return Proven(batch, template)
+            if separated and (batch := template.read(text, self._flat.longest)) is not None:
+                return Proven(self._flat.certain(batch), template)
         batch = self._lines.read_whole(block) if self._lines else None
-        return None if batch is None else Proven(batch)
+        return None if batch is None else Proven(self._flat.certain(batch))

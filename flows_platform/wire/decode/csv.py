@@ -8,22 +8,21 @@ import csv
 import io
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Self
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import Rows, Slice
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
-from flows_platform.wire.decode.blocks import parsed, proven
+from flows_platform.wire.decode.blocks import Flat, parsed, proven
 from flows_platform.wire.decode.csv_blocks import CsvReader
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.json_guard import MARK
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.wire.formats import END
 from flows_platform.wire.raw_records import Records, Unreadable
 
+MARK = "\ufeff"  # a byte order mark
 SLICE = 4096
 FOOTER_FIELDS = (2, 3)  # `end,N` or `end,N,digest`
 LINE_ENDS = (b"\n", b"\r")
@@ -35,8 +34,8 @@ class CsvDocument:
 
     The header must have one of the names in `known`, where they are given. Of the columns in `blank` an empty cell is
     NULL. `errors` tells a row that is an error. A last line without its end is whole only where the transfer has proven
-    its own (`proven`), or a footer does. Where `columns` are given, and are the header's, Arrow reads the blocks of
-    lines of which it certainly reads the same.
+    its own (`proven`), or a footer does. With `template`, where its columns are the header's, Arrow reads the blocks
+    of lines of which it certainly reads the same.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class CsvDocument:
         blank: frozenset[str] = frozenset(),
         errors: ErrorDocument | None = None,
         proven: bool = False,
-        columns: Sequence[Column] = (),
+        template: Flat | None = None,
     ) -> None:
         self._source = source
         self._meter = Meter(record_bytes=record_bytes)
@@ -64,15 +63,14 @@ class CsvDocument:
         )
         self._header: tuple[str, ...] = ()
         self._part: list[list[str]] = []
-        plain = dialect == RFC_4180 and errors is None and columns
-        self._reader = CsvReader(columns, blank, keeps_last=footer) if plain else None
+        plain = template if dialect == RFC_4180 and errors is None else None
+        self._reader = CsvReader(plain, blank, keeps_last=footer) if plain else None
         self._footer = footer
         self._dialect = dialect
         self._known = known
         self._blank = blank
         self._errors = errors
         self._proven = proven or footer
-        self._width = 0  # fields of a whole row
         self.enclosed = False
         self.declared: Declared | None = None
 
@@ -155,13 +153,14 @@ class CsvDocument:
 
     def _require_line_end(self, last: list[str]) -> None:
         """A last line without its end may be cut; where errors come as rows, one with fewer fields may be one."""
+        width = len(self._header)
         if self._dialect.end:
             return
-        if not self._meter.tail.endswith(LINE_ENDS) and not (self._proven and len(last) == len(self._header)):
+        if not self._meter.tail.endswith(LINE_ENDS) and not (self._proven and len(last) == width):
             raise StreamIncomplete(f"the CSV answer ends inside a line ({','.join(last)[:60]!r}…).")
-        if self._errors and len(last) < len(self._header):
+        if self._errors and len(last) < width:
             raise StreamIncomplete(
-                f"the last line of the CSV answer is no record: {len(last)} fields where the header has {len(self._header)} "
+                f"the last line of the CSV answer is no record: {len(last)} fields where the header has {width} "
                 f"({','.join(last)[:SHOWN]!r}).",
                 remedy="It may be an error; where it ends each answer, declare `csv.end` or `csv.comment`.",
             )
@@ -195,7 +194,6 @@ class _Text:
         self._bytes = b""  # not decoded yet
         self._more: Callable[[], bytes] = bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._mark: bytes = MARK
         self._line = ""  # the last one, as far as it came
         self._ready: deque[str] = deque()
         self._fault: UnicodeDecodeError | None = None
@@ -245,12 +243,13 @@ class _Text:
     def _decode(self) -> None:
         piece, self._bytes = self._bytes[:SLICE_BYTES], self._bytes[SLICE_BYTES:]
         piece = self._meter.admit(piece)
-        if not self._begun:
-            piece, self._begun = piece.removeprefix(self._mark), True
         try:
-            text = self._line + self._decoder.decode(piece)
+            text = self._decoder.decode(piece)
         except UnicodeDecodeError as error:
-            text, self._fault = self._line + error.object[: error.start].decode(), _within_line(error)
+            text, self._fault = error.object[: error.start].decode(), _within_line(error)
+        if text and not self._begun:
+            text, self._begun = text.removeprefix(MARK), True
+        text = self._line + text
         lines = list(io.StringIO(text, newline=""))
         # A carriage return may be half of a line's end.
         self._line = lines.pop() if lines and not lines[-1].endswith("\n") else ""

@@ -1,7 +1,7 @@
 """Blocks of CSV lines read by Arrow, where Python's reader would certainly give the same."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from flows_platform.domain.schema import Column
-from flows_platform.wire.decode.blocks import Proven
+from flows_platform.wire.decode.blocks import Flat, Proven
 from flows_platform.wire.decode.json_guard import MARK
 from flows_platform.wire.decode.template import Value, typed
 
@@ -19,14 +18,15 @@ FORBIDDEN = (b'"', b"\0")
 
 
 class CsvReader:
-    """Blocks of lines with a field for each of the columns, in the order of `header`, as texts or what they stand for.
+    """Blocks of lines with a field for each of the columns, in the order of `header`.
 
     Of columns in `blank` an empty field is NULL. With `keeps_last` the last line is in no block. `lines` counts those
     that were read.
     """
 
-    def __init__(self, columns: Sequence[Column], blank: frozenset[str], *, keeps_last: bool) -> None:
-        self._columns = {column.name: column for column in columns}
+    def __init__(self, flat: Flat, blank: frozenset[str], *, keeps_last: bool) -> None:
+        self._flat = flat
+        self._columns = {column.name: column for column in flat.columns}
         self._blank = blank
         self._keeps_last = keeps_last
         self.header: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class CsvReader:
         """There is nothing to learn."""
 
     def proved(self, found: Proven) -> None:
-        self.lines += found.batch.num_rows
+        self.lines += found.batch.num_rows if found.batch else 0
 
     def _read(self, block: bytes) -> Proven | None:
         if set(self.header) != self._columns.keys() or not _is_plain(block):
@@ -70,7 +70,7 @@ class CsvReader:
         if table.num_rows != np.count_nonzero(np.frombuffer(block, np.uint8) == NEWLINE):
             return None
         arrays = [self._typed(name, table.column(name).combine_chunks()) for name in self.header]
-        return Proven(pa.RecordBatch.from_arrays(arrays, names=list(self.header)))
+        return Proven(self._flat.certain(pa.RecordBatch.from_arrays(arrays, names=list(self.header))))
 
     def _typed(self, name: str, texts: pa.Array) -> pa.Array:
         offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]

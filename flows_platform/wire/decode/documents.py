@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
+
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.wire.casting import Slice
+from flows_platform.wire.casting import Slice, cast_slice
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.arrow import ArrowDocument
+from flows_platform.wire.decode.blocks import Flat
 from flows_platform.wire.decode.csv import CsvDocument
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared
@@ -79,9 +82,18 @@ class Layout:
         return tuple(column for column in self.schema.columns if column.name != self.extra)
 
     @property
-    def by_template(self) -> bool:
-        """Whether records may be read by templates: they are as flat as the columns."""
-        return self.parser is Parser.TEMPLATE and not self.whole
+    def flat(self) -> Flat | None:
+        """What templates may read: records that are as flat as the columns."""
+        return (
+            Flat(self.columns, self.certain, self.record_bytes)
+            if self.parser is Parser.TEMPLATE and not self.whole
+            else None
+        )
+
+    def certain(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+        """A batch of the columns, cast; None where a record of it is to be rejected, as its own parser reads it."""
+        casted = cast_slice(self.schema, batch, 0, self.extra)
+        return None if casted.rejects else casted.batch.select([column.name for column in self.columns])
 
     @property
     def keeps_envelope(self) -> bool:
@@ -95,7 +107,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         layout.columns,
         footer=layout.footer,
         record_bytes=layout.record_bytes,
-        template=layout.by_template,
+        template=layout.flat,
         errors=layout.errors,
         proven=layout.proven,
     ),
@@ -106,7 +118,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         errors=layout.errors,
         total=layout.total,
         nothing=layout.nothing,
-        columns=layout.columns if layout.by_template else (),
+        template=layout.flat,
     ),
     WireFormat.CSV: lambda source, layout: CsvDocument(
         source,
@@ -117,7 +129,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         blank=frozenset() if layout.whole else layout.blank,
         errors=layout.errors,
         proven=layout.proven,
-        columns=layout.columns if layout.by_template else (),
+        template=layout.flat,
     ),
     WireFormat.XML: lambda source, layout: XmlDocument(
         source,
@@ -131,7 +143,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         total=layout.total,
         nothing=layout.nothing,
         plain_names=layout.plain_names,
-        columns=layout.columns if layout.by_template else (),
+        template=layout.flat,
     ),
 }
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from decimal import InvalidOperation
 from typing import cast
 
@@ -10,9 +10,8 @@ import ijson
 import numpy as np
 
 from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import Slice
-from flows_platform.wire.decode.blocks import TemplateReader, parsed, proven
+from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
 from flows_platform.wire.decode.characters import invalid_in_json
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.wire.decode.footers import Declared, declared
@@ -41,7 +40,7 @@ class JsonDocument:
 
     An empty path means that the document is the array. What stands around the array is kept. `errors` tells an error
     document. Where `total` leads to 0 the array may be missing or null, and so it may be where `nothing` says so.
-    Where `columns` are given, records of these and nothing else are read by templates where these are sure.
+    With `template` records of its columns and nothing else are read by templates where these are sure.
     """
 
     enclosed = True
@@ -55,7 +54,7 @@ class JsonDocument:
         errors: ErrorDocument | None = None,
         total: RecordPath | None = None,
         nothing: frozenset[str] = frozenset(),
-        columns: Sequence[Column] = (),
+        template: Flat | None = None,
     ) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
@@ -74,7 +73,7 @@ class JsonDocument:
         self._found: list[object] = ijson.sendable_list()
         self._parser = ijson.items_coro(self._found, f"{self._prefix}.item".lstrip("."))
         self._part: Records = []
-        self._columns = columns
+        self._template = template
         self._keys = 0
         self.declared: Declared | None = None
 
@@ -86,8 +85,8 @@ class JsonDocument:
             SourceRefused: it is not JSON, has no array at the path, or is made to harm its reader.
         """
         try:
-            if self._columns:
-                reader = TemplateReader(lambda text: json_templates(text, self._columns, comma=","), b"}")
+            if flat := self._template:
+                reader = TemplateReader(lambda text: json_templates(text, flat.columns, comma=","), flat, b"}")
                 yield from proven(self._source, self, reader)
             else:
                 yield from parsed(self._source, self)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
 from flows_platform.wire.decode.arrow_lines import ArrowLines
-from flows_platform.wire.decode.blocks import TemplateReader, parsed, proven
+from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.footers import Declared, declared
 from flows_platform.wire.decode.json_guard import BLANK, MARK
@@ -35,14 +35,14 @@ class NdjsonDocument:
         *,
         footer: bool = False,
         record_bytes: int = RECORD_BYTES,
-        template: bool = False,
+        template: Flat | None = None,
         errors: ErrorDocument | None = None,
         proven: bool = False,
     ) -> None:
         self._source = source
         # An error is looked for in each record that may tell one.
         told = errors is not None and any(column.name == errors.message.names[0] for column in columns)
-        self._reader = None if told or not template else _reader(columns, keeps_last=footer)
+        self._reader = None if told or not template else _reader(template, keeps_last=footer)
         self._errors = errors
         self._rest, self._last, self._mark = b"", b"", MARK
         self._proven = proven or footer
@@ -117,12 +117,13 @@ class NdjsonDocument:
         return before + newline
 
 
-def _reader(columns: Sequence[Column], *, keeps_last: bool) -> TemplateReader:
+def _reader(flat: Flat, *, keeps_last: bool) -> TemplateReader:
     """Arrow has no schema for a value of any type, and rounds numbers."""
     return TemplateReader(
-        lambda text: json_templates(text, columns, comma=""),
+        lambda text: json_templates(text, flat.columns, comma=""),
+        flat,
         b"\n",
-        lines=None if left_to_reference(columns) else ArrowLines(columns),
+        lines=None if left_to_reference(flat.columns) else ArrowLines(flat.columns),
         by_line=True,
         keeps_last=keeps_last,
     )

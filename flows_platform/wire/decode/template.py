@@ -90,10 +90,15 @@ class Template:
         found = text.rfind(self.boundary)
         return found + len(self.end) if found >= 0 else 0
 
-    def read(self, text: bytes) -> pa.RecordBatch | None:
-        """The records of a text that begins and ends with a record; None where that is not proven."""
+    def read(self, text: bytes, longest: int) -> pa.RecordBatch | None:
+        """The records of a text that begins and ends with a record; None where that is not proven.
+
+        No record is proven that has more than `longest` bytes.
+        """
         placed = self._placed(text)
         if placed is None or not self._are_texts(text, len(placed.starts)):
+            return None
+        if int((placed.stops[:, -1] - placed.starts[:, 0]).max()) > longest:
             return None
         octets = np.frombuffer(text, np.uint8)
         nulls: dict[int, npt.NDArray[np.bool_]] = {}

@@ -1,16 +1,15 @@
 """An XML document to records, by lxml's iterparse or what it is made of, in constant memory: records leave the tree."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.domain.schema import Column
 from flows_platform.wire.casting import Slice
-from flows_platform.wire.decode.blocks import TemplateReader, parsed, proven
+from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
 from flows_platform.wire.decode.characters import invalid_in_xml
 from flows_platform.wire.decode.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
 from flows_platform.wire.decode.envelope import ErrorDocument
@@ -41,8 +40,8 @@ class XmlDocument:
     `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
     it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
     lets one pass that names an external DTD, which is never read. Where `total` leads to 0, or `nothing` names what is
-    `missing`, the way to the records may be. With `plain_names` names are read without their namespace. Where
-    `columns` are given, records of these and nothing else are read by templates where these are sure.
+    `missing`, the way to the records may be. With `plain_names` names are read without their namespace. With
+    `template` records of its columns and nothing else are read by templates where these are sure.
     """
 
     enclosed = True
@@ -61,7 +60,7 @@ class XmlDocument:
         total: RecordPath | None = None,
         nothing: frozenset[str] = frozenset(),
         plain_names: bool = False,
-        columns: Sequence[Column] = (),
+        template: Flat | None = None,
     ) -> None:
         self._guard = XmlGuard(doctype=doctype)
         self._source = source
@@ -84,7 +83,7 @@ class XmlDocument:
         self._others = Others()  # children of the root that are no records, until one is met
         self._parser = etree.XMLPullParser(events=("start", "pi"), tag=self._any(root), huge_tree=True)
         self._top: etree._Element | None = None  # the root, where records are its children
-        self._columns = () if doctype or plain_names else columns
+        self._template = None if doctype or plain_names else template
         self._closing = f"</{self._record}>".encode()
         self._closes = False  # the last bytes are a record's end
         self.declared: Declared | None = None
@@ -101,8 +100,10 @@ class XmlDocument:
         try:
             if not plain:
                 yield from self._anywhere()
-            elif self._columns:
-                reader = TemplateReader(lambda text: xml_template(text, self._record, self._columns), self._closing)
+            elif flat := self._template:
+                reader = TemplateReader(
+                    lambda text: xml_template(text, self._record, flat.columns), flat, self._closing
+                )
                 yield from proven(self._source, self, reader)
             else:
                 yield from parsed(self._source, self)
