@@ -84,15 +84,15 @@ def _since_1970(value: object, parts: int, *, floor: bool) -> object:
 
     With `floor` what is finer than a microsecond is dropped.
     """
-    if not _NUMBER.fullmatch(str(value)):
-        return value
     try:
+        if not _NUMBER.fullmatch(str(value)):
+            return value
         microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // parts))
         if floor:
             microseconds = microseconds.to_integral_value(ROUND_FLOOR)
         exact = microseconds == microseconds.to_integral_value()
         return _EPOCH + timedelta(microseconds=int(microseconds)) if exact else value
-    except (Inexact, OverflowError):
+    except (Inexact, OverflowError, ValueError):  # the last of an integer that Python writes in no decimal digits
         return value
 
 
