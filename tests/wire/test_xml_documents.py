@@ -223,6 +223,14 @@ def test_an_error_document_is_no_empty_answer(
         read(simple_return(code), layout(doctype=True, whole=whole))
 
 
+@pytest.mark.parametrize("text", ["No hosts", "<![CDATA[No hosts]]>", "<!-- none -->No hosts"])
+def test_a_text_in_the_place_of_the_records_is_no_empty_list(text: str) -> None:
+    with pytest.raises(SourceRefused, match=r"no <HOST> in 'OUT/RESPONSE/LIST': the text 'No hosts' stands there"):
+        read(out(f"<LIST>{text}</LIST>"), layout())
+    assert read(out(f"<LIST>{text}</LIST>"), layout(nothing=frozenset({"missing"})))[0] == []
+    assert read(out("<LIST>\n <!-- none --> </LIST>"), layout())[0] == []
+
+
 @pytest.mark.parametrize("at", ["before", "after"])
 def test_an_error_beside_the_records_is_one_whatever_the_root(at: str) -> None:
     said, listed = "<TEXT>Half of it.</TEXT><CODE>7</CODE>", f"<LIST>{hosts(3)}</LIST>"

@@ -11,6 +11,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.decode.elements import BLANK, local
 
 SHOWN = 5  # names in a message
+TEXT = 60  # characters in one
 _STEP = re.compile(r"(?:\{[^{}]*\})?[^/{}]+")  # the slashes of a namespace belong to it
 
 
@@ -26,6 +27,12 @@ class Others:
     names: Counter[str] = field(default_factory=Counter)
     filled: set[str] = field(default_factory=set)  # those that hold something
     nested: set[str] = field(default_factory=set)  # elements, for one
+    text: str = ""  # that stands there beside them
+
+    def add_all(self, holder: etree._Element) -> None:
+        """Take what an element holds, its text too."""
+        self.add(holder)
+        self.text = self.text or "".join([holder.text or "", *(each.tail or "" for each in holder)]).strip(BLANK)
 
     def add(self, elements: Iterable[etree._Element]) -> None:
         for each in elements:
@@ -61,6 +68,8 @@ class NotMet:
     @property
     def is_nothing(self) -> bool:
         """Whether the list is there and empty."""
+        if self.others.text:
+            return False
         if len(self.steps) == 1:  # the record may lie anywhere below the root: an empty list lies there too
             return self.record and not self.others.filled
         return self.record and not self.others.names
@@ -79,13 +88,19 @@ class NotMet:
     def error(self) -> SourceRefused:
         """Names what was declared and what stands there."""
         *above, step = self.steps
-        there = f"{self.others} stand there" if self.others.names else "nothing stands there"
-        text = f"the XML document has no <{step}> in {'/'.join([self.root, *above])!r}: {there}."
+        text = [f"the text {self.others.text[:TEXT]!r}"] if self.others.text else []
+        found = [*([str(self.others)] if self.others.names else []), *text]
+        there = (
+            f"{' and '.join(found)} {'stand' if self.others.names else 'stands'} there"
+            if found
+            else "nothing stands there"
+        )
+        message = f"the XML document has no <{step}> in {'/'.join([self.root, *above])!r}: {there}."
         if self._namespaces:
-            return SourceRefused(text, remedy=in_namespace(self._namespaces[0]))
+            return SourceRefused(message, remedy=in_namespace(self._namespaces[0]))
         remedy = f"Check `record`, which leads from <{self.root}> to the records"
         missing = "; where such an answer means that there are no records, say so in `nothing: [missing]`"
-        return SourceRefused(text, remedy=f"{remedy}{missing if self.may_be_missing else ''}.")
+        return SourceRefused(message, remedy=f"{remedy}{missing if self.may_be_missing else ''}.")
 
 
 def in_namespace(name: str) -> str:
@@ -103,7 +118,7 @@ def not_met(root: etree._Element, steps: Iterable[str]) -> NotMet | None:
         if not found:
             others = Others()
             for holder in holders:
-                others.add(holder)
+                others.add_all(holder)
             return NotMet(str(root.tag), tuple(met), others, place == len(steps))
         holders = found
     return None
