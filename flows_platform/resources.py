@@ -1,20 +1,27 @@
 """Dagster's handles on the outside world. They hold no secret: those are read from the environment when used."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.rate import RateGate
 from flows_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from dagster_gcp import BigQueryResource
     from google.cloud.bigquery import Client
 
     from flows_platform.stores.bigquery import Warehouse
+
+CREDENTIALS = (
+    "Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64; or unset it, and set up application "
+    "default credentials: gcloud auth application-default login."
+)
 
 
 class FetchResource(dg.ConfigurableResource):
@@ -69,8 +76,8 @@ class WarehouseResource(dg.ConfigurableResource):
             location=self.location,
             gcp_credentials=credentials.get_secret_value() if credentials else None,
         )
-        with resource.get_client() as client:
-            yield self._open(client)
+        with ExitStack() as stack:
+            yield self._open(_entered(stack, resource))
 
     def _emulator_client(self) -> "Client":
         from flows_platform.stores.bigquery import emulator_client  # noqa: PLC0415 - as above
@@ -83,6 +90,23 @@ class WarehouseResource(dg.ConfigurableResource):
         return Warehouse(
             client, self.dataset, self.location, Path(self.locks), attempts=self.tries, deadline=self.deadline
         )
+
+
+def _entered(stack: ExitStack, resource: "BigQueryResource") -> "Client":
+    """The client of BigQuery, in `stack`.
+
+    Raises:
+        ConfigurationError: there are no credentials, or what is set is not a key.
+    """
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - as above
+
+    try:
+        return stack.enter_context(resource.get_client())
+    # Not base64, not JSON or not a key, or a second way to name credentials.
+    except (GoogleAuthError, ValueError, dg.DagsterInvalidDefinitionError) as error:
+        raise ConfigurationError(
+            f"the credentials of BigQuery cannot be used: {error}.".replace("..", "."), remedy=CREDENTIALS
+        ) from None  # what is chained might show them
 
 
 class Resources(NamedTuple):

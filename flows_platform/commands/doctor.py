@@ -9,6 +9,8 @@ from urllib.request import urlopen
 from flows_platform.access.private import make_home
 from flows_platform.commands.children import HOST
 from flows_platform.commands.terminal import say
+from flows_platform.components.catalog import all_tables
+from flows_platform.components.yaml_files import DEFS
 from flows_platform.domain.errors import (
     ConfigurationError,
     PlatformError,
@@ -29,6 +31,8 @@ from flows_platform.supervision.ports import Address, listens
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound
 
+LONGEST = 10.0  # seconds that an answer may take
+
 
 def run_doctor() -> int:
     """Print a line per check, each whatever became of the others, and how many failed; gives that number.
@@ -37,7 +41,7 @@ def run_doctor() -> int:
         ConfigurationError: after all lines, where the value of a setting is not allowed; its default stood in for it.
     """
     # A doctor does not wait: one try each, and short ones.
-    settings = allowed_settings(connect_timeout=3.0, read_timeout=10.0, retry_attempts=1)
+    settings = allowed_settings(connect_timeout=3.0, read_timeout=LONGEST, retry_attempts=1, publish_deadline=LONGEST)
     failed = [name for name, check in CHECKS.items() if not _examine(name, check, settings)]
     say(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
     load_settings()
@@ -47,24 +51,26 @@ def run_doctor() -> int:
 def _examine(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
     try:
         found = check(settings)
-    except PlatformError as error:
-        say(f"FAIL  {name}: {error}")
-        return False
     except Exception as error:  # noqa: BLE001 - the lines after it are wanted all the same
-        say(f"FAIL  {name}: {type(error).__name__}: {error}")
+        told = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+        say(f"FAIL  {name}: {' '.join(told.split())}")  # on one line, whatever the error's layout
         return False
     say(f"ok    {name}: {found}")
     return True
 
 
 def _settings(_: Settings) -> str:
-    load_settings()
-    unknown = unknown_variables()
-    if unknown:
-        raise ConfigurationError(
-            f"{', '.join(unknown)} is no setting.", remedy="Correct the name, or unset it; the README lists all."
-        )
+    try:
+        load_settings()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error.message}{_unknown()}", remedy=error.remedy) from error
+    if unknown := _unknown():
+        raise ConfigurationError(unknown.strip(), remedy="Correct the name, or unset it; the README lists all.")
     return "all FLOWS_ variables are known and their values allowed"
+
+
+def _unknown() -> str:
+    return "".join(f" {name} is no setting." for name in unknown_variables())
 
 
 def _home(settings: Settings) -> str:
@@ -81,9 +87,9 @@ def _home(settings: Settings) -> str:
 def _raw_file(settings: Settings) -> str:
     if settings.raw_file is None:
         return f"none set; a sample of {settings.sample_rows:,} rows is generated"
-    if not os.access(settings.raw_file, os.R_OK):
+    if not settings.raw_file.is_file() or not os.access(settings.raw_file, os.R_OK):
         raise ConfigurationError(
-            f"{settings.raw_file} cannot be read.", remedy="Set FLOWS_RAW_FILE to LANL's flows.txt."
+            f"{settings.raw_file} is not a file that can be read.", remedy="Set FLOWS_RAW_FILE to LANL's flows.txt."
         )
     return f"{settings.raw_file}, {settings.raw_file.stat().st_size:,} bytes"
 
@@ -104,7 +110,7 @@ def _api(settings: Settings) -> str:
         with fetch.client() as client:
             latest = ask_latest(client, declaration.api(), tries=fetch.tries)
     except (SourceUnavailable, SourceRefused) as error:
-        remedy = "Set FLOWS_API_URL to an API that answers." if settings.api_url else _foreign("FLOWS_API_PORT")
+        remedy = "Set FLOWS_API_URL to an API that answers." if settings.api_url else _other(settings, "FLOWS_API_PORT")
         refused = error.remedy if isinstance(error, SourceRefused) else None  # which knows of tokens
         raise SourceUnavailable(error.message, remedy=refused or remedy) from error
     return f"{settings.stream_url}, {latest.records if latest else 0:,} records"
@@ -124,8 +130,9 @@ def _warehouse(settings: Settings) -> str:
     except (PlatformError, ValueError) as error:  # what is no BigQuery answers what no client of it can read
         if not settings.emulator_url:
             raise
-        message = f"what listens at {settings.emulator_url} is not this platform's emulator, or is broken."
-        raise WarehouseUnavailable(message, remedy=_foreign("FLOWS_EMULATOR_PORT")) from error
+        told = error.message if isinstance(error, PlatformError) else str(error)
+        message = f"what listens at {settings.emulator_url} does not answer as the emulator of this home does ({told})."
+        raise WarehouseUnavailable(message, remedy=_other(settings, "FLOWS_EMULATOR_PORT")) from error
     return settings.emulator_url or f"project {settings.bigquery_project}, dataset {settings.bigquery_dataset}"
 
 
@@ -137,11 +144,11 @@ def _dagster(settings: Settings) -> str:
         with urlopen(f"{address}/server_info", timeout=settings.read_timeout) as answer:  # noqa: S310 - our own address
             version = json.load(answer)["dagster_webserver_version"]
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
-        message = f"what listens at {address} is not Dagster's UI."
-        raise ProcessFailed(message, remedy=_foreign("FLOWS_DAGSTER_PORT")) from error
-    if not is_held(settings.files.dagster / "dagster.lock"):
+        message = f"what listens at {address} does not answer as Dagster's UI does ({type(error).__name__}: {error})."
+        raise ProcessFailed(message, remedy=_other(settings, "FLOWS_DAGSTER_PORT")) from error
+    if not _runs(settings):
         message = f"the UI at {address} is of another home than {settings.files.home}."
-        raise ProcessFailed(message, remedy=_foreign("FLOWS_DAGSTER_PORT"))
+        raise ProcessFailed(message, remedy=_other(settings, "FLOWS_DAGSTER_PORT"))
     return f"{address}, version {version}"
 
 
@@ -154,14 +161,27 @@ def _is_up(settings: Settings, what: str, address: Address) -> bool:
     host = HOST if address.host == ANY_HOST else address.host
     if listens(address.port, host):
         return True
-    if is_held(settings.files.dagster / "dagster.lock"):
+    if _runs(settings):
         message = f"{what} does not answer at {host}:{address.port}, though the platform runs."
         raise ProcessFailed(message, remedy=f"Look into {settings.files.logs}; it may be starting still.")
     return False
 
 
-def _foreign(setting: str) -> str:
+def _runs(settings: Settings) -> bool:
+    """Whether the platform runs in this home."""
+    return is_held(settings.files.dagster / "dagster.lock")
+
+
+def _other(settings: Settings, setting: str) -> str:
+    """The remedy where a port gives no answer that can be used, or another program's."""
+    if _runs(settings):
+        return f"Look into {settings.files.logs}; where another program uses the port, set {setting} to another."
     return f"Stop what uses the port, or set {setting} to another."
+
+
+def _sources(settings: Settings) -> str:
+    tables = [each.table.name for each in all_tables(settings, DEFS)]
+    return f"{len(tables)} tables are declared: {', '.join(tables)}"
 
 
 def _cves(settings: Settings) -> str:
@@ -183,6 +203,7 @@ def _cves(settings: Settings) -> str:
 CHECKS: dict[str, Callable[[Settings], str]] = {
     "settings": _settings,
     "home folder": _home,
+    "sources": _sources,
     "raw file": _raw_file,
     "database": _database,
     "API": _api,

@@ -34,7 +34,8 @@ def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
             unknown += not comparison.is_compared
             _say_what_differs(comparison)
     how = "by digest" if by_rows else "by count"
-    say(f"{len(windows)} windows, {rows:,} records compared {how}; {differing} differ{_not_compared(unknown)}.")
+    compared = "1 window" if len(windows) == 1 else f"{len(windows)} windows"
+    say(f"{compared}, {rows:,} records compared {how}; {differing} differ{_not_compared(unknown)}.")
     return not differing and not unknown
 
 

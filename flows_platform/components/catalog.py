@@ -32,5 +32,5 @@ def table_named(name: str, settings: Settings, folder: Path = DEFS) -> WindowedT
     """
     tables = {each.table.name: each for each in all_tables(settings, folder)}
     if name not in tables:
-        raise ConfigurationError(f"{name!r} is no declared table.", remedy=f"One of {', '.join(tables)}.")
+        raise ConfigurationError(f"there is no table {name!r}.", remedy=f"Declared are {', '.join(tables)}.")
     return tables[name]

@@ -139,8 +139,8 @@ class WindowGrid:
             window = None
         if window is None or window.key != key:  # 2014-1-1-3:00 would be read too
             raise ConfigurationError(
-                f"{key!r} names no window: keys are window starts such as {self.floor(self.start).key!r}, "
-                f"every {self.length} from {self.start:%Y-%m-%d %H:%M} UTC."
+                f"{key!r} names no window: keys are window starts in the time zone {self.zone}, "
+                f"{self.nth(0).key!r}, {self.nth(1).key!r} and so on."
             )
         return window
 

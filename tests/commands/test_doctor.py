@@ -3,6 +3,7 @@
 import base64
 import fcntl
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from flows_platform.commands import doctor
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.supervision.ports import free_port
 
-LINES = ["settings", "home folder", "raw file", "database", "API", "warehouse", "CVE database", "Dagster"]
+LINES = ["settings", "home folder", "sources", "raw file", "database", "API", "warehouse", "CVE database", "Dagster"]
 
 
 class Foreign(BaseHTTPRequestHandler):
@@ -76,7 +77,7 @@ def examined(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     assert [line[6:].partition(":")[0] for line in lines] == LINES
     failed = {line[6:].partition(":")[0]: line for line in lines if line.startswith("FAIL")}
     assert len(failed) == count
-    assert last == (f"{count} of 8 checks failed: {', '.join(failed)}." if failed else "All checks passed.")
+    assert last == (f"{count} of 9 checks failed: {', '.join(failed)}." if failed else "All checks passed.")
     return failed
 
 
@@ -107,11 +108,13 @@ def test_it_goes_on_after_a_wrong_value_and_ends_with_it(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FLOWS_DAYS", "soon")
+    monkeypatch.setenv("FLOWS_DAYZ", "3")
     with pytest.raises(ConfigurationError, match="FLOWS_DAYS is 'soon'"):
         doctor.run_doctor()
     *lines, last = capsys.readouterr().out.splitlines()
-    assert [line[:4] for line in lines] == ["FAIL", *["ok  "] * 7]
-    assert last == "1 of 8 checks failed: settings."
+    assert [line[:4] for line in lines] == ["FAIL", *["ok  "] * 8]
+    assert last == "1 of 9 checks failed: settings."
+    assert "FLOWS_DAYZ is no setting" in lines[0]
 
 
 def test_a_home_that_is_no_folder_is_one_failing_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,8 +127,22 @@ def test_a_home_that_is_no_folder_is_one_failing_line(home: Path, capsys: pytest
 def test_a_raw_file_that_is_away_is_one_failing_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FLOWS_RAW_FILE", str(home / "absent"))
-    assert list(examined(capsys)) == ["raw file"]
+    for path in (home / "absent", home.parent):
+        monkeypatch.setenv("FLOWS_RAW_FILE", str(path))
+        assert list(examined(capsys)) == ["raw file"]
+
+
+def test_a_source_that_declares_what_none_may_is_one_failing_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = tmp_path / "defs" / "mine" / "defs.yaml"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("type: flows_platform.components.WindowedApiTable\nattributes: {tabel: mine}\n")
+    monkeypatch.setattr(doctor, "DEFS", wrong.parents[1])
+    failed = examined(capsys)
+    assert list(failed) == ["sources"]
+    assert str(wrong) in failed["sources"]
+    assert "tabel" in failed["sources"]
 
 
 def test_a_damaged_database_is_one_failing_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +168,31 @@ def test_credentials_that_are_none_are_one_failing_line(
     monkeypatch.setenv("FLOWS_BIGQUERY_CREDENTIALS", credentials)
     failed = examined(capsys)
     assert list(failed) == ["warehouse"]
+    assert "FLOWS_BIGQUERY_CREDENTIALS" in failed["warehouse"]
     assert credentials not in failed["warehouse"]
+
+
+def test_credentials_named_twice_and_not_at_all_are_one_failing_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLOWS_BIGQUERY_PROJECT", "canary-project")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(home / "absent.json"))
+    for credentials in (base64.b64encode(b"{}").decode(), ""):
+        monkeypatch.setenv("FLOWS_BIGQUERY_CREDENTIALS", credentials)
+        failed = examined(capsys)
+        assert list(failed) == ["warehouse"]
+        assert "FLOWS_BIGQUERY_CREDENTIALS" in failed["warehouse"]
+
+
+def test_an_emulator_that_hangs_is_told_apart_from_another_program(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "LONGEST", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent, running_at(home):
+        monkeypatch.setenv("FLOWS_EMULATOR_PORT", str(silent.getsockname()[1]))
+        failed = examined(capsys)
+    assert "timed out" in failed["warehouse"]
+    assert f"Look into {home / 'logs'}" in failed["warehouse"]
 
 
 def test_what_does_not_answer_while_the_platform_runs_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,9 @@ def plain_errors(engine: Engine) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         kind: type[PlatformError] = WarehouseUnavailable if _passes(error) else StorageError
-        raise kind(f"the CVE database {_reason(engine, error)}.", remedy=f"It is {place(engine)}.") from None
+        raise kind(
+            f"the CVE database {_reason(engine, error)}.", remedy=f"It is {place(engine)}; FLOWS_SQL_URL names it."
+        ) from None
 
 
 def _passes(error: SQLAlchemyError) -> bool:
@@ -146,7 +148,7 @@ def _passes(error: SQLAlchemyError) -> bool:
 
 def _reason(engine: Engine, error: SQLAlchemyError) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    text = " ".join(str(cause).split())[:300].rstrip(".")
+    text = " ".join(str(cause).split())[:300].rstrip(".?")
     return f"says: {Redactor((engine.url.password or '',))(text)}"
 
 
