@@ -284,7 +284,7 @@ class Api(Part):
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
     invalid_characters: InvalidCharacters = Field(
         InvalidCharacters.REFUSE,
-        description="XML, JSON: replace makes U+FFFD of control characters in texts, and counts them on the window.",
+        description="XML, JSON, NDJSON: replace makes U+FFFD of control characters in texts, and counts them.",
     )
     namespaces: Namespaces = Field(
         Namespaces.KEEP, description="XML: drop reads names without their namespace; else a name is {namespace}NAME."

@@ -4,7 +4,7 @@ import pytest
 
 from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.decode.characters import JsonCharacters, XmlCharacters
+from flows_platform.wire.decode.characters import JsonCharacters, LineCharacters, XmlCharacters
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.parser import Parser
@@ -44,6 +44,14 @@ def test_control_characters_in_texts_of_json_are_replaced(size: int) -> None:
     sent = b'{"a\x01":"b\x0b\\"\n\\\\","c":"\\\\\\"\t"}\n\x0c'
     clean = '{"a\ufffd":"b\ufffd\\"\ufffd\\\\","c":"\\\\\\"\ufffd"}\n\x0c'.encode()
     source = JsonCharacters(Cut(sent, [size]))
+    assert (all_of(source), source.replaced) == (clean, 4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_text_that_a_line_leaves_open_ends_with_it(size: int) -> None:
+    sent = b'{"a":"x\x0by"}\n\n{"a":"open\x01\n{"b":"q\\"\t"}\r\n\t{"c":1\x03}\n"\\\\\x04"'
+    clean = '{"a":"x\ufffdy"}\n\n{"a":"open\ufffd\n{"b":"q\\"\ufffd"}\r\n\t{"c":1\x03}\n"\\\\\ufffd"'.encode()
+    source = LineCharacters(Cut(sent, [size]))
     assert (all_of(source), source.replaced) == (clean, 4)
 
 

@@ -1,6 +1,7 @@
 """Characters that XML and JSON do not allow in their texts: found for an error, or replaced where that is declared."""
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -71,10 +72,12 @@ def invalid_in_json(words: str) -> SourceRefused | None:
 
 def replacing(wire: WireFormat, source: ByteSource) -> Replacing | None:
     """The source with invalid characters replaced; None for formats that have none."""
-    return XmlCharacters(source) if wire is WireFormat.XML else JsonCharacters(source) if wire in _IN_JSON else None
-
-
-_IN_JSON = {WireFormat.JSON}
+    readers: dict[WireFormat, Callable[[ByteSource], Replacing]] = {
+        WireFormat.XML: XmlCharacters,
+        WireFormat.JSON: JsonCharacters,
+        WireFormat.NDJSON: LineCharacters,
+    }
+    return readers[wire](source) if wire in readers else None
 
 
 class XmlCharacters:
@@ -187,6 +190,18 @@ class JsonCharacters:
         self.replaced += len(places)
         starts, ends = [0, *(place + 1 for place in places)], [*places, len(piece)]
         return REPLACEMENT.join(piece[start:end] for start, end in zip(starts, ends, strict=True)) if places else piece
+
+
+class LineCharacters(JsonCharacters):
+    """JSON documents, one a line: each begins outside a text, whatever the one before it left open."""
+
+    def _clean(self, piece: bytes) -> bytes:
+        first, *others = piece.split(b"\n")
+        lines = [super()._clean(first)]
+        for line in others:
+            self._inside = False
+            lines.append(super()._clean(line))
+        return b"\n".join(lines)
 
 
 def _code(reference: bytes) -> int:
