@@ -46,7 +46,7 @@ audit: env  ## known vulnerabilities of the locked packages; fails where a packa
 	$(BIN)/python .ci/audit.py
 
 bench: env  ## speed beside the usual ways, as ratios: benchmarks/RESULTS.md (an hour on a quiet machine; ROWS=… for some)
-	@cmp -s benchmarks/requirements.lock benchmarks/.venv/.lock || { echo "Creating benchmarks/.venv (50 packages)" \
+	@cmp -s benchmarks/requirements.lock benchmarks/.venv/.lock || { echo "Creating benchmarks/.venv (70 packages)" \
 	  && $(BIN)/python -m venv --clear benchmarks/.venv \
 	  && benchmarks/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock \
 	  && cp benchmarks/requirements.lock benchmarks/.venv/.lock; }

@@ -59,7 +59,7 @@ def main(
     rows: Annotated[list[str] | None, typer.Argument(help=f"Rows to measure, all if none: {', '.join(ROWS)}.")] = None,
     *,
     size: Annotated[int, typer.Option("--rows", min=1000, help="Rows of the data set.")] = FULL_ROWS,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds after the first, which warms up.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds after the first, which warms up.")] = 3,
     windows: Annotated[int, typer.Option(min=2, help="Windows of the backfill.")] = 64,
     work: Annotated[Path, typer.Option(help="Folder of data and raw timings.")] = WORK,
     results: Annotated[Path, typer.Option(help="The file to render.")] = RESULTS,

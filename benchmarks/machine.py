@@ -14,7 +14,7 @@ from benchmarks.environment import OTHERS, ROOT, others_installed
 
 BUSY = 0.1  # share of the CPUs that others may use before the figures carry a warning
 OURS = ("pyarrow", "ijson", "lxml", "apsw", "isal", "uvicorn", "starlette", "urllib3", "dagster", "local-bigquery")
-THEIRS = ("flask", "werkzeug", "datasette", "dlt")
+THEIRS = ("flask", "werkzeug", "datasette", "dlt", "duckdb", "tenzir")
 ASK = "import sys, json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 
 
@@ -27,6 +27,7 @@ def facts() -> dict[str, object]:
         "kernel": platform.release(),
         "Python": platform.python_version(),
         "sqlite3": _said("sqlite3", "--version").partition(" ")[0],
+        "curl": _said("curl", "--version").removeprefix("curl ").partition(" ")[0],
         "awk": Path(_said("sh", "-c", "readlink -f $(command -v awk)")).name,
         "commit": commit(),
         "packages": {name: version(name) for name in OURS} | _theirs(),

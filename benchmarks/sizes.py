@@ -16,7 +16,7 @@ class Sizes:
     """
 
     rows: int = FULL_ROWS
-    repeats: int = 5
+    repeats: int = 3
     windows: int = 64
     work: Path = WORK
     quiet_seconds: float = 2.0

@@ -1,23 +1,21 @@
 """One window by the product's own pipeline, API to warehouse, without Dagster: `one_window.py KEY`."""
 
 import sys
+from contextlib import closing
+from datetime import timedelta
+
+from flows_platform.domain.windows import WindowGrid
+from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.pipeline import WindowPipeline
+from flows_platform.settings import load_settings
+from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
+from flows_platform.stores.bigquery import Warehouse, emulator_client
+from flows_platform.wire.formats import WireFormat
 
 
 def main(key: str) -> None:
     """Fetch the window and replace it in the table."""
-    # Imported here: a process that decodes beside this one imports this file too, and needs none of them.
-    from contextlib import closing  # noqa: PLC0415
-    from datetime import timedelta  # noqa: PLC0415
-
-    from flows_platform.domain.windows import WindowGrid  # noqa: PLC0415
-    from flows_platform.fetch.http import HttpClient  # noqa: PLC0415
-    from flows_platform.fetch.windowed_api import WindowedApi  # noqa: PLC0415
-    from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415
-    from flows_platform.settings import load_settings  # noqa: PLC0415
-    from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE  # noqa: PLC0415
-    from flows_platform.stores.bigquery import Warehouse, emulator_client  # noqa: PLC0415
-    from flows_platform.wire.formats import WireFormat  # noqa: PLC0415
-
     settings = load_settings()
     api = WindowedApi(settings.stream_url, FLOWS, format=WireFormat(settings.api_format), parser=settings.api_parser)
     project, location = settings.warehouse_project, settings.bigquery_location

@@ -18,7 +18,6 @@ from benchmarks.serving import STREAM
 from benchmarks.sizes import Sizes
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.wire.parser import Parser
 
 WINDOW_SECONDS = 3 * 3600
 WINDOWS = 8  # of one day
@@ -69,13 +68,12 @@ def window(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         def tutorial(dataset: str) -> Sequence[str]:
             return baseline("batches_of_1000.py", url, opened.emulator.url, opened.emulator.key_file, dataset)
 
-        def ours(wire: str, parser: Parser = Parser.REFERENCE) -> IntoFreshDatasets:
-            argv, settings = program("one_window", key), {"FLOWS_API_FORMAT": wire, "FLOWS_API_PARSER": parser.value}
-            name = f"ours_{wire}" if parser is Parser.REFERENCE else f"ours_{wire}_{parser}"
-            return IntoFreshDatasets(opened, name, span.rows, lambda _: argv, settings)
+        def ours(wire: str) -> IntoFreshDatasets:
+            argv, settings = program("one_window", key), {"FLOWS_API_FORMAT": wire}
+            return IntoFreshDatasets(opened, f"ours_{wire}", span.rows, lambda _: argv, settings)
 
         usual = IntoFreshDatasets(opened, "tutorial", span.rows, tutorial)
-        clients = [usual, ours("json"), ours("json", Parser.TEMPLATE), ours("arrow")]
+        clients = [usual, ours("json"), ours("arrow")]
         yield [Contender(each.name, each.trial, each.result) for each in clients]
 
 
@@ -84,7 +82,6 @@ ROWS = (
         "window",
         (
             Goal("one window, API to warehouse", "ours_json", "tutorial", at_least=10),
-            Goal("one window, API to warehouse, JSON by parser=fast", "ours_json_fast", "tutorial", at_least=10),
             Goal("one window, API to warehouse, Arrow", "ours_arrow", "tutorial", at_least=10),
         ),
         window,

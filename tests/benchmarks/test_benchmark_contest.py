@@ -100,6 +100,17 @@ def test_the_table_says_what_was_measured_and_what_was_missed() -> None:
     assert "not quiet" not in text
 
 
+def test_each_way_is_shown_by_itself() -> None:
+    text = render([ROW], {"row": Record("row", 1000, FACTS, [0.5, 0, 0], 0.02, TRIALS)})
+    assert "| row | ours | 2.00 | 2.00 | 50 | 95 MB |" in text
+    assert "| row | theirs | 2.00 | 2.00 | 25 | 9 MB |" in text
+
+
+def test_what_the_kernel_did_not_count_is_left_empty() -> None:
+    text = render([ROW], {"row": Record("row", 1000, FACTS, [0.5, 0, 0], 0.02, {"ours": [Trial(100, 20.0)]})})
+    assert "| row | ours | 20.0 |  | 5 |  |" in text
+
+
 def test_a_machine_that_was_not_quiet_is_told() -> None:
     text = render([ROW], {"row": Record("row", 1000, FACTS, [3.0, 0, 0], 0.5, TRIALS)})
     assert "The machine was not quiet" in text
