@@ -7,15 +7,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from gzip import BadGzipFile
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from isal import igzip, igzip_lib
 
 from flows_platform.domain.errors import InputError
 
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
+
 READ_BYTES = 1 << 16
 XZ_MEMORY = 256 << 20  # xz -9 asks for 65 MiB; a dictionary of 1.5 GiB can be written, and is refused
 ZIP_IGNORED = ("__MACOSX/",)  # what a Mac adds to an archive beside each of its files
+ENCRYPTED = 1  # of a zip member's flags
 # isal's stubs leave the one without types and call the other, a class, an instance.
 _INFLATING = cast("Callable[[BinaryIO, str], BinaryIO]", igzip.open)
 INFLATE_ERROR = cast("type[Exception]", igzip_lib.IsalError)
@@ -118,8 +122,7 @@ def _damage(kind: str) -> tuple[type[Exception], ...]:
         from lzma import LZMAError  # noqa: PLC0415 - as above
         from zipfile import BadZipFile  # noqa: PLC0415 - as above
 
-        # A method that is not read here, a password that is needed; what it packs.
-        return (BadZipFile, NotImplementedError, RuntimeError, ValueError, zlib.error, LZMAError)
+        return (BadZipFile, ValueError, zlib.error, LZMAError)  # its own, and those of what it packs
     return (BadGzipFile, INFLATE_ERROR, ValueError)
 
 
@@ -207,8 +210,17 @@ def _unzipped(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
                 f"{path} is a zip archive of {len(held)} files{f' ({names})' if held else ''}, not of one.",
                 remedy=_UNPACK,
             )
-        with archive.open(held[0]) as member:
+        with _opened(path, archive, held[0]) as member:
             yield from _read(cast("BinaryIO", member), size)
+
+
+def _opened(path: Path, archive: "ZipFile", held: "ZipInfo") -> IO[bytes]:
+    if held.flag_bits & ENCRYPTED:
+        raise InputError(f"{path} is a zip archive with a password, which is not read here.", remedy=_UNPACK)
+    try:
+        return archive.open(held)
+    except NotImplementedError as error:  # Deflate64, for one
+        raise InputError(f"{path} is a zip archive that is not read here: {error}.", remedy=_UNPACK) from error
 
 
 _PACKINGS: dict[str, tuple[tuple[str, ...], Callable[[Path, BinaryIO, int], Iterator[bytes]]]] = {

@@ -178,11 +178,14 @@ def test_a_reader_that_stalls_is_cut(serve: Serve, database: Path, caplog: pytes
 
 
 def test_a_slow_reader_is_not_cut(serve: Serve, database: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with serve(database, write_seconds=2).answer(f"{STREAM}?format=ndjson") as response:
-        lines = 0
+    """It takes longer than the deadline for all, and much less for each part, on a busy machine too."""
+    deadline, pause = 4, 0.08
+    with serve(database, write_seconds=deadline).answer(f"{STREAM}?format=ndjson") as response:
+        lines = parts = 0
         while part := response.read(500_000):
-            lines += part.count(b"\n")
-            eventually(lambda: False, 0.1)
+            lines, parts = lines + part.count(b"\n"), parts + 1
+            eventually(lambda: False, pause)
+    assert parts * pause > deadline
     assert lines == 200_000
     assert caplog.records == []
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import sqlite3
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -36,6 +37,15 @@ def zipped(content: bytes, *names: str) -> bytes:
         for name in names or ("flows.txt",):
             archive.writestr(name, content)
     return packed.getvalue()
+
+
+def marked(archive: bytes, flags: int, method: int) -> bytes:
+    """An archive of one file whose headers, local and central, say so."""
+    data = bytearray(archive)
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.rindex(mark) + place
+        data[at : at + 4] = struct.pack("<HH", flags, method)
+    return bytes(data)
 
 
 def tarred(content: bytes) -> bytes:
@@ -124,6 +134,8 @@ FOREIGN = {
     "UTF-16 in gzip": (gzip.compress("1,2\n".encode("utf-16")), "unpacked from gzip, is UTF-16", "iconv"),
     "packed twice": (bz2.compress(gzip.compress(raw_lines(9))), "is a gzip file again", "Unpack it once"),
     "zip of two": (zipped(raw_lines(9), "a.txt", "b.txt"), "a zip archive of 2 files (a.txt, b.txt)", "Unpack it"),
+    "zip with a password": (marked(zipped(raw_lines(9)), 1, 8), "a zip archive with a password", "Unpack it"),
+    "zip by Deflate64": (marked(zipped(raw_lines(9)), 0, 9), "is a zip archive that is not read here", "Unpack it"),
     "zip of none": (zipped(b"", "folder/"), "a zip archive of 0 files", "Unpack it"),
     "tar": (tarred(raw_lines(9)), "is a tar archive", "Unpack it"),
     "tar in gzip": (gzip.compress(tarred(raw_lines(9))), "is a tar archive", "Unpack it"),
