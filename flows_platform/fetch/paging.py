@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
-from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
-from flows_platform.fetch.redirects import origin
+from flows_platform.fetch.redirects import origin, resolved
 from flows_platform.wire.paths import RecordPath, single
 
 LINK = re.compile(r"[\s,]*<([^>]*)>")
@@ -354,7 +354,7 @@ def with_parameters(url: str, changed: Mapping[str, str]) -> str:
 
 
 def _same_origin(url: str, link: str) -> str:
-    following: str = urldefrag(urljoin(url, link.strip())).url  # fragments would tell equal requests apart
+    following: str = urldefrag(resolved(url, link.strip())).url  # fragments would tell equal requests apart
     if origin(following) != origin(url):
-        raise SourceRefused(f"the next page lies on another origin ({urlsplit(following).hostname}).")
+        raise SourceRefused(f"the next page lies on another origin ({origin(following)[1]}).")
     return following

@@ -1,6 +1,9 @@
 """Which redirects are followed: a few, on the same origin, since our credentials go with them."""
 
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
+
+import urllib3
+from urllib3.util import parse_url
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.redaction import place
@@ -11,16 +14,30 @@ PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port (RFC 6454).
+    """Scheme, host and port (RFC 6454), as the client that will ask there reads them: parsers differ in odd URLs.
 
     Raises:
-        SourceRefused: the URL names no valid port.
+        SourceRefused: the URL cannot be read, names no valid port, or holds credentials.
     """
-    parts = urlsplit(url)
     try:
-        return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+        parts = parse_url(url)
+    except urllib3.exceptions.LocationParseError as error:
+        raise SourceRefused("the source names a URL with an invalid port, or one that cannot be read.") from error
+    if parts.auth is not None:
+        raise SourceRefused("the source names a URL with credentials, which go to no other origin.")
+    return parts.scheme or "", parts.host, parts.port or PORTS.get(parts.scheme or "")
+
+
+def resolved(url: str, link: str) -> str:
+    """The URL that a link in an answer from `url` means.
+
+    Raises:
+        SourceRefused: it means none.
+    """
+    try:
+        return urljoin(url, link)
     except ValueError as error:
-        raise SourceRefused("the source names a URL with an invalid port.") from error
+        raise SourceRefused(f"the source names {link[:80]!r}, which is no URL.") from error
 
 
 def redirect_target(url: str, location: str, followed: int) -> str:
@@ -31,10 +48,11 @@ def redirect_target(url: str, location: str, followed: int) -> str:
     """
     if followed >= MAX_REDIRECTS:
         raise SourceRefused(f"{place(url)} redirects more than {MAX_REDIRECTS} times.", remedy="Give the final URL.")
-    target = urljoin(url, location)
+    target = resolved(url, location)
+    scheme, host, _ = origin(target)
     if not location or origin(target) != origin(url):
         raise SourceRefused(
-            f"{place(url)} redirects to another origin ({place(target)}).",
+            f"{place(url)} redirects to another origin ({scheme}://{host}).",
             remedy="Redirects are followed on the same origin only: give the final URL.",
         )
     return target

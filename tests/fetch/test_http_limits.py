@@ -43,7 +43,8 @@ def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str, fau
             "head": Trickle(b"HTTP/1.1 200 OK\r\n", b"X-Padding: " + b"x" * 50, 0.1),
         }[part]
     ]
-    client = HttpClient(HttpLimits(read=1.0 if part == "head" else 30.0, total=1.0))
+    limits = HttpLimits(read=1.0, total=30.0) if part == "head" else HttpLimits(read=30.0, total=1.0)
+    client = HttpClient(limits)
     with pytest.raises(SourceUnavailable, match=fault):
         read_all(client, server.url)
     client.close()

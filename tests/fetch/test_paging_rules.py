@@ -84,6 +84,11 @@ def test_a_link_is_followed_on_its_origin(link: str, following: str) -> None:
         "https://evil.example.com/v2",
         "//evil.example.com/v2",
         "https://api.example.com@evil.example.com/",
+        "https://evil.example.com\\@api.example.com/",
+        "https://evil.example.com\\@api.example.com:443/v2",
+        "https://user:password@api.example.com/",
+        "https://[::1/v2",
+        "https://api.example.com:80a/",
         "https://api.example.com.evil.com/",
         "ftp://api.example.com/",
         "file:///etc/passwd",
@@ -96,7 +101,7 @@ def test_a_link_to_another_origin_is_refused(link: str) -> None:
         (CUT, page({"WARNING": {"CODE": "1980", "URL": link}})),
         (LinkHeader(), page(link=f'<{link}>; rel="next"')),
     ):
-        with pytest.raises(SourceRefused, match=r"another origin|invalid port"):
+        with pytest.raises(SourceRefused, match=r"another origin|invalid port|which is no URL|with credentials"):
             after(rule, given_page)
 
 
