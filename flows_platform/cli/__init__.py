@@ -1,5 +1,6 @@
 """The `flows` command: arguments, help and exit codes. Each command imports what it runs only when it runs."""
 
+import errno
 import gc
 import logging
 import os
@@ -15,6 +16,13 @@ with collector_paused():
     from flows_platform.domain.errors import ConfigurationError, PlatformError
 
 __all__ = ["app", "files", "main", "serving", "sources", "tokens", "windows"]  # these modules register their commands
+
+# What the system says of a disk that is full, or of a place where this user, or nobody, may write.
+OF_STORAGE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+}
+STORAGE_REMEDY = "Free space, mend permissions, or set FLOWS_HOME to another folder."
 
 
 def main() -> None:
@@ -33,6 +41,12 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output left
+        code = FAILED
+    except OSError as error:
+        if error.errno not in OF_STORAGE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"flows: {place}{error.strerror}. {STORAGE_REMEDY}", file=sys.stderr)  # noqa: T201 - likewise
         code = FAILED
     gc.freeze()  # all goes now: to look for garbage among it first takes a quarter of a second after BigQuery's clients
     sys.exit(code)

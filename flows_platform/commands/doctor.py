@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from http.client import HTTPException
+from tempfile import TemporaryFile
 from urllib.request import urlopen
 
 from flows_platform.access.private import make_home
@@ -32,6 +33,8 @@ from flows_platform.supervision.ports import Address, listens
 ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound
 
 LONGEST = 10.0  # seconds that an answer may take
+
+TRIED_BYTES = 1 << 20
 
 
 def run_doctor() -> int:
@@ -77,10 +80,13 @@ def _home(settings: Settings) -> str:
     home = settings.files.home
     try:
         make_home(home)
+        with TemporaryFile(dir=home) as file:  # permissions do not tell of a full or read-only disk
+            file.write(bytes(TRIED_BYTES))
     except OSError as error:
-        raise StorageError(f"{home}: {error.strerror}.", remedy="Set FLOWS_HOME to a folder of yours.") from error
-    if not os.access(home, os.W_OK):
-        raise StorageError(f"{home} cannot be written.", remedy="Set FLOWS_HOME to a folder of yours.")
+        raise StorageError(
+            f"{home} cannot be written: {error.strerror}.",
+            remedy="Free space there, or set FLOWS_HOME to a folder of yours.",
+        ) from error
     return str(home)
 
 

@@ -99,6 +99,6 @@ def _filled(template: str, scope: ResolutionContext) -> object:
 
 def _parsed(path: Path) -> ValueAndSourcePositionTree:
     try:
-        return parse_yaml_with_source_position(path.read_text(), str(path))
-    except (OSError, yaml.YAMLError) as error:
+        return parse_yaml_with_source_position(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read as YAML: {error}.") from error

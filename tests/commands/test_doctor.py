@@ -124,6 +124,15 @@ def test_a_home_that_is_no_folder_is_one_failing_line(home: Path, capsys: pytest
     assert "FLOWS_HOME" in failed["home folder"]
 
 
+def test_a_home_where_nobody_may_write_is_one_failing_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLOWS_HOME", "/proc")  # root may not either
+    failed = examined(capsys)
+    assert list(failed) == ["home folder"]
+    assert "/proc cannot be written" in failed["home folder"]
+
+
 def test_a_raw_file_that_is_away_is_one_failing_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -182,6 +182,14 @@ def test_a_secret_in_place_of_its_name_is_refused_and_not_shown(tmp_path: Path, 
         assert "write {env: NAME}, and set that variable" in told
 
 
+def test_a_file_that_is_no_text_is_a_mistake_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "defs.yaml"
+    for content in (b"\xff\xfe", b"name: caf\xe9", b"\x00"):
+        path.write_bytes(content)
+        with pytest.raises(ConfigurationError, match="cannot be read as YAML"):
+            load_declaration(path, Settings())
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     told = fault_of(tmp_path, GOOD.replace("format: json", "format: text").replace("look_back", "lookback"))
     assert [re.search(r":?(\d+): ", line)[1] for line in told.splitlines()] == ["6", "21"]  # type: ignore[index]

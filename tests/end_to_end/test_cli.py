@@ -217,3 +217,14 @@ def test_the_demo_proves_every_window_twice(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "16 verified" in done.stdout
         assert "Every row is in BigQuery exactly once." in done.stdout
+
+
+def test_a_full_disk_or_a_home_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    ports = {f"FLOWS_{name}_PORT": str(free_port()) for name in ("API", "EMULATOR", "DAGSTER")}
+    full = tmp_path / "home" / "dagster"
+    full.mkdir(parents=True)
+    (full / "workspace.yaml").symlink_to("/dev/full")
+    for home, reason in ((tmp_path / "home", "No space left on device"), (Path("/dev/null/home"), "Not a directory")):
+        done = flows("dev", cwd=tmp_path, FLOWS_HOME=str(home), **ports)
+        failed(done, 1, reason, "FLOWS_HOME")
+        assert len(done.stderr.splitlines()) == 1
