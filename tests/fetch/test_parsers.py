@@ -19,6 +19,7 @@ from flows_platform.wire.decode.blocks import Proven, TemplateReader
 from flows_platform.wire.decode.csv_blocks import CsvReader
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.parser import Parser
+from flows_platform.wire.paths import RecordPath
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body
 from .scripted import ScriptedServer, answer
@@ -95,3 +96,17 @@ def test_what_is_wrong_behind_proven_blocks_is_said_as_ever(
     with pytest.raises(error, match=says):
         stage(client, server, target, WireFormat.JSON, parser)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("parser", Parser)
+@pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.XML])
+def test_a_total_beside_flat_records_is_read(
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat, parser: Parser
+) -> None:
+    rows = ROWS[:20_000]
+    json_text = json.dumps({"total": "20001", "records": rows, "end": {"count": len(rows)}}).encode()
+    xml_text = xml_body(rows).replace(b"<records>", b"<records><total>20001</total>", 1)
+    server.scripts = [answer(json_text if wire is WireFormat.JSON else xml_text, kind=wire.content_type)]
+    api = WindowedApi(url=server.url, schema=FLOWS, format=wire, parser=parser, total=RecordPath.parse("total"))
+    with pytest.raises(StreamIncomplete, match=r"declares 20,001 records in all, but 20,000 came\."):
+        stage_window(client, api, BOUNDS, target, tries=1)
