@@ -14,6 +14,7 @@ from flows_platform.wire.parser import ARROW_READS
 
 NEWLINE = b"\n"[0]
 # Arrow dies (SIGSEGV) of a block whose first value is null, and passes over a byte order mark before it.
+_BETWEEN = (b"}\n{", b"}\r\n{")  # objects, each on a line: no text holds a newline
 _OBJECT = re.compile(rb"[ \t\n\r]*\{")
 # Times are left as texts: Arrow's own reading of them also takes what has no zone.
 PARSED = {each: ARROW_TYPES[each] for each in ARROW_READS} | {ColumnType.TIMESTAMP: pa.string()}
@@ -25,10 +26,19 @@ class ArrowLines:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._schema = pa.schema([(column.name, PARSED[column.type]) for column in columns])
 
-    def read_whole(self, lines: bytes) -> pa.RecordBatch | None:
-        """A record of each line, where it is certain that the reference would give the same."""
+    def read_whole(self, lines: bytes, longest: int) -> pa.RecordBatch | None:
+        """A record of each line, where it is certain that the reference would give the same.
+
+        No line is read that has more than `longest` bytes.
+        """
+        ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == NEWLINE)
+        if not len(ends) or int(np.diff(ends, prepend=-1).max()) > longest + 1:
+            return None
         batch = self.read(lines)
-        if batch is None or batch.num_rows != np.count_nonzero(np.frombuffer(lines, np.uint8) == NEWLINE):
+        if batch is None or batch.num_rows != len(ends):
+            return None
+        # As many records as lines, but two on one and none on another are not what they seem.
+        if not lines.endswith((b"}\n", b"}\r\n")) or sum(map(lines.count, _BETWEEN)) != batch.num_rows - 1:
             return None
         return None if any(column.null_count for column in batch.columns) else batch
 

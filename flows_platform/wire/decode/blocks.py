@@ -199,6 +199,8 @@ class _Blocks:
             text = self.source.read(BLOCK)
         except Exception as error:  # noqa: BLE001 - raised again, behind what came before it
             self._ended, self._error = True, error
+            if self.rest:  # what is wrong with it comes first
+                self._hand_over(len(self.rest))
             return
         self._ended = not text
         self.rest += text
@@ -232,6 +234,7 @@ class TemplateReader:
         self._learn, self._flat, self._ending, self._lines = learn, flat, ending, lines
         self._by_line, self._keeps_last = by_line, keeps_last
         self._templates: tuple[Template, ...] = ()
+        self.values = 0  # in blocks that were proven
 
     def head(self, text: bytes, start: int) -> int:
         found = text.find(self._ending, start)
@@ -259,6 +262,7 @@ class TemplateReader:
 
     def proved(self, found: Proven) -> None:
         template = found.template
+        self.values += found.batch.num_rows * found.batch.num_columns if found.batch else 0
         if template and template is not self._templates[0]:
             self._templates = (template, *(each for each in self._templates if each is not template))
 
@@ -273,5 +277,5 @@ class TemplateReader:
                 separated = not separator or len(text) < len(block)
             if separated and (batch := template.read(text, self._flat.longest)) is not None:
                 return Proven(self._flat.certain(batch), template)
-        batch = self._lines.read_whole(block) if self._lines else None
+        batch = self._lines.read_whole(block, self._flat.longest) if self._lines else None
         return None if batch is None else Proven(self._flat.certain(batch))

@@ -74,7 +74,10 @@ class JsonDocument:
         self._meter = Meter(self._guard, record_bytes)
         self._parser = _Items(f"{self._prefix}.item".lstrip("."))
         self._part: Records = []
-        self._template = template
+        self._reader: TemplateReader | None = None
+        if template:
+            columns = template.columns
+            self._reader = TemplateReader(lambda text: json_templates(text, columns, comma=","), template, b"}")
         self._keys = 0
         self.declared: Declared | None = None
 
@@ -86,9 +89,8 @@ class JsonDocument:
             SourceRefused: it is not JSON, has no array at the path, or is made to harm its reader.
         """
         try:
-            if flat := self._template:
-                reader = TemplateReader(lambda text: json_templates(text, flat.columns, comma=","), flat, b"}")
-                yield from proven(self._source, self, reader)
+            if self._reader:
+                yield from proven(self._source, self, self._reader)
             else:
                 yield from parsed(self._source, self)
         except NOT_JSON as error:
@@ -100,7 +102,7 @@ class JsonDocument:
             raise told
         if not self._guard.found:
             self._require_nothing()
-        self._guard.require_whole(self._keys)
+        self._guard.require_whole(self._keys, self._reader.values if self._reader else 0)
         self.declared = _footer(self._meter.tail)
 
     @property
@@ -323,14 +325,14 @@ class _ContainerGuard(JsonGuard):
         self.envelope.take(self._events)
         del self._events[:]
 
-    def require_whole(self, keys: int) -> None:
-        """At the end: the records have all the keys that were sent.
+    def require_whole(self, keys: int, more: int) -> None:
+        """At the end: the records have all the keys that were sent, as `more` have in blocks that were proven.
 
         Raises:
             SourceRefused: they have not.
         """
         if self.sent is not None:
-            require_all(self.sent.count, keys)
+            require_all(self.sent.count + more, keys + more)
 
 
 def _not_json(error: Exception) -> SourceRefused | MalformedDocument:

@@ -63,6 +63,10 @@ class NdjsonDocument:
             yield from proven(self._source, self, self._reader)
 
     def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Records]:  # noqa: ARG002 - for CSV
+        for start in range(0, len(text), SLICE_BYTES):
+            yield from self._piece(text[start : start + SLICE_BYTES])
+
+    def _piece(self, text: bytes) -> Iterator[Records]:
         whole, newline, tail = text.rpartition(b"\n")
         if newline:
             lines, self._rest = (self._rest + whole + newline).removeprefix(self._mark), tail

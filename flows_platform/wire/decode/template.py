@@ -313,11 +313,12 @@ def _numbers(column: Column, texts: pa.Array) -> pa.Array | None:
 
 
 _FIELD = re.compile(
-    rb'(\s*"((?:[^"\\\x00-\x1f])*)"\s*:\s*)(?:"((?:[^"\\\x00-\x1f])*)"|(-?[0-9][0-9.eE+-]*|true|false)|(null))'
+    rb'([ \t\r\n]*"((?:[^"\\\x00-\x1f])*)"[ \t\r\n]*:[ \t\r\n]*)'
+    rb'(?:"((?:[^"\\\x00-\x1f])*)"|(-?[0-9][0-9.eE+-]*|true|false)|(null))'
 )
-_NEXT = re.compile(rb"\s*,")
-_CLOSE = re.compile(rb"\s*\}")
-_SEPARATORS = {",": re.compile(rb"\s*,\s*(?=\{)"), "": re.compile(rb"\r?\n(?=\{)")}
+_NEXT = re.compile(rb"[ \t\r\n]*,")
+_CLOSE = re.compile(rb"[ \t\r\n]*\}")
+_SEPARATORS = {",": re.compile(rb"[ \t\r\n]*,[ \t\r\n]*(?=\{)"), "": re.compile(rb"\r?\n(?=\{)")}
 
 
 @dataclass(slots=True)
@@ -341,7 +342,7 @@ def json_templates(text: bytes, columns: Sequence[Column], comma: str) -> list[T
         if start < 0:
             break
         found = _json_record(text, start)
-        if found:
+        if found and (comma or b"\n" not in text[start : found[1]]):
             record, end = found
             separator = _SEPARATORS[comma].match(text, end)
             if separator and (templates := list(_json_variants(record, separator[0], columns))):

@@ -127,6 +127,8 @@ class XmlDocument:
         """The parser tells by an instruction of ours: in a plain document that can be in no text."""
         if not self._closes or not self._guard.plain or self._top is None or self._top.nsmap:
             return False
+        if next(self._top[-1].iterdescendants(self._record), None) is not None:
+            return False  # the instruction might be left within a record, and be told as sent
         self._parser.feed(INSTRUCTION)
         return self._take_events()
 
@@ -318,7 +320,8 @@ class XmlDocument:
 
     def _take_instruction(self, instruction: etree._ProcessingInstruction) -> None:
         self._instructions = True
-        self._guard.note_names([instruction.target])
+        if instruction.target != CUT or not self._guard.plain:
+            self._guard.note_names([instruction.target])
         if instruction.target == END:
             members = dict(PSEUDO_ATTRIBUTE.findall(instruction.text or ""))
             self.declared = declared_text(members.get(COUNT), members.get(DIGEST))
