@@ -56,7 +56,7 @@ def figures(lag: Lag) -> dict[str, dg.MetadataValue]:
         "waiting": dg.MetadataValue.int(lag.waiting.count),
         "never_started": dg.MetadataValue.int(lag.never_started.count),
         "unconfirmed": dg.MetadataValue.int(lag.unconfirmed.count),
-        "windows": dg.MetadataValue.text(str(lag.missing)),
+        "missing_windows": dg.MetadataValue.text(str(lag.missing)),
         "failed_windows": dg.MetadataValue.text(str(lag.failed)),
         "unconfirmed_windows": dg.MetadataValue.text(str(lag.unconfirmed)),
     }

@@ -27,6 +27,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHORT_WINDOW = 6 * HOUR  # up to it a table is shown by the hour, else by the day
 RECENT = {HOUR: 3 * DAY, DAY: 60 * DAY}  # how far back
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 30, 60, 180, 360, 1440, 7 * 1440, 30 * 1440, 365 * 1440)]
+RECENTLY = "recent_"  # before a chart's name: it shows more than the window
 SLICES = 24  # of a window, at most
 
 type Count = tuple[str | None, int]  # a value as text, None where there is none, and its rows
@@ -61,11 +62,11 @@ def table_pictures(
 ) -> Metadata:
     """Charts of the table up to the window's end, over days, and the window's first rows: two queries.
 
-    They count rows, or add up the column `sum_of`. Where a query fails its error stands instead: the window is loaded
-    already.
+    The charts are named `recent_…`, since they show more than the window. They count rows, or add up the column
+    `sum_of`. Where a query fails its error stands instead: the window is loaded already.
     """
     try:
-        drawn = _charts(charts, *_recent(table, charts, window, warehouse, sum_of), sum_of or "rows")
+        drawn = _charts(charts, *_recent(table, charts, window, warehouse, sum_of), sum_of or "rows", RECENTLY)
         return drawn | _rows(table, window, warehouse)
     except PlatformError as error:
         return {"pictures": dg.MetadataValue.text(f"none: {error}")}
@@ -108,15 +109,17 @@ def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Meta
     return {"first_rows": rows_shown(table.columns, [dict(row.items()) for row in rows])}
 
 
-def _charts(charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[Count]], of: str) -> Metadata:
+def _charts(
+    charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[Count]], of: str, prefix: str = ""
+) -> Metadata:
     try:
         with required(CHARTS):
             from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where it draws
     except ConfigurationError as error:
         return {"pictures": dg.MetadataValue.text(f"none: {error}")}
-    drawn = {f"{of}_by_time": [Bar(_clock(start, slices), count) for start, count in slices]}
+    drawn = {f"{prefix}{of}_by_time": [Bar(_clock(start, slices), count) for start, count in slices]}
     for chart in charts:
-        drawn[chart.name] = [Bar(_label(chart, value), count) for value, count in counted[chart.name]]
+        drawn[prefix + chart.name] = [Bar(_label(chart, value), count) for value, count in counted[chart.name]]
     return {name: dg.MetadataValue.md(chart_markdown(name.replace("_", " "), bars)) for name, bars in drawn.items()}
 
 

@@ -24,7 +24,7 @@ def overdue_now(platform: Platform, wall: datetime) -> list[tuple[bool, object]]
     found = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
     evaluations = [each.evaluation for each in found]
     return [
-        (each.passed, each.metadata["windows"].value)
+        (each.passed, each.metadata["missing_windows"].value)
         for each in evaluations
         if isinstance(each, dg.AssetCheckEvaluation)
     ]

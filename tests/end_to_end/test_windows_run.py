@@ -42,9 +42,12 @@ def test_every_window_is_loaded_and_verified_and_the_table_is_the_database(platf
     assert not failed.passed
     assert int(str(failed.metadata["differing_hours"].value)) > 0
     assert platform.checks(run.run_id) == {(key, name): True for key in platform.keys for name in CHECKS}
-    for asset, chart in (("flows", "rows_by_time"), ("flow_traffic_hourly", "bytes_by_time")):  # drawn once a run
+    for asset, chart in (
+        ("flows", "recent_rows_by_time"),
+        ("flow_traffic_hourly", "recent_bytes_by_time"),
+    ):  # drawn once a run
         assert [key for key in platform.keys if chart in platform.metadata(asset, key)] == platform.keys[-1:]
-    assert "busiest_computers" in platform.metadata("flow_traffic_hourly", platform.keys[-1])
+    assert "recent_busiest_computers" in platform.metadata("flow_traffic_hourly", platform.keys[-1])
     assert all("rows_by_time" in platform.metadata("flow_windows", key) for key in platform.keys)
 
 
@@ -61,10 +64,10 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
     assert published["rows"] == figures["rows"]
     assert published["rows_replaced"] == 0
     assert "pictures" not in published  # what would say why there are none
-    for shown in (figures, published):
+    for shown, recent in ((figures, ""), (published, "recent ")):
         for name in ("rows by time", "top computers", "protocol mix"):
-            chart = str(shown[name.replace(" ", "_")])
-            assert re.match(rf"!\[{name}: bars, the highest of \d+ is \S+\]\(data:image/png;base64,", chart)
+            chart = str(shown[(recent + name).replace(" ", "_")])
+            assert re.match(rf"!\[{recent}{name}: bars, the highest of \d+ is \S+\]\(data:image/png;base64,", chart)
         ((first, *_), *_) = shown["first_rows"]  # type: ignore[misc]
         assert first.data["time"] >= 10_800
     assert first.data["event_time"].startswith("2014-01-01 03:")

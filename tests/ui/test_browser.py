@@ -138,7 +138,7 @@ def see_all_windows_green(pages: Pages, platform: RunningPlatform, pictures: Pic
     assert sum(rows.values()) == ROWS
     pages.choose_partition(LAST)
     pages.see_matching(rf"rows_replaced\s+{rows[LAST]}\s")
-    for chart in ("rows_by_time", "top_computers", "protocol_mix"):
+    for chart in ("recent_rows_by_time", "recent_top_computers", "recent_protocol_mix"):
         expect(pages.page.get_by_role("row", name=chart).locator("img")).to_be_visible()
     pictures.take(pages.page, "windows")
 
