@@ -23,7 +23,7 @@ def write_ahead(path: Path, busy_seconds: float) -> None:
     try:
         with closing(sqlite3.connect(path, timeout=busy_seconds)) as connection:
             if connection.execute(_MODE).fetchone() != ("wal",):
-                with exclusive(path.with_name(f".{path.name}.lock")):
+                with exclusive(path.with_name(f"{path.name}.lock")):
                     connection.execute(f"{_MODE} = WAL")
     except sqlite3.Error as error:
         raise StorageError(f"the database {path} cannot be used: {error}.") from error
