@@ -127,7 +127,7 @@ class Template:
         words = np.ndarray((len(text) - WORD + 1,), "<u8", text, strides=(1,))  # the one at every place
         begins = places[:, 0] - self._marks[0][0]
         ends = np.append(begins[1:] - len(self.separator) - len(self.end), len(text) - len(self.end))
-        if begins[0] != 0 or not _stand(words, ends[:-1], self.boundary):
+        if not _stand(words, ends[:-1], self.boundary):
             return None
         literals = [begins]
         next_mark = len(self._marks[0])
@@ -137,15 +137,10 @@ class Template:
                 return None
             next_mark += len(inner)
         literals.append(ends)
-        first = 0
-        for at, inner in zip(literals, self._marks, strict=True):
-            for offset in inner:
-                if not np.array_equal(places[:, first], at + offset):
-                    return None
-                first += 1
         sizes = (len(self.begin), *map(len, self.between))
         starts = np.stack([at + size for at, size in zip(literals, sizes, strict=False)], axis=1)
         stops = np.stack(literals[1:], axis=1)
+        # Literals that do not overlap have as many marks as there are: so no other place has one.
         return None if (starts > stops).any() else _Placed(starts, stops)
 
     def _are_texts(self, text: bytes, rows: int) -> bool:
