@@ -1,4 +1,4 @@
-"""Peak memory of server and fetch does not grow with the window: 100 thousand rows against 3 million, every format."""
+"""100 thousand rows against 3 million, in each format: memory of server and fetch is flat, parsers agree."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows_platform.sources.lanl_flows.cleaning import clean
@@ -16,9 +17,11 @@ from flows_platform.stores.sqlite_load import load
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.supervision.ports import free_port
 from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.parser import Parser
 
 ROWS, SMALL = 3_000_000, 100_000
 GROWTH_MB = 64
+MOST_MB = 256  # of a fetch
 
 FETCH = """
 from pathlib import Path
@@ -28,8 +31,10 @@ from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.wire.formats import WireFormat
+from flows_platform.wire.parser import Parser
 url, last, wire, out = {url!r}, {last}, WireFormat({wire!r}), Path({out!r})
-print(stage_window(HttpClient(), WindowedApi(url=url, schema=FLOWS, format=wire), seconds(None, last), out).rows)
+api = WindowedApi(url=url, schema=FLOWS, format=wire, parser=Parser({parser!r}))
+print(stage_window(HttpClient(), api, seconds(None, last), out).rows)
 # VmHWM and not ru_maxrss: that one keeps the parent's peak across exec.
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -82,10 +87,12 @@ def second_of_row(database: Path, number: int) -> int:
     return next(int(str(row[1])) for row in iter_rows(database, FLOWS) if row[0] == number)
 
 
-def fetch(server: Server, wire: WireFormat, last: int, out: Path) -> tuple[int, float, float]:
+def fetch(
+    server: Server, wire: WireFormat, last: int, out: Path, parser: Parser = Parser.TEMPLATE
+) -> tuple[int, float, float]:
     """Rows, the fetch's peak and the server's peak, in MB."""
     server.forget_peak()
-    script = FETCH.format(url=server.url, last=last, wire=wire.value, out=str(out))
+    script = FETCH.format(url=server.url, last=last, wire=wire.value, out=str(out), parser=parser.value)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     rows, peak = map(int, done.stdout.split())
     return rows, peak / 1024, server.peak_mb()
@@ -99,5 +106,19 @@ def test_memory_is_flat(server: Server, database: Path, tmp_path: Path, wire: Wi
     large = fetch(server, wire, 200_000, tmp_path / "large.parquet")
     assert SMALL <= small[0] < 2 * SMALL
     assert large[0] == ROWS
+    assert large[1] <= MOST_MB, f"fetch: {large[1]:.0f} MB"
     assert large[1] - small[1] <= GROWTH_MB, f"fetch: {small[1]:.0f} MB to {large[1]:.0f} MB"
     assert large[2] - small[2] <= GROWTH_MB, f"server: {small[2]:.0f} MB to {large[2]:.0f} MB"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.NDJSON, WireFormat.XML, WireFormat.CSV])
+def test_both_parsers_give_the_same_table(server: Server, tmp_path: Path, wire: WireFormat) -> None:
+    tables = []
+    for parser in Parser:
+        rows, peak, _ = fetch(server, wire, 200_000, tmp_path / "window.parquet", parser)
+        assert rows == ROWS
+        assert peak <= MOST_MB, parser
+        tables.append(pq.read_table(tmp_path / "window.parquet"))
+    assert tables[0].schema == tables[1].schema
+    assert tables[0].equals(tables[1])
