@@ -16,7 +16,7 @@ from benchmarks.sizes import FULL_ROWS, Sizes
 from flows_platform.commands.console import console
 from flows_platform.commands.terminal import progress_bar
 from flows_platform.domain.errors import PlatformError
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 
 FAILED = 1
 

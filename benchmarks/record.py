@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.contest import Trial, Trials
 from benchmarks.sizes import Sizes
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from flows_platform.quarantine_replay import Replayed, replay_quarantine
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts
 from flows_platform.stores.bigquery_publish import Publication, Published
-from flows_platform.stores.files import sha256_file
+from flows_platform.runtime.atomic_files import sha256_file
 from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
 from flows_platform.stores.parquet import row_count, staged_facts
 from flows_platform.stores.raw_pulls import RawPulls, sweep_pulls

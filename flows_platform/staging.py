@@ -17,7 +17,7 @@ from flows_platform.fetch.records import Tee, WindowStream, first_records
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.stores.parquet import ParquetSink
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path
 from flows_platform.stores.repeats import NONE, Key, PullAccount, Repeats, drop_repeats

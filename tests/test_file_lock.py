@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows_platform.file_lock import exclusive, try_lock
+from flows_platform.runtime.locks import exclusive, try_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from flows_platform.file_lock import exclusive
+from flows_platform.runtime.locks import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from flows_platform.start import collector_paused
+from flows_platform.runtime.startup import collector_paused
 
 # Each is wanted by a run or by the server alone, and takes from 20 to 300 ms.
 LATER = {"PIL", "adbc_driver_manager", "duckdb", "google.cloud.bigquery", "jinja2", "numpy", "pandas", "psycopg"}
@@ -51,7 +51,7 @@ pa.array([1])
 assert "pandas" not in sys.modules
 import pandas
 assert pa.table({{"number": [1, 2]}}).to_pandas()["number"].sum() == 3
-assert all(type(finder).__module__ != "flows_platform.start" for finder in sys.meta_path)
+assert all(type(finder).__module__ != "flows_platform.runtime.startup" for finder in sys.meta_path)
 """
 
 

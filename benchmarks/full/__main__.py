@@ -13,7 +13,7 @@ from benchmarks.full.run import folder_of, run_all
 from benchmarks.full.state import State
 from flows_platform.commands.console import console
 from flows_platform.domain.errors import PlatformError
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 
 FAILED = 1
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows_platform.cli.app import app, examples
-from flows_platform.start import collector_paused
+from flows_platform.runtime.startup import collector_paused
 from flows_platform.stores.replacement import MAX_REJECTED_SHARE, MAX_SHRINK, ReplacementRules
 
 RejectedShare = Annotated[

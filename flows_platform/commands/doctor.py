@@ -22,7 +22,7 @@ from flows_platform.domain.errors import (
     WarehouseUnavailable,
 )
 from flows_platform.fetch.latest import ask_latest
-from flows_platform.file_lock import is_held
+from flows_platform.runtime.locks import is_held
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, allowed_settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.schema import FLOWS

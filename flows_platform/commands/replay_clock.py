@@ -8,7 +8,7 @@ from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.domain.replay import ReplayClock
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 
 
 def check_home(settings: Settings) -> None:

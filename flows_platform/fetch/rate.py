@@ -10,7 +10,7 @@ from os import close
 from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.file_lock import exclusive, try_lock
+from flows_platform.runtime.locks import exclusive, try_lock
 
 log = logging.getLogger(__name__)
 POLL = 0.2  # seconds between two looks for a free place

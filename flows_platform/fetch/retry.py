@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flows_platform.domain.errors import SourceUnavailable, Transient
 
 if TYPE_CHECKING:
-    from flows_platform.retries import Attempt
+    from flows_platform.runtime.retries import Attempt
 
 WAIT_INITIAL = 0.5  # seconds that the wait before the second try may last; doubles with each try
 WAIT_MAX = 60.0
@@ -67,7 +67,7 @@ def attempts(
     left = None if within is None else within - (time.monotonic() - begun)
     if left is not None and left <= 0:
         raise first.error
-    from flows_platform.retries import retry_context  # noqa: PLC0415 - see above
+    from flows_platform.runtime.retries import retry_context  # noqa: PLC0415 - see above
 
     for attempt in retry_context(on=Backoff(spread), attempts=limit, timeout=left):
         if attempt.num > 1:

@@ -16,8 +16,8 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.file_lock import exclusive
-from flows_platform.retries import RetryingCaller
+from flows_platform.runtime.locks import exclusive
+from flows_platform.runtime.retries import RetryingCaller
 from flows_platform.stores import bigquery_sql
 from flows_platform.stores.bigquery_client import Row, ScalarQueryParameter, bigquery
 from flows_platform.stores.bigquery_derived import DerivedTable, recompute
@@ -26,7 +26,7 @@ from flows_platform.stores.bigquery_publish import Publication, Published, bound
 from flows_platform.stores.bigquery_schema import identifier
 from flows_platform.stores.bigquery_staging import Staging, utc_now
 from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
-from flows_platform.stores.deadline import NEVER, Deadline
+from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.stores.emulator_credentials import EmulatorCredentials
 from flows_platform.stores.staged_file import check_staged_file
 

@@ -1,6 +1,6 @@
 """Google's BigQuery client, without pandas: where that is installed, the client imports it for .3 CPU-seconds."""
 
-from flows_platform.start import pandas_refused
+from flows_platform.runtime.startup import pandas_refused
 
 with pandas_refused():
     from google.cloud import bigquery

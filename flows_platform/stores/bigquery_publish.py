@@ -7,7 +7,7 @@ from pathlib import Path
 from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
-from flows_platform.file_lock import exclusive
+from flows_platform.runtime.locks import exclusive
 from flows_platform.stores.bigquery_client import ScalarQueryParameter, bigquery
 from flows_platform.stores.bigquery_jobs import Jobs, Parameters
 from flows_platform.stores.bigquery_schema import schema_field

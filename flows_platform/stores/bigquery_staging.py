@@ -13,7 +13,7 @@ from flows_platform.stores.bigquery_client import bigquery
 from flows_platform.stores.bigquery_errors import warehouse_errors
 from flows_platform.stores.bigquery_jobs import ONCE, REQUEST_TIMEOUT
 from flows_platform.stores.bigquery_schema import identifier, schema_field
-from flows_platform.stores.deadline import NEVER, Deadline
+from flows_platform.runtime.deadline import NEVER, Deadline
 
 MARK = "__staging_"
 

@@ -19,8 +19,8 @@ from urllib.request import Request, urlopen
 
 from flows_platform.access.key import installation_key
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
-from flows_platform.extras import EMULATOR, required
-from flows_platform.file_lock import try_lock
+from flows_platform.runtime.extras import EMULATOR, required
+from flows_platform.runtime.locks import try_lock
 from flows_platform.supervision.child import ChildProcess, Sink, discard
 from flows_platform.supervision.ports import Address, free_port
 from flows_platform.supervision.supervisor import Supervisor

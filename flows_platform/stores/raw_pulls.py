@@ -12,7 +12,7 @@ from pathlib import Path
 import zstandard
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.wire.decode.source import ByteSource
 
 LEVEL = 3

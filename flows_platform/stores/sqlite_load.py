@@ -12,11 +12,11 @@ from flows_platform.domain.errors import ConfigurationError, InputError, Storage
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
-from flows_platform.read_ahead import read_ahead
+from flows_platform.runtime.read_ahead import read_ahead
 from flows_platform.stores import sqlite_layout
 from flows_platform.stores.clean_lines import ParsedBlock
 from flows_platform.stores.clean_lines_fast import FastParser
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.stores.line_blocks import line_blocks
 from flows_platform.stores.load_facts import LoadFacts
 from flows_platform.stores.page_checksums import append_checksums

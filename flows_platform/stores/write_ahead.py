@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.file_lock import exclusive
+from flows_platform.runtime.locks import exclusive
 
 _MODE = "PRAGMA journal_mode"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
-from flows_platform.file_lock import try_lock
+from flows_platform.runtime.locks import try_lock
 from flows_platform.supervision import guard
 from flows_platform.supervision.ports import Address
 

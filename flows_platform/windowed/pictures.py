@@ -14,7 +14,7 @@ import dagster as dg
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
-from flows_platform.extras import CHARTS, required
+from flows_platform.runtime.extras import CHARTS, required
 from flows_platform.windowed.metadata import Metadata
 from flows_platform.windowed.shown_rows import ROWS, clipped, rows_shown
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows_platform.domain.errors import ProcessFailed
-from flows_platform.file_lock import try_lock
+from flows_platform.runtime.locks import try_lock
 
 DEATHS = 2  # one may be another's doing: the machine's end, or memory that something else took
 

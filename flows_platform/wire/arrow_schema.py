@@ -5,7 +5,7 @@ from functools import cache
 import pyarrow as pa
 
 from flows_platform.domain.schema import ColumnType, TableSchema
-from flows_platform.start import pandas_refused
+from flows_platform.runtime.startup import pandas_refused
 
 with pandas_refused():  # Arrow looks for it once, at a process's first array, and again when asked for a data frame
     pa.array(())

@@ -244,7 +244,7 @@ def test_a_refusal_above_the_rate_is_waited_for(
     server.cves = some(25)
     server.faults[2] = Fault(RATE_REFUSED)
     nvd = nvd_on(platform, page_size=10, pause=1.5)  # longer than our own first waits
-    with caplog.at_level(logging.WARNING, "flows_platform.retries"):
+    with caplog.at_level(logging.WARNING, "flows_platform.runtime.retries"):
         assert nvd.run_windows(START).success
     assert [each.message.partition("Trying")[2] for each in caplog.records] == [" again in 1.5 s."]
     asked = [(each.parameters["startIndex"], each.status) for each in server.requests]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.errors import InputError, StorageError
-from flows_platform.stores.files import atomic_path, atomic_paths, sha256_file
+from flows_platform.runtime.atomic_files import atomic_path, atomic_paths, sha256_file
 
 DIE_HALFWAY = """
 import os, signal, sys
 from pathlib import Path
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 with atomic_path(Path(sys.argv[1])) as part:
     part.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -25,7 +25,7 @@ FILL_THE_DISK = """
 import resource, sys
 from pathlib import Path
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     with atomic_path(Path(sys.argv[1])) as part:

@@ -12,12 +12,12 @@ from google.cloud import bigquery
 
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.windows import Window
-from flows_platform.file_lock import exclusive
+from flows_platform.runtime.locks import exclusive
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse
 from flows_platform.stores.bigquery_jobs import Jobs
 from flows_platform.stores.bigquery_publish import WindowChange
-from flows_platform.stores.deadline import Deadline
+from flows_platform.runtime.deadline import Deadline
 from flows_platform.stores.emulator import Emulator
 from tests.stores.flow_rows import Row, flow, window
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed, WarehouseUnavailable
-from flows_platform.file_lock import try_lock
+from flows_platform.runtime.locks import try_lock
 from flows_platform.supervision.child import ChildProcess
 from flows_platform.supervision.ports import Address, free_port, listens
 from flows_platform.supervision.supervisor import Supervisor

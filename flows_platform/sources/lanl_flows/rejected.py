@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows_platform.sources.lanl_flows.cleaning import reject_row
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.stores.sqlite_read import iter_rejected
 
 HEADER = b"stage,line,reason,raw\r\n"

@@ -10,7 +10,7 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.sources.nvd_cves.rows import CveVersion
 from flows_platform.sources.nvd_cves.store import BATCH, Counts, CveStore
-from flows_platform.stores.files import atomic_path
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.stores.parquet import ParquetSink, rows_of
 from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.raw_records import Unreadable
