@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows_platform.domain.replay import Replay
+from flows_platform.domain.simulated_clock import Replay
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from api_server.selection import Query, Withheld
-from flows_platform.domain.replay import SECOND, Replay
+from flows_platform.domain.simulated_clock import SECOND, Replay
 
 
 def utc_now() -> datetime:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from api_server.database import Snapshot
 from flows_platform.domain.errors import InputError
-from flows_platform.domain.replay import PERMILLE, STEP
+from flows_platform.domain.simulated_clock import PERMILLE, STEP
 from flows_platform.domain.schema import TableSchema
 from flows_platform.wire.encode.sql_text import identifier
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from flows_platform.access.hosts import host_names
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.replay import ReplayClock
+from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.domain.verification import Verification
 from flows_platform.stores.replacement import MAX_REJECTED_SHARE, MAX_SHRINK
 from flows_platform.wire.formats import WireFormat

@@ -8,7 +8,7 @@ from api_server.config import ServerConfig
 from api_server.exposure import is_loopback
 from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.replay import PERMILLE, LateRows, Replay, ReplayClock
+from flows_platform.domain.simulated_clock import PERMILLE, LateRows, Replay, ReplayClock
 
 
 def serve(config: ServerConfig, host: str, port: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from flows_platform.domain.cron import Cron
-from flows_platform.domain.replay import ReplayClock
+from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import AN_HOUR, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from api_server.database import Snapshot
 from api_server.replay import visible
 from api_server.selection import Query, Selector, newest
-from flows_platform.domain.replay import SECOND, LateRows, Replay, ReplayClock
+from flows_platform.domain.simulated_clock import SECOND, LateRows, Replay, ReplayClock
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.wire.formats import WireFormat
 

@@ -9,7 +9,7 @@ from flows_platform.commands.children import api_child
 from flows_platform.commands.replay_clock import check_home, started
 from flows_platform.commands.serve import replaying
 from flows_platform.domain.errors import ConfigurationError, InputError
-from flows_platform.domain.replay import LateRows, Replay, ReplayClock
+from flows_platform.domain.simulated_clock import LateRows, Replay, ReplayClock
 from flows_platform.settings import Settings, load_settings
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)

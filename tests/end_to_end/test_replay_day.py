@@ -22,7 +22,7 @@ import pytest
 
 from flows_platform.commands.instance import open_instance
 from flows_platform.commands.replay_clock import started
-from flows_platform.domain.replay import LateRows, ReplayClock
+from flows_platform.domain.simulated_clock import LateRows, ReplayClock
 from flows_platform.domain.verification import RowDigest
 from flows_platform.partitions import LAG_CHECK
 from flows_platform.resources import build_resources

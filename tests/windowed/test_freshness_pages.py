@@ -9,7 +9,7 @@ import pytest
 
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.cron import Cron
-from flows_platform.domain.replay import ReplayClock
+from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.windowed.freshness import freshness_policy, whole_seconds

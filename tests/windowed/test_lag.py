@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.cron import Cron
-from flows_platform.domain.replay import ReplayClock
+from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.windowed.due import Calendar
 from flows_platform.windowed.lag import Windows, age_text, bits, lag_at, numbers, packed, unpacked
 

@@ -15,7 +15,7 @@ from dagster._core.events import StepMaterializationData
 from flows_platform.alerts.problems import Memory
 from flows_platform.alerts.sensor import looked as alerts_looked
 from flows_platform.commands.instance import open_instance
-from flows_platform.domain.replay import ReplayClock
+from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.partitions import LAG_CHECK, PARTITION, range_tags
 from flows_platform.resources import build_resources
 from flows_platform.settings import load_settings
