@@ -12,9 +12,9 @@ import urllib3
 from benchmarks.contest import Trial
 from benchmarks.environment import OTHERS, baseline, child_environment, flows, program
 from benchmarks.processes import cpu_seconds, largest_peak, run
-from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import free_port, listens
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.ports import free_port, listens
+from flows_platform.local.supervisor import Supervisor
 
 HOST = "127.0.0.1"
 STREAM = "/api/v1/stream/flows"

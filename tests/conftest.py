@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from flows_platform.stores.emulator import Emulator, running
+from flows_platform.local.emulator import Emulator, running
 
 # No test asserts a time: examples may take as long as a busy machine makes them.
 settings.register_profile("project", deadline=None)

@@ -18,8 +18,8 @@ from flows_platform.commands.console import console
 from flows_platform.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.emulator import Emulator
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.emulator import Emulator
+from flows_platform.local.supervisor import Supervisor
 
 STAGES = ("generate", "clean", "load", "fetch", "publish", "first again", "verify")
 

@@ -11,9 +11,9 @@ from flows_platform.access.private import make_home, private_folder, socket_path
 from flows_platform.commands.code_server import reaches_definitions
 from flows_platform.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.settings import EMULATOR_PROJECT, Settings
-from flows_platform.stores.emulator import Emulator
-from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import Address, listens
+from flows_platform.local.emulator import Emulator
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.ports import Address, listens
 
 HOST = "127.0.0.1"
 LOCATION = "flows_platform"

@@ -18,10 +18,10 @@ from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.emulator import wipe
+from flows_platform.local.emulator import wipe
 from flows_platform.stores.sqlite_read import database_summary, iter_rows
-from flows_platform.supervision.ports import free_port
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.ports import free_port
+from flows_platform.local.supervisor import Supervisor
 
 DAYS = 2
 DIGEST_STEP = 20_000  # rows between two signs of progress

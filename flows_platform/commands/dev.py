@@ -16,8 +16,8 @@ from flows_platform.commands.webserver_guard import KEY
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
 from flows_platform.settings import Settings, load_settings
-from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.supervisor import Supervisor
 
 
 def run_dev(replay: float | None = None) -> None:

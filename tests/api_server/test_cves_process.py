@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from api_server import paths
-from flows_platform.supervision.ports import free_port, listens
+from flows_platform.local.ports import free_port, listens
 from tests.conditions import eventually
 from tests.sources.nvd_cves.cve_objects import cve
 

@@ -19,8 +19,8 @@ from flows_platform.commands.children import code_socket, dagster_children
 from flows_platform.commands.dev import ui_address
 from flows_platform.commands.instance import open_instance
 from flows_platform.settings import Settings, load_settings
-from flows_platform.supervision.ports import free_port
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.ports import free_port
+from flows_platform.local.supervisor import Supervisor
 
 JSON = "application/json"
 MUTATION = "mutation { setNuxSeen }"

@@ -14,7 +14,7 @@ import pytest
 
 from flows_platform.commands import doctor
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.supervision.ports import free_port
+from flows_platform.local.ports import free_port
 
 LINES = ["settings", "home folder", "sources", "raw file", "database", "API", "warehouse", "CVE database", "Dagster"]
 

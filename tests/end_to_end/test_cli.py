@@ -12,9 +12,9 @@ import pytest
 from flows_platform.commands.children import api_child
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import free_port
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.ports import free_port
+from flows_platform.local.supervisor import Supervisor
 
 COMMANDS = ("generate", "clean", "load", "serve", "fetch", "demo", "dev", "doctor")
 

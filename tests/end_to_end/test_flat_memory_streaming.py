@@ -15,7 +15,7 @@ from flows_platform.sources.lanl_flows.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.stores.sqlite_load import load
 from flows_platform.stores.sqlite_read import iter_rows
-from flows_platform.supervision.ports import free_port
+from flows_platform.local.ports import free_port
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.parser import Parser
 

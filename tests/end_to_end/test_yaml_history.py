@@ -11,7 +11,7 @@ import pytest
 from google.cloud import bigquery
 
 from flows_platform.stores.bigquery import emulator_client
-from flows_platform.stores.emulator import Emulator
+from flows_platform.local.emulator import Emulator
 from tests.faults.scale import scaled
 from tests.vendors.qualys_history import History
 from tests.vendors.qualys_objects import PRIME

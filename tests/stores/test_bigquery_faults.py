@@ -22,8 +22,8 @@ from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.stores import bigquery_publish
 from flows_platform.stores.bigquery import Publication, Published, Warehouse, emulator_client
 from flows_platform.stores.bigquery_jobs import Jobs
-from flows_platform.stores.emulator import Emulator
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.emulator import Emulator
+from flows_platform.local.supervisor import Supervisor
 from tests.stores.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

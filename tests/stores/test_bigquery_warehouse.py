@@ -18,7 +18,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
 from flows_platform.stores.bigquery_publish import load
 from flows_platform.stores.bigquery_staging import MARK
-from flows_platform.stores.emulator import Emulator
+from flows_platform.local.emulator import Emulator
 from tests.stores.flow_rows import GRID, Row, flow, window, write_parquet
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

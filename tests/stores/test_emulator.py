@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
-from flows_platform.stores.emulator import Emulator, forget_unfinished_jobs, install_extensions, running, wipe
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.emulator import Emulator, forget_unfinished_jobs, install_extensions, running, wipe
+from flows_platform.local.supervisor import Supervisor
 
 
 def test_extensions_install_again_and_load_without_a_host() -> None:

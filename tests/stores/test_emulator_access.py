@@ -12,8 +12,8 @@ import pytest
 
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
 from flows_platform.stores.bigquery import Warehouse, emulator_client
-from flows_platform.stores.emulator import Emulator, running
-from flows_platform.supervision.ports import free_port
+from flows_platform.local.emulator import Emulator, running
+from flows_platform.local.ports import free_port
 
 QUERIES = "/bigquery/v2/projects/local/queries"
 JOBS = "/bigquery/v2/projects/local/jobs"

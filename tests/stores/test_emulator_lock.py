@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows_platform.stores.emulator_lock import _locked
+from flows_platform.local.emulator_lock import _locked
 
 REFUSED = [
     "FROM read_text('{folder}/secret.csv')",

@@ -18,7 +18,7 @@ from flows_platform.stores.bigquery import Publication, Warehouse
 from flows_platform.stores.bigquery_jobs import Jobs
 from flows_platform.stores.bigquery_publish import WindowChange
 from flows_platform.runtime.deadline import Deadline
-from flows_platform.stores.emulator import Emulator
+from flows_platform.local.emulator import Emulator
 from tests.stores.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

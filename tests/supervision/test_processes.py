@@ -13,9 +13,9 @@ import pytest
 
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed, WarehouseUnavailable
 from flows_platform.runtime.locks import try_lock
-from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.ports import Address, free_port, listens
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.ports import Address, free_port, listens
+from flows_platform.local.supervisor import Supervisor
 from tests.conditions import eventually
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
@@ -178,8 +178,8 @@ FAMILY = """
 PARENT = """
     import sys
     from pathlib import Path
-    from flows_platform.supervision.child import ChildProcess
-    from flows_platform.supervision.supervisor import Supervisor
+    from flows_platform.local.child import ChildProcess
+    from flows_platform.local.supervisor import Supervisor
     child = ChildProcess("family", (sys.executable, "-c", Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
     with Supervisor(lambda line: print(line, flush=True), grace=1.0) as supervisor:
         supervisor.start(child)

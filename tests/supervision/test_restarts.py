@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.errors import ProcessFailed
-from flows_platform.supervision.child import ChildProcess
-from flows_platform.supervision.restarts import Restarts
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.restarts import Restarts
+from flows_platform.local.supervisor import Supervisor
 
 # Counts its starts in a file; crashes at those that are named, else serves its readiness as a file.
 CHILD = """

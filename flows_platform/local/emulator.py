@@ -21,9 +21,9 @@ from flows_platform.access.key import installation_key
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
 from flows_platform.runtime.extras import EMULATOR, required
 from flows_platform.runtime.locks import try_lock
-from flows_platform.supervision.child import ChildProcess, Sink, discard
-from flows_platform.supervision.ports import Address, free_port
-from flows_platform.supervision.supervisor import Supervisor
+from flows_platform.local.child import ChildProcess, Sink, discard
+from flows_platform.local.ports import Address, free_port
+from flows_platform.local.supervisor import Supervisor
 
 HOST = "127.0.0.1"
 EXTENSIONS = ("icu", "spatial", "ducklake")
@@ -101,7 +101,7 @@ class Emulator:
             "--data-dir": str(self.data),
             "--key-file": str(self.key_file),
         }
-        program = "flows_platform.stores.emulator_process"
+        program = "flows_platform.local.emulator_process"
         return (sys.executable, "-m", program, *(word for option in options.items() for word in option))
 
     def child(self) -> ChildProcess:

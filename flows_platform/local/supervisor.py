@@ -17,8 +17,8 @@ from types import FrameType, TracebackType
 from typing import Never, Self
 
 from flows_platform.domain.errors import ProcessFailed, Transient
-from flows_platform.supervision.child import ChildProcess, RunningChild, Sink, discard
-from flows_platform.supervision.restarts import Restarts
+from flows_platform.local.child import ChildProcess, RunningChild, Sink, discard
+from flows_platform.local.restarts import Restarts
 
 POLL = 0.05
 LOOK = 5.0  # seconds between two looks at whether all that run still serve

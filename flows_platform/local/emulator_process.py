@@ -1,6 +1,6 @@
 """The emulator's process: local-bigquery, confined to its folder, for who has the key of this installation.
 
-`python -m flows_platform.stores.emulator_process --port P --project NAME --data-dir FOLDER --key-file FILE`
+`python -m flows_platform.local.emulator_process --port P --project NAME --data-dir FOLDER --key-file FILE`
 """
 
 import argparse
@@ -13,7 +13,7 @@ from local_bigquery.settings import settings
 from flows_platform.access.guard import BearerGuard
 from flows_platform.access.hosts import HostList
 from flows_platform.access.key import installation_key
-from flows_platform.stores.emulator_lock import confine
+from flows_platform.local.emulator_lock import confine
 
 HOST = "127.0.0.1"
 

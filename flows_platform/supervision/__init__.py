@@ -1,1 +1,0 @@
-"""Child processes and the ports they listen on. Knows no particular program."""
