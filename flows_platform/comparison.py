@@ -17,7 +17,7 @@ from flows_platform.fetch.retry import attempts
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.stores.ledger import StagedEntry, Withheld
 from flows_platform.stores.parquet import file_digest, staged_facts
-from flows_platform.wire.row_digest import batch_digest
+from flows_platform.columns.row_digest import batch_digest
 
 
 @dataclass(frozen=True, slots=True)

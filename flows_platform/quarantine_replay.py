@@ -15,9 +15,9 @@ from flows_platform.runtime.atomic_files import atomic_paths, sha256_file
 from flows_platform.stores.parquet import ParquetSink, StagedFacts, rows_of, staged_facts
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine
 from flows_platform.stores.repeats import drop_repeats
-from flows_platform.wire.casting import Casted, cast_slice
+from flows_platform.columns.casting import Casted, cast_slice
 from flows_platform.wire.decode.record_line import read_record
-from flows_platform.wire.raw_records import Records, Unreadable
+from flows_platform.columns.raw_records import Records, Unreadable
 
 SLICE = 1024  # records
 

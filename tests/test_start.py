@@ -45,7 +45,7 @@ def test_the_collector_is_as_it_was_after_a_fault() -> None:
 WITHOUT = """
 import sys
 import {module}
-import flows_platform.wire.arrow_schema
+import flows_platform.columns.arrow_schema
 import pyarrow as pa
 pa.array([1])
 assert "pandas" not in sys.modules

@@ -21,7 +21,7 @@ from flows_platform.settings import Settings, load_settings
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.wire.mapping import UNTAKEN
+from flows_platform.columns.mapping import UNTAKEN
 
 FAILED, WRONG_USE = 1, 2
 REASONS = 10  # distinct reasons of rejects that are shown

@@ -39,9 +39,9 @@ from flows_platform.windowed.pictures import Chart
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.mapping import ColumnSource, RecordMapping
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.wire.parser import Parser
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 
 def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTable:

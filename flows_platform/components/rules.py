@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.mapping import RecordMapping
-from flows_platform.wire.raw_records import Records, Unreadable
+from flows_platform.columns.mapping import RecordMapping
+from flows_platform.columns.raw_records import Records, Unreadable
 
 
 @dataclass(slots=True)

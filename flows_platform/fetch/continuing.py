@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import ColumnType
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.wire.cast_values import Misfit, cast_value
-from flows_platform.wire.casting import Casted
+from flows_platform.columns.cast_values import Misfit, cast_value
+from flows_platform.columns.casting import Casted
 from flows_platform.wire.decode.record_line import read_record
-from flows_platform.wire.raw_records import Records, Unreadable
+from flows_platform.columns.raw_records import Records, Unreadable
 
 
 def last_value(api: WindowedApi, column: str, casted: Casted, sent: Records, first: int) -> object:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 FALSE_WORDS = {"", "false", "0"}
 NO = {"n", "no", "f", "off", "none", "null"}  # what a flag may say as well; a cursor might be such a text

@@ -9,7 +9,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.wire.paths import single
+from flows_platform.columns.paths import single
 
 ANSWER_BYTES = 4096
 

@@ -15,9 +15,9 @@ from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeP
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.source import RECORD_BYTES
 from flows_platform.wire.formats import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
-from flows_platform.wire.mapping import RecordMapping
+from flows_platform.columns.mapping import RecordMapping
 from flows_platform.wire.parser import Parser
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 FOOTER = (RecordPath.parse(END),)
 

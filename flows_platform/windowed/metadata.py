@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows_platform.quarantine_replay import Replayed
     from flows_platform.staging import StagedWindow
     from flows_platform.stores.bigquery_publish import Published
-    from flows_platform.wire.time_column import Time
+    from flows_platform.columns.time_column import Time
 
 # The figures that add up to what the source sent.
 RECEIVED = ("rows", "rejected", "deduplicated")
@@ -105,7 +105,7 @@ def replayed_metadata(replayed: "Replayed") -> Metadata:
 
 def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
     # Imported here: pyarrow takes a tenth of a second that loading the definitions must not.
-    from flows_platform.wire.time_column import instant_of  # noqa: PLC0415
+    from flows_platform.columns.time_column import instant_of  # noqa: PLC0415
 
     return "none" if time is None else f"{instant_of(pipeline.table.schema, time):%Y-%m-%dT%H:%M:%SZ}"
 

@@ -14,7 +14,7 @@ from api_server import paths
 from api_server.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
-from flows_platform.wire.raw_records import json_text
+from flows_platform.columns.raw_records import json_text
 from tests.sources.nvd_cves.cve_objects import cve, metric
 
 from .conftest import Serve, Server, build, build_cves, flows

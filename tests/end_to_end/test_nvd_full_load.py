@@ -13,7 +13,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.resources import build_resources
 from flows_platform.sources.nvd_cves import full_load
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TOTALS_AGREE
-from flows_platform.wire.raw_records import json_text
+from flows_platform.columns.raw_records import json_text
 from tests.end_to_end.conftest import MakePlatform, Platform
 from tests.end_to_end.nvd_platform import NvdPlatform, expected_rows, nvd_on
 from tests.sources.nvd_cves.documents import NEW, OLD, answer, answers, newest_of

@@ -22,7 +22,7 @@ import zstandard
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.decompression import decompressor
-from flows_platform.wire.casting import cast_slice
+from flows_platform.columns.casting import cast_slice
 from flows_platform.wire.decode import json as json_documents
 from flows_platform.wire.decode import xml as xml_documents
 from flows_platform.wire.decode.arrow_lines import ArrowLines

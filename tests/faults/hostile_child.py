@@ -23,9 +23,9 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import CONTENT_TYPES, WireFormat
-from flows_platform.wire.mapping import ColumnSource, RecordMapping
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.wire.parser import Parser
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 from tests.faults.hostile_bodies import HOSTILE
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
 from tests.fetch.scripted import ScriptedServer, answer, scripted_server

@@ -21,7 +21,7 @@ from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnTyp
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.in_window import inside
 from flows_platform.stores.parquet import ParquetSink, file_digest
-from flows_platform.wire.casting import cast_slice
+from flows_platform.columns.casting import cast_slice
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.record_line import read_record
 from flows_platform.wire.formats import WireFormat

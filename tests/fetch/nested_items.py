@@ -9,8 +9,8 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.time_parameters import IsoTime, TimeParameters
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.mapping import ColumnSource, RecordMapping
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
+from flows_platform.columns.paths import RecordPath
 
 from .scripted import ScriptedServer
 

@@ -10,7 +10,7 @@ from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.refusals import Nothing, Refusals
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 from .nested_items import api, body, items
 from .scripted import ScriptedServer, answer

@@ -49,8 +49,8 @@ from flows_platform.stores.parquet import staged_facts
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.mapping import ColumnSource, RecordMapping, TimeForm
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.mapping import ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.paths import RecordPath
 
 from .nested_items import DAY, ITEMS, MAPPING, START, TIME, TOTAL, api, body, item, items
 from .scripted import ScriptedServer, answer

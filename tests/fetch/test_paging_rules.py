@@ -28,7 +28,7 @@ from flows_platform.fetch.paging import (
     with_parameters,
 )
 from flows_platform.fetch.totals import total_count
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 URL = "https://api.example.com:443/v2/items?since=a%20b&empty=&start=0"
 LINK = NextLink(RecordPath.parse("next.href"))

@@ -19,7 +19,7 @@ from flows_platform.wire.decode.blocks import Proven, TemplateReader
 from flows_platform.wire.decode.csv_blocks import CsvReader
 from flows_platform.wire.formats import WireFormat
 from flows_platform.wire.parser import Parser
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body
 from .scripted import ScriptedServer, answer

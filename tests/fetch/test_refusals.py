@@ -8,7 +8,7 @@ from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUna
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
 from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 from .nested_items import api, body, items
 from .scripted import ScriptedServer, Trickle, answer

@@ -11,7 +11,7 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.columns.arrow_schema import arrow_schema
 
 type Row = tuple[Value, ...]
 

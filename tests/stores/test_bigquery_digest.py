@@ -11,7 +11,7 @@ from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnTyp
 from flows_platform.domain.verification import RowDigest
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.stores.bigquery import Publication, Warehouse
-from flows_platform.wire.raw_records import json_text
+from flows_platform.columns.raw_records import json_text
 from tests.stores.flow_rows import Row, window, write_parquet
 
 # Every type, nullable or not.

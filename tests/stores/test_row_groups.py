@@ -9,7 +9,7 @@ import pytest
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.stores.parquet import GROUP_BYTES, GROUP_ROWS, REPEATS, ParquetSink, staged_facts
-from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.columns.arrow_schema import arrow_schema
 
 SCHEMA = TableSchema(
     "texts",

@@ -14,7 +14,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.stores import staged_counts
 from flows_platform.stores.parquet import ParquetSink
 from flows_platform.stores.staged_counts import ValueCounts, first_rows, spread_of
-from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.columns.arrow_schema import arrow_schema
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(hours=3))

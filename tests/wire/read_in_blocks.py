@@ -4,7 +4,7 @@ import pytest
 
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.wire.casting import as_mappings, cast_slice
+from flows_platform.columns.casting import as_mappings, cast_slice
 from flows_platform.wire.decode.blocks import Proven, TemplateReader
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat

@@ -12,7 +12,7 @@ import pytest
 
 from flows_platform.domain.errors import PlatformError, SourceUnavailable
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.wire.casting import cast_slice
+from flows_platform.columns.casting import cast_slice
 from flows_platform.wire.decode import blocks
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.formats import WireFormat

@@ -5,7 +5,7 @@ import pytest
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.arrow_schema import arrow_schema
+from flows_platform.columns.arrow_schema import arrow_schema
 
 
 @pytest.mark.parametrize("column_type", ColumnType)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flows_platform.domain.schema import Column, ColumnType
-from flows_platform.wire.cast_values import Misfit, cast_value
+from flows_platform.columns.cast_values import Misfit, cast_value
 
 FLOAT = Column("score", ColumnType.FLOAT64, "")
 BOOL = Column("known", ColumnType.BOOL, "")

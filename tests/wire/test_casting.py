@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
-from flows_platform.wire.arrow_schema import arrow_schema
-from flows_platform.wire.cast_values import Misfit, cast_value
-from flows_platform.wire.casting import Rows, cast_record, cast_slice
-from flows_platform.wire.raw_records import Unreadable
+from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.cast_values import Misfit, cast_value
+from flows_platform.columns.casting import Rows, cast_record, cast_slice
+from flows_platform.columns.raw_records import Unreadable
 
 SCHEMA = TableSchema(
     name="things",

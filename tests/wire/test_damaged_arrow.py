@@ -8,7 +8,7 @@ import pytest
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import as_mappings
+from flows_platform.columns.casting import as_mappings
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import cast_slice
+from flows_platform.columns.casting import cast_slice
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.footers import Declared
 from flows_platform.wire.decode.source import SLICE_BYTES

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import as_mappings
+from flows_platform.columns.casting import as_mappings
 from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.raw_records import Unreadable
+from flows_platform.columns.raw_records import Unreadable
 from tests.faults.hostile_bodies import HOSTILE, JSON
 from tests.fetch.flow_bodies import json_body, row
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import as_mappings
+from flows_platform.columns.casting import as_mappings
 from flows_platform.wire.decode import xml
 from flows_platform.wire.decode.documents import Layout, open_document
 from flows_platform.wire.decode.elements import plain_record

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
 from flows_platform.wire.decode.record_line import read_record
-from flows_platform.wire.mapping import UNTAKEN, ColumnSource, RecordMapping, TimeForm
-from flows_platform.wire.paths import RecordPath
-from flows_platform.wire.raw_records import Unreadable, raw_record
+from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.raw_records import Unreadable, raw_record
 
 type Leaf = tuple[tuple[str, ...], object]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.wire.paths import RecordPath, quoted, single
+from flows_platform.columns.paths import RecordPath, quoted, single
 
 RECORD: dict[str, object] = {
     "id": 7,

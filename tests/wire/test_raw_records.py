@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.wire.raw_records import json_text
+from flows_platform.columns.raw_records import json_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())
 VALUES = st.recursive(

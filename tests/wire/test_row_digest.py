@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.verification import RowDigest, Value, canonical
-from flows_platform.wire.row_digest import batch_digest
+from flows_platform.columns.row_digest import batch_digest
 
 ROWS = st.lists(
     st.tuples(

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.schema import ColumnType
-from flows_platform.wire.casting import Rows, as_mappings
-from flows_platform.wire.mapping import ColumnSource, RecordMapping, TimeForm
-from flows_platform.wire.paths import RecordPath
-from flows_platform.wire.raw_records import Records, Unreadable, raw_record
-from flows_platform.wire.row_plan import RowPlan
+from flows_platform.columns.casting import Rows, as_mappings
+from flows_platform.columns.mapping import ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.raw_records import Records, Unreadable, raw_record
+from flows_platform.columns.row_plan import RowPlan
 from tests.wire.test_mapping import RECORDS
 
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "@d", "#text", "a[]", "b[0]", "a[b=]", "c[]"]), min_size=1, max_size=3)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 from .templates_alike import TABLE, blocks_of, read_alike, table
 

@@ -8,8 +8,8 @@ import pytest
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.wire.arrow_schema import arrow_schema
-from flows_platform.wire.time_column import bounds_in, inside
+from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.time_column import bounds_in, inside
 
 EPOCH = datetime(2020, 5, 1, tzinfo=UTC)
 WINDOW = Window(EPOCH + timedelta(hours=3), EPOCH + timedelta(hours=6))

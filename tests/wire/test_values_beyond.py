@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.schema import Column, ColumnType
-from flows_platform.wire.cast_values import Misfit, cast_value
+from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.wire.decode.record_line import read_record
-from flows_platform.wire.mapping import ColumnSource, TimeForm
-from flows_platform.wire.paths import RecordPath
-from flows_platform.wire.raw_records import Unreadable
+from flows_platform.columns.mapping import ColumnSource, TimeForm
+from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.raw_records import Unreadable
 
 HOSTILE = [
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00.000000+00:01",

@@ -18,13 +18,13 @@ from flows_platform.domain.errors import (
     StreamIncomplete,
 )
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.casting import as_mappings
+from flows_platform.columns.casting import as_mappings
 from flows_platform.wire.decode import xml
 from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
 from flows_platform.wire.decode.envelope import ErrorDocument
 from flows_platform.wire.decode.xml import MAX_BESIDE
 from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 from .test_guards import Cut
 

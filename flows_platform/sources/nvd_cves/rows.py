@@ -14,7 +14,7 @@ from flows_platform.sources.nvd_cves.cve_id import key_of
 from flows_platform.sources.nvd_cves.metrics import Row, metric_rows
 from flows_platform.sources.nvd_cves.parts import Part
 from flows_platform.sources.nvd_cves.schema import KEY, POSITION
-from flows_platform.wire.raw_records import json_text
+from flows_platform.columns.raw_records import json_text
 
 ENGLISH = "en"
 # Columns of the fact table that are texts of the document, with their names there.

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from flows_platform.domain.schema import Column, ColumnType
-from flows_platform.wire.arrow_schema import ARROW_TYPES
+from flows_platform.columns.arrow_schema import ARROW_TYPES
 from flows_platform.wire.parser import ARROW_READS
 
 NEWLINE = b"\n"[0]

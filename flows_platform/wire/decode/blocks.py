@@ -16,7 +16,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from flows_platform.domain.schema import Column
-from flows_platform.wire.casting import Slice
+from flows_platform.columns.casting import Slice
 from flows_platform.wire.decode.arrow_lines import ArrowLines
 from flows_platform.wire.decode.source import SLICE_BYTES, ByteSource
 from flows_platform.wire.decode.template import Template

@@ -7,7 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.wire.casting import Slice, cast_slice
+from flows_platform.columns.casting import Slice, cast_slice
 from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
 from flows_platform.wire.decode.arrow import ArrowDocument
 from flows_platform.wire.decode.blocks import Flat
@@ -20,7 +20,7 @@ from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
 from flows_platform.wire.decode.xml import XmlDocument
 from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
 from flows_platform.wire.parser import Parser
-from flows_platform.wire.paths import RecordPath
+from flows_platform.columns.paths import RecordPath
 
 
 class Document(Protocol):

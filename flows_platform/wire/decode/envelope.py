@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
-from flows_platform.wire.paths import RecordPath, single
+from flows_platform.columns.paths import RecordPath, single
 
 type Event = tuple[str, str, object]
 

@@ -12,7 +12,7 @@ import ijson
 import numpy as np
 
 from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Slice
+from flows_platform.columns.casting import Slice
 from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
 from flows_platform.wire.decode.characters import invalid_in_json
 from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
@@ -22,8 +22,8 @@ from flows_platform.wire.decode.json_keys import OPENING, SentKeys, keys_in, req
 from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.wire.decode.template import json_templates
 from flows_platform.wire.formats import COUNT, DIGEST, END
-from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Records, Unreadable, json_text
+from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.raw_records import Records, Unreadable, json_text
 
 THERE = {"missing": "the member is missing", "null": "null stands there"}
 KINDS = {dict: "an object", list: "an array of another place", str: "a text", bool: "a truth value"}

@@ -17,7 +17,7 @@ from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSou
 from flows_platform.wire.decode.template import json_templates
 from flows_platform.wire.formats import COUNT, DIGEST, END
 from flows_platform.wire.parser import left_to_reference
-from flows_platform.wire.raw_records import Records, Unreadable
+from flows_platform.columns.raw_records import Records, Unreadable
 
 
 class NdjsonDocument:

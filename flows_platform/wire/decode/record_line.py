@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.wire.decode.json_guard import MAX_DEPTH, JsonGuard
-from flows_platform.wire.raw_records import Unreadable
+from flows_platform.columns.raw_records import Unreadable
 
 
 def read_record(line: bytes) -> dict[str, object] | Unreadable:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from lxml import etree
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.wire.casting import Slice
+from flows_platform.columns.casting import Slice
 from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
 from flows_platform.wire.decode.characters import invalid_in_xml
 from flows_platform.wire.decode.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
@@ -20,8 +20,8 @@ from flows_platform.wire.decode.template import xml_template
 from flows_platform.wire.decode.xml_guard import XmlGuard, names_in
 from flows_platform.wire.decode.xml_places import NotMet, Others, in_namespace, not_met, steps_of
 from flows_platform.wire.formats import COUNT, DIGEST, END
-from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Records
+from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.raw_records import Records
 
 SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from flows_platform.domain.schema import ColumnType, TableSchema
-from flows_platform.wire.arrow_schema import ARROW_TYPES, arrow_schema
+from flows_platform.columns.arrow_schema import ARROW_TYPES, arrow_schema
 from flows_platform.wire.encode.csv import CsvEncoder
 from flows_platform.wire.encode.encoder import Footer, Row
 from flows_platform.wire.formats import COUNT, DIGEST

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, RowMapping, select
 
 from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES
-from flows_platform.wire.raw_records import json_text
+from flows_platform.columns.raw_records import json_text
 from tests.sources.nvd_cves.cve_objects import Cve
 
 type Parts = tuple[RowMapping, dict[str, list[RowMapping]]]

@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
-from flows_platform.wire.paths import RecordPath, single
-from flows_platform.wire.raw_records import Records, Unreadable, json_text
+from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.raw_records import Records, Unreadable, json_text
 
 UNTAKEN = "$."  # before the path of a field that no column takes; no column can have such a name
 _ZONED = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.ASCII)
