@@ -9,9 +9,9 @@ from api_server.database import Snapshot
 from api_server.selection import Selection
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import ColumnType, TableSchema
-from flows_platform.wire.encode.canonical import canonical_rows, canonical_sql, sum_of_hashes
-from flows_platform.wire.encode.encoder import WRITTEN_BY_SQLITE, Encoder, checked
-from flows_platform.wire.encode.sql_text import identifier
+from flows_platform.formats.protocol.canonical import canonical_rows, canonical_sql, sum_of_hashes
+from flows_platform.formats.protocol.encoder import WRITTEN_BY_SQLITE, Encoder, checked
+from flows_platform.formats.protocol.sql_text import identifier
 
 # No value of a chunk query may pass this: long texts make a chunk split, not a process swell.
 CHUNK_BYTES = 8 * 2**20

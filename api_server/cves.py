@@ -27,7 +27,7 @@ from api_server.problems import Problem
 from api_server.state import state_of
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 if TYPE_CHECKING:
     from flows_platform.sources.nvd_cves.queries import CveQueries

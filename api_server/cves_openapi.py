@@ -13,7 +13,7 @@ from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import METRIC_RULE, NOTICE, SqlTable
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 CSV_LINES = "RFC 4180: a header line, then a line each, ended by CRLF."
 SUMMARIES = {

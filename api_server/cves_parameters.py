@@ -11,7 +11,7 @@ from api_server.problems import invalid_parameter
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import GRAMMAR, PATTERN, is_cve_id
 from flows_platform.sources.nvd_cves.filters import CveFilter
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 FORMATS = (WireFormat.JSON, WireFormat.CSV)
 MOST = 1000

@@ -16,7 +16,7 @@ from api_server.parameters import parse_stream
 from api_server.state import state_of
 from api_server.streams import RecordStream, Shape
 from flows_platform.domain.errors import InputError
-from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 
 logger = logging.getLogger(__name__)
 

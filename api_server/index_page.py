@@ -17,7 +17,7 @@ from api_server.state import ServerState, state_of
 from api_server.tokens import Scope
 from flows_platform.domain.schema import TableSchema
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 # The window of the examples; the pipeline asks for three hours at a time.
 EXAMPLE_SECONDS = 3 * 3600

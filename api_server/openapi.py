@@ -15,7 +15,7 @@ from api_server.state import state_of
 from api_server.tokens import Scope
 from flows_platform.domain.schema import TableSchema
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from flows_platform.wire.formats import RECORD_COUNT_HEADER, WireFormat
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 
 VERSION = "1.0.0"
 BEARER = "token"

@@ -11,7 +11,7 @@ from api_server.selection import Query
 from api_server.streams import Proof
 from api_server.tokens import without_tokens
 from flows_platform.domain.schema import INT64_MAX
-from flows_platform.wire.formats import DIGEST_PARAMETER, FOOTER_PARAMETER, WireFormat
+from flows_platform.formats.protocol.names import DIGEST_PARAMETER, FOOTER_PARAMETER, WireFormat
 
 # int() would also take `1_000`, ` 7`, `+7` and digits of other scripts.
 INTEGER = re.compile("0|[1-9][0-9]{0,18}")

@@ -15,9 +15,9 @@ from api_server.streams import StreamOpener
 from api_server.tokens import TokenFile
 from api_server.workers import Workers
 from flows_platform.domain.schema import TableSchema
-from flows_platform.wire import encode
-from flows_platform.wire.encode.encoder import Encoder
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats import encoders
+from flows_platform.formats.protocol.encoder import Encoder
+from flows_platform.formats.protocol.names import WireFormat
 
 
 class ServerState:
@@ -31,7 +31,7 @@ class ServerState:
         lanes, compared = config.connections_per_stream, config.compare_pages
         self.streams = StreamOpener(config.database, schema, self.workers, lanes, compared=compared)
         self.cves = CveDatabase(config.cves_url)
-        self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encode.for_format(chosen, schema))
+        self._encoder: Callable[[WireFormat], Encoder] = lru_cache(lambda chosen: encoders.for_format(chosen, schema))
 
     def encoder(self, wire_format: WireFormat) -> Encoder:
         """The encoder of a format; the first call for Arrow takes a third of a second, so call it in a thread."""

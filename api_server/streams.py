@@ -26,7 +26,7 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
 from flows_platform.stores.page_checksums import DamagedDatabase
-from flows_platform.wire.encode.encoder import Encoder, Footer
+from flows_platform.formats.protocol.encoder import Encoder, Footer
 
 # Parts that are made or being made, beside the one that is sent: two connections never wait for the event loop.
 AHEAD = 4

@@ -16,7 +16,7 @@ from flows_platform.stores.parquet import ParquetSink, StagedFacts, rows_of, sta
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine
 from flows_platform.stores.repeats import drop_repeats
 from flows_platform.columns.casting import Casted, cast_slice
-from flows_platform.wire.decode.record_line import read_record
+from flows_platform.formats.json.record_line import read_record
 from flows_platform.columns.raw_records import Records, Unreadable
 
 SLICE = 1024  # records

@@ -13,8 +13,8 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.domain.verification import Verification
 from flows_platform.stores.replacement import MAX_REJECTED_SHARE, MAX_SHRINK
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 
 PREFIX = "FLOWS_"
 AUTO = "auto"

@@ -11,7 +11,7 @@ from flows_platform.pipeline import WindowPipeline
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.stores.bigquery import Warehouse, emulator_client
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 
 def main(key: str) -> None:

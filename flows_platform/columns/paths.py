@@ -3,7 +3,7 @@
 A name with points or other signs is quoted as in JSON: `"@odata.nextLink"`, `a."b.c".d`. An XML name may begin with its
 namespace in braces, whose points belong to it: `{urn:a.b}entry.id`.
 
-A record is what JSON decodes to; an XML element is given in the same shape (`wire/decode/elements.py`).
+A record is what JSON decodes to; an XML element is given in the same shape (`formats/xml/elements.py`).
 """
 
 import json

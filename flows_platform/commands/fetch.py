@@ -15,7 +15,7 @@ from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.stores.quarantine import quarantine_path
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 
 def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str, max_rejected: int) -> None:

@@ -36,11 +36,11 @@ from flows_platform.windowed.console import Console
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.due import Calendar
 from flows_platform.windowed.pictures import Chart
-from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.parser import Parser
 from flows_platform.columns.paths import RecordPath
 
 

@@ -21,7 +21,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.paging import Ends
 from flows_platform.fetch.refusals import OK, TRANSIENT_STATUSES
-from flows_platform.wire.formats import WireFormat, nothing_around
+from flows_platform.formats.protocol.names import WireFormat, nothing_around
 from flows_platform.columns.paths import RecordPath
 
 TEXTS = {ColumnType.STRING, ColumnType.JSON}

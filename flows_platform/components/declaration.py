@@ -11,7 +11,7 @@ from flows_platform.components.values import Code, Format, Level, Part, Path, Se
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.fetch.paging import Ends
 from flows_platform.columns.mapping import TimeForm
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.parser import Parser
 
 
 class Basic(Part):

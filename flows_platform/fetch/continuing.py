@@ -13,7 +13,7 @@ from flows_platform.domain.schema import ColumnType
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.casting import Casted
-from flows_platform.wire.decode.record_line import read_record
+from flows_platform.formats.json.record_line import read_record
 from flows_platform.columns.raw_records import Records, Unreadable
 
 

@@ -7,7 +7,7 @@ from flows_platform.fetch.paging import Offset, PageNumber, with_parameters
 from flows_platform.fetch.records import WindowStream, header_count
 from flows_platform.fetch.retry import attempts
 from flows_platform.fetch.windowed_api import WindowedApi
-from flows_platform.wire.formats import RECORD_COUNT_HEADER
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
 
 def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *, tries: int = 5) -> int | None:

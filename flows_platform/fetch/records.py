@@ -29,11 +29,11 @@ from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.unread import SHOWN, require_read, unread_places
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.columns.casting import Casted, Slice, as_mappings, cast_slice
-from flows_platform.wire.decode.characters import replacing
-from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
-from flows_platform.wire.decode.json_guard import BLANK
-from flows_platform.wire.decode.source import ByteSource
-from flows_platform.wire.formats import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
+from flows_platform.formats.protocol.characters import replacing
+from flows_platform.formats.decoders import Layout, envelope_of, open_document
+from flows_platform.formats.json.guard import BLANK
+from flows_platform.formats.protocol.metered_reader import ByteSource
+from flows_platform.formats.protocol.names import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
 from flows_platform.columns.raw_records import Records, Unreadable, raw_record
 from flows_platform.columns.row_plan import RowPlan
 

@@ -12,11 +12,11 @@ from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.refusals import USUAL, Refusals
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
-from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
-from flows_platform.wire.decode.source import RECORD_BYTES
-from flows_platform.wire.formats import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
+from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
+from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
+from flows_platform.formats.protocol.names import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
 from flows_platform.columns.mapping import RecordMapping
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.parser import Parser
 from flows_platform.columns.paths import RecordPath
 
 FOOTER = (RecordPath.parse(END),)

@@ -14,7 +14,7 @@ from api_server import paths
 from api_server.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from flows_platform.wire.formats import CONTENT_TYPES
+from flows_platform.formats.protocol.names import CONTENT_TYPES
 from tests.sources.nvd_cves.cve_objects import cve
 
 from .conftest import Serve, Server, build, build_cves, flows

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from api_server.negotiation import ContentCoding, choose_coding, choose_format
 from api_server.problems import Problem
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 ALL = tuple(WireFormat)
 

@@ -12,7 +12,7 @@ from api_server.problems import Problem
 from api_server.selection import Query
 from api_server.streams import Proof
 from flows_platform.domain.schema import INT64_MAX
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 ALL = tuple(WireFormat)
 

@@ -15,7 +15,7 @@ from api_server.replay import visible
 from api_server.selection import Query, Selector, newest
 from flows_platform.domain.simulated_clock import SECOND, LateRows, Replay, ReplayClock
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 from .conftest import Row, Serve, build, build_plain, flows, insert
 

@@ -17,7 +17,7 @@ from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.stores import sqlite_layout
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 from .conftest import Server, build, build_plain, flows
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 from tests.conditions import eventually
 
 from .conftest import Serve, Server, build, build_plain, drained, flow, flows, insert, open_files

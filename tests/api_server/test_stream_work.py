@@ -15,9 +15,9 @@ from api_server.selection import EVERYTHING, FIRST_CHUNK_ROWS
 from api_server.streams import AHEAD, RecordStream, Shape, StreamOpener
 from api_server.workers import Workers
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.encode import for_format
-from flows_platform.wire.encode.ndjson import NdjsonEncoder
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.encoders import for_format
+from flows_platform.formats.json.lines_encode import NdjsonEncoder
+from flows_platform.formats.protocol.names import WireFormat
 from tests.conditions import eventually
 
 from .conftest import build, flow, flows, open_files

@@ -14,9 +14,9 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.verification import MODULUS, Value
 from flows_platform.stores import sqlite_layout
-from flows_platform.wire.encode import for_format
-from flows_platform.wire.encode.canonical import canonical_rows, sum_of_hashes
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.encoders import for_format
+from flows_platform.formats.protocol.canonical import canonical_rows, sum_of_hashes
+from flows_platform.formats.protocol.names import WireFormat
 
 SCHEMA = TableSchema(
     "typed",

@@ -16,8 +16,8 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.stores.sqlite_load import load
 from flows_platform.stores.sqlite_read import iter_rows
 from flows_platform.local.ports import free_port
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 
 ROWS, SMALL = 3_000_000, 100_000
 GROWTH_MB = 64
@@ -30,8 +30,8 @@ from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 url, last, wire, out = {url!r}, {last}, WireFormat({wire!r}), Path({out!r})
 api = WindowedApi(url=url, schema=FLOWS, format=wire, parser=Parser({parser!r}))
 print(stage_window(HttpClient(), api, seconds(None, last), out).rows)

@@ -23,12 +23,12 @@ from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.decompression import decompressor
 from flows_platform.columns.casting import cast_slice
-from flows_platform.wire.decode import json as json_documents
-from flows_platform.wire.decode import xml as xml_documents
-from flows_platform.wire.decode.arrow_lines import ArrowLines
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.json import decode as json_documents
+from flows_platform.formats.xml import decode as xml_documents
+from flows_platform.formats.json.arrow_reader import ArrowLines
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 
 LONGEST = 1 << 16
 TABLE = TableSchema(

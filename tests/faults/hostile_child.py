@@ -21,10 +21,10 @@ from flows_platform.fetch.refusals import Refusals
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.formats import CONTENT_TYPES, WireFormat
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.parser import Parser
 from flows_platform.columns.paths import RecordPath
 from tests.faults.hostile_bodies import HOSTILE
 from tests.fetch.flow_bodies import BOUNDS, json_body, row

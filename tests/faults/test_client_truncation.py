@@ -12,7 +12,7 @@ from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 from tests.faults.framings import END, FRAMINGS, chunked
 from tests.faults.scale import scaled
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, xml_body

@@ -22,9 +22,9 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.in_window import inside
 from flows_platform.stores.parquet import ParquetSink, file_digest
 from flows_platform.columns.casting import cast_slice
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.record_line import read_record
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.json.record_line import read_record
+from flows_platform.formats.protocol.names import WireFormat
 from tests.faults.scale import scaled
 
 SCHEMA = TableSchema(

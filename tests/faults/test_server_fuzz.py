@@ -19,7 +19,7 @@ from api_server.config import ServerConfig
 from api_server.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.filters import CveFilter
-from flows_platform.wire.formats import CONTENT_TYPES, WireFormat
+from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
 from tests.api_server.conftest import Server, build, build_cves, flows, running
 from tests.faults.scale import scaled
 from tests.sources.nvd_cves.cve_objects import cve

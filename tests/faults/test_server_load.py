@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 from tests.api_server.conftest import build, flow, flows
 from tests.conditions import eventually
 from tests.faults.scale import scaled

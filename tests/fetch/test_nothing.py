@@ -8,8 +8,8 @@ from flows_platform.domain.errors import MalformedDocument, SourceRefused, Strea
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.refusals import Nothing, Refusals
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.paths import RecordPath
 
 from .nested_items import api, body, items

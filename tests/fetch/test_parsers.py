@@ -15,10 +15,10 @@ from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.quarantine import quarantine_path
-from flows_platform.wire.decode.blocks import Proven, TemplateReader
-from flows_platform.wire.decode.csv_blocks import CsvReader
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.templates.blocks import Proven, TemplateReader
+from flows_platform.formats.csv.blocks import CsvReader
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 from flows_platform.columns.paths import RecordPath
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body

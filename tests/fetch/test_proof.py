@@ -10,9 +10,9 @@ from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
-from flows_platform.wire.encode import for_format
-from flows_platform.wire.encode.encoder import Footer
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.encoders import for_format
+from flows_platform.formats.protocol.encoder import Footer
+from flows_platform.formats.protocol.names import WireFormat
 
 from .flow_bodies import BOUNDS, row
 from .scripted import ScriptedServer, answer

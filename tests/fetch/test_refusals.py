@@ -7,7 +7,7 @@ import pytest
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.fetch.http import HttpClient, HttpLimits
 from flows_platform.fetch.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
-from flows_platform.wire.decode.envelope import ErrorDocument
+from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.columns.paths import RecordPath
 
 from .nested_items import api, body, items

@@ -27,7 +27,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.parquet import staged_facts
 from flows_platform.stores.quarantine import quarantine_path, read_quarantine
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body
 from .scripted import ScriptedServer, answer

@@ -10,7 +10,7 @@ from flows_platform.fetch.http import HttpClient
 from flows_platform.fetch.windowed_api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 from .flow_bodies import BOUNDS, row
 from .scripted import ScriptedServer, answer

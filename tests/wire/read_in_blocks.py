@@ -5,10 +5,10 @@ import pytest
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.columns.casting import as_mappings, cast_slice
-from flows_platform.wire.decode.blocks import Proven, TemplateReader
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.templates.blocks import Proven, TemplateReader
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 
 from .test_guards import Cut
 

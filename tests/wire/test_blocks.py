@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.names import WireFormat
 
 from .read_in_blocks import SPOILT, read, read_alike
 from .test_guards import RECORDS

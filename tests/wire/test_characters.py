@@ -4,10 +4,10 @@ import pytest
 
 from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.wire.decode.characters import JsonCharacters, LineCharacters, XmlCharacters
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.protocol.characters import JsonCharacters, LineCharacters, XmlCharacters
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 
 from .test_guards import Cut
 from .test_xml_documents import layout, out, read

@@ -8,8 +8,8 @@ import pytest
 from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.columns.casting import cast_slice
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
 
 COLUMNS = tuple(Column(kind.value, kind, "", nullable=kind is not ColumnType.INT64) for kind in ColumnType)
 SCHEMA = TableSchema("corners", "", COLUMNS, key="int64", time="timestamp")

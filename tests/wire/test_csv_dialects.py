@@ -4,10 +4,10 @@ import pytest
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.csv_dialect import CsvDialect
-from flows_platform.wire.decode.csv import CsvDocument
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.decode.ndjson import NdjsonDocument
+from flows_platform.formats.csv.dialect import CsvDialect
+from flows_platform.formats.csv.decode import CsvDocument
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.json.lines_decode import NdjsonDocument
 from flows_platform.columns.paths import RecordPath
 
 from .test_guards import Cut

@@ -9,8 +9,8 @@ import pytest
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
 
 
 def stream(batch: pa.RecordBatch, custom: dict[str, str] | None = None) -> bytes:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import cast_slice
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.footers import Declared
-from flows_platform.wire.decode.source import SLICE_BYTES
-from flows_platform.wire.formats import WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.footers import Declared
+from flows_platform.formats.protocol.metered_reader import SLICE_BYTES
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
 
 
 def read(wire: WireFormat, body: bytes) -> tuple[list[dict[str, object]], int | None]:

@@ -16,11 +16,11 @@ from lxml import etree
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
 from flows_platform.domain.verification import RowDigest, Value
-from flows_platform.wire.encode import for_format
-from flows_platform.wire.encode.canonical import canonical_rows, canonical_sql, sum_of_hashes
-from flows_platform.wire.encode.encoder import PYTHON_TYPES, Footer, checked
-from flows_platform.wire.encode.sql_text import quoted
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.encoders import for_format
+from flows_platform.formats.protocol.canonical import canonical_rows, canonical_sql, sum_of_hashes
+from flows_platform.formats.protocol.encoder import PYTHON_TYPES, Footer, checked
+from flows_platform.formats.protocol.sql_text import quoted
+from flows_platform.formats.protocol.names import WireFormat
 
 type Row = tuple[Value, ...]
 

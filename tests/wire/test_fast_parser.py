@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode.arrow_lines import ArrowLines
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.json.arrow_reader import ArrowLines
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.raw_records import Unreadable
 from tests.faults.hostile_bodies import HOSTILE, JSON
 from tests.fetch.flow_bodies import json_body, row

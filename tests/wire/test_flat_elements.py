@@ -10,11 +10,11 @@ from lxml import etree
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode import xml
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.elements import plain_record
-from flows_platform.wire.decode.flat_elements import flat_columns
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.xml import decode
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.xml.elements import plain_record
+from flows_platform.formats.xml.flat_elements import flat_columns
+from flows_platform.formats.protocol.names import WireFormat
 
 from .test_guards import Cut
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode.documents import Layout, open_document
-from flows_platform.wire.decode.json_guard import MAX_CONTAINERS, MAX_DEPTH, MAX_DIGITS, JsonGuard
-from flows_platform.wire.decode.xml_guard import MAX_ATTRIBUTES, MAX_NAMES, XmlGuard
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.json.guard import MAX_CONTAINERS, MAX_DEPTH, MAX_DIGITS, JsonGuard
+from flows_platform.formats.xml.guard import MAX_ATTRIBUTES, MAX_NAMES, XmlGuard
+from flows_platform.formats.protocol.names import WireFormat
 
 
 class Cut(io.BytesIO):

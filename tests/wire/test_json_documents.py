@@ -17,9 +17,9 @@ from flows_platform.domain.errors import (
 )
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.decoders import Layout, envelope_of, open_document
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.paths import RecordPath
 
 from .test_guards import SIZES, Cut

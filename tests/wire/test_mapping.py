@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
-from flows_platform.wire.decode.record_line import read_record
+from flows_platform.formats.json.record_line import read_record
 from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping, TimeForm
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.raw_records import Unreadable, raw_record

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from flows_platform.wire.decode.elements import nested, nested_record
+from flows_platform.formats.xml.elements import nested, nested_record
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import StreamIncomplete
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.decoders import Layout, envelope_of, open_document
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.raw_records import Unreadable
 
 from .test_guards import RECORDS, SIZES, Cut

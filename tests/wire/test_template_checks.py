@@ -8,10 +8,10 @@ import pytest
 
 from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.domain.schema import Column, TableSchema
-from flows_platform.wire.decode.arrow_lines import ArrowLines
-from flows_platform.wire.decode.blocks import Flat, TemplateReader, _Blocks
-from flows_platform.wire.decode.csv_blocks import CsvReader
-from flows_platform.wire.decode.template import Template, json_templates, xml_template
+from flows_platform.formats.json.arrow_reader import ArrowLines
+from flows_platform.formats.templates.blocks import Flat, TemplateReader, _Blocks
+from flows_platform.formats.csv.blocks import CsvReader
+from flows_platform.formats.templates.template import Template, json_templates, xml_template
 
 from .templates_alike import table
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.paths import RecordPath
 
 from .templates_alike import TABLE, blocks_of, read_alike, table

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.columns.cast_values import Misfit, cast_value
-from flows_platform.wire.decode.record_line import read_record
+from flows_platform.formats.json.record_line import read_record
 from flows_platform.columns.mapping import ColumnSource, TimeForm
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.raw_records import Unreadable

@@ -19,11 +19,11 @@ from flows_platform.domain.errors import (
 )
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.casting import as_mappings
-from flows_platform.wire.decode import xml
-from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.decode.xml import MAX_BESIDE
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.xml import decode
+from flows_platform.formats.decoders import Layout, envelope_of, open_document
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.xml.decode import MAX_BESIDE
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.paths import RecordPath
 
 from .test_guards import Cut
@@ -110,9 +110,9 @@ def test_another_root_is_refused(root: str) -> None:
 
 MEMORY = """
 import re
-from flows_platform.wire.decode import xml
-from flows_platform.wire.decode.documents import Layout, envelope_of, open_document
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.xml import decode
+from flows_platform.formats.decoders import Layout, envelope_of, open_document
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 HOST = b"<HOST id='7'><!-- keep-alive --><ID>%d</ID><TAGS><TAG>a</TAG><TAG>b</TAG></TAGS><T><![CDATA[&]]></T></HOST>\\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from flows_platform.domain.errors import PlatformError, SourceRefused
-from flows_platform.wire.decode.xml_places import steps_of
+from flows_platform.formats.xml.positions import steps_of
 from flows_platform.columns.paths import RecordPath
 
 from .test_xml_documents import WHOLE, layout, out, read

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Buffer
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.decode.source import ByteSource
+from flows_platform.formats.protocol.metered_reader import ByteSource
 
 MAX_METADATA = 1 << 20
 MAX_BODY = 32 << 20  # bytes of one batch; our own server's have half a megabyte

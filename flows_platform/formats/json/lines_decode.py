@@ -7,16 +7,16 @@ import pyarrow as pa
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
-from flows_platform.wire.decode.arrow_lines import ArrowLines
-from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.decode.footers import Declared, declared
-from flows_platform.wire.decode.json_guard import BLANK, MARK
-from flows_platform.wire.decode.record_line import read_record
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource
-from flows_platform.wire.decode.template import json_templates
-from flows_platform.wire.formats import COUNT, DIGEST, END
-from flows_platform.wire.parser import left_to_reference
+from flows_platform.formats.json.arrow_reader import ArrowLines
+from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.footers import Declared, declared
+from flows_platform.formats.json.guard import BLANK, MARK
+from flows_platform.formats.json.record_line import read_record
+from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource
+from flows_platform.formats.templates.template import json_templates
+from flows_platform.formats.protocol.names import COUNT, DIGEST, END
+from flows_platform.formats.protocol.parser import left_to_reference
 from flows_platform.columns.raw_records import Records, Unreadable
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.formats import BASE64, ENCODING_ATTRIBUTE
+from flows_platform.formats.protocol.names import BASE64, ENCODING_ATTRIBUTE
 
 BLANK = " \t\r\n"  # white space of XML
 MAX_DEPTH = 256  # levels below a record: casting and the quarantine recurse

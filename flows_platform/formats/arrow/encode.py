@@ -12,9 +12,9 @@ import pyarrow.csv
 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.columns.arrow_schema import ARROW_TYPES, arrow_schema
-from flows_platform.wire.encode.csv import CsvEncoder
-from flows_platform.wire.encode.encoder import Footer, Row
-from flows_platform.wire.formats import COUNT, DIGEST
+from flows_platform.formats.csv.encode import CsvEncoder
+from flows_platform.formats.protocol.encoder import Footer, Row
+from flows_platform.formats.protocol.names import COUNT, DIGEST
 
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 

@@ -1,12 +1,12 @@
 """Rows to bytes, one module a format; `for_format` gives a table's encoder. No I/O, no selection of rows."""
 
 from flows_platform.domain.schema import TableSchema
-from flows_platform.wire.encode.csv import CsvEncoder
-from flows_platform.wire.encode.encoder import Encoder
-from flows_platform.wire.encode.json import JsonEncoder
-from flows_platform.wire.encode.ndjson import NdjsonEncoder
-from flows_platform.wire.encode.xml import XmlEncoder
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.csv.encode import CsvEncoder
+from flows_platform.formats.protocol.encoder import Encoder
+from flows_platform.formats.json.encode import JsonEncoder
+from flows_platform.formats.json.lines_encode import NdjsonEncoder
+from flows_platform.formats.xml.encode import XmlEncoder
+from flows_platform.formats.protocol.names import WireFormat
 
 
 def for_format(wire_format: WireFormat, schema: TableSchema) -> Encoder:
@@ -22,6 +22,6 @@ def for_format(wire_format: WireFormat, schema: TableSchema) -> Encoder:
             return CsvEncoder(schema)
         case WireFormat.ARROW:
             # pyarrow takes 40 MB and a third of a second, which a server that never sends Arrow should not pay.
-            from flows_platform.wire.encode.arrow import ArrowEncoder  # noqa: PLC0415
+            from flows_platform.formats.arrow.encode import ArrowEncoder  # noqa: PLC0415
 
             return ArrowEncoder(schema)

@@ -11,7 +11,7 @@ import numpy as np
 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import MODULUS, Value, canonical
-from flows_platform.wire.encode.sql_text import identifier
+from flows_platform.formats.protocol.sql_text import identifier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HASH_WORDS = 4  # a SHA-256 is four 64-bit words, of which the digest takes the first

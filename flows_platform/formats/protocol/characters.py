@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.decode.source import ByteSource
-from flows_platform.wire.decode.xml_guard import ENCODING
-from flows_platform.wire.formats import WireFormat
+from flows_platform.formats.protocol.metered_reader import ByteSource
+from flows_platform.formats.xml.guard import ENCODING
+from flows_platform.formats.protocol.names import WireFormat
 
 KEY = "invalid_characters: replace"
 REPLACEMENT = "\ufffd".encode()

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.wire.decode.arrow_messages import MessageReader
-from flows_platform.wire.decode.footers import Declared, declared_text
-from flows_platform.wire.decode.source import ByteSource
-from flows_platform.wire.formats import COUNT, DIGEST
+from flows_platform.formats.arrow.messages import MessageReader
+from flows_platform.formats.protocol.footers import Declared, declared_text
+from flows_platform.formats.protocol.metered_reader import ByteSource
+from flows_platform.formats.protocol.names import COUNT, DIGEST
 
 BUFFER = 1 << 18
 SLICE = 1 << 16  # rows

@@ -8,18 +8,18 @@ import pyarrow as pa
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.columns.casting import Slice, cast_slice
-from flows_platform.wire.csv_dialect import RFC_4180, CsvDialect
-from flows_platform.wire.decode.arrow import ArrowDocument
-from flows_platform.wire.decode.blocks import Flat
-from flows_platform.wire.decode.csv import CsvDocument
-from flows_platform.wire.decode.envelope import ErrorDocument
-from flows_platform.wire.decode.footers import Declared
-from flows_platform.wire.decode.json import JsonDocument
-from flows_platform.wire.decode.ndjson import NdjsonDocument
-from flows_platform.wire.decode.source import RECORD_BYTES, ByteSource
-from flows_platform.wire.decode.xml import XmlDocument
-from flows_platform.wire.formats import RECORD, RECORDS, WireFormat
-from flows_platform.wire.parser import Parser
+from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
+from flows_platform.formats.arrow.decode import ArrowDocument
+from flows_platform.formats.templates.blocks import Flat
+from flows_platform.formats.csv.decode import CsvDocument
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.footers import Declared
+from flows_platform.formats.json.decode import JsonDocument
+from flows_platform.formats.json.lines_decode import NdjsonDocument
+from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, ByteSource
+from flows_platform.formats.xml.decode import XmlDocument
+from flows_platform.formats.protocol.names import RECORD, RECORDS, WireFormat
+from flows_platform.formats.protocol.parser import Parser
 from flows_platform.columns.paths import RecordPath
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.decode.json_guard import Depths, Marks
+from flows_platform.formats.json.guard import Depths, Marks
 
 OPENING, COLON = list(b"{["), ord(":")
 

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal, InvalidOperation
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.decode.json_guard import MAX_DEPTH, JsonGuard
+from flows_platform.formats.json.guard import MAX_DEPTH, JsonGuard
 from flows_platform.columns.raw_records import Unreadable
 
 

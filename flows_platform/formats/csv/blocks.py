@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from flows_platform.wire.decode.blocks import Flat, Proven
-from flows_platform.wire.decode.json_guard import MARK
-from flows_platform.wire.decode.template import Value, typed
+from flows_platform.formats.templates.blocks import Flat, Proven
+from flows_platform.formats.json.guard import MARK
+from flows_platform.formats.templates.template import Value, typed
 
 NEWLINE, RETURN = b"\n"[0], b"\r"[0]
 FORBIDDEN = (b'"', b"\0")

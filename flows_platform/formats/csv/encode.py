@@ -10,8 +10,8 @@ from functools import cached_property
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
-from flows_platform.wire.encode.encoder import Footer, Row
-from flows_platform.wire.encode.sql_text import (
+from flows_platform.formats.protocol.encoder import Footer, Row
+from flows_platform.formats.protocol.sql_text import (
     Octets,
     count_controls,
     count_of,
@@ -20,7 +20,7 @@ from flows_platform.wire.encode.sql_text import (
     is_utf8,
     octets,
 )
-from flows_platform.wire.formats import END
+from flows_platform.formats.protocol.names import END
 
 LINE_END = "\r\n"
 SPECIAL = re.compile('[",\r\n]')

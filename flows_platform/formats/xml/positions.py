@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.wire.decode.elements import BLANK, local
+from flows_platform.formats.xml.elements import BLANK, local
 
 SHOWN = 5  # names in a message
 TEXT = 60  # characters in one

@@ -13,15 +13,15 @@ import numpy as np
 
 from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.columns.casting import Slice
-from flows_platform.wire.decode.blocks import Flat, TemplateReader, parsed, proven
-from flows_platform.wire.decode.characters import invalid_in_json
-from flows_platform.wire.decode.envelope import ErrorDocument, Event, JsonEnvelope
-from flows_platform.wire.decode.footers import Declared, declared
-from flows_platform.wire.decode.json_guard import Depths, JsonGuard, Marks
-from flows_platform.wire.decode.json_keys import OPENING, SentKeys, keys_in, require_all
-from flows_platform.wire.decode.source import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
-from flows_platform.wire.decode.template import json_templates
-from flows_platform.wire.formats import COUNT, DIGEST, END
+from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.protocol.characters import invalid_in_json
+from flows_platform.formats.protocol.envelope import ErrorDocument, Event, JsonEnvelope
+from flows_platform.formats.protocol.footers import Declared, declared
+from flows_platform.formats.json.guard import Depths, JsonGuard, Marks
+from flows_platform.formats.json.keys import OPENING, SentKeys, keys_in, require_all
+from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
+from flows_platform.formats.templates.template import json_templates
+from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable, json_text
 

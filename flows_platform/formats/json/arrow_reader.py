@@ -10,7 +10,7 @@ import pyarrow.json
 
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.columns.arrow_schema import ARROW_TYPES
-from flows_platform.wire.parser import ARROW_READS
+from flows_platform.formats.protocol.parser import ARROW_READS
 
 NEWLINE = b"\n"[0]
 # Arrow dies (SIGSEGV) of a block whose first value is null, and passes over a byte order mark before it.

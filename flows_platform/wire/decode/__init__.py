@@ -1,1 +1,0 @@
-"""Bytes to records, one module a format."""
