@@ -10,7 +10,7 @@ import apsw
 from api_server.table import Table, read_table
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
-from flows_platform.stores.page_checksums import DamagedDatabase, checked_file
+from flows_platform.flow_database.page_checksums import DamagedDatabase, checked_file
 
 BUSY_MILLISECONDS = 2_000
 # Holds the pages of one chunk, which a digest reads twice. Streams walk forward: sqlite's own 2 MB gained nothing, and

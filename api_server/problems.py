@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api_server.tokens import without_tokens
 from flows_platform.domain.errors import InputError
-from flows_platform.stores.page_checksums import DamagedDatabase
+from flows_platform.flow_database.page_checksums import DamagedDatabase
 
 CONTENT_TYPE = "application/problem+json"
 BRIEF_PATH = 200  # characters of a path that a problem shows

@@ -19,7 +19,7 @@ from api_server.connection import HEAD_BYTES, for_config
 from api_server.database import count_no_memory
 from api_server.exposure import check_exposure
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.stores.page_checksums import protection
+from flows_platform.flow_database.page_checksums import protection
 
 BACKLOG = 2048
 OPEN_FILES = 16_384

@@ -25,7 +25,7 @@ from api_server.workers import Workers
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
-from flows_platform.stores.page_checksums import DamagedDatabase
+from flows_platform.flow_database.page_checksums import DamagedDatabase
 from flows_platform.formats.protocol.encoder import Encoder, Footer
 
 # Parts that are made or being made, beside the one that is sent: two connections never wait for the event loop.

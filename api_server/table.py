@@ -7,7 +7,7 @@ import apsw
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.stores.sqlite_layout import FACTS_TABLE
+from flows_platform.flow_database.layout import FACTS_TABLE
 
 # Declared types that a STRICT table holds to, and the SQL name of the type a value must have.
 STRICT_TYPES = {

@@ -19,7 +19,7 @@ from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.local.emulator import wipe
-from flows_platform.stores.sqlite_read import database_summary, iter_rows
+from flows_platform.flow_database.read import database_summary, iter_rows
 from flows_platform.local.ports import free_port
 from flows_platform.local.supervisor import Supervisor
 

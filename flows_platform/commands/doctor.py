@@ -27,7 +27,7 @@ from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, allowed_settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.sqlite_read import database_summary
+from flows_platform.flow_database.read import database_summary
 from flows_platform.local.ports import Address, listens
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound

@@ -20,7 +20,7 @@ from flows_platform.domain.verification import Value
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves import database
 from flows_platform.sources.nvd_cves.store import CveStore
-from flows_platform.stores import sqlite_layout
+from flows_platform.flow_database import layout
 from tests.sources.nvd_cves.cve_objects import Cve
 
 type Row = tuple[Value, ...]
@@ -69,21 +69,21 @@ def build(path: Path, rows: Sequence[Row]) -> Path:
     times = [second for _, second in ids_and_times]
     contiguous = not ids or ids[-1] - ids[0] + 1 == len(ids)
     with _written(path) as connection:
-        connection.execute(sqlite_layout.create_table(FLOWS))
-        connection.execute(sqlite_layout.CREATE_FACTS)
-        connection.execute(sqlite_layout.CREATE_REJECTS)
+        connection.execute(layout.create_table(FLOWS))
+        connection.execute(layout.CREATE_FACTS)
+        connection.execute(layout.CREATE_REJECTS)
         insert(connection, rows)
-        connection.execute(sqlite_layout.create_index(FLOWS))
+        connection.execute(layout.create_index(FLOWS))
         facts = ("flows", len(rows), times == sorted(times), contiguous)
         connection.execute("INSERT INTO load_facts VALUES (?, ?, ?, ?)", facts)
-        for trigger in sqlite_layout.create_triggers(FLOWS):
+        for trigger in layout.create_triggers(FLOWS):
             connection.execute(trigger)
     return path
 
 
 def build_plain(path: Path, rows: Sequence[Row], declaration: str = "id INTEGER PRIMARY KEY", tail: str = "") -> Path:
     """A table that some other tool made: not STRICT, without facts; `declaration` is that of the id."""
-    others = ", ".join(f"{column.name} {sqlite_layout.SQLITE_TYPES[column.type]}" for column in FLOWS.columns[1:])
+    others = ", ".join(f"{column.name} {layout.SQLITE_TYPES[column.type]}" for column in FLOWS.columns[1:])
     with _written(path) as connection:
         connection.execute(f"CREATE TABLE flows ({declaration}, {others}) {tail}")
         insert(connection, rows)

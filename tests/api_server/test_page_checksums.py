@@ -13,9 +13,9 @@ from api_server.config import ServerConfig
 from api_server.database import Snapshot
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.page_checksums import DamagedDatabase, protection
-from flows_platform.stores.sqlite_load import load
-from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.flow_database.page_checksums import DamagedDatabase, protection
+from flows_platform.flow_database.load import load
+from flows_platform.flow_database.read import iter_rows
 
 from .conftest import Serve, Server, build, flows, running
 

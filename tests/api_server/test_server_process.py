@@ -16,7 +16,7 @@ from api_server.config import ServerConfig
 from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores import sqlite_layout
+from flows_platform.flow_database import layout
 from flows_platform.formats.protocol.names import WireFormat
 
 from .conftest import Server, build, build_plain, flows
@@ -109,14 +109,14 @@ def large(path: Path, rows: int) -> Path:
     connection = apsw.Connection(str(path))
     connection.pragma("journal_mode", "off")
     connection.pragma("synchronous", "off")
-    connection.execute(sqlite_layout.create_table(FLOWS))
-    connection.execute(sqlite_layout.CREATE_FACTS)
+    connection.execute(layout.create_table(FLOWS))
+    connection.execute(layout.CREATE_FACTS)
     connection.execute(
         "INSERT INTO flows WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
         "SELECT i, i / 100, i % 60, 'C' || (i % 9999), 'N' || (i % 777), 'C' || (i % 88), '80', 6, 1, i * 40 FROM n",
         (rows,),
     )
-    connection.execute(sqlite_layout.create_index(FLOWS))
+    connection.execute(layout.create_index(FLOWS))
     connection.execute("INSERT INTO load_facts VALUES ('flows', ?, 1, 1)", (rows,))
     connection.close()
     return path

@@ -13,7 +13,7 @@ from api_server.selection import Selection
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.verification import MODULUS, Value
-from flows_platform.stores import sqlite_layout
+from flows_platform.flow_database import layout
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.protocol.canonical import canonical_rows, sum_of_hashes
 from flows_platform.formats.protocol.names import WireFormat
@@ -46,8 +46,8 @@ def snapshot(tmp_path: Path) -> Iterator[Snapshot]:
     path = tmp_path / "typed.db"
     connection = apsw.Connection(str(path))
     with connection:
-        connection.execute(sqlite_layout.create_table(SCHEMA))
-        connection.execute(sqlite_layout.CREATE_FACTS)
+        connection.execute(layout.create_table(SCHEMA))
+        connection.execute(layout.CREATE_FACTS)
         connection.executemany(f"INSERT INTO typed VALUES ({', '.join('?' * len(SCHEMA.columns))})", ROWS)
     connection.close()
     snapshot = Snapshot.open(path, SCHEMA)

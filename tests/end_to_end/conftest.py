@@ -26,7 +26,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.stores.bigquery import emulator_client
 from flows_platform.local.emulator import Emulator
-from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.flow_database.read import iter_rows
 from flows_platform.local.ports import free_port
 from flows_platform.local.supervisor import Supervisor
 from flows_platform.windowed.assets import CONFIRM

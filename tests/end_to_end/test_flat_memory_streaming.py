@@ -13,8 +13,8 @@ import pytest
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.sqlite_load import load
-from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.flow_database.load import load
+from flows_platform.flow_database.read import iter_rows
 from flows_platform.local.ports import free_port
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.formats.protocol.parser import Parser

@@ -29,7 +29,7 @@ from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.sqlite_read import iter_rows
+from flows_platform.flow_database.read import iter_rows
 from flows_platform.windowed.runs import WindowRuns
 from tests.end_to_end.dev_process import (
     READY,

@@ -17,7 +17,7 @@ assert clean(folder / "flows.txt.gz", folder / "clean.csv", folder / "rejects.cs
 """,
     "load": """
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.sqlite_load import load
+from flows_platform.flow_database.load import load
 assert load(folder / "clean.csv", folder / "flows.db", FLOWS).loaded == rows
 """,
 }

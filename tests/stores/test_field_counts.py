@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.stores.field_counts import LineBlock
+from flows_platform.flow_database.comma_counts import LineBlock
 
 LINES = st.lists(st.sampled_from([b"a,b", b"aa,", b",", b"", b"x", b",,", b"y" * 70 + b",", b"," * 300]), min_size=1)
 # Around every change of width, and of the digits that a run of numbers shares.

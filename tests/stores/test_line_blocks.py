@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import InputError
 from flows_platform.runtime.read_ahead import read_ahead
-from flows_platform.stores.line_blocks import MAX_LINE_BYTES, first_lines, line_blocks
+from flows_platform.flow_database.line_blocks import MAX_LINE_BYTES, first_lines, line_blocks
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.clean_lines import parse_lines
-from flows_platform.stores.sqlite_layout import FACTS_TABLE
-from flows_platform.stores.sqlite_load import LoadResult, load
-from flows_platform.stores.sqlite_read import DatabaseSummary, database_summary, iter_rejected, iter_rows
+from flows_platform.flow_database.clean_lines import parse_lines
+from flows_platform.flow_database.layout import FACTS_TABLE
+from flows_platform.flow_database.load import LoadResult, load
+from flows_platform.flow_database.read import DatabaseSummary, database_summary, iter_rejected, iter_rows
 
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from flows_platform.domain.errors import StorageError
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.sqlite_load import load
+from flows_platform.flow_database.load import load
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
     load(Path(sys.argv[1]), Path(sys.argv[2]), FLOWS)

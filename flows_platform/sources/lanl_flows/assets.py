@@ -11,7 +11,7 @@ from flows_platform.run_log import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import metadata
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.replacement import ReplacementRules
+from flows_platform.flow_database.replacement import ReplacementRules
 
 GROUP = "lanl_flows"
 OWNER = "team:security-data"
@@ -93,8 +93,8 @@ def flows_database(settings: Settings) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext, config: ReplacementConfig) -> dg.MaterializeResult:
         """The table `flows` with an index on time; built beside the old file and renamed over it."""
-        from flows_platform.stores.sqlite_load import load  # noqa: PLC0415 - see above
-        from flows_platform.stores.sqlite_read import database_summary  # noqa: PLC0415 - see above
+        from flows_platform.flow_database.load import load  # noqa: PLC0415 - see above
+        from flows_platform.flow_database.read import database_summary  # noqa: PLC0415 - see above
 
         progress = log_progress(context.log.info, "bytes")
         result = load(files.clean, files.database, FLOWS, rules=_rules(settings, config), progress=progress)
@@ -122,7 +122,7 @@ def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Every raw line that is not in the database: which stage set it aside, its number, the reason, its text."""
         from flows_platform.sources.lanl_flows.rejected import collect_rejected  # noqa: PLC0415 - see above
-        from flows_platform.stores.sqlite_read import database_summary  # noqa: PLC0415 - see above
+        from flows_platform.flow_database.read import database_summary  # noqa: PLC0415 - see above
 
         counts = collect_rejected(files.rejects, files.database, files.rejected)
         read = metadata.lines_read(context.instance)

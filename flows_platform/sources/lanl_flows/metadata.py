@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flows_platform.sources.lanl_flows.cleaning import CleanResult
     from flows_platform.sources.lanl_flows.raw import RawFile
     from flows_platform.sources.lanl_flows.rejected import RejectedCounts
-    from flows_platform.stores.sqlite_load import LoadResult
+    from flows_platform.flow_database.load import LoadResult
 
 LINES_READ = "lines_read"
 

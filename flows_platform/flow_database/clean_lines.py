@@ -13,7 +13,7 @@ import pyarrow as pa
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
-from flows_platform.stores.field_counts import BYTE_ORDER_MARK, HEADER_REASON, is_header, reject_reason
+from flows_platform.flow_database.comma_counts import BYTE_ORDER_MARK, HEADER_REASON, is_header, reject_reason
 
 SHOWN_BYTES = 40  # of a rejected value in the reason; the whole line is kept beside it
 _INTEGER = re.compile(rb"-?[0-9]+")

@@ -13,16 +13,16 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.runtime.read_ahead import read_ahead
-from flows_platform.stores import sqlite_layout
-from flows_platform.stores.clean_lines import ParsedBlock
-from flows_platform.stores.clean_lines_fast import FastParser
+from flows_platform.flow_database import layout
+from flows_platform.flow_database.clean_lines import ParsedBlock
+from flows_platform.flow_database.clean_lines_fast import FastParser
 from flows_platform.runtime.atomic_files import atomic_path
-from flows_platform.stores.line_blocks import line_blocks
-from flows_platform.stores.load_facts import LoadFacts
-from flows_platform.stores.page_checksums import append_checksums
-from flows_platform.stores.replacement import Counted, ReplacementRules, described_reject, require_replaceable
-from flows_platform.stores.sqlite_bulk import BulkConnection, bulk_connection
-from flows_platform.stores.sqlite_read import row_count
+from flows_platform.flow_database.line_blocks import line_blocks
+from flows_platform.flow_database.load_summary import LoadFacts
+from flows_platform.flow_database.page_checksums import append_checksums
+from flows_platform.flow_database.replacement import Counted, ReplacementRules, described_reject, require_replaceable
+from flows_platform.flow_database.bulk import BulkConnection, bulk_connection
+from flows_platform.flow_database.read import row_count
 
 # The file is new and is thrown away when the load fails: no journal, and one sync at the end. Rows are appended, so a
 # small cache does (64 MiB was no faster), and large pages save a few per cent of the inserts.
@@ -119,7 +119,7 @@ def _building(part: Path, database: Path) -> Iterator[BulkConnection]:
 
 def _fill(connection: BulkConnection, parsed: Iterator[ParsedBlock], schema: TableSchema, clean: Path) -> LoadFacts:
     connection.execute("BEGIN")
-    for statement in (sqlite_layout.create_table(schema), sqlite_layout.CREATE_REJECTS, sqlite_layout.CREATE_FACTS):
+    for statement in (layout.create_table(schema), layout.CREATE_REJECTS, layout.CREATE_FACTS):
         connection.execute(statement)
     facts = LoadFacts(schema, clean, connection)
     inserted = 0
@@ -129,10 +129,10 @@ def _fill(connection: BulkConnection, parsed: Iterator[ParsedBlock], schema: Tab
         inserted += connection.insert(schema.name, block.rows)
     if inserted != facts.rows:
         raise StorageError(f"{inserted:,} rows of {facts.rows:,} arrived in the database that is made of {clean}.")
-    connection.execute(sqlite_layout.create_index(schema))
+    connection.execute(layout.create_index(schema))
     row = f"'{schema.name}', {facts.rows}, {int(facts.time_sorted)}, {int(facts.ids_contiguous)}"
-    connection.execute(f"INSERT INTO {sqlite_layout.FACTS_TABLE} VALUES ({row})")
-    for statement in sqlite_layout.create_triggers(schema):
+    connection.execute(f"INSERT INTO {layout.FACTS_TABLE} VALUES ({row})")
+    for statement in layout.create_triggers(schema):
         connection.execute(statement)
     connection.execute("COMMIT")
     return facts

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from flows_platform.domain.schema import TableSchema
-from flows_platform.stores.clean_lines import ParsedBlock, arrow_schema, parse_lines
+from flows_platform.flow_database.clean_lines import ParsedBlock, arrow_schema, parse_lines
 
 _LAX_BYTES = (b" ", b"\t", b"\r", b"\0", b"x", b"X", b"\xef\xbb\xbf")
 
