@@ -191,7 +191,7 @@ def _sources(settings: Settings) -> str:
 
 
 def _cves(settings: Settings) -> str:
-    from flows_platform.sources.nvd_cves.database import place, reader  # noqa: PLC0415 - SQLAlchemy is for this line
+    from flows_platform.sql.engine import place, reader  # noqa: PLC0415 - SQLAlchemy is for this line
     from flows_platform.sources.nvd_cves.store import CveStore  # noqa: PLC0415 - likewise
 
     if settings.sql_url is None and not settings.files.cves.exists():

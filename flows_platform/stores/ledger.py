@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.write_ahead import write_ahead
+from flows_platform.sql.write_ahead import write_ahead
 
 BUSY_SECONDS = 30.0
 

@@ -20,7 +20,7 @@ from flows_platform.resources import build_resources
 from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TABLES
 from flows_platform.sources.nvd_cves.cve_id import key_of
-from flows_platform.sources.nvd_cves.database import writer
+from flows_platform.sql.engine import writer
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
 from flows_platform.windowed.assets import CONFIRM
 from flows_platform.windowed.automation import utc_now

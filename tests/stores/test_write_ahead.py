@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.write_ahead import write_ahead
+from flows_platform.sql.write_ahead import write_ahead
 
 USERS = 4
 ROUNDS = 25  # without the lock about a quarter of the users is refused

@@ -102,7 +102,7 @@ def _loading(declaration: WindowedTable, settings: Settings, fetch: FetchResourc
 
 @contextmanager
 def _store(settings: Settings) -> Iterator["CveStore"]:
-    from flows_platform.sources.nvd_cves.database import writer  # noqa: PLC0415 - as above
+    from flows_platform.sql.engine import writer  # noqa: PLC0415 - as above
     from flows_platform.sources.nvd_cves.store import CveStore  # noqa: PLC0415 - as above
 
     engine = writer(settings.cves_url)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from random import Random
 from threading import Event
 
-from flows_platform.sources.nvd_cves import database
+from flows_platform.sql import engine
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
 from tests.sources.nvd_cves.cve_objects import cve
@@ -30,7 +30,7 @@ def said(queries: CveQueries, number: int) -> set[str]:
 
 def write(url: str, seed: int) -> Counts:
     """Every version of every CVE, in an order of its own and in batches of one version."""
-    engine = database.writer(url)
+    engine = engine.writer(url)
     random, counts = Random(seed), Counts()
     store = CveStore(engine)
     store.create_tables()
@@ -66,7 +66,7 @@ def test_the_newest_wins_and_no_reader_sees_a_mix(url: str, store: CveStore, que
 
 def test_tables_made_at_once(url: str) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
-        engines = [database.writer(url) for _ in range(4)]
+        engines = [engine.writer(url) for _ in range(4)]
         for engine in engines:
             stack.callback(engine.dispose)
         list(pool.map(lambda engine: CveStore(engine).create_tables(), engines))

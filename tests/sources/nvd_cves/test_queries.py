@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from flows_platform.sources.nvd_cves import database
+from flows_platform.sql import engine
 from flows_platform.sources.nvd_cves.filters import Aspect, CveFilter
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import CveStore
@@ -137,7 +137,7 @@ def test_a_cve_that_is_not_held(filled: CveQueries) -> None:
     ],
 )
 def test_a_page_is_a_range_of_an_index(tmp_path: Path, wanted: dict[str, Any], index: str, *, sorts: bool) -> None:
-    engine = database.writer(f"sqlite:///{tmp_path}/cves.db")
+    engine = engine.writer(f"sqlite:///{tmp_path}/cves.db")
     CveStore(engine).create_tables()
     plans: list[str] = []
 
