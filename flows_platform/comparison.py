@@ -12,8 +12,8 @@ from pathlib import Path
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.fetch.records import WindowStream
-from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.fetch.backoff import attempts
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.stores.ledger import StagedEntry, Withheld
 from flows_platform.stores.parquet import file_digest, staged_facts

@@ -11,9 +11,9 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import USUAL, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.fetch.counting import count_records
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.count import count_records
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.quarantine_replay import Replayed, replay_quarantine
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts

@@ -9,8 +9,8 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.in_window import inside
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.out_of_window import inside
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.runtime.atomic_files import atomic_paths, sha256_file
 from flows_platform.stores.parquet import ParquetSink, StagedFacts, rows_of, staged_facts
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path, read_quarantine

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import dagster as dg
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.fetch.http import HttpClient, HttpLimits
-from flows_platform.fetch.rate import RateGate
+from flows_platform.fetch.http.client import HttpClient, HttpLimits
+from flows_platform.fetch.http.rate_limit import RateGate
 from flows_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.records import Tee, WindowStream, first_records
-from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.window_stream import Tee, WindowStream, first_records
+from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.stores.parquet import ParquetSink
 from flows_platform.stores.quarantine import QuarantineSink, quarantine_path

@@ -5,8 +5,8 @@ from contextlib import closing
 from datetime import timedelta
 
 from flows_platform.domain.windows import WindowGrid
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE

@@ -9,8 +9,8 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import BearerAuth, NoAuth
-from flows_platform.fetch.http import HttpClient, HttpLimits
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient, HttpLimits
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window

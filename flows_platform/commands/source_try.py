@@ -15,7 +15,7 @@ from flows_platform.components.catalog import table_at, table_named
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.redaction import Redactor
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.staging import StagedWindow, stage_window

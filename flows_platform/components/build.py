@@ -27,10 +27,10 @@ from flows_platform.fetch.paging import (
     SinglePage,
     Stop,
 )
-from flows_platform.fetch.rate import RateBudget
-from flows_platform.fetch.refusals import Nothing, Refusals
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
-from flows_platform.fetch.windowed_api import LatestSource, WindowedApi
+from flows_platform.fetch.api import LatestSource, WindowedApi
 from flows_platform.settings import AUTO, Settings, secret
 from flows_platform.windowed.console import Console
 from flows_platform.windowed.declaration import WindowedTable

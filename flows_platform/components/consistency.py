@@ -20,7 +20,7 @@ from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.paging import Ends
-from flows_platform.fetch.refusals import OK, TRANSIENT_STATUSES
+from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
 from flows_platform.columns.paths import RecordPath
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import ColumnType
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.casting import Casted
 from flows_platform.formats.json.record_line import read_record

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.retry import attempts
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.columns.paths import single
 
 ANSWER_BYTES = 4096

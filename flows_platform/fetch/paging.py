@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit, urlunsplit
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
-from flows_platform.fetch.redirects import origin, resolved
+from flows_platform.fetch.http.redirects import origin, resolved
 from flows_platform.columns.paths import RecordPath, single
 
 LINK = re.compile(r"[\s,]*<([^>]*)>")

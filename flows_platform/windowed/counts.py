@@ -1,4 +1,4 @@
-"""Whether the source still counts a window as it was loaded. Counting itself is `fetch/counting.py`'s."""
+"""Whether the source still counts a window as it was loaded. Counting itself is `fetch/count.py`'s."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class SourceCounts:
             Transient: it gives no answer.
         """
         # Imported here: what reads records takes half a second that loading the definitions must not.
-        from flows_platform.fetch.counting import count_records  # noqa: PLC0415
+        from flows_platform.fetch.count import count_records  # noqa: PLC0415
 
         with self.fetch.client(self.declaration.gate) as client:
             counted = count_records(client, self.declaration.api(), window, tries=self.tries)

@@ -14,8 +14,8 @@ from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import AN_HOUR, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.fetch.rate import RateBudget, RateGate
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.partitions import window_partitions
 from flows_platform.resources import FetchResource, WarehouseResource
 from flows_platform.windowed.console import Console

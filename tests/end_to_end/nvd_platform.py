@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from flows_platform.commands.instance import told_success
 from flows_platform.components.catalog import table_named
 from flows_platform.fetch.paging import Offset
-from flows_platform.fetch.rate import RateBudget
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.partitions import range_tags
 from flows_platform.resources import build_resources
 from flows_platform.settings import Settings

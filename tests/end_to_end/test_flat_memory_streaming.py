@@ -26,8 +26,8 @@ MOST_MB = 256  # of a fetch
 FETCH = """
 from pathlib import Path
 from tests.fetch.flow_bodies import seconds
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.formats.protocol.names import WireFormat

@@ -14,8 +14,8 @@ from api_server import paths
 from api_server.config import ServerConfig
 from flows_platform.components.catalog import table_named
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.rate import RateBudget
-from flows_platform.fetch.refusals import MAY_BE_NOTHING
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.http.refusals import MAY_BE_NOTHING
 from flows_platform.partitions import PARTITION
 from flows_platform.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES

@@ -21,7 +21,7 @@ import zstandard
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.fetch.decompression import decompressor
+from flows_platform.fetch.http.decompression import decompressor
 from flows_platform.columns.casting import cast_slice
 from flows_platform.formats.json import decode as json_documents
 from flows_platform.formats.xml import decode as xml_documents

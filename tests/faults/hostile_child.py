@@ -16,9 +16,9 @@ from types import CodeType
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.verification import Verification
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.refusals import Refusals
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.refusals import Refusals
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.formats.protocol.envelope import ErrorDocument

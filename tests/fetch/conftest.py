@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import stamina
 
-from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.http.client import HttpClient
 
 from .scripted import ScriptedServer, scripted_server
 

@@ -7,7 +7,7 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.time_parameters import IsoTime, TimeParameters
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath

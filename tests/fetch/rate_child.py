@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.rate import RateBudget, RateGate
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
 
 
 def tell(word: object) -> None:

@@ -8,10 +8,10 @@ import pytest
 import zstandard
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
-from flows_platform.fetch.decompression import decompressor
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.pace import HttpLimits, Pace
-from flows_platform.fetch.redirects import redirect_target
+from flows_platform.fetch.http.decompression import decompressor
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.pace import HttpLimits, Pace
+from flows_platform.fetch.http.redirects import redirect_target
 
 from .flow_bodies import json_body, row
 from .scripted import ScriptedServer, Trickle, answer

@@ -6,8 +6,8 @@ import pytest
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import Verification
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.refusals import Nothing, Refusals
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.columns.paths import RecordPath

@@ -21,10 +21,10 @@ from flows_platform.domain.errors import (
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch import records
-from flows_platform.fetch.counting import count_records
+from flows_platform.fetch import window_stream
+from flows_platform.fetch.count import count_records
 from flows_platform.fetch.flags import Flag
-from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
@@ -37,10 +37,10 @@ from flows_platform.fetch.paging import (
     SinglePage,
     Stop,
 )
-from flows_platform.fetch.records import WindowStream
-from flows_platform.fetch.refusals import Refusals
+from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.quarantine_replay import replay_quarantine
 from flows_platform.staging import StagedWindow, stage_window

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.quarantine import quarantine_path

@@ -9,8 +9,8 @@ import pytest
 from flows_platform.domain.errors import ConfigurationError, InputError, SourceRefused, TooManyRejects
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.auth import BearerAuth
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.quarantine_replay import Replayed, replay_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.rate import POLL, RateBudget, RateGate
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.rate_limit import POLL, RateBudget, RateGate
 
 from .scripted import ScriptedServer, answer
 

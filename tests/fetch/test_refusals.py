@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
-from flows_platform.fetch.http import HttpClient, HttpLimits
-from flows_platform.fetch.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
+from flows_platform.fetch.http.client import HttpClient, HttpLimits
+from flows_platform.fetch.http.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.columns.paths import RecordPath
 

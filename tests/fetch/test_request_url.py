@@ -3,7 +3,7 @@
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .flow_bodies import BOUNDS

@@ -20,9 +20,9 @@ from flows_platform.domain.errors import (
 )
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.auth import BasicAuth, BearerAuth, HeaderAuth
-from flows_platform.fetch.http import HttpClient
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import LinkHeader
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.parquet import staged_facts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.in_window import inside
+from flows_platform.fetch.out_of_window import inside
 from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.columns.casting import cast_slice
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.http import HttpClient
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
 from flows_platform.formats.protocol.names import WireFormat

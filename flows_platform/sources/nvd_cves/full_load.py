@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.counting import count_records
+from flows_platform.fetch.count import count_records
 from flows_platform.pipeline import WindowFetch
 from flows_platform.sources.nvd_cves.filling import fill
 from flows_platform.sources.nvd_cves.store import Counts, CveStore

@@ -19,15 +19,15 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.children import Children
 from flows_platform.fetch.continuing import ORDERED, Order, last_value
-from flows_platform.fetch.http import Answer, HttpClient
-from flows_platform.fetch.in_window import inside
+from flows_platform.fetch.http.client import Answer, HttpClient
+from flows_platform.fetch.out_of_window import inside
 from flows_platform.fetch.paging import End, Page, SinglePage, following
 from flows_platform.fetch.proof import PageProof, RangeProof, require
-from flows_platform.fetch.retry import attempts
+from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.totals import total_in
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.unread import SHOWN, require_read, unread_places
-from flows_platform.fetch.windowed_api import WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.columns.casting import Casted, Slice, as_mappings, cast_slice
 from flows_platform.formats.protocol.characters import replacing
 from flows_platform.formats.decoders import Layout, envelope_of, open_document

@@ -10,7 +10,7 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.paging import Paging, SinglePage
-from flows_platform.fetch.refusals import USUAL, Refusals
+from flows_platform.fetch.http.refusals import USUAL, Refusals
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES

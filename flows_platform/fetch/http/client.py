@@ -13,12 +13,12 @@ import urllib3
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import place
-from flows_platform.fetch.connections import keep_queries_out_of_logs, pool_manager
-from flows_platform.fetch.decompression import Decompressor, Expansion, Identity, Pending, decompressor
-from flows_platform.fetch.pace import Clock, HttpLimits, Pace, Watch
-from flows_platform.fetch.rate import RateGate
-from flows_platform.fetch.redirects import STATUSES, redirect_target
-from flows_platform.fetch.refusals import BODY_BYTES, USUAL, Refusals
+from flows_platform.fetch.http.connections import keep_queries_out_of_logs, pool_manager
+from flows_platform.fetch.http.decompression import Decompressor, Expansion, Identity, Pending, decompressor
+from flows_platform.fetch.http.pace import Clock, HttpLimits, Pace, Watch
+from flows_platform.fetch.http.rate_limit import RateGate
+from flows_platform.fetch.http.redirects import STATUSES, redirect_target
+from flows_platform.fetch.http.refusals import BODY_BYTES, USUAL, Refusals
 
 __all__ = ["Answer", "HttpClient", "HttpLimits"]
 
