@@ -19,9 +19,9 @@ from flows_platform.staging import StagedWindow, stage_window
 from flows_platform.stores.bigquery import Warehouse, WindowFacts
 from flows_platform.stores.bigquery_publish import Publication, Published
 from flows_platform.runtime.atomic_files import sha256_file
-from flows_platform.stores.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
-from flows_platform.stores.parquet import row_count, staged_facts
-from flows_platform.stores.raw_pulls import RawPulls, sweep_pulls
+from flows_platform.window_files.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
+from flows_platform.window_files.parquet import row_count, staged_facts
+from flows_platform.window_files.raw_answers import RawPulls, sweep_pulls
 
 FETCH_AGAIN = "Fetch the window again: materialise it, or its staged file alone."
 

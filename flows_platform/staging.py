@@ -18,9 +18,9 @@ from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.runtime.atomic_files import atomic_path
-from flows_platform.stores.parquet import ParquetSink
-from flows_platform.stores.quarantine import QuarantineSink, quarantine_path
-from flows_platform.stores.repeats import NONE, Key, PullAccount, Repeats, drop_repeats
+from flows_platform.window_files.parquet import ParquetSink
+from flows_platform.window_files.quarantine import QuarantineSink, quarantine_path
+from flows_platform.window_files.duplicates import NONE, Key, PullAccount, Repeats, drop_repeats
 
 MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
 

@@ -7,7 +7,7 @@ from flows_platform.comparison import Comparison, compare_counts, compare_rows
 from flows_platform.components.catalog import table_named
 from flows_platform.resources import build_resources
 from flows_platform.settings import load_settings
-from flows_platform.stores.ledger import Withheld, ledger_of, told
+from flows_platform.window_files.ledger import Withheld, ledger_of, told
 
 
 def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:

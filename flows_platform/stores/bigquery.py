@@ -28,7 +28,7 @@ from flows_platform.stores.bigquery_staging import Staging, utc_now
 from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
 from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.local.emulator_credentials import EmulatorCredentials
-from flows_platform.stores.staged_file import check_staged_file
+from flows_platform.window_files.check import check_staged_file
 
 QUARTER = timedelta(minutes=15)
 

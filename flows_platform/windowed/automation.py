@@ -10,7 +10,7 @@ import dagster as dg
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.latest import Latest, ask_latest
 from flows_platform.resources import FetchResource
-from flows_platform.stores.ledger import Withheld
+from flows_platform.window_files.ledger import Withheld
 from flows_platform.windowed.checks import CHECKS
 from flows_platform.windowed.confirmations import confirmable, occasion
 from flows_platform.windowed.counts import SourceCounts

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
-from flows_platform.stores.ledger import Withheld, ledger_of
+from flows_platform.window_files.ledger import Withheld, ledger_of
 from flows_platform.windowed.declaration import WindowedTable
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from flows_platform.stores.ledger import ledger_of
+from flows_platform.window_files.ledger import ledger_of
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.lag import Windows, bits, packed, unpacked
 from flows_platform.windowed.runs import WindowRuns

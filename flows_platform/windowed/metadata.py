@@ -81,7 +81,7 @@ def staged_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metad
 
 def quarantined(file: Path) -> Metadata:
     """Where the records that were set aside lie, and the first of them."""
-    from flows_platform.stores.quarantine import read_quarantine  # noqa: PLC0415 - as below
+    from flows_platform.window_files.quarantine import read_quarantine  # noqa: PLC0415 - as below
 
     first = [
         {"position": each.position, "reason": each.reason, "raw": each.raw.decode(errors="replace")}

@@ -49,7 +49,7 @@ class Chart:
 def staged_pictures(table: WarehouseTable, charts: Sequence[Chart], window: Window, path: Path) -> Metadata:
     """Charts and first rows of a staged file."""
     # Imported here: pyarrow takes a tenth of a second that loading the definitions must not.
-    from flows_platform.stores.staged_counts import first_rows, spread_of  # noqa: PLC0415
+    from flows_platform.window_files.profile import first_rows, spread_of  # noqa: PLC0415
 
     spread = spread_of(path, table.schema, window, slice_of(window), {chart.by for chart in charts})
     counted = {chart.name: spread.values[chart.by].top(BARS) for chart in charts}

@@ -13,7 +13,7 @@ import dagster as dg
 from flows_platform.domain.errors import PlatformError, UnforeseenError
 from flows_platform.domain.windows import Window
 from flows_platform.runtime.read_ahead import read_ahead
-from flows_platform.stores.ledger import Withheld
+from flows_platform.window_files.ledger import Withheld
 from flows_platform.windowed import metadata
 from flows_platform.windowed.checks import evaluations
 from flows_platform.windowed.declaration import Fill, WindowedTable

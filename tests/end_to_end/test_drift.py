@@ -8,7 +8,7 @@ import pytest
 
 from flows_platform.comparison import compare_counts, compare_rows
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.ledger import Committed, Fetched, ledger_of
+from flows_platform.window_files.ledger import Committed, Fetched, ledger_of
 from tests.end_to_end.conftest import Platform
 
 FIRST, SECOND, THIRD = "2014-01-01-00:00", "2014-01-01-03:00", "2014-01-01-06:00"

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.ledger import Fetched, Recovered, ledger_of
-from flows_platform.stores.parquet import staged_facts
+from flows_platform.window_files.ledger import Fetched, Recovered, ledger_of
+from flows_platform.window_files.parquet import staged_facts
 from tests.end_to_end.conftest import MakePlatform, Platform
 from tests.fetch.flow_bodies import json_body, row
 from tests.fetch.scripted import answer, scripted_server

@@ -13,7 +13,7 @@ from flows_platform.alerts.sensor import looked
 from flows_platform.domain.windows import Window
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.stores.bigquery_publish import Published
-from flows_platform.stores.ledger import Withheld
+from flows_platform.window_files.ledger import Withheld
 from flows_platform.windowed.automation import Look
 from flows_platform.windowed.confirmations import confirmable, waiting
 from flows_platform.windowed.due import Cursor

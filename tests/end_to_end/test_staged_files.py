@@ -12,8 +12,8 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.windows import Window
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.ledger import Fetched, Ledger, Recovered
-from flows_platform.stores.parquet import batches_of, file_digest
+from flows_platform.window_files.ledger import Fetched, Ledger, Recovered
+from flows_platform.window_files.parquet import batches_of, file_digest
 from tests.end_to_end.conftest import Platform
 from tests.faults.scale import scaled
 

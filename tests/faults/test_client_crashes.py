@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.verification import RowDigest
-from flows_platform.stores.parquet import file_digest
-from flows_platform.stores.quarantine import quarantine_path
+from flows_platform.window_files.parquet import file_digest
+from flows_platform.window_files.quarantine import quarantine_path
 from tests.faults.scale import scaled
 from tests.fetch.flow_bodies import json_body, row
 from tests.fetch.scripted import ScriptedServer, answer, scripted_server

@@ -21,7 +21,7 @@ from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.stores.parquet import file_digest
+from flows_platform.window_files.parquet import file_digest
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows
 from flows_platform.local.ports import free_port

@@ -14,8 +14,8 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.quarantine_replay import Replayed, replay_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.stores.parquet import staged_facts
-from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+from flows_platform.window_files.parquet import staged_facts
+from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 from .flow_bodies import BOUNDS, json_body, row
 from .scripted import ScriptedServer, answer

@@ -10,7 +10,7 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import stage_window
-from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 from .flow_bodies import BOUNDS, json_body, row
 from .scripted import ScriptedServer, answer

@@ -25,8 +25,8 @@ from flows_platform.fetch.paging import LinkHeader
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.staging import StagedWindow, stage_window
-from flows_platform.stores.parquet import staged_facts
-from flows_platform.stores.quarantine import quarantine_path, read_quarantine
+from flows_platform.window_files.parquet import staged_facts
+from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from flows_platform.formats.protocol.names import WireFormat
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body

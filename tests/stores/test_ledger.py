@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.ledger import Committed, Fetched, Recovered, Withheld, ledger_of
+from flows_platform.window_files.ledger import Committed, Fetched, Recovered, Withheld, ledger_of
 
 FETCHED = Fetched("w", "2014-01-01T00:00:01", "http://x/", "arrow", "L2 count", 9, 2, 1, 0, "sha")
 RECOVERED = Recovered("w", "2014-01-01T00:00:02", 1, 0, 3, "sha2")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.stores.parquet import GROUP_BYTES, GROUP_ROWS, REPEATS, ParquetSink, staged_facts
+from flows_platform.window_files.parquet import GROUP_BYTES, GROUP_ROWS, REPEATS, ParquetSink, staged_facts
 from flows_platform.columns.arrow_schema import arrow_schema
 
 SCHEMA = TableSchema(

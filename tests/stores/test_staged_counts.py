@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.stores import staged_counts
-from flows_platform.stores.parquet import ParquetSink
-from flows_platform.stores.staged_counts import ValueCounts, first_rows, spread_of
+from flows_platform.window_files import profile
+from flows_platform.window_files.parquet import ParquetSink
+from flows_platform.window_files.profile import ValueCounts, first_rows, spread_of
 from flows_platform.columns.arrow_schema import arrow_schema
 
 START = datetime(2024, 3, 1, tzinfo=UTC)

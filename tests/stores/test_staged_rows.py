@@ -11,8 +11,8 @@ import pytest
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
-from flows_platform.stores.parquet import ParquetSink, file_digest, rows_of
-from flows_platform.stores.repeats import drop_repeats
+from flows_platform.window_files.parquet import ParquetSink, file_digest, rows_of
+from flows_platform.window_files.duplicates import drop_repeats
 from flows_platform.columns.arrow_schema import arrow_schema
 from tests.stores.event_rows import EVENTS, event
 from tests.stores.flow_rows import Row

@@ -20,7 +20,7 @@ from flows_platform.partitions import LAG_CHECK, PARTITION, range_tags
 from flows_platform.resources import build_resources
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.ledger import Withheld, ledger_of
+from flows_platform.window_files.ledger import Withheld, ledger_of
 from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.definitions import windowed_definitions
 from flows_platform.windowed.known_windows import known_windows

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
-from flows_platform.stores.parquet import batches_of, columns_of, row_count
+from flows_platform.window_files.parquet import batches_of, columns_of, row_count
 from flows_platform.columns.arrow_schema import arrow_schema
 from flows_platform.columns.time_column import bounds_in
 
