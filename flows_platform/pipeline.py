@@ -16,8 +16,8 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.quarantine_replay import Replayed, replay_quarantine
 from flows_platform.staging import StagedWindow, stage_window
-from flows_platform.stores.bigquery import Warehouse, WindowFacts
-from flows_platform.stores.bigquery_publish import Publication, Published
+from flows_platform.warehouse.warehouse import Warehouse, WindowFacts
+from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.runtime.atomic_files import sha256_file
 from flows_platform.window_files.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
 from flows_platform.window_files.parquet import row_count, staged_facts

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dagster_gcp import BigQueryResource
     from google.cloud.bigquery import Client
 
-    from flows_platform.stores.bigquery import Warehouse
+    from flows_platform.warehouse.warehouse import Warehouse
 
 CREDENTIALS = (
     "Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64; or unset it, and set up application "
@@ -80,12 +80,12 @@ class WarehouseResource(dg.ConfigurableResource):
             yield self._open(_entered(stack, resource))
 
     def _emulator_client(self) -> "Client":
-        from flows_platform.stores.bigquery import emulator_client  # noqa: PLC0415 - as above
+        from flows_platform.warehouse.warehouse import emulator_client  # noqa: PLC0415 - as above
 
         return emulator_client(self.emulator_url, self.project, self.location, Path(self.emulator_key_file))
 
     def _open(self, client: "Client") -> "Warehouse":
-        from flows_platform.stores.bigquery import Warehouse  # noqa: PLC0415 - as above
+        from flows_platform.warehouse.warehouse import Warehouse  # noqa: PLC0415 - as above
 
         return Warehouse(
             client, self.dataset, self.location, Path(self.locks), attempts=self.tries, deadline=self.deadline

@@ -9,7 +9,7 @@ from google.cloud import bigquery
 from benchmarks.full.state import WindowCost
 from flows_platform.settings import EMULATOR_PROJECT, Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.bigquery import emulator_client
+from flows_platform.warehouse.warehouse import emulator_client
 
 
 def pending(settings: Settings, instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[Sequence[str]]:

@@ -10,7 +10,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
-from flows_platform.stores.bigquery import Warehouse, emulator_client
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from flows_platform.formats.protocol.names import WireFormat
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flows_platform.pipeline import WindowCounts, WindowPipeline
     from flows_platform.quarantine_replay import Replayed
     from flows_platform.staging import StagedWindow
-    from flows_platform.stores.bigquery_publish import Published
+    from flows_platform.warehouse.replace_window import Published
     from flows_platform.columns.time_column import Time
 
 # The figures that add up to what the source sent.

@@ -19,7 +19,7 @@ from flows_platform.windowed.metadata import Metadata
 from flows_platform.windowed.shown_rows import ROWS, clipped, rows_shown
 
 if TYPE_CHECKING:
-    from flows_platform.stores.bigquery import Warehouse
+    from flows_platform.warehouse.warehouse import Warehouse
 
 BARS = 6  # of the most frequent values
 LABEL = 12  # characters under a bar
@@ -76,18 +76,18 @@ def _recent(
     table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str
 ) -> tuple[Slices, dict[str, list[Count]]]:
     """The rows of the last days by time, and by each chart's values."""
-    from flows_platform.stores import bigquery_counts  # noqa: PLC0415 - with BigQuery's client
-    from flows_platform.stores.bigquery_publish import bounds_of  # noqa: PLC0415 - likewise
+    from flows_platform.warehouse import counts  # noqa: PLC0415 - with BigQuery's client
+    from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - likewise
 
     step = HOUR if window.end - window.start <= SHORT_WINDOW else DAY
-    sql = bigquery_counts.spread(table, step, [chart.by for chart in charts], BARS, sum_of)
+    sql = counts.spread(table, step, [chart.by for chart in charts], BARS, sum_of)
     recent = Window(window.end - RECENT[step], window.end)
     rows = warehouse.select(sql, bounds_of(recent), f"charting {table.name}")
     found: dict[str, list[Count]] = {}
     for row in rows:
         found.setdefault(row["of"], []).append((row["value"], row["number"] or 0))
     times = {
-        datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(bigquery_counts.BY_TIME, [])
+        datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(counts.BY_TIME, [])
     }
     ordered = {each.name: sorted(found.get(each.by, []), key=lambda pair: -pair[1]) for each in charts}
     return _gapless(times, step, window.end), ordered
@@ -101,10 +101,10 @@ def _gapless(times: Mapping[datetime, int], step: timedelta, end: datetime) -> S
 
 
 def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Metadata:
-    from flows_platform.stores import bigquery_counts  # noqa: PLC0415 - with BigQuery's client
-    from flows_platform.stores.bigquery_publish import bounds_of  # noqa: PLC0415 - likewise
+    from flows_platform.warehouse import counts  # noqa: PLC0415 - with BigQuery's client
+    from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - likewise
 
-    sql = bigquery_counts.first_rows(table, ROWS)
+    sql = counts.first_rows(table, ROWS)
     rows = warehouse.select(sql, bounds_of(window), f"looking at {table.name}")
     return {"first_rows": rows_shown(table.columns, [dict(row.items()) for row in rows])}
 

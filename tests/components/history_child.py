@@ -14,7 +14,7 @@ from flows_platform.components.yaml_files import DEFS, load_declaration
 from flows_platform.domain.windows import Window
 from flows_platform.resources import build_resources
 from flows_platform.settings import load_settings
-from flows_platform.stores.bigquery_publish import Published
+from flows_platform.warehouse.replace_window import Published
 
 WINDOW = Window(datetime(2023, 5, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC))
 

@@ -24,7 +24,7 @@ from flows_platform.resources import Resources, build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.stores.bigquery import emulator_client
+from flows_platform.warehouse.warehouse import emulator_client
 from flows_platform.local.emulator import Emulator
 from flows_platform.flow_database.read import iter_rows
 from flows_platform.local.ports import free_port

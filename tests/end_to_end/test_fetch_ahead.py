@@ -11,7 +11,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.staging import StagedWindow
-from flows_platform.stores.bigquery_publish import Published
+from flows_platform.warehouse.replace_window import Published
 from flows_platform.window_files.ledger import Withheld
 from tests.conditions import eventually
 from tests.end_to_end.conftest import Platform

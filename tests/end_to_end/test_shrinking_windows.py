@@ -12,7 +12,7 @@ from flows_platform.alerts.problems import Memory
 from flows_platform.alerts.sensor import looked
 from flows_platform.domain.windows import Window
 from flows_platform.pipeline import WindowPipeline
-from flows_platform.stores.bigquery_publish import Published
+from flows_platform.warehouse.replace_window import Published
 from flows_platform.window_files.ledger import Withheld
 from flows_platform.windowed.automation import Look
 from flows_platform.windowed.confirmations import confirmable, waiting

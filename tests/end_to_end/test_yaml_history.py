@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from google.cloud import bigquery
 
-from flows_platform.stores.bigquery import emulator_client
+from flows_platform.warehouse.warehouse import emulator_client
 from flows_platform.local.emulator import Emulator
 from tests.faults.scale import scaled
 from tests.vendors.qualys_history import History

@@ -18,7 +18,7 @@ import pytest
 
 from flows_platform.domain.verification import RowDigest
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
 from flows_platform.local.emulator import Emulator
 from tests.faults.injection import can_trace, points, run_with
 from tests.faults.publish_child import TYPED

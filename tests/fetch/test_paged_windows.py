@@ -44,7 +44,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.pipeline import WindowPipeline
 from flows_platform.quarantine_replay import replay_quarantine
 from flows_platform.staging import StagedWindow, stage_window
-from flows_platform.stores.bigquery import Warehouse
+from flows_platform.warehouse.warehouse import Warehouse
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from flows_platform.formats.protocol.envelope import ErrorDocument

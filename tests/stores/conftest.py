@@ -9,7 +9,7 @@ from google.cloud import bigquery
 
 from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
 from flows_platform.local.emulator import Emulator
 from tests.stores.flow_rows import Row, write_parquet
 

@@ -6,7 +6,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
 from flows_platform.domain.errors import ConfigurationError, WarehouseError, WarehouseUnavailable
-from flows_platform.stores.bigquery_errors import REASONS, classified, job_failure, warehouse_errors
+from flows_platform.warehouse.errors import REASONS, classified, job_failure, warehouse_errors
 
 PASSING = {
     "backendError",

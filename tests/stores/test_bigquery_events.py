@@ -16,8 +16,8 @@ from google.cloud import bigquery
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
-from flows_platform.stores.bigquery import Warehouse
-from flows_platform.stores.bigquery_publish import Publication, Published
+from flows_platform.warehouse.warehouse import Warehouse
+from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.window_files.parquet import file_digest
 from tests.stores.event_rows import DAYS, EVENTS, EVENTS_TABLE, LOCAL_DAYS, event
 from tests.stores.flow_rows import Row, write_parquet

@@ -19,9 +19,9 @@ from flows_platform.domain.errors import WarehouseError, WarehouseUnavailable
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.stores import bigquery_publish
-from flows_platform.stores.bigquery import Publication, Published, Warehouse, emulator_client
-from flows_platform.stores.bigquery_jobs import Jobs
+from flows_platform.warehouse import replace_window
+from flows_platform.warehouse.warehouse import Publication, Published, Warehouse, emulator_client
+from flows_platform.warehouse.jobs import Jobs
 from flows_platform.local.emulator import Emulator
 from flows_platform.local.supervisor import Supervisor
 from tests.stores.flow_rows import Row, flow, window
@@ -43,7 +43,7 @@ def rows_of(number: int, count: int = 40) -> list[Row]:
 @pytest.fixture
 def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> AtOnce:
     """Publishes from as many threads, which all stand before their MERGE when the first submits it."""
-    merge = bigquery_publish.WindowChange.run
+    merge = replace_window.WindowChange.run
 
     def publish(made: Sequence[Publication]) -> list[Published]:
         gate = threading.Barrier(len(made))
@@ -53,7 +53,7 @@ def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> At
             return merge(*args)
 
         with monkeypatch.context() as patch, ThreadPoolExecutor(len(made)) as pool:
-            patch.setattr(bigquery_publish.WindowChange, "run", together)
+            patch.setattr(replace_window.WindowChange, "run", together)
             return list(pool.map(warehouse.replace_window, made))
 
     return publish
@@ -105,7 +105,7 @@ def test_a_lost_acknowledgement_finds_the_job_again(jobs: Jobs, monkeypatch: pyt
     """The id looks free, the submission meets a conflict, and the job of that id is the very one."""
     chain = f"chain_{uuid4().hex}"
     first = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
-    monkeypatch.setattr("flows_platform.stores.bigquery_jobs.first_free", lambda _: 0)
+    monkeypatch.setattr("flows_platform.warehouse.jobs.first_free", lambda _: 0)
     again = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
     assert (again.job_id, again.created) == (first.job_id, first.created)
     other = jobs.run_in_chain(chain, "SELECT 2", bigquery.QueryJobConfig(), "x")
@@ -129,14 +129,14 @@ def test_a_job_that_takes_too_long_is_unavailable(jobs: Jobs) -> None:
 @contextmanager
 def killed_before_merge(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None]) -> Iterator[None]:
     """The emulator goes after the load and before the MERGE is submitted."""
-    merge = bigquery_publish.WindowChange.run
+    merge = replace_window.WindowChange.run
 
     def after_the_kill(*args: Any) -> bigquery.QueryJob:
         kill()
         return merge(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bigquery_publish.WindowChange, "run", after_the_kill)
+        patch.setattr(replace_window.WindowChange, "run", after_the_kill)
         yield
 
 

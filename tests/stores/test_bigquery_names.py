@@ -15,10 +15,10 @@ from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.domain.windows import WindowGrid
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE, TRAFFIC, TRAFFIC_TABLE
 from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
-from flows_platform.stores import bigquery_sql
-from flows_platform.stores.bigquery import Publication, Warehouse, WindowFacts
-from flows_platform.stores.bigquery_counts import first_rows, spread
-from flows_platform.stores.bigquery_publish import bounds_of
+from flows_platform.warehouse import sql
+from flows_platform.warehouse.warehouse import Publication, Warehouse, WindowFacts
+from flows_platform.warehouse.counts import first_rows, spread
+from flows_platform.warehouse.replace_window import bounds_of
 from tests.stores.flow_rows import write_parquet
 
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
@@ -58,12 +58,12 @@ DERIVED = table_of(NAMES, Column("time", ColumnType.INT64, ""), Column("at", Col
 def statements(table: WarehouseTable) -> Iterator[str]:
     """Every builder's statement on the table."""
     names = [column.name for column in table.schema.columns]
-    for where in ("TRUE", bigquery_sql.in_window(table)):
-        yield bigquery_sql.count(table, where)
-        yield bigquery_sql.digest(table, where)
-        yield bigquery_sql.window_facts(table, where)
-        yield bigquery_sql.window_counts(table, where)
-    yield bigquery_sql.merge(table, f"{table.name}__staging_0")
+    for where in ("TRUE", sql.in_window(table)):
+        yield sql.count(table, where)
+        yield sql.digest(table, where)
+        yield sql.window_facts(table, where)
+        yield sql.window_counts(table, where)
+    yield sql.merge(table, f"{table.name}__staging_0")
     yield spread(table, timedelta(hours=1), names, 6)
     yield spread(table, timedelta(hours=1), names, 6, sum_of=names[0])
     yield first_rows(table, 5)
@@ -103,7 +103,7 @@ def test_every_name_is_quoted_and_is_the_tables_or_ours(table: WarehouseTable) -
 
 def test_so_are_those_of_the_derived_table() -> None:
     known = {FLOWS.name, TRAFFIC.name, *(column.name for column in (*FLOWS_TABLE.columns, *TRAFFIC_TABLE.columns))}
-    for sql in (bigquery_sql.replacement(TRAFFIC_TABLE, HOURLY_TRAFFIC.select), DIFFERING_HOURS):
+    for sql in (sql.replacement(TRAFFIC_TABLE, HOURLY_TRAFFIC.select), DIFFERING_HOURS):
         check_names(sql, known)
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, Granularity, TableSchema, WarehouseTable
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.stores.bigquery_jobs import first_free
-from flows_platform.stores.bigquery_schema import differences, identifier, schema_field, target_table
-from flows_platform.stores.bigquery_sql import CANONICAL
+from flows_platform.warehouse.jobs import first_free
+from flows_platform.warehouse.schema import differences, identifier, schema_field, target_table
+from flows_platform.warehouse.sql import CANONICAL
 
 REFERENCE = bigquery.TableReference.from_string("p.d.flows")
 

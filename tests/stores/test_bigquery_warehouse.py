@@ -15,9 +15,9 @@ from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
-from flows_platform.stores.bigquery import Publication, Warehouse, emulator_client
-from flows_platform.stores.bigquery_publish import load
-from flows_platform.stores.bigquery_staging import MARK
+from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.replace_window import load
+from flows_platform.warehouse.staging import MARK
 from flows_platform.local.emulator import Emulator
 from tests.stores.flow_rows import GRID, Row, flow, window, write_parquet
 
@@ -139,7 +139,7 @@ def test_a_load_that_counts_other_rows_stops_before_the_table(warehouse: Warehou
 def test_a_merge_that_inserts_other_rows_is_told(
     warehouse: Warehouse, publication: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows_platform.stores.bigquery_publish.load", lambda *_: "lost")
+    monkeypatch.setattr("flows_platform.warehouse.replace_window.load", lambda *_: "lost")
     with pytest.raises(WarehouseError, match="4 rows staged, but the job reports"):
         warehouse.replace_window(publication(window(0), FIRST))
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
-from flows_platform.stores.bigquery import Warehouse, emulator_client
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from flows_platform.local.emulator import Emulator, running
 from flows_platform.local.ports import free_port
 

@@ -18,14 +18,14 @@ from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.runtime.locks import exclusive
 from flows_platform.runtime.retries import RetryingCaller
-from flows_platform.stores import bigquery_sql
-from flows_platform.stores.bigquery_client import Row, ScalarQueryParameter, bigquery
-from flows_platform.stores.bigquery_derived import DerivedTable, recompute
-from flows_platform.stores.bigquery_jobs import Jobs, Parameters
-from flows_platform.stores.bigquery_publish import Publication, Published, bounds_of, publish
-from flows_platform.stores.bigquery_schema import identifier
-from flows_platform.stores.bigquery_staging import Staging, utc_now
-from flows_platform.stores.bigquery_tables import ensure_dataset, ensure_target
+from flows_platform.warehouse import sql
+from flows_platform.warehouse.client import Row, ScalarQueryParameter, bigquery
+from flows_platform.warehouse.derived import DerivedTable, recompute
+from flows_platform.warehouse.jobs import Jobs, Parameters
+from flows_platform.warehouse.replace_window import Publication, Published, bounds_of, publish
+from flows_platform.warehouse.schema import identifier
+from flows_platform.warehouse.staging import Staging, utc_now
+from flows_platform.warehouse.tables import ensure_dataset, ensure_target
 from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.local.emulator_credentials import EmulatorCredentials
 from flows_platform.window_files.check import check_staged_file
@@ -139,19 +139,19 @@ class Warehouse:
 
     def count(self, table: WarehouseTable, window: Window | None = None) -> int:
         """The number of rows, by query: the emulator's table metadata still counts rows that were deleted."""
-        sql = bigquery_sql.count(table, _where(table, window))
+        sql = sql.count(table, _where(table, window))
         (row,) = self.select(sql, bounds_of(window), f"counting {table.name}")
         return int(row["row_count"])
 
     def digest(self, table: WarehouseTable, window: Window | None = None) -> RowDigest:
         """`RowDigest.of` the rows, without the event time, computed in the warehouse; up to 2^31 rows."""
-        sql = bigquery_sql.digest(table, _where(table, window))
+        sql = sql.digest(table, _where(table, window))
         (row,) = self.select(sql, bounds_of(window), f"digesting {table.name}")
         return RowDigest(row["row_count"], (((row["upper"] or 0) << 32) + (row["lower"] or 0)) % MODULUS)
 
     def window_facts(self, table: WarehouseTable, window: Window | None = None) -> WindowFacts:
         """What the rows of the window, or all, say of themselves, in one query."""
-        sql = bigquery_sql.window_facts(table, _where(table, window))
+        sql = sql.window_facts(table, _where(table, window))
         (row,) = self.select(sql, bounds_of(window), f"checking {table.name}")
         return WindowFacts(
             rows=row["row_count"],
@@ -169,7 +169,7 @@ class Warehouse:
             ScalarQueryParameter("length", "INT64", length // timedelta(seconds=1)),
             *bounds_of(within),
         )
-        sql = bigquery_sql.window_counts(table, _where(table, within))
+        sql = sql.window_counts(table, _where(table, within))
         rows = self.select(sql, parameters, f"counting the windows of {table.name}")
         counts: Counter[Window] = Counter()
         for row in rows:
@@ -189,4 +189,4 @@ def _slot(grid: WindowGrid) -> timedelta:
 
 
 def _where(table: WarehouseTable, window: Window | None) -> str:
-    return bigquery_sql.in_window(table) if window else "TRUE"
+    return sql.in_window(table) if window else "TRUE"

@@ -8,11 +8,11 @@ from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.runtime.locks import exclusive
-from flows_platform.stores.bigquery_client import ScalarQueryParameter, bigquery
-from flows_platform.stores.bigquery_jobs import Jobs, Parameters
-from flows_platform.stores.bigquery_schema import schema_field
-from flows_platform.stores.bigquery_sql import count, in_window, merge
-from flows_platform.stores.bigquery_staging import Staging
+from flows_platform.warehouse.client import ScalarQueryParameter, bigquery
+from flows_platform.warehouse.jobs import Jobs, Parameters
+from flows_platform.warehouse.schema import schema_field
+from flows_platform.warehouse.sql import count, in_window, merge
+from flows_platform.warehouse.staging import Staging
 
 LOCK_PAUSE = 0.05  # seconds between two looks at the lock of a window that another process changes
 

@@ -8,7 +8,7 @@ place: BigQuery takes a name there for the output's, the emulator for the table'
 """
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
-from flows_platform.stores.bigquery_schema import identifier
+from flows_platform.warehouse.schema import identifier
 
 # A column's value in the canonical form of domain/verification.py. Timestamps go as microseconds since 1970. FORMAT
 # writes a double's digits exactly, and whether it keeps the sign of -0.0 is not said: hence the IF.

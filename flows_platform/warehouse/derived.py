@@ -6,9 +6,9 @@ from pathlib import Path
 from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
-from flows_platform.stores.bigquery_jobs import Jobs
-from flows_platform.stores.bigquery_publish import Published, WindowChange, label
-from flows_platform.stores.bigquery_sql import replacement
+from flows_platform.warehouse.jobs import Jobs
+from flows_platform.warehouse.replace_window import Published, WindowChange, label
+from flows_platform.warehouse.sql import replacement
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, Granularity, WarehouseTable
-from flows_platform.stores.bigquery_client import bigquery
+from flows_platform.warehouse.client import bigquery
 
 # The names the API itself answers with, so that a declaration compares equal to what is there.
 BIGQUERY_TYPES = {

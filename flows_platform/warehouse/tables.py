@@ -4,10 +4,10 @@ from google.api_core.exceptions import NotFound
 
 from flows_platform.domain.errors import ConfigurationError, WarehouseError
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.stores.bigquery_client import bigquery
-from flows_platform.stores.bigquery_errors import warehouse_errors
-from flows_platform.stores.bigquery_jobs import ONCE, REQUEST_TIMEOUT
-from flows_platform.stores.bigquery_schema import differences, target_table
+from flows_platform.warehouse.client import bigquery
+from flows_platform.warehouse.errors import warehouse_errors
+from flows_platform.warehouse.jobs import ONCE, REQUEST_TIMEOUT
+from flows_platform.warehouse.schema import differences, target_table
 
 
 def ensure_dataset(client: bigquery.Client, reference: bigquery.DatasetReference, location: str) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.stores.bigquery_schema import identifier
-from flows_platform.stores.bigquery_sql import in_window, rows_of
+from flows_platform.warehouse.schema import identifier
+from flows_platform.warehouse.sql import in_window, rows_of
 
 BY_TIME = ""  # what the rows by time go by, beside the columns' names
 

@@ -1,1 +1,0 @@
-"""Where data rests: files, sqlite, Parquet, BigQuery. No Dagster here."""
