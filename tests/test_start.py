@@ -55,6 +55,6 @@ assert all(type(finder).__module__ != "flows_platform.runtime.startup" for finde
 """
 
 
-@pytest.mark.parametrize("module", ["pyarrow", "flows_platform.pipeline", "flows_platform.warehouse.derived"])
+@pytest.mark.parametrize("module", ["pyarrow", "flows_platform.pipeline.window_pipeline", "flows_platform.warehouse.derived"])
 def test_arrow_and_bigquery_bring_no_pandas_and_who_asks_gets_it(module: str) -> None:
     subprocess.run([sys.executable, "-c", WITHOUT.format(module=module)], check=True)

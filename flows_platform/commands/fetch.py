@@ -13,7 +13,7 @@ from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import stage_window
+from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.window_files.quarantine import quarantine_path
 from flows_platform.formats.protocol.names import WireFormat
 

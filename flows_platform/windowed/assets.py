@@ -21,7 +21,7 @@ from flows_platform.windowed.freshness import freshness_policy
 from flows_platform.windowed.run import WindowRun
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowPipeline
+    from flows_platform.pipeline.window_pipeline import WindowPipeline
 
 
 CONFIRM = "flows/confirm"  # a tag: the dialogs that launch backfills take no configuration

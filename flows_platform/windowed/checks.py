@@ -10,7 +10,7 @@ from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.metadata import counts_metadata
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowCounts
+    from flows_platform.pipeline.window_pipeline import WindowCounts
 
 type Verdict = Callable[["WindowCounts"], bool]
 

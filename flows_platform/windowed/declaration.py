@@ -24,7 +24,7 @@ from flows_platform.windowed.metadata import Metadata
 from flows_platform.windowed.pictures import Chart
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowFetch, WindowPipeline
+    from flows_platform.pipeline.window_pipeline import WindowFetch, WindowPipeline
 
 # Takes a window to its place, as often as it is called; gives what Dagster shows of it.
 type Fill = Callable[[Window, str], Metadata]
@@ -145,7 +145,7 @@ class WindowedTable:
     def fetching(self, fetch: FetchResource) -> Iterator["WindowFetch"]:
         """What fetches windows, for the length of a run that asks for no warehouse."""
         # Imported here: the clients of BigQuery take seconds that loading the definitions must not.
-        from flows_platform.pipeline import WindowFetch  # noqa: PLC0415
+        from flows_platform.pipeline.window_pipeline import WindowFetch  # noqa: PLC0415
 
         with fetch.client(self.gate) as client:
             yield WindowFetch(client=client, **self._how(fetch))
@@ -153,7 +153,7 @@ class WindowedTable:
     @contextmanager
     def pipeline(self, fetch: FetchResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
         """The windows' pipeline for the length of a run."""
-        from flows_platform.pipeline import WindowPipeline  # noqa: PLC0415 - as above
+        from flows_platform.pipeline.window_pipeline import WindowPipeline  # noqa: PLC0415 - as above
 
         with fetch.client(self.gate) as client, warehouse.warehouse() as opened:
             yield WindowPipeline(

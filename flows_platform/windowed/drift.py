@@ -13,7 +13,7 @@ from flows_platform.windowed.declaration import WindowedTable
 from flows_platform.windowed.runs import WindowRuns
 
 if TYPE_CHECKING:
-    from flows_platform.comparison import Comparison
+    from flows_platform.pipeline.compare import Comparison
 
 AN_HOUR = timedelta(hours=1)
 
@@ -25,7 +25,7 @@ def loaded_windows_that_differ(
 
     No staged file is read for its digest: that would be all that was ever fetched, each hour.
     """
-    from flows_platform.comparison import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
+    from flows_platform.pipeline.compare import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
 
     loaded = instance.get_materialized_partitions(declaration.table_key)
     windows = [declaration.grid.from_key(key) for key in sorted(loaded)]

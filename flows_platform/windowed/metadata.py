@@ -12,9 +12,9 @@ from flows_platform.windowed.console import Console
 from flows_platform.windowed.shown_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowCounts, WindowPipeline
-    from flows_platform.quarantine_replay import Replayed
-    from flows_platform.staging import StagedWindow
+    from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
+    from flows_platform.pipeline.reprocess import Replayed
+    from flows_platform.pipeline.fetch_window import StagedWindow
     from flows_platform.warehouse.replace_window import Published
     from flows_platform.columns.time_column import Time
 

@@ -23,7 +23,7 @@ from flows_platform.windowed.runs import WindowRuns
 from flows_platform.windowed.under_way import UnderWay
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowPipeline
+    from flows_platform.pipeline.window_pipeline import WindowPipeline
     from flows_platform.warehouse.replace_window import Published
 
 AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time

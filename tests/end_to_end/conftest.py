@@ -19,7 +19,7 @@ from flows_platform.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
 from flows_platform.partitions import range_tags
-from flows_platform.pipeline import WindowPipeline
+from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.resources import Resources, build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS

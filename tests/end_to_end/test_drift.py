@@ -6,7 +6,7 @@ import sys
 import dagster as dg
 import pytest
 
-from flows_platform.comparison import compare_counts, compare_rows
+from flows_platform.pipeline.compare import compare_counts, compare_rows
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.window_files.ledger import Committed, Fetched, ledger_of
 from tests.end_to_end.conftest import Platform

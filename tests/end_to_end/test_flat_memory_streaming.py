@@ -29,7 +29,7 @@ from tests.fetch.flow_bodies import seconds
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import stage_window
+from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.formats.protocol.parser import Parser
 url, last, wire, out = {url!r}, {last}, WireFormat({wire!r}), Path({out!r})

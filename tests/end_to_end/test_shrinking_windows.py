@@ -11,7 +11,7 @@ import pytest
 from flows_platform.alerts.problems import Memory
 from flows_platform.alerts.sensor import looked
 from flows_platform.domain.windows import Window
-from flows_platform.pipeline import WindowPipeline
+from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.warehouse.replace_window import Published
 from flows_platform.window_files.ledger import Withheld
 from flows_platform.windowed.automation import Look

@@ -12,8 +12,8 @@ import pytest
 
 from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
-from flows_platform.pipeline import WindowPipeline
-from flows_platform.staging import StagedWindow
+from flows_platform.pipeline.window_pipeline import WindowPipeline
+from flows_platform.pipeline.fetch_window import StagedWindow
 from flows_platform.windowed.under_way import UnderWay
 from tests.end_to_end.conftest import Platform
 

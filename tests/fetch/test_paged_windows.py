@@ -41,9 +41,9 @@ from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.pipeline import WindowPipeline
-from flows_platform.quarantine_replay import replay_quarantine
-from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.pipeline.window_pipeline import WindowPipeline
+from flows_platform.pipeline.reprocess import replay_quarantine
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.warehouse.warehouse import Warehouse
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine

@@ -13,7 +13,7 @@ from flows_platform.domain.errors import MalformedDocument, SourceRefused, Strea
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.window_files.quarantine import quarantine_path
 from flows_platform.formats.templates.blocks import Proven, TemplateReader
 from flows_platform.formats.csv.blocks import CsvReader

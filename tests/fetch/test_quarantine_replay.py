@@ -11,9 +11,9 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.auth import BearerAuth
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.quarantine_replay import Replayed, replay_quarantine
+from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import stage_window
+from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 

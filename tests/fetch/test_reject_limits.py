@@ -9,7 +9,7 @@ from flows_platform.domain.errors import TooManyRejects
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import stage_window
+from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 from .flow_bodies import BOUNDS, json_body, row
@@ -42,7 +42,7 @@ def test_rejects_beyond_all_measure_end_the_fetch(
     client: HttpClient, server: ScriptedServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = 5000  # several slices
-    monkeypatch.setattr("flows_platform.staging.MORE_REJECTS", 3)
+    monkeypatch.setattr("flows_platform.pipeline.fetch_window.MORE_REJECTS", 3)
     server.scripts = [answer(json_body([row(number, byte_count="many") for number in range(sent)]))]
     with pytest.raises(TooManyRejects):
         stage_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, target, tries=1)

@@ -24,7 +24,7 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import LinkHeader
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from flows_platform.formats.protocol.names import WireFormat

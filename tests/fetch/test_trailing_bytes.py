@@ -9,7 +9,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.staging import stage_window
+from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.formats.protocol.names import WireFormat
 
 from .flow_bodies import BOUNDS, row

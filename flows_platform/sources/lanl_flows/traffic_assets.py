@@ -18,7 +18,7 @@ from flows_platform.windowed.metadata import Metadata, column_schema, lineage, p
 from flows_platform.windowed.pictures import Chart, table_pictures
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowPipeline
+    from flows_platform.pipeline.window_pipeline import WindowPipeline
 
 HOURS_SHOWN = 50
 

@@ -19,7 +19,7 @@ from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
 from flows_platform.windowed.metadata import Metadata, column_schema
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline import WindowPipeline
+    from flows_platform.pipeline.window_pipeline import WindowPipeline
     from flows_platform.sources.nvd_cves.full_load import FullLoad, Totals
     from flows_platform.sources.nvd_cves.store import Counts, CveStore
 

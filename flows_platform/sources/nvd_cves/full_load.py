@@ -12,7 +12,7 @@ from pathlib import Path
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.count import count_records
-from flows_platform.pipeline import WindowFetch
+from flows_platform.pipeline.window_pipeline import WindowFetch
 from flows_platform.sources.nvd_cves.filling import fill
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
 

@@ -14,7 +14,7 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.fetch.backoff import attempts
-from flows_platform.pipeline import WindowPipeline
+from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.window_files.ledger import StagedEntry, Withheld
 from flows_platform.window_files.parquet import file_digest, staged_facts
 from flows_platform.columns.row_digest import batch_digest

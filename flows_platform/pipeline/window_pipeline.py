@@ -14,8 +14,8 @@ from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.quarantine_replay import Replayed, replay_quarantine
-from flows_platform.staging import StagedWindow, stage_window
+from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.warehouse.warehouse import Warehouse, WindowFacts
 from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.runtime.atomic_files import sha256_file
