@@ -6,7 +6,7 @@ import dagster as dg
 
 from flows_platform.commands.instance import open_instance, run_job, told_success
 from flows_platform.definitions import build_definitions
-from flows_platform.partitions import range_tags
+from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 

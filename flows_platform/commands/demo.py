@@ -13,8 +13,8 @@ from flows_platform.commands.report import print_report, window_reports
 from flows_platform.commands.terminal import progress_bar, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
-from flows_platform.partitions import range_tags
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.partitions import range_tags
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows

@@ -23,7 +23,7 @@ from flows_platform.domain.errors import (
 )
 from flows_platform.fetch.latest import ask_latest
 from flows_platform.runtime.locks import is_held
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, allowed_settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows

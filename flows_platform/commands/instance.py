@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 import dagster as dg
 
 from flows_platform.access.private import make_home
-from flows_platform.alerts.runs import step_error
+from flows_platform.orchestration.notifications.runs import step_error
 from flows_platform.commands.console import console
 from flows_platform.commands.meanwhile import meanwhile
 from flows_platform.commands.terminal import progress_bar

@@ -7,7 +7,7 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
-from flows_platform.windowed.checks import CHECKS
+from flows_platform.orchestration.checks import CHECKS
 
 WIDTH = 120  # columns where the output is no terminal
 

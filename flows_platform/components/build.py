@@ -32,10 +32,10 @@ from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.fetch.api import LatestSource, WindowedApi
 from flows_platform.settings import AUTO, Settings, secret
-from flows_platform.windowed.console import Console
-from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.due import Calendar
-from flows_platform.windowed.pictures import Chart
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.automation.due import Calendar
+from flows_platform.orchestration.metadata.charts import Chart
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat

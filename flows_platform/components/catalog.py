@@ -7,7 +7,7 @@ from flows_platform.components.build import windowed_table
 from flows_platform.components.yaml_files import DEFS, declared_sources, load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.orchestration.table import WindowedTable
 
 
 def table_at(path: Path, settings: Settings) -> WindowedTable:

@@ -9,7 +9,7 @@ from flows_platform.components.build import windowed_table
 from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.yaml_files import resolved
 from flows_platform.settings import load_settings
-from flows_platform.windowed.definitions import windowed_definitions
+from flows_platform.orchestration.table_definitions import windowed_definitions
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from flows_platform.alerts.sensor import alerts_sensor
+from flows_platform.orchestration.notifications.sensor import alerts_sensor
 
 
 @dataclass

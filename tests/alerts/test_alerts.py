@@ -9,7 +9,7 @@ import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from flows_platform.definitions import build_definitions
-from flows_platform.partitions import range_tags
+from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import Settings
 from tests.alerts.conftest import Looker, Webhook
 

@@ -9,11 +9,11 @@ from google.cloud import bigquery
 from flows_platform.components.build import windowed_table
 from flows_platform.components.consistency import TableDeclaration
 from flows_platform.components.yaml_files import DEFS, load_declaration
-from flows_platform.partitions import range_tags
+from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import Settings
 from flows_platform.warehouse.warehouse import emulator_client
-from flows_platform.windowed.assets import CONFIRM
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.orchestration.assets import CONFIRM
+from flows_platform.orchestration.table import WindowedTable
 from tests.jobs import run_here
 
 KEY = "%Y-%m-%d-%H:%M"

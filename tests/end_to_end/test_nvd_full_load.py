@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from flows_platform.domain.windows import Window
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.sources.nvd_cves import full_load
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TOTALS_AGREE
 from flows_platform.columns.raw_records import json_text

@@ -16,12 +16,12 @@ from flows_platform.components.catalog import table_named
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import MAY_BE_NOTHING
-from flows_platform.partitions import PARTITION
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.partitions import PARTITION
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from flows_platform.windowed.automation import Look
-from flows_platform.windowed.due import Cursor
+from flows_platform.orchestration.automation.new_windows_sensor import Look
+from flows_platform.orchestration.automation.due import Cursor
 from tests.api_server.conftest import build, flows, running
 from tests.components.yaml_platform import failure
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys

@@ -14,7 +14,7 @@ from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.pipeline.fetch_window import StagedWindow
-from flows_platform.windowed.under_way import UnderWay
+from flows_platform.orchestration.under_way import UnderWay
 from tests.end_to_end.conftest import Platform
 
 CANARY = "canary+/7f3a"
@@ -99,7 +99,7 @@ def test_a_window_whose_process_dies_is_taken_last_and_then_fails_alone(
 def _die(folder: Path, key: str, number: int) -> None:
     """A process that a signal ends within the window."""
     code = (
-        "import os, pathlib, sys; from flows_platform.windowed.under_way import UnderWay\n"
+        "import os, pathlib, sys; from flows_platform.orchestration.under_way import UnderWay\n"
         "with UnderWay(pathlib.Path(sys.argv[1])).mark(sys.argv[2]): os.kill(os.getpid(), int(sys.argv[3]))"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(folder), key, str(int(number))], check=False)

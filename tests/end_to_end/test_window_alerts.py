@@ -4,8 +4,8 @@ import shutil
 
 import dagster as dg
 
-from flows_platform.alerts.problems import Memory
-from flows_platform.alerts.sensor import looked
+from flows_platform.orchestration.notifications.problems import Memory
+from flows_platform.orchestration.notifications.sensor import looked
 from tests.end_to_end.conftest import Platform
 
 KEY = "2014-01-01-06:00"

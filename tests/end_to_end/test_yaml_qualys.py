@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.domain.windows import Window
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.pipeline.fetch_window import StagedWindow
 from tests.components.qualys_rows import as_expected, detection_rows, vuln_rows
 from tests.components.yaml_platform import YamlSource, failure, shipped

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from flows_platform.components.yaml_files import load_declaration
-from flows_platform.resources import build_resources
-from flows_platform.windowed.definitions import windowed_definitions
+from flows_platform.orchestration.resources import build_resources
+from flows_platform.orchestration.table_definitions import windowed_definitions
 from tests.components.feed_yaml import other_form, whole_form
 from tests.components.yaml_platform import YamlSource, failure
 from tests.end_to_end.conftest import MakePlatform, scheduled_keys

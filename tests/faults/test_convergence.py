@@ -16,7 +16,7 @@ import pytest
 from flows_platform.commands.children import api_child
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, bounds_since
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.generator import generate
@@ -35,7 +35,7 @@ RUNS = scaled(full=200, ci=6)
 WINDOWS = 3
 # What a run does, in a process that can be killed: fetch and publish each window.
 LOAD = """
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 settings = load_settings()

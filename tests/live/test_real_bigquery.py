@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from flows_platform.domain.verification import RowDigest
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.warehouse import Publication, Warehouse

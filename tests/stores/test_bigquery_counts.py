@@ -13,7 +13,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.warehouse.warehouse import Warehouse
 from flows_platform.warehouse.counts import BY_TIME, first_rows, spread
 from flows_platform.warehouse.replace_window import Publication, bounds_of
-from flows_platform.windowed.pictures import Chart, table_pictures
+from flows_platform.orchestration.metadata.charts import Chart, table_pictures
 from tests.stores.event_rows import DAYS, EVENTS, EVENTS_TABLE, event
 from tests.stores.flow_rows import Row, write_parquet
 

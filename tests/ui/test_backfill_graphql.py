@@ -10,7 +10,7 @@ from itertools import batched
 
 import pytest
 
-from flows_platform.windowed.checks import CHECKS
+from flows_platform.orchestration.checks import CHECKS
 from tests.conditions import eventually
 from tests.end_to_end.dev_process import DAEMON, DEFINITIONS, process_of
 from tests.ui.dagster_api import Backfill, DagsterApi

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from flows_platform.windowed.checks import CHECKS
+from flows_platform.orchestration.checks import CHECKS
 from tests.ui.chromium import WIDTH, Pictures, chromium, open_page
 from tests.ui.pages import LOADED, Pages, enter, has_a_line
 from tests.ui.platform_process import BAD, WINDOWED, RunningPlatform, running_platform

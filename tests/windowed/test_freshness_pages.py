@@ -12,7 +12,7 @@ from flows_platform.domain.cron import Cron
 from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.windowed.freshness import freshness_policy, whole_seconds
+from flows_platform.orchestration.freshness import freshness_policy, whole_seconds
 from tests.windowed.pages_in_process import pages_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,19 +12,19 @@ import dagster as dg
 import pytest
 from dagster._core.events import StepMaterializationData
 
-from flows_platform.alerts.problems import Memory
-from flows_platform.alerts.sensor import looked as alerts_looked
+from flows_platform.orchestration.notifications.problems import Memory
+from flows_platform.orchestration.notifications.sensor import looked as alerts_looked
 from flows_platform.commands.instance import open_instance
 from flows_platform.domain.simulated_clock import ReplayClock
-from flows_platform.partitions import LAG_CHECK, PARTITION, range_tags
-from flows_platform.resources import build_resources
+from flows_platform.orchestration.partitions import LAG_CHECK, PARTITION, range_tags
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.window_files.ledger import Withheld, ledger_of
-from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.definitions import windowed_definitions
-from flows_platform.windowed.known_windows import known_windows
-from flows_platform.windowed.overdue import LagCursor, looked
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.orchestration.known_windows import known_windows
+from flows_platform.orchestration.automation.overdue import LagCursor, looked
 from tests.windowed.pages_in_process import pages_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,12 +11,12 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.windowed import pictures
-from flows_platform.windowed.assets import windowed_assets
-from flows_platform.windowed.console import Console
-from flows_platform.windowed.metadata import quarantined
-from flows_platform.windowed.pictures import SLICES, slice_of, table_pictures
-from flows_platform.windowed.shown_rows import TEXT, cell
+from flows_platform.orchestration.metadata import charts
+from flows_platform.orchestration.assets import windowed_assets
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.figures import quarantined
+from flows_platform.orchestration.metadata.charts import SLICES, slice_of, table_pictures
+from flows_platform.orchestration.metadata.first_rows import TEXT, cell
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -33,7 +33,7 @@ def test_a_window_has_a_readable_number_of_slices(length: timedelta, step: timed
 
 def labels(step: timedelta, number: int) -> list[str]:
     slices = [(START + place * step, 1) for place in range(number)]
-    return [text for start, _ in slices if (text := pictures._clock(start, slices))]
+    return [text for start, _ in slices if (text := charts._clock(start, slices))]
 
 
 def test_labels_are_hours_within_a_day_and_dates_beyond() -> None:

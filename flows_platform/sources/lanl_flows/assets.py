@@ -7,7 +7,7 @@ would take 0.5 s more.
 import dagster as dg
 from pydantic import Field
 
-from flows_platform.run_log import log_progress
+from flows_platform.orchestration.step_progress import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import metadata
 from flows_platform.sources.lanl_flows.schema import FLOWS

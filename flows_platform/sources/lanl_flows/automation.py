@@ -3,7 +3,7 @@
 import dagster as dg
 
 from flows_platform.settings import Settings
-from flows_platform.windowed.automation import AssetJob
+from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
 
 FILES_JOB = "flows_database_job"
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, RAW_FIELDS
-from flows_platform.windowed.metadata import column_schema, lineage, same_columns
+from flows_platform.orchestration.metadata.figures import column_schema, lineage, same_columns
 
 if TYPE_CHECKING:
     from flows_platform.sources.lanl_flows.cleaning import CleanResult

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from flows_platform.domain.windows import Window
-from flows_platform.resources import WarehouseResource
+from flows_platform.orchestration.resources import WarehouseResource
 from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
-from flows_platform.windowed.code_references import code_at
-from flows_platform.windowed.console import Console
-from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
-from flows_platform.windowed.metadata import Metadata, column_schema, lineage, published_metadata
-from flows_platform.windowed.pictures import Chart, table_pictures
+from flows_platform.orchestration.code_references import code_at
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.table import Fill, Sink, WindowedTable
+from flows_platform.orchestration.metadata.figures import Metadata, column_schema, lineage, published_metadata
+from flows_platform.orchestration.metadata.charts import Chart, table_pictures
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline

@@ -3,7 +3,7 @@
 from flows_platform.components.build import windowed_table
 from flows_platform.components.yaml_files import DEFS, FILE, load_declaration
 from flows_platform.settings import Settings
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.orchestration.table import WindowedTable
 
 
 def flows_windows(settings: Settings) -> WindowedTable:

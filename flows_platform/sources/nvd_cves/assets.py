@@ -11,12 +11,12 @@ from pydantic import Field
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.resources import FetchResource
+from flows_platform.orchestration.resources import FetchResource
 from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves.schema import CVES, NOTICE
-from flows_platform.windowed.automation import utc_now
-from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
-from flows_platform.windowed.metadata import Metadata, column_schema
+from flows_platform.orchestration.automation.new_windows_sensor import utc_now
+from flows_platform.orchestration.table import Fill, Sink, WindowedTable
+from flows_platform.orchestration.metadata.figures import Metadata, column_schema
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline

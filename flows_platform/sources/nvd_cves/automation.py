@@ -3,7 +3,7 @@
 import dagster as dg
 
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD
-from flows_platform.windowed.automation import AssetJob
+from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
 
 SUNDAY_AT_FOUR = "0 4 * * 0"  # UTC: a quiet hour at NVD, by the totals of a day that we have
 

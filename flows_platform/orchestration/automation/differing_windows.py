@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from flows_platform.resources import FetchResource, WarehouseResource
-from flows_platform.windowed.automation import RUNS_A_TICK, AssetJob, interval, run_request, status, utc_now
-from flows_platform.windowed.confirmations import confirmable, occasion
-from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.runs import WindowRuns
+from flows_platform.orchestration.resources import FetchResource, WarehouseResource
+from flows_platform.orchestration.automation.new_windows_sensor import RUNS_A_TICK, AssetJob, interval, run_request, status, utc_now
+from flows_platform.orchestration.confirmations import confirmable, occasion
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.window_history import WindowRuns
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.compare import Comparison

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from flows_platform.alerts.problems import Finding, Kind, Story
-from flows_platform.partitions import PARTITION, RANGE_END, RANGE_START
+from flows_platform.orchestration.notifications.problems import Finding, Kind, Story
+from flows_platform.orchestration.partitions import PARTITION, RANGE_END, RANGE_START
 
 AT_ONCE = 100  # ended runs that one look takes
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from flows_platform.window_files.ledger import ledger_of
-from flows_platform.windowed.declaration import WindowedTable
-from flows_platform.windowed.lag import Windows, bits, packed, unpacked
-from flows_platform.windowed.runs import WindowRuns
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.lag import Windows, bits, packed, unpacked
+from flows_platform.orchestration.window_history import WindowRuns
 
 WHOLE_EVERY = timedelta(hours=1)  # a wiped asset, or events that were deleted, show only in a look at all
 

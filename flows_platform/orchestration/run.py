@@ -14,13 +14,13 @@ from flows_platform.domain.errors import PlatformError, UnforeseenError
 from flows_platform.domain.windows import Window
 from flows_platform.runtime.read_ahead import read_ahead
 from flows_platform.window_files.ledger import Withheld
-from flows_platform.windowed import metadata
-from flows_platform.windowed.checks import evaluations
-from flows_platform.windowed.declaration import Fill, WindowedTable
-from flows_platform.windowed.pictures import staged_pictures, table_pictures
-from flows_platform.windowed.progress import RunProgress
-from flows_platform.windowed.runs import WindowRuns
-from flows_platform.windowed.under_way import UnderWay
+from flows_platform.orchestration.metadata import figures
+from flows_platform.orchestration.checks import evaluations
+from flows_platform.orchestration.table import Fill, WindowedTable
+from flows_platform.orchestration.metadata.charts import staged_pictures, table_pictures
+from flows_platform.orchestration.run_progress import RunProgress
+from flows_platform.orchestration.window_history import WindowRuns
+from flows_platform.orchestration.under_way import UnderWay
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time
 
 # What staging a window gave: the figures of its materialisation, nothing where it was not asked for, or its failure.
-type Staged = metadata.Metadata | Exception | None
+type Staged = figures.Metadata | Exception | None
 
 
 class RunLeft(BaseException):
@@ -137,7 +137,7 @@ class WindowRun:
             raise RunLeft
         self.progress.on_records(done, total)
 
-    def _one_window(self, window: Window, staged: metadata.Metadata | None) -> None:
+    def _one_window(self, window: Window, staged: figures.Metadata | None) -> None:
         if staged is not None:
             self._record(self.declaration.staged_key, window, staged)
         published = self._publish(window) if self._selected(self.declaration.table_key) else True
@@ -153,11 +153,11 @@ class WindowRun:
                 drawn = sink.pictures(self.pipeline, window) if sink.pictures and window.key == self.last else {}
                 self._record(sink.key, window, figures | drawn)
 
-    def _stage(self, window: Window) -> metadata.Metadata:
+    def _stage(self, window: Window) -> figures.Metadata:
         if self.replay:
-            figures = metadata.replayed_metadata(self.pipeline.replay(window, self._on_records))
+            figures = figures.replayed_metadata(self.pipeline.replay(window, self._on_records))
         else:
-            figures = metadata.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
+            figures = figures.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
         self.progress.window_staged()
         charts = self.declaration.charts
         return figures | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
@@ -174,9 +174,9 @@ class WindowRun:
         self._record(self.declaration.table_key, window, self._published(window, published, started))
         return True
 
-    def _published(self, window: Window, published: "Published", started: datetime) -> metadata.Metadata:
+    def _published(self, window: Window, published: "Published", started: datetime) -> figures.Metadata:
         table, console = self.declaration.table, self.declaration.console
-        figures = metadata.published_metadata(published, started, datetime.now(UTC), console)
+        figures = figures.published_metadata(published, started, datetime.now(UTC), console)
         if window.key != self.last:
             return figures
         return figures | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
@@ -184,7 +184,7 @@ class WindowRun:
     def _selected(self, key: dg.AssetKey) -> bool:
         return key in self.context.selected_asset_keys
 
-    def _record(self, key: dg.AssetKey, window: Window, figures: metadata.Metadata) -> None:
+    def _record(self, key: dg.AssetKey, window: Window, figures: figures.Metadata) -> None:
         self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=figures))
 
     def _check(self, window: Window) -> None:

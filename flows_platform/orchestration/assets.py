@@ -12,13 +12,13 @@ import dagster as dg
 from pydantic import Field
 
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.resources import FetchResource, WarehouseResource
-from flows_platform.windowed import metadata
-from flows_platform.windowed.checks import window_checks
-from flows_platform.windowed.code_references import code_at, with_code
-from flows_platform.windowed.declaration import Fill, Sink, WindowedTable
-from flows_platform.windowed.freshness import freshness_policy
-from flows_platform.windowed.run import WindowRun
+from flows_platform.orchestration.resources import FetchResource, WarehouseResource
+from flows_platform.orchestration.metadata import figures
+from flows_platform.orchestration.checks import window_checks
+from flows_platform.orchestration.code_references import code_at, with_code
+from flows_platform.orchestration.table import Fill, Sink, WindowedTable
+from flows_platform.orchestration.freshness import freshness_policy
+from flows_platform.orchestration.run import WindowRun
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
@@ -77,9 +77,9 @@ def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
         skippable=True,
         freshness_policy=freshness_policy(declaration),
         metadata={
-            "dagster/column_schema": metadata.column_schema(schema.columns),
+            "dagster/column_schema": figures.column_schema(schema.columns),
             "dagster/uri": str(declaration.folder),
-            **metadata.lineage(_same_columns(declaration)),
+            **figures.lineage(_same_columns(declaration)),
             **code_at(declaration.declared_in),
         },
     )
@@ -87,7 +87,7 @@ def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
 
 def _same_columns(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
     """Where staged columns come from; nowhere that Dagster knows for an API that is not ours."""
-    return metadata.same_columns(declaration.table.schema, declaration.upstream[0]) if declaration.upstream else {}
+    return figures.same_columns(declaration.table.schema, declaration.upstream[0]) if declaration.upstream else {}
 
 
 def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
@@ -104,11 +104,11 @@ def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
         skippable=True,
         freshness_policy=freshness_policy(declaration),
         metadata={
-            "dagster/column_schema": metadata.column_schema(table.columns),
+            "dagster/column_schema": figures.column_schema(table.columns),
             "dagster/table_name": f"{declaration.dataset}.{table.name}",
             **({"console": dg.MetadataValue.url(console.table(table.name))} if console else {}),
             **code_at(declaration.declared_in),
-            **metadata.lineage(metadata.same_columns(table.schema, declaration.staged) | _derived(declaration)),
+            **figures.lineage(figures.same_columns(table.schema, declaration.staged) | _derived(declaration)),
         },
     )
 

@@ -16,12 +16,12 @@ from flows_platform.domain.shrinking import AN_HOUR, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.partitions import window_partitions
-from flows_platform.resources import FetchResource, WarehouseResource
-from flows_platform.windowed.console import Console
-from flows_platform.windowed.due import Calendar
-from flows_platform.windowed.metadata import Metadata
-from flows_platform.windowed.pictures import Chart
+from flows_platform.orchestration.partitions import window_partitions
+from flows_platform.orchestration.resources import FetchResource, WarehouseResource
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.automation.due import Calendar
+from flows_platform.orchestration.metadata.figures import Metadata
+from flows_platform.orchestration.metadata.charts import Chart
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowFetch, WindowPipeline

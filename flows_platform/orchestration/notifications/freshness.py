@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from flows_platform.alerts.problems import Finding, Kind, Problem, Story
-from flows_platform.alerts.runs import instant
-from flows_platform.partitions import LAG_CHECK
+from flows_platform.orchestration.notifications.problems import Finding, Kind, Problem, Story
+from flows_platform.orchestration.notifications.runs import instant
+from flows_platform.orchestration.partitions import LAG_CHECK
 
 REMEDY = (
     "Look under *Automation* whether schedule and sensor of the table are on and their ticks succeed, then for failed "

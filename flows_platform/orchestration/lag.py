@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.windowed.due import Calendar
+from flows_platform.orchestration.automation.due import Calendar
 
 NAMED = 20  # windows of a kind that are listed by name
 

@@ -15,8 +15,8 @@ from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.runtime.extras import CHARTS, required
-from flows_platform.windowed.metadata import Metadata
-from flows_platform.windowed.shown_rows import ROWS, clipped, rows_shown
+from flows_platform.orchestration.metadata.figures import Metadata
+from flows_platform.orchestration.metadata.first_rows import ROWS, clipped, rows_shown
 
 if TYPE_CHECKING:
     from flows_platform.warehouse.warehouse import Warehouse

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import dagster as dg
 
-from flows_platform.alerts.freshness import no_longer_watched, stale_groups, watched
-from flows_platform.alerts.problems import Memory, applied
-from flows_platform.alerts.runs import ended_after, findings_of, newest_end
-from flows_platform.alerts.webhook import Message, message_of, post
+from flows_platform.orchestration.notifications.freshness import no_longer_watched, stale_groups, watched
+from flows_platform.orchestration.notifications.problems import Memory, applied
+from flows_platform.orchestration.notifications.runs import ended_after, findings_of, newest_end
+from flows_platform.orchestration.notifications.webhook import Message, message_of, post
 from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.settings import load_settings
 

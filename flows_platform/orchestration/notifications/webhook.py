@@ -4,7 +4,7 @@ import json
 
 import urllib3
 
-from flows_platform.alerts.problems import Change, Kind
+from flows_platform.orchestration.notifications.problems import Change, Kind
 from flows_platform.domain.errors import SourceUnavailable
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)

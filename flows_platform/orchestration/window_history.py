@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from flows_platform.domain.windows import Window
-from flows_platform.partitions import PARTITION, RANGE_END, RANGE_START
-from flows_platform.windowed import metadata
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.orchestration.partitions import PARTITION, RANGE_END, RANGE_START
+from flows_platform.orchestration.metadata import figures
+from flows_platform.orchestration.table import WindowedTable
 
 AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
 STATUS = dg.DagsterRunStatus
@@ -59,7 +59,7 @@ class WindowRuns:
         materialization = record.asset_materialization if record else None
         if materialization is None:
             return -1
-        return sum(int(str(materialization.metadata[name].value)) for name in metadata.RECEIVED)
+        return sum(int(str(materialization.metadata[name].value)) for name in figures.RECEIVED)
 
     def failures(self, window: Window) -> Failures:
         """What became of the window's last runs."""

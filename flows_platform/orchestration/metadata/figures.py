@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.windowed.console import Console
-from flows_platform.windowed.shown_rows import ROWS, TYPE_NAMES, rows_shown
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.first_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline

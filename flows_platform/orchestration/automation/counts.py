@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from flows_platform.domain.windows import Window
-from flows_platform.resources import FetchResource
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.orchestration.resources import FetchResource
+from flows_platform.orchestration.table import WindowedTable
 
 
 @dataclass(frozen=True, slots=True)

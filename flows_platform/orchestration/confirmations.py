@@ -6,7 +6,7 @@ from datetime import datetime
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
 from flows_platform.window_files.ledger import Withheld, ledger_of
-from flows_platform.windowed.declaration import WindowedTable
+from flows_platform.orchestration.table import WindowedTable
 
 
 def waiting(declaration: WindowedTable) -> dict[Window, Withheld]:

@@ -1,0 +1,1 @@
+"""TODO flows_platform/orchestration/notifications."""

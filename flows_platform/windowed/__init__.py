@@ -1,1 +1,0 @@
-"""What makes Dagster assets of any windowed API: the assets' factory, checks, metadata, automation. Knows no source."""
