@@ -11,7 +11,7 @@ from flows_platform.access.private import make_home
 from flows_platform.commands.children import HOST
 from flows_platform.commands.terminal import say
 from flows_platform.components.catalog import all_tables
-from flows_platform.components.yaml_files import DEFS
+from flows_platform.components.loader import DEFS
 from flows_platform.domain.errors import (
     ConfigurationError,
     PlatformError,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from flows_platform.components import declaration as declared
-from flows_platform.components.consistency import TableDeclaration
+from flows_platform.components import source as declared
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.rules import instant_of, zone_of
 from flows_platform.components.tables import warehouse_table
 from flows_platform.components.values import Secret

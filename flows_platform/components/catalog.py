@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.yaml_files import DEFS, declared_sources, load_declaration
+from flows_platform.components.loader import DEFS, declared_sources, load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 from flows_platform.orchestration.table import WindowedTable

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.yaml_files import DEFS, load_declaration
+from flows_platform.components.loader import DEFS, load_declaration
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import load_settings

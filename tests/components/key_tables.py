@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from flows_platform.components.consistency import TableDeclaration
-from flows_platform.components.declaration import (
+from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.source import (
     Api,
     Basic,
     Bearer,

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from lxml import etree
 
-from flows_platform.components.consistency import TableDeclaration
-from flows_platform.components.declaration import ColumnDeclaration
+from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.source import ColumnDeclaration
 from flows_platform.domain.schema import ColumnType
 from tests.vendors.qualys_objects import Host, Vuln
 

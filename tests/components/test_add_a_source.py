@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.components.yaml_files import load_declaration
+from flows_platform.components.loader import load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 from tests.components.feed_yaml import DOCUMENT, other_form, whole_form

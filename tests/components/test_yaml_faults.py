@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.yaml_files import DEFS, TYPE, load_declaration
+from flows_platform.components.loader import DEFS, TYPE, load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows

@@ -7,8 +7,8 @@ import dagster as dg
 from google.cloud import bigquery
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.consistency import TableDeclaration
-from flows_platform.components.yaml_files import DEFS, load_declaration
+from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.loader import DEFS, load_declaration
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import Settings
 from flows_platform.warehouse.warehouse import emulator_client

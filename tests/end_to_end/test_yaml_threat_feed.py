@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flows_platform.components.yaml_files import load_declaration
+from flows_platform.components.loader import load_declaration
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table_definitions import windowed_definitions
 from tests.components.feed_yaml import other_form, whole_form

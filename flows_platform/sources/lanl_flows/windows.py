@@ -1,7 +1,7 @@
 """The windowed half of the source, as its YAML declares it."""
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.yaml_files import DEFS, FILE, load_declaration
+from flows_platform.components.loader import DEFS, FILE, load_declaration
 from flows_platform.settings import Settings
 from flows_platform.orchestration.table import WindowedTable
 

@@ -8,7 +8,7 @@ from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from flows_platform.components.consistency import TableDeclaration
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.values import Part
 
 SHOWN = 80  # characters of a value

@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 from pydantic import model_validator
 
-from flows_platform.components.declaration import (
+from flows_platform.components.source import (
     ColumnDeclaration,
     CursorPaging,
     NextLinkPaging,
