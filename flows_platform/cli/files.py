@@ -33,7 +33,7 @@ def generate(
 ) -> None:
     """Write a deterministic sample in the shape of LANL's flows.txt."""
     from flows_platform.commands.terminal import progress_bar, say
-    from flows_platform.sources.lanl_flows.generator import generate as run
+    from flows_platform.sources.lanl_flows.sample.generator import generate as run
 
     with progress_bar("Generating", "rows") as progress:
         made = run(out, rows=rows, seed=seed, days=days, progress=progress)

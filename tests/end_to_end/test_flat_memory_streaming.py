@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows_platform.sources.lanl_flows.cleaning import clean
-from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows

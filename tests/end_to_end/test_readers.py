@@ -19,7 +19,7 @@ from flows_platform.commands.children import api_child
 from flows_platform.domain.schema import ColumnType
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
-from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows

@@ -19,7 +19,7 @@ from flows_platform.domain.windows import Window, bounds_since
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
-from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.local.emulator import Emulator

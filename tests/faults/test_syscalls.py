@@ -19,7 +19,7 @@ from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
-from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.parquet import file_digest
 from flows_platform.flow_database.load import load

@@ -8,7 +8,7 @@ import pytest
 
 STAGES = {
     "generate": """
-from flows_platform.sources.lanl_flows.generator import generate
+from flows_platform.sources.lanl_flows.sample.generator import generate
 generate(folder / "flows.txt.gz", rows=rows, days=2)
 """,
     "clean": """

@@ -11,7 +11,7 @@ from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
-from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
+from flows_platform.sources.lanl_flows.sample.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
 from flows_platform.warehouse.warehouse import Publication, Warehouse
 from tests.stores.flow_rows import Row, flow, window
 

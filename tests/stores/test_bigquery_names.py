@@ -14,7 +14,7 @@ from flows_platform.domain.schema import Column, ColumnType, Granularity, TableS
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.domain.windows import WindowGrid
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE, TRAFFIC, TRAFFIC_TABLE
-from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
+from flows_platform.sources.lanl_flows.sample.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
 from flows_platform.warehouse import sql
 from flows_platform.warehouse.warehouse import Publication, Warehouse, WindowFacts
 from flows_platform.warehouse.counts import first_rows, spread

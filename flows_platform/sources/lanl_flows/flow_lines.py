@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows_platform.sources.lanl_flows.exchanges import Flows
-from flows_platform.sources.lanl_flows.lookup_tables import COMPUTERS, PORTS, PROTOCOLS
+from flows_platform.sources.lanl_flows.sample.exchanges import Flows
+from flows_platform.sources.lanl_flows.sample.lookup_tables import COMPUTERS, PORTS, PROTOCOLS
 
 type Ints = npt.NDArray[np.int64]
 

@@ -35,7 +35,7 @@ def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
 
     @contextmanager
     def opened(pipeline: "WindowPipeline") -> Iterator[Fill]:
-        from flows_platform.sources.nvd_cves.filling import fill  # noqa: PLC0415 - loads SQLAlchemy and pyarrow
+        from flows_platform.sources.nvd_cves.upsert import fill  # noqa: PLC0415 - loads SQLAlchemy and pyarrow
 
         with _store(settings) as store:
 

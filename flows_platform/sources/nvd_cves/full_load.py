@@ -13,7 +13,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.count import count_records
 from flows_platform.pipeline.window_pipeline import WindowFetch
-from flows_platform.sources.nvd_cves.filling import fill
+from flows_platform.sources.nvd_cves.upsert import fill
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
 
 DAY = timedelta(days=1)

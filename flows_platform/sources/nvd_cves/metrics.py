@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.nvd_cves import schema
-from flows_platform.sources.nvd_cves.parts import Part
+from flows_platform.sources.nvd_cves.json_object import Part
 from flows_platform.sources.nvd_cves.schema import KEY, POSITION
 
 type Row = dict[str, object]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flows_platform.sources.lanl_flows import profile
+from flows_platform.sources.lanl_flows.sample import profile
 
 type Ints = npt.NDArray[np.int64]
 

@@ -1,0 +1,1 @@
+"""TODO flows_platform/sources/lanl_flows/sample."""
