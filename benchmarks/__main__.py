@@ -13,8 +13,8 @@ from benchmarks.machine import BUSY
 from benchmarks.record import Record, begun, saved
 from benchmarks.report import render, shown
 from benchmarks.sizes import FULL_ROWS, Sizes
-from flows_platform.commands.console import console
-from flows_platform.commands.terminal import progress_bar
+from flows_platform.cli.commands.console import console
+from flows_platform.cli.commands.terminal import progress_bar
 from flows_platform.domain.errors import PlatformError
 from flows_platform.runtime.atomic_files import atomic_path
 

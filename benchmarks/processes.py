@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.environment import child_environment
-from flows_platform.commands.meanwhile import meanwhile
+from flows_platform.cli.commands.meanwhile import meanwhile
 from flows_platform.domain.errors import ProcessFailed
 
 # Seconds between two looks: each costs a millisecond of a core that a second process may want. What a process takes in

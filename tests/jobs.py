@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from flows_platform.commands.instance import run_job, told_success
+from flows_platform.cli.commands.instance import run_job, told_success
 
 
 def run_here(

@@ -11,7 +11,7 @@ from benchmarks.environment import FOLDER, WORK
 from benchmarks.full.report import SET_ROWS, render
 from benchmarks.full.run import folder_of, run_all
 from benchmarks.full.state import State
-from flows_platform.commands.console import console
+from flows_platform.cli.commands.console import console
 from flows_platform.domain.errors import PlatformError
 from flows_platform.runtime.atomic_files import atomic_path
 

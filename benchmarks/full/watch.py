@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from benchmarks.full.state import State
 from benchmarks.processes import cpu_seconds, memory, tree
-from flows_platform.commands.meanwhile import meanwhile
+from flows_platform.cli.commands.meanwhile import meanwhile
 
 EVERY = 0.5  # seconds between two looks, each of which takes some 25 ms of a core
 

@@ -4,7 +4,7 @@ import sys
 
 import dagster as dg
 
-from flows_platform.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.instance import open_instance, run_job, told_success
 from flows_platform.definitions import build_definitions
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import load_settings

@@ -32,7 +32,7 @@ def generate(
     days: Annotated[int, typer.Option(min=1, help="Days that the rows cover.")] = 58,
 ) -> None:
     """Write a deterministic sample in the shape of LANL's flows.txt."""
-    from flows_platform.commands.terminal import progress_bar, say
+    from flows_platform.cli.commands.terminal import progress_bar, say
     from flows_platform.sources.lanl_flows.sample.generator import generate as run
 
     with progress_bar("Generating", "rows") as progress:
@@ -52,7 +52,7 @@ def clean(
 ) -> None:
     """Keep every line with nine fields, numbered; set the others aside with their reason."""
     with collector_paused():
-        from flows_platform.commands.terminal import progress_bar, say
+        from flows_platform.cli.commands.terminal import progress_bar, say
         from flows_platform.sources.lanl_flows.cleaning import clean as run
 
     rejects = rejects or out.with_name(f"{out.stem}.rejected.csv")
@@ -76,7 +76,7 @@ def load(
     allow_shrink: AllowShrink = False,
 ) -> None:
     """Build the database that the API serves, and rename it over the old one."""
-    from flows_platform.commands.terminal import progress_bar, say
+    from flows_platform.cli.commands.terminal import progress_bar, say
     from flows_platform.sources.lanl_flows.schema import FLOWS
     from flows_platform.flow_database.load import load as run
 
@@ -102,6 +102,6 @@ def fetch(
 ) -> None:
     """Fetch one window into a Parquet file, whole and verified, or not at all."""
     with collector_paused():
-        from flows_platform.commands.fetch import fetch_file
+        from flows_platform.cli.commands.fetch import fetch_file
 
     fetch_file(url, after, before, out, wire=wire, max_rejected=max_rejected)

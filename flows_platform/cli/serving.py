@@ -46,8 +46,8 @@ def serve(
     """Serve flows and CVEs until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
     from flows_platform.access.hosts import host_names
-    from flows_platform.commands.serve import replaying
-    from flows_platform.commands.serve import serve as run
+    from flows_platform.cli.commands.serve import replaying
+    from flows_platform.cli.commands.serve import serve as run
 
     config = ServerConfig(
         database=database,
@@ -68,7 +68,7 @@ def serve(
 @app.command(epilog=examples("flows demo", "flows demo --rows 50000"))
 def demo(rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 1_000_000) -> None:
     """Run the whole path on a two-day sample and compare the table with the database row by row."""
-    from flows_platform.commands.demo import run_demo
+    from flows_platform.cli.commands.demo import run_demo
 
     if not run_demo(rows):
         raise typer.Exit(FAILED)
@@ -77,7 +77,7 @@ def demo(rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] =
 @app.command(epilog=examples("flows dev", "flows dev --replay 60"))
 def dev(*, replay: Replay = None) -> None:
     """Run API, emulator and Dagster (UI and daemon) until Ctrl-C."""
-    from flows_platform.commands.dev import run_dev
+    from flows_platform.cli.commands.dev import run_dev
 
     run_dev(replay)
 
@@ -85,7 +85,7 @@ def dev(*, replay: Replay = None) -> None:
 @app.command(epilog=examples("flows doctor"))
 def doctor() -> None:
     """Check settings, files, credentials, API, warehouse and Dagster; each failing line says the remedy."""
-    from flows_platform.commands.doctor import run_doctor
+    from flows_platform.cli.commands.doctor import run_doctor
 
     if run_doctor():
         raise typer.Exit(FAILED)

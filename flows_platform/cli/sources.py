@@ -32,7 +32,7 @@ def try_(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Fetch one window with a run's settings and say what came of it; nothing is published."""
-    from flows_platform.commands.source_try import run_try
+    from flows_platform.cli.commands.source_try import run_try
 
     if code := run_try(source, window, limit=limit, out=out, as_json=as_json):
         raise typer.Exit(code)

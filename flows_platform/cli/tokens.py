@@ -23,7 +23,7 @@ def create(
     tokens: TokenFile = None,
 ) -> None:
     """Print a new token, once; the file keeps its hash."""
-    from flows_platform.commands.token import create as run
+    from flows_platform.cli.commands.token import create as run
 
     run(name, scope or [], tokens)
 
@@ -31,7 +31,7 @@ def create(
 @token_app.command("list", epilog=examples("flows token list"))
 def list_tokens(tokens: TokenFile = None) -> None:
     """Print name, scopes and age of each token."""
-    from flows_platform.commands.token import show
+    from flows_platform.cli.commands.token import show
 
     show(tokens)
 
@@ -39,6 +39,6 @@ def list_tokens(tokens: TokenFile = None) -> None:
 @token_app.command(epilog=examples("flows token revoke nightly"))
 def revoke(name: Annotated[str, typer.Argument(help="The token's name.")], tokens: TokenFile = None) -> None:
     """Forget a token; a running server refuses it at once."""
-    from flows_platform.commands.token import revoke as run
+    from flows_platform.cli.commands.token import revoke as run
 
     run(name, tokens)

@@ -20,7 +20,7 @@ def verify(
     rows: Annotated[bool, typer.Option("--rows", help="Compare digests of all rows, not counts alone.")] = False,
 ) -> None:
     """Compare source, staged files and warehouse window by window, and name those that differ."""
-    from flows_platform.commands.verify import run_verify
+    from flows_platform.cli.commands.verify import run_verify
 
     if not run_verify(table, partition or [], by_rows=rows):
         raise typer.Exit(FAILED)
@@ -36,7 +36,7 @@ def replay(
     ] = False,
 ) -> None:
     """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
-    from flows_platform.commands.verify import run_replay
+    from flows_platform.cli.commands.verify import run_replay
 
     if not run_replay(table, partition, confirm=confirm):
         raise typer.Exit(FAILED)
@@ -45,6 +45,6 @@ def replay(
 @app.command(epilog=examples("flows history 2014-01-01-03:00"))
 def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS.name) -> None:
     """Tell a window's ledger: every request, file, job and row count, oldest first."""
-    from flows_platform.commands.verify import run_history
+    from flows_platform.cli.commands.verify import run_history
 
     run_history(table, partition)

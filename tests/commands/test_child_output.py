@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows_platform.commands.child_output import NotableLines
+from flows_platform.cli.commands.child_output import NotableLines
 
 STAMP = "2026-01-01 12:00:00 +0000"
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from flows_platform.commands.code_server import PING, reaches_definitions
+from flows_platform.cli.commands.code_server import PING, reaches_definitions
 from flows_platform.local.ports import free_port
 
 

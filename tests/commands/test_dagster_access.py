@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from flows_platform.commands.children import code_socket, dagster_children
-from flows_platform.commands.dev import ui_address
-from flows_platform.commands.instance import open_instance
+from flows_platform.cli.commands.services import code_socket, dagster_children
+from flows_platform.cli.commands.dev import ui_address
+from flows_platform.cli.commands.instance import open_instance
 from flows_platform.settings import Settings, load_settings
 from flows_platform.local.ports import free_port
 from flows_platform.local.supervisor import Supervisor

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.commands import doctor
+from flows_platform.cli.commands import doctor
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.local.ports import free_port
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.commands.doctor import CHECKS
+from flows_platform.cli.commands.doctor import CHECKS
 from flows_platform.domain.errors import PlatformError, WarehouseUnavailable
 from flows_platform.settings import load_settings
 from tests.api_server.conftest import build_cves

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from flows_platform.commands.instance import Materializations, fail_abandoned_runs, open_instance
+from flows_platform.cli.commands.instance import Materializations, fail_abandoned_runs, open_instance
 from flows_platform.settings import load_settings
 
 

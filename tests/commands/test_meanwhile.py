@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from flows_platform.commands.meanwhile import meanwhile
+from flows_platform.cli.commands.meanwhile import meanwhile
 from tests.conditions import eventually
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.commands.children import api_child
-from flows_platform.commands.replay_clock import check_home, started
-from flows_platform.commands.serve import replaying
+from flows_platform.cli.commands.services import api_child
+from flows_platform.cli.commands.simulated_clock import check_home, started
+from flows_platform.cli.commands.serve import replaying
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.domain.simulated_clock import LateRows, Replay, ReplayClock
 from flows_platform.settings import Settings, load_settings

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows_platform.commands.source_try import run_try
+from flows_platform.cli.commands.source_try import run_try
 from tests.vendors.serving import Answer, Asked, VendorServer
 
 KEY = "2024-03-01-00:00"

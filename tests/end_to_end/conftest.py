@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 from google.cloud import bigquery
 
-from flows_platform.commands.children import api_child
-from flows_platform.commands.instance import open_instance
+from flows_platform.cli.commands.services import api_child
+from flows_platform.cli.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
 from flows_platform.orchestration.partitions import range_tags

@@ -10,7 +10,7 @@ from decimal import Decimal
 import dagster as dg
 from sqlalchemy import Engine
 
-from flows_platform.commands.instance import told_success
+from flows_platform.cli.commands.instance import told_success
 from flows_platform.components.catalog import table_named
 from flows_platform.fetch.paging import Offset
 from flows_platform.fetch.http.rate_limit import RateBudget

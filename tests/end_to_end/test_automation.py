@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from flows_platform.commands.instance import open_instance
+from flows_platform.cli.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
 from flows_platform.fetch.latest import Latest
 from flows_platform.orchestration.resources import build_resources

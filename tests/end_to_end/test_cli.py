@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows_platform.commands.children import api_child
+from flows_platform.cli.commands.services import api_child
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.local.child import ChildProcess

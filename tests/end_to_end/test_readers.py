@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from lxml import etree
 
-from flows_platform.commands.children import api_child
+from flows_platform.cli.commands.services import api_child
 from flows_platform.domain.schema import ColumnType
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean

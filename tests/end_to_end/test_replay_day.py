@@ -20,8 +20,8 @@ from urllib.request import urlopen
 import dagster as dg
 import pytest
 
-from flows_platform.commands.instance import open_instance
-from flows_platform.commands.replay_clock import started
+from flows_platform.cli.commands.instance import open_instance
+from flows_platform.cli.commands.simulated_clock import started
 from flows_platform.domain.simulated_clock import LateRows, ReplayClock
 from flows_platform.domain.verification import RowDigest
 from flows_platform.orchestration.partitions import LAG_CHECK

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows_platform.commands.source_try import run_try
+from flows_platform.cli.commands.source_try import run_try
 from tests.end_to_end.conftest import Platform
 from tests.vendors.cve_objects import cves
 from tests.vendors.nvd_server import NvdServer

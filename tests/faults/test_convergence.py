@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from flows_platform.commands.children import api_child
+from flows_platform.cli.commands.services import api_child
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, bounds_since
 from flows_platform.orchestration.resources import build_resources

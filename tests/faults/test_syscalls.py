@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.commands.children import api_child
+from flows_platform.cli.commands.services import api_child
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.settings import load_settings

@@ -14,7 +14,7 @@ from dagster._core.events import StepMaterializationData
 
 from flows_platform.orchestration.notifications.problems import Memory
 from flows_platform.orchestration.notifications.sensor import looked as alerts_looked
-from flows_platform.commands.instance import open_instance
+from flows_platform.cli.commands.instance import open_instance
 from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.orchestration.partitions import LAG_CHECK, PARTITION, range_tags
 from flows_platform.orchestration.resources import build_resources

@@ -8,8 +8,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from flows_platform.access.private import make_home, private_folder, socket_path
-from flows_platform.commands.code_server import reaches_definitions
-from flows_platform.commands.instance import fail_abandoned_runs, open_instance
+from flows_platform.cli.commands.code_server import reaches_definitions
+from flows_platform.cli.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.settings import EMULATOR_PROJECT, Settings
 from flows_platform.local.emulator import Emulator
 from flows_platform.local.child import ChildProcess
@@ -77,7 +77,7 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
     web = ChildProcess(
         name="ui",
         argv=(
-            *(sys.executable, "-m", "flows_platform.commands.webserver"),
+            *(sys.executable, "-m", "flows_platform.cli.commands.webserver"),
             *("--host", HOST, "--port", str(settings.dagster_port), *workspace, "--log-level", "warning"),
         ),
         env=environment,

@@ -4,7 +4,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from flows_platform.commands.terminal import progress_bar, say
+from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window

@@ -1,4 +1,4 @@
-"""Dagster's webserver for its owner alone: `python -m flows_platform.commands.webserver`, with its own flags.
+"""Dagster's webserver for its owner alone: `python -m flows_platform.cli.commands.webserver`, with its own flags.
 
 A page that the owner visits elsewhere may not act here: not by its own name (421), not from its own origin (403). Who
 else reaches the port has no key (401). Mutations are POSTed as JSON, which no form can send.
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from flows_platform.access.key import installation_key
-from flows_platform.commands.webserver_guard import GuardSettings, WebserverGuard
+from flows_platform.cli.commands.webserver_guard import GuardSettings, WebserverGuard
 from flows_platform.settings import load_settings
 
 JSON = "application/json"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from api_server.tokens import Scope, create_token, read_tokens, revoke_token
-from flows_platform.commands.console import console
-from flows_platform.commands.terminal import say
+from flows_platform.cli.commands.console import console
+from flows_platform.cli.commands.terminal import say
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import load_settings
 

@@ -6,11 +6,11 @@ import shutil
 import dagster as dg
 
 from flows_platform.access.private import PRIVATE
-from flows_platform.commands.children import api_child, emulator_child
-from flows_platform.commands.console import console
-from flows_platform.commands.instance import open_instance, run_job, told_success
-from flows_platform.commands.report import print_report, window_reports
-from flows_platform.commands.terminal import progress_bar, say
+from flows_platform.cli.commands.services import api_child, emulator_child
+from flows_platform.cli.commands.console import console
+from flows_platform.cli.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.demo_report import print_report, window_reports
+from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.orchestration.partitions import range_tags

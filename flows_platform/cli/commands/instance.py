@@ -12,9 +12,9 @@ import dagster as dg
 
 from flows_platform.access.private import make_home
 from flows_platform.orchestration.notifications.runs import step_error
-from flows_platform.commands.console import console
-from flows_platform.commands.meanwhile import meanwhile
-from flows_platform.commands.terminal import progress_bar
+from flows_platform.cli.commands.console import console
+from flows_platform.cli.commands.meanwhile import meanwhile
+from flows_platform.cli.commands.terminal import progress_bar
 from flows_platform.domain.progress import silent
 from flows_platform.settings import Settings
 

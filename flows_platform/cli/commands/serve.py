@@ -49,7 +49,7 @@ def _instant(text: str) -> datetime:
 
 def _default_tokens() -> Path | None:
     # Settings take 20 MB, which a server on this machine alone can spare.
-    from flows_platform.commands.token import default_token_file  # noqa: PLC0415
+    from flows_platform.cli.commands.token import default_token_file  # noqa: PLC0415
 
     file = default_token_file()
     return file if file.exists() else None

@@ -8,8 +8,8 @@ from tempfile import TemporaryFile
 from urllib.request import urlopen
 
 from flows_platform.access.private import make_home
-from flows_platform.commands.children import HOST
-from flows_platform.commands.terminal import say
+from flows_platform.cli.commands.services import HOST
+from flows_platform.cli.commands.terminal import say
 from flows_platform.components.catalog import all_tables
 from flows_platform.components.loader import DEFS
 from flows_platform.domain.errors import (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from flows_platform.commands.terminal import progress_bar, say
+from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.components.catalog import table_at, table_named
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.redaction import Redactor

@@ -1,0 +1,1 @@
+"""TODO flows_platform/cli/commands."""
