@@ -11,7 +11,7 @@ import click
 import pytest
 import typer
 
-from api_server.openapi import document
+from api_server.flows.openapi import document
 from flows_platform.cli import app
 from flows_platform.settings import PREFIX, Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS

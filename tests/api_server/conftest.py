@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from api_server.config import ServerConfig
-from api_server.server import bound, uvicorn_settings
+from api_server.http.server import bound, uvicorn_settings
 from flows_platform.domain.verification import Value
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sql import engine

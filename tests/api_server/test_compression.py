@@ -9,8 +9,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_server.compression import COMPRESSORS, GzipCompressor, Piece, compressed
-from api_server.negotiation import ContentCoding
+from api_server.http.compression import COMPRESSORS, GzipCompressor, Piece, compressed
+from api_server.http.negotiation import ContentCoding
 
 CHECKSUM_BYTES = 4
 PIECES = st.lists(st.binary(max_size=40) | st.integers(0, 70_000).map(lambda size: b'{"id":17},' * (size // 10)))

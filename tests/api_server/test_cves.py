@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api_server import paths
-from api_server.openapi import document
+from api_server.http import paths
+from api_server.flows.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
 from flows_platform.columns.raw_records import json_text

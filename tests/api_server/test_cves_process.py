@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api_server import paths
+from api_server.http import paths
 from flows_platform.local.ports import free_port, listens
 from tests.conditions import eventually
 from tests.sources.nvd_cves.cve_objects import cve

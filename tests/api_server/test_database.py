@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from api_server.database import Snapshot
+from api_server.flows.database import Snapshot
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .conftest import build, flows

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from api_server import paths
-from api_server.openapi import document
+from api_server.http import paths
+from api_server.flows.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE
 from flows_platform.formats.protocol.names import CONTENT_TYPES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api_server import paths
+from api_server.http import paths
 from tests.api_server.conftest import Serve, Server, build, flows
 
 

@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from api_server.lanes import Lanes
-from api_server.workers import Workers
+from api_server.flows.lanes import Lanes
+from api_server.http.workers import Workers
 from tests.conditions import eventually
 
 SECONDS = 10

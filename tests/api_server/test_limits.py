@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from api_server.admission import Admission
+from api_server.http.admission import Admission
 from api_server.config import ServerConfig
-from api_server.connection import HEAD_BYTES
-from api_server.middleware import TARGET_BYTES
-from api_server.problems import Problem
+from api_server.http.connection import HEAD_BYTES
+from api_server.http.middleware import TARGET_BYTES
+from api_server.http.problems import Problem
 from tests.conditions import eventually
 
 from .conftest import Serve, Server, build, drained, flows, open_files, running

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_server.negotiation import ContentCoding, choose_coding, choose_format
-from api_server.problems import Problem
+from api_server.http.negotiation import ContentCoding, choose_coding, choose_format
+from api_server.http.problems import Problem
 from flows_platform.formats.protocol.names import WireFormat
 
 ALL = tuple(WireFormat)

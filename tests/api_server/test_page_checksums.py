@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from api_server.config import ServerConfig
-from api_server.database import Snapshot
+from api_server.flows.database import Snapshot
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database.page_checksums import DamagedDatabase, protection

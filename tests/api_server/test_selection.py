@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_server.chunks import ChunkReader
-from api_server.database import Snapshot
-from api_server.selection import Query, Selector, newest
+from api_server.flows.chunks import ChunkReader
+from api_server.flows.database import Snapshot
+from api_server.flows.selection import Query, Selector, newest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN
 from flows_platform.sources.lanl_flows.schema import FLOWS

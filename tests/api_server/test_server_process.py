@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from api_server.config import ServerConfig
-from api_server.server import run
+from api_server.http.server import run
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database import layout
@@ -25,7 +25,7 @@ CODE = """
 import sys
 from pathlib import Path
 from api_server.config import ServerConfig
-from api_server.server import run
+from api_server.http.server import run
 run(ServerConfig(Path(sys.argv[1]), shutdown_seconds=1), "127.0.0.1", 0)
 """
 FLAT = 64 * 2**20
@@ -98,7 +98,7 @@ UNWANTED = {"pyarrow", "lxml", "ijson", "google", "dagster", "pandas", "pydantic
 
 
 def test_it_loads_no_parser_and_no_client() -> None:
-    code = "import sys, api_server.server; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import sys, api_server.http.server; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert loaded.isdisjoint({*UNWANTED, "sqlalchemy", "psycopg"})

@@ -10,10 +10,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from api_server.negotiation import ContentCoding
-from api_server.selection import EVERYTHING, FIRST_CHUNK_ROWS
-from api_server.streams import AHEAD, RecordStream, Shape, StreamOpener
-from api_server.workers import Workers
+from api_server.http.negotiation import ContentCoding
+from api_server.flows.selection import EVERYTHING, FIRST_CHUNK_ROWS
+from api_server.flows.streams import AHEAD, RecordStream, Shape, StreamOpener
+from api_server.http.workers import Workers
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.json.lines_encode import NdjsonEncoder
@@ -134,7 +134,7 @@ def test_text_with_spaces_takes_the_fast_way(tmp_path: Path, workers: Workers) -
 def test_sqlite_of_the_server_counts_no_memory(tmp_path: Path) -> None:
     code = """
 import sys, apsw
-from api_server.database import count_no_memory
+from api_server.flows.database import count_no_memory
 count_no_memory()
 connection = apsw.Connection(sys.argv[1])
 connection.execute("CREATE TABLE t (x)")

@@ -11,8 +11,8 @@ from threading import Thread
 
 import pytest
 
-from api_server import tokens
-from api_server.tokens import Scope, TokenFile, create_token, read_tokens, revoke_token, without_tokens
+from api_server.http import tokens
+from api_server.http.tokens import Scope, TokenFile, create_token, read_tokens, revoke_token, without_tokens
 from flows_platform.domain.errors import ConfigurationError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

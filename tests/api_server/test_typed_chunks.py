@@ -6,10 +6,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from api_server.chunks import REFERENCE_ROWS, ChunkReader
-from api_server.database import Snapshot
-from api_server.openapi_schemas import components
-from api_server.selection import Selection
+from api_server.flows.chunks import REFERENCE_ROWS, ChunkReader
+from api_server.flows.database import Snapshot
+from api_server.flows.openapi_schemas import components
+from api_server.flows.selection import Selection
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.verification import MODULUS, Value

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 import zstandard
 
-from api_server import paths
+from api_server.http import paths
 from api_server.config import ServerConfig
 from flows_platform.components.catalog import table_named
 from flows_platform.domain.windows import Window

@@ -14,7 +14,7 @@ CODE = """
 import json, sys
 from pathlib import Path
 from api_server.config import ServerConfig
-from api_server.server import run
+from api_server.http.server import run
 run(ServerConfig(Path(sys.argv[1]), **json.loads(sys.argv[2])), "127.0.0.1", 0)
 """
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from api_server import paths
+from api_server.http import paths
 from api_server.config import ServerConfig
-from api_server.openapi import document
+from api_server.flows.openapi import document
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.filters import CveFilter
 from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat

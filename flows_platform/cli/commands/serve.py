@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from api_server.config import ServerConfig
-from api_server.exposure import is_loopback
-from api_server.server import run
+from api_server.http.exposure import is_loopback
+from api_server.http.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import PERMILLE, LateRows, Replay, ReplayClock
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api_server.tokens import Scope, create_token, read_tokens, revoke_token
+from api_server.http.tokens import Scope, create_token, read_tokens, revoke_token
 from flows_platform.cli.commands.console import console
 from flows_platform.cli.commands.terminal import say
 from flows_platform.domain.errors import ConfigurationError

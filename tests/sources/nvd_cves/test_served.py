@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from api_server import paths
+from api_server.http import paths
 from api_server.config import ServerConfig
 from flows_platform.sources.nvd_cves.store import CveStore
 from tests.api_server.conftest import build, flows, running

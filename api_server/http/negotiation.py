@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from starlette.datastructures import Headers
 
-from api_server.problems import Problem
+from api_server.http.problems import Problem
 from flows_platform.formats.protocol.names import WireFormat
 
 QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")

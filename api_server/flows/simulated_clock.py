@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from api_server.selection import Query, Withheld
+from api_server.flows.selection import Query, Withheld
 from flows_platform.domain.simulated_clock import SECOND, Replay
 
 

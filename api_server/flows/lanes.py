@@ -12,7 +12,7 @@ from functools import partial
 from threading import Lock
 from typing import Protocol
 
-from api_server.workers import Workers
+from api_server.http.workers import Workers
 
 type Span = tuple[int, int]
 

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_server.problems import Problem
+from api_server.http.problems import Problem
 from api_server.state import state_of
-from api_server.tokens import Scope, TokenFile
+from api_server.http.tokens import Scope, TokenFile
 from flows_platform.domain.errors import ConfigurationError
 
 type Endpoint = Callable[[Request], Awaitable[Response]]

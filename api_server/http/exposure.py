@@ -6,7 +6,7 @@ import ssl
 from ipaddress import ip_address
 
 from api_server.config import ServerConfig
-from api_server.tokens import read_tokens
+from api_server.http.tokens import read_tokens
 from flows_platform.domain.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Protocol
 import zstandard
 from isal import isal_zlib
 
-from api_server.negotiation import ContentCoding
+from api_server.http.negotiation import ContentCoding
 
 LEVEL = 1  # isal's level 1 and zstd's level 1 keep up with the formatting; stdlib gzip is five times slower
 RAW = -15  # zlib's way of asking for a deflate stream without header and trailer

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api_server import problems
-from api_server.parameters import Parameter
+from api_server.http import problems
+from api_server.flows.parameters import Parameter
 
 type Node = dict[str, Any]
 

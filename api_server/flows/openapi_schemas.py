@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api_server.problems import KINDS
+from api_server.http.problems import KINDS
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
 from flows_platform.formats.protocol.names import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
 

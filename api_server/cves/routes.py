@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_server import paths
-from api_server.compression import compressed
-from api_server.cves_documents import csv_document, detail_document, json_document, summary_rows, totals_rows
-from api_server.cves_parameters import (
+from api_server.http import paths
+from api_server.http.compression import compressed
+from api_server.cves.documents import csv_document, detail_document, json_document, summary_rows, totals_rows
+from api_server.cves.parameters import (
     CURSOR,
     FORMATS,
     LIST_PARAMETERS,
@@ -21,9 +21,9 @@ from api_server.cves_parameters import (
     parse_cves,
     parse_id,
 )
-from api_server.negotiation import choose_coding, choose_format, content_headers, header_list
-from api_server.parameters import Parameter
-from api_server.problems import Problem
+from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
+from api_server.flows.parameters import Parameter
+from api_server.http.problems import Problem
 from api_server.state import state_of
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import apsw
 
-from api_server.table import Table, read_table
+from api_server.flows.table import Table, read_table
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.flow_database.page_checksums import DamagedDatabase, checked_file

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from api_server import paths
-from api_server.cves import COUNTS, NOTICE_HEADER
-from api_server.cves_documents import DOCUMENT, INNER, part_name
-from api_server.cves_parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMETERS, TOTALS_PARAMETERS
-from api_server.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
-from api_server.openapi_schemas import JSON_TYPES, NUMBER
-from api_server.parameters import Parameter
+from api_server.http import paths
+from api_server.cves.routes import COUNTS, NOTICE_HEADER
+from api_server.cves.documents import DOCUMENT, INNER, part_name
+from api_server.cves.parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMETERS, TOTALS_PARAMETERS
+from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.flows.openapi_schemas import JSON_TYPES, NUMBER
+from api_server.flows.parameters import Parameter
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.filters import Aspect

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from api_server.parameters import IntegerParameter, Parameter, brief, fields, format_parameter
-from api_server.problems import invalid_parameter
+from api_server.flows.parameters import IntegerParameter, Parameter, brief, fields, format_parameter
+from api_server.http.problems import invalid_parameter
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import GRAMMAR, PATTERN, is_cve_id
 from flows_platform.sources.nvd_cves.filters import CveFilter

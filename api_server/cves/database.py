@@ -12,7 +12,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from api_server.problems import Problem
+from api_server.http.problems import Problem
 from flows_platform.domain.errors import PlatformError
 
 if TYPE_CHECKING:

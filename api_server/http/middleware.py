@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_server.problems import Problem, respond
+from api_server.http.problems import Problem, respond
 from flows_platform.access.hosts import HostList
 
 # Path and query. The longest request the grammar allows has 200 bytes.

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from http import HTTPStatus
 
-from api_server.problems import Problem
+from api_server.http.problems import Problem
 
 # Streams last from milliseconds to minutes; clients are expected to spread their own tries.
 RETRY_SECONDS = 2

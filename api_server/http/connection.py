@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from api_server.config import ServerConfig
-from api_server.problems import CONTENT_TYPE, Problem, encoded
+from api_server.http.problems import CONTENT_TYPE, Problem, encoded
 
 # A request line and its headers, in bytes of the wire, the blank line included.
 HEAD_BYTES = 16 * 1024

@@ -5,8 +5,8 @@ from typing import cast
 
 import apsw
 
-from api_server.database import Snapshot
-from api_server.selection import Selection
+from api_server.flows.database import Snapshot
+from api_server.flows.selection import Selection
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.formats.protocol.canonical import canonical_rows, canonical_sql, sum_of_hashes

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_server.tokens import without_tokens
+from api_server.http.tokens import without_tokens
 from flows_platform.domain.errors import InputError
 from flows_platform.flow_database.page_checksums import DamagedDatabase
 

@@ -6,7 +6,7 @@ Positions are ids where the wanted rows are one range of ids, else the row numbe
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from api_server.database import Snapshot
+from api_server.flows.database import Snapshot
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.simulated_clock import PERMILLE, STEP
 from flows_platform.domain.schema import TableSchema

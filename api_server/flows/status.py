@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api_server.parameters import refuse_parameters
-from api_server.selection import EVERYTHING, newest
+from api_server.flows.parameters import refuse_parameters
+from api_server.flows.selection import EVERYTHING, newest
 from api_server.state import state_of
 
 NO_STORE = {"Cache-Control": "no-store"}
