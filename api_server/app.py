@@ -7,19 +7,19 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from api_server.http import paths
-from api_server.http.authorization import requires
 from api_server.config import ServerConfig
 from api_server.cves.routes import list_cves, one_cve, totals_endpoint
 from api_server.flows.database import Snapshot
+from api_server.flows.openapi import describe
 from api_server.flows.routes import stream_endpoint
+from api_server.flows.status import healthz, latest
+from api_server.http import paths
+from api_server.http.authorization import requires
 from api_server.http.index_page import index
 from api_server.http.middleware import KnownHosts, SecureHeaders, TargetLimit
-from api_server.flows.openapi import describe
 from api_server.http.problems import HANDLERS
-from api_server.state import ServerState
-from api_server.flows.status import healthz, latest
 from api_server.http.tokens import Scope
+from api_server.state import ServerState
 from flows_platform.access.hosts import HostList
 from flows_platform.sources.lanl_flows.schema import FLOWS
 

@@ -5,13 +5,13 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
-from api_server.http.admission import Admission
 from api_server.config import ServerConfig
 from api_server.cves.database import CveDatabase
 from api_server.flows.database import Snapshot
-from api_server.flows.simulated_clock import utc_now, visible
 from api_server.flows.selection import Query
+from api_server.flows.simulated_clock import utc_now, visible
 from api_server.flows.streams import StreamOpener
+from api_server.http.admission import Admission
 from api_server.http.tokens import TokenFile
 from api_server.http.workers import Workers
 from flows_platform.domain.schema import TableSchema

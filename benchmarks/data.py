@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environment import child_environment, flows
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.runtime.atomic_files import atomic_path
 
 REJECTS = 100  # lines of other than nine fields at the raw file's end
 TEXTS = {"src_comp", "src_port", "dst_comp", "dst_port"}

@@ -10,10 +10,10 @@ from google.cloud import bigquery
 from benchmarks import serving
 from benchmarks.data import DataSet
 from benchmarks.serving import STREAM, Server
+from flows_platform.local.emulator import Emulator, running
 from flows_platform.settings import EMULATOR_PROJECT, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
-from flows_platform.local.emulator import Emulator, running
 
 LOCATION = "US"
 

@@ -7,15 +7,15 @@ from flows_platform.runtime.startup import collector_paused
 with collector_paused():
     import dagster as dg
 
-    from flows_platform.orchestration.notifications.sensor import alerts_sensor
     from flows_platform.components.catalog import all_tables
+    from flows_platform.orchestration.notifications.sensor import alerts_sensor
     from flows_platform.orchestration.resources import build_resources
+    from flows_platform.orchestration.table import WindowedTable
+    from flows_platform.orchestration.table_definitions import windowed_definitions
     from flows_platform.settings import Settings, load_settings
     from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
     from flows_platform.sources.lanl_flows.schema import FLOWS
     from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
-    from flows_platform.orchestration.table import WindowedTable
-    from flows_platform.orchestration.table_definitions import windowed_definitions
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -14,11 +14,11 @@ SHOWN_BY = {
         "end_to_end/test_live_windows.py::test_a_window_that_failed_is_asked_for_again_after_pauses_that_double",
     ],
     "A stream ended early": [
-        "fetch/test_stage_window.py::test_a_document_that_ends_early_is_refused_though_the_transfer_ends_cleanly",
-        "fetch/test_stage_window.py::test_a_transfer_cut_at_any_place_is_refused",
+        "pipeline/test_fetch_window.py::test_a_document_that_ends_early_is_refused_though_the_transfer_ends_cleanly",
+        "pipeline/test_fetch_window.py::test_a_transfer_cut_at_any_place_is_refused",
     ],
     "Records do not fit the schema": [
-        "fetch/test_stage_window.py::test_a_bad_record_is_quarantined_whole_and_counted",
+        "pipeline/test_fetch_window.py::test_a_bad_record_is_quarantined_whole_and_counted",
         "end_to_end/test_replay_and_proof.py::test_a_replay_publishes_what_is_good_and_keeps_what_is_not",
     ],
     "Records came late": ["end_to_end/test_automation.py::test_the_sensor_asks_for_windows_that_closed_or_changed"],
@@ -38,38 +38,38 @@ SHOWN_BY = {
         "end_to_end/test_fetch_ahead.py::test_a_stopped_run_does_not_wait_for_the_window_being_fetched"
     ],
     "The machine went down": [
-        "commands/test_instance.py::test_runs_without_a_process_are_failed_and_others_left_alone"
+        "cli/commands/test_instance.py::test_runs_without_a_process_are_failed_and_others_left_alone"
     ],
     "API server, emulator, code server, UI or daemon crashed": [
-        "supervision/test_restarts.py::test_a_killed_child_is_started_again_and_that_is_said",
-        "supervision/test_restarts.py::test_a_child_that_runs_but_serves_no_more_is_ended_and_started_again",
-        "supervision/test_restarts.py::test_a_child_that_keeps_crashing_ends_it_with_its_last_lines",
+        "local/test_restarts.py::test_a_killed_child_is_started_again_and_that_is_said",
+        "local/test_restarts.py::test_a_child_that_runs_but_serves_no_more_is_ended_and_started_again",
+        "local/test_restarts.py::test_a_child_that_keeps_crashing_ends_it_with_its_last_lines",
         "ui/test_backfill_graphql.py::test_a_backfill_goes_on_when_the_daemon_was_killed",
         "ui/test_backfill_graphql.py::test_a_backfill_in_which_the_code_server_was_killed_loses_nothing",
     ],
     "A port is taken": ["end_to_end/test_dev.py::test_a_taken_port_is_told_before_anything_starts"],
     "The warehouse does not answer": [
-        "stores/test_bigquery_warehouse.py::test_a_warehouse_that_does_not_answer_is_unavailable",
+        "warehouse/test_warehouse.py::test_a_warehouse_that_does_not_answer_is_unavailable",
         (
-            "stores/test_bigquery_faults.py::"
+            "warehouse/test_faults.py::"
             "test_an_emulator_killed_between_stage_and_merge_keeps_the_old_window_and_a_rerun_converges"
         ),
     ],
     "The table has other columns": [
-        "stores/test_bigquery_warehouse.py::test_ensuring_a_table_again_is_fine_and_one_that_differs_is_named"
+        "warehouse/test_warehouse.py::test_ensuring_a_table_again_is_fine_and_one_that_differs_is_named"
     ],
     "Another machine publishes": [
-        "stores/test_bigquery_faults.py::test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_one",
-        "stores/test_bigquery_faults.py::test_a_statement_starts_after_the_one_that_another_machine_has_running",
+        "warehouse/test_faults.py::test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_one",
+        "warehouse/test_faults.py::test_a_statement_starts_after_the_one_that_another_machine_has_running",
     ],
     "Dagster's *Freshness*": [
         "end_to_end/test_overdue_windows.py::test_overdue_windows_are_named_also_while_the_api_is_down",
-        "windowed/test_lag_reports.py::test_forty_windows_behind_is_shown_as_forty_everywhere",
-        "alerts/test_alerts.py::test_a_stale_table_is_told_until_it_is_fresh",
+        "orchestration/test_lag_reports.py::test_forty_windows_behind_is_shown_as_forty_everywhere",
+        "orchestration/notifications/test_notifications.py::test_a_stale_table_is_told_until_it_is_fresh",
     ],
     "The webhook does not answer": [
-        "alerts/test_alerts.py::test_what_a_webhook_does_not_take_is_told_later_and_once",
-        "alerts/test_alerts.py::test_a_webhook_that_is_not_there_is_not_named",
+        "orchestration/notifications/test_notifications.py::test_what_a_webhook_does_not_take_is_told_later_and_once",
+        "orchestration/notifications/test_notifications.py::test_a_webhook_that_is_not_there_is_not_named",
     ],
     "A secret is wrong": [
         "end_to_end/test_yaml_threat_feed.py::test_waits_and_refusals",

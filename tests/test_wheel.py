@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vendors.serving import Answer, Asked, VendorServer
+from tests.fakes.serving import Answer, Asked, VendorServer
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = """
@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_packages_alone(wheel: Path) -> None:
         "flows_platform",
         "api_server",
     }
-    assert {"flows_platform/py.typed", "api_server/py.typed", "flows_platform/commands/dagster.yaml"} <= set(names)
+    assert {"flows_platform/py.typed", "api_server/py.typed", "flows_platform/cli/commands/dagster.yaml"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

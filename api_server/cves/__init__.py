@@ -1,1 +1,1 @@
-"""TODO api_server/cves."""
+"""The CVE endpoints."""

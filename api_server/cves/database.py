@@ -61,8 +61,8 @@ class CveDatabase:
             raise _unavailable("This server has no database of CVEs.")
         with self._lock:
             if self._queries is None:
-                from flows_platform.sql.engine import reader  # noqa: PLC0415  a third of a second
                 from flows_platform.sources.nvd_cves.queries import CveQueries  # noqa: PLC0415  likewise
+                from flows_platform.sql.engines import reader  # noqa: PLC0415  a third of a second
 
                 self._queries = CveQueries(reader(self._url()))
             return self._queries

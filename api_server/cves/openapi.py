@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from api_server.http import paths
-from api_server.cves.routes import COUNTS, NOTICE_HEADER
 from api_server.cves.documents import DOCUMENT, INNER, part_name
 from api_server.cves.parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMETERS, TOTALS_PARAMETERS
-from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.cves.routes import COUNTS, NOTICE_HEADER
 from api_server.flows.openapi_schemas import JSON_TYPES, NUMBER
 from api_server.flows.parameters import Parameter
+from api_server.http import paths
+from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
 from flows_platform.domain.schema import Column, ColumnType
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import METRIC_RULE, NOTICE, SqlTable
-from flows_platform.formats.protocol.names import WireFormat
 
 CSV_LINES = "RFC 4180: a header line, then a line each, ended by CRLF."
 SUMMARIES = {

@@ -8,10 +8,10 @@ from typing import Any
 
 from api_server.flows.parameters import IntegerParameter, Parameter, brief, fields, format_parameter
 from api_server.http.problems import invalid_parameter
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import GRAMMAR, PATTERN, is_cve_id
 from flows_platform.sources.nvd_cves.filters import CveFilter
-from flows_platform.formats.protocol.names import WireFormat
 
 FORMATS = (WireFormat.JSON, WireFormat.CSV)
 MOST = 1000

@@ -8,8 +8,6 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_server.http import paths
-from api_server.http.compression import compressed
 from api_server.cves.documents import csv_document, detail_document, json_document, summary_rows, totals_rows
 from api_server.cves.parameters import (
     CURSOR,
@@ -21,13 +19,15 @@ from api_server.cves.parameters import (
     parse_cves,
     parse_id,
 )
-from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
 from api_server.flows.parameters import Parameter
+from api_server.http import paths
+from api_server.http.compression import compressed
+from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
 from api_server.http.problems import Problem
 from api_server.state import state_of
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
-from flows_platform.formats.protocol.names import WireFormat
 
 if TYPE_CHECKING:
     from flows_platform.sources.nvd_cves.queries import CveQueries

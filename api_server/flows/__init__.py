@@ -1,1 +1,1 @@
-"""TODO api_server/flows."""
+"""The flows endpoint: parameters, selection, streams."""

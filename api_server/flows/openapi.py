@@ -5,17 +5,17 @@ from functools import lru_cache
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api_server.http import paths
 from api_server.cves.openapi import cve_components, cve_paths
-from api_server.http.negotiation import ContentCoding
-from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
 from api_server.flows.openapi_schemas import NUMBER, components
 from api_server.flows.parameters import refuse_parameters, stream_parameters
-from api_server.state import state_of
+from api_server.http import paths
+from api_server.http.negotiation import ContentCoding
+from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
 from api_server.http.tokens import Scope
+from api_server.state import state_of
 from flows_platform.domain.schema import TableSchema
-from flows_platform.sources.nvd_cves.schema import NOTICE
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
+from flows_platform.sources.nvd_cves.schema import NOTICE
 
 VERSION = "1.0.0"
 BEARER = "token"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from api_server.http.problems import invalid_parameter
 from api_server.flows.selection import Query
 from api_server.flows.streams import Proof
+from api_server.http.problems import invalid_parameter
 from api_server.http.tokens import without_tokens
 from flows_platform.domain.schema import INT64_MAX
 from flows_platform.formats.protocol.names import DIGEST_PARAMETER, FOOTER_PARAMETER, WireFormat

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api_server.flows.parameters import parse_stream
+from api_server.flows.streams import RecordStream, Shape
 from api_server.http.admission import Place
 from api_server.http.connection import reset
 from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
-from api_server.flows.parameters import parse_stream
 from api_server.state import state_of
-from api_server.flows.streams import RecordStream, Shape
 from flows_platform.domain.errors import InputError
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from api_server.flows.database import Snapshot
 from flows_platform.domain.errors import InputError
-from flows_platform.domain.simulated_clock import PERMILLE, STEP
 from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.simulated_clock import PERMILLE, STEP
 from flows_platform.formats.protocol.sql_text import identifier
 
 # The first chunk is small: it is there in a tenth of a millisecond, wherever the window lies.

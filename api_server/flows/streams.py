@@ -16,11 +16,11 @@ from pathlib import Path
 import apsw
 
 from api_server.flows.chunks import ChunkReader
-from api_server.http.compression import COMPRESSORS, Compressor, Piece
 from api_server.flows.database import Snapshot
 from api_server.flows.lanes import Lanes, fill
-from api_server.http.negotiation import ContentCoding
 from api_server.flows.selection import Query, Selection, Selector
+from api_server.http.compression import COMPRESSORS, Compressor, Piece
+from api_server.http.negotiation import ContentCoding
 from api_server.http.workers import Workers
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema

@@ -1,1 +1,1 @@
-"""TODO api_server/http."""
+"""HTTP for all endpoints: connections, limits, tokens, negotiation, problem documents. Knows no table."""

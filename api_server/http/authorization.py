@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server.http.problems import Problem
-from api_server.state import state_of
 from api_server.http.tokens import Scope, TokenFile
+from api_server.state import state_of
 from flows_platform.domain.errors import ConfigurationError
 
 type Endpoint = Callable[[Request], Awaitable[Response]]

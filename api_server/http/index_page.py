@@ -8,16 +8,16 @@ from string import Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api_server.http import paths
 from api_server.flows.database import Snapshot
 from api_server.flows.parameters import AFTER, BEFORE, IntegerParameter, Parameter, refuse_parameters, stream_parameters
-from api_server.http.problems import KINDS
 from api_server.flows.selection import EVERYTHING, newest
-from api_server.state import ServerState, state_of
+from api_server.http import paths
+from api_server.http.problems import KINDS
 from api_server.http.tokens import Scope
+from api_server.state import ServerState, state_of
 from flows_platform.domain.schema import TableSchema
-from flows_platform.sources.nvd_cves.schema import NOTICE
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.nvd_cves.schema import NOTICE
 
 # The window of the examples; the pipeline asks for three hours at a time.
 EXAMPLE_SECONDS = 3 * 3600

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api_server.http import problems
 from api_server.flows.parameters import Parameter
+from api_server.http import problems
 
 type Node = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """The paths, written down once: routes, OpenAPI and the page at `/` take them from here."""
 
-from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.nvd_cves.filters import Aspect
 
 STREAM = "/api/v1/stream/flows"
 LATEST = "/api/v1/flows/latest"

@@ -15,8 +15,8 @@ import uvicorn
 
 from api_server.app import create_app
 from api_server.config import ServerConfig
-from api_server.http.connection import HEAD_BYTES, for_config
 from api_server.flows.database import count_no_memory
+from api_server.http.connection import HEAD_BYTES, for_config
 from api_server.http.exposure import check_exposure
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.flow_database.page_checksums import protection

@@ -17,8 +17,8 @@ from pathlib import Path
 from stat import S_IWGRP, S_IWOTH
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.runtime.locks import exclusive
 from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.runtime.locks import exclusive
 
 # The mark lets a scanner find a leaked token, and lets us keep one out of what we write.
 MARK = "flows_"

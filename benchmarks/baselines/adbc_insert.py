@@ -5,8 +5,8 @@ import sys
 import pyarrow.csv as pc
 from adbc_driver_sqlite import dbapi
 
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 clean, database, table = sys.argv[1:]
 reader = pc.open_csv(

@@ -16,10 +16,10 @@ from benchmarks.processes import run
 from benchmarks.serving import STREAM
 from flows_platform.cli.commands.console import console
 from flows_platform.cli.commands.instance import fail_abandoned_runs, open_instance
-from flows_platform.settings import Settings, load_settings
-from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.local.emulator import Emulator
 from flows_platform.local.supervisor import Supervisor
+from flows_platform.settings import Settings, load_settings
+from flows_platform.sources.lanl_flows.windows import flows_windows
 
 STAGES = ("generate", "clean", "load", "fetch", "publish", "first again", "verify")
 

@@ -5,13 +5,13 @@ from contextlib import closing
 from datetime import timedelta
 
 from flows_platform.domain.windows import WindowGrid
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
-from flows_platform.formats.protocol.names import WireFormat
 
 
 def main(key: str) -> None:

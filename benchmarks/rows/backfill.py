@@ -11,8 +11,8 @@ from benchmarks.platform_home import Home, home
 from benchmarks.processes import run
 from benchmarks.rows.files import scratch
 from benchmarks.sizes import Sizes
-from flows_platform.cli.commands.instance import open_instance
 from flows_platform.cli.commands.demo_report import window_reports
+from flows_platform.cli.commands.instance import open_instance
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.lanl_flows.windows import flows_windows
 

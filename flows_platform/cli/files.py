@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from flows_platform.cli.app import app, examples
-from flows_platform.runtime.startup import collector_paused
 from flows_platform.flow_database.replacement import MAX_REJECTED_SHARE, MAX_SHRINK, ReplacementRules
+from flows_platform.runtime.startup import collector_paused
 
 RejectedShare = Annotated[
     float,
@@ -77,8 +77,8 @@ def load(
 ) -> None:
     """Build the database that the API serves, and rename it over the old one."""
     from flows_platform.cli.commands.terminal import progress_bar, say
-    from flows_platform.sources.lanl_flows.schema import FLOWS
     from flows_platform.flow_database.load import load as run
+    from flows_platform.sources.lanl_flows.schema import FLOWS
 
     with progress_bar("Loading", "bytes") as progress:
         rules = ReplacementRules(max_rejected_share, max_shrink, allow_shrink)

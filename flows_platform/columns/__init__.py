@@ -1,1 +1,1 @@
-"""TODO flows_platform/columns."""
+"""Decoded records to Arrow columns: mapping, casting, the row digest."""

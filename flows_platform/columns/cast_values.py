@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 
-from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType
 from flows_platform.columns.raw_records import json_text
+from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)

@@ -13,11 +13,11 @@ from types import NoneType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows_platform.domain.rejects import RejectedRecord
-from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.columns.arrow_schema import ARROW_TYPES, arrow_schema
 from flows_platform.columns.cast_values import FIRST_INSTANT, LAST_INSTANT, Misfit, cast_value, shown
 from flows_platform.columns.raw_records import Records, Unreadable, json_text, raw_record
+from flows_platform.domain.rejects import RejectedRecord
+from flows_platform.domain.schema import Column, ColumnType, TableSchema
 
 
 @dataclass(frozen=True, slots=True)

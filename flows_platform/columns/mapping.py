@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 
-from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import ColumnType
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import ColumnType
 
 UNTAKEN = "$."  # before the path of a field that no column takes; no column can have such a name
 _ZONED = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.ASCII)

@@ -8,11 +8,11 @@ columns.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flows_platform.domain.schema import ColumnType
 from flows_platform.columns.casting import Rows, Slice
 from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping, TimeForm
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records
+from flows_platform.domain.schema import ColumnType
 
 type Finish = Callable[[Mapping[str, object], list[object]], object]
 

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.columns.arrow_schema import ARROW_TYPES
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window, bounds_since
-from flows_platform.columns.arrow_schema import ARROW_TYPES
 
 type Time = int | datetime
 

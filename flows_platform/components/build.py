@@ -4,17 +4,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
+from flows_platform.columns.paths import RecordPath
 from flows_platform.components import source as declared
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.rules import instant_of, zone_of
 from flows_platform.components.tables import warehouse_table
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.values import Secret
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
+from flows_platform.fetch.api import LatestSource, WindowedApi
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from flows_platform.fetch.flags import Flag
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
@@ -27,21 +32,16 @@ from flows_platform.fetch.paging import (
     SinglePage,
     Stop,
 )
-from flows_platform.fetch.http.rate_limit import RateBudget
-from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
-from flows_platform.fetch.api import LatestSource, WindowedApi
-from flows_platform.settings import AUTO, Settings, secret
-from flows_platform.orchestration.metadata.cloud_links import Console
-from flows_platform.orchestration.table import WindowedTable
-from flows_platform.orchestration.automation.due import Calendar
-from flows_platform.orchestration.metadata.charts import Chart
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.formats.protocol.parser import Parser
-from flows_platform.columns.paths import RecordPath
+from flows_platform.orchestration.automation.due import Calendar
+from flows_platform.orchestration.metadata.charts import Chart
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.settings import AUTO, Settings, secret
 
 
 def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTable:

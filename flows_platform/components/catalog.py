@@ -6,8 +6,8 @@ from pathlib import Path
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import DEFS, declared_sources, load_declaration
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.settings import Settings
 from flows_platform.orchestration.table import WindowedTable
+from flows_platform.settings import Settings
 
 
 def table_at(path: Path, settings: Settings) -> WindowedTable:

@@ -10,8 +10,8 @@ from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.error_messages import told
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic_core import PydanticCustomError
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.columns.paths import RecordPath
 
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from flows_platform.columns.mapping import TimeForm
 from flows_platform.components import rules
 from flows_platform.components.values import Code, Format, Level, Part, Path, Secret, Template
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.fetch.paging import Ends
-from flows_platform.columns.mapping import TimeForm
 from flows_platform.formats.protocol.parser import Parser
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from importlib import import_module
 
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.source import Finer
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, TableSchema, WarehouseTable
 from flows_platform.settings import Settings

@@ -5,6 +5,8 @@ from typing import NamedTuple, Self
 
 from pydantic import model_validator
 
+from flows_platform.columns.paths import RecordPath
+from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
 from flows_platform.components.source import (
     ColumnDeclaration,
     CursorPaging,
@@ -15,14 +17,12 @@ from flows_platform.components.source import (
     Sized,
     TableKeys,
 )
-from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
-from flows_platform.fetch.paging import Ends
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES
+from flows_platform.fetch.paging import Ends
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
-from flows_platform.columns.paths import RecordPath
 
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
 

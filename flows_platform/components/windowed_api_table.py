@@ -6,10 +6,10 @@ import dagster as dg
 from pydantic import BaseModel
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.loader import resolved
-from flows_platform.settings import load_settings
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.settings import load_settings
 
 
 @dataclass

@@ -3,21 +3,21 @@
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from flows_platform.columns.mapping import RecordMapping
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.redaction import Redactor, place, public_url
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
-from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.http.refusals import USUAL, Refusals
+from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
 from flows_platform.formats.protocol.names import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
-from flows_platform.columns.mapping import RecordMapping
 from flows_platform.formats.protocol.parser import Parser
-from flows_platform.columns.paths import RecordPath
 
 FOOTER = (RecordPath.parse(END),)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from flows_platform.domain.errors import SourceRefused
 from flows_platform.columns.mapping import RecordMapping
 from flows_platform.columns.raw_records import Records, Unreadable
+from flows_platform.domain.errors import SourceRefused
 
 
 @dataclass(slots=True)

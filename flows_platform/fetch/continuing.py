@@ -8,13 +8,13 @@ from itertools import takewhile
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.columns.cast_values import Misfit, cast_value
+from flows_platform.columns.casting import Casted
+from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import ColumnType
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.columns.cast_values import Misfit, cast_value
-from flows_platform.columns.casting import Casted
 from flows_platform.formats.json.record_line import read_record
-from flows_platform.columns.raw_records import Records, Unreadable
 
 
 def last_value(api: WindowedApi, column: str, casted: Casted, sent: Records, first: int) -> object:

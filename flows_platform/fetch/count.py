@@ -2,11 +2,11 @@
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import Offset, PageNumber, with_parameters
 from flows_platform.fetch.window_stream import WindowStream, header_count
-from flows_platform.fetch.backoff import attempts
-from flows_platform.fetch.api import WindowedApi
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
 

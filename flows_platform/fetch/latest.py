@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
-from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.http.client import HttpClient
-from flows_platform.fetch.backoff import attempts
-from flows_platform.fetch.api import WindowedApi
 from flows_platform.columns.paths import single
+from flows_platform.domain.errors import SourceRefused
+from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.http.client import HttpClient
 
 ANSWER_BYTES = 4096
 

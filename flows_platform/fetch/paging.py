@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Protocol
 from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit, urlunsplit
 
+from flows_platform.columns.paths import RecordPath, single
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.http.redirects import origin, resolved
-from flows_platform.columns.paths import RecordPath, single
 
 LINK = re.compile(r"[\s,]*<([^>]*)>")
 # A parameter of a link (RFC 8288), or none behind its semicolon; some write single quotes.

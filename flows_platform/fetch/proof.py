@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from flows_platform.columns.casting import Casted
+from flows_platform.columns.row_digest import batch_digest
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import RowDigest, Verification
 from flows_platform.fetch.totals import total_count
-from flows_platform.columns.casting import Casted
 from flows_platform.formats.decoders import Document
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
-from flows_platform.columns.row_digest import batch_digest
 
 LACKING = {
     Verification.UNVERIFIED: "nothing marks its end, and no count was declared: an early end would pass",

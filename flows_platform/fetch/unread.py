@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from flows_platform.columns.paths import RecordPath, Step, quoted
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import is_false
 from flows_platform.fetch.paging import next_link
-from flows_platform.columns.paths import RecordPath, Step, quoted
 
 LINK_HEADER = "Link"
 SHOWN = 100  # places that are named

@@ -5,6 +5,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from flows_platform.columns.casting import Casted, Slice, as_mappings, cast_slice
+from flows_platform.columns.raw_records import Records, Unreadable, raw_record
+from flows_platform.columns.row_plan import RowPlan
 from flows_platform.domain.errors import (
     ConfigurationError,
     NoRecords,
@@ -17,25 +20,21 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.children import Children
 from flows_platform.fetch.continuing import ORDERED, Order, last_value
 from flows_platform.fetch.http.client import Answer, HttpClient
 from flows_platform.fetch.out_of_window import inside
 from flows_platform.fetch.paging import End, Page, SinglePage, following
 from flows_platform.fetch.proof import PageProof, RangeProof, require
-from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.totals import total_in
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.unread import SHOWN, require_read, unread_places
-from flows_platform.fetch.api import WindowedApi
-from flows_platform.columns.casting import Casted, Slice, as_mappings, cast_slice
-from flows_platform.formats.protocol.characters import replacing
 from flows_platform.formats.decoders import Layout, envelope_of, open_document
-from flows_platform.formats.json.guard import BLANK
+from flows_platform.formats.protocol.characters import WHITE_SPACE, replacing
 from flows_platform.formats.protocol.metered_reader import ByteSource
 from flows_platform.formats.protocol.names import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
-from flows_platform.columns.raw_records import Records, Unreadable, raw_record
-from flows_platform.columns.row_plan import RowPlan
 
 FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
     "text/xml": WireFormat.XML,
@@ -384,7 +383,7 @@ def exhaust(source: ByteSource) -> None:
         SourceRefused: more than white space follows the document.
     """
     while rest := source.read():
-        if rest.strip(BLANK):
+        if rest.strip(WHITE_SPACE):
             raise SourceRefused(f"{len(rest)} bytes follow the end of the document.")
 
 

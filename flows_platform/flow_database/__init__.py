@@ -1,1 +1,1 @@
-"""TODO flows_platform/flow_database."""
+"""The sqlite database of flows: cleaned lines, bulk load, checksums, reads."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.progress import Progress, silent
-from flows_platform.runtime.atomic_files import reading
 from flows_platform.flow_database.unpacking import content_pieces
+from flows_platform.runtime.atomic_files import reading
 
 BLOCK_BYTES = 512 * 1024  # fits the second-level cache: 64 KiB costs a fifth, 4 MiB gains nothing
 MAX_LINE_BYTES = 16 << 20

@@ -12,17 +12,17 @@ from flows_platform.domain.errors import ConfigurationError, InputError, Storage
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
-from flows_platform.runtime.read_ahead import read_ahead
 from flows_platform.flow_database import layout
+from flows_platform.flow_database.bulk import BulkConnection, bulk_connection
 from flows_platform.flow_database.clean_lines import ParsedBlock
 from flows_platform.flow_database.clean_lines_fast import FastParser
-from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.flow_database.line_blocks import line_blocks
 from flows_platform.flow_database.load_summary import LoadFacts
 from flows_platform.flow_database.page_checksums import append_checksums
-from flows_platform.flow_database.replacement import Counted, ReplacementRules, described_reject, require_replaceable
-from flows_platform.flow_database.bulk import BulkConnection, bulk_connection
 from flows_platform.flow_database.read import row_count
+from flows_platform.flow_database.replacement import Counted, ReplacementRules, described_reject, require_replaceable
+from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.runtime.read_ahead import read_ahead
 
 # The file is new and is thrown away when the load fails: no journal, and one sync at the end. Rows are appended, so a
 # small cache does (64 MiB was no faster), and large pages save a few per cent of the inserts.

@@ -10,8 +10,8 @@ import pyarrow as pa
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
-from flows_platform.flow_database.clean_lines import ParsedBlock
 from flows_platform.flow_database.bulk import BulkConnection
+from flows_platform.flow_database.clean_lines import ParsedBlock
 
 type Integers = npt.NDArray[np.int64]
 

@@ -12,8 +12,8 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
-from flows_platform.flow_database.page_checksums import checked_file
 from flows_platform.flow_database.layout import FACTS_TABLE
+from flows_platform.flow_database.page_checksums import checked_file
 
 
 @dataclass(frozen=True, slots=True)

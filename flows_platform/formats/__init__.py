@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats."""
+"""Wire formats, a package for each. `encoders` and `decoders` choose one by its name."""

@@ -2,11 +2,11 @@
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.formats.csv.encode import CsvEncoder
-from flows_platform.formats.protocol.encoder import Encoder
 from flows_platform.formats.json.encode import JsonEncoder
 from flows_platform.formats.json.lines_encode import NdjsonEncoder
-from flows_platform.formats.xml.encode import XmlEncoder
+from flows_platform.formats.protocol.encoder import Encoder
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.xml.encode import XmlEncoder
 
 
 def for_format(wire_format: WireFormat, schema: TableSchema) -> Encoder:

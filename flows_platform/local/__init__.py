@@ -1,1 +1,1 @@
-"""TODO flows_platform/local."""
+"""Processes on this machine alone: supervised children, ports, the BigQuery emulator."""

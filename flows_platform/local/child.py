@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
-from flows_platform.runtime.locks import try_lock
 from flows_platform.local import guard
 from flows_platform.local.ports import Address
+from flows_platform.runtime.locks import try_lock
 
 # Receives a child's output, a line at a time, with its name in front; called from the child's own thread.
 type Sink = Callable[[str], None]

@@ -19,11 +19,11 @@ from urllib.request import Request, urlopen
 
 from flows_platform.access.key import installation_key
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
-from flows_platform.runtime.extras import EMULATOR, required
-from flows_platform.runtime.locks import try_lock
 from flows_platform.local.child import ChildProcess, Sink, discard
 from flows_platform.local.ports import Address, free_port
 from flows_platform.local.supervisor import Supervisor
+from flows_platform.runtime.extras import EMULATOR, required
+from flows_platform.runtime.locks import try_lock
 
 HOST = "127.0.0.1"
 EXTENSIONS = ("icu", "spatial", "ducklake")

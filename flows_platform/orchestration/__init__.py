@@ -1,1 +1,1 @@
-"""TODO flows_platform/orchestration."""
+"""Dagster: a windowed table as assets, checks, jobs, schedules and sensors."""

@@ -12,13 +12,13 @@ import dagster as dg
 from pydantic import Field
 
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.orchestration.resources import FetchResource, WarehouseResource
-from flows_platform.orchestration.metadata import figures
 from flows_platform.orchestration.checks import window_checks
 from flows_platform.orchestration.code_references import code_at, with_code
-from flows_platform.orchestration.table import Fill, Sink, WindowedTable
 from flows_platform.orchestration.freshness import freshness_policy
+from flows_platform.orchestration.metadata import figures
+from flows_platform.orchestration.resources import FetchResource, WarehouseResource
 from flows_platform.orchestration.run import WindowRun
+from flows_platform.orchestration.table import Fill, Sink, WindowedTable
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline

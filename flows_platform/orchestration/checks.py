@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.metadata.figures import counts_metadata
+from flows_platform.orchestration.table import WindowedTable
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowCounts

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
-from flows_platform.window_files.ledger import Withheld, ledger_of
 from flows_platform.orchestration.table import WindowedTable
+from flows_platform.window_files.ledger import Withheld, ledger_of
 
 
 def waiting(declaration: WindowedTable) -> dict[Window, Withheld]:

@@ -12,15 +12,15 @@ import dagster as dg
 
 from flows_platform.domain.errors import PlatformError, UnforeseenError
 from flows_platform.domain.windows import Window
-from flows_platform.runtime.read_ahead import read_ahead
-from flows_platform.window_files.ledger import Withheld
-from flows_platform.orchestration.metadata import figures
 from flows_platform.orchestration.checks import evaluations
-from flows_platform.orchestration.table import Fill, WindowedTable
+from flows_platform.orchestration.metadata import figures
 from flows_platform.orchestration.metadata.charts import staged_pictures, table_pictures
 from flows_platform.orchestration.run_progress import RunProgress
-from flows_platform.orchestration.window_history import WindowRuns
+from flows_platform.orchestration.table import Fill, WindowedTable
 from flows_platform.orchestration.under_way import UnderWay
+from flows_platform.orchestration.window_history import WindowRuns
+from flows_platform.runtime.read_ahead import read_ahead
+from flows_platform.window_files.ledger import Withheld
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
@@ -149,18 +149,18 @@ class WindowRun:
     def _fill(self, window: Window) -> None:
         for sink in self.declaration.sinks:
             if fill := self.fills.get(sink.key):
-                figures = fill(window, self.context.run.run_id)
+                shown = fill(window, self.context.run.run_id)
                 drawn = sink.pictures(self.pipeline, window) if sink.pictures and window.key == self.last else {}
-                self._record(sink.key, window, figures | drawn)
+                self._record(sink.key, window, shown | drawn)
 
     def _stage(self, window: Window) -> figures.Metadata:
         if self.replay:
-            figures = figures.replayed_metadata(self.pipeline.replay(window, self._on_records))
+            shown = figures.replayed_metadata(self.pipeline.replay(window, self._on_records))
         else:
-            figures = figures.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
+            shown = figures.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
         self.progress.window_staged()
         charts = self.declaration.charts
-        return figures | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
+        return shown | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
 
     def _publish(self, window: Window) -> bool:
         """Whether the window was replaced; else it waits for a confirmation, and nothing is made of its file."""
@@ -176,16 +176,16 @@ class WindowRun:
 
     def _published(self, window: Window, published: "Published", started: datetime) -> figures.Metadata:
         table, console = self.declaration.table, self.declaration.console
-        figures = figures.published_metadata(published, started, datetime.now(UTC), console)
+        shown = figures.published_metadata(published, started, datetime.now(UTC), console)
         if window.key != self.last:
-            return figures
-        return figures | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
+            return shown
+        return shown | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
 
     def _selected(self, key: dg.AssetKey) -> bool:
         return key in self.context.selected_asset_keys
 
-    def _record(self, key: dg.AssetKey, window: Window, figures: figures.Metadata) -> None:
-        self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=figures))
+    def _record(self, key: dg.AssetKey, window: Window, shown: figures.Metadata) -> None:
+        self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=shown))
 
     def _check(self, window: Window) -> None:
         for evaluation in evaluations(self.declaration, window.key, self.pipeline.counts(window)):

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.partitions import PARTITION, RANGE_END, RANGE_START
 from flows_platform.orchestration.metadata import figures
+from flows_platform.orchestration.partitions import PARTITION, RANGE_END, RANGE_START
 from flows_platform.orchestration.table import WindowedTable
 
 AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}

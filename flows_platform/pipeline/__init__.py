@@ -1,1 +1,1 @@
-"""TODO flows_platform/pipeline."""
+"""The use case, without Dagster: fetch a window, publish it, reprocess its rejects, compare it."""

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows_platform.columns.row_digest import batch_digest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.window_files.ledger import StagedEntry, Withheld
 from flows_platform.window_files.parquet import file_digest, staged_facts
-from flows_platform.columns.row_digest import batch_digest
 
 
 @dataclass(frozen=True, slots=True)

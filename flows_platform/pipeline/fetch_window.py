@@ -12,15 +12,15 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.http.client import HttpClient
-from flows_platform.fetch.window_stream import Tee, WindowStream, first_records
-from flows_platform.fetch.backoff import attempts
-from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.trace import Trace
+from flows_platform.fetch.window_stream import Tee, WindowStream, first_records
 from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.window_files.duplicates import NONE, Key, PullAccount, Repeats, drop_repeats
 from flows_platform.window_files.parquet import ParquetSink
 from flows_platform.window_files.quarantine import QuarantineSink, quarantine_path
-from flows_platform.window_files.duplicates import NONE, Key, PullAccount, Repeats, drop_repeats
 
 MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from itertools import batched
 from pathlib import Path
 
+from flows_platform.columns.casting import Casted, cast_slice
+from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.out_of_window import inside
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.out_of_window import inside
+from flows_platform.formats.json.record_line import read_record
 from flows_platform.runtime.atomic_files import atomic_paths, sha256_file
+from flows_platform.window_files.duplicates import drop_repeats
 from flows_platform.window_files.parquet import ParquetSink, StagedFacts, rows_of, staged_facts
 from flows_platform.window_files.quarantine import QuarantineSink, quarantine_path, read_quarantine
-from flows_platform.window_files.duplicates import drop_repeats
-from flows_platform.columns.casting import Casted, cast_slice
-from flows_platform.formats.json.record_line import read_record
-from flows_platform.columns.raw_records import Records, Unreadable
 
 SLICE = 1024  # records
 

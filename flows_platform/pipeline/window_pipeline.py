@@ -11,14 +11,14 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import USUAL, ShrinkRule
 from flows_platform.domain.windows import Window, WindowGrid
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.fetch.api import WindowedApi
-from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
-from flows_platform.warehouse.warehouse import Warehouse, WindowFacts
-from flows_platform.warehouse.replace_window import Publication, Published
+from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
 from flows_platform.runtime.atomic_files import sha256_file
+from flows_platform.warehouse.replace_window import Publication, Published
+from flows_platform.warehouse.warehouse import Warehouse, WindowFacts
 from flows_platform.window_files.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
 from flows_platform.window_files.parquet import row_count, staged_facts
 from flows_platform.window_files.raw_answers import RawPulls, sweep_pulls

@@ -1,1 +1,1 @@
-"""TODO flows_platform/runtime."""
+"""What any process needs: locks, atomic files, deadlines, retries, optional packages. Knows no records."""

@@ -1,1 +1,1 @@
-"""TODO flows_platform/sql."""
+"""SQL databases other than the flow database: engines, their errors, sqlite's write-ahead mode."""

@@ -1,1 +1,1 @@
-"""TODO flows_platform/warehouse."""
+"""BigQuery: tables, load jobs, and the MERGE that replaces one window."""

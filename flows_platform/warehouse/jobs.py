@@ -19,9 +19,9 @@ from google.api_core.exceptions import Conflict, NotFound
 from google.api_core.retry import Retry, if_exception_type
 
 from flows_platform.domain.errors import WarehouseUnavailable
+from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.warehouse.client import LoadJob, QueryJob, Row, bigquery
 from flows_platform.warehouse.errors import job_failure, warehouse_errors
-from flows_platform.runtime.deadline import NEVER, Deadline
 
 # Seconds one HTTP request may take; uploads send at most 100 MB in one.
 REQUEST_TIMEOUT = 120.0

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.schema import WarehouseTable
+from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.warehouse.client import bigquery
 from flows_platform.warehouse.errors import warehouse_errors
 from flows_platform.warehouse.jobs import ONCE, REQUEST_TIMEOUT
 from flows_platform.warehouse.schema import identifier, schema_field
-from flows_platform.runtime.deadline import NEVER, Deadline
 
 MARK = "__staging_"
 

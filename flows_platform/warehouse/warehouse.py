@@ -16,6 +16,8 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
+from flows_platform.local.emulator_credentials import EmulatorCredentials
+from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.runtime.locks import exclusive
 from flows_platform.runtime.retries import RetryingCaller
 from flows_platform.warehouse import sql
@@ -26,8 +28,6 @@ from flows_platform.warehouse.replace_window import Publication, Published, boun
 from flows_platform.warehouse.schema import identifier
 from flows_platform.warehouse.staging import Staging, utc_now
 from flows_platform.warehouse.tables import ensure_dataset, ensure_target
-from flows_platform.runtime.deadline import NEVER, Deadline
-from flows_platform.local.emulator_credentials import EmulatorCredentials
 from flows_platform.window_files.check import check_staged_file
 
 QUARTER = timedelta(minutes=15)
@@ -139,20 +139,20 @@ class Warehouse:
 
     def count(self, table: WarehouseTable, window: Window | None = None) -> int:
         """The number of rows, by query: the emulator's table metadata still counts rows that were deleted."""
-        sql = sql.count(table, _where(table, window))
-        (row,) = self.select(sql, bounds_of(window), f"counting {table.name}")
+        statement = sql.count(table, _where(table, window))
+        (row,) = self.select(statement, bounds_of(window), f"counting {table.name}")
         return int(row["row_count"])
 
     def digest(self, table: WarehouseTable, window: Window | None = None) -> RowDigest:
         """`RowDigest.of` the rows, without the event time, computed in the warehouse; up to 2^31 rows."""
-        sql = sql.digest(table, _where(table, window))
-        (row,) = self.select(sql, bounds_of(window), f"digesting {table.name}")
+        statement = sql.digest(table, _where(table, window))
+        (row,) = self.select(statement, bounds_of(window), f"digesting {table.name}")
         return RowDigest(row["row_count"], (((row["upper"] or 0) << 32) + (row["lower"] or 0)) % MODULUS)
 
     def window_facts(self, table: WarehouseTable, window: Window | None = None) -> WindowFacts:
         """What the rows of the window, or all, say of themselves, in one query."""
-        sql = sql.window_facts(table, _where(table, window))
-        (row,) = self.select(sql, bounds_of(window), f"checking {table.name}")
+        statement = sql.window_facts(table, _where(table, window))
+        (row,) = self.select(statement, bounds_of(window), f"checking {table.name}")
         return WindowFacts(
             rows=row["row_count"],
             distinct_keys=row["distinct_keys"],
@@ -169,8 +169,8 @@ class Warehouse:
             ScalarQueryParameter("length", "INT64", length // timedelta(seconds=1)),
             *bounds_of(within),
         )
-        sql = sql.window_counts(table, _where(table, within))
-        rows = self.select(sql, parameters, f"counting the windows of {table.name}")
+        statement = sql.window_counts(table, _where(table, within))
+        rows = self.select(statement, parameters, f"counting the windows of {table.name}")
         counts: Counter[Window] = Counter()
         for row in rows:
             counts[grid.floor(grid.start + row["slot"] * length)] += row["row_count"]

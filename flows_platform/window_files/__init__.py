@@ -1,1 +1,1 @@
-"""TODO flows_platform/window_files."""
+"""The files of a window: Parquet, quarantine, ledger, profile."""

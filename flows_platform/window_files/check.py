@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.time_column import bounds_in
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.window_files.parquet import batches_of, columns_of, row_count
-from flows_platform.columns.arrow_schema import arrow_schema
-from flows_platform.columns.time_column import bounds_in
 
 
 def check_staged_file(table: WarehouseTable, window: Window, parquet: Path, rows: int) -> None:

@@ -16,13 +16,13 @@ from typing import IO, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.columns.casting import Casted
+from flows_platform.columns.raw_records import raw_record
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.window_files.parquet import ParquetSink, batches_of, staged_facts
-from flows_platform.columns.casting import Casted
-from flows_platform.columns.raw_records import raw_record
 
 type Key = tuple[object, ...]
 

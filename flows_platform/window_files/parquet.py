@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows_platform.domain.errors import InputError
-from flows_platform.domain.schema import TableSchema
-from flows_platform.domain.verification import RowDigest
 from flows_platform.columns.arrow_schema import arrow_schema
 from flows_platform.columns.row_digest import batch_digest
 from flows_platform.columns.time_column import Time
+from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import TableSchema
+from flows_platform.domain.verification import RowDigest
 
 GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows
 GROUP_BYTES = 1 << 25  # of a row group in memory; the most that is held: rows with long texts take kilobytes

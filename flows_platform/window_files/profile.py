@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.columns.time_column import bounds_in
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.window_files.parquet import batches_of
-from flows_platform.columns.time_column import bounds_in
 
 HELD = 1 << 18  # values of a column, counted by batch; where half of them are distinct, the rarer ones are let go
 COUNTS = pa.schema([("values", pa.string()), ("counts", pa.int64())])

@@ -12,8 +12,8 @@ from pathlib import Path
 import zstandard
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.formats.protocol.metered_reader import ByteSource
+from flows_platform.runtime.atomic_files import atomic_path
 
 LEVEL = 3
 _PAGE = re.compile(r"page-([0-9]+)\.zst")

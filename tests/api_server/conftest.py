@@ -17,10 +17,10 @@ import uvicorn
 from api_server.config import ServerConfig
 from api_server.http.server import bound, uvicorn_settings
 from flows_platform.domain.verification import Value
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.sql import engine
-from flows_platform.sources.nvd_cves.store import CveStore
 from flows_platform.flow_database import layout
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.sources.nvd_cves.store import CveStore
+from flows_platform.sql import engines
 from tests.sources.nvd_cves.cve_objects import Cve
 
 type Row = tuple[Value, ...]
@@ -93,7 +93,7 @@ def build_plain(path: Path, rows: Sequence[Row], declaration: str = "id INTEGER 
 def build_cves(path: Path, cves: Iterable[Cve]) -> Callable[[], str]:
     """A database of CVEs, as the server is told of it."""
     url = f"sqlite:///{path}"
-    engine = engine.writer(url)
+    engine = engines.writer(url)
     store = CveStore(engine)
     store.create_tables()
     store.upsert(cves)

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api_server.http import paths
 from api_server.config import ServerConfig
-from api_server.http.exposure import check_exposure, is_loopback
 from api_server.flows.openapi import document
+from api_server.http import paths
+from api_server.http.exposure import check_exposure, is_loopback
 from api_server.http.server import run
 from api_server.http.tokens import Scope, TokenFile, create_token, revoke_token
 from flows_platform.domain.errors import ConfigurationError

@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api_server.http import paths
 from api_server.flows.openapi import document
+from api_server.http import paths
+from flows_platform.columns.raw_records import json_text
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
-from flows_platform.columns.raw_records import json_text
 from tests.sources.nvd_cves.cve_objects import cve, metric
 
 from .conftest import Serve, Server, build, build_cves, flows

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from api_server.http import paths
 from api_server.flows.openapi import document
+from api_server.http import paths
+from flows_platform.formats.protocol.names import CONTENT_TYPES
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from flows_platform.formats.protocol.names import CONTENT_TYPES
 from tests.sources.nvd_cves.cve_objects import cve
 
 from .conftest import Serve, Server, build, build_cves, flows

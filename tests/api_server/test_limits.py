@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from api_server.http.admission import Admission
 from api_server.config import ServerConfig
+from api_server.http.admission import Admission
 from api_server.http.connection import HEAD_BYTES
 from api_server.http.middleware import TARGET_BYTES
 from api_server.http.problems import Problem

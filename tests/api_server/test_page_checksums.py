@@ -12,10 +12,10 @@ import pytest
 from api_server.config import ServerConfig
 from api_server.flows.database import Snapshot
 from flows_platform.domain.errors import InputError
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.flow_database.page_checksums import DamagedDatabase, protection
 from flows_platform.flow_database.load import load
+from flows_platform.flow_database.page_checksums import DamagedDatabase, protection
 from flows_platform.flow_database.read import iter_rows
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .conftest import Serve, Server, build, flows, running
 

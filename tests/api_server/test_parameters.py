@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_server.flows.parameters import StreamRequest, parse_stream
-from api_server.http.problems import Problem
 from api_server.flows.selection import Query
 from api_server.flows.streams import Proof
+from api_server.http.problems import Problem
 from flows_platform.domain.schema import INT64_MAX
 from flows_platform.formats.protocol.names import WireFormat
 

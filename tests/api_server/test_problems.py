@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api_server.http import problems
 from api_server.flows.streams import StreamOpener
+from api_server.http import problems
 
 from .conftest import Serve, Server, build, flows
 

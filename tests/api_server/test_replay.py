@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_server.flows.database import Snapshot
-from api_server.flows.simulated_clock import visible
 from api_server.flows.selection import Query, Selector, newest
+from api_server.flows.simulated_clock import visible
 from flows_platform.domain.simulated_clock import SECOND, LateRows, Replay, ReplayClock
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .conftest import Row, Serve, build, build_plain, flows, insert
 

@@ -15,9 +15,9 @@ from api_server.flows.database import Snapshot
 from api_server.flows.selection import Query, Selector, newest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .conftest import Row, build, build_plain, flow, flows, insert
 

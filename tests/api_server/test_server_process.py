@@ -15,9 +15,9 @@ import pytest
 from api_server.config import ServerConfig
 from api_server.http.server import run
 from flows_platform.domain.errors import ConfigurationError, InputError
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database import layout
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .conftest import Server, build, build_plain, flows
 

@@ -15,8 +15,8 @@ import zstandard
 from lxml import etree
 
 from flows_platform.domain.verification import RowDigest, Value
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .conftest import Row, Serve, Server, build, build_plain, flow, flows
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from api_server.http.negotiation import ContentCoding
 from api_server.flows.selection import EVERYTHING, FIRST_CHUNK_ROWS
 from api_server.flows.streams import AHEAD, RecordStream, Shape, StreamOpener
+from api_server.http.negotiation import ContentCoding
 from api_server.http.workers import Workers
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.json.lines_encode import NdjsonEncoder
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.conditions import eventually
 
 from .conftest import build, flow, flows, open_files

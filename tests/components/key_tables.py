@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.source import (
     Api,
     Basic,
@@ -35,6 +34,7 @@ from flows_platform.components.source import (
     TimeRange,
     Wait,
 )
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.values import Part, Secret, Template
 
 PARTS: dict[str, type[Part]] = {

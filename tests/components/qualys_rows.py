@@ -6,10 +6,10 @@ from datetime import datetime
 
 from lxml import etree
 
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.source import ColumnDeclaration
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.schema import ColumnType
-from tests.vendors.qualys_objects import Host, Vuln
+from tests.fakes.qualys_objects import Host, Vuln
 
 CHILD = "DETECTION_LIST/DETECTION/"
 

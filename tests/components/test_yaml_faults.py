@@ -13,9 +13,9 @@ import pytest
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import DEFS, TYPE, load_declaration
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.formats.protocol.parser import Parser
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.formats.protocol.parser import Parser
 
 GOOD = """\
 type: flows_platform.components.WindowedApiTable

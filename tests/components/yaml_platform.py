@@ -7,13 +7,13 @@ import dagster as dg
 from google.cloud import bigquery
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.loader import DEFS, load_declaration
+from flows_platform.components.validation import TableDeclaration
+from flows_platform.orchestration.assets import CONFIRM
 from flows_platform.orchestration.partitions import range_tags
+from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings
 from flows_platform.warehouse.warehouse import emulator_client
-from flows_platform.orchestration.assets import CONFIRM
-from flows_platform.orchestration.table import WindowedTable
 from tests.jobs import run_here
 
 KEY = "%Y-%m-%d-%H:%M"

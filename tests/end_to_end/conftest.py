@@ -14,22 +14,22 @@ import dagster as dg
 import pytest
 from google.cloud import bigquery
 
-from flows_platform.cli.commands.services import api_child
 from flows_platform.cli.commands.instance import open_instance
+from flows_platform.cli.commands.services import api_child
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest
+from flows_platform.flow_database.read import iter_rows
+from flows_platform.local.emulator import Emulator
+from flows_platform.local.ports import free_port
+from flows_platform.local.supervisor import Supervisor
+from flows_platform.orchestration.assets import CONFIRM
 from flows_platform.orchestration.partitions import range_tags
-from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.orchestration.resources import Resources, build_resources
+from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.warehouse.warehouse import emulator_client
-from flows_platform.local.emulator import Emulator
-from flows_platform.flow_database.read import iter_rows
-from flows_platform.local.ports import free_port
-from flows_platform.local.supervisor import Supervisor
-from flows_platform.orchestration.assets import CONFIRM
 from tests.jobs import run_here
 
 SAMPLE: dict[str, Any] = {"days": 1, "sample_rows": 4000}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from flows_platform.settings import Files
 from flows_platform.local.ports import free_port
+from flows_platform.settings import Files
 
 FLOWS = (sys.executable, "-m", "flows_platform")
 SERVE = ["-m", "flows_platform", "serve"]

@@ -12,22 +12,22 @@ from sqlalchemy import Engine
 
 from flows_platform.cli.commands.instance import told_success
 from flows_platform.components.catalog import table_named
-from flows_platform.fetch.paging import Offset
-from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.paging import Offset
+from flows_platform.orchestration.assets import CONFIRM
+from flows_platform.orchestration.automation.new_windows_sensor import utc_now
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.orchestration.resources import build_resources
+from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TABLES
 from flows_platform.sources.nvd_cves.cve_id import key_of
-from flows_platform.sql.engine import writer
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
-from flows_platform.orchestration.assets import CONFIRM
-from flows_platform.orchestration.automation.new_windows_sensor import utc_now
-from flows_platform.orchestration.table import WindowedTable
+from flows_platform.sql.engines import writer
 from tests.end_to_end.conftest import Platform
+from tests.fakes.cve_objects import Cve
 from tests.sources.nvd_cves.documents import Parts, check, instant, stored
-from tests.vendors.cve_objects import Cve
 
 KEY = "canary-0f3a-key"
 FIGURES = ("inserted", "updated", "unchanged")

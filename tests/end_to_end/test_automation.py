@@ -9,12 +9,12 @@ import pytest
 from flows_platform.cli.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
 from flows_platform.fetch.latest import Latest
+from flows_platform.orchestration.automation.due import Cursor, newly_closed
+from flows_platform.orchestration.automation.new_windows_sensor import Look
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.automation import files_job, raw_file_sensor
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.orchestration.automation.new_windows_sensor import Look
-from flows_platform.orchestration.automation.due import Cursor, newly_closed
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 
 KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]

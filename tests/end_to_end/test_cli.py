@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows_platform.cli.commands.services import api_child
-from flows_platform.settings import load_settings
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.ports import free_port
 from flows_platform.local.supervisor import Supervisor
+from flows_platform.settings import load_settings
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 COMMANDS = ("generate", "clean", "load", "serve", "fetch", "demo", "dev", "doctor")
 

@@ -8,9 +8,9 @@ import pytest
 
 from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
+from flows_platform.pipeline.fetch_window import StagedWindow
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.pipeline.fetch_window import StagedWindow
 from flows_platform.warehouse.replace_window import Published
 from flows_platform.window_files.ledger import Withheld
 from tests.conditions import eventually

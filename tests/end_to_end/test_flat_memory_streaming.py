@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows_platform.flow_database.load import load
+from flows_platform.flow_database.read import iter_rows
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.protocol.parser import Parser
+from flows_platform.local.ports import free_port
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.flow_database.load import load
-from flows_platform.flow_database.read import iter_rows
-from flows_platform.local.ports import free_port
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
 
 ROWS, SMALL = 3_000_000, 100_000
 GROWTH_MB = 64

@@ -9,15 +9,15 @@ import dagster as dg
 import pytest
 
 from flows_platform.definitions import build_definitions
+from flows_platform.orchestration.automation.due import Cursor, not_loaded, pause
+from flows_platform.orchestration.automation.new_windows_sensor import Look
+from flows_platform.orchestration.automation.schedule import closed_at
+from flows_platform.orchestration.freshness import freshness_policy
 from flows_platform.orchestration.partitions import PARTITION, range_tags
+from flows_platform.orchestration.window_history import WindowRuns
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.definitions import flows_definitions
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.orchestration.automation.new_windows_sensor import Look
-from flows_platform.orchestration.automation.due import Cursor, not_loaded, pause
-from flows_platform.orchestration.freshness import freshness_policy
-from flows_platform.orchestration.window_history import WindowRuns
-from flows_platform.orchestration.automation.schedule import closed_at
 from tests.end_to_end.conftest import Platform, scheduled_keys
 from tests.end_to_end.test_automation import KEYS, cursor_of, look, requested
 from tests.end_to_end.test_drift import late_record

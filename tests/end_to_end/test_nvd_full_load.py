@@ -9,17 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from flows_platform.columns.raw_records import json_text
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.sources.nvd_cves import full_load
 from flows_platform.sources.nvd_cves.assets import FULL_LOAD, TOTALS_AGREE
-from flows_platform.columns.raw_records import json_text
 from tests.end_to_end.conftest import MakePlatform, Platform
 from tests.end_to_end.nvd_platform import NvdPlatform, expected_rows, nvd_on
+from tests.fakes.cve_objects import Cve, changed, cves
+from tests.fakes.nvd_server import NvdServer
+from tests.fakes.serving import Fault
 from tests.sources.nvd_cves.documents import NEW, OLD, answer, answers, newest_of
-from tests.vendors.cve_objects import Cve, changed, cves
-from tests.vendors.nvd_server import NvdServer
-from tests.vendors.serving import Fault
 
 FIRST = datetime(2002, 1, 1)  # noqa: DTZ001 - NVD writes its times without a zone
 NOW = datetime(2026, 2, 2, 12, 30, 15, 123456, tzinfo=UTC)

@@ -10,27 +10,27 @@ import dagster as dg
 import pytest
 import zstandard
 
-from api_server.http import paths
 from api_server.config import ServerConfig
+from api_server.http import paths
 from flows_platform.components.catalog import table_named
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import MAY_BE_NOTHING
+from flows_platform.orchestration.automation.due import Cursor
+from flows_platform.orchestration.automation.new_windows_sensor import Look
 from flows_platform.orchestration.partitions import PARTITION
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from flows_platform.orchestration.automation.new_windows_sensor import Look
-from flows_platform.orchestration.automation.due import Cursor
 from tests.api_server.conftest import build, flows, running
 from tests.components.yaml_platform import failure
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 from tests.end_to_end.nvd_platform import KEY, NvdPlatform, expected_rows, nvd_on
+from tests.fakes.cve_objects import Cve, changed, cves
+from tests.fakes.nvd_server import RATE_REFUSED, NvdServer
+from tests.fakes.serving import Answer, Fault
 from tests.sources.nvd_cves.postgres import Postgres
 from tests.sources.nvd_cves.postgres import running as postgres_running
-from tests.vendors.cve_objects import Cve, changed, cves
-from tests.vendors.nvd_server import RATE_REFUSED, NvdServer
-from tests.vendors.serving import Answer, Fault
 
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1)  # noqa: DTZ001 - NVD writes its times without a zone

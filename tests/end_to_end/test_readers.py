@@ -17,14 +17,14 @@ from lxml import etree
 
 from flows_platform.cli.commands.services import api_child
 from flows_platform.domain.schema import ColumnType
-from flows_platform.settings import load_settings
-from flows_platform.sources.lanl_flows.cleaning import clean
-from flows_platform.sources.lanl_flows.sample.generator import generate
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows
 from flows_platform.local.ports import free_port
 from flows_platform.local.supervisor import Supervisor
+from flows_platform.settings import load_settings
+from flows_platform.sources.lanl_flows.cleaning import clean
+from flows_platform.sources.lanl_flows.sample.generator import generate
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 type Row = tuple[object, ...]
 

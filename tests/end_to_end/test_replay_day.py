@@ -24,13 +24,13 @@ from flows_platform.cli.commands.instance import open_instance
 from flows_platform.cli.commands.simulated_clock import started
 from flows_platform.domain.simulated_clock import LateRows, ReplayClock
 from flows_platform.domain.verification import RowDigest
+from flows_platform.flow_database.read import iter_rows
 from flows_platform.orchestration.partitions import LAG_CHECK
 from flows_platform.orchestration.resources import build_resources
+from flows_platform.orchestration.window_history import WindowRuns
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.flow_database.read import iter_rows
-from flows_platform.orchestration.window_history import WindowRuns
 from tests.end_to_end.dev_process import (
     READY,
     SERVE,

@@ -8,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from flows_platform.domain.windows import Window
+from flows_platform.orchestration.automation.due import Cursor
+from flows_platform.orchestration.automation.new_windows_sensor import Look
+from flows_platform.orchestration.confirmations import confirmable, waiting
 from flows_platform.orchestration.notifications.problems import Memory
 from flows_platform.orchestration.notifications.sensor import looked
-from flows_platform.domain.windows import Window
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.warehouse.replace_window import Published
 from flows_platform.window_files.ledger import Withheld
-from flows_platform.orchestration.automation.new_windows_sensor import Look
-from flows_platform.orchestration.confirmations import confirmable, waiting
-from flows_platform.orchestration.automation.due import Cursor
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 from tests.end_to_end.nvd_platform import KEY, NvdPlatform, expected_rows, nvd_on
-from tests.vendors.cve_objects import Cve, cves
-from tests.vendors.nvd_server import NvdServer
+from tests.fakes.cve_objects import Cve, cves
+from tests.fakes.nvd_server import NvdServer
 
 START = datetime(2024, 3, 1)  # noqa: DTZ001 - NVD writes its times without a zone
 DAY = "2024-03-01-00:00"

@@ -8,10 +8,10 @@ import pytest
 
 from flows_platform.cli.commands.source_try import run_try
 from tests.end_to_end.conftest import Platform
-from tests.vendors.cve_objects import cves
-from tests.vendors.nvd_server import NvdServer
-from tests.vendors.qualys_objects import hosts, vulns
-from tests.vendors.qualys_server import QualysServer
+from tests.fakes.cve_objects import cves
+from tests.fakes.nvd_server import NvdServer
+from tests.fakes.qualys_objects import hosts, vulns
+from tests.fakes.qualys_server import QualysServer
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows_platform.pipeline.compare import compare_counts, compare_rows
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.windows import Window
+from flows_platform.pipeline.compare import compare_counts, compare_rows
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.window_files.ledger import Fetched, Ledger, Recovered

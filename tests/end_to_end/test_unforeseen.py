@@ -12,9 +12,9 @@ import pytest
 
 from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
-from flows_platform.pipeline.window_pipeline import WindowPipeline
-from flows_platform.pipeline.fetch_window import StagedWindow
 from flows_platform.orchestration.under_way import UnderWay
+from flows_platform.pipeline.fetch_window import StagedWindow
+from flows_platform.pipeline.window_pipeline import WindowPipeline
 from tests.end_to_end.conftest import Platform
 
 CANARY = "canary+/7f3a"

@@ -8,8 +8,8 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.orchestration.checks import CHECKS, evaluations
+from flows_platform.sources.lanl_flows.windows import flows_windows
 from tests.end_to_end.conftest import MakePlatform, Platform
 
 FIRST, SECOND, BAD, LAST = "2014-01-01-00:00", "2014-01-01-03:00", "2014-01-01-06:00", "2014-01-01-09:00"

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from google.cloud import bigquery
 
-from flows_platform.warehouse.warehouse import emulator_client
 from flows_platform.local.emulator import Emulator
+from flows_platform.warehouse.warehouse import emulator_client
+from tests.fakes.qualys_history import History
+from tests.fakes.qualys_objects import PRIME
+from tests.fakes.qualys_server import QualysServer
 from tests.faults.scale import scaled
-from tests.vendors.qualys_history import History
-from tests.vendors.qualys_objects import PRIME
-from tests.vendors.qualys_server import QualysServer
 
 SIZE = scaled(2_200_000_000, 12_000_000)  # bytes of XML
 PEAK_MB = 512

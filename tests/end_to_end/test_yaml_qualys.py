@@ -13,9 +13,9 @@ from flows_platform.pipeline.fetch_window import StagedWindow
 from tests.components.qualys_rows import as_expected, detection_rows, vuln_rows
 from tests.components.yaml_platform import YamlSource, failure, shipped
 from tests.end_to_end.conftest import MakePlatform
-from tests.vendors.qualys_objects import Detection, Host, hosts, hosts_of, vulns, vulns_of
-from tests.vendors.qualys_server import QualysServer
-from tests.vendors.serving import Fault
+from tests.fakes.qualys_objects import Detection, Host, hosts, hosts_of, vulns, vulns_of
+from tests.fakes.qualys_server import QualysServer
+from tests.fakes.serving import Fault
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOURS = timedelta(hours=3)

@@ -14,8 +14,8 @@ from flows_platform.orchestration.table_definitions import windowed_definitions
 from tests.components.feed_yaml import other_form, whole_form
 from tests.components.yaml_platform import YamlSource, failure
 from tests.end_to_end.conftest import MakePlatform, scheduled_keys
-from tests.vendors.serving import Answer, Fault
-from tests.vendors.threat_feed_server import Links, Sighting, ThreatFeedServer, sightings
+from tests.fakes.serving import Answer, Fault
+from tests.fakes.threat_feed_server import Links, Sighting, ThreatFeedServer, sightings
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOURS = timedelta(hours=3)

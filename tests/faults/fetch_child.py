@@ -12,10 +12,10 @@ from pathlib import Path
 import stamina
 
 from flows_platform.domain.errors import PlatformError
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.fetch.flow_bodies import BOUNDS
 
 

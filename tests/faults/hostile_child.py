@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType
 
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.verification import Verification
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.refusals import Refusals
-from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
-from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.formats.protocol.parser import Parser
-from flows_platform.columns.paths import RecordPath
+from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.faults.hostile_bodies import HOSTILE
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
 from tests.fetch.scripted import ScriptedServer, answer, scripted_server

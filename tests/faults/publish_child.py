@@ -10,7 +10,7 @@ from pathlib import Path
 from flows_platform.domain.errors import PlatformError
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
-from tests.stores.flow_rows import window
+from tests.warehouse.flow_rows import window
 
 TYPED = 3
 

@@ -10,13 +10,13 @@ import stamina
 
 from flows_platform.domain.errors import ConfigurationError, PlatformError, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.fetch.window_stream import WindowStream
-from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, seconds
 from tests.fetch.scripted import Reset, answer, scripted_server
 

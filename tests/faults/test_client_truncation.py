@@ -8,11 +8,11 @@ import pytest
 
 from flows_platform.domain.errors import PlatformError, StreamIncomplete
 from flows_platform.domain.verification import Verification
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.faults.framings import END, FRAMINGS, chunked
 from tests.faults.scale import scaled
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, xml_body

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flows_platform.columns.casting import cast_slice
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.out_of_window import inside
-from flows_platform.window_files.parquet import ParquetSink, file_digest
-from flows_platform.columns.casting import cast_slice
 from flows_platform.formats.decoders import Layout, open_document
 from flows_platform.formats.json.record_line import read_record
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.window_files.parquet import ParquetSink, file_digest
 from tests.faults.scale import scaled
 
 SCHEMA = TableSchema(

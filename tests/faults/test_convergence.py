@@ -16,18 +16,18 @@ import pytest
 from flows_platform.cli.commands.services import api_child
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, bounds_since
+from flows_platform.flow_database.load import load
+from flows_platform.flow_database.read import iter_rows
+from flows_platform.local.child import ChildProcess
+from flows_platform.local.emulator import Emulator
+from flows_platform.local.ports import free_port
+from flows_platform.local.supervisor import Supervisor
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.local.emulator import Emulator
-from flows_platform.flow_database.load import load
-from flows_platform.flow_database.read import iter_rows
-from flows_platform.local.child import ChildProcess
-from flows_platform.local.ports import free_port
-from flows_platform.local.supervisor import Supervisor
 from tests.faults.lossy_proxy import LossyProxy
 from tests.faults.scale import scaled
 

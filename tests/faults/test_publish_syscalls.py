@@ -17,13 +17,13 @@ from uuid import uuid4
 import pytest
 
 from flows_platform.domain.verification import RowDigest
+from flows_platform.local.emulator import Emulator
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
-from flows_platform.local.emulator import Emulator
 from tests.faults.injection import can_trace, points, run_with
 from tests.faults.publish_child import TYPED
 from tests.faults.scale import scaled
-from tests.stores.flow_rows import Row, flow, window, write_parquet
+from tests.warehouse.flow_rows import Row, flow, window, write_parquet
 
 CALLS = (
     "write",

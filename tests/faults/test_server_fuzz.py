@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from api_server.http import paths
 from api_server.config import ServerConfig
 from api_server.flows.openapi import document
+from api_server.http import paths
+from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.filters import CveFilter
-from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
 from tests.api_server.conftest import Server, build, build_cves, flows, running
 from tests.faults.scale import scaled
 from tests.sources.nvd_cves.cve_objects import cve

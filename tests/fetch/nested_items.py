@@ -3,14 +3,14 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch.time_parameters import IsoTime, TimeParameters
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.time_parameters import IsoTime, TimeParameters
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.columns.mapping import ColumnSource, RecordMapping
-from flows_platform.columns.paths import RecordPath
 
 from .scripted import ScriptedServer
 

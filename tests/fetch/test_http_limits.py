@@ -8,8 +8,8 @@ import pytest
 import zstandard
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
-from flows_platform.fetch.http.decompression import decompressor
 from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.decompression import decompressor
 from flows_platform.fetch.http.pace import HttpLimits, Pace
 from flows_platform.fetch.http.redirects import redirect_target
 

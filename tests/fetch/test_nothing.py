@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.columns.paths import RecordPath
 
 from .nested_items import api, body, items
 from .scripted import ScriptedServer, answer

@@ -11,6 +11,8 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from flows_platform.columns.mapping import ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import (
     ConfigurationError,
     SourceRefused,
@@ -22,9 +24,11 @@ from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch import window_stream
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
@@ -37,20 +41,16 @@ from flows_platform.fetch.paging import (
     SinglePage,
     Stop,
 )
-from flows_platform.fetch.window_stream import WindowStream
-from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.api import WindowedApi
-from flows_platform.pipeline.window_pipeline import WindowPipeline
-from flows_platform.pipeline.reprocess import replay_quarantine
+from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.reprocess import replay_quarantine
+from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.warehouse.warehouse import Warehouse
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
-from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.columns.mapping import ColumnSource, RecordMapping, TimeForm
-from flows_platform.columns.paths import RecordPath
 
 from .nested_items import DAY, ITEMS, MAPPING, START, TIME, TOTAL, api, body, item, items
 from .scripted import ScriptedServer, answer
@@ -230,7 +230,7 @@ def test_a_total_that_is_a_lower_bound_is_none(client: HttpClient, server: Scrip
 def test_empty_pages_with_a_way_on_end_at_a_bound(
     client: HttpClient, server: ScriptedServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "EMPTY_PAGES", 3)
+    monkeypatch.setattr(window_stream, "EMPTY_PAGES", 3)
     pages = [answer(body([], next=f"?cursor={number}")) for number in range(9)]
     server.scripts = [*pages[:3], answer(body(items(1, 1), next="?cursor=10")), answer(body([]))]
     stage(client, api(server, paging=NEXT), target)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.paging import (
@@ -28,7 +29,6 @@ from flows_platform.fetch.paging import (
     with_parameters,
 )
 from flows_platform.fetch.totals import total_count
-from flows_platform.columns.paths import RecordPath
 
 URL = "https://api.example.com:443/v2/items?since=a%20b&empty=&start=0"
 LINK = NextLink(RecordPath.parse("next.href"))

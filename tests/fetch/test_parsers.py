@@ -9,17 +9,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
-from flows_platform.window_files.quarantine import quarantine_path
-from flows_platform.formats.templates.blocks import Proven, TemplateReader
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.csv.blocks import CsvReader
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.formats.protocol.parser import Parser
-from flows_platform.columns.paths import RecordPath
+from flows_platform.formats.templates.blocks import Proven, TemplateReader
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from flows_platform.window_files.quarantine import quarantine_path
 
 from .flow_bodies import BOUNDS, json_body, row, xml_body
 from .scripted import ScriptedServer, answer

@@ -6,13 +6,13 @@ import pytest
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import RowDigest, Verification
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.protocol.encoder import Footer
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .flow_bodies import BOUNDS, row
 from .scripted import ScriptedServer, answer

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.fetch.http.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
 from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.columns.paths import RecordPath
 
 from .nested_items import api, body, items
 from .scripted import ScriptedServer, Trickle, answer

@@ -4,8 +4,8 @@ import pytest
 import stamina
 
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete, Transient
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.backoff import Backoff, attempts
+from flows_platform.fetch.http.client import HttpClient
 
 from .scripted import ScriptedServer, answer
 

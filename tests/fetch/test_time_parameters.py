@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows_platform.columns.casting import cast_slice
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.out_of_window import inside
 from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
-from flows_platform.columns.casting import cast_slice
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)

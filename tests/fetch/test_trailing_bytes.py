@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .flow_bodies import BOUNDS, row
 from .scripted import ScriptedServer, answer

@@ -15,7 +15,7 @@ from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.warehouse import Publication, Warehouse
-from tests.stores.flow_rows import Row, flow, window, write_parquet
+from tests.warehouse.flow_rows import Row, flow, window, write_parquet
 
 PROJECT = os.environ.get("FLOWS_TEST_BIGQUERY_PROJECT", "")
 pytestmark = pytest.mark.skipif(not PROJECT, reason="FLOWS_TEST_BIGQUERY_PROJECT is not set")

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import ConfigurationError, InputError
-from flows_platform.sources.lanl_flows.cleaning import CleanResult, clean
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows
+from flows_platform.sources.lanl_flows.cleaning import CleanResult, clean
+from flows_platform.sources.lanl_flows.schema import FLOWS
 
 GOOD = b"1,0,C1065,389,C3799,N10451,6,10,5323"
 HOSTILE = {

@@ -17,12 +17,12 @@ from typer.testing import CliRunner, Result
 
 from flows_platform.cli import app
 from flows_platform.domain.errors import InputError
+from flows_platform.flow_database.line_blocks import line_blocks
+from flows_platform.flow_database.read import iter_rejected, iter_rows
+from flows_platform.flow_database.replacement import Counted, ReplacementRules, require_replaceable
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.assets import clean_flows, flows_database
 from flows_platform.sources.lanl_flows.schema import FLOWS, RAW_FIELDS
-from flows_platform.flow_database.line_blocks import line_blocks
-from flows_platform.flow_database.replacement import Counted, ReplacementRules, require_replaceable
-from flows_platform.flow_database.read import iter_rejected, iter_rows
 
 HEADER = ",".join(RAW_FIELDS).encode()
 

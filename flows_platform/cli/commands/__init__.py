@@ -1,1 +1,1 @@
-"""TODO flows_platform/cli/commands."""
+"""What the commands do. Their flags are one level up."""

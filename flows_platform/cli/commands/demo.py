@@ -6,22 +6,22 @@ import shutil
 import dagster as dg
 
 from flows_platform.access.private import PRIVATE
-from flows_platform.cli.commands.services import api_child, emulator_child
 from flows_platform.cli.commands.console import console
-from flows_platform.cli.commands.instance import open_instance, run_job, told_success
 from flows_platform.cli.commands.demo_report import print_report, window_reports
+from flows_platform.cli.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.services import api_child, emulator_child
 from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
+from flows_platform.flow_database.read import database_summary, iter_rows
+from flows_platform.local.emulator import wipe
+from flows_platform.local.ports import free_port
+from flows_platform.local.supervisor import Supervisor
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.local.emulator import wipe
-from flows_platform.flow_database.read import database_summary, iter_rows
-from flows_platform.local.ports import free_port
-from flows_platform.local.supervisor import Supervisor
 
 DAYS = 2
 DIGEST_STEP = 20_000  # rows between two signs of progress

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from flows_platform.access.key import installation_key
 from flows_platform.access.private import PRIVATE
 from flows_platform.cli.commands.child_output import NotableLines
-from flows_platform.cli.commands.services import HOST, api_child, dagster_children, emulator_child
 from flows_platform.cli.commands.console import console
 from flows_platform.cli.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.services import HOST, api_child, dagster_children, emulator_child
 from flows_platform.cli.commands.simulated_clock import check_home, started
 from flows_platform.cli.commands.terminal import say
 from flows_platform.cli.commands.webserver_guard import KEY
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ProcessFailed
-from flows_platform.settings import Settings, load_settings
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.supervisor import Supervisor
+from flows_platform.settings import Settings, load_settings
 
 
 def run_dev(replay: float | None = None) -> None:

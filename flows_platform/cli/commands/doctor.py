@@ -22,13 +22,13 @@ from flows_platform.domain.errors import (
     WarehouseUnavailable,
 )
 from flows_platform.fetch.latest import ask_latest
-from flows_platform.runtime.locks import is_held
+from flows_platform.flow_database.read import database_summary
+from flows_platform.local.ports import Address, listens
 from flows_platform.orchestration.resources import build_resources
+from flows_platform.runtime.locks import is_held
 from flows_platform.settings import Settings, allowed_settings, load_settings, unknown_variables
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
-from flows_platform.flow_database.read import database_summary
-from flows_platform.local.ports import Address, listens
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound
 
@@ -191,8 +191,8 @@ def _sources(settings: Settings) -> str:
 
 
 def _cves(settings: Settings) -> str:
-    from flows_platform.sql.engine import place, reader  # noqa: PLC0415 - SQLAlchemy is for this line
-    from flows_platform.sources.nvd_cves.store import CveStore  # noqa: PLC0415 - likewise
+    from flows_platform.sources.nvd_cves.store import CveStore
+    from flows_platform.sql.engines import place, reader
 
     if settings.sql_url is None and not settings.files.cves.exists():
         return f"{settings.files.cves} is not there yet; nvd_cve_tables and nvd_full_load make it"

@@ -8,14 +8,14 @@ from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import BearerAuth, NoAuth
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
-from flows_platform.fetch.api import WindowedApi
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.window_files.quarantine import quarantine_path
-from flows_platform.formats.protocol.names import WireFormat
 
 
 def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str, max_rejected: int) -> None:

@@ -11,11 +11,11 @@ from importlib.resources import as_file, files
 import dagster as dg
 
 from flows_platform.access.private import make_home
-from flows_platform.orchestration.notifications.runs import step_error
 from flows_platform.cli.commands.console import console
 from flows_platform.cli.commands.meanwhile import meanwhile
 from flows_platform.cli.commands.terminal import progress_bar
 from flows_platform.domain.progress import silent
+from flows_platform.orchestration.notifications.runs import step_error
 from flows_platform.settings import Settings
 
 POLL = 0.2  # seconds between two looks at the run
@@ -30,7 +30,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     home.mkdir(exist_ok=True)
     target = home / "dagster.yaml"
     if not target.exists():
-        with as_file(files("flows_platform.commands") / "dagster.yaml") as defaults:
+        with as_file(files("flows_platform.cli.commands") / "dagster.yaml") as defaults:
             shutil.copyfile(defaults, target)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance

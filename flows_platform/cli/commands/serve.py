@@ -49,13 +49,13 @@ def _instant(text: str) -> datetime:
 
 def _default_tokens() -> Path | None:
     # Settings take 20 MB, which a server on this machine alone can spare.
-    from flows_platform.cli.commands.token import default_token_file  # noqa: PLC0415
+    from flows_platform.cli.commands.token import default_token_file
 
     file = default_token_file()
     return file if file.exists() else None
 
 
 def _cves_url() -> str:
-    from flows_platform.settings import load_settings  # noqa: PLC0415  as above: asked when CVEs are
+    from flows_platform.settings import load_settings
 
     return load_settings().cves_url

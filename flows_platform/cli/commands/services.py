@@ -10,10 +10,10 @@ from urllib.request import urlopen
 from flows_platform.access.private import make_home, private_folder, socket_path
 from flows_platform.cli.commands.code_server import reaches_definitions
 from flows_platform.cli.commands.instance import fail_abandoned_runs, open_instance
-from flows_platform.settings import EMULATOR_PROJECT, Settings
-from flows_platform.local.emulator import Emulator
 from flows_platform.local.child import ChildProcess
+from flows_platform.local.emulator import Emulator
 from flows_platform.local.ports import Address, listens
+from flows_platform.settings import EMULATOR_PROJECT, Settings
 
 HOST = "127.0.0.1"
 LOCATION = "flows_platform"

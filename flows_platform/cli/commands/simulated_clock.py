@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.runtime.atomic_files import atomic_path
 
 
 def check_home(settings: Settings) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from flows_platform.cli.commands.terminal import progress_bar, say
+from flows_platform.columns.mapping import UNTAKEN
 from flows_platform.components.catalog import table_at, table_named
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.redaction import Redactor
-from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.trace import Trace
 from flows_platform.orchestration.resources import build_resources
-from flows_platform.settings import Settings, load_settings
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
-from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from flows_platform.orchestration.table import WindowedTable
-from flows_platform.columns.mapping import UNTAKEN
+from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.settings import Settings, load_settings
+from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 FAILED, WRONG_USE = 1, 2
 REASONS = 10  # distinct reasons of rejects that are shown

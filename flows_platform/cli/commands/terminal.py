@@ -13,7 +13,7 @@ def progress_bar(title: str, unit: str) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield silent
         return
-    from flows_platform.cli.commands.console import bar_of_step  # noqa: PLC0415 - Rich: .06 s for who watches
+    from flows_platform.cli.commands.console import bar_of_step
 
     with bar_of_step(title, unit) as listener:
         yield listener

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from flows_platform.cli.commands.terminal import progress_bar, say
-from flows_platform.pipeline.compare import Comparison, compare_counts, compare_rows
 from flows_platform.components.catalog import table_named
 from flows_platform.orchestration.resources import build_resources
+from flows_platform.pipeline.compare import Comparison, compare_counts, compare_rows
 from flows_platform.settings import load_settings
 from flows_platform.window_files.ledger import Withheld, ledger_of, told
 

@@ -1,1 +1,1 @@
-"""TODO flows_platform/fetch/http."""
+"""The HTTP client: connections, pace, rate budgets, redirects, refusals, decompression."""

@@ -12,8 +12,8 @@ from email.utils import parsedate_to_datetime
 from lxml import etree
 
 from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
-from flows_platform.formats.xml.elements import nested_record
 from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.xml.elements import nested_record
 
 BODY_BYTES = 1 << 16  # of an error's body, at most
 DETAIL = 500  # characters of it in a message

@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats/arrow."""
+"""Arrow IPC streams."""

@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats/csv."""
+"""CSV documents and their dialects."""

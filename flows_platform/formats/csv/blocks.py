@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from flows_platform.formats.protocol.characters import BYTE_ORDER_MARK
 from flows_platform.formats.templates.blocks import Flat, Proven
-from flows_platform.formats.json.guard import MARK
 from flows_platform.formats.templates.template import Value, typed
 
 NEWLINE, RETURN = b"\n"[0], b"\r"[0]
@@ -85,7 +85,7 @@ class CsvReader:
 
 def _is_plain(block: bytes) -> bool:
     """Whether each line is a record of plain fields, also to Python: no quotes, no empty line, one kind of line end."""
-    if any(each in block for each in FORBIDDEN) or block.startswith((MARK, b"\n", b"\r\n")):
+    if any(each in block for each in FORBIDDEN) or block.startswith((BYTE_ORDER_MARK, b"\n", b"\r\n")):
         return False
     octets = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(octets == NEWLINE)

@@ -11,6 +11,7 @@ from functools import cached_property
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.formats.protocol.encoder import Footer, Row
+from flows_platform.formats.protocol.names import END
 from flows_platform.formats.protocol.sql_text import (
     Octets,
     count_controls,
@@ -20,7 +21,6 @@ from flows_platform.formats.protocol.sql_text import (
     is_utf8,
     octets,
 )
-from flows_platform.formats.protocol.names import END
 
 LINE_END = "\r\n"
 SPECIAL = re.compile('[",\r\n]')

@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats/json."""
+"""JSON documents and NDJSON lines."""

@@ -11,19 +11,19 @@ from typing import cast
 import ijson
 import numpy as np
 
-from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.columns.casting import Slice
-from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
+from flows_platform.formats.json.guard import Depths, JsonGuard, Marks
+from flows_platform.formats.json.keys import OPENING, SentKeys, keys_in, require_all
 from flows_platform.formats.protocol.characters import invalid_in_json
 from flows_platform.formats.protocol.envelope import ErrorDocument, Event, JsonEnvelope
 from flows_platform.formats.protocol.footers import Declared, declared
-from flows_platform.formats.json.guard import Depths, JsonGuard, Marks
-from flows_platform.formats.json.keys import OPENING, SentKeys, keys_in, require_all
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
-from flows_platform.formats.templates.template import json_templates
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
-from flows_platform.columns.paths import RecordPath, single
-from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.templates.template import json_templates
 
 THERE = {"missing": "the member is missing", "null": "null stands there"}
 KINDS = {dict: "an object", list: "an array of another place", str: "a text", bool: "a truth value"}

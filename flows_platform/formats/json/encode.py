@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from flows_platform.domain.schema import TableSchema
-from flows_platform.formats.protocol.encoder import Footer, Row
 from flows_platform.formats.json.lines_encode import NdjsonEncoder, end_member
+from flows_platform.formats.protocol.encoder import Footer, Row
 from flows_platform.formats.protocol.names import RECORDS
 
 LEAD = ",\n"

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flows_platform.domain.errors import MalformedDocument, SourceRefused
+from flows_platform.formats.protocol.characters import BYTE_ORDER_MARK
 
 MAX_DEPTH = 128  # levels; quarantine and casting recurse
 MAX_DIGITS = 4096  # in one number; ijson dies at 4,301
@@ -23,8 +24,6 @@ STRIDE = 256  # of the look for digits: a run of 4,096 meets 16 samples in a row
 DIGITS = b"0123456789"
 SHOWN = 20  # bytes before a character that does not belong there
 QUOTE = ord('"')
-MARK = b"\xef\xbb\xbf"  # a byte order mark; RFC 8259 lets a reader pass over it
-BLANK = b" \t\n\r"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
 NO_BLANKS = {b"\x0b": "vertical tab", b"\x0c": "form feed"}  # in no JSON: neither white space nor part of a string
 
 _ALL_BUT_MARKS = bytes(set(range(256)) - set(b'[]{}:"'))
@@ -85,10 +84,10 @@ class JsonGuard:
         """
         chunk = self._held + chunk
         if not self._begun:
-            if len(chunk) < len(MARK) and MARK.startswith(chunk):
+            if len(chunk) < len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(chunk):
                 self._held = chunk
                 return b""
-            self._begun, chunk = True, chunk.removeprefix(MARK)
+            self._begun, chunk = True, chunk.removeprefix(BYTE_ORDER_MARK)
         for blank, name in NO_BLANKS.items():
             if blank in chunk:
                 before = chunk[: chunk.index(blank)][-SHOWN:].decode("utf-8", "replace")

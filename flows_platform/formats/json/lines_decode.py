@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
+from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
-from flows_platform.formats.json.arrow_reader import ArrowLines
-from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.json.record_line import read_record
+from flows_platform.formats.protocol.characters import BYTE_ORDER_MARK, WHITE_SPACE
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.footers import Declared, declared
-from flows_platform.formats.json.guard import BLANK, MARK
-from flows_platform.formats.json.record_line import read_record
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource
-from flows_platform.formats.templates.template import json_templates
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.protocol.parser import left_to_reference
-from flows_platform.columns.raw_records import Records, Unreadable
+from flows_platform.formats.templates.arrow_lines import ArrowLines
+from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.templates.template import json_templates
 
 
 class NdjsonDocument:
@@ -44,7 +44,7 @@ class NdjsonDocument:
         told = errors is not None and any(column.name == errors.message.names[0] for column in columns)
         self._reader = None if told or not template else _reader(template, keeps_last=footer)
         self._errors = errors
-        self._rest, self._last, self._mark = b"", b"", MARK
+        self._rest, self._last, self._mark = b"", b"", BYTE_ORDER_MARK
         self._proven = proven or footer
         self._footer = footer
         self._record_bytes = record_bytes
@@ -91,7 +91,7 @@ class NdjsonDocument:
     def finish(self, text: bytes) -> Iterator[Records]:
         yield from self.feed(text, bytes)
         rest = self._rest.removeprefix(self._mark)
-        if rest.strip(BLANK):
+        if rest.strip(WHITE_SPACE):
             # Where the transfer proves its own end a last line needs none (jsonlines.org), if it is a whole record.
             if not self._proven or isinstance(read_record(rest), Unreadable):
                 raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
@@ -103,7 +103,7 @@ class NdjsonDocument:
         """The reference parser, a slice after the other."""
         unread = io.BytesIO(block)
         while lines := unread.readlines(SLICE_BYTES):
-            records: Records = [read_record(line.removesuffix(b"\n")) for line in lines if line.strip(BLANK)]
+            records: Records = [read_record(line.removesuffix(b"\n")) for line in lines if line.strip(WHITE_SPACE)]
             if self._errors:
                 self._refuse_errors(self._errors, records)
             yield records

@@ -10,8 +10,8 @@ from json.encoder import encode_basestring as quote  # escapes quote, backslash 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.formats.protocol.encoder import Footer, Row
-from flows_platform.formats.protocol.sql_text import concat, count_of, count_up_to, is_utf8, octets
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
+from flows_platform.formats.protocol.sql_text import concat, count_of, count_up_to, is_utf8, octets
 
 
 def _on_one_line(value: Value) -> str:

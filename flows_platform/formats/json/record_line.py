@@ -3,9 +3,9 @@
 import json
 from decimal import Decimal, InvalidOperation
 
+from flows_platform.columns.raw_records import Unreadable
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.formats.json.guard import MAX_DEPTH, JsonGuard
-from flows_platform.columns.raw_records import Unreadable
 
 
 def read_record(line: bytes) -> dict[str, object] | Unreadable:

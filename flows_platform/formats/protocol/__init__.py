@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats/protocol."""
+"""What all formats share: names, footers, the metered reader, the base class of encoders."""

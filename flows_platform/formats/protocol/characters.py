@@ -8,9 +8,11 @@ import numpy as np
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.formats.protocol.metered_reader import ByteSource
-from flows_platform.formats.xml.guard import ENCODING
 from flows_platform.formats.protocol.names import WireFormat
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # a byte order mark; RFC 8259 lets a reader pass over it
+WHITE_SPACE = b" \t\n\r"  # white space of JSON and XML; bytes.strip() alone takes form feeds too
+ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 KEY = "invalid_characters: replace"
 REPLACEMENT = "\ufffd".encode()
 REFERENCE = b"&#xFFFD;"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.columns.paths import RecordPath, single
+from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 
 type Event = tuple[str, str, object]
 

@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats/templates."""
+"""Blocks that prove themselves copies of the first record and are read as columns."""

@@ -15,10 +15,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from flows_platform.domain.schema import Column
 from flows_platform.columns.casting import Slice
-from flows_platform.formats.json.arrow_reader import ArrowLines
+from flows_platform.domain.schema import Column
 from flows_platform.formats.protocol.metered_reader import SLICE_BYTES, ByteSource
+from flows_platform.formats.templates.arrow_lines import ArrowLines
 from flows_platform.formats.templates.template import Template
 
 # Bytes. With 256 KiB a third more is spent on calls, with 4 MiB as much on memory that no cache holds.

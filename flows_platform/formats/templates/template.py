@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.columns.cast_values import Misfit, cast_value
+from flows_platform.domain.schema import Column, ColumnType
 
 type Places = npt.NDArray[np.int64]
 type Octets = npt.NDArray[np.uint8]

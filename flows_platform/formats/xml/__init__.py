@@ -1,1 +1,1 @@
-"""TODO flows_platform/formats/xml."""
+"""XML documents."""

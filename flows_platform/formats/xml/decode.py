@@ -7,21 +7,21 @@ from itertools import islice
 import pyarrow as pa
 from lxml import etree
 
-from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.columns.casting import Slice
-from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
-from flows_platform.formats.protocol.characters import invalid_in_xml
-from flows_platform.formats.xml.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
-from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.xml.flat_elements import flat_columns
-from flows_platform.formats.protocol.footers import Declared, declared_text
-from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter, RecordTooLarge
-from flows_platform.formats.templates.template import xml_template
-from flows_platform.formats.xml.guard import XmlGuard, names_in
-from flows_platform.formats.xml.positions import NotMet, Others, in_namespace, not_met, steps_of
-from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records
+from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
+from flows_platform.formats.protocol.characters import invalid_in_xml
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.footers import Declared, declared_text
+from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter, RecordTooLarge
+from flows_platform.formats.protocol.names import COUNT, DIGEST, END
+from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.templates.template import xml_template
+from flows_platform.formats.xml.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
+from flows_platform.formats.xml.flat_elements import flat_columns
+from flows_platform.formats.xml.guard import XmlGuard, names_in
+from flows_platform.formats.xml.positions import NotMet, Others, in_namespace, not_met, steps_of
 
 SLICE = 512  # records a slice where they nest; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records

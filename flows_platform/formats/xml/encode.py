@@ -13,8 +13,8 @@ from functools import cached_property
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.formats.protocol.encoder import Footer, Row
-from flows_platform.formats.protocol.sql_text import concat, count_angles, has_controls, is_ascii, is_utf8, octets
 from flows_platform.formats.protocol.names import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
+from flows_platform.formats.protocol.sql_text import concat, count_angles, has_controls, is_ascii, is_utf8, octets
 
 # XML 1.0's Char production, turned round: https://www.w3.org/TR/xml/#NT-Char
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -13,6 +13,7 @@ import numpy as np
 from lxml import etree
 
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.formats.protocol.characters import ENCODING
 
 MAX_PROLOG = 1 << 16  # bytes before the root element
 MAX_MARKUP = 200_000  # `<` in one slice: 120 bytes of tree each from four of input
@@ -29,7 +30,6 @@ _LITERAL = rb"""(?:"[^"<>\[\]]*"|'[^'<>\[\]]*')"""
 _EXTERNAL = re.compile(
     rb"\s*<!DOCTYPE\s+[^\s\"'<>\[]+(?:\s+(?:SYSTEM|PUBLIC\s+%b)\s+%b)?\s*>\s*" % (_LITERAL, _LITERAL)
 )
-ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _USUAL = re.compile(
     rb"""(?:<\?xml\s+version\s*=\s*["']1\.0["'](?:\s+encoding\s*=\s*["'](?i:utf-8)["'])?"""
     rb"""(?:\s+standalone\s*=\s*["'](?:yes|no)["'])?\s*\?>)?\s*"""

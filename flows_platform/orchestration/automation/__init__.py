@@ -1,1 +1,1 @@
-"""TODO flows_platform/orchestration/automation."""
+"""Which windows to run, and when: the schedule, the sensors, the overdue check."""

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from flows_platform.orchestration.resources import FetchResource, WarehouseResource
-from flows_platform.orchestration.automation.new_windows_sensor import RUNS_A_TICK, AssetJob, interval, run_request, status, utc_now
+from flows_platform.orchestration.automation.new_windows_sensor import (
+    RUNS_A_TICK,
+    AssetJob,
+    interval,
+    run_request,
+    status,
+    utc_now,
+)
 from flows_platform.orchestration.confirmations import confirmable, occasion
+from flows_platform.orchestration.resources import FetchResource, WarehouseResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.window_history import WindowRuns
 

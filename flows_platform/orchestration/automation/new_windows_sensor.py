@@ -9,14 +9,14 @@ import dagster as dg
 
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.latest import Latest, ask_latest
-from flows_platform.orchestration.resources import FetchResource
-from flows_platform.window_files.ledger import Withheld
+from flows_platform.orchestration.automation.counts import SourceCounts
+from flows_platform.orchestration.automation.due import Cursor, newly_closed, not_loaded, pause
 from flows_platform.orchestration.checks import CHECKS
 from flows_platform.orchestration.confirmations import confirmable, occasion
-from flows_platform.orchestration.automation.counts import SourceCounts
+from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
-from flows_platform.orchestration.automation.due import Cursor, newly_closed, not_loaded, pause
 from flows_platform.orchestration.window_history import Failures, WindowRuns
+from flows_platform.window_files.ledger import Withheld
 
 # A sensor's tick may take 60 s: it asks for so many runs, and the rest waits for the next tick.
 RUNS_A_TICK = 24

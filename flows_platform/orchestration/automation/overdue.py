@@ -14,12 +14,12 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # t
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from flows_platform.orchestration.partitions import LAG_CHECK
 from flows_platform.orchestration.automation.new_windows_sensor import A_MINUTE, interval, utc_now
-from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.freshness import report_freshness
 from flows_platform.orchestration.known_windows import Known, known_windows, newest_materialization
 from flows_platform.orchestration.lag import Lag, Windows, lag_at
+from flows_platform.orchestration.partitions import LAG_CHECK
+from flows_platform.orchestration.table import WindowedTable
 
 LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, however fast a replay is
 AN_HOUR = timedelta(hours=1)

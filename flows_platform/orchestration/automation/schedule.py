@@ -8,10 +8,10 @@ import dagster as dg
 
 from flows_platform.domain.errors import Transient
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.resources import FetchResource
+from flows_platform.orchestration.automation.counts import SourceCounts
 from flows_platform.orchestration.automation.new_windows_sensor import A_MINUTE, RUNS_A_TICK, AssetJob, run_request
 from flows_platform.orchestration.confirmations import confirmable
-from flows_platform.orchestration.automation.counts import SourceCounts
+from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.window_history import WindowRuns
 

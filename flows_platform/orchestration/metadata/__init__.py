@@ -1,1 +1,1 @@
-"""TODO flows_platform/orchestration/metadata."""
+"""What an asset's page shows: figures, charts, first rows, links to the cloud console."""

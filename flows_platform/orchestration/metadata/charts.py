@@ -14,9 +14,9 @@ import dagster as dg
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
-from flows_platform.runtime.extras import CHARTS, required
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.metadata.first_rows import ROWS, clipped, rows_shown
+from flows_platform.runtime.extras import CHARTS, required
 
 if TYPE_CHECKING:
     from flows_platform.warehouse.warehouse import Warehouse
@@ -86,9 +86,7 @@ def _recent(
     found: dict[str, list[Count]] = {}
     for row in rows:
         found.setdefault(row["of"], []).append((row["value"], row["number"] or 0))
-    times = {
-        datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(counts.BY_TIME, [])
-    }
+    times = {datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(counts.BY_TIME, [])}
     ordered = {each.name: sorted(found.get(each.by, []), key=lambda pair: -pair[1]) for each in charts}
     return _gapless(times, step, window.end), ordered
 

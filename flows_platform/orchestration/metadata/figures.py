@@ -12,11 +12,11 @@ from flows_platform.orchestration.metadata.cloud_links import Console
 from flows_platform.orchestration.metadata.first_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
-    from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
-    from flows_platform.pipeline.reprocess import Replayed
-    from flows_platform.pipeline.fetch_window import StagedWindow
-    from flows_platform.warehouse.replace_window import Published
     from flows_platform.columns.time_column import Time
+    from flows_platform.pipeline.fetch_window import StagedWindow
+    from flows_platform.pipeline.reprocess import Replayed
+    from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
+    from flows_platform.warehouse.replace_window import Published
 
 # The figures that add up to what the source sent.
 RECEIVED = ("rows", "rejected", "deduplicated")

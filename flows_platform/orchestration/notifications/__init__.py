@@ -1,1 +1,1 @@
-"""TODO flows_platform/orchestration/notifications."""
+"""Messages about failed runs and stale tables, sent to the operator's webhook."""

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import dagster as dg
 
+from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.orchestration.notifications.freshness import no_longer_watched, stale_groups, watched
 from flows_platform.orchestration.notifications.problems import Memory, applied
 from flows_platform.orchestration.notifications.runs import ended_after, findings_of, newest_end
 from flows_platform.orchestration.notifications.webhook import Message, message_of, post
-from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.settings import load_settings
 
 EVERY = 30  # seconds: as often as Dagster's daemon looks at freshness

@@ -4,8 +4,8 @@ import json
 
 import urllib3
 
-from flows_platform.orchestration.notifications.problems import Change, Kind
 from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.orchestration.notifications.problems import Change, Kind
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
 SHOWN = 20  # windows or assets in a message

@@ -7,11 +7,11 @@ would take 0.5 s more.
 import dagster as dg
 from pydantic import Field
 
+from flows_platform.flow_database.replacement import ReplacementRules
 from flows_platform.orchestration.step_progress import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import metadata
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.flow_database.replacement import ReplacementRules
 
 GROUP = "lanl_flows"
 OWNER = "team:security-data"
@@ -121,8 +121,8 @@ def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Every raw line that is not in the database: which stage set it aside, its number, the reason, its text."""
-        from flows_platform.sources.lanl_flows.rejected import collect_rejected  # noqa: PLC0415 - see above
         from flows_platform.flow_database.read import database_summary  # noqa: PLC0415 - see above
+        from flows_platform.sources.lanl_flows.rejected import collect_rejected  # noqa: PLC0415 - see above
 
         counts = collect_rejected(files.rejects, files.database, files.rejected)
         read = metadata.lines_read(context.instance)

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from flows_platform.settings import Settings
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
+from flows_platform.settings import Settings
 
 FILES_JOB = "flows_database_job"
 

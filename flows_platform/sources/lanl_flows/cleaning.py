@@ -15,12 +15,12 @@ from typing import BinaryIO
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.progress import Progress, silent
-from flows_platform.runtime.read_ahead import read_ahead
-from flows_platform.sources.lanl_flows.schema import RAW_FIELDS
 from flows_platform.flow_database.comma_counts import BYTE_ORDER_MARK, HEADER_REASON, LineBlock, is_header
-from flows_platform.runtime.atomic_files import atomic_paths
 from flows_platform.flow_database.line_blocks import line_blocks
 from flows_platform.flow_database.replacement import Counted, ReplacementRules, described_reject, require_replaceable
+from flows_platform.runtime.atomic_files import atomic_paths
+from flows_platform.runtime.read_ahead import read_ahead
+from flows_platform.sources.lanl_flows.schema import RAW_FIELDS
 
 type _Reject = tuple[int, str, bytes]  # line number, reason, line
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import dagster as dg
 
-from flows_platform.settings import Settings
-from flows_platform.sources.lanl_flows import assets, automation
-from flows_platform.sources.lanl_flows.traffic_assets import hourly_traffic, traffic_check
 from flows_platform.orchestration.code_references import with_code
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows import assets, automation
+from flows_platform.sources.lanl_flows.traffic_assets import hourly_traffic, traffic_check
 
 
 def lanl_files(settings: Settings) -> dg.Definitions:

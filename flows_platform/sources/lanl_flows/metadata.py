@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from flows_platform.orchestration.metadata.figures import column_schema, lineage, same_columns
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS, RAW_FIELDS
-from flows_platform.orchestration.metadata.figures import column_schema, lineage, same_columns
 
 if TYPE_CHECKING:
+    from flows_platform.flow_database.load import LoadResult
     from flows_platform.sources.lanl_flows.cleaning import CleanResult
     from flows_platform.sources.lanl_flows.raw import RawFile
     from flows_platform.sources.lanl_flows.rejected import RejectedCounts
-    from flows_platform.flow_database.load import LoadResult
 
 LINES_READ = "lines_read"
 

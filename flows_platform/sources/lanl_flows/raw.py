@@ -5,10 +5,10 @@ from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.progress import Progress, silent
+from flows_platform.flow_database.line_blocks import first_lines
+from flows_platform.runtime.atomic_files import sha256_file
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.sample.generator import generate
-from flows_platform.runtime.atomic_files import sha256_file
-from flows_platform.flow_database.line_blocks import first_lines
 
 FIRST_ROWS = 5
 

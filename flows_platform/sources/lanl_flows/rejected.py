@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows_platform.sources.lanl_flows.cleaning import reject_row
-from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.flow_database.read import iter_rejected
+from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.sources.lanl_flows.cleaning import reject_row
 
 HEADER = b"stage,line,reason,raw\r\n"
 

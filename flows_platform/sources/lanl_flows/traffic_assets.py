@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.resources import WarehouseResource
-from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
 from flows_platform.orchestration.code_references import code_at
-from flows_platform.orchestration.metadata.cloud_links import Console
-from flows_platform.orchestration.table import Fill, Sink, WindowedTable
-from flows_platform.orchestration.metadata.figures import Metadata, column_schema, lineage, published_metadata
 from flows_platform.orchestration.metadata.charts import Chart, table_pictures
+from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.figures import Metadata, column_schema, lineage, published_metadata
+from flows_platform.orchestration.resources import WarehouseResource
+from flows_platform.orchestration.table import Fill, Sink, WindowedTable
+from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
@@ -66,7 +66,7 @@ def _pictures(pipeline: "WindowPipeline", window: Window) -> Metadata:
 
 @contextmanager
 def _opened(console: Console | None, pipeline: "WindowPipeline") -> Iterator[Fill]:
-    from flows_platform.sources.lanl_flows.sample.traffic import HOURLY_TRAFFIC  # noqa: PLC0415 - loads BigQuery's clients
+    from flows_platform.sources.lanl_flows.traffic import HOURLY_TRAFFIC  # noqa: PLC0415 - loads BigQuery's clients
 
     pipeline.warehouse.ensure_table(TRAFFIC_TABLE)
 
@@ -88,7 +88,7 @@ def traffic_check() -> dg.AssetChecksDefinition:
         "for both its ends.",
     )
     def check(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        from flows_platform.sources.lanl_flows.sample.traffic import DIFFERING_HOURS  # noqa: PLC0415 - as above
+        from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS  # noqa: PLC0415 - as above
 
         with warehouse.warehouse() as opened:
             rows = opened.select(DIFFERING_HOURS, (), f"checking {TRAFFIC_TABLE.name}")

@@ -2,8 +2,8 @@
 
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import DEFS, FILE, load_declaration
-from flows_platform.settings import Settings
 from flows_platform.orchestration.table import WindowedTable
+from flows_platform.settings import Settings
 
 
 def flows_windows(settings: Settings) -> WindowedTable:

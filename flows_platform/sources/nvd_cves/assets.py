@@ -11,12 +11,12 @@ from pydantic import Field
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.windows import Window
+from flows_platform.orchestration.automation.new_windows_sensor import utc_now
+from flows_platform.orchestration.metadata.figures import Metadata, column_schema
 from flows_platform.orchestration.resources import FetchResource
+from flows_platform.orchestration.table import Fill, Sink, WindowedTable
 from flows_platform.settings import Settings
 from flows_platform.sources.nvd_cves.schema import CVES, NOTICE
-from flows_platform.orchestration.automation.new_windows_sensor import utc_now
-from flows_platform.orchestration.table import Fill, Sink, WindowedTable
-from flows_platform.orchestration.metadata.figures import Metadata, column_schema
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
@@ -102,8 +102,8 @@ def _loading(declaration: WindowedTable, settings: Settings, fetch: FetchResourc
 
 @contextmanager
 def _store(settings: Settings) -> Iterator["CveStore"]:
-    from flows_platform.sql.engine import writer  # noqa: PLC0415 - as above
     from flows_platform.sources.nvd_cves.store import CveStore  # noqa: PLC0415 - as above
+    from flows_platform.sql.engines import writer  # noqa: PLC0415 - as above
 
     engine = writer(settings.cves_url)
     try:

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from flows_platform.sources.nvd_cves.assets import FULL_LOAD
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
+from flows_platform.sources.nvd_cves.assets import FULL_LOAD
 
 SUNDAY_AT_FOUR = "0 4 * * 0"  # UTC: a quiet hour at NVD, by the totals of a day that we have
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import dagster as dg
 
-from flows_platform.settings import Settings
-from flows_platform.sources.nvd_cves import automation
-from flows_platform.sources.nvd_cves.assets import cve_tables, full_load
 from flows_platform.orchestration.automation.new_windows_sensor import utc_now
 from flows_platform.orchestration.code_references import with_code
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.settings import Settings
+from flows_platform.sources.nvd_cves import automation
+from flows_platform.sources.nvd_cves.assets import cve_tables, full_load
 
 NVD_CVES = "nvd_cves"
 

@@ -13,8 +13,8 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.count import count_records
 from flows_platform.pipeline.window_pipeline import WindowFetch
-from flows_platform.sources.nvd_cves.upsert import fill
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
+from flows_platform.sources.nvd_cves.upsert import fill
 
 DAY = timedelta(days=1)
 DAYS_ONE_BY_ONE = 30  # at the near end, where most changes are: a count is then of few CVEs

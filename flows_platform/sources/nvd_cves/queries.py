@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Result, Se
 
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import key_of
-from flows_platform.sql.engine import plain_errors
 from flows_platform.sources.nvd_cves.filters import Aspect, CveFilter
 from flows_platform.sources.nvd_cves.schema import KEY, POSITION, SUMMARY, THE_ONE_THAT_COUNTS
 from flows_platform.sources.nvd_cves.tables import BY_NAME, CHILDREN, CVES
+from flows_platform.sql.engines import plain_errors
 
 type Row = dict[str, Any]
 

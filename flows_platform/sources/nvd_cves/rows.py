@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from flows_platform.columns.raw_records import json_text
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.cve_id import key_of
-from flows_platform.sources.nvd_cves.metrics import Row, metric_rows
 from flows_platform.sources.nvd_cves.json_object import Part
+from flows_platform.sources.nvd_cves.metrics import Row, metric_rows
 from flows_platform.sources.nvd_cves.schema import KEY, POSITION
-from flows_platform.columns.raw_records import json_text
 
 ENGLISH = "en"
 # Columns of the fact table that are texts of the document, with their names there.

@@ -18,10 +18,10 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.sources.nvd_cves.cve_id import id_of
-from flows_platform.sql.engine import BUSY_SECONDS, POSTGRESQL, SQLITE, plain_errors
 from flows_platform.sources.nvd_cves.rows import CveRows, CveVersion, rows_of
 from flows_platform.sources.nvd_cves.schema import KEY
 from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES, METADATA
+from flows_platform.sql.engines import BUSY_SECONDS, POSTGRESQL, SQLITE, plain_errors
 from flows_platform.sql.write_ahead import write_ahead
 
 BATCH = 500  # CVEs; about 3 MB of rows

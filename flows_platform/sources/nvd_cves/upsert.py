@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from flows_platform.columns.raw_records import Unreadable
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
+from flows_platform.formats.json.record_line import read_record
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.sources.nvd_cves.rows import CveVersion
 from flows_platform.sources.nvd_cves.store import BATCH, Counts, CveStore
-from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.window_files.parquet import ParquetSink, rows_of
-from flows_platform.formats.json.record_line import read_record
-from flows_platform.columns.raw_records import Unreadable
 
 ID, MODIFIED, DOCUMENT = "cve_id", "last_modified", "document"  # columns of the staged file
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from flows_platform.sql import engine
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import CveStore
+from flows_platform.sql import engines
 from tests.sources.nvd_cves.postgres import Postgres, running
 
 
@@ -29,7 +29,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    made = engine.writer(url)
+    made = engines.writer(url)
     yield made
     made.dispose()
 
@@ -44,6 +44,6 @@ def store(engine: Engine) -> CveStore:
 @pytest.fixture
 def queries(url: str, store: CveStore) -> Iterator[CveQueries]:
     """What readers see of `store`."""
-    reader = engine.reader(url)
+    reader = engines.reader(url)
     yield CveQueries(reader)
     reader.dispose()

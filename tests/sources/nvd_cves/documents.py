@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Engine, RowMapping, select
 
-from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES
 from flows_platform.columns.raw_records import json_text
+from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES
 from tests.sources.nvd_cves.cve_objects import Cve
 
 type Parts = tuple[RowMapping, dict[str, list[RowMapping]]]

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from random import Random
 from threading import Event
 
-from flows_platform.sql import engine
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
+from flows_platform.sql import engines
 from tests.sources.nvd_cves.cve_objects import cve
 
 NUMBERS = range(1, 13)
@@ -30,7 +30,7 @@ def said(queries: CveQueries, number: int) -> set[str]:
 
 def write(url: str, seed: int) -> Counts:
     """Every version of every CVE, in an order of its own and in batches of one version."""
-    engine = engine.writer(url)
+    engine = engines.writer(url)
     random, counts = Random(seed), Counts()
     store = CveStore(engine)
     store.create_tables()
@@ -66,8 +66,8 @@ def test_the_newest_wins_and_no_reader_sees_a_mix(url: str, store: CveStore, que
 
 def test_tables_made_at_once(url: str) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
-        engines = [engine.writer(url) for _ in range(4)]
-        for engine in engines:
+        made = [engines.writer(url) for _ in range(4)]
+        for engine in made:
             stack.callback(engine.dispose)
-        list(pool.map(lambda engine: CveStore(engine).create_tables(), engines))
-        assert CveStore(engines[0]).total() == 0
+        list(pool.map(lambda engine: CveStore(engine).create_tables(), made))
+        assert CveStore(made[0]).total() == 0

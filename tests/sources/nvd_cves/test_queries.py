@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from flows_platform.sql import engine
 from flows_platform.sources.nvd_cves.filters import Aspect, CveFilter
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import CveStore
+from flows_platform.sql import engines
 from tests.sources.nvd_cves.cve_objects import START, Cve, cve, metric
 
 SCORES = (None, 4.0, 7.5, 9.8)
@@ -137,7 +137,7 @@ def test_a_cve_that_is_not_held(filled: CveQueries) -> None:
     ],
 )
 def test_a_page_is_a_range_of_an_index(tmp_path: Path, wanted: dict[str, Any], index: str, *, sorts: bool) -> None:
-    engine = engine.writer(f"sqlite:///{tmp_path}/cves.db")
+    engine = engines.writer(f"sqlite:///{tmp_path}/cves.db")
     CveStore(engine).create_tables()
     plans: list[str] = []
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from api_server.http import paths
 from api_server.config import ServerConfig
+from api_server.http import paths
 from flows_platform.sources.nvd_cves.store import CveStore
 from tests.api_server.conftest import build, flows, running
 from tests.sources.nvd_cves.cve_objects import cve, metric

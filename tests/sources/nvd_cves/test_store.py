@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event, func, select
 
+from flows_platform.columns.raw_records import json_text
 from flows_platform.domain.errors import InputError, StorageError
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.rows import rows_of
 from flows_platform.sources.nvd_cves.store import BATCH, Counts, CveStore
 from flows_platform.sources.nvd_cves.tables import CHILDREN, CVES
-from flows_platform.columns.raw_records import json_text
 from tests.sources.nvd_cves.cve_objects import START, Cve, cve, cves
 
 ONE_DATABASE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

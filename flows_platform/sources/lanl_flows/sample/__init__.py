@@ -1,1 +1,1 @@
-"""TODO flows_platform/sources/lanl_flows/sample."""
+"""A generated data set with the shape and skew of the real one."""

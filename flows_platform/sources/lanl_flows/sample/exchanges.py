@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flows_platform.sources.lanl_flows.sample import profile
-from flows_platform.sources.lanl_flows.sample import profile_volumes
+from flows_platform.sources.lanl_flows.sample import profile, profile_volumes
 from flows_platform.sources.lanl_flows.sample.lookup_tables import (
     EPHEMERAL,
     KIND_BITS,

@@ -17,14 +17,13 @@ from isal.igzip import IGzipFile
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.progress import Progress, silent
+from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.runtime.read_ahead import read_ahead
-from flows_platform.sources.lanl_flows.sample import profile
-from flows_platform.sources.lanl_flows.sample import profile_volumes
-from flows_platform.sources.lanl_flows.sample.exchanges import Flows, draw_flows
 from flows_platform.sources.lanl_flows.flow_lines import file_order, to_lines
+from flows_platform.sources.lanl_flows.sample import profile, profile_volumes
+from flows_platform.sources.lanl_flows.sample.exchanges import Flows, draw_flows
 from flows_platform.sources.lanl_flows.sample.lookup_tables import PROTOCOLS
 from flows_platform.sources.lanl_flows.sample.rates import plan_hours, spread_over_seconds
-from flows_platform.runtime.atomic_files import atomic_path
 
 CHUNK_ROWS = 1 << 15  # whole seconds up to about this many rows, some 15 MB of arrays; larger ones are no faster
 LARGEST_FROM_ROWS = 1000  # files of this size have one row with the largest packet and byte counts

@@ -12,8 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from flows_platform.sources.lanl_flows.sample import profile
-from flows_platform.sources.lanl_flows.sample import profile_volumes
+from flows_platform.sources.lanl_flows.sample import profile, profile_volumes
 
 type Ints = npt.NDArray[np.int64]
 

@@ -1,1 +1,0 @@
-"""The commands that are more than one call (fetch, demo, dev, doctor), and how progress is shown."""

@@ -1,0 +1,167 @@
+"""Blocks of JSON by templates and Arrow: what they give the reference gives too, or it gets the block."""
+
+import io
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flows_platform.columns.casting import as_mappings
+from flows_platform.columns.raw_records import Unreadable
+from flows_platform.domain.schema import Column, ColumnType, TableSchema
+from flows_platform.formats.decoders import Layout, open_document
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.formats.templates.arrow_lines import ArrowLines
+from flows_platform.sources.lanl_flows.schema import FLOWS
+from tests.faults.hostile_bodies import HOSTILE, JSON
+from tests.fetch.flow_bodies import json_body, row
+
+from .read_in_blocks import TABLE, read, read_alike
+
+SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
+
+
+NULLABLE = [Column("a", ColumnType.INT64, "", nullable=True), Column("b", ColumnType.STRING, "", nullable=True)]
+LITERALS = {
+    ColumnType.INT64: ["0", "-1", "9007199254740993", "9223372036854775807", "-9223372036854775808"],
+    ColumnType.STRING: ['"x"', '"},{"', '"}\\n{"', '"\\u0000"', '"é\\u00e9😀"', '"\\ud83d\\ude00"', '"\\\\\\""', '""'],
+    ColumnType.TIMESTAMP: ['"2014-01-01T00:00:00Z"', '"soon"', '"10000-01-01T00:00:00Z"'],
+    ColumnType.BOOL: ["true", "false"],
+}
+NUMBERS = ["-0", "5.0", "1e3", "01", "+1", "0x1f", "NaN", "Infinity", "9223372036854775808", "/**/1", "1//", "1 2"]
+TEXTS = ['"1"', '"\x01"', '"\x7f"', '"\n"', "'x'", '"x', '"\\x"', '"\\ud800"', '"1","z":2']
+ODD = [*NUMBERS, *TEXTS, "7", "null", "true", "tru", "{}", "[1]", ""]
+GOOD_SEPARATORS = [",", " ,", ", ", ",\n", "\r\n,\t"]
+SEPARATORS = [*GOOD_SEPARATORS, "", "\n", ",,", ";", ",\ufeff", ",\x00", ",\x0c", ",7,", ",{},", ",[],", "},"]
+NAMES = ['"c1"', '"c2"', '"c3"', '"\\u0063\u0031"', '"c9"', '""', "c1"]
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> tuple[TableSchema, str]:
+    """A schema, and a block of its records: as they should be but for one thing, or for none."""
+    types = draw(st.lists(st.sampled_from(sorted(LITERALS)), min_size=1, max_size=3))
+    columns = tuple(Column(f"c{place}", each, "", nullable=draw(st.booleans())) for place, each in enumerate(types, 1))
+    names = [f'"{column.name}"' for column in columns]
+    values = st.tuples(*(st.sampled_from(LITERALS[each]) for each in types)).map(list)
+    records = [list(zip(names, each, strict=True)) for each in draw(st.lists(values, min_size=1, max_size=6))]
+    separators = draw(st.lists(st.sampled_from(GOOD_SEPARATORS), min_size=len(records) - 1, max_size=len(records) - 1))
+    record = draw(st.sampled_from(records))
+    place = draw(st.integers(0, len(record) - 1))
+    match draw(st.sampled_from(["nothing", "value", "name", "order", "missing", "twice", "separator"])):
+        case "value":
+            record[place] = (record[place][0], draw(st.sampled_from(ODD)))
+        case "name":
+            record[place] = (draw(st.sampled_from(NAMES)), record[place][1])
+        case "order":
+            record.reverse()
+        case "missing":
+            del record[place]
+        case "twice":
+            record.append(record[place])
+        case "separator" if separators:
+            separators[draw(st.integers(0, len(separators) - 1))] = draw(st.sampled_from(SEPARATORS))
+    texts = ["{" + ", ".join(f"{name}: {value}" for name, value in each) + "}" for each in records]
+    return TableSchema("t", "", columns, "c1", "c1"), texts[0] + "".join(
+        map("".join, zip(separators, texts[1:], strict=True))
+    )
+
+
+def document(content: str) -> bytes:
+    """With two records before the block: so all of it is one."""
+    return f'{{"records":[{{}},{{}},{content}],"end":{{"count":1}}}}'.encode()
+
+
+def one_block(body: bytes) -> list[int]:
+    """Sizes of pieces: the first record, all others, and what follows them. So the others, but one, are a block."""
+    first = body.find(b"}") + 1
+    return [first, max(body.rfind(b"]") - first, 1), 1 << 18]
+
+
+ONE = TableSchema("t", "", (Column("c1", ColumnType.STRING, ""),), "c1", "c1")
+
+
+@given(contents(), SIZES)
+@example((ONE, '{"c1":"x"}{"c1":"},{"}'), [400])
+@example((ONE, '\ufeff{"c1":"x"},{"c1":"y"}'), [400])
+@example((ONE, '{"c1":"x","c1":"x"},{}'), [400])
+def test_any_block_gives_the_same_records_or_the_same_complaint(
+    table: tuple[TableSchema, str], sizes: list[int]
+) -> None:
+    schema, content = table
+    read_alike(document(content), sizes, WireFormat.JSON, schema=schema)
+    body = document(content)
+    read_alike(body, one_block(body), WireFormat.JSON, schema=schema)
+
+
+@given(st.binary(max_size=3), st.integers(0, 400))
+def test_any_bytes_in_the_place_of_others(other: bytes, place: int) -> None:
+    body = json_body([row(number) for number in range(1, 5)])
+    spoilt = body[:place] + other + body[place + len(other) :]
+    read_alike(spoilt, one_block(body), WireFormat.JSON, schema=FLOWS)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in HOSTILE.items() if each.kind == JSON and each.coding == "identity"]
+)
+def test_a_hostile_body_is_refused_alike(name: str) -> None:
+    """As it is, and with the record at fault among good ones."""
+    body = HOSTILE[name].body()
+    good = json.dumps(row(1)).encode()
+    after_many = body.replace(good, b",".join([good] * 4), 1)
+    for each in (body, after_many, after_many.replace(b'],"end"', b"," + good + b'],"end"')):
+        read_alike(each, one_block(each), WireFormat.JSON, schema=FLOWS)
+
+
+def batches(body: bytes, schema: TableSchema = FLOWS) -> int:
+    return read(body, one_block(body), WireFormat.JSON, schema=schema)[1]
+
+
+def test_flat_records_come_as_batches() -> None:
+    body = json_body([row(number, src_comp=", {", dst_comp="é:") for number in range(1, 40)]).replace(
+        b"\\u00e9", "é".encode()
+    )
+    assert batches(body) == 1
+    assert batches(body.replace(b"}, {", b"},\n{")) == 1
+
+
+def test_a_null_that_was_sent_is_one() -> None:
+    nullable = TableSchema("t", "", (*TABLE.columns, Column("c", ColumnType.BOOL, "", nullable=True)), "a", "a")
+    rows = [{"a": 1, "b": "x", "c": None}] * 4
+    assert batches(json_body(rows), nullable) == 1
+    assert batches(json_body([*rows, {"a": 1, "b": "x"}, *rows]), nullable) == 0  # which would be NULL too
+
+
+def test_fields_for_the_column_of_what_is_left_are_read_by_ijson() -> None:
+    extra = Column("rest", ColumnType.JSON, "", nullable=True)
+    schema = TableSchema("t", "", (*TABLE.columns, extra), "a", "a")
+    rows: list[dict[str, object]] = [{"a": number, "b": "x"} for number in range(9)]
+    for sent in (rows, [*rows, {"a": 9, "b": "x", "more": 1.5}, *rows]):
+        body = json_body(sent)
+        found, cut = read(body, one_block(body), WireFormat.JSON, schema=schema, extra="rest")
+        assert cut == (sent is rows)
+        assert found == read(body, [400], WireFormat.JSON)[0]
+
+
+@pytest.mark.parametrize("start", [b"", b" \t", b"\n\r\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("rest", [b"", b"\n", b' {"a":1}\n', b'\n{"a":1,"b":"x"}\n', b" null\n"])
+def test_arrow_is_given_no_block_that_begins_with_null(start: bytes, rest: bytes) -> None:
+    """The interpreter would end by a signal."""
+    assert ArrowLines(NULLABLE).read(start + b"null" + rest) is None
+
+
+@pytest.mark.parametrize("line", [b"null", b"{}", b'{"a":null}'])
+def test_a_record_of_nothing_is_left_to_the_reference(line: bytes) -> None:
+    assert ArrowLines(NULLABLE).read(b'{"a":1,"b":"x"}\n' + line + b"\n") is None
+
+
+@pytest.mark.parametrize("odd", [b"null", b"7", b"true", b'"x"', b"[]", b"[{}]", b"nul"])
+@pytest.mark.parametrize("place", [0, 1, 20, 40])
+def test_a_line_that_is_no_object_is_a_reject_wherever_it_stands(odd: bytes, place: int) -> None:
+    lines = [json.dumps(row(number)).encode() for number in range(40)]
+    body = b"".join(line + b"\n" for line in [*lines[:place], odd, *lines[place:]])
+    document = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS))
+    records = [record for part in document.slices() for record in as_mappings(part)]
+    assert [each.raw for each in records if isinstance(each, Unreadable)] == [odd]
+    assert len(records) == 41
+    assert isinstance(records[place], Unreadable)

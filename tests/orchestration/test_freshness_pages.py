@@ -1,0 +1,65 @@
+"""Dagster's pages show when a table counts as stale, at any speed of a replay: what they ask for is asked here."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from flows_platform.definitions import build_definitions
+from flows_platform.domain.cron import Cron
+from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.orchestration.freshness import freshness_policy, whole_seconds
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows.windows import flows_windows
+from tests.orchestration.pages_in_process import pages_of
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+CRONS = ("0 */3 * * *", "30 * * * *", "0 0 * * *", "0 4 * * 1")
+SPEEDS = (*range(1, 721), 1.5, 333.3, 86_400)
+POLICIES = """{assetNodes {
+  assetKey {path}
+  internalFreshnessPolicy {... on TimeWindowFreshnessPolicy {failWindowSeconds warnWindowSeconds}}
+  freshnessStatusInfo {freshnessStatus}
+}}"""
+
+
+def specs() -> Iterator[dg.AssetSpec]:
+    """An asset for each cron and speed."""
+    declaration = flows_windows(Settings())
+    for place, text in enumerate(CRONS):
+        cron = Cron.parse(text)
+        for speed in SPEEDS:
+            replayed = replace(declaration, cron=cron, replay=ReplayClock(START, speed))
+            yield dg.AssetSpec(
+                [str(place), f"at_{speed}".replace(".", "_")], freshness_policy=freshness_policy(replayed)
+            )
+
+
+def test_every_speed_and_cron_has_windows_that_the_pages_can_show() -> None:
+    with dg.DagsterInstance.local_temp() as instance, pages_of(dg.Definitions(assets=[*specs()]), instance) as pages:
+        nodes = pages.ask(POLICIES)["assetNodes"]
+    windows = {tuple(node["assetKey"]["path"]): node["internalFreshnessPolicy"] for node in nodes}
+    assert len(windows) == len(CRONS) * len(SPEEDS)
+    for told in windows.values():
+        assert told["failWindowSeconds"] >= 60
+        assert told["warnWindowSeconds"] is None or 60 <= told["warnWindowSeconds"] < told["failWindowSeconds"]
+    assert windows["0", "at_7"] == {"failWindowSeconds": 3258, "warnWindowSeconds": 1715}  # 3257.14, 1714.29
+    assert windows["0", "at_360"] == {"failWindowSeconds": 64, "warnWindowSeconds": 60}
+    assert windows["3", "at_86400"] == {"failWindowSeconds": 60, "warnWindowSeconds": None}
+
+
+@pytest.mark.parametrize("speed", [7, 360])
+def test_the_pages_of_a_replay_have_no_error(speed: float) -> None:
+    definitions = build_definitions(Settings(replay=speed, replay_start=START, days=1))
+    with dg.DagsterInstance.local_temp() as instance, pages_of(definitions, instance) as pages:
+        nodes = pages.ask(POLICIES)["assetNodes"]
+    (flows,) = (node for node in nodes if node["assetKey"]["path"] == ["flows"])
+    assert flows["internalFreshnessPolicy"]["failWindowSeconds"] == -(-(6 * 60 + 20) * 60 // speed)
+
+
+def test_a_window_of_freshness_is_never_shorter_than_it_should_be() -> None:
+    assert whole_seconds(timedelta(seconds=61)) == timedelta(seconds=61)
+    assert whole_seconds(timedelta(seconds=61, microseconds=1)) == timedelta(seconds=62)
+    assert whole_seconds(timedelta(0)) == timedelta(minutes=1)
