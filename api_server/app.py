@@ -45,6 +45,7 @@ def create_app(config: ServerConfig) -> Starlette:
     totals = [
         Route(path, requires(Scope.CVES_READ, totals_endpoint(aspect))) for path, aspect in paths.CVE_TOTALS.items()
     ]
+    # guard: scope of CVEs
     routes = [
         *streams,
         Route(paths.CVES, requires(Scope.CVES_READ, list_cves)),

@@ -48,6 +48,7 @@ def chart_markdown(title: str, bars: Sequence[Bar]) -> str:
     """
     told = f"{title}: bars, the highest of {len(bars)} is {short(max((bar.value for bar in bars), default=0))}"
     every = _markdown(told, bar_chart(bars))
+    # guard: a chart stands in the page
     return every if len(every) < IN_PLACE else _markdown(told, bar_chart(bars, every_value=False))
 
 

@@ -72,6 +72,7 @@ async def _answer(request: Request, parameters: Sequence[Parameter], read: Read)
         return compressed(body, coding), further
 
     body, further = await state_of(request).cves.run(work)
+    # guard: NVD's notice on all answers
     return Response(body, headers=content_headers(wire_format, coding) | {NOTICE_HEADER: NOTICE} | further)
 
 

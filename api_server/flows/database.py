@@ -57,6 +57,7 @@ class Snapshot:
             file = _file_state(database)
             connection = _connect(database, checked_file(database) if compared else None)
             try:
+                # guard: read transaction
                 connection.execute("BEGIN")
                 locked = connection.pragma("journal_mode") != "wal"
                 return cls(database, connection, read_table(connection, schema), file, locked, compared)
@@ -75,12 +76,14 @@ class Snapshot:
 
         It may be opened in any thread, as long as the first is open: the first itself is not asked.
         """
+        # guard: no twin beside a WAL writer
         if not self.can_have_twins:
             return None
         try:
             other = self.open(self.database, schema, compared=self.compared)
         except InputError:
             return None  # the path leads elsewhere by now
+        # guard: a twin sees the same file
         if other.file == self.file == other.file_now():
             return other
         other.close()
@@ -102,6 +105,7 @@ class Snapshot:
         self.connection.close(force=True)
 
 
+# guard: the database is read only
 def _connect(database: Path, vfs: str | None) -> apsw.Connection:
     # Never immutable=1: beside a writer it would mix old rows with new ones.
     uri = f"file:{quote(str(database.absolute()))}?mode=ro"
@@ -109,6 +113,7 @@ def _connect(database: Path, vfs: str | None) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     connection.pragma("cache_size", -CACHE_KIB)
     # ATTACH could create files, although the main database is read-only.
+    # guard: limit of attached databases
     connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
     return connection
 

@@ -14,6 +14,7 @@ from flows_platform.domain.schema import INT64_MAX
 from flows_platform.formats.protocol.names import DIGEST_PARAMETER, FOOTER_PARAMETER, WireFormat
 
 # int() would also take `1_000`, ` 7`, `+7` and digits of other scripts.
+# guard: numbers are ASCII digits
 INTEGER = re.compile("0|[1-9][0-9]{0,18}")
 FLAG = "1"
 MOST_FIELDS = 32
@@ -57,6 +58,7 @@ class IntegerParameter:
             Problem: the text is something else.
         """
         value = int(text) if INTEGER.fullmatch(text) else -1
+        # guard: numbers have bounds
         if not self.minimum <= value <= self.maximum:
             raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
         return value
@@ -162,6 +164,7 @@ def parse_stream(query_string: bytes, formats: Sequence[WireFormat]) -> StreamRe
     """
     given = fields(query_string, [parameter.name for parameter in stream_parameters(formats)])
     after, before, limit = (_integer(parameter, given) for parameter in (AFTER, BEFORE, LIMIT))
+    # guard: bounds the right way round
     if after is not None and before is not None and after > before:
         raise invalid_parameter(
             AFTER.name, f"{AFTER.name} is {after}, later than {BEFORE.name}.", f"at most {BEFORE.name}, here {before}"
@@ -197,13 +200,16 @@ def fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
     """
     allowed = ", ".join(names) or "no parameter"
     try:
+        # guard: number of parameters
         pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:
         raise invalid_parameter("", f"more than {MOST_FIELDS} parameters.", allowed) from error
     found: dict[str, str] = {}
     for name, value in pairs:
+        # guard: parameters are known
         if name not in names:
             raise invalid_parameter(without_tokens(name)[:BRIEF], f"there is no parameter {brief(name)} here.", allowed)
+        # guard: parameters come once
         if name in found:
             raise invalid_parameter(name, f"{name} is given more than once.", "once")
         found[name] = value

@@ -41,6 +41,7 @@ class RecordResponse(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         except (InputError, apsw.Error) as error:
+            # guard: a failed stream is reset
             _abort(scope, str(error))
         except asyncio.CancelledError:
             _abort(scope, "the server ends")
@@ -48,7 +49,9 @@ class RecordResponse(StreamingResponse):
             reset(scope)
             raise
         finally:
+            # guard: a stream's connections are freed
             self._stream.close()
+            # guard: a stream's place is freed
             self._place.release()
 
 
@@ -64,6 +67,7 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
     async def stream_flows(request: Request) -> Response:
         state = state_of(request)
         asked = parse_stream(request.scope["query_string"], formats)
+        # guard: the replay hides what has not happened
         query = state.visible(asked.query)
         fixed = asked.wire_format or (formats[0] if len(formats) == 1 else None)
         wire_format = fixed or choose_format(header_list(request.headers, "accept"), formats)

@@ -93,6 +93,7 @@ class Selector:
         """
         self._check_times()
         facts = self._snapshot.table.facts
+        # guard: late rows are not counted by ends
         if facts and facts.time_sorted and facts.ids_contiguous and not self._query.withheld:
             first, last = self._ends()
             return self._limited(last - first + 1)
@@ -107,6 +108,7 @@ class Selector:
         self._check_times()
         table = self._snapshot.table
         ordered = table.facts is not None and table.facts.time_sorted
+        # guard: late rows are not in a range of ids
         if table.walkable and (ordered or not self._where) and not self._query.withheld:
             return self._range() or self._listed()
         return self._listed()

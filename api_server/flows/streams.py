@@ -101,6 +101,7 @@ class RecordStream:
         async for part in self._made():
             yield await self._joined(part.piece, workers)
             sent += RowDigest(part.rows, part.total)
+        # guard: rows sent are the rows counted
         if sent.count != self.count:
             raise InputError(
                 f"the stream has {sent.count} rows where {self.count} were counted: the table's facts are wrong."
@@ -192,6 +193,7 @@ class StreamOpener:
             return None
         part: Future[Part] = Future()
         fill(span, part, maker)
+        # guard: damage before the first byte is a problem
         if isinstance(error := part.exception(), DamagedDatabase | apsw.Error):
             raise error
         return part

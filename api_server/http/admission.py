@@ -39,6 +39,7 @@ class Admission:
         Raises:
             Problem: all are taken.
         """
+        # guard: admission of streams
         if self.active >= self._places:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -41,6 +41,7 @@ def authorize(request: Request, scope: Scope) -> None:
     if tokens is None:
         return
     granted = _granted(tokens, request.headers.getlist("authorization"))
+    # guard: scopes of tokens
     if scope not in granted:
         challenge = f'{REALM}, error="insufficient_scope", scope="{scope}"'
         detail = f"The token lacks the scope {scope}."
@@ -50,6 +51,7 @@ def authorize(request: Request, scope: Scope) -> None:
 def _granted(tokens: TokenFile, headers: list[str]) -> tuple[str, ...]:
     if not headers:
         raise _unauthorized("The Authorization header is missing: `Bearer` and a token.", REALM)
+    # guard: one Authorization header
     match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
     try:
         granted = None if match is None else tokens.scopes_of(match[1])

@@ -70,6 +70,7 @@ class GuardedConnection(H11Protocol):
         super().connection_made(transport)
         # Every byte that is not sent at once starts the write deadline, also the last ones of an answer. At high=0 a
         # TLS transport, which compares by >=, would pause on its empty buffer for ever.
+        # guard: write deadline of the rest
         transport.set_write_buffer_limits(high=1, low=0)
         self._watch()
 
@@ -92,6 +93,7 @@ class GuardedConnection(H11Protocol):
             if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
                 self.flow.pause_reading()
                 break
+            # guard: bytes of a head
             room = HEAD_BYTES - (self._head_so_far() if self.conn.their_state is h11.IDLE else 0)
             piece = bytes(self._waiting[:room])
             del self._waiting[:room]
@@ -110,6 +112,7 @@ class GuardedConnection(H11Protocol):
         if self._answering or self.transport.is_closing():
             self._head_deadline.stop()
         else:
+            # guard: head deadline
             self._head_deadline.start(self.loop, self.settings.head_seconds, self._head_is_late)
 
     def _head_is_late(self) -> None:
@@ -121,6 +124,7 @@ class GuardedConnection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        # guard: write deadline
         self._write_deadline.start(self.loop, self.settings.write_seconds, self._reader_stalls)
 
     def resume_writing(self) -> None:

@@ -20,12 +20,14 @@ def check_exposure(config: ServerConfig, address: str) -> None:
             or the certificate cannot be used.
     """
     _check_tls(config)
+    # guard: either tokens or none
     if config.tokens is not None and config.without_tokens:
         raise ConfigurationError("--tokens and --no-tokens contradict each other.", remedy="Give one of them.")
     if config.tokens is not None:
         read_tokens(config.tokens)
     if is_loopback(address):
         return
+    # guard: strangers need a token
     if config.tokens is None and not config.without_tokens:
         raise ConfigurationError(
             f"{address} can be reached from other machines, and no token file is given.",

@@ -36,6 +36,7 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
+        # guard: the API answers to its own names
         if scope["type"] == "http" and not self._hosts.admits(scope):
             detail = "The Host header is not a name of this server. Add it to FLOWS_ALLOWED_HOSTS if it should be."
             app = respond(Request(scope), Problem(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail))
@@ -50,6 +51,7 @@ class TargetLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
+        # guard: bytes of a target
         if scope["type"] == "http" and _length(scope) > TARGET_BYTES:
             detail = f"The path and query are longer than {TARGET_BYTES} bytes."
             app = respond(Request(scope), Problem(HTTPStatus.URI_TOO_LONG, "request-too-large", detail))

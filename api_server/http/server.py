@@ -55,6 +55,7 @@ def run(config: ServerConfig, host: str, port: int) -> None:
     with bound(host, port) as listener:
         address, number = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
+        # guard: no address is served by accident
         check_exposure(config, address)
         scheme = "https" if config.certificate else "http"
         unproven = _unproven(config)
@@ -78,6 +79,7 @@ def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
     Raises:
         InputError: the database is missing or holds something else.
     """
+    # guard: streams end with the server
     return uvicorn.Config(
         create_app(config),
         http=for_config(config),

@@ -59,6 +59,7 @@ def create_token(file: Path, name: str, scopes: Iterable[Scope], created: dateti
         )
     token = MARK + secrets.token_urlsafe(SECRET_BYTES)
     entry = TokenEntry(name, tuple(scopes), created.isoformat(timespec="seconds"), _hash(token))
+    # guard: makers of tokens take turns
     with exclusive(_lock(file)):
         entries = read_tokens(file) if file.exists() else []
         if any(other.name == name for other in entries):
@@ -91,6 +92,7 @@ def read_tokens(file: Path) -> list[TokenEntry]:
         ConfigurationError: it is missing, cannot be read, is no token file, or others than its owner may write it.
     """
     try:
+        # guard: the token file is its owner's
         if file.stat().st_mode & (S_IWGRP | S_IWOTH):
             raise ConfigurationError(f"others may write the token file {file}.", remedy=f"chmod 600 {file}")
         return [_entry(each) for each in json.loads(file.read_bytes())["tokens"]]
@@ -122,6 +124,7 @@ def _lock(file: Path) -> Path:
 
 
 def _hash(token: str) -> str:
+    # guard: tokens at rest are hashes
     return sha256(token.encode()).hexdigest()
 
 
@@ -141,6 +144,7 @@ class TokenFile:
         """
         given, scopes = _hash(token), None
         for entry in self._current():
+            # guard: tokens are compared with what is stored
             if compare_digest(given, entry.sha256):
                 scopes = entry.scopes
         return scopes
@@ -151,6 +155,7 @@ class TokenFile:
             state: tuple[int, ...] = (found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode)
         except OSError:
             state = ()
+        # guard: a revoked token ends
         if not state or state != self._state:
             self._entries = read_tokens(self._file)
             self._state = state
@@ -159,4 +164,5 @@ class TokenFile:
 
 def without_tokens(text: str) -> str:
     """The text with all that looks like a token taken out."""
+    # guard: tokens leave no text
     return LOOKS_LIKE_TOKEN.sub(f"{MARK}…", text)

@@ -23,8 +23,10 @@ class BearerGuard:
         await (refused or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
+        # guard: the emulator answers to its own names
         if not self._hosts.admits(scope):
             return _refused(HTTPStatus.MISDIRECTED_REQUEST, "The Host header is not a name of this server.")
+        # guard: the emulator asks for the key
         if not same_key(self._key, bearer(scope)):
             return _refused(HTTPStatus.UNAUTHORIZED, "The key of this installation is missing or wrong.")
         return None

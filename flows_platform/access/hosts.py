@@ -49,10 +49,12 @@ class HostList:
 
         Where there is no Host header no browser has sent the request.
         """
+        # guard: each of several Host headers counts
         return all(self._admits(host, scope) for host in header_values(scope, b"host"))
 
     def _admits(self, host: str, scope: Mapping[str, Any]) -> bool:
         name = host_name(host)
+        # guard: a server answers to its own names alone
         return name in self.names or (name != "" and name == _arrived_at(scope))
 
 

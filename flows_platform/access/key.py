@@ -39,10 +39,12 @@ def _make(path: Path) -> None:
     """Write it elsewhere and link it: of two makers one wins, and nobody reads half a key."""
     make_home(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    # guard: a key file is closed to other users
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, secrets.token_urlsafe(KEY_BYTES).encode())
         with suppress(FileExistsError):
+            # guard: of two that make a key one wins
             os.link(draft, path)
     finally:
         os.close(descriptor)
@@ -51,6 +53,7 @@ def _make(path: Path) -> None:
 
 def _read(path: Path) -> str:
     with path.open(encoding="ascii", errors="replace") as file:
+        # guard: a key file that others may use is refused
         if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise StorageError(
                 f"the key file {path} is open to other users.", remedy="Delete it and start again: a new one is made."

@@ -133,6 +133,7 @@ def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Arra
     if isinstance(values, pa.Array):
         return _proven(column, values)
     field_type, types = ARROW_TYPES[column.type], set(map(type, values))
+    # guard: whole columns have nulls only where they may
     if column.nullable:
         types.discard(NoneType)
     if not types:

@@ -76,6 +76,7 @@ class ColumnSource:
 
 def _part(value: object) -> str:
     text = "" if value is None else value if isinstance(value, str) else json_text(value)
+    # guard: joined keys differ
     return text.replace("\\", r"\\").replace("|", r"\|")
 
 
@@ -85,6 +86,7 @@ def _since_1970(value: object, parts: int, *, floor: bool) -> object:
     With `floor` what is finer than a microsecond is dropped.
     """
     try:
+        # guard: numbers of seconds are exact
         if not _NUMBER.fullmatch(str(value)):
             return value
         microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // parts))
@@ -116,6 +118,7 @@ class _Taken:
         if isinstance(value, list):
             for each in value:
                 # No path leads into a list inside a list.
+                # guard: a list inside a list is not taken
                 yield from [(path, each)] if isinstance(each, list) and each else self.left(each, path)
         elif isinstance(value, Mapping) and (self.below or not path):
             for name, each in value.items():
@@ -148,6 +151,7 @@ class RecordMapping:
         Raises:
             ConfigurationError: `each` chooses some of the children, and so would lose the others.
         """
+        # guard: rows are not made from chosen children
         if self.each and self.each.chooses:
             raise ConfigurationError(f"rows from {self.each.text!r}: the other elements of that list would be lost.")
         for column in self.columns:
@@ -191,6 +195,7 @@ class RecordMapping:
         left: dict[str, list[object]] = {}
         for path, value in self._taken.left(part):
             left.setdefault(UNTAKEN + path, []).append(value)
+        # guard: untaken fields are kept
         return row | {path: single(values) for path, values in left.items()}
 
     def map(self, records: Records) -> Records:

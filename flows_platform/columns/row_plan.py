@@ -110,6 +110,7 @@ class RowPlan:
                 self._walk_below(inner, value, found, left)
 
     def _walk_below(self, node: _Node, value: object, found: list[object], left: dict[str, object] | None) -> None:
+        # guard: a list on the way to a column is left to the reference
         if isinstance(value, list):
             raise _NotPlain
         if isinstance(value, dict):
@@ -119,6 +120,7 @@ class RowPlan:
 
 
 def _leave(left: dict[str, object], path: str, value: object) -> None:
+    # guard: fields of one path are both kept
     if UNTAKEN + path in left:  # a name of its own may hold a point: `{"a.b": 1, "a": {"b": 2}}`
         raise _NotPlain
     left[UNTAKEN + path] = value

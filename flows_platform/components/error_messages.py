@@ -51,6 +51,7 @@ def _place(each: ErrorDetails, attributes: object) -> Place:
 
 def _shown(each: ErrorDetails, place: Place) -> str:
     """The value, unless it is a whole part, or may be a secret that does not belong there."""
+    # guard: a secret in a YAML is not shown
     if each["type"] == "missing" or "auth" in place or isinstance(each["input"], Mapping | list | BaseModel):
         return ""
     return f" is {str(each['input'])[:SHOWN]!r}"

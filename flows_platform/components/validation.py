@@ -103,6 +103,7 @@ def _unknown(place: str | Place, wanted: list[str], columns: dict[str, ColumnDec
 
 def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
     time, extra = (columns.get(name or "") for name in (source.time, source.extra))
+    # guard: the time that windows cut is a required timestamp
     if time and (time.type is not ColumnType.TIMESTAMP or not time.required):
         yield Fault(("time",), f"the column {time.name!r} must be a required timestamp")
     keys = [columns[name] for name in source.key_columns if name in columns]
@@ -122,6 +123,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     if paging:
         yield from _paging_faults(paging)
     around = api.total or (paging and (paging.more or paging.kind == "next_link" or _cursor_path(paging)))
+    # guard: a next link in the document asks for a document
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)

@@ -32,6 +32,7 @@ class Secret(Part):
     @model_validator(mode="before")
     @classmethod
     def _is_named(cls, given: object) -> object:
+        # guard: a secret stands outside the YAML
         if isinstance(given, str):
             raise rules.refused("a secret does not stand in a file: write {env: NAME}, and set that variable")
         return given

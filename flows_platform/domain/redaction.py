@@ -28,6 +28,7 @@ SECRET_NAME = re.compile(
 def public_url(url: str, secret_names: AbstractSet[str] = frozenset()) -> str:
     """The URL without credentials, fragment and the values of secret parameters."""
     parts = urlsplit(url)
+    # guard: secrets are masked in URLs
     query = [
         (name, MASK if name in secret_names or SECRET_NAME.search(name) else value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
@@ -50,6 +51,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """The text with each secret masked."""
         found = _spellings(self.secrets)
+        # guard: secrets are masked in texts
         return found.sub(MASK, text) if found else text
 
     @contextmanager
@@ -59,9 +61,11 @@ class Redactor:
             yield
         except PlatformError as error:
             shown = self(str(error)) != str(error)
+            # guard: secrets are masked in errors
             error.message, error.remedy = self(error.message), self(error.remedy)
             error.args = (error.message,)
             if shown or any(self(str(cause)) != str(cause) for cause in _causes(error)):
+                # guard: causes that hold secrets go
                 error.__cause__ = error.__context__ = None
             raise
 

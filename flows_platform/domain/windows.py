@@ -114,6 +114,7 @@ class WindowGrid:
         origin = self._clock(self.start)
         begin = origin + (clock - origin) // self.length * self.length
         # Around midnight a clock that is changed may show the one day's date while the other's window is open.
+        # guard: instants around a midnight that is changed
         if instant < self._instant(begin):
             begin -= self.length
         elif instant >= self._instant(begin + self.length):
@@ -137,6 +138,7 @@ class WindowGrid:
             window = self.floor(start)
         except (ValueError, OverflowError):  # also at the ends of the calendar
             window = None
+        # guard: a window has one key
         if window is None or window.key != key:  # 2014-1-1-3:00 would be read too
             raise ConfigurationError(
                 f"{key!r} names no window: keys are window starts in the time zone {self.zone}, "

@@ -154,6 +154,7 @@ class WindowedApi:
             raise ConfigurationError(
                 f"{place(self.url)!r} is not an http(s) URL.", remedy="Give the full stream endpoint."
             )
+        # guard: no credentials in a URL
         if parts.username or parts.password:
             raise ConfigurationError(
                 f"the URL of {parts.hostname} holds credentials.", remedy="Take them out; set them as authentication."
@@ -161,6 +162,7 @@ class WindowedApi:
         given = parse_qsl(parts.query, keep_blank_values=True)
         ours = self._own_parameters(window)
         for name, _ in given:
+            # guard: the window's own parameters
             if name in ours:
                 raise ConfigurationError(
                     f"the URL already sets {name!r}.", remedy="Leave that parameter to the window."
@@ -193,6 +195,7 @@ class WindowedApi:
         """
         proof = self.secret_headers | self.auth.headers()
         for name, value in proof.items():
+            # guard: a secret fits a header
             if not (value.isascii() and value.isprintable()):  # the HTTP library's own message would show it
                 raise ConfigurationError(
                     f"the secret for the header {name} holds characters that no header may have.",

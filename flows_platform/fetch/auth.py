@@ -28,6 +28,7 @@ class HeaderAuth:
     """A key in a header of the API's choice."""
 
     name: str
+    # guard: a key is in no repr
     secret: str = field(repr=False)
 
     def headers(self) -> dict[str, str]:
@@ -41,6 +42,7 @@ class HeaderAuth:
 class BearerAuth:
     """A token (RFC 6750)."""
 
+    # guard: a token is in no repr
     token: str = field(repr=False)
 
     def headers(self) -> dict[str, str]:

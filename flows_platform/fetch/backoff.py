@@ -29,10 +29,12 @@ class Backoff:
     def __call__(self, error: Exception) -> bool | float:
         """The wait in seconds before the next try, at least what the server asked for; False for no other try."""
         if not isinstance(error, Transient):
+            # guard: a retry is for transient errors
             return False
         wait = self.spread(0.0, min(WAIT_MAX, WAIT_INITIAL * 2**self.failures))
         self.failures = min(self.failures + 1, 10)  # 2 ** 10 is beyond the longest wait
         asked = error.retry_after if isinstance(error, SourceUnavailable) else None
+        # guard: the server's own wait
         return max(wait, asked or 0.0)
 
 

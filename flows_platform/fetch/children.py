@@ -29,6 +29,7 @@ class Children:
         Raises:
             SourceRefused: no record has the path, and some have lists of objects that no column takes.
         """
+        # guard: records without rows hold none elsewhere
         if self._met or not self._others or self.mapping is None or self.mapping.each is None:
             return
         named = ", ".join(sorted(self._others)[:10])

@@ -72,6 +72,7 @@ class Order:
         least, most = min([*page, last]), max([*page, last])
         rises = last == most and min([*before, least]) == (before or [least])[0]
         falls = last == least and max([*before, most]) == (before or [most])[0]
+        # guard: pages continue in one direction
         if not (rises or falls):
             behind = f", behind {before[0]} of the page before" if before else ""
             raise SourceRefused(

@@ -18,6 +18,7 @@ from flows_platform.fetch.time_parameters import NOWHERE, Beyond
 
 def inside(casted: Casted, schema: TableSchema, part: Window, beyond: Beyond = NOWHERE) -> Casted:
     """The slice without the records that lie outside `part`: those up to `beyond` it are neighbours, others rejects."""
+    # guard: records lie in their window
     if all_inside(casted.batch, schema, part):
         return casted
     inside = inside_of(casted.batch, schema, part)

@@ -83,6 +83,7 @@ class Stop:
             return End(f"{self.more}, which earlier pages had, is left out", told=True)
         if self.counted and page.total is not None:
             return self._counted(page, page.total)
+        # guard: a short page ends nothing unless the author says so
         if self.ends is Ends.SHORT and page.records < (self.size or 0):
             return End(f"a page of {page.records:,} records, fewer than the {self.size:,} asked for")
         return End("an empty page") if self.ends and not page.records else None
@@ -90,6 +91,7 @@ class Stop:
     def _counted(self, page: Page, total: int) -> End | None:
         if page.seen >= total:
             return End(f"total reached: {total:,}", told=True)
+        # guard: an empty page does not end a range
         if not page.records:
             raise SourceRefused(f"an empty page at record {page.seen:,}, although there are {total} in all.")
         return None
@@ -135,6 +137,7 @@ def following(paging: Paging, page: Page) -> str | End:
     if end := paging.stop.end(page):
         return end
     onward = paging.onward(page)
+    # guard: a cut answer brings a link
     if isinstance(onward, End) and paging.stop.flag(page.envelope):
         raise SourceRefused(
             f"{paging.stop.more} says that there is more, but the answer does not say how to go on: {onward.why}.",
@@ -183,6 +186,7 @@ def next_link(headers: Mapping[str, str]) -> str | None:
         relation, place = _relation(header, link.end())
         if "next" in relation.lower().split():
             return link[1]
+    # guard: a header that cannot be read ends no range
     if "next" in header[place:].lower():
         raise SourceRefused(
             f"the Link header is no list of links from {header[place:].strip()[:80]!r} on, and names `next` there.",
@@ -354,7 +358,10 @@ def with_parameters(url: str, changed: Mapping[str, str]) -> str:
 
 
 def _same_origin(url: str, link: str) -> str:
+    # guard: fragments do not tell pages apart
     following: str = urldefrag(resolved(url, link.strip())).url  # fragments would tell equal requests apart
+    # guard: next links stay on the origin
+    # guard: same origin of pages
     if origin(following) != origin(url):
         raise SourceRefused(f"the next page lies on another origin ({origin(following)[1]}).")
     return following

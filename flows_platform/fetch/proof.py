@@ -53,11 +53,14 @@ class PageProof:
             StreamIncomplete: a count or the digest that the source declares is another.
         """
         footer = document.declared
+        # guard: footer count
+        # guard: header count
         counts = {"header": header, "footer": footer.count if footer else None}
         for place, count in counts.items():
             if count is not None and count != self.records:
                 raise StreamIncomplete(f"the source's {place} declares {count:,} records, but {self.records:,} came.")
         if self.digesting and footer and footer.digest and not self.note:
+            # guard: digest of the source
             if footer.digest != self._digest.hex:
                 raise StreamIncomplete(f"the source's digest is {footer.digest}, that of what came {self._digest.hex}.")
             return Verification.DIGEST
@@ -109,6 +112,7 @@ class RangeProof:
         if total is None:
             return
         count = total_count(total)
+        # guard: the total stays the same
         if self.total not in {None, count}:
             raise StreamIncomplete(f"the source declared {self.total:,} records, and {count:,} a page later.")
         self.total = count
@@ -120,6 +124,7 @@ class RangeProof:
             StreamIncomplete: it does: the API does not heed what it is asked, or its pages moved by a whole page.
         """
         self.same = self.same + 1 if page.face is not None and page.face == self.face else 0
+        # guard: pages that do not change are found out
         if self.same >= most:
             raise StreamIncomplete(
                 f"{'two' if most == 1 else self.same + 1} pages in a row hold the same {page.records:,} records.",
@@ -136,6 +141,7 @@ class RangeProof:
         """
         if self.total is None:
             return self.level
+        # guard: the total equals what came
         if self.total > self.seen:
             raise StreamIncomplete(f"the source declares {self.total:,} records in all, but {self.seen:,} came.")
         self.surplus = self.seen - self.total
@@ -150,6 +156,7 @@ def require(reached: Verification, least: Verification, note: str) -> None:
     Raises:
         SourceRefused: it is.
     """
+    # guard: least verification
     if reached < least and not (note and reached is Verification.COUNT):
         raise SourceRefused(
             f"the stream is verified to {reached.label} only, not {least.label}: {LACKING[reached]}.",

@@ -67,6 +67,7 @@ class IsoTime:
         Raises:
             ConfigurationError: the instant has a finer fraction than the parameter.
         """
+        # guard: times are not rounded to what a parameter can say
         if instant.microsecond % (self.resolution // timedelta(microseconds=1)):
             raise ConfigurationError(
                 f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} has more than {self.digits} digits of a second's fraction."
@@ -162,6 +163,7 @@ class TimeParameters:
         first = window.start - text.resolution if self._early else window.start
         last = window.end - text.resolution if self._by_seconds(schema) else window.end
         rendered = {self.after: text.render(first), self.before: text.render(last)}
+        # guard: no window without its upper bound
         if rendered[self.before] is None:  # without it the API would give all that there is
             raise ConfigurationError(
                 f"the window {window.key} ends before the first instant that {self.before} can say."
@@ -194,6 +196,7 @@ class TimeParameters:
 
     def _by_seconds(self, schema: TableSchema) -> bool:
         """Whether the last instant of a range is known, and may be asked for."""
+        # guard: an inclusive end is asked for as itself
         return self.before_inclusive and self.exact and self._whole_seconds(schema)
 
 

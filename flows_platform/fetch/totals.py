@@ -15,6 +15,7 @@ def total_count(value: object) -> int:
     Raises:
         SourceRefused: it is none.
     """
+    # guard: the total is a number
     if type(value) in {int, str} and COUNT_TEXT.fullmatch(str(value)):
         return int(str(value))
     raise SourceRefused(f"the total number of records is {str(value)[:40]!r}, not a number.", remedy=INEXACT)
@@ -29,6 +30,7 @@ def total_in(path: RecordPath, envelope: Mapping[str, object]) -> object:
     total = single(path.find(envelope))
     beside = RecordPath("", path.steps[:-1]).find(envelope)
     relation = single([each.get("relation") for each in beside if isinstance(each, Mapping)])
+    # guard: a lower bound is no total
     if len(path.steps) > 1 and relation in {"gt", "gte"}:
         raise SourceRefused(
             f"the total at {path.text} is {str(total)[:40]} or more ({relation!r} stands beside it): no total.",

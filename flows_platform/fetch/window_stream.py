@@ -143,6 +143,7 @@ class WindowStream:
         page: str | End = self.api.request_url(part)
         asked = set()
         while isinstance(page, str):
+            # guard: a page is read once
             self._require_progress(page, again=page in asked, empty=proof.empty)
             asked.add(page)
             page = yield from self._page(page, proof)
@@ -176,6 +177,7 @@ class WindowStream:
 
     def _page_of_records(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | End]:
         api = self.api
+        # guard: secrets leave no error of a stream
         with api.redactor.errors(), self._answer(url) as answer:
             self.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column)
@@ -217,6 +219,7 @@ class WindowStream:
         self.trace.ended = end.why
         self.trace.unread += [each.text for each in unread[:SHOWN] if each.text not in self.trace.unread]
         if not end.told and page.total is None:
+            # guard: no page is the last by guess
             require_read(unread, self.api.ignored)
 
     @contextmanager
@@ -226,6 +229,7 @@ class WindowStream:
         Where a later page is refused for a reason that passes, it is asked for again by itself: to begin anew would
         spend the budget of the pages before once more.
         """
+        # guard: a later page that is refused is asked for again by itself
         api, tries = self.api, self.tries if self.requests else 1
         within = None if self.deadline is None else self.client.left(self.deadline)
         with ExitStack() as opened:
@@ -278,6 +282,7 @@ class WindowStream:
                 f"the answer, of status {answer.status}, is empty.",
                 remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
             )
+        # guard: an empty body must be proven
         if not answer.proves_its_end:
             return StreamIncomplete(
                 "the answer is empty, and nothing proves that it was not cut: it has no Content-Length and no chunks.",
@@ -309,6 +314,7 @@ class WindowStream:
                 self._order.add(casted.batch.column(api.paging.column))
         if self._part:
             casted = self._ours(casted, self._part)
+        # guard: the quarantine holds what was sent
         if cast.sent:
             casted.rejects = [_as_sent(each, cast.sent[each.position - first]) for each in casted.rejects]
         return casted
@@ -334,6 +340,7 @@ class WindowStream:
 
     def _layout(self, answer: Answer) -> Layout:
         api = self.api
+        # guard: flat records keep their envelope
         return Layout(
             api.schema,
             api.records,
@@ -356,6 +363,7 @@ class WindowStream:
 
     def _format_of(self, answer: Answer) -> WireFormat:
         wire = self._format_named(answer.media_type)
+        # guard: content type
         if wire is None or (self.api.format and wire is not self.api.format):
             expected = (
                 self.api.format.content_type if self.api.format else "one of " + ", ".join(CONTENT_TYPES.values())
@@ -365,6 +373,7 @@ class WindowStream:
                 remedy="Check the URL, and that the format asked for is one the endpoint has; where records come under "
                 "this type, declare it under `content_types`.",
             )
+        # guard: links are looked for where they can be
         if self.api.enveloped and not wire.has_envelope:
             raise ConfigurationError(f"{nothing_around(wire)}.")
         return wire
@@ -383,6 +392,7 @@ def exhaust(source: ByteSource) -> None:
         SourceRefused: more than white space follows the document.
     """
     while rest := source.read():
+        # guard: nothing follows the document
         if rest.strip(WHITE_SPACE):
             raise SourceRefused(f"{len(rest)} bytes follow the end of the document.")
 
@@ -392,6 +402,7 @@ def header_count(answer: Answer) -> int | None:
     value = answer.headers.get(RECORD_COUNT_HEADER)
     if value is None:
         return None
+    # guard: a declared count is a number
     if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
         raise SourceRefused(f"the {RECORD_COUNT_HEADER} header is {value[:40]!r}, not a number.")
     return int(value)

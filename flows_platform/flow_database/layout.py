@@ -48,6 +48,7 @@ def create_index(schema: TableSchema) -> str:
 
 def create_triggers(schema: TableSchema) -> list[str]:
     """Triggers that forget the facts with the first change after the load."""
+    # guard: facts are forgotten with a change
     return [
         f"CREATE TRIGGER {schema.name}_facts_{event.lower()} AFTER {event} ON {schema.name} "
         f"BEGIN DELETE FROM {FACTS_TABLE} WHERE table_name = '{schema.name}'; END"

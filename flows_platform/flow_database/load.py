@@ -68,6 +68,7 @@ def load(
         StorageError: the database cannot be written.
         ConfigurationError: both paths are the same file, or the schema cannot be loaded.
     """
+    # guard: the clean file is never the database
     if clean.resolve() == database.resolve():
         raise ConfigurationError(f"The clean file and the database are two files; got {database} for both.")
     parse = FastParser(schema)
@@ -76,6 +77,7 @@ def load(
         with _building(part, database) as connection, closing(read_ahead(blocks)) as parsed:
             facts = _fill(connection, parsed, schema, clean)
         if rules:
+            # guard: wrong clean files replace nothing
             require_replaceable(_counted(facts, clean, database, schema), rules)
         append_checksums(part)
         sizes = clean.stat().st_size, part.stat().st_size

@@ -97,6 +97,7 @@ class Checksums:
             return None  # pages that were added lie where the sums were
         wanted = pages * _SUM_BYTES
         sums = read(wanted, size - _TAIL_BYTES - wanted) if wanted < size else b""
+        # guard: damaged checksums are damage
         if _tail(page_size, pages, changes, sums) != tail or size != pages * page_size + wanted + _TAIL_BYTES:
             raise DamagedDatabase(f"the checksums at the end of {name} are damaged.", remedy=_REMEDY)
         return cls(page_size, pages, changes, sums)
@@ -168,6 +169,7 @@ def protection(database: Path) -> str | None:
 
 def _changed(header: Header | None, checksums: Checksums) -> bool:
     """Whether an sqlite wrote to the file after the load. A flipped bit of its counter is no change: it has two."""
+    # guard: a flipped counter is no change
     return header is not None and header.settled and header.changes != checksums.changes
 
 
@@ -207,6 +209,7 @@ class _CheckedFile(apsw.VFSFile):
         return data
 
     def _compare(self, checksums: Checksums, page: int, data: bytes) -> None:
+        # guard: each page is compared with its checksum
         if checksums.hold(page, data):
             return
         if _changed(Header.read(super().xRead), checksums):

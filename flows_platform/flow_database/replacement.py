@@ -68,6 +68,7 @@ def _fault(counted: Counted, rules: ReplacementRules) -> tuple[str, str] | None:
             f"has {rejected:,} rejected lines among {lines:,}, more than {limit} of them.{first}",
             "; or allow more with --max-rejected-share or FLOWS_MAX_RAW_REJECTED_SHARE.",
         )
+    # guard: a shrunk file is refused
     if counted.before is not None and rows < (1 - rules.max_shrink) * counted.before:
         lost = f"more than {rules.max_shrink:.0%} of them would be gone"
         return (

@@ -84,6 +84,7 @@ def content_pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
         if len(head) >= HEAD_BYTES:
             break
     if head:
+        # guard: content that is not lines of UTF-8 is refused
         _refuse_foreign(path, head, packed)
         yield head
         yield from pieces
@@ -177,6 +178,7 @@ def _members(file: BinaryIO, size: int, new: Callable[[], _Decompressor], paddin
             if member.needs_input and not data:
                 data = file.read(READ_BYTES)
                 if not data:
+                    # guard: a cut member of bzip2 or xz
                     raise EOFError
             piece = member.decompress(data, size)
             data = b""

@@ -158,6 +158,7 @@ def wipe(data: Path) -> None:
     if not data.exists():
         return
     lock = try_lock(data / LOCK)
+    # guard: a running emulator's folder stays
     if lock is None:
         raise ConfigurationError(f"an emulator runs on {data}.", remedy="Stop it first.")
     try:

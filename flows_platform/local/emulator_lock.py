@@ -38,7 +38,9 @@ def _locked(connect: Callable[[], duckdb.DuckDBPyConnection], data: Path) -> Cal
         folders = ", ".join(sorted({_literal(f"{data}/"), _literal(f"{data.resolve()}/")}))
         connection.execute(f"SET temp_directory = {_literal(str(data / 'spilled'))}")
         connection.execute(f"SET allowed_directories = [{folders}]")
+        # guard: the emulator's SQL uses its own folder alone
         connection.execute("SET enable_external_access = false")
+        # guard: the lock of the emulator stays
         connection.execute("SET lock_configuration = true")
         return connection
 
@@ -49,6 +51,7 @@ def _of_valid_projects(
     attach: Callable[[duckdb.DuckDBPyConnection, str], None],
 ) -> Callable[[duckdb.DuckDBPyConnection, str], None]:
     def checked(connection: duckdb.DuckDBPyConnection, project_id: str) -> None:
+        # guard: a project's name is no path
         if not PROJECT_ID.fullmatch(project_id):
             raise BigQueryError("invalid", f"Invalid project ID: {project_id}")
         attach(connection, project_id)
@@ -61,6 +64,7 @@ def _inside(local: Callable[[str], str], data: Path) -> Callable[[str], str]:
 
     def checked(uri: str) -> str:
         path = local(uri)
+        # guard: jobs make and list no folder outside
         if os.path.commonpath((root, os.path.realpath(path))) != root:
             raise BigQueryError("accessDenied", f"Access Denied: {uri} is outside of the emulator's folder")
         return path

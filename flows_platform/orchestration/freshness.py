@@ -29,6 +29,7 @@ def freshness_policy(declaration: WindowedTable) -> dg.FreshnessPolicy | None:
 
 def whole_seconds(span: timedelta) -> timedelta:
     """`span` as Dagster can show it: its pages read these windows as whole numbers, and fail with any other."""
+    # guard: whole seconds of freshness
     return timedelta(seconds=max(SHORTEST, math.ceil(span.total_seconds())))
 
 
@@ -42,6 +43,7 @@ def freshness_state(declaration: WindowedTable, lag: Lag) -> FreshnessState:
     if not isinstance(policy, TIME_WINDOW):
         return FreshnessState.NOT_APPLICABLE
     age = declaration.wall_time(lag.behind - declaration.calendar.grace)
+    # guard: freshness by the lag
     if age > policy.fail_window.to_timedelta():
         return FreshnessState.FAIL
     if policy.warn_window and age > policy.warn_window.to_timedelta():

@@ -44,6 +44,7 @@ class Known:
         """Whether what came since can be added to it."""
         if not self.event or self.grid != grid:
             return False
+        # guard: all windows are read once an hour
         return timedelta(0) <= wall - datetime.fromisoformat(self.whole) < WHOLE_EVERY
 
 

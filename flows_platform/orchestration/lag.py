@@ -117,6 +117,7 @@ def lag_at(calendar: Calendar, now: datetime, windows: Windows) -> Lag:
     """The lag at the instant `now` of the data, over all windows that have closed by then."""
     grid, newest = calendar.grid, calendar.last_closed(now)
     closed = grid.number(newest) + 1 if newest else 0
+    # guard: the lag is over all windows
     missing = ((1 << closed) - 1) & ~windows.loaded
     waiting = missing & (windows.busy | windows.unconfirmed)
     failed = missing & windows.attempted & ~waiting

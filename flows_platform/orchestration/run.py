@@ -74,12 +74,15 @@ class WindowRun:
                     self._land(window, staged)
             finally:
                 self._left = True  # before the closing, which waits for the fetch under way
+        # guard: pulls kept where nothing comes
         if len(self.failed) < len(keys):  # where nothing comes any more, what came is kept
+            # guard: swept pulls
             self.pipeline.sweep_pulls(datetime.now(UTC))
         yield from ()
         self._raise_failed(len(keys))
 
     def _land(self, window: Window, staged: Staged) -> None:
+        # guard: a bad window fails alone
         try:
             if isinstance(staged, Exception):
                 raise staged  # noqa: TRY301 - here as well the window's failures end
@@ -108,6 +111,7 @@ class WindowRun:
         done = [key for key in keys if runs.is_loaded_since(self.declaration.grid.from_key(key), asked)]
         if done:
             self.context.log.info("loaded since they were asked for: %s", ", ".join(done))
+        # guard: windows loaded since they were asked for
         return [key for key in keys if key not in done]
 
     def _staged(self, windows: Sequence[Window]) -> Generator[Staged]:
@@ -122,6 +126,8 @@ class WindowRun:
         yield from staged if self.replay else read_ahead(staged, AHEAD)
 
     def _try_to_stage(self, window: Window) -> Staged:
+        # guard: a window that cannot be fetched fails alone
+        # guard: an exception that nobody foresaw fails its window alone
         try:
             with self._under_way.mark(window.key):
                 return self._stage(window)
@@ -133,6 +139,7 @@ class WindowRun:
         return UnderWay(self.declaration.locks / f"{self.declaration.table.name}.under_way")
 
     def _on_records(self, done: int, total: int | None) -> None:
+        # guard: a stopped run fetches nothing more
         if self._left:
             raise RunLeft
         self.progress.on_records(done, total)
@@ -193,6 +200,7 @@ class WindowRun:
                 self.context.log_event(evaluation)
 
     def _raise_failed(self, windows: int) -> None:
+        # guard: a failed window fails the run
         if self.failed:
             raise dg.Failure(
                 f"{len(self.failed)} of {windows} windows failed: {', '.join(self.failed)}. The others are done.",

@@ -112,6 +112,7 @@ class WindowedTable:
     @property
     def window_keys(self) -> tuple[dg.AssetKey, ...]:
         """All assets that a window makes."""
+        # guard: sinks in the job
         return (self.staged_key, self.table_key, *(sink.key for sink in self.sinks))
 
     @property

@@ -29,6 +29,7 @@ class UnderWay:
 
     def suspects_last(self, keys: Sequence[str]) -> list[str]:
         """The keys in their order, but behind the others those of windows whose process died."""
+        # guard: a window whose process died comes last
         return sorted(keys, key=self.deaths)
 
     @contextmanager

@@ -72,7 +72,9 @@ class RejectLimits:
         Raises:
             TooManyRejects: there are more.
         """
+        # guard: share of rejects allowed
         first, allowed = rejects.first, min(self.number, int(self.share * received))
+        # guard: rejects allowed
         if first and rejects.count > allowed:
             raise TooManyRejects(
                 f"{rejects.count:,} records of {url} do not fit the schema, {allowed:,} are allowed; the first is "
@@ -112,6 +114,7 @@ def stage_window(
     limits, deadline, seen = RejectLimits(max_rejected, max_rejected_share), client.deadline(), trace or Trace()
     known: dict[Key, bytes] = {}
     for attempt in attempts(tries, within=client.limits.total):
+        # guard: secrets leave no error of a fetch
         with attempt, api.redactor.errors():
             stream = WindowStream(client, api, window, progress, deadline, tee(), tries, seen)
             return _stage_once(stream, target, limits, known, number=attempt.num, limit=limit)
@@ -179,6 +182,7 @@ def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known
     """
     total, came = stream.total, stream.counted + stream.surplus
     if total is not None and stream.api.counts_rows:
+        # guard: a total counts different records
         if number != stream.surplus:
             more = (
                 f", {number:,} of them more than once: the pages moved while they were read, or repeat"
@@ -191,6 +195,7 @@ def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known
         raise StreamIncomplete(f"the source declares {total:,} records in all, but {came:,} came.")
     fresh = {key: content for key, content in repeats.across.items() if known.get(key) != content}
     known.update(fresh)
+    # guard: a repeat on another page is pulled again
     if fresh or (total is not None and repeats.across):
         raise StreamIncomplete(
             f"{len(repeats.across):,} records came again on a later page, such as {next(iter(repeats.across))}: the "
@@ -213,6 +218,7 @@ def _drain(
             account.add(casted, stream.requests, stream.part)
             sink.write(casted.batch)
             rejects.write(casted.rejects)
+            # guard: rejects beyond all measure
             if rejects.count > most:
                 break
         beside = stream.counted - stream.records if stream.whole else 0

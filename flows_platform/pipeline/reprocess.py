@@ -95,6 +95,7 @@ def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
     if not quarantine.exists() and not facts.rejected:
         return facts, ""
     content = sha256_file(quarantine)
+    # guard: a quarantine belongs to its file
     if content not in {facts.quarantine, facts.replayed}:
         raise InputError(
             f"{quarantine} does not belong to {target}: it is of a fetch that failed later.",

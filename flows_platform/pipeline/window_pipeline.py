@@ -102,6 +102,7 @@ class WindowFetch:
         )
         if pulls:
             pulls.forget_after(staged.requests)
+        # guard: fetches are in the ledger
         self.ledger.record(
             Fetched(
                 window=window.key,
@@ -162,10 +163,12 @@ class WindowPipeline(WindowFetch):
         if not confirm:
             held = self.warehouse.count(self.table, window) if held is None else held
             found = Withheld(window.key, self._at(), run, content, rows, held, staged.pulled, since=staged.pulled)
+            # guard: a window that shrinks is withheld
             if withheld := self._withheld(found):
                 self.ledger.record(withheld)
                 return withheld
         published = self.warehouse.replace_window(Publication(self.table, window, path, rows, content, run))
+        # guard: publications are in the ledger
         self.ledger.record(
             Committed(
                 window=window.key,
@@ -237,8 +240,10 @@ class WindowPipeline(WindowFetch):
         if not path.exists():
             raise InputError(f"the window {window.key} has no staged file {path}.", remedy="Fetch it first.")
         content, entry = sha256_file(path), self.ledger.staged(window.key).get(window.key)
+        # guard: a staged file that the ledger does not know
         if entry is None:
             raise InputError(f"the ledger has no fetch that made {path}.", remedy=FETCH_AGAIN)
+        # guard: a staged file is the one that was fetched
         if content not in entry.digests:
             raise InputError(
                 f"{path} is not the file that was fetched: its SHA-256 is {content}, the ledger's {entry.digests[-1]}.",
@@ -251,7 +256,9 @@ class WindowPipeline(WindowFetch):
         if not self.shrink.shrinks(found.rows_held, found.rows):
             return None
         before = self.ledger.waiting().get(found.window)
+        # guard: only the same answer confirms
         if before and self.shrink.says_the_same(before.rows, found.rows):
             found = replace(found, since=before.since)
+        # guard: a second pull comes an hour later
         confirmed = datetime.fromisoformat(found.pulled) >= found.first_said + self.shrink.pause
         return None if confirmed else found

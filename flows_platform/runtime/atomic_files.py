@@ -37,15 +37,19 @@ def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
         temporaries = tuple(stack.enter_context(_temporary(final)) for final in finals)
         yield temporaries
         for temporary in temporaries:
+            # guard: a file is synced before its rename
             _sync(temporary)
         for temporary, final in zip(temporaries, finals, strict=True):
+            # guard: a file is replaced in one step
             temporary.replace(final)
         for folder in {final.parent for final in finals}:
+            # guard: the folder is synced after it
             _sync(folder)
 
 
 @contextmanager
 def _storage_errors(targets: tuple[Path, ...]) -> Iterator[None]:
+    # guard: a failed write is told by type
     try:
         yield
     except OSError as error:
@@ -58,10 +62,12 @@ def _storage_errors(targets: tuple[Path, ...]) -> Iterator[None]:
 
 @contextmanager
 def _temporary(final: Path) -> Iterator[Path]:
+    # guard: devices are not replaced
     if final.exists() and not final.is_file():
         # A rename would replace the device or pipe itself: --out /dev/null as root must not remove /dev/null.
         raise StorageError(f"{final} is not a regular file.", remedy="Name a file.")
     final.parent.mkdir(parents=True, exist_ok=True)
+    # guard: leftovers are swept
     sweep(final)
     path, lock = _create_locked(final)
     try:
@@ -76,6 +82,7 @@ def _create_locked(final: Path) -> tuple[Path, int]:
     while True:
         path = final.with_name(f".{final.name}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
         lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        # guard: a writer holds its file's lock
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():  # else another writer swept it between the two calls
             return path, lock
@@ -93,6 +100,7 @@ def sweep(target: Path) -> None:
 
 def _remove_unlocked(path: Path) -> None:
     with suppress(FileNotFoundError), path.open("rb") as file, suppress(BlockingIOError):
+        # guard: living writers are not swept
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
 

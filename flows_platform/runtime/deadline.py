@@ -31,6 +31,7 @@ class Deadline:
                 f"{doing}: not done {self.seconds:g} s after it was begun.",
                 remedy="Check that the warehouse answers; where windows are that large, raise FLOWS_PUBLISH_DEADLINE.",
             )
+        # guard: no request outlasts the deadline of publishing
         return min(seconds, left)
 
 

@@ -38,6 +38,7 @@ def exclusive(path: Path, waits: Callable[[], float] | None = None) -> Iterator[
         StorageError: the file cannot be opened or locked.
     """
     descriptor = _open(path)
+    # guard: one holds a lock
     try:
         with _typed(path):
             while waits and not _taken(descriptor):
@@ -50,6 +51,7 @@ def exclusive(path: Path, waits: Callable[[], float] | None = None) -> Iterator[
 
 def _taken(descriptor: int) -> bool:
     try:
+        # guard: a lock is tried for
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False

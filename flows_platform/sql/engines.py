@@ -64,7 +64,10 @@ def reader(url: str) -> Engine:
         return _postgresql(parsed, isolation_level="REPEATABLE READ", connect_args={"options": options})
     uri = f"file:{quote(str(Path(parsed.database or '').absolute()))}"
     # No pool: a connection that is kept would read on in a file that was replaced.
+    # guard: read only
     address = URL.create(SQLITE, database=uri, query={"mode": "ro", "uri": "true"})
+    # guard: one state for a reader
+    # guard: replaced CVE file
     return _sqlite(address, begin="BEGIN", poolclass=NullPool)
 
 
@@ -91,6 +94,7 @@ def _parsed(url: str) -> URL | None:
 def _is_sound(url: URL) -> bool:
     if url.get_backend_name() == SQLITE:
         return bool(url.database) and url.database != ":memory:" and not url.query and not url.host
+    # guard: part of a password as host
     return bool(HOST.fullmatch(url.host or "")) and bool(DATABASE.fullmatch(url.database or ""))
 
 
@@ -107,6 +111,7 @@ def _sqlite(url: URL, *, begin: str, **options: Any) -> Engine:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _: object) -> None:
         connection.isolation_level = None
+        # guard: foreign keys
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")

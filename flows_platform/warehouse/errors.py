@@ -86,10 +86,12 @@ _FAILURES = (api.GoogleAPIError, auth.GoogleAuthError, *_DEAD_CONNECTIONS)
 
 def verdict(reason: str, message: str = "", status: int = 0) -> Verdict:
     """What a failure with this reason, message and HTTP status means."""
+    # guard: lost races pass
     if any(race in message for race in RACES):
         return _passes("Another statement changed the table at the same time: run the window again.")
     if reason in REASONS:
         return REASONS[reason]
+    # guard: statuses that pass
     if status in PASSING_STATUSES:
         return _passes()
     return _refused("The reason is not one that is known to pass.")
@@ -122,6 +124,7 @@ def job_failure(result: Mapping[str, object], doing: str) -> PlatformError:
 @contextmanager
 def warehouse_errors(doing: str) -> Iterator[None]:
     """Within it, every failure of the client library becomes one of the platform's errors."""
+    # guard: failures are told by type
     try:
         yield
     except _FAILURES as error:

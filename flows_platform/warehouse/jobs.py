@@ -101,11 +101,13 @@ class Jobs:
         its submission was lost.
         """
         generation = first_free(lambda number: self._find(f"{chain}_{number}", doing) is not None)
+        # guard: the job before has ended
         if generation:
             self._wait(self._get(f"{chain}_{generation - 1}", doing), doing)
         for number in count(generation):
             job = self._submit(f"{chain}_{number}", sql, config, doing)
             self._wait(job, doing)
+            # guard: a job is ours by its statement
             if isinstance(job, QueryJob) and job.query == sql:
                 self.settle(job, doing)
                 return job
@@ -113,6 +115,7 @@ class Jobs:
 
     def _submit(self, job_id: str, sql: str, config: bigquery.QueryJobConfig, doing: str) -> AnyJob:
         with warehouse_errors(doing):
+            # guard: a taken job id is read
             try:
                 return self.client.query(
                     sql,
@@ -146,6 +149,7 @@ class Jobs:
         deadline, pause = time.monotonic() + self.timeout, 0.05
         with warehouse_errors(doing):
             while not job.done(retry=ONCE, timeout=self.request(doing)):
+                # guard: time of a job
                 if time.monotonic() > deadline:
                     raise WarehouseUnavailable(f"{doing}: the job {job.job_id} still runs after {self.timeout:g} s.")
                 time.sleep(pause)
@@ -154,5 +158,6 @@ class Jobs:
     def settle(self, job: AnyJob, doing: str) -> None:
         """Waits for the job's end and raises where it failed."""
         self._wait(job, doing)
+        # guard: a failed job is told
         if job.error_result:
             raise job_failure(job.error_result, doing)

@@ -77,6 +77,7 @@ def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path)
         load_job = load(publication, jobs, staged) if publication.rows else ""
         job = change.run(merge(publication.table, staged), jobs, locks)
     stats = job.dml_stats
+    # guard: inserted rows are the staged rows
     if stats is None or stats.inserted_row_count != publication.rows:
         raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows staged, but the job reports {stats}.")
     return Published(publication.rows, stats.deleted_row_count, load_job, str(job.job_id))
@@ -93,6 +94,7 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
     )
     # The staging table's name is new with each attempt, and so is the job's id.
     job = jobs.load(publication.parquet, staged, f"load_{staged}", config)
+    # guard: staged rows are the verified rows
     if job.output_rows != publication.rows:
         raise WarehouseError(
             f"{publication.doing}: {publication.rows:,} rows were verified, but the load counted {job.output_rows:,}; "
@@ -121,6 +123,7 @@ class WindowChange:
         # The chain alone keeps publishers apart on BigQuery. The emulator breaks a job whose id is sent twice in the
         # same millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never
         # wait for it.
+        # guard: publishers on one machine take turns
         with exclusive(locks / f"{chain}.lock", lambda: jobs.deadline.of(LOCK_PAUSE, self.doing)):
             # The mark makes it unlike an earlier one of the same text, which would be taken for it.
             return jobs.run_in_chain(chain, f"{sql}\n-- {secrets.token_hex(8)}", config, self.doing)
@@ -132,6 +135,7 @@ class WindowChange:
         """
         job = self.run(count(self.table, in_window(self.table)), jobs, locks)
         (row,) = jobs.rows(job, self.doing)
+        # guard: a count that found rows is no empty window
         return "" if row["row_count"] else str(job.job_id)
 
 

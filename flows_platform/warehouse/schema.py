@@ -33,6 +33,7 @@ def identifier(name: str) -> str:
     Raises:
         ConfigurationError: the name has other characters than ASCII letters, digits and underscores.
     """
+    # guard: characters of names in statements
     if not re.fullmatch(r"[A-Za-z0-9_]+", name, re.ASCII):
         raise ConfigurationError(
             f"{name!r} cannot name a dataset, table or column here.",

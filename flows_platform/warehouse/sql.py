@@ -52,6 +52,8 @@ def merge(table: WarehouseTable, staging: str) -> str:
 def replacement(table: WarehouseTable, select: str) -> str:
     """One atomic statement: the old rows of the window go, those of the query `select` come."""
     columns = [column.name for column in table.columns]
+    # guard: the MERGE deletes nothing else
+    # guard: the MERGE deletes the window's old rows
     return (
         f"MERGE {_quoted(table.name)} AS {OLD} USING ({select}) AS {NEW} ON FALSE\n"
         f"WHEN NOT MATCHED BY SOURCE AND {in_window(table, f'{OLD}.')} THEN DELETE\n"

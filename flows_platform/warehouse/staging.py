@@ -47,6 +47,7 @@ class Staging:
                 self.client.create_table(staged, retry=ONCE, timeout=self.deadline.of(REQUEST_TIMEOUT, doing))
             yield name
         finally:
+            # guard: staging tables go
             self._drop(name)
 
     def sweep(self, table: WarehouseTable) -> int:
@@ -57,6 +58,7 @@ class Staging:
         oldest = self.now() - self.expiry
         with warehouse_errors(f"listing the dataset {self.dataset.dataset_id}"):
             found = list(self.client.list_tables(self.dataset, retry=ONCE, timeout=REQUEST_TIMEOUT))
+        # guard: staging tables of living runs stay
         leftovers = [
             each.table_id
             for each in found

@@ -23,6 +23,7 @@ def ensure_dataset(client: bigquery.Client, reference: bigquery.DatasetReference
             wanted = bigquery.Dataset(reference)
             wanted.location = location
             found = client.create_dataset(wanted, exists_ok=True, retry=ONCE, timeout=REQUEST_TIMEOUT)
+    # guard: a dataset elsewhere is refused
     if (found.location or location).upper() != location.upper():
         raise ConfigurationError(
             f"the dataset {reference.dataset_id} lies in {found.location}, not in {location}.",
@@ -43,6 +44,7 @@ def ensure_target(client: bigquery.Client, dataset: bigquery.DatasetReference, t
         except NotFound:
             client.create_table(declared, exists_ok=True, retry=ONCE, timeout=REQUEST_TIMEOUT)
             found = client.get_table(declared.reference, retry=ONCE, timeout=REQUEST_TIMEOUT)
+    # guard: a table that differs is refused
     if different := "; ".join(differences(declared, found)):
         raise WarehouseError(
             f"the table {dataset.dataset_id}.{table.name} is not as declared: {different}.",

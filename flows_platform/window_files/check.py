@@ -28,6 +28,7 @@ def check_staged_file(table: WarehouseTable, window: Window, parquet: Path, rows
 
 def _check_columns(table: WarehouseTable, found: pa.Schema, parquet: Path) -> None:
     declared = arrow_schema(table.schema)
+    # guard: columns of a staged file
     if not found.equals(declared, check_metadata=False):
         columns = "; ".join(str(field) for field in found if field not in list(declared)) or "another order"
         raise InputError(
@@ -36,6 +37,7 @@ def _check_columns(table: WarehouseTable, found: pa.Schema, parquet: Path) -> No
 
 
 def _check_rows(verified: int, found: int, parquet: Path) -> None:
+    # guard: rows of a staged file
     if found != verified:
         raise InputError(
             f"{parquet} holds {found:,} rows, but {verified:,} were verified.", remedy="Fetch the window again."
@@ -47,6 +49,7 @@ def _check_times(table: WarehouseTable, window: Window, parquet: Path) -> None:
     for batch in batches_of(parquet, columns=[table.schema.time]):
         extremes = pc.min_max(batch.column(0)).as_py()
         for time in extremes.values() if batch.num_rows else ():
+            # guard: times of a staged file
             if not first <= time < end:
                 raise InputError(
                     f"{parquet} holds {table.schema.time} {time}, outside the window {window.key} "

@@ -102,6 +102,7 @@ class _FirstOfEach:
         known, before = self._seen.setdefault(key, (content, page))
         if known is content:
             return True
+        # guard: repeats that differ are refused
         if known != content:
             named = ", ".join(f"{name} {value!r}" for name, value in zip(self._keys, key, strict=True))
             raise SourceRefused(

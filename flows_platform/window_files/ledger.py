@@ -137,6 +137,7 @@ class Ledger:
             StorageError: it cannot be written.
         """
         values = astuple(entry)
+        # guard: entries of the ledger are on disk
         with self._open() as connection, connection:
             marks = ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO {TABLES[type(entry)]} VALUES ({marks})", values)
@@ -177,6 +178,7 @@ class Ledger:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        # guard: a ledger's failure is told by type
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_ahead(self.path, BUSY_SECONDS)

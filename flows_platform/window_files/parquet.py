@@ -93,6 +93,7 @@ class ParquetSink:
         self._held.append(batch)
         self._held_rows += batch.num_rows
         self._held_bytes += batch.nbytes
+        # guard: a row group is bounded by bytes
         if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
             self._flush()
 
@@ -126,6 +127,7 @@ class ParquetSink:
         no more time than none; those of all columns take half as long again and save nothing.
         """
         if self._writer is None:
+            # guard: pages' checksums are written
             self._writer = pq.ParquetWriter(
                 self.path,
                 arrow_schema(self.schema),
@@ -202,6 +204,7 @@ def batches_of(path: Path, size: int = GROUP_ROWS, columns: Sequence[str] | None
     Raises:
         InputError: the file is no Parquet, or a page is damaged.
     """
+    # guard: pages' checksums are verified
     with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         yield from file.iter_batches(size, columns=columns)
 

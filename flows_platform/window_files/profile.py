@@ -31,6 +31,7 @@ class ValueCounts:
         self.parts.append(pa.table([found.field(0).cast(pa.string()), found.field(1)], schema=COUNTS))
         if sum(part.num_rows for part in self.parts) > HELD:
             summed = self._summed()
+            # guard: distinct values are bounded
             self.parts = [_most(summed, HELD // 2) if summed.num_rows > HELD // 2 else summed]
 
     def _summed(self) -> pa.Table:

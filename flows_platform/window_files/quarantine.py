@@ -42,6 +42,7 @@ class QuarantineSink:
 
     def _line(self, reject: RejectedRecord) -> bytes:
         raw = _as_text(reject.raw)
+        # guard: secrets are masked in quarantines
         masked = self.redact(raw)
         entry = {"position": reject.position, "reason": self.redact(reject.reason), "raw": masked}
         if reject.redacted or masked != raw:

@@ -1,13 +1,21 @@
-"""Each named guard is removed in turn, and a test must go red: a guard whose removal no test sees is not tested.
+"""Each named guard is removed in turn, and a test must fail: a guard whose removal no test sees is not tested.
 
-    python tests/faults/guards.py [NAME…]      (or `make test-guards`)
+    python tests/faults/guards.py [--drawn N] [NAME…]      (or `make test-guards`)
 
-The guards are in `guard_list/`: the text in a file that is the guard, what stands there without it, and the tests that
-must see that. Those tests run once with all guards, and must pass; then, on a copy of the tree, without each. Only a
-test that fails has seen a removal: not one that could not be collected or set up, that hangs, or that meets code broken
-by the removal. Prints a line a guard; ends with 1 if one was not seen.
+A guard is a statement with `# guard: NAME` above it. The catalogue in `guard_list/` says for each name how the
+statement is changed, and which tests must see that:
+
+    drop = true                the statement becomes `pass`
+    condition = false          the condition of its `if` becomes False
+    replace = "A", by = "B"    in the statement as `ast.unparse` writes it, where A occurs once
+
+The tests run once with all guards in place and must pass, then on a copy of the tree without each guard. Only a failing
+test has seen a removal: a collection error, a failing fixture, a hang or code broken by the removal does not count.
+`--drawn N` takes N guards, drawn by the hash of the last commit. Prints a line for each guard; exits with 1 if one was
+not seen.
 """
 
+import ast
 import os
 import re
 import shlex
@@ -16,13 +24,18 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from argparse import ArgumentParser
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = Path(__file__).with_name("guard_list")
+MARKED = ("flows_platform", "api_server")
+MARK = re.compile(r" *# guard: (.+)")
 COPIED = ("flows_platform", "api_server", "tests", "pyproject.toml", "README.md", "docs", "Makefile")
 TIMEOUT = 120  # seconds for the tests of one guard; the longest take 40
 ALL_TIMEOUT = 1200
@@ -32,19 +45,100 @@ BROKEN = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError"
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard: the text in `file` that is it, what stands there without it, and the tests that must see that."""
+    """A name, the change that removes the guard, and the tests that must see it, as arguments of pytest."""
 
     name: str
-    file: str
-    guard: str
-    without: str
     tests: str
+    drop: bool = False
+    condition: bool = True
+    replace: str = ""
+    by: str = ""
+
+    def changed(self, statement: ast.stmt) -> list[ast.stmt]:
+        """What stands in place of the statement without the guard.
+
+        Raises:
+            GuardError: the change does not fit the statement.
+        """
+        if self.drop:
+            return [ast.Pass()]
+        if not self.condition:
+            if not isinstance(statement, ast.If):
+                raise GuardError(f"{self.name}: `condition = false`, but the statement is not an `if`")
+            return [ast.If(ast.Constant(value=False), statement.body, statement.orelse)]
+        text = ast.unparse(statement)
+        if text.count(self.replace) != 1:
+            raise GuardError(f"{self.name}: {self.replace!r} occurs {text.count(self.replace)} times in\n{text}")
+        return ast.parse(text.replace(self.replace, self.by)).body
+
+
+class GuardError(Exception):
+    """The catalogue and the code disagree."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A statement with a mark above it."""
+
+    file: Path
+    line: int
+
+
+def marks() -> dict[str, list[Marked]]:
+    """Where each mark is."""
+    found: dict[str, list[Marked]] = defaultdict(list)
+    for folder in MARKED:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for line, name in _marks_of(file.read_text()):
+                found[name].append(Marked(file.relative_to(ROOT), line))
+    return found
+
+
+def _marks_of(text: str) -> Iterator[tuple[int, str]]:
+    """The marks of a file, each with the line of the statement below it; other comments may stand between."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if match := MARK.fullmatch(line):
+            below = (after for after in range(number + 1, len(lines)) if not lines[after].lstrip().startswith("#"))
+            yield next(below) + 1, match[1]
+
+
+def without(guard: Guard, text: str, line: int) -> str:
+    """The source of a file without its guard at `line`.
+
+    Raises:
+        GuardError: no statement begins there, or the change does not fit it.
+    """
+    tree = ast.parse(text)
+    starts = (node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _first_line(node) == line)
+    statement = next(starts, None)
+    if statement is None:
+        raise GuardError(f"{guard.name}: no statement begins at line {line}")
+    return ast.unparse(ast.fix_missing_locations(_Exchange(statement, guard.changed(statement)).visit(tree)))
+
+
+def _first_line(node: ast.stmt) -> int:
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+
+
+class _Exchange(ast.NodeTransformer):
+    def __init__(self, statement: ast.stmt, others: list[ast.stmt]) -> None:
+        self._statement, self._others = statement, others
+
+    def visit(self, node: ast.AST) -> ast.AST | list[ast.stmt]:
+        return self._others if node is self._statement else self.generic_visit(node)
 
 
 def listed(names: Sequence[str]) -> list[Guard]:
     lists = [tomllib.loads(path.read_text()) for path in sorted(LISTS.glob("*.toml"))]
     guards = [Guard(**entry) for entries in lists for entry in entries["guards"]]
     return [guard for guard in guards if not names or guard.name in names]
+
+
+def drawn(guards: Sequence[Guard], count: int) -> list[Guard]:
+    """Guards drawn by the last commit: the same ones for the same commit, others for the next."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return Random(head.strip()).sample(list(guards), min(count, len(guards)))
 
 
 @contextmanager
@@ -78,17 +172,25 @@ def run(folder: Path, tests: Sequence[str], timeout: float) -> subprocess.Comple
     return subprocess.CompletedProcess(command, process.returncode, output)
 
 
-def require_found(guards: Sequence[Guard]) -> None:
-    """Each text stands in its file once; the code may have moved on."""
-    counts = {guard: (ROOT / guard.file).read_text().count(guard.guard) for guard in guards}
-    lost = [f"{guard.name}: {guard.file} holds its text {count} times" for guard, count in counts.items() if count != 1]
-    if lost:
-        sys.exit("\n".join(lost))
+def faults_of(guards: Sequence[Guard]) -> list[str]:
+    """What is wrong with the marks or the catalogue: each mark once, each name known, each change applicable."""
+    found = marks()
+    wrong = [f"{guard.name}: {len(found[guard.name])} marks" for guard in guards if len(found[guard.name]) != 1]
+    wrong += [
+        f"{name}: a mark without an entry in guard_list" for name in found.keys() - {known.name for known in listed([])}
+    ]
+    for guard in guards:
+        for marked in found[guard.name]:
+            try:
+                without(guard, (ROOT / marked.file).read_text(), marked.line)
+            except GuardError as error:
+                wrong.append(f"{marked.file}: {error}")
+    return wrong
 
 
 def remove(guard: Guard, folder: Path) -> None:
-    file = folder / guard.file
-    file.write_text(file.read_text().replace(guard.guard, guard.without))
+    (marked,) = marks()[guard.name]
+    (folder / marked.file).write_text(without(guard, (ROOT / marked.file).read_text(), marked.line))
 
 
 def outcome(guard: Guard) -> tuple[bool, str]:
@@ -120,9 +222,16 @@ def require_green(guards: Sequence[Guard]) -> None:
                 sys.exit(f"{way} does not pass with all guards in place:\n{done.stdout[-2000:]}")
 
 
-def main(names: list[str]) -> None:
-    guards = listed(names)
-    require_found(guards)
+def main(arguments: list[str]) -> None:
+    parser = ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--drawn", type=int, default=0)
+    asked = parser.parse_args(arguments)
+    guards = listed(asked.names)
+    if asked.drawn:
+        guards = drawn(guards, asked.drawn)
+    if wrong := faults_of(guards):
+        sys.exit("\n".join(wrong))
     require_green(guards)
     seen = 0
     for guard in guards:

@@ -44,6 +44,7 @@ def run_doctor() -> int:
         ConfigurationError: after all lines, where the value of a setting is not allowed; its default stood in for it.
     """
     # A doctor does not wait: one try each, and short ones.
+    # guard: a doctor that goes on
     settings = allowed_settings(connect_timeout=3.0, read_timeout=LONGEST, retry_attempts=1, publish_deadline=LONGEST)
     failed = [name for name, check in CHECKS.items() if not _examine(name, check, settings)]
     say(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
@@ -165,6 +166,7 @@ def _is_up(settings: Settings, what: str, address: Address) -> bool:
         ProcessFailed: nothing does, though the platform runs in this home.
     """
     host = HOST if address.host == ANY_HOST else address.host
+    # guard: a doctor that is green beside nothing
     if listens(address.port, host):
         return True
     if _runs(settings):

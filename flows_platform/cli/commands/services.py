@@ -101,6 +101,7 @@ def code_socket(settings: Settings) -> Path:
 
 def _tidy(settings: Settings) -> None:
     """Runs are processes of the code server's group: before it is started, or started again, there are none."""
+    # guard: the code server's folder is private
     private_folder(code_socket(settings).parent)
     with open_instance(settings) as instance:
         fail_abandoned_runs(instance)

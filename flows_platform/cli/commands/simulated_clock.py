@@ -18,6 +18,7 @@ def check_home(settings: Settings) -> None:
         ConfigurationError: windows were loaded here without one: it would take rows from them again.
     """
     folder = settings.files.windows / FLOWS.name
+    # guard: homes of whole windows
     if settings.replay and not settings.files.replay.exists() and any(folder.glob("*.parquet")):
         raise ConfigurationError(
             f"{folder} holds windows of a data set that was not replayed.",
@@ -35,6 +36,7 @@ def started(settings: Settings, wall: datetime) -> Settings:
     if settings.replay is None:
         return settings
     kept = _read(settings.files.replay)
+    # guard: the kept clock
     clock = settings.clock or (kept or ReplayClock(wall, settings.replay)).at_speed(settings.replay, wall)
     with atomic_path(settings.files.replay) as part:
         part.write_text(json.dumps({"start": clock.start.isoformat(), "speed": clock.speed}))

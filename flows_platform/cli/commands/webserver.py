@@ -32,6 +32,7 @@ class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg] # generic in
         return [Middleware(WebserverGuard, settings=guard), *super().build_middleware()]
 
     async def graphql_http_endpoint(self, request: Request) -> Response:
+        # guard: GraphQL is POSTed as JSON
         if request.method == "POST" and media_type(request.headers.getlist("content-type")) != JSON:
             return PlainTextResponse(f"GraphQL is POSTed as {JSON}.", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         answer: Response = await super().graphql_http_endpoint(request)
@@ -40,6 +41,7 @@ class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg] # generic in
     async def execute_graphql_request(  # type: ignore[override] # another response than JSON, which its caller passes on
         self, request: Request, query: str, variables: dict[str, Any] | None, operation_name: str | None
     ) -> Response:
+        # guard: no mutation comes by GET
         if request.method != "POST" and has_mutation(query):
             allow = {"Allow": "POST"}
             return PlainTextResponse("A mutation is POSTed.", HTTPStatus.METHOD_NOT_ALLOWED, allow)

@@ -52,6 +52,7 @@ class WebserverGuard:
         return self._of_another_name, self._from_another_origin, self._exchange, self._without_key
 
     def _of_another_name(self, scope: Scope) -> Response | None:
+        # guard: Dagster's UI answers to its own names
         if self._hosts.admits(scope):
             return None
         remedy = "Open it by one of its names, or add this one to FLOWS_ALLOWED_HOSTS."
@@ -59,11 +60,13 @@ class WebserverGuard:
 
     def _from_another_origin(self, scope: Scope) -> Response | None:
         """A GET changes nothing and its answer cannot be read elsewhere; a websocket's can, though it is a GET."""
+        # guard: a websocket is not taken for a GET
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
             return None
         own = {*header_values(scope, b"host"), *self._settings.hosts}
         origins = [urlsplit(origin).netloc for origin in header_values(scope, b"origin")]
         sites = header_values(scope, b"sec-fetch-site")
+        # guard: another origin does not act
         if own.issuperset(origins) and OWN_SITE.issuperset(sites):
             return None
         return _refused(HTTPStatus.FORBIDDEN, "Pages of another origin may not act here.")
@@ -76,6 +79,7 @@ class WebserverGuard:
         if not any(name == KEY and same_key(self._settings.key, value) for name, value in query):
             return None
         rest = urlencode([(name, value) for name, value in query if name != KEY])
+        # guard: a redirect with the key stays on this host
         path = "/" + quote(scope["path"]).lstrip("/")  # never //host
         answer = RedirectResponse(path + ("?" + rest if rest else ""), HTTPStatus.SEE_OTHER)
         answer.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
@@ -95,6 +99,7 @@ class WebserverGuard:
         if scope["type"] == "http" and scope["path"] == self._settings.prefix + OPEN_PATH:
             return None
         cookie = HTTPConnection(scope).cookies.get(cookie_name(scope), "")
+        # guard: Dagster's UI asks for the key
         if any(same_key(self._settings.key, given) for given in (cookie, bearer(scope))):
             return None
         answer = _refused(

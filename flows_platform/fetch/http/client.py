@@ -93,6 +93,7 @@ class HttpClient:
         """The answer at the end of redirects."""
         followed = 0
         while True:
+            # guard: redirects count
             if self._gate:
                 self._gate.take_turn()
             response = self._request(method, url, headers)

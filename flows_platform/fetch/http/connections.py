@@ -28,6 +28,7 @@ class HeadTimer:
         self.expired = False
 
     def __enter__(self) -> Self:
+        # guard: time of an answer's head
         self._timer.start()
         return self
 
@@ -80,6 +81,7 @@ class _WithoutQueries(logging.Filter):
     """urllib3 writes each request's whole target at DEBUG, and at WARNING where headers are odd."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        # guard: queries stay out of logs
         record.msg, record.args = QUERY.sub("?…", record.getMessage()), ()
         return True
 

@@ -45,6 +45,7 @@ class Expansion:
             SourceRefused: they are too many for what was received.
         """
         self._total += more
+        # guard: decompressed size
         if self._total > FREE_EXPANSION and self._total > MAX_EXPANSION * received:
             raise SourceRefused(
                 f"the compressed answer expands more than {MAX_EXPANSION} times: {received:,} bytes to {self._total:,}."
@@ -109,6 +110,7 @@ class Gzip:
         return piece or self._inflated(limit)
 
     def _begin_another(self) -> None:
+        # guard: only gzip members follow each other
         if not self._rest.startswith(GZIP_MAGIC):
             raise SourceRefused("bytes follow the end of the gzip body.")
         self._stream = zlib.decompressobj(wbits=31)
@@ -123,6 +125,7 @@ class Gzip:
 
     def finish(self) -> None:
         if not self._stream.eof:
+            # guard: gzip end mark
             raise StreamIncomplete("the gzip body ends before its end mark and checksum.")
 
 
@@ -172,6 +175,7 @@ class Zstd:
 
     def finish(self) -> None:
         if not self._stream.eof:
+            # guard: zstd end mark
             raise StreamIncomplete("the zstd body ends before its end mark.")
 
 

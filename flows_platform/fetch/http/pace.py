@@ -48,8 +48,10 @@ class Pace:
     def stuck(self) -> str:
         """Why the read under way must end, or nothing. May be asked from any thread."""
         now, since = self.clock(), self._since
+        # guard: total deadline
         if now >= self.deadline:
             return f"is not done {self.limits.total:g} s after the window was begun"
+        # guard: a read that does not return
         if since is not None and now - since >= self.limits.read:
             return f"sent nothing whole for {self.limits.read:g} s"
         return ""
@@ -64,6 +66,7 @@ class Pace:
         if waited < self.limits.rate_over:
             return ""
         self._waited, self._came = 0.0, 0
+        # guard: least rate
         slow = came < self.limits.rate * waited
         return f"sends {came / waited:,.0f} bytes a second, less than {self.limits.rate:,.0f}" if slow else ""
 

@@ -79,6 +79,7 @@ class RateGate:
     def _wait(self) -> float:
         """Seconds until there is room, or 0 with this request entered."""
         state = self.folder / f"{self.name}.rate.json"
+        # guard: the budget is shared
         with exclusive(self.folder / f"{self.name}.rate.lock"):
             now = self.clock()
             # By the same sum as the wait: it must not come out as 0 for a request that was not entered.

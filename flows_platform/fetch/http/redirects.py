@@ -19,6 +19,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     Raises:
         SourceRefused: the URL cannot be read, names no valid port, or holds credentials.
     """
+    # guard: a link is read as the client reads it
     try:
         parts = parse_url(url)
     except urllib3.exceptions.LocationParseError as error:
@@ -46,10 +47,12 @@ def redirect_target(url: str, location: str, followed: int) -> str:
     Raises:
         SourceRefused: too many redirects, or to another origin; from https to http is another one too.
     """
+    # guard: number of redirects
     if followed >= MAX_REDIRECTS:
         raise SourceRefused(f"{place(url)} redirects more than {MAX_REDIRECTS} times.", remedy="Give the final URL.")
     target = resolved(url, location)
     scheme, host, _ = origin(target)
+    # guard: same origin of redirects
     if not location or origin(target) != origin(url):
         raise SourceRefused(
             f"{place(url)} redirects to another origin ({scheme}://{host}).",

@@ -69,6 +69,7 @@ class Refusals:
         message = f"{place} answered {status}{detail and f': {detail[:DETAIL].rstrip(".")}'}."
         if isinstance(told, NoRecords):
             return NoRecords(message)
+        # guard: statuses that may pass
         if status in self.statuses or isinstance(told, SourceUnavailable):
             return SourceUnavailable(message, retry_after=self.wait(headers))
         return SourceRefused(message, remedy=MAY_BE_NOTHING.get(status, "").format(status))
@@ -83,6 +84,8 @@ class Refusals:
         for name in self.wait_headers:
             seconds = self._seconds(headers.get(name, "").strip())
             if seconds is not None:
+                # guard: capped Retry-After
+                # guard: waits are capped
                 return min(max(seconds, 0.0), self.longest)
         return self.pause
 

@@ -36,6 +36,7 @@ class ArrowDocument:
             StreamIncomplete: a message is cut, or the footer that was asked for is missing.
             SourceRefused: not an Arrow stream, one of other than plain columns, or one that claims too much.
         """
+        # guard: Arrow: names in UTF-8
         try:
             # Buffered, since Arrow takes a short read for the end.
             with pyarrow.ipc.open_stream(io.BufferedReader(self._reader, BUFFER)) as stream:
@@ -80,6 +81,8 @@ def _require_plain(schema: pa.Schema) -> None:
 
 def _is_plain(kind: pa.DataType) -> bool:
     types = pa.types
+    # guard: Arrow: scales of decimals
+    # guard: Arrow: time zones that there are
     return bool(
         types.is_integer(kind)
         or types.is_floating(kind)

@@ -31,6 +31,7 @@ SLICE = 256  # records a slice: with the texts of their keys they stay in the pr
 BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
 SHOWN = 120  # characters of the parser's own words
 # Decimal has no exponents of 19 digits.
+# guard: numbers beyond decimals in JSON
 NOT_JSON = (ijson.JSONError, UnicodeDecodeError, InvalidOperation)
 # The footer as the document's last member: `],"end":{…}}` and nothing after. In a document that ijson found whole this
 # cannot lie inside a string, since a string's quotes would be escaped.
@@ -98,6 +99,7 @@ class JsonDocument:
                 raise StreamIncomplete(f"the JSON document ends early ({_brief(error)}).") from error
             raise _not_json(error) from error
         self._guard.end()
+        # guard: error documents with status 200
         if told := self._errors and self._errors.error(None, self.envelope):
             raise told
         if not self._guard.found:
@@ -114,6 +116,7 @@ class JsonDocument:
         """Without the array the document may be an answer that means no records."""
         counted_none = self._total is not None and str(single(self._total.find(self.envelope))) == "0"
         there = self._instead()
+        # guard: another value than an array never means nothing
         if there in {"missing", "null"} and (counted_none or there in self._nothing):
             return
         named = self._path.text if self._path else ""

@@ -89,6 +89,7 @@ class JsonGuard:
                 return b""
             self._begun, chunk = True, chunk.removeprefix(BYTE_ORDER_MARK)
         for blank, name in NO_BLANKS.items():
+            # guard: a form feed is not white space
             if blank in chunk:
                 before = chunk[: chunk.index(blank)][-SHOWN:].decode("utf-8", "replace")
                 raise MalformedDocument(
@@ -103,6 +104,7 @@ class JsonGuard:
             return chunk
         plain = chunk.replace(b"\\\\", b"")  # from the left, so what is left of a run starts an escape
         self._check(plain.replace(b'\\"', b""))
+        # guard: half surrogate pairs
         return self.surrogates.mark(chunk) if b"\\ud" in plain or b"\\uD" in plain else chunk
 
     def finish(self) -> bytes:
@@ -126,6 +128,7 @@ class JsonGuard:
 
     def _check(self, plain: bytes) -> None:
         """`plain` holds no escaped quote: every quote in it opens or closes a string."""
+        # guard: digits before ijson
         self._check_digits(plain)
         octets = np.frombuffer(plain.translate(None, _ALL_BUT_MARKS), np.uint8)
         others = np.flatnonzero(octets != QUOTE)
@@ -156,8 +159,10 @@ class JsonGuard:
         depths = self._depth + np.cumsum(steps, dtype=np.int64)
         self._containers += int(np.count_nonzero(steps == 1))
         self._depth = int(depths[-1]) if len(depths) else self._depth
+        # guard: containers before ijson
         if self._containers > MAX_CONTAINERS:
             raise SourceRefused(f"more than {MAX_CONTAINERS:,} JSON objects and arrays stand in one record.")
+        # guard: nesting before ijson
         if len(depths) and int(depths.max()) > MAX_DEPTH:
             raise SourceRefused(f"the JSON document nests deeper than {MAX_DEPTH} levels.")
         self.on_marks(marks, depths)

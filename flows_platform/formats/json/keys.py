@@ -60,5 +60,6 @@ def require_all(sent: int, decoded: int) -> None:
     Raises:
         SourceRefused: it did.
     """
+    # guard: keys that repeat
     if sent != decoded:
         raise SourceRefused(f"keys repeat in the document's records: {sent:,} were sent, {decoded:,} are distinct.")

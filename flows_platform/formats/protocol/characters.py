@@ -118,6 +118,7 @@ class XmlCharacters:
     def _is_utf8(self, piece: bytes) -> bool:
         declared = ENCODING.match(self._start.removeprefix(b"\xef\xbb\xbf").lstrip())
         encoding = declared[1].decode("latin-1").upper() if declared else "UTF-8"
+        # guard: no U+FFFD in another encoding
         if encoding in UTF8:
             return True
         if not _CONTROL.search(piece):  # what are bytes of UTF-8 elsewhere are letters here

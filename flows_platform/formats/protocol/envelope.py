@@ -35,6 +35,7 @@ class JsonEnvelope:
 
     def _name(self, name: str, prefix: str) -> None:
         holder, _ = self._open[-1]
+        # guard: a name that stands twice around the records is refused
         if isinstance(holder, dict) and name in holder:
             place = f"{prefix}.{name}" if prefix else name
             raise SourceRefused(f"the member {place!r} stands twice in the JSON document, which gives it no meaning.")

@@ -69,6 +69,7 @@ class Meter:
         """
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
         self.pending += len(chunk)
+        # guard: bytes of one record
         if self.pending > self._limit:
             raise RecordTooLarge(
                 f"more than {self._limit - SLICE_BYTES:,} bytes came without the end of a record.",

@@ -48,6 +48,7 @@ class ArrowLines:
         White space alone need not part them. None also where each column has a NULL: of a record that is `null` Arrow
         makes a row of nothing else.
         """
+        # guard: Arrow sees objects alone: it dies of null
         if not _OBJECT.match(lines):
             return None
         options = pyarrow.json.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="error")
@@ -55,7 +56,9 @@ class ArrowLines:
         try:
             batches = pyarrow.json.read_json(io.BytesIO(lines), whole, options).combine_chunks().to_batches()
             for batch in batches:
+                # guard: bytes that are not UTF-8, read by Arrow
                 batch.validate(full=True)  # it takes bytes that are not UTF-8
         except pa.ArrowException:
             return None
+        # guard: Arrow makes a row of NULLs of null
         return batches[0] if len(batches) == 1 and not all(each.null_count for each in batches[0].columns) else None

@@ -125,6 +125,7 @@ class XmlDocument:
 
     def is_between_records(self) -> bool:
         """The parser tells by an instruction of ours: in a plain document that can be in no text."""
+        # guard: blocks of XML without namespaces
         if not self._closes or not self._guard.plain or self._top is None or self._top.nsmap:
             return False
         if next(self._top[-1].iterdescendants(self._record), None) is not None:
@@ -176,6 +177,7 @@ class XmlDocument:
         columns = None if self._plain_names else flat_columns(root, self._record, count)
         if columns is not None:
             self._met = True
+            # guard: distinct names in flat XML records
             self._guard.note_names(columns.schema.names)
             return columns
         children = list(islice(root, count))
@@ -199,6 +201,7 @@ class XmlDocument:
         if self._enveloped:
             self.envelope = nested_record(root)
         self._check_root(root)
+        # guard: a step to the records that is not met
         if not self._met and (unmet := not_met(root, self._steps)):
             self._require_nothing(unmet)
 
@@ -293,6 +296,7 @@ class XmlDocument:
             if holder is not None:
                 beside = self._take_out(holder, last)
                 self._beside += beside + 1 if holder in done and not drop_empty(holder) else 0
+        # guard: elements around XML records
         if self._beside + beside > MAX_BESIDE:
             raise SourceRefused(
                 f"more than {MAX_BESIDE:,} elements lie around the records of the XML document.",
@@ -307,6 +311,7 @@ class XmlDocument:
         Other elements are kept where the envelope is: they may tell of more records. Their number is given back.
         """
         end = holder.index(last) + 1
+        # guard: what lies beside XML records is kept
         if not self._enveloped:
             del holder[:end]
             return 0
@@ -330,6 +335,7 @@ class XmlDocument:
         """A record lies where the declaration says."""
         if self._parents:
             above = [self._named(each) for each in element.iterancestors()][-2::-1]
+            # guard: XML records lie where they should
             if above != self._parents:
                 raise SourceRefused(
                     f"a <{self._record}> lies in {'/'.join(above)!r}, not in {'/'.join(self._parents)!r}."
@@ -341,6 +347,7 @@ class XmlDocument:
             raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
         if error := self._errors and self._errors.error(self._named(root), self.envelope):
             raise error
+        # guard: XML root
         if self._named(root) != self._root:
             elsewhere = str(root.tag).startswith("{") and local(root.tag) == local(self._root)
             raise SourceRefused(

@@ -24,6 +24,7 @@ def nested(element: etree._Element, depth: int = 1) -> object:
     """
     if len(element) == 0 and not element.keys():  # most elements: spares the steps below
         return element.text or ""
+    # guard: levels of XML
     if depth > MAX_DEPTH:
         raise SourceRefused(f"the XML document nests deeper than {MAX_DEPTH} levels.")
     found: dict[str, object] = {f"@{name!s}": str(value) for name, value in element.items()}

@@ -62,6 +62,9 @@ class XmlEncoder:
     def assembled(self, records: bytes, rows: int) -> bytes | None:
         """Plain when the only angle brackets are the tags' own, and no other character means something to XML."""
         data = octets(records)
+        # guard: & is escaped
+        # guard: control characters in XML
+        # guard: lone angle brackets are escaped
         plain = (
             b"&" not in records
             and (is_ascii(data) or _is_xml_text(records))

@@ -83,6 +83,7 @@ def _are(written: bytes, tags: list[bytes], opens: Places, closes: Places) -> bo
     for start in range(0, longest, 8):
         expected = np.frombuffer(b"".join(tag[start : start + 8].ljust(8, b"\0") for tag in tags), "<u8")
         compared = np.frombuffer(b"".join(MASKS[max(0, min(8, len(tag) - start))] for tag in tags), "<u8")
+        # guard: columns only of the same tags
         if (words[opens.reshape(-1, len(tags)) + start] & compared != expected).any():
             return False
     return True
@@ -94,6 +95,7 @@ def _are_blank(octets: npt.NDArray[np.uint8], starts: Places, ends: Places) -> b
     longest = int(sizes.max())
     if longest > MAX_BLANK:
         return False
+    # guard: texts between the children of flat records
     return all((octets[starts[sizes > place] + place] <= ord(" ")).all() for place in range(longest))
 
 

@@ -70,6 +70,7 @@ class XmlGuard:
         octets = np.frombuffer(chunk, np.uint8)
         self._markup += int(np.count_nonzero(octets == ord("<")))
         self._equals += int(np.count_nonzero(octets == ord("=")))
+        # guard: tags and attributes of a record
         if self._markup > MAX_MARKUP or self._equals > MAX_EQUALS:
             raise SourceRefused(f"more than {MAX_MARKUP:,} tags or {MAX_EQUALS:,} attributes stand in one XML record.")
         if b"xmlns" in chunk:
@@ -90,9 +91,11 @@ class XmlGuard:
             SourceRefused: the document has too many distinct ones.
         """
         for name in set(names) - self.names:
+            # guard: length of a name in XML
             if len(str(name)) > MAX_NAME:
                 raise SourceRefused(f"a name in the XML document is longer than {MAX_NAME:,} characters.")
             self.names.add(name)
+        # guard: distinct names
         if len(self.names) > MAX_NAMES:
             raise SourceRefused(f"the XML document has more than {MAX_NAMES:,} distinct names.")
 
@@ -113,21 +116,28 @@ class XmlGuard:
         encoding = ENCODING.match(start)
         if (start and not start.startswith(b"<")) or b"\0" in before:
             raise SourceRefused(f"the answer is no XML in UTF-8: it starts with {prolog[:20]!r}.")
+        # guard: encoding of XML
         if encoding and encoding[1].decode("latin-1").upper() not in ENCODINGS:
             raise SourceRefused(
                 f"the XML document is in {encoding[1][:40]!r}; {', '.join(sorted(ENCODINGS))} are read."
             )
+        # guard: length of the prolog
         if len(before) > MAX_PROLOG:
             raise SourceRefused(f"no root element in the first {MAX_PROLOG:,} bytes of the XML document.")
         self._prolog = None if root else prolog
+        # guard: encoding of XML in blocks
         self.plain = root is None or _USUAL.fullmatch(start) is not None
         return prolog[root.start() :] if root else b""
 
     def _check_doctype(self, before: bytes, *, whole: bool) -> None:
         if b"<!DOCTYPE" not in before:
             return
+        # guard: DOCTYPE before libxml2
+        # guard: a DOCTYPE where none is declared
         if not self._doctype:
             raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
+        # guard: a DOCTYPE declares nothing
+        # guard: the internal subset of a DOCTYPE
         if b"[" in before or (whole and not _EXTERNAL.fullmatch(before)):
             raise SourceRefused("the XML document's DOCTYPE declares something itself; only an external one may pass.")
 
@@ -145,6 +155,7 @@ class XmlGuard:
         place, count = (name.end() if name else len(self._open)), 0
         while (attribute := _ATTRIBUTE.match(self._open, place)) and count <= MAX_ATTRIBUTES:
             place, count = attribute.end(), count + 1
+        # guard: attributes of an element
         if count > MAX_ATTRIBUTES:
             raise SourceRefused(f"an XML element has more than {MAX_ATTRIBUTES} attributes.")
 

@@ -77,6 +77,7 @@ def not_loaded(calendar: Calendar, cursor: Cursor, loaded: Collection[str]) -> l
         return []
     last = calendar.grid.from_key(cursor.last)
     first = calendar.grid.from_key(cursor.first) if cursor.first else last
+    # guard: windows that failed are remembered
     return [window for window in calendar.grid.between(first, last) if window.key not in loaded]
 
 

@@ -155,12 +155,14 @@ class Look:
     def _free(self, windows: set[Window], failures: Mapping[Window, Failures]) -> list[Window]:
         """Those that no run is on, and that are not left alone after a failure; the oldest first."""
         busy = self._runs.on_the_way()
+        # guard: windows that a run is on
         free = [each for each in sorted(windows) if each.key not in busy and self._may_run(each, failures[each])]
         return free[:RUNS_A_TICK]
 
     def _may_run(self, window: Window, failures: Failures) -> bool:
         first = timedelta(seconds=interval(self.declaration, A_MINUTE))
         longest = self.declaration.wall_time(window.end - window.start)
+        # guard: pauses after failures
         return self.now >= failures.last + pause(failures.count, first, longest)
 
 

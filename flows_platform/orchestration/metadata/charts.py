@@ -65,6 +65,7 @@ def table_pictures(
     The charts are named `recent_…`, since they show more than the window. They count rows, or add up the column
     `sum_of`. Where a query fails its error stands instead: the window is loaded already.
     """
+    # guard: a picture costs no window
     try:
         drawn = _charts(charts, *_recent(table, charts, window, warehouse, sum_of), sum_of or "rows", RECENTLY)
         return drawn | _rows(table, window, warehouse)

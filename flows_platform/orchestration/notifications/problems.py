@@ -98,9 +98,11 @@ def applied(before: OpenProblems, findings: Iterable[Finding]) -> tuple[OpenProb
         last[finding.key] = finding.story.at
         known = problems.pop(finding.key, None)
         ill = {member for member in known.members if not finding.well(member)} if known else set()
+        # guard: a problem is open until its last window is well
         if members := tuple(sorted(ill | finding.failing)):
             fresh = Problem(finding.kind, finding.subject, members, finding.story)
             problems[finding.key] = replace(known, members=members) if known else fresh
+    # guard: a problem is told once
     opened = [Change(each, False, each.story.at) for key, each in problems.items() if key not in before]
     healed = [Change(each, True, last[key]) for key, each in before.items() if key not in problems]
     return problems, healed + opened

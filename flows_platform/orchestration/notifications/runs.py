@@ -75,6 +75,7 @@ class EndedRun:
                 yield self._finding(str(event.step_key), frozenset(), "")
         if self.record.event_log_entry.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS:
             yield self._finding(self.run.job_name, frozenset(), "")
+        # guard: a run that is tried again is not told
         elif self.run.tags.get(WILL_RETRY) == "true":
             return
         elif failures:

@@ -39,11 +39,13 @@ def looked(
 ) -> tuple[Memory, list[Message]]:
     """What is so now, and the messages of what changed. The first look starts at the present."""
     base = load_settings().dagster_base
+    # guard: the first look starts at the present
     after = newest_end(instance) if memory.after is None else memory.after
     ends = ended_after(instance, after)
     findings = [finding for end in ends for finding in findings_of(instance, end, base)]
     if repository:
         groups = watched(repository)
+        # guard: a group that is not watched is well
         findings += [*stale_groups(instance, groups, base), *no_longer_watched(memory.problems.values(), groups)]
     problems, changes = applied(memory.problems, findings)
     seen = ends[-1].storage_id if ends else after
@@ -64,6 +66,7 @@ class Teller:
                 self._tell(message)
             except SourceUnavailable as error:
                 self._log.error("%s messages wait: %s", len(messages) - place, error)
+                # guard: messages wait for the webhook
                 return tuple(messages[place:][-KEPT:])
         return ()
 

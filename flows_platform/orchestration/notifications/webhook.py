@@ -50,6 +50,7 @@ def _text(change: Change, named: list[str]) -> str:
 
 def _escaped(text: str) -> str:
     """What Slack would take for a link or a mention stays text."""
+    # guard: an error is no mention
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

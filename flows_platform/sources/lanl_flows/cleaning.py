@@ -68,6 +68,7 @@ def clean(
         ):
             total = _write(parts, clean_file, rejects_file)
         if rules:
+            # guard: wrong raw files replace nothing
             require_replaceable(_counted(total, raw, clean), rules)
         raw_bytes, clean_bytes, rejects_bytes = (path.stat().st_size for path in (raw, clean_part, rejects_part))
     return CleanResult(

@@ -9,6 +9,7 @@ import re
 from flows_platform.domain.errors import InputError
 
 # Numbers have four digits, zeros in front, or more without: a second spelling of one number would share its key.
+# guard: one spelling of an id
 PATTERN = "CVE-([0-9]{4})-([0-9]{4}|[1-9][0-9]{4,8})"
 NUMBERS = 10**9
 GRAMMAR = "CVE-, a year, - and a number of 4 to 9 digits, such as CVE-2021-45357"

@@ -66,6 +66,7 @@ class FullLoad:
             self._level(each)
         for _ in range(CATCH_UPS):
             at = _to_milliseconds(now())
+            # guard: catching up
             if at > until:
                 self._load(Window(until, at))
                 until = at
@@ -84,8 +85,10 @@ class FullLoad:
         there = self._count(window)
         self.compared += 1
         held = self.store.total(modified_from=window.start, modified_before=window.end)
+        # guard: counts of a range
         if not there or (there == held and not self.everything):
             return
+        # guard: halves of a big range
         if there > RANGE_RECORDS and window.end - window.start > LEAST:
             for half in halves(window):
                 self._level(half)
@@ -113,6 +116,7 @@ def ranges(start: datetime, until: datetime, longest: timedelta | None) -> Itera
     midnight = datetime.combine(until.date(), time(), until.tzinfo)
     recent = max(start, midnight - DAYS_ONE_BY_ONE * DAY)
     older = Window(start, recent).pieces(longest) if start < recent else ()
+    # guard: newest range first
     yield from reversed([*older, *Window(recent, until).pieces(DAY)])
 
 

@@ -49,6 +49,7 @@ COUNTED = {
     Aspect.ATTACK_VECTOR: VECTOR,
 }
 # What each field of `CveFilter` asks for, and of which table.
+# guard: wildcards of a keyword
 CONDITIONS: dict[str, tuple[Table, Callable[[Any], ColumnElement[bool]]]] = {
     "id": (CVES, lambda cve_id: CVES.c[KEY] == key_of(cve_id)),
     "keyword": (CVES, lambda text: CVES.c.description.icontains(text, autoescape=True)),

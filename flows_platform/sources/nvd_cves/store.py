@@ -98,6 +98,7 @@ class CveStore:
 
     def _write(self, batch: Sequence[CveRows]) -> Counts:
         newest: dict[int, CveRows] = {}
+        # guard: newest of a batch
         for each in sorted(batch, key=lambda rows: (rows.version.key, rows.version.last_modified)):
             newest[each.version.key] = each
         with plain_errors(self._engine), self._engine.begin() as connection:
@@ -156,6 +157,7 @@ def _upsert(dialect: str) -> ReturningInsert[int, int]:
     statement = (postgresql.insert if dialect == POSTGRESQL else sqlite.insert)(CVES)
     given = statement.excluded
     changes = {column.name: given[column.name] for column in CVES.columns if column.name != KEY}
+    # guard: older CVE
     return statement.on_conflict_do_update(
         index_elements=[CVES.c[KEY]],
         set_={**changes, "revision": CVES.c.revision + 1},
@@ -165,6 +167,7 @@ def _upsert(dialect: str) -> ReturningInsert[int, int]:
 
 def _replace_children(connection: Connection, written: Sequence[CveRows], updated: Sequence[int]) -> None:
     for table in CHILDREN:
+        # guard: old children
         if updated:
             connection.execute(delete(table).where(table.c[KEY].in_(updated)))
         rows = _rows(written, table)

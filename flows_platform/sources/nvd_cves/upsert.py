@@ -50,6 +50,7 @@ def fill(store: CveStore, staged: Path, schema: TableSchema, target: Path) -> Fi
 def _newer(store: CveStore, batch: pa.RecordBatch) -> pa.RecordBatch:
     ids, times = batch.column(ID).to_pylist(), batch.column(MODIFIED).to_pylist()
     newer = store.newer(CveVersion(cve_id, time) for cve_id, time in zip(ids, times, strict=True))
+    # guard: only what is newer
     return batch.filter(pa.array([cve_id in newer for cve_id in ids], pa.bool_()))
 
 
