@@ -40,13 +40,6 @@ class Casted:
     rejects: list[RejectedRecord] = field(default_factory=list)
     neighbours: pa.RecordBatch | None = None  # good ones that belong to another window
 
-    def shifted(self, by: int) -> "Casted":
-        """The same, with each position `by` higher."""
-        places = self.positions
-        moved = range(places.start + by, places.stop + by) if isinstance(places, range) else [p + by for p in places]
-        rejects = [RejectedRecord(each.position + by, each.reason, each.raw, each.redacted) for each in self.rejects]
-        return Casted(self.batch, moved, rejects)
-
     def first(self, records: int) -> "Casted":
         """The slice's first `records` records, good and bad."""
         if records >= len(self.positions) + len(self.rejects):

@@ -6,12 +6,12 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import Offset, PageNumber, with_parameters
-from flows_platform.fetch.window_stream import WindowStream, header_count
+from flows_platform.fetch.window_stream import FetchPlan, WindowStream, header_count
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
 
 def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *, tries: int = 5) -> int | None:
-    """The source's own count: by HEAD, or from the total beside a page of one record. None where it tells none.
+    """The source's own count: by HEAD, or from the total beside a page of one record. None where it gives none.
 
     Raises:
         SourceRefused: the source declares a count, but gives none.
@@ -20,21 +20,21 @@ def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *
     if not api.head_counts and not (api.total and _smallest(api)):
         return None
     deadline, counted = client.deadline(), 0
-    for part in api.ranges(window):
+    for requested in api.ranges(window):
         for attempt in attempts(tries, within=client.limits.total):
             with attempt, api.redactor.errors():
                 count = _by_head if api.head_counts else _by_total
-                counted += count(WindowStream(client, api, part, deadline=deadline))
+                counted += count(FetchPlan(client, api, requested, deadline=deadline))
     return counted
 
 
-def _by_head(stream: WindowStream) -> int:
-    api = stream.api
-    request = stream.client.stream(
-        api.request_url(stream.window),
+def _by_head(plan: FetchPlan) -> int:
+    api = plan.api
+    request = plan.client.stream(
+        api.request_url(plan.window),
         api.request_headers(),
         method="HEAD",
-        deadline=stream.deadline,
+        deadline=plan.deadline,
         refusals=api.refusals,
     )
     with request as answer:
@@ -44,9 +44,10 @@ def _by_head(stream: WindowStream) -> int:
     return count
 
 
-def _by_total(stream: WindowStream) -> int:
+def _by_total(plan: FetchPlan) -> int:
     """The total that a page of one record declares."""
-    total = stream.declared_total(with_parameters(stream.api.request_url(stream.window), _smallest(stream.api)))
+    first = with_parameters(plan.api.request_url(plan.window), _smallest(plan.api))
+    total = WindowStream(plan).declared_total(first)
     if total is None:
         raise SourceRefused("the source's answer has no total number of records.")
     return total

@@ -1,7 +1,7 @@
-"""A window's records as verified Arrow batches: asked for, decoded, cast once, counted against what the source says."""
+"""A window's records as verified Arrow batches: requested, decoded, cast once, compared with what the source says."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -49,235 +49,326 @@ EMPTY_PAGES = 1000  # in a row, each with a way on: some APIs look through their
 SAME_PAGES = {False: 10, True: 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Cast:
-    """A slice, cast, with positions from 0 on.
-
-    Where rows were mapped: `sent` has what each was made of, `records` the number of records that they came in.
-    """
-
-    casted: Casted
-    sent: Records = field(default_factory=list)
-    records: int | None = None
-
-
-# Stands between a page's bytes and its decoder, for the length of the page: to keep a copy of what came.
+# Wraps a page's bytes while its decoder reads them, to keep a copy of what came.
 type Tee = Callable[[ByteSource], AbstractContextManager[ByteSource]]
 
 
-@dataclass(slots=True)
-class WindowStream:
-    """One try at one window. Iterate `batches()` to the end: only then are the counts proven and the figures final.
-
-    `window` None asks for all that there is.
-    """
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """What one try at a window asks for, and how. `window` None asks for all that the source has."""
 
     client: HttpClient
     api: WindowedApi
     window: Window | None
-    progress: Progress = silent  # rows read, and their number where the source told it
+    progress: Progress = silent  # rows read, and their number where the source declares it
     deadline: float | None = None  # on the client's clock
+    page_tries: int = 1  # of a page after the first
     tee: Tee = nullcontext
-    tries: int = 1  # of a page after the first
-    trace: Trace = field(default_factory=Trace)
-    records: int = 0  # rows, good and bad: one for each record, unless the mapping makes more
-    received_bytes: int = 0
-    requests: int = 0
-    neighbours: int = 0  # records of other windows that came too and are left to them
-    counted: int = 0  # records as the source counts them: neighbours too, and parents where a record makes several rows
-    surplus: int = 0  # records that came beyond the source's total: right only where as many are repeats
-    total: int | None = None  # the source's own, of all ranges
-    part: int = 0  # number of the range
-    whole: bool = False  # all was read
-    format: WireFormat | None = None
-    verification: Verification = Verification.DIGEST  # the least of the pages
-    replaced: int = 0  # characters that the format does not allow
-    note: str = ""  # why that is not more
-    unchecked: bool = False  # compressed bytes came without a checksum
-    _last: object = None
-    _order: Order | None = None
-    _part: Window | None = None
-    _plan: RowPlan | None = field(init=False)
-    _children: Children = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Lays the way from records to rows once."""
-        self._plan = RowPlan(self.api.mapping) if self.api.mapping else None
-        self._children = Children(self.api.mapping)
+    trace: Trace = field(default_factory=Trace)  # also of a try that fails, which has no result
+    limit: int | None = None  # records after which the stream stops: nothing is proven then
 
     @property
     def url(self) -> str:
-        """The first request, without what is secret in it."""
+        """The first request, without its secrets."""
         return self.api.shown_url(self.api.request_url(self.api.ranges(self.window)[0]))
 
-    @property
-    def remarks(self) -> str:
-        """What the level does not say: why it is not more, what the transfer could not show, what was replaced."""
-        unchecked = UNCHECKED if self.unchecked and self.verification < Verification.DIGEST else ""
-        replaced = f"{self.replaced:,} invalid characters became U+FFFD" if self.replaced else ""
-        return "; ".join(filter(None, [self.note, unchecked, replaced]))
 
-    def batches(self) -> Iterator[Casted]:
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """What one try at a window brought.
+
+    `counted` are the records as the source counts them: those outside the window too, and parents where a record makes
+    several rows. `surplus` came beyond the source's `total`, which is right only where as many are repeats. `complete`
+    is False where a limit ended the stream. `level_reason` says why the level is not higher, what the transfer could
+    not show, and what was replaced.
+    """
+
+    requests: int
+    rows: int
+    rejected: int
+    outside: int  # good records of other windows, which are skipped
+    received_bytes: int  # on the wire, before decompression
+    format: WireFormat | None
+    level: Verification  # the lowest of the pages
+    level_reason: str
+    replaced_characters: int  # that the format does not allow
+    counted: int
+    surplus: int
+    total: int | None
+    complete: bool
+
+    @property
+    def beside(self) -> int:
+        """How many records more than the window's own the source counts; negative where parents make several rows."""
+        return self.counted - self.rows - self.rejected if self.complete else 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What came so far."""
+
+    rows: int = 0
+    rejected: int = 0
+    outside: int = 0
+    requests: int = 0
+    received_bytes: int = 0
+    counted: int = 0
+    surplus: int = 0
+    total: int | None = None
+    format: WireFormat | None = None
+    level: Verification = Verification.DIGEST
+    note: str = ""  # why the level is not higher
+    replaced: int = 0
+    unchecked: bool = False  # compressed bytes came without a checksum
+
+    @property
+    def records(self) -> int:
+        """The window's own, good and bad: one for each record, unless the mapping makes several rows of it."""
+        return self.rows + self.rejected
+
+    @property
+    def position(self) -> int:
+        """The number of records of any window."""
+        return self.records + self.outside
+
+    def result(self, *, complete: bool) -> FetchResult:
+        unchecked = UNCHECKED if self.unchecked and self.level < Verification.DIGEST else ""
+        replaced = f"{self.replaced:,} invalid characters became U+FFFD" if self.replaced else ""
+        return FetchResult(
+            requests=self.requests,
+            rows=self.rows,
+            rejected=self.rejected,
+            outside=self.outside,
+            received_bytes=self.received_bytes,
+            format=self.format,
+            level=self.level,
+            level_reason="; ".join(filter(None, [self.note, unchecked, replaced])),
+            replaced_characters=self.replaced,
+            counted=self.counted,
+            surplus=self.surplus,
+            total=self.total,
+            complete=complete,
+        )
+
+
+@dataclass(slots=True)
+class _Range:
+    """One range under way: its window, the account of its pages, and the value that its last record continues from."""
+
+    window: Window | None
+    order: Order | None = None
+    proof: RangeProof = field(default_factory=RangeProof)
+    last: object = None
+
+
+class WindowStream:
+    """One try at one window: iterate it to its end, then ask for its `result`. Only there is anything proven."""
+
+    def __init__(self, plan: FetchPlan) -> None:
+        self.plan = plan
+        self.range = 0  # number of the range that the last slice belongs to
+        self._api = plan.api
+        self._row_plan = RowPlan(plan.api.mapping) if plan.api.mapping else None
+        self._children = Children(plan.api.mapping)
+        self._tally = _Tally()
+        self._result: FetchResult | None = None
+
+    @property
+    def page(self) -> int:
+        """Number of the page that the last slice came on, from 1 over all ranges."""
+        return self._tally.requests
+
+    def result(self) -> FetchResult:
+        """What came.
+
+        Raises:
+            RuntimeError: the stream has not ended.
+        """
+        if self._result is None:
+            raise RuntimeError("the stream has not ended: iterate it first")
+        return self._result
+
+    def __iter__(self) -> Iterator[Casted]:
         """The records in the order they came, good ones as batches and bad ones as rejects.
 
         Raises:
             Transient: the source failed or the stream ended early; the same call may succeed.
             Terminal: the source refused, speaks another protocol, or proves less than the declaration asks.
         """
-        self.trace.begin()
-        for part in self.api.ranges(self.window):
-            self.part += 1
-            yield from self._range(part)
-        self._children.close()
-        self.whole = True
+        yield from self._all() if self.plan.limit is None else self._first(self.plan.limit)
 
     def declared_total(self, url: str) -> int | None:
-        """The number of records that the page at `url` declares for its whole range; the page's own are let go."""
-        proof = RangeProof()
-        for _ in self._page(url, proof):
+        """The number of records that the page at `url` declares for its whole range; its own records are ignored."""
+        whole = _Range(None)
+        for _ in self._page(url, whole):
             pass
-        return proof.total
+        return whole.proof.total
 
-    def _range(self, part: Window | None) -> Iterator[Casted]:
-        proof, self._part, self._last, self._order = RangeProof(), part or self.window, None, self._order_of_pages()
-        page: str | End = self.api.request_url(part)
+    def _all(self) -> Generator[Casted]:
+        self.plan.trace.begin()
+        for window in self._api.ranges(self.plan.window):
+            self.range += 1
+            yield from self._range(window)
+        self._children.close()
+        self._result = self._tally.result(complete=True)
+
+    def _first(self, limit: int) -> Iterator[Casted]:
+        """The first `limit` records: nothing is proven then, and the trace says why the stream ended."""
+        left = limit
+        with closing(self._all()) as slices:
+            for casted in slices:
+                cut = casted.first(left)
+                left -= cut.batch.num_rows + len(cut.rejects)
+                yield cut
+                if left <= 0:
+                    break
+            else:
+                return
+        stopped = self.plan.trace.ended = f"stopped after {limit:,} records"
+        unproven = self._tally.result(complete=False)
+        self._result = replace(unproven, level=Verification.UNVERIFIED, level_reason=stopped)
+
+    def _range(self, window: Window | None) -> Iterator[Casted]:
+        whole = _Range(window or self.plan.window, self._order_of_pages())
+        page: str | End = self._api.request_url(window)
         asked = set()
         while isinstance(page, str):
             # guard: a page is read once
-            self._require_progress(page, again=page in asked, empty=proof.empty)
+            self._require_progress(page, again=page in asked, empty=whole.proof.empty)
             asked.add(page)
-            page = yield from self._page(page, proof)
-        self.verification = min(self.verification, proof.close())
-        self.surplus += proof.surplus
-        self.counted += proof.seen - proof.surplus
+            page = yield from self._page(page, whole)
+        tally, proof = self._tally, whole.proof
+        tally.level = min(tally.level, proof.close())
+        tally.surplus += proof.surplus
+        tally.counted += proof.seen - proof.surplus
         if proof.total is not None:
-            self.total = (self.total or 0) + proof.total
-        require(self.verification, self.api.verification, self.note)
+            tally.total = (tally.total or 0) + proof.total
+        require(tally.level, self._api.verification, tally.note)
 
     def _require_progress(self, url: str, *, again: bool, empty: int) -> None:
         ends = "Where an empty page is the last although it links on, declare `ends: empty` under `paging`."
         if again:
             raise SourceRefused(
-                f"the next page is one that was read before: {self.api.shown_url(url)}.", remedy=ends if empty else ""
+                f"the next page is one that was read before: {self._api.shown_url(url)}.", remedy=ends if empty else ""
             )
         if empty > EMPTY_PAGES:
             raise SourceRefused(f"{empty:,} empty pages in a row, each with a way on.", remedy=ends)
 
-    def _page(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | End]:
+    def _page(self, url: str, whole: _Range) -> Generator[Casted, None, str | End]:
         """The page's records; returns the URL of the next one, or why there is none."""
-        before = self.records + self.neighbours
+        before = self._tally.position
         try:
             return (yield from self._page_of_records(url, whole))
         except NoRecords as nothing:
-            if self.records + self.neighbours > before:
+            if self._tally.position > before:
                 raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
-            whole.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
-            self.trace.ended = nothing.message
+            whole.proof.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
+            self.plan.trace.ended = nothing.message
             return End(nothing.message)
 
-    def _page_of_records(self, url: str, whole: RangeProof) -> Generator[Casted, None, str | End]:
-        api = self.api
+    def _page_of_records(self, url: str, whole: _Range) -> Generator[Casted, None, str | End]:
+        api = self._api
         # guard: secrets leave no error of a stream
         with api.redactor.errors(), self._answer(url) as answer:
-            self.requests += 1
+            self._tally.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column)
             try:
-                level, envelope = yield from self._document(answer, proof)
+                level, envelope = yield from self._document(answer, proof, whole)
             except SourceUnavailable as error:  # an error document under the status 200 may come with the wait
                 error.retry_after = error.retry_after or api.refusals.wait(answer.headers)
                 raise
-            self.received_bytes += answer.received
-            self.unchecked |= answer.unchecked
-            self.trace.read(proof.records)
+            self._tally.received_bytes += answer.received
+            self._tally.unchecked |= answer.unchecked
+            self.plan.trace.read(proof.records)
             if self._several:
-                whole.require_other(proof, SAME_PAGES[api.paging.stop.counted])
-            if self._order and proof.records and isinstance(self._last, int | datetime):
-                self._order.close(self._last)
-            whole.add(level, proof.records, total_in(api.total, envelope) if api.total else None)
+                whole.proof.require_other(proof, SAME_PAGES[api.paging.stop.counted])
+            if whole.order and proof.records and isinstance(whole.last, int | datetime):
+                whole.order.close(whole.last)
+            whole.proof.add(level, proof.records, total_in(api.total, envelope) if api.total else None)
             page = Page(
                 url,
                 answer.headers,
                 envelope,
                 proof.records,
-                whole.seen,
-                self._last,
-                whole.total,
+                whole.proof.seen,
+                whole.last,
+                whole.proof.total,
                 api.request_url(None),
-                whole.flagged,
+                whole.proof.flagged,
             )
             onward = following(api.paging, page)
-            whole.flagged |= api.paging.stop.flag(envelope) is not None
+            whole.proof.flagged |= api.paging.stop.flag(envelope) is not None
             if isinstance(onward, End):
                 self._ended(onward, page)
             return onward
 
     def _ended(self, end: End, page: Page) -> None:
         """The range's last page: where neither a total nor a flag said so, nothing else may say that there is more."""
-        own = self.api.paging.header.lower()
+        own, trace = self._api.paging.header.lower(), self.plan.trace
         headers = {name: value for name, value in page.headers.items() if name.lower() != own}
-        unread = unread_places(page.envelope, headers, self.api.reads)
-        self.trace.ended = end.why
-        self.trace.unread += [each.text for each in unread[:SHOWN] if each.text not in self.trace.unread]
+        unread = unread_places(page.envelope, headers, self._api.reads)
+        trace.ended = end.why
+        trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
         if not end.told and page.total is None:
             # guard: no page is the last by guess
-            require_read(unread, self.api.ignored)
+            require_read(unread, self._api.ignored)
 
     @contextmanager
     def _answer(self, url: str) -> Iterator[Answer]:
         """The answer to a page's request.
 
-        Where a later page is refused for a reason that passes, it is asked for again by itself: to begin anew would
-        spend the budget of the pages before once more.
+        A later page that is refused for a reason that passes is requested again by itself: starting over would spend
+        the budget of the earlier pages once more.
         """
         # guard: a later page that is refused is asked for again by itself
-        api, tries = self.api, self.tries if self.requests else 1
-        within = None if self.deadline is None else self.client.left(self.deadline)
+        api, plan, tries = self._api, self.plan, self.plan.page_tries if self._tally.requests else 1
+        within = None if plan.deadline is None else plan.client.left(plan.deadline)
         with ExitStack() as opened:
             for attempt in attempts(tries, within=within):
                 with attempt, api.redactor.errors():
-                    request = self.client.stream(
-                        url, api.request_headers(), deadline=self.deadline, refusals=api.refusals, seen=self._answered
+                    request = plan.client.stream(
+                        url, api.request_headers(), deadline=plan.deadline, refusals=api.refusals, seen=self._answered
                     )
                     answer = opened.enter_context(request)
             yield answer
 
     def _answered(self, url: str, status: int) -> None:
-        self.trace.answered(self.api.redactor(self.api.shown_url(url)), status)
+        self.plan.trace.answered(self._api.redactor(self._api.shown_url(url)), status)
 
     def _document(
-        self, answer: Answer, proof: PageProof
+        self, answer: Answer, proof: PageProof, whole: _Range
     ) -> Generator[Casted, None, tuple[Verification, Mapping[str, object]]]:
-        """The document's records; returns the level that it reaches, and what stood around them."""
-        before, header = self.records, header_count(answer)
+        """The document's records; returns the level that it reaches, and the envelope around them."""
+        tally, before, header = self._tally, self._tally.records, header_count(answer)
         self._end_where_nothing_is(answer)
-        self.format = self._format_of(answer)
+        tally.format = wire = self._format_of(answer)
         if header != 0 and answer.is_empty():
             raise self._empty(answer)
-        with self.tee(answer) as sent:
-            clean = replacing(self.format, sent) if self.api.replaces_characters else None
+        with self.plan.tee(answer) as sent:
+            clean = replacing(wire, sent) if self._api.replaces_characters else None
             source: ByteSource = clean or sent
-            document = open_document(self.format, source, self._layout(answer))
-            for part in document.slices():
-                yield self._counted(self._cast(part), proof)
-                self.progress(self.records, None if header is None else before + header)
+            document = open_document(wire, source, self._layout(answer))
+            for records in document.slices():
+                yield self._casted(records, proof, whole)
+                self.plan.progress(tally.records, None if header is None else before + header)
             exhaust(source)
-        if self.format is WireFormat.NDJSON and header != 0 and not (proof.records or document.declared):
+        if wire is WireFormat.NDJSON and header != 0 and not (proof.records or document.declared):
             raise self._empty(answer)  # blank lines, or a byte order mark
-        self.replaced += clean.replaced if clean else 0
+        tally.replaced += clean.replaced if clean else 0
         level = proof.level(header, document)
-        self.note = self.note or proof.note
+        tally.note = tally.note or proof.note
         return level, envelope_of(document)
 
     def _end_where_nothing_is(self, answer: Answer) -> None:
-        nothing = self.api.refusals.nothing
+        nothing = self._api.refusals.nothing
         if answer.status in nothing.statuses:
             raise NoRecords(f"the answer's status is {answer.status}, declared to mean that there are no records.")
         if nothing.empty and answer.is_empty():
             raise self._empty(answer)
 
     def _empty(self, answer: Answer) -> PlatformError:
-        """What an answer without anything in it is."""
-        if not self.api.refusals.nothing.empty:
+        """The error that an answer without any content is."""
+        if not self._api.refusals.nothing.empty:
             return StreamIncomplete(
                 f"the answer, of status {answer.status}, is empty.",
                 remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
@@ -290,56 +381,51 @@ class WindowStream:
             )
         return NoRecords("the answer is empty, declared to mean that there are no records.")
 
-    def _cast(self, part: Slice) -> Cast:
-        api = self.api
-        if self._plan is None or api.mapping is None:
-            return Cast(cast_slice(api.schema, part, 0, api.extra_column))
-        records = as_mappings(part)
-        sent = api.mapping.parts(records)
-        self._children.note(records, sent)
-        casted = cast_slice(api.schema, self._plan.rows(sent), 0, api.extra_column)
-        return Cast(casted, sent, len(records))
-
-    def _counted(self, cast: Cast, proof: PageProof) -> Casted:
-        api, first = self.api, self.records + self.neighbours + 1
-        casted = cast.casted.shifted(first)
-        proof.add(casted, cast.records)
+    def _casted(self, records: Slice, proof: PageProof, whole: _Range) -> Casted:
+        """The slice, cast and counted: the window's own records, with their positions in the stream."""
+        api, first = self._api, self._tally.position + 1
+        casted, sent, parents = self._cast(records, first)
+        proof.add(casted, parents)
         if self._several:
             proof.note_ends(casted)
-        self.records += casted.batch.num_rows + len(casted.rejects)
         if api.paging.column:
-            last = last_value(api, api.paging.column, casted, cast.sent, first)
-            self._last = self._last if last is None else last
-            if self._order:
-                self._order.add(casted.batch.column(api.paging.column))
-        if self._part:
-            casted = self._ours(casted, self._part)
+            last = last_value(api, api.paging.column, casted, sent, first)
+            whole.last = whole.last if last is None else last
+            if whole.order:
+                whole.order.add(casted.batch.column(api.paging.column))
+        if whole.window:
+            casted = inside(casted, api.schema, whole.window, api.beyond)
+        self._tally.rows += casted.batch.num_rows
+        self._tally.rejected += len(casted.rejects)
+        self._tally.outside += casted.neighbours.num_rows if casted.neighbours else 0
         # guard: the quarantine holds what was sent
-        if cast.sent:
-            casted.rejects = [_as_sent(each, cast.sent[each.position - first]) for each in casted.rejects]
+        if sent:
+            casted.rejects = [_as_sent(reject, sent[reject.position - first]) for reject in casted.rejects]
         return casted
 
-    def _ours(self, casted: Casted, part: Window) -> Casted:
-        """The range's own; its neighbours' records, which were asked for with it, are counted and left to them."""
-        ours = inside(casted, self.api.schema, part, self.api.beyond)
-        neighbours = ours.neighbours.num_rows if ours.neighbours else 0
-        self.neighbours += neighbours
-        self.records -= neighbours
-        return ours
+    def _cast(self, records: Slice, first: int) -> tuple[Casted, Records, int | None]:
+        """The slice from position `first` on; mapped rows also with their origins, and the number of parents."""
+        api = self._api
+        if self._row_plan is None or api.mapping is None:
+            return cast_slice(api.schema, records, first, api.extra_column), [], None
+        parents = as_mappings(records)
+        sent = api.mapping.parts(parents)
+        self._children.note(parents, sent)
+        return cast_slice(api.schema, self._row_plan.rows(sent), first, api.extra_column), sent, len(parents)
 
     def _order_of_pages(self) -> Order | None:
-        """What watches the order, where pages continue from a column whose values have one."""
-        column = self.api.paging.column
-        ordered = column and self.api.schema.column(column).type in ORDERED
+        """Watches the order, where pages continue from a column whose values have one."""
+        column = self._api.paging.column
+        ordered = column and self._api.schema.column(column).type in ORDERED
         return Order(column) if column and ordered else None
 
     @property
     def _several(self) -> bool:
         """Whether there may be more than one page."""
-        return not isinstance(self.api.paging, SinglePage)
+        return not isinstance(self._api.paging, SinglePage)
 
     def _layout(self, answer: Answer) -> Layout:
-        api = self.api
+        api = self._api
         # guard: flat records keep their envelope
         return Layout(
             api.schema,
@@ -364,9 +450,9 @@ class WindowStream:
     def _format_of(self, answer: Answer) -> WireFormat:
         wire = self._format_named(answer.media_type)
         # guard: content type
-        if wire is None or (self.api.format and wire is not self.api.format):
+        if wire is None or (self._api.format and wire is not self._api.format):
             expected = (
-                self.api.format.content_type if self.api.format else "one of " + ", ".join(CONTENT_TYPES.values())
+                self._api.format.content_type if self._api.format else "one of " + ", ".join(CONTENT_TYPES.values())
             )
             raise SourceRefused(
                 f"the answer's content type is {answer.media_type or 'missing'!r}, not {expected}.",
@@ -374,14 +460,14 @@ class WindowStream:
                 "this type, declare it under `content_types`.",
             )
         # guard: links are looked for where they can be
-        if self.api.enveloped and not wire.has_envelope:
+        if self._api.enveloped and not wire.has_envelope:
             raise ConfigurationError(f"{nothing_around(wire)}.")
         return wire
 
     def _format_named(self, media_type: str) -> WireFormat | None:
         """The format that a content type stands for: its own, a structured suffix (RFC 6839), or one declared."""
-        if media_type in self.api.content_types:
-            return self.api.format
+        if media_type in self._api.content_types:
+            return self._api.format
         return FORMATS.get(media_type) or SUFFIXES.get(media_type.rpartition("+")[2] if "+" in media_type else "")
 
 
@@ -408,19 +494,6 @@ def header_count(answer: Answer) -> int | None:
     return int(value)
 
 
-def _as_sent(reject: RejectedRecord, part: Mapping[str, object] | Unreadable) -> RejectedRecord:
+def _as_sent(reject: RejectedRecord, sent: Mapping[str, object] | Unreadable) -> RejectedRecord:
     """The reject with what the source sent, not what was made of it: so that it can be mapped again."""
-    return reject if isinstance(part, Unreadable) else replace(reject, raw=raw_record(part))
-
-
-def first_records(stream: WindowStream, limit: int) -> Iterator[Casted]:
-    """The window's first `limit` records: nothing is proven then, and the stream says why it ended."""
-    left = limit
-    for casted in stream.batches():
-        cut = casted.first(left)
-        left -= cut.batch.num_rows + len(cut.rejects)
-        yield cut
-        if left <= 0:
-            stream.verification, stream.note = Verification.UNVERIFIED, f"stopped after {limit:,} records"
-            stream.trace.ended = stream.note
-            return
+    return reject if isinstance(sent, Unreadable) else replace(reject, raw=raw_record(sent))

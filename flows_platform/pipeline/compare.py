@@ -14,7 +14,7 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.backoff import attempts
-from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.fetch.window_stream import FetchPlan, WindowStream
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.window_files.ledger import StagedEntry, Withheld
 from flows_platform.window_files.parquet import file_digest, staged_facts
@@ -137,7 +137,7 @@ def _source_digest(pipeline: WindowPipeline, window: Window) -> tuple[RowDigest,
     """The digest of the source's good records, and the number of all."""
     for attempt in attempts(pipeline.tries):
         with attempt:
-            stream = WindowStream(pipeline.client, pipeline.api, window)
-            digest = sum((batch_digest(casted.batch) for casted in stream.batches()), RowDigest())
-            return digest, stream.records
+            stream = WindowStream(FetchPlan(pipeline.client, pipeline.api, window))
+            digest = sum((batch_digest(casted.batch) for casted in stream), RowDigest())
+            return digest, stream.result().rows + stream.result().rejected
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover

@@ -16,7 +16,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.window_stream import Tee, WindowStream, first_records
+from flows_platform.fetch.window_stream import FetchPlan, FetchResult, Tee, WindowStream
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.window_files.duplicates import NONE, Key, PullAccount, Repeats, drop_repeats
 from flows_platform.window_files.parquet import ParquetSink
@@ -116,49 +116,42 @@ def stage_window(
     for attempt in attempts(tries, within=client.limits.total):
         # guard: secrets leave no error of a fetch
         with attempt, api.redactor.errors():
-            stream = WindowStream(client, api, window, progress, deadline, tee(), tries, seen)
-            return _stage_once(stream, target, limits, known, number=attempt.num, limit=limit)
+            plan = FetchPlan(client, api, window, progress, deadline, tries, tee(), seen, limit)
+            return _stage_once(plan, target, limits, known, number=attempt.num)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
 
 def _stage_once(
-    stream: WindowStream,
-    target: Path,
-    limits: RejectLimits,
-    known: dict[Key, bytes],
-    *,
-    number: int,
-    limit: int | None,
+    plan: FetchPlan, target: Path, limits: RejectLimits, known: dict[Key, bytes], *, number: int
 ) -> StagedWindow:
-    started = time.monotonic()
+    started, api, quarantine = time.monotonic(), plan.api, quarantine_path(target)
     with atomic_path(target) as temporary:
-        sink = ParquetSink(temporary, stream.api.schema)
-        with PullAccount(stream.api.schema, target.parent, counting=stream.api.counts_rows) as account:
-            rejects = _drain(
-                stream, sink, account, quarantine_path(target), most=limits.number + MORE_REJECTS, limit=limit
-            )
-            limits.require(rejects, stream.records, stream.url, quarantine_path(target))
-            repeats = NONE if sink.keys_rise else _without_repeats(temporary, stream.api.schema, account.pages)
-            if stream.whole:
-                _require_distinct(stream, repeats, repeats.dropped + account.repeats(), known)
-        deduplicated = repeats.dropped
+        sink = ParquetSink(temporary, api.schema)
+        with PullAccount(api.schema, target.parent, counting=api.counts_rows) as account:
+            stream = WindowStream(plan)
+            rejects = _drain(stream, sink, account, quarantine, most=limits.number + MORE_REJECTS)
+            limits.require(rejects, sink.rows + rejects.count, plan.url, quarantine)
+            result = stream.result()
+            repeats = NONE if sink.keys_rise else _without_repeats(temporary, api.schema, account.pages)
+            if result.complete:
+                _require_distinct(result, repeats, repeats.dropped + account.repeats(), known, by_row=api.counts_rows)
         size = temporary.stat().st_size
     return StagedWindow(
         path=target,
-        url=stream.url,
-        rows=sink.rows - deduplicated,
+        url=plan.url,
+        rows=sink.rows - repeats.dropped,
         rejected=rejects.count,
-        deduplicated=deduplicated,
-        requests=stream.requests,
-        received_bytes=stream.received_bytes,
+        deduplicated=repeats.dropped,
+        requests=result.requests,
+        received_bytes=result.received_bytes,
         file_bytes=size,
         seconds=time.monotonic() - started,
         first_time=sink.first_time,
         last_time=sink.last_time,
-        format=stream.format.value if stream.format else "",
-        verification=stream.verification,
-        note=stream.remarks,
-        replaced_characters=stream.replaced,
+        format=result.format.value if result.format else "",
+        verification=result.level,
+        note=result.level_reason,
+        replaced_characters=result.replaced_characters,
         tries=number,
     )
 
@@ -171,19 +164,23 @@ def _without_repeats(path: Path, schema: TableSchema, pages: Sequence[int]) -> R
         raise StreamIncomplete(error.message, remedy=error.remedy) from error
 
 
-def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known: dict[Key, bytes]) -> None:
+def _require_distinct(
+    result: FetchResult, repeats: Repeats, number: int, known: dict[Key, bytes], *, by_row: bool
+) -> None:
     """Refuse a pull whose pages moved while they were read; `number` records came more than once.
 
     With a total, as many records must differ as the source counts. Without one, those that an earlier pull repeated
     too, with the same content (`known`), count once.
 
+    `by_row` says that the total counts rows.
+
     Raises:
         StreamIncomplete: another pull is needed.
     """
-    total, came = stream.total, stream.counted + stream.surplus
-    if total is not None and stream.api.counts_rows:
+    total, came = result.total, result.counted + result.surplus
+    if total is not None and by_row:
         # guard: a total counts different records
-        if number != stream.surplus:
+        if number != result.surplus:
             more = (
                 f", {number:,} of them more than once: the pages moved while they were read, or repeat"
                 if number
@@ -191,7 +188,7 @@ def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known
             )
             raise StreamIncomplete(f"the source declares {total:,} records in all, but {came:,} came{more}.")
         return
-    if total is not None and stream.surplus:
+    if total is not None and result.surplus:
         raise StreamIncomplete(f"the source declares {total:,} records in all, but {came:,} came.")
     fresh = {key: content for key, content in repeats.across.items() if known.get(key) != content}
     known.update(fresh)
@@ -205,24 +202,24 @@ def _require_distinct(stream: WindowStream, repeats: Repeats, number: int, known
 
 
 def _drain(
-    stream: WindowStream, sink: ParquetSink, account: PullAccount, quarantine: Path, *, most: int, limit: int | None
+    stream: WindowStream, sink: ParquetSink, account: PullAccount, quarantine: Path, *, most: int
 ) -> QuarantineSink:
-    """Good records to the Parquet file, bad ones to the quarantine, which is complete on its own.
+    """Write good records to the Parquet file and bad ones to the quarantine, which is complete on its own.
 
     The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step. Stops after
-    `most` rejects, and after `limit` records.
+    `most` rejects: then the stream has no result.
     """
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
-        rejects = QuarantineSink(file, stream.api.redactor)
-        for casted in stream.batches() if limit is None else first_records(stream, limit):
-            account.add(casted, stream.requests, stream.part)
+        rejects = QuarantineSink(file, stream.plan.api.redactor)
+        for casted in stream:
+            account.add(casted, stream.page, stream.range)
             sink.write(casted.batch)
             rejects.write(casted.rejects)
             # guard: rejects beyond all measure
             if rejects.count > most:
                 break
-        beside = stream.counted - stream.records if stream.whole else 0
-        sink.describe(rejected=rejects.count, quarantine=rejects.sha256, beside=beside)
+        else:
+            sink.describe(rejected=rejects.count, quarantine=rejects.sha256, beside=stream.result().beside)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
     return rejects

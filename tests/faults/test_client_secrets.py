@@ -14,7 +14,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
-from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.fetch.window_stream import FetchPlan, WindowStream
 from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, seconds
@@ -75,7 +75,9 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
             except PlatformError as error:
                 told += traceback.format_exception(error)
         try:
-            list(WindowStream(client, api, BOUNDS).batches())  # its rejects hold what was sent: the quarantine masks it
+            list(
+                WindowStream(FetchPlan(client, api, BOUNDS))
+            )  # its rejects hold what was sent: the quarantine masks it
         except PlatformError as error:
             told += traceback.format_exception(error)
         try:

@@ -42,7 +42,7 @@ from flows_platform.fetch.paging import (
     Stop,
 )
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.fetch.window_stream import FetchPlan, WindowStream
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
@@ -523,8 +523,11 @@ def test_records_of_all_pages_have_rising_positions_and_are_kept_as_they_were_se
         json.dumps(BAD[number], separators=(",", ":")) for number in (0, 1, 3, 2)
     ]
     server.scripts = [answer(body(page, total=9)) for page in pages]
-    stream = WindowStream(client, api(server, paging=OFFSET, total=TOTAL), DAY)
-    assert [position for casted in stream.batches() for position in casted.positions] == [1, 3, 4, 6, 7]
+    stream = WindowStream(FetchPlan(client, api(server, paging=OFFSET, total=TOTAL), DAY))
+    with pytest.raises(RuntimeError, match="has not ended"):
+        stream.result()
+    assert [position for casted in stream for position in casted.positions] == [1, 3, 4, 6, 7]
+    assert (stream.result().rows, stream.result().rejected, stream.result().total) == (5, 4, 9)
 
 
 def test_quarantined_parts_are_mapped_again_after_a_fix_as_if_fetched_anew(

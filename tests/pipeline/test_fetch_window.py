@@ -28,9 +28,8 @@ from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
-
-from .flow_bodies import BOUNDS, json_body, row, xml_body
-from .scripted import ScriptedServer, answer
+from tests.fetch.flow_bodies import BOUNDS, json_body, row, xml_body
+from tests.fetch.scripted import ScriptedServer, answer
 
 
 def bodies(rows: list[dict[str, object]]) -> dict[WireFormat, bytes]:

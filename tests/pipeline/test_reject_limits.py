@@ -11,9 +11,8 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
-
-from .flow_bodies import BOUNDS, json_body, row
-from .scripted import ScriptedServer, answer
+from tests.fetch.flow_bodies import BOUNDS, json_body, row
+from tests.fetch.scripted import ScriptedServer, answer
 
 ROWS = [row(number, byte_count=number if number < 3 else None) for number in range(1, 6)]
 

@@ -16,9 +16,8 @@ from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
-
-from .flow_bodies import BOUNDS, json_body, row
-from .scripted import ScriptedServer, answer
+from tests.fetch.flow_bodies import BOUNDS, json_body, row
+from tests.fetch.scripted import ScriptedServer, answer
 
 EXTRA = Column("extra", ColumnType.STRING, "Fields unknown to the schema, as JSON.", nullable=True)
 WIDER = replace(FLOWS, columns=(*FLOWS.columns, EXTRA))
