@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards audit bench bench-full lint lock
+.PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards audit bench bench-full docs reference lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,7 +33,7 @@ test-slow: env  ## the tests that `make test` leaves out: memory over millions o
 test-browser: env  ## clicks through Dagster's UI on Debian's Chromium: materialise, backfill, plots (some minutes)
 	$(BIN)/pytest -m browser
 
-screenshots: env  ## the same, and the README's pictures are taken anew
+screenshots: env  ## the same, and the pictures of README and docs are taken again
 	FLOWS_TEST_SCREENSHOTS=docs/images $(BIN)/pytest -m browser
 
 test-faults: env  ## every seeded fault in full (two hours); the tests above run a small share
@@ -58,12 +58,18 @@ bench-full: env  ## 130 million generated rows, raw file to warehouse: benchmark
 package: env  ## the wheel and the source package, in dist/
 	$(BIN)/python -m hatchling build
 
+docs: env  ## the documentation as a site, in site/ (offline; a broken link or anchor fails it)
+	@$(BIN)/mkdocs build --quiet
+
+reference: env  ## write docs/reference from the code: commands, settings, keys of a source
+	@$(BIN)/python -m tests.reference
+
 lint: env  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-lock: env  ## resolve the dependencies anew (needs uv)
+lock: env  ## resolve the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.13 --no-emit-index-url --generate-hashes --no-header --no-annotate \
-	  --extra dev --extra all pyproject.toml --output-file requirements.lock
+	  --extra dev --extra docs --extra all pyproject.toml --output-file requirements.lock

@@ -276,7 +276,7 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         raise ConfigurationError(
             "; ".join(_fault(str(each["loc"][0]), each["msg"], each["input"]) for each in error.errors()) + ".",
-            remedy="The README's table of settings says what each may be.",
+            remedy="docs/reference/settings.md lists all settings with their meaning.",
         ) from None
 
 

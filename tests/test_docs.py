@@ -1,42 +1,28 @@
-"""What README and docs name exists: commands, flags, targets, settings, links, routes."""
+"""What README and docs name exists: commands, targets, settings, links, anchors, routes. The reference is current."""
 
 import re
 import shlex
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-import click
 import pytest
 import typer
 
 from api_server.flows.openapi import document
-from flows_platform.cli import app
 from flows_platform.settings import PREFIX, Settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
+from tests.reference.commands import COMMANDS, leaves
+from tests.reference.pages import FOLDER, PAGES
+from tests.reference.source_keys import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = ROOT / "docs"
+TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
+DOCUMENTS = [*TOP, *sorted(DOCS.rglob("*.md"))]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 DEMO_OUTPUT = re.compile(r"[┃│├└┡]")
-
-
-def settings_table() -> str:
-    """The README's table of settings, as it must be."""
-    rows = [
-        f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
-    return "\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *rows])
-
-
-def _shown(default: object) -> str:
-    if default is None or default == "":
-        return "none"
-    return f"`{default:%Y-%m-%dT%H:%M:%SZ}`" if isinstance(default, datetime) else f"`{default}`"
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def code(text: str) -> Iterator[str]:
@@ -69,24 +55,22 @@ def test_every_command_and_flag_exists(path: Path) -> None:
         assert {word for word in words if word.startswith("--")} <= flags, f"{path.name}: flows {name} {words}"
 
 
-def test_every_command_is_in_the_readme_with_its_flags() -> None:
-    text = README.read_text().partition("## Commands")[2].partition("\n## ")[0]
-    rows = {match[1]: match[0] for match in re.finditer(r"^\| `flows ([a-z]+).*$", text, re.MULTILINE)}
-    assert rows.keys() == COMMANDS.keys()
-    for name, command in COMMANDS.items():
-        options = (option for parameter in command.params for option in parameter.opts if option.startswith("--"))
-        assert set(options) <= set(re.findall(r"--[a-z-]+", rows[name])), name
+@pytest.mark.parametrize("name", PAGES)
+def test_the_reference_is_what_the_code_says(name: str) -> None:
+    assert (FOLDER / name).read_text() == PAGES[name](), "run `make reference`"
+
+
+def test_the_reference_has_every_command_setting_and_key() -> None:
+    commands, settings, keys = (PAGES[name]() for name in ("commands.md", "settings.md", "source-keys.md"))
+    assert re.findall(r"^## flows (.+)$", commands, re.MULTILINE) == [name for name, _ in leaves()]
+    assert settings.count(f"| `{PREFIX}") == len(Settings.model_fields)
+    assert keys.count("\n## ") == len(PARTS) > 15
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_make_target_exists(path: Path) -> None:
     named = {target for line in code(path.read_text()) for target in re.findall(r"\bmake ([a-z-]+)", line)}
     assert named <= TARGETS
-
-
-def test_the_settings_table_is_the_rendered_one() -> None:
-    table = settings_table()
-    assert table in README.read_text(), f"put this table into the README:\n{table}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -96,21 +80,47 @@ def test_every_variable_is_a_setting(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_relative_link_and_image_exists(path: Path) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text())
-    missing = [each for each in targets if "://" not in each and not (path.parent / each.partition("#")[0]).exists()]
-    assert not missing
+def test_every_relative_link_image_and_anchor_exists(path: Path) -> None:
+    for target in LINK.findall(path.read_text()):
+        if "://" not in target:
+            name, _, anchor = target.partition("#")
+            found = path.parent / name if name else path
+            assert found.exists(), target
+            assert not anchor or anchor in anchors(found.read_text()), target
 
 
-def test_the_paths_in_the_tree_exist() -> None:
-    tree = re.findall(r"^((?:flows_platform|api_server|docs)[\w/]*)  +\w", README.read_text(), re.MULTILINE)
-    assert len(tree) >= 5
-    assert [each for each in tree if not (ROOT / each).is_dir()] == []
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub and mkdocs make them of plain words."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9-]", "", heading.lower().replace(" ", "-")) for heading in headings}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    config = (ROOT / "mkdocs.yml").read_text()
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if not path.name.startswith("0")}
+    assert set(re.findall(r"[\w/-]+\.md", config.partition("\nnav:")[2].partition("\nnot_in_nav:")[0])) == pages
+
+
+def test_every_decision_is_in_the_index_with_its_title() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text()
+    for path in sorted((DOCS / "decisions").glob("0*.md")):
+        number, title = re.match(r"# (\d+)\. (.+)", path.read_text()).groups()  # type: ignore[union-attr]
+        assert f"\n{number}. [{title}]({path.name})\n" in index, path.name
+        assert int(number) == int(path.name[:4])
+
+
+def test_the_packages_in_the_tree_are_those_that_there_are() -> None:
+    text = (DOCS / "how-it-works.md").read_text()
+    tree = re.findall(r"^((?:flows_platform|api_server)[\w/]*)  +\w", text, re.MULTILINE)
+    packages = {
+        f"flows_platform/{path.name}" for path in (ROOT / "flows_platform").iterdir() if (path / "__init__.py").exists()
+    }
+    assert set(tree) == packages | {"api_server"}
 
 
 def test_every_url_is_a_route_with_known_parameters() -> None:
     routes = document(FLOWS)["paths"]
-    found = urls(README.read_text())
+    found = urls((DOCS / "api.md").read_text())
     assert len(found) >= 5
     for url in found:
         parts = urlsplit(url)

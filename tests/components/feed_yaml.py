@@ -1,9 +1,9 @@
-"""The YAML of docs/add-a-source.md, in both forms that the page shows."""
+"""The YAML of docs/sources.md, in both forms that the page shows."""
 
 import re
 from pathlib import Path
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "add-a-source.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
 URL = "https://feed.example/v1/sightings"
 REPLACED = ("format", "paging", "verification")
 

@@ -194,7 +194,7 @@ def test_a_port_in_use_is_named(url: str, folder: Path, database: Path) -> None:
 
 def test_a_wrong_setting_is_named_and_a_secret_is_not(tmp_path: Path) -> None:
     done = flows("doctor", cwd=tmp_path, FLOWS_DAYS="soon", FLOWS_API_TOKEN="canary")  # noqa: S106 - a canary
-    failed(done, 2, "FLOWS_DAYS is 'soon'", "README")
+    failed(done, 2, "FLOWS_DAYS is 'soon'", "docs/reference/settings.md")
     assert "canary" not in done.stderr + done.stdout
 
 

@@ -1,4 +1,4 @@
-"""An API that nobody wrote code for, by the YAML of docs/add-a-source.md alone: windows, schedule, sensor, backfill."""
+"""An API that nobody wrote code for, by the YAML of docs/sources.md alone: windows, schedule, sensor, backfill."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -69,7 +69,9 @@ def _settings(_: Settings) -> str:
     except ConfigurationError as error:
         raise ConfigurationError(f"{error.message}{_unknown()}", remedy=error.remedy) from error
     if unknown := _unknown():
-        raise ConfigurationError(unknown.strip(), remedy="Correct the name, or unset it; the README lists all.")
+        raise ConfigurationError(
+            unknown.strip(), remedy="Correct the name, or unset it; docs/reference/settings.md lists all."
+        )
     return "all FLOWS_ variables are known and their values allowed"
 
 

@@ -1,4 +1,4 @@
-"""docs/add-a-source.md: its tables are rendered from the model, its mistake is told as it says."""
+"""docs/sources.md: its YAML is a source, and its mistake gets the message that it shows."""
 
 from pathlib import Path
 
@@ -8,16 +8,9 @@ from flows_platform.components.loader import load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 from tests.components.feed_yaml import DOCUMENT, other_form, whole_form
-from tests.components.key_tables import PARTS, key_tables
 
 
-def test_every_key_stands_in_the_document_with_its_meaning_and_default() -> None:
-    tables = key_tables()
-    assert len(PARTS) > 15
-    assert DOCUMENT.read_text().endswith(f"\n{tables}\n"), f"put these tables at the end of {DOCUMENT}:\n{tables}"
-
-
-def test_the_mistake_in_the_document_is_told_as_it_says(tmp_path: Path) -> None:
+def test_the_mistake_in_the_document_gets_the_message_that_it_shows(tmp_path: Path) -> None:
     path = tmp_path / "defs.yaml"
     path.write_text(whole_form().replace("kind: link_header", "kind: links"))
     with pytest.raises(ConfigurationError) as caught:

@@ -1,4 +1,4 @@
-"""The tables of all keys, rendered from the model: what docs/add-a-source.md must hold."""
+"""docs/reference/source-keys.md: every key of a source's YAML, rendered from the models that read it."""
 
 import json
 from collections.abc import Iterator
@@ -65,12 +65,18 @@ PARTS: dict[str, type[Part]] = {
     "destination": Destination,
     "charts": ChartDeclaration,
 }
+INTRODUCTION = """\
+# Keys of a source
+
+A source is a YAML file, as [Add a source](../sources.md) explains. A key without a default is required. The text
+`{{ settings.NAME }}` is replaced by a setting of the platform."""
 SCALARS = {str: "text", int: "number", float: "number", bool: "true or false", dict: "names with texts"}
 
 
-def key_tables() -> str:
-    """All of them, each below its heading."""
-    return "\n\n".join(f"### {title}\n\n{_table(part)}" for title, part in PARTS.items())
+def page() -> str:
+    """The page: a table for every model, below its heading."""
+    tables = (f"## {title}\n\n{_table(model)}" for title, model in PARTS.items())
+    return "\n\n".join([INTRODUCTION, *tables]) + "\n"
 
 
 def _table(part: type[Part]) -> str:

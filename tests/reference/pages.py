@@ -1,0 +1,13 @@
+"""The pages of docs/reference that are rendered from the code."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.reference import commands, settings, source_keys
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands.page,
+    "settings.md": settings.page,
+    "source-keys.md": source_keys.page,
+}
