@@ -59,7 +59,7 @@ package: env  ## the wheel and the source package, in dist/
 	$(BIN)/python -m hatchling build
 
 docs: env  ## the documentation as a site, in site/ (offline; a broken link or anchor fails it)
-	@$(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 reference: env  ## write docs/reference from the code: commands, settings, keys of a source
 	@$(BIN)/python -m tests.reference
