@@ -30,7 +30,7 @@ SHOWN_BY = {
         "end_to_end/test_shrinking_windows.py::test_one_false_zero_takes_no_row",
         "end_to_end/test_shrinking_windows.py::test_a_waiting_window_is_told_and_healed",
     ],
-    "A staged file was damaged": [
+    "A window file was damaged": [
         "end_to_end/test_staged_files.py::test_no_flipped_bit_is_published_counted_verified_or_replayed"
     ],
     "The run was killed": ["faults/test_convergence.py::test_a_window_is_old_or_new_and_a_rerun_converges"],
