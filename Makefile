@@ -61,7 +61,7 @@ package: env  ## the wheel and the source package, in dist/
 docs: env  ## the documentation as a site, in site/ (offline; a broken link or anchor fails it)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-reference: env  ## write docs/reference from the code: commands, settings, keys of a source
+reference: env  ## write docs/reference from the code: commands, settings, keys of a source, Python functions
 	@$(BIN)/python -m tests.reference
 
 lint: env  ## ruff, mypy strict, import contracts

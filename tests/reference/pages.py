@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.reference import commands, settings, source_keys
+from tests.reference import commands, python, settings, source_keys
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands.page,
+    "python.md": python.page,
     "settings.md": settings.page,
     "source-keys.md": source_keys.page,
 }
