@@ -272,7 +272,7 @@ def load_settings(**overrides: object) -> Settings:
         ConfigurationError: a value is not allowed; the message names the variable, and the value unless it is secret.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)
     except ValidationError as error:
         raise ConfigurationError(
             "; ".join(_fault(str(each["loc"][0]), each["msg"], each["input"]) for each in error.errors()) + ".",
@@ -283,7 +283,7 @@ def load_settings(**overrides: object) -> Settings:
 def allowed_settings(**overrides: object) -> Settings:
     """The settings of this environment with the default in the place of each value that is not allowed."""
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)
     except ValidationError as error:
         wrong = {str(each["loc"][0]) for each in error.errors()}
     return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong} | overrides)

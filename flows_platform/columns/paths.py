@@ -8,10 +8,15 @@ A record is what JSON decodes to; an XML element is given in the same shape (`fo
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from flows_platform.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 _QUOTED = r'"(?:[^"\\]|\\.)+"'  # as a JSON text
 _NAME = rf"""(?:{_QUOTED}|@?\{{[^{{}}]*\}}[^.\[\]="]+|[^.\[\]="{{}}][^.\[\]=]*)"""  # in braces: an XML namespace
@@ -75,6 +80,23 @@ class RecordPath:
                 "[key=value], [0] or [] choose from a list.",
             )
         return cls(text, tuple(steps))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> "CoreSchema":
+        """Lets a declared field hold a path: its YAML is the text. A template is parsed once it is replaced."""
+        # Imported here: the API server uses paths, and does without pydantic.
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        from flows_platform.declared import is_template, parsed  # noqa: PLC0415
+
+        def read(given: object, as_text: Callable[[object], str]) -> RecordPath:
+            if isinstance(given, RecordPath):
+                return given
+            text = as_text(given)
+            return cls(text, ()) if is_template(text) else parsed(cls.parse, text)
+
+        written = core_schema.plain_serializer_function_ser_schema(attrgetter("text"))
+        return core_schema.no_info_wrap_validator_function(read, core_schema.str_schema(), serialization=written)
 
     @property
     def names(self) -> tuple[str, ...]:

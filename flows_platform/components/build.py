@@ -1,6 +1,6 @@
 """A declaration made into what fetches, stores and shows it. Secrets are read when a run starts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,28 +10,15 @@ from flows_platform.components import source as declared
 from flows_platform.components.rules import instant_of, zone_of
 from flows_platform.components.tables import warehouse_table
 from flows_platform.components.validation import TableDeclaration
-from flows_platform.components.values import Secret
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import LatestSource, WindowedApi
-from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
-from flows_platform.fetch.flags import Flag
+from flows_platform.fetch.auth import NoAuth
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import Nothing, Refusals
-from flows_platform.fetch.paging import (
-    ContinueFrom,
-    Cursor,
-    Ends,
-    LinkHeader,
-    NextLink,
-    Offset,
-    PageNumber,
-    Paging,
-    SinglePage,
-    Stop,
-)
+from flows_platform.fetch.paging import SinglePage
 from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.envelope import ErrorDocument
@@ -94,8 +81,8 @@ def _rate(api: declared.Api) -> RateBudget | None:
     rate = api.rate
     if rate is None:
         return None
-    auth = api.auth
-    keyed = isinstance(auth, declared.HeaderKey | declared.QueryKey) and secret(auth.value.env) is not None
+    key = api.auth.key if api.auth else None
+    keyed = key is not None and secret(key.env) is not None
     requests = rate.requests_with_key if keyed and rate.requests_with_key else rate.requests
     return RateBudget(requests, rate.seconds, rate.concurrency)
 
@@ -111,24 +98,24 @@ def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
 def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
     """Gives the API with the secrets of the moment."""
     api = source.api
-    query = api.auth if isinstance(api.auth, declared.QueryKey) else None
-    open_api = WindowedApi(
+    without_secrets = WindowedApi(
         url=api.url,
         schema=schema,
         time=_time(api.time),
         format=None if api.format == AUTO else WireFormat(api.format),
         format_parameter=api.format_parameter,
-        headers=_open(api.headers),
-        parameters=_open(api.parameters),
+        headers=api.headers,
+        parameters=api.parameters,
         records=api.records,
         record=api.record,
-        paging=_paging(api.paging),
+        auth=api.auth or NoAuth(),
+        paging=api.paging or SinglePage(),
         verification=Verification.of(api.verification),
         extra_column=source.extra,
         record_bytes=api.record_bytes,
         mapping=_mapping(source) if source.columns else None,
-        total=_path(api.total),
-        ignored=tuple(map(RecordPath.parse, api.ignore_envelope)),
+        total=api.total,
+        ignored=tuple(api.ignore_envelope),
         refusals=_refusals(api),
         head_counts=api.flows_protocol,
         doctype=api.doctype,
@@ -141,50 +128,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         parser=Parser(api.parser),
     )
 
-    def with_secrets() -> WindowedApi:
-        keys = {query.name: query.value} if query else {}
-        return replace(
-            open_api,
-            auth=_auth(api.auth),
-            secret_parameters=_hidden(api.parameters | keys),
-            secret_headers=_hidden(api.headers),
-        )
-
-    return with_secrets
-
-
-def _open(texts: Mapping[str, str | Secret]) -> dict[str, str]:
-    """Those that anyone may see."""
-    return {name: text for name, text in texts.items() if isinstance(text, str)}
-
-
-def _hidden(texts: Mapping[str, str | Secret]) -> dict[str, str]:
-    """The values of the others, of the moment, without those that need not be set and are not."""
-    hidden = {name: _secret(text) for name, text in texts.items() if isinstance(text, Secret)}
-    return {name: value for name, value in hidden.items() if value}
-
-
-def _auth(auth: declared.Basic | declared.Bearer | declared.HeaderKey | declared.QueryKey | None) -> Auth:
-    match auth:
-        case declared.Basic():
-            return BasicAuth(_secret(auth.user), _secret(auth.password))
-        case declared.Bearer():
-            token = _secret(auth.token)
-            return BearerAuth(token) if token else NoAuth()
-        case declared.HeaderKey():
-            value = _secret(auth.value)
-            return HeaderAuth(auth.name, value) if value else NoAuth()
-        case _:
-            return NoAuth()
-
-
-def _secret(named: Secret) -> str:
-    value = secret(named.env)
-    if value is None and named.required:
-        raise ConfigurationError(
-            f"the environment variable {named.env} is not set.", remedy="Set it to the secret that the API asks for."
-        )
-    return value or ""
+    return lambda: without_secrets.with_secrets(secret)
 
 
 def _time(time: declared.TimeRange) -> TimeParameters:
@@ -207,44 +151,6 @@ def _time(time: declared.TimeRange) -> TimeParameters:
         exact=time.exact,
         longest=timedelta(days=time.longest_days) if time.longest_days else None,
     )
-
-
-def _paging(paging: declared.PagingDeclaration | None) -> Paging:
-    if paging is None:
-        return SinglePage()
-    return _sized(paging) if isinstance(paging, declared.Sized) else _linked(paging)
-
-
-def _linked(paging: declared.LinkedPaging) -> Paging:
-    match paging:
-        case declared.LinkHeaderPaging():
-            return LinkHeader(_stop(paging))
-        case declared.NextLinkPaging():
-            return NextLink(RecordPath.parse(paging.link), _stop(paging))
-        case declared.CursorPaging():
-            header = paging.cursor.header if isinstance(paging.cursor, declared.NamedHeader) else ""
-            path = RecordPath.parse(paging.cursor) if isinstance(paging.cursor, str) else None
-            return Cursor(paging.into.query, path, header, alone=paging.alone, stop=_stop(paging))
-
-
-def _sized(paging: declared.SizedPaging) -> Paging:
-    match paging:
-        case declared.PageNumberPaging():
-            return PageNumber(paging.parameter, paging.first, paging.size_parameter, paging.size, _stop(paging))
-        case declared.OffsetPaging():
-            return Offset(paging.start, paging.size_parameter, paging.size, paging.first, _stop(paging))
-        case declared.ContinueFromPaging():
-            sizes = paging.size_parameter, paging.size
-            return ContinueFrom(paging.parameter, paging.column, *sizes, paging.step, _stop(paging))
-
-
-def _stop(paging: declared.PagingDeclaration) -> Stop:
-    more = Flag(RecordPath.parse(paging.more)) if paging.more else None
-    if isinstance(paging, declared.NextLinkPaging) and paging.truncated:
-        more = Flag(RecordPath.parse(paging.truncated), paging.code)
-    ends = Ends(paging.ends) if paging.ends else None
-    size = paging.size if isinstance(paging, declared.Sized) else None
-    return Stop(more, ends, size, counted=isinstance(paging, declared.Sized))
 
 
 def _refusals(api: declared.Api) -> Refusals:
@@ -280,36 +186,30 @@ def _nothing(api: declared.Api) -> Nothing:
 def _error_document(errors: declared.Errors | None, nothing: frozenset[str]) -> ErrorDocument | None:
     if errors is None:
         return None
-    return ErrorDocument(
-        RecordPath.parse(errors.message), _path(errors.code), errors.root, frozenset(errors.transient), nothing
-    )
+    return ErrorDocument(errors.message, errors.code, errors.root, frozenset(errors.transient), nothing)
 
 
 def _mapping(source: TableDeclaration) -> RecordMapping:
     return RecordMapping(
         columns=tuple(_column_source(each) for each in source.columns if each.name != source.extra),
-        each=_path(source.api.rows),
-        ignored=tuple(RecordPath.parse(path) for path in source.ignore),
+        each=source.api.rows,
+        ignored=tuple(source.ignore),
     )
 
 
 def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:
-    paths = [column.path] if isinstance(column.path, str) else column.path or ([] if column.join else [column.name])
+    path = column.path or ([] if column.join else RecordPath.parse(column.name))
     return ColumnSource(
         column=column.name,
         type=column.type,
-        paths=tuple(map(RecordPath.parse, paths)),
-        join=tuple(map(RecordPath.parse, column.join)),
+        paths=(path,) if isinstance(path, RecordPath) else tuple(path),
+        join=tuple(column.join),
         time=column.written,
         truncates=column.finer is declared.Finer.TRUNCATE,
     )
 
 
-def _path(text: str | None) -> RecordPath | None:
-    return RecordPath.parse(text) if text else None
-
-
 def _latest(newest: declared.Newest | None) -> LatestSource | None:
     if newest is None:
         return None
-    return LatestSource(newest.path, RecordPath.parse(newest.time), RecordPath.parse(newest.records))
+    return LatestSource(newest.path, newest.time, newest.records)

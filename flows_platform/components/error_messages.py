@@ -9,17 +9,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from flows_platform.components.validation import TableDeclaration
-from flows_platform.components.values import Part
+from flows_platform.declared import Declared, KeyPath
 
 SHOWN = 80  # characters of a value
-
-type Place = tuple[str | int, ...]
 
 
 def told(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
     """All faults, each at the line of its key."""
     attributes = tree.value["attributes"]
-    lines: dict[Place, str] = {}
+    lines: dict[KeyPath, str] = {}
     for each in error.errors():
         place = _place(each, attributes)
         where, _ = tree.source_position_tree.lookup_closest_and_path(["attributes", *place], trace=None)
@@ -31,12 +29,12 @@ def told(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
     return "\n".join(lines.values())
 
 
-def _place(each: ErrorDetails, attributes: object) -> Place:
+def _place(each: ErrorDetails, attributes: object) -> KeyPath:
     """The keys that lead to the fault, without what pydantic adds for unions."""
     place: list[str | int] = []
     value: Any = attributes
     tagged: Any = None  # the part whose form pydantic has named: the form may have a key of its own name
-    for part in (*each["loc"], *each.get("ctx", {}).get("place", ())):
+    for part in (*each["loc"], *each.get("ctx", {}).get("at", ())):
         if isinstance(value, dict) and value is not tagged and part in each["loc"] and part == value.get("kind"):
             tagged = value
             continue
@@ -49,7 +47,7 @@ def _place(each: ErrorDetails, attributes: object) -> Place:
     return tuple(place)
 
 
-def _shown(each: ErrorDetails, place: Place) -> str:
+def _shown(each: ErrorDetails, place: KeyPath) -> str:
     """The value, unless it is a whole part, or may be a secret that does not belong there."""
     # guard: a secret in a YAML is not shown
     if each["type"] == "missing" or "auth" in place or isinstance(each["input"], Mapping | list | BaseModel):
@@ -57,7 +55,7 @@ def _shown(each: ErrorDetails, place: Place) -> str:
     return f" is {str(each['input'])[:SHOWN]!r}"
 
 
-def _reason(each: ErrorDetails, place: Place, attributes: object) -> str:
+def _reason(each: ErrorDetails, place: KeyPath, attributes: object) -> str:
     if each["type"] == "extra_forbidden":
         allowed = [*_part_at(place[:-1], attributes).model_fields]
         near = get_close_matches(str(place[-1]), allowed, 1)
@@ -68,15 +66,15 @@ def _reason(each: ErrorDetails, place: Place, attributes: object) -> str:
     return each["msg"]
 
 
-def _part_at(place: Place, attributes: object) -> type[Part]:
+def _part_at(place: KeyPath, attributes: object) -> type[Declared]:
     """The model of the part at the place."""
-    part: type[Part] = TableDeclaration
+    part: type[Declared] = TableDeclaration
     value: Any = attributes
     for key in place:
         value = value[key]
         if isinstance(key, str):
             field = part.model_fields[key]
-            parts = [each for each in _types_in(field.annotation) if issubclass(each, Part)]
+            parts = [each for each in _types_in(field.annotation) if issubclass(each, Declared)]
             part = next((each for each in parts if _is_kind(each, value)), part)
     return part
 
@@ -88,7 +86,7 @@ def _types_in(annotation: object) -> Iterator[type]:
         yield from _types_in(inner)
 
 
-def _is_kind(part: type[Part], value: object) -> bool:
+def _is_kind(part: type[Declared], value: object) -> bool:
     """Whether the part is the one that the value says it is."""
     kind = part.model_fields.get("kind")
     return kind is None or (isinstance(value, dict) and value.get("kind") in get_args(kind.annotation))

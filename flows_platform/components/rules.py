@@ -1,4 +1,4 @@
-"""What single values of a declaration must hold to beside their types. Nothing is built here."""
+"""Rules for single values of a declaration, beside their types."""
 
 import re
 from collections.abc import Callable
@@ -6,25 +6,11 @@ from datetime import UTC, datetime, tzinfo
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic_core import PydanticCustomError
-
-from flows_platform.columns.paths import RecordPath
+from flows_platform.declared import is_template, parsed
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
-
-type Place = tuple[str | int, ...]
-
-
-def refused(why: str, place: Place = ()) -> PydanticCustomError:
-    """The fault as pydantic takes it; `place` leads on from where the rule stands."""
-    return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "place": place})
-
-
-def is_template(value: object) -> bool:
-    """A value that is put in later."""
-    return isinstance(value, str) and "{{" in value
 
 
 def environment_in(text: str) -> str | None:
@@ -34,14 +20,11 @@ def environment_in(text: str) -> str | None:
 
 
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
-    """A rule for texts that `parse` must take."""
+    """A rule for texts that `parse` must take; a template is checked once it is replaced."""
 
     def rule(text: str) -> str:
         if not is_template(text):
-            try:
-                parse(text)
-            except ConfigurationError as error:
-                raise refused(str(error)) from None
+            parsed(parse, text)
         return text
 
     return rule
@@ -78,7 +61,6 @@ def instant_of(given: datetime | str, zone: tzinfo) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-is_path = checked(RecordPath.parse)
 is_cron = checked(Cron.parse)
 is_zone = checked(zone_of)
 is_url = checked(require_url)

@@ -7,133 +7,17 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from flows_platform.columns.mapping import TimeForm
+from flows_platform.columns.paths import RecordPath
 from flows_platform.components import rules
-from flows_platform.components.values import Code, Format, Level, Part, Path, Secret, Template
+from flows_platform.declared import Code, Declared, Secret
 from flows_platform.domain.schema import ColumnType, Granularity
-from flows_platform.fetch.paging import Ends
+from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.paging import AnyPaging
 from flows_platform.formats.protocol.parser import Parser
 
-
-class Basic(Part):
-    """User and password (RFC 7617)."""
-
-    kind: Literal["basic"]
-    user: Secret = Field(description="The user's name.")
-    password: Secret = Field(description="The password.")
-
-
-class Bearer(Part):
-    """A token (RFC 6750)."""
-
-    kind: Literal["bearer"]
-    token: Secret = Field(description="The token.")
-
-
-class HeaderKey(Part):
-    """A key in a header of the API's choice."""
-
-    kind: Literal["header"]
-    name: str = Field(description="Name of the header.")
-    value: Secret = Field(description="The key.")
-
-
-class QueryKey(Part):
-    """A key in a query parameter. It is masked wherever the request is shown."""
-
-    kind: Literal["query"]
-    name: str = Field(description="Name of the parameter.")
-    value: Secret = Field(description="The key.")
-
-
-class Flagged(Part):
-    """What any paging may say of its end."""
-
-    more: Path | None = Field(None, description="Path of a flag that says whether there is more.")
-
-
-class Linked(Flagged):
-    """Paging whose pages say how to go on."""
-
-    ends: Literal["empty"] | None = Field(
-        None, description="empty: a page without records is the last, though it goes on."
-    )
-
-
-class Sized(Flagged):
-    """Paging whose pages do not say how to go on."""
-
-    size_parameter: str | None = Field(None, description="Parameter with the page's size.")
-    size: int | None = Field(None, ge=1, description="Records a page; a server may give fewer.")
-    ends: Ends = Field(
-        Ends.EMPTY,
-        description="Which page is the last where no total or flag says so; short: one with fewer records than `size`.",
-    )
-
-
-class NextLinkPaging(Linked):
-    """A link to the next page in the document."""
-
-    kind: Literal["next_link"]
-    link: Path = Field(description="Path of the link in the document.")
-    truncated: Path | None = Field(None, description="Path of a mark that says that the answer is cut.")
-    code: Code | None = Field(None, description="The mark's value that says so; any, where this is left out.")
-
-
-class LinkHeaderPaging(Linked):
-    """`Link: <…>; rel="next"` (RFC 8288)."""
-
-    kind: Literal["link_header"]
-
-
-class NamedHeader(Part):
-    """A header of the answer."""
-
-    header: str = Field(description="Its name.")
-
-
-class Into(Part):
-    """Where the next request says the cursor."""
-
-    query: str = Field(description="Query parameter; an array goes with commas.")
-
-
-class CursorPaging(Linked):
-    """A value that the next request gives back."""
-
-    kind: Literal["cursor"]
-    cursor: Path | NamedHeader = Field(description="Path of the cursor in the document, or the header that holds it.")
-    into: Into = Field(description="Where the next request says it.")
-    alone: bool = Field(False, description="Whether the range and the other parameters are left out then.")
-
-
-class PageNumberPaging(Sized):
-    """Pages by their number."""
-
-    kind: Literal["page"]
-    parameter: str = Field(description="Parameter with the number.")
-    first: int = Field(1, ge=0, description="Number of the first page.")
-
-
-class OffsetPaging(Sized):
-    """Pages by the number of the first record."""
-
-    kind: Literal["offset"]
-    start: str = Field(description="Parameter with the number of records to pass over.")
-    first: int = Field(0, ge=0, description="What it says for the first record.")
-
-
-class ContinueFromPaging(Sized):
-    """The next page starts behind the last record's key."""
-
-    kind: Literal["continue_from"]
-    parameter: str = Field(description="Parameter with the key to start from.")
-    column: str = Field(description="Column whose last value is continued from.")
-    step: int = Field(1, ge=0, description="What is added to the last value; 0 where the API starts behind it itself.")
-
-
-LinkedPaging = NextLinkPaging | LinkHeaderPaging | CursorPaging
-SizedPaging = PageNumberPaging | OffsetPaging | ContinueFromPaging
-PagingDeclaration = LinkedPaging | SizedPaging
+Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
+Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
+Level = Literal["unverified", "framing", "count", "digest"]
 
 
 class Written(StrEnum):
@@ -149,7 +33,7 @@ class Written(StrEnum):
     DATE = "date"
 
 
-class TimeRange(Part):
+class TimeRange(Declared):
     """The parameters that ask for a time range."""
 
     after: str = Field(description="Parameter with the range's start.")
@@ -166,7 +50,7 @@ class TimeRange(Part):
     longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
 
 
-class Rate(Part):
+class Rate(Declared):
     """The API's budget of requests, kept by all processes of the machine."""
 
     requests: int = Field(ge=1, description="Requests that may begin in that time.")
@@ -175,7 +59,7 @@ class Rate(Part):
     concurrency: int = Field(1, ge=1, description="Requests open at once.")
 
 
-class Wait(Part):
+class Wait(Declared):
     """What asks to come back later."""
 
     statuses: list[int] = Field([408, 425, 429, 500, 502, 503, 504], description="HTTP statuses that mean wait.")
@@ -184,16 +68,16 @@ class Wait(Part):
     longest: float = Field(300.0, gt=0, description="Seconds at most, whatever a header says.")
 
 
-class Errors(Part):
+class Errors(Declared):
     """The API's error documents, also those that come with status 200."""
 
-    message: Path = Field(description="Path of the text.")
-    code: Path | None = Field(None, description="Path of the code.")
+    message: RecordPath = Field(description="Path of the text.")
+    code: RecordPath | None = Field(None, description="Path of the code.")
     root: str | None = Field(None, description="XML root of an error; else an error is where the message is.")
     transient: list[Code] = Field([], description="Codes after which the same request may succeed.")
 
 
-class Csv(Part):
+class Csv(Declared):
     """CSV where it is not as RFC 4180 has it."""
 
     delimiter: str = Field(",", min_length=1, max_length=1, description="What stands between two cells.")
@@ -212,18 +96,18 @@ class Finer(StrEnum):
     TRUNCATE = "truncate"
 
 
-class NothingCode(Part):
+class NothingCode(Declared):
     """A code of the API's error documents that means that there are no records."""
 
     code: Code = Field(description="The code, as `errors.code` finds it.")
 
 
-class Newest(Part):
+class Newest(Declared):
     """Where the API says how far it is."""
 
     path: str = Field(description="Path of a JSON document on the API's server.")
-    time: Path = Field(description="Path of the newest record's time in it.")
-    records: Path = Field(description="Path of the number of records in it.")
+    time: RecordPath = Field(description="Path of the newest record's time in it.")
+    records: RecordPath = Field(description="Path of the number of records in it.")
 
 
 class InvalidCharacters(StrEnum):
@@ -240,7 +124,7 @@ class Namespaces(StrEnum):
     DROP = "drop"
 
 
-class Api(Part):
+class Api(Declared):
     """Where the API is, how a window is asked for, how its records come."""
 
     url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
@@ -253,21 +137,17 @@ class Api(Part):
     format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
-    rows: Path | None = Field(None, description="Path of repeated children: each makes a row.")
+    rows: RecordPath | None = Field(None, description="Path of repeated children: each makes a row.")
     record_bytes: int = Field(1 << 20, ge=1, description="The most that one record may take.")
     headers: dict[str, str | Secret] = Field(
         {}, description="Fixed headers of every request; a secret as {env: NAME}, which is masked."
     )
     parameters: dict[str, str | Secret] = Field({}, description="Fixed query parameters; a secret likewise.")
-    auth: Annotated[Basic | Bearer | HeaderKey | QueryKey, Field(discriminator="kind")] | None = Field(
-        None, description="How the API knows who asks."
-    )
+    auth: AnyAuth | None = Field(None, description="How the API knows who asks.")
     time: TimeRange = Field(description="How a time range is asked for.")
-    paging: Annotated[PagingDeclaration, Field(discriminator="kind")] | None = Field(
-        None, description="How an answer continues; without it all comes at once."
-    )
-    total: Path | None = Field(None, description="Path of the number of a range's records in the document.")
-    ignore_envelope: list[Path] = Field(
+    paging: AnyPaging | None = Field(None, description="How an answer continues; without it all comes at once.")
+    total: RecordPath | None = Field(None, description="Path of the number of a range's records in the document.")
+    ignore_envelope: list[RecordPath] = Field(
         [], description="Places around the records (or Link) that say nothing of more of them, whatever their name."
     )
     rate: Rate | None = Field(None, description="The budget of requests.")
@@ -295,15 +175,15 @@ class Api(Part):
     newest: Newest | None = Field(None, description="Where the API says how far it is.")
 
 
-class ColumnDeclaration(Part):
+class ColumnDeclaration(Declared):
     """A column, and where its value comes from."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name in the table.")
     type: ColumnType = Field(ColumnType.STRING, description="What it holds.")
-    path: Path | list[Path] | None = Field(
+    path: RecordPath | list[RecordPath] | None = Field(
         None, description="Path in the record, by default the name; of several the first with a value."
     )
-    join: list[Path] = Field([], description="Paths whose values are joined with |, instead of a path.")
+    join: list[RecordPath] = Field([], description="Paths whose values are joined with |, instead of a path.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
     written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
@@ -312,7 +192,7 @@ class ColumnDeclaration(Part):
     )
 
 
-class Partitions(Part):
+class Partitions(Declared):
     """The windows."""
 
     cron: Annotated[str, AfterValidator(rules.is_cron)] = Field(
@@ -325,14 +205,14 @@ class Partitions(Part):
     )
 
 
-class Destination(Part):
+class Destination(Declared):
     """The table in BigQuery."""
 
     partition_by: Granularity = Field(Granularity.HOUR, description="Length of a partition of the table.")
     cluster_by: list[str] = Field([], max_length=4, description="Up to four columns.")
 
 
-class ChartDeclaration(Part):
+class ChartDeclaration(Declared):
     """A chart of a column's most frequent values, beside the one of rows by time that every table has."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name on the pages.")
@@ -340,7 +220,7 @@ class ChartDeclaration(Part):
     labels: dict[str, str] = Field({}, description="Values in other words.")
 
 
-class TableKeys(Part):
+class TableKeys(Declared):
     """The keys of a table that is filled from an API, each by itself."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
@@ -357,7 +237,7 @@ class TableKeys(Part):
     )
     table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
     extra: str | None = Field(None, description="Column that keeps unknown fields as JSON; else they are a reject.")
-    ignore: list[Path] = Field([], description="Paths that are let go.")
+    ignore: list[RecordPath] = Field([], description="Paths that are let go.")
     partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="How the table lies in BigQuery.")
     charts: list[ChartDeclaration] = Field([], description="Charts that Dagster shows of windows and table.")

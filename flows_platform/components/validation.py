@@ -5,23 +5,18 @@ from typing import NamedTuple, Self
 
 from pydantic import model_validator
 
-from flows_platform.columns.paths import RecordPath
-from flows_platform.components.rules import Place, environment_in, instant_of, is_template, refused, zone_of
+from flows_platform.components.rules import environment_in, instant_of, zone_of
 from flows_platform.components.source import (
     ColumnDeclaration,
-    CursorPaging,
-    NextLinkPaging,
     NothingCode,
-    PagingDeclaration,
     Partitions,
-    Sized,
     TableKeys,
 )
+from flows_platform.declared import KeyPath, is_template, refused
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES
-from flows_platform.fetch.paging import Ends
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
 
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
@@ -51,11 +46,11 @@ class TableDeclaration(TableKeys):
 class Fault(NamedTuple):
     """What is wrong at a key."""
 
-    place: Place
+    place: KeyPath
     why: str
 
 
-def environment_variables(given: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
+def environment_variables(given: object, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """The places of templates that put in environment variables, with the variables' names."""
     if isinstance(given, str) and (name := environment_in(given)):
         yield place, name
@@ -94,7 +89,7 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     yield from _role_faults(source, columns)
 
 
-def _unknown(place: str | Place, wanted: list[str], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
+def _unknown(place: str | KeyPath, wanted: list[str], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
     for name in wanted:
         if name not in columns:
             where = (place,) if isinstance(place, str) else place
@@ -118,17 +113,16 @@ def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> It
 def _api_faults(source: TableKeys) -> Iterator[Fault]:
     api, names = source.api, [column.name for column in source.columns]
     paging = api.paging
-    if paging and paging.kind == "continue_from" and names and paging.column not in names:
-        yield Fault(("api", "paging", "column"), f"{paging.column!r} is none of the columns ({', '.join(names)})")
-    if paging:
-        yield from _paging_faults(paging)
-    around = api.total or (paging and (paging.more or paging.kind == "next_link" or _cursor_path(paging)))
+    column = paging and paging.continues_from
+    if column and names and column not in names:
+        yield Fault(("api", "paging", "column"), f"{column!r} is none of the columns ({', '.join(names)})")
+    around = api.total or (paging and (paging.flag or paging.reads))
     # guard: a next link in the document asks for a document
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)
     yield from _csv_faults(source)
-    if api.rows and RecordPath.parse(api.rows).chooses:
+    if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     cron = Cron.parse(source.partitions.cron)
     if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
@@ -156,21 +150,6 @@ def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
             yield Fault(("api", "nothing", place), f"{each} says nothing of whether there are records")
         if isinstance(each, NothingCode) and not (errors and errors.code):
             yield Fault(("api", "nothing", place), "a code is found by `errors.code`, which is not declared")
-
-
-def _paging_faults(paging: PagingDeclaration) -> Iterator[Fault]:
-    place = ("api", "paging")
-    if isinstance(paging, NextLinkPaging) and paging.truncated and paging.more:
-        yield Fault((*place, "more"), "`truncated` says the same: one of the two")
-    if isinstance(paging, Sized) and paging.size is None:
-        if paging.size_parameter:
-            yield Fault((*place, "size_parameter"), "`size` is missing: what the parameter says")
-        if paging.ends is Ends.SHORT:
-            yield Fault((*place, "ends"), "`size` is missing: a page with fewer records than that is short")
-
-
-def _cursor_path(paging: PagingDeclaration) -> bool:
-    return isinstance(paging, CursorPaging) and isinstance(paging.cursor, str)
 
 
 def _partition_faults(partitions: Partitions) -> Iterator[Fault]:

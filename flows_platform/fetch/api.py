@@ -1,10 +1,12 @@
 """The declaration of an API that gives the records of a time range. Data only: nothing here opens a connection."""
 
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from flows_platform.columns.mapping import RecordMapping
 from flows_platform.columns.paths import RecordPath
+from flows_platform.declared import Secret, Secrets
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.redaction import Redactor, place, public_url
 from flows_platform.domain.schema import ColumnType, TableSchema
@@ -12,6 +14,7 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.http.refusals import USUAL, Refusals
+from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
@@ -52,10 +55,10 @@ class WindowedApi:
     time: TimeParameters | None = OUR_OWN
     format: WireFormat | None = WireFormat.JSON
     format_parameter: str | None = "format"
-    headers: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, str] = field(default_factory=dict)
-    secret_parameters: dict[str, str] = field(default_factory=dict, repr=False)
-    secret_headers: dict[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    parameters: Mapping[str, str | Secret] = field(default_factory=dict)
+    # guard: secrets are in no repr
+    secrets: Secrets = field(default_factory=dict, repr=False)
     records: str = RECORDS
     record: str = RECORD
     auth: Auth = field(default_factory=NoAuth)
@@ -102,7 +105,8 @@ class WindowedApi:
     @property
     def redactor(self) -> Redactor:
         """Masks this API's secrets."""
-        return Redactor((*self.auth.secrets(), *self.secret_parameters.values(), *self.secret_headers.values()))
+        secrets = [*self._secrets_in(self.parameters), *self._secrets_in(self.headers)]
+        return Redactor((*self.auth.masked(self.secrets), *(self.secrets[secret.env] for secret in secrets)))
 
     @property
     def asks_digest(self) -> bool:
@@ -116,7 +120,7 @@ class WindowedApi:
     @property
     def enveloped(self) -> bool:
         """Whether what stands around the records is needed."""
-        return bool(self.paging.reads or self.paging.stop.more or self.total)
+        return bool(self.paging.reads or self.paging.flag or self.total)
 
     @property
     def counts_rows(self) -> bool:
@@ -126,7 +130,7 @@ class WindowedApi:
     @property
     def reads(self) -> tuple[RecordPath, ...]:
         """The places around the records that are looked at."""
-        more, errors = self.paging.stop.more, self.refusals.document
+        more, errors = self.paging.flag, self.refusals.document
         paths = (*self.paging.reads, more and more.path, self.total, errors and errors.message, errors and errors.code)
         return (*(FOOTER if self.footers else ()), *(path for path in paths if path))
 
@@ -136,18 +140,27 @@ class WindowedApi:
         return self.time.beyond(self.schema) if self.time else NOWHERE
 
     def shown_url(self, url: str) -> str:
-        """A request's URL for people and logs: without what is secret in it."""
-        return self.redactor(public_url(url, self.secret_parameters.keys()))
+        """A request's URL for people and logs: without its secrets."""
+        return self.redactor(public_url(url, self._secret_parameters))
+
+    def shown(self, request: Request) -> str:
+        """The URL of a request that is not signed yet, as it will be sent, for people and logs.
+
+        Raises:
+            ConfigurationError: as `signed`.
+        """
+        return self.shown_url(self.signed(request).target)
 
     def ranges(self, window: Window | None) -> list[Window | None]:
         """The ranges in which the window is asked for; None stands for all that there is."""
         return list(self.time.pieces(window, self.schema)) if self.time and window else [None]
 
-    def request_url(self, window: Window | None) -> str:
-        """The URL of a range's first page.
+    def request(self, window: Window | None) -> Request:
+        """The request of a range's first page, not signed yet.
 
         Raises:
-            ConfigurationError: not an http(s) URL, one with credentials, or one that already sets a parameter of ours.
+            ConfigurationError: not an http(s) URL, one with credentials, or one that already sets a parameter of ours;
+                or a secret has characters that a header cannot hold.
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -163,18 +176,65 @@ class WindowedApi:
         ours = self._own_parameters(window)
         for name, _ in given:
             # guard: the window's own parameters
-            if name in ours:
+            if name in ours or name in self.auth.parameters:
                 raise ConfigurationError(
                     f"the URL already sets {name!r}.", remedy="Leave that parameter to the window."
                 )
-        return urlunsplit(parts._replace(query=urlencode(given + list(ours.items())), fragment=""))
+        url = urlunsplit(parts._replace(query="", fragment=""))
+        return self.with_headers(Request(url, (*given, *ours.items())))
+
+    def with_headers(self, request: Request, accept: str | None = None) -> Request:
+        """The request with the headers that all requests have, but for authentication's.
+
+        Raises:
+            ConfigurationError: a secret has characters that a header cannot hold.
+        """
+        own = {
+            "Accept": accept or (self.format.content_type if self.format else _by_preference()),
+            "Accept-Encoding": ", ".join(self.compression) or "identity",
+            "User-Agent": "flows-platform",
+        }
+        declared = {name: text for name, text in self.headers.items() if isinstance(text, str)}
+        request = replace(request, headers=own | declared)
+        for name, text in self.headers.items():
+            if isinstance(text, Secret) and (value := self.secrets[text.env]):
+                request = request.with_secret_header(name, value)
+        return request
+
+    def signed(self, request: Request) -> Request:
+        """The request as it is sent, authentication included: never log it.
+
+        Raises:
+            ConfigurationError: a secret has characters that a header cannot hold.
+        """
+        return self.auth.apply(request, self.secrets)
+
+    def with_secrets(self, environment: Callable[[str], str | None]) -> "WindowedApi":
+        """The API with the values that its secrets have now.
+
+        Raises:
+            ConfigurationError: one that is required is not set.
+        """
+        named = [*self.auth.secrets, *self._secrets_in(self.parameters), *self._secrets_in(self.headers)]
+        return replace(self, secrets={secret.env: secret.value(environment) for secret in named})
+
+    @staticmethod
+    def _secrets_in(texts: Mapping[str, str | Secret]) -> list[Secret]:
+        return [text for text in texts.values() if isinstance(text, Secret)]
+
+    @property
+    def _secret_parameters(self) -> frozenset[str]:
+        """Names of the query parameters that hold secrets."""
+        declared = {name for name, text in self.parameters.items() if isinstance(text, Secret)}
+        return self.auth.parameters | declared
 
     def _own_parameters(self, window: Window | None) -> dict[str, str]:
+        secret = {name: self.secrets[text.env] for name, text in self.parameters.items() if isinstance(text, Secret)}
         named = {self.format_parameter: self.format.value} if self.format and self.format_parameter else {}
         time = self.time.render(window, self.schema) if self.time and window else {}
         return {
-            **self.parameters,
-            **self.secret_parameters,
+            **{name: text for name, text in self.parameters.items() if isinstance(text, str)},
+            **{name: value for name, value in secret.items() if value},
             **time,
             **self.paging.parameters,
             **named,
@@ -186,28 +246,6 @@ class WindowedApi:
             return {DIGEST_PARAMETER: "1"}
         own_footer = self.format in {WireFormat.JSON, WireFormat.XML}
         return {FOOTER_PARAMETER: "1"} if self.footers and not own_footer else {}
-
-    def request_headers(self) -> dict[str, str]:
-        """Headers of every request, authentication included: never log them.
-
-        Raises:
-            ConfigurationError: a secret cannot stand in a header.
-        """
-        proof = self.secret_headers | self.auth.headers()
-        for name, value in proof.items():
-            # guard: a secret fits a header
-            if not (value.isascii() and value.isprintable()):  # the HTTP library's own message would show it
-                raise ConfigurationError(
-                    f"the secret for the header {name} holds characters that no header may have.",
-                    remedy="Set it anew, in ASCII and without line ends.",
-                )
-        return {
-            "Accept": self.format.content_type if self.format else _by_preference(),
-            "Accept-Encoding": ", ".join(self.compression) or "identity",
-            "User-Agent": "flows-platform",
-            **self.headers,
-            **proof,
-        }
 
 
 def _by_preference() -> str:

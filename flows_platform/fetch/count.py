@@ -1,11 +1,13 @@
 """How many records the source holds of a window, without fetching them."""
 
+from dataclasses import replace
+
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.fetch.paging import Offset, PageNumber, with_parameters
+from flows_platform.fetch.paging import Offset, PageNumber
 from flows_platform.fetch.window_stream import FetchPlan, WindowStream, header_count
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
@@ -30,14 +32,8 @@ def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *
 
 def _by_head(plan: FetchPlan) -> int:
     api = plan.api
-    request = plan.client.stream(
-        api.request_url(plan.window),
-        api.request_headers(),
-        method="HEAD",
-        deadline=plan.deadline,
-        refusals=api.refusals,
-    )
-    with request as answer:
+    request = api.signed(replace(api.request(plan.window), method="HEAD"))
+    with plan.client.stream(request, deadline=plan.deadline, refusals=api.refusals) as answer:
         count = header_count(answer)
     if count is None:
         raise SourceRefused(f"the source gives no {RECORD_COUNT_HEADER} header to a HEAD request.")
@@ -46,7 +42,7 @@ def _by_head(plan: FetchPlan) -> int:
 
 def _by_total(plan: FetchPlan) -> int:
     """The total that a page of one record declares."""
-    first = with_parameters(plan.api.request_url(plan.window), _smallest(plan.api))
+    first = plan.api.request(plan.window).with_parameters(_smallest(plan.api))
     total = WindowStream(plan).declared_total(first)
     if total is None:
         raise SourceRefused("the source's answer has no total number of records.")

@@ -10,6 +10,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.request import Request
 
 ANSWER_BYTES = 4096
 
@@ -33,9 +34,9 @@ def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Lates
     if source is None:
         return None
     url = urljoin(api.url, source.path)
-    headers = {**api.request_headers(), "Accept": "application/json"}
+    request = api.with_headers(Request(url, fixed=True), accept="application/json")
     for attempt in attempts(tries):
-        with attempt, api.redactor.errors(), client.stream(url, headers, refusals=api.refusals) as answer:
+        with attempt, api.redactor.errors(), client.stream(api.signed(request), refusals=api.refusals) as answer:
             body = answer.read(ANSWER_BYTES)
     try:
         told = json.loads(body)

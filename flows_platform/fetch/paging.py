@@ -1,24 +1,30 @@
-"""Where the next page of an answer is, or why there is none. Always on the same origin, as our credentials go with it.
+"""Where the next page of an answer is, or why there is none: one class for each kind of paging.
 
-No page is the last by guess: a range ends by a total that is reached, a flag that says so, a link or cursor that a page
-leaves out, an empty page, or, where the author vouches for it, a short one.
+A new kind is a class here and a name in `AnyPaging`. No page is the last by guess: a range ends by a total that is
+reached, a flag that says so, a link or cursor that a page leaves out, an empty page, or, where the author vouches for
+it, a short one. The next page is always on the same origin, since our credentials go with the request.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
-from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit, urlunsplit
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urldefrag
+
+from pydantic import Field, model_validator
 
 from flows_platform.columns.paths import RecordPath, single
+from flows_platform.declared import Code, Declared, refused
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.http.redirects import origin, resolved
+from flows_platform.fetch.http.request import Request
 
 LINK = re.compile(r"[\s,]*<([^>]*)>")
-# A parameter of a link (RFC 8288), or none behind its semicolon; some write single quotes.
+# A parameter of a link (RFC 8288), or nothing behind its semicolon; some write single quotes.
 PARAMETER = re.compile(r"""\s*;\s*(?:([^\s=;,"]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s";,]*)))?)?""")
 
 
@@ -31,148 +37,308 @@ class Ends(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was read whole: its URL, headers and envelope, its `records` and all of the range's so far (`seen`).
+    """A page that was read whole: its request, headers and envelope, its `records` and all of the range's so far.
 
     `last` is the last record's value of the column by which a page continues; None on an empty page. `total` is the
-    number of records that the source declares for the range, where it does. `base` is the URL without a range.
+    number of records that the source declares for the range, if it does. `base` is the request without a range.
     `flagged` says that an earlier page of the range had the flag that says whether there is more.
     """
 
-    url: str
+    request: Request
     headers: Mapping[str, str]
     envelope: Mapping[str, object]
     records: int
     seen: int
+    base: Request
     last: object = None
     total: int | None = None
-    base: str = ""
     flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """There is no other page. `told` says that a total or a flag that was there said so."""
+    """There is no further page. `stated` says that a total, or a flag that was there, said so."""
 
     why: str
-    told: bool = False
+    stated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """What ends a range beside a way on that is left out.
+class Paging(Declared, ABC):
+    """How an answer continues, and what says that it ends."""
 
-    `more` is the source's flag; `size` the number of records asked for. `counted` says that a total ends it: links go
-    on as long as there are any, and the total is compared afterwards.
-    """
+    counted: ClassVar[bool] = False  # a total ends the range; links go on, and the total is compared afterwards
 
-    more: Flag | None = None
-    ends: Ends | None = None
-    size: int | None = None
-    counted: bool = False
+    more: RecordPath | None = Field(None, description="Path of a flag that says whether there is more.")
 
-    def end(self, page: Page) -> End | None:
-        """The end that this page is, whatever way on it shows.
+    @property
+    def flag(self) -> Flag | None:
+        """The source's flag that says whether there is more."""
+        return Flag(self.more) if self.more else None
+
+    @property
+    def reads(self) -> tuple[RecordPath, ...]:
+        """Paths around the records that lead to the next page."""
+        return ()
+
+    @property
+    def header(self) -> str:
+        """The header that leads to the next page."""
+        return ""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Parameters of the first page's request."""
+        return {}
+
+    @property
+    def continues_from(self) -> str | None:
+        """The column whose last value the next page continues from."""
+        return None
+
+    def says_more(self, envelope: Mapping[str, object]) -> bool | None:
+        """What the flag says; None if it is not there."""
+        return self.flag.value(envelope) if self.flag else None
+
+    def next(self, page: Page) -> Request | End:
+        """The next page's request, or why this page is the last.
 
         Raises:
-            SourceRefused: a page without records, although the total says that there are more.
+            SourceRefused: the source says that there is more, but not where; or what leads on is not a link or cursor,
+                leads to another origin, or contradicts the total.
         """
-        more = self.flag(page.envelope)
+        if end := self._end(page):
+            return end
+        onward = self._onward(page)
+        # guard: a cut answer brings a link
+        if isinstance(onward, End) and self.says_more(page.envelope):
+            raise SourceRefused(
+                f"{self.flag} says that there is more, but the answer does not say how to go on: {onward.why}.",
+                remedy="Check `paging`: the path of the link or cursor, and what the flag says.",
+            )
+        return onward
+
+    def _end(self, page: Page) -> End | None:
+        """The end that this page is, even if it leads on."""
+        more = self.says_more(page.envelope)
         if more is not None:
-            return None if more else End(f"{self.more} says that there is no more", told=True)
+            return None if more else End(f"{self.flag} says that there is no more", stated=True)
         if page.flagged:
-            return End(f"{self.more}, which earlier pages had, is left out", told=True)
-        if self.counted and page.total is not None:
+            return End(f"{self.flag}, which earlier pages had, is left out", stated=True)
+        return self._last(page)
+
+    def _last(self, page: Page) -> End | None:  # noqa: ARG002 - other kinds look at it
+        """The end that this page is by its records, where no flag decides."""
+        return None
+
+    @abstractmethod
+    def _onward(self, page: Page) -> Request | End:
+        """The next page's request, or that nothing leads on."""
+
+
+class SinglePage(Paging):
+    """The whole answer comes at once."""
+
+    def _onward(self, page: Page) -> End:  # noqa: ARG002 - as the other kinds
+        return End("one page: no paging is declared")
+
+
+class Linked(Paging, ABC):
+    """Paging whose pages say how to go on."""
+
+    ends: Literal["empty"] | None = Field(
+        None, description="empty: a page without records is the last, though it goes on."
+    )
+
+    def _last(self, page: Page) -> End | None:
+        return End("an empty page") if self.ends and not page.records else None
+
+
+class Sized(Paging, ABC):
+    """Paging whose pages do not say how to go on."""
+
+    counted: ClassVar[bool] = True
+
+    size_parameter: str | None = Field(None, description="Parameter with the page's size.")
+    size: int | None = Field(None, ge=1, description="Records a page; a server may give fewer.")
+    ends: Ends = Field(
+        Ends.EMPTY,
+        description="Which page is the last where no total or flag says so; short: one with fewer records than `size`.",
+    )
+
+    @model_validator(mode="after")
+    def _has_size(self) -> Self:
+        if self.size is None and self.size_parameter:
+            raise refused("`size` is missing: what the parameter says", ("size_parameter",))
+        if self.size is None and self.ends is Ends.SHORT:
+            raise refused("`size` is missing: a page with fewer records than that is short", ("ends",))
+        return self
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {self.size_parameter: str(self.size)} if self.size_parameter else {}
+
+    def _last(self, page: Page) -> End | None:
+        if page.total is not None:
             return self._counted(page, page.total)
         # guard: a short page ends nothing unless the author says so
         if self.ends is Ends.SHORT and page.records < (self.size or 0):
             return End(f"a page of {page.records:,} records, fewer than the {self.size:,} asked for")
-        return End("an empty page") if self.ends and not page.records else None
+        return None if page.records else End("an empty page")
 
     def _counted(self, page: Page, total: int) -> End | None:
         if page.seen >= total:
-            return End(f"total reached: {total:,}", told=True)
+            return End(f"total reached: {total:,}", stated=True)
         # guard: an empty page does not end a range
         if not page.records:
             raise SourceRefused(f"an empty page at record {page.seen:,}, although there are {total} in all.")
         return None
 
-    def flag(self, envelope: Mapping[str, object]) -> bool | None:
-        """What the source's flag says; None where there is none."""
-        return self.more.value(envelope) if self.more else None
 
+class NextLink(Linked):
+    """A link to the next page in the document."""
 
-NEVER = Stop()
+    kind: Literal["next_link"] = "next_link"
+    link: RecordPath = Field(description="Path of the link in the document.")
+    truncated: RecordPath | None = Field(None, description="Path of a mark that says that the answer is cut.")
+    code: Code | None = Field(None, description="The mark's value that says so; any, where this is left out.")
 
-
-class Paging(Protocol):
-    """The rule by which an API continues. It looks at the members `reads` around the records, and at `header`."""
-
-    @property
-    def stop(self) -> Stop: ...
-
-    @property
-    def reads(self) -> tuple[RecordPath, ...]: ...
+    @model_validator(mode="after")
+    def _has_one_flag(self) -> Self:
+        if self.truncated and self.more:
+            raise refused("`truncated` says the same: one of the two", ("more",))
+        return self
 
     @property
-    def header(self) -> str: ...
+    def flag(self) -> Flag | None:
+        return Flag(self.truncated, self.code) if self.truncated else super().flag
+
+    @property
+    def reads(self) -> tuple[RecordPath, ...]:
+        return (self.link,)
+
+    def _onward(self, page: Page) -> Request | End:
+        link = single(self.link.find(page.envelope))
+        if link in (None, "", False):
+            return End(f"no link at {self.link.text}")
+        if not isinstance(link, str):
+            raise SourceRefused(f"the link to the next page is {str(link)[:80]!r}, not one URL.")
+        return _linked(page.request, link)
+
+
+class LinkHeader(Linked):
+    """`Link: <…>; rel="next"` (RFC 8288)."""
+
+    kind: Literal["link_header"] = "link_header"
+
+    @property
+    def header(self) -> str:
+        return "Link"
+
+    def _onward(self, page: Page) -> Request | End:
+        link = next_link(page.headers)
+        return End("no Link header with rel=next") if link is None else _linked(page.request, link)
+
+
+class NamedHeader(Declared):
+    """A header of the answer."""
+
+    header: str = Field(description="Its name.")
+
+
+class Into(Declared):
+    """Where the next request says the cursor."""
+
+    query: str = Field(description="Query parameter; an array goes with commas.")
+
+
+class Cursor(Linked):
+    """A value that the next request gives back."""
+
+    kind: Literal["cursor"] = "cursor"
+    cursor: RecordPath | NamedHeader = Field(
+        description="Path of the cursor in the document, or the header that holds it."
+    )
+    into: Into = Field(description="Where the next request says it.")
+    alone: bool = Field(False, description="Whether the range and the other parameters are left out then.")
+
+    @property
+    def reads(self) -> tuple[RecordPath, ...]:
+        return (self.cursor,) if isinstance(self.cursor, RecordPath) else ()
+
+    @property
+    def header(self) -> str:
+        return self.cursor.header if isinstance(self.cursor, NamedHeader) else ""
+
+    def _onward(self, page: Page) -> Request | End:
+        found, where = self._found(page)
+        values = [value for value in found if value is not None and value is not False and value != ""]
+        if not values:
+            return End(f"no cursor {where}")
+        if not all(isinstance(value, str | int | Decimal) and value is not True for value in values):
+            raise SourceRefused(f"the cursor {where} is {str(values)[:80]}, neither a text nor a number.")
+        request = page.base if self.alone else page.request
+        return request.with_parameters({self.into.query: ",".join(map(str, values))})
+
+    def _found(self, page: Page) -> tuple[list[object], str]:
+        """What the page gives as its cursor, and in words where it was looked for."""
+        if isinstance(self.cursor, NamedHeader):
+            return [page.headers.get(self.header, "")], f"in the header {self.header}"
+        return self.cursor.find(page.envelope), f"at {self.cursor.text}"
+
+
+class PageNumber(Sized):
+    """Pages by their number."""
+
+    kind: Literal["page"] = "page"
+    parameter: str = Field(description="Parameter with the number.")
+    first: int = Field(1, ge=0, description="Number of the first page.")
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What the first request says of paging."""
+        return super().parameters | {self.parameter: str(self.first)}
+
+    def _onward(self, page: Page) -> Request:
+        number = int(page.request.parameter(self.parameter))
+        return page.request.with_parameters({self.parameter: str(number + 1)})
+
+
+class Offset(Sized):
+    """Pages by the number of the first record."""
+
+    kind: Literal["offset"] = "offset"
+    start: str = Field(description="Parameter with the number of records to pass over.")
+    first: int = Field(0, ge=0, description="What it says for the first record.")
 
     @property
-    def column(self) -> str | None:
-        """The column whose last value a page continues from."""
+    def parameters(self) -> dict[str, str]:
+        return super().parameters | {self.start: str(self.first)}
 
-    def onward(self, page: Page) -> str | End:
-        """The next page's URL, or that there is no way on."""
-
-
-def following(paging: Paging, page: Page) -> str | End:
-    """The next page's URL, or why this page is the last.
-
-    Raises:
-        SourceRefused: the source says that there is more, without a way on; a way on that is none, or leads elsewhere.
-    """
-    if end := paging.stop.end(page):
-        return end
-    onward = paging.onward(page)
-    # guard: a cut answer brings a link
-    if isinstance(onward, End) and paging.stop.flag(page.envelope):
-        raise SourceRefused(
-            f"{paging.stop.more} says that there is more, but the answer does not say how to go on: {onward.why}.",
-            remedy="Check `paging`: where the link or cursor stands, and what the flag says.",
-        )
-    return onward
+    def _onward(self, page: Page) -> Request:
+        return page.request.with_parameters({self.start: str(self.first + page.seen)})
 
 
-@dataclass(frozen=True, slots=True)
-class SinglePage:
-    """The whole answer comes at once."""
+class ContinueFrom(Sized):
+    """The next page starts behind the last record's key."""
 
-    parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
-    reads = ()
-    header = ""
-    column = None
-    stop = NEVER
+    kind: Literal["continue_from"] = "continue_from"
+    parameter: str = Field(description="Parameter with the key to start from.")
+    column: str = Field(description="Column whose last value is continued from.")
+    step: int = Field(1, ge=0, description="What is added to the last value; 0 where the API starts behind it itself.")
 
-    def onward(self, page: Page) -> End:  # noqa: ARG002 - the protocol's signature
-        return End("one page: no paging is declared")
+    @property
+    def continues_from(self) -> str:
+        return self.column
+
+    def _onward(self, page: Page) -> Request | End:
+        if not page.records:
+            return End("an empty page")
+        if page.last is None or (self.step and not isinstance(page.last, int)):
+            raise SourceRefused(f"the last record's {self.column} is {page.last!r}: the next page cannot start there.")
+        last = page.last + self.step if isinstance(page.last, int) else page.last
+        return page.request.with_parameters({self.parameter: str(last)})
 
 
-@dataclass(frozen=True, slots=True)
-class LinkHeader:
-    """`Link: <…>; rel="next"` (RFC 8288)."""
-
-    stop: Stop = NEVER
-    parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
-    reads = ()
-    header = "Link"
-    column = None
-
-    def onward(self, page: Page) -> str | End:
-        link = next_link(page.headers)
-        return End("no Link header with rel=next") if link is None else _same_origin(page.url, link)
+AnyPaging = Annotated[NextLink | LinkHeader | Cursor | PageNumber | Offset | ContinueFrom, Field(discriminator="kind")]
 
 
 def next_link(headers: Mapping[str, str]) -> str | None:
@@ -206,162 +372,12 @@ def _relation(header: str, place: int) -> tuple[str, int]:
     return relation, place
 
 
-@dataclass(frozen=True, slots=True)
-class NextLink:
-    """A link in the document."""
-
-    link: RecordPath
-    stop: Stop = NEVER
-    parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
-    header = ""
-    column = None
-
-    @property
-    def reads(self) -> tuple[RecordPath, ...]:
-        return (self.link,)
-
-    def onward(self, page: Page) -> str | End:
-        """The link's URL.
-
-        Raises:
-            SourceRefused: the link is none, or leads to another origin.
-        """
-        link = single(self.link.find(page.envelope))
-        if link in (None, "", False):
-            return End(f"no link at {self.link.text}")
-        if not isinstance(link, str):
-            raise SourceRefused(f"the link to the next page is {str(link)[:80]!r}, not one URL.")
-        return _same_origin(page.url, link)
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A value in the document, or in the header `header`, that goes into the query's `parameter`.
-
-    Where it goes `alone`, the range and the other parameters are left out.
-    """
-
-    parameter: str
-    cursor: RecordPath | None = None
-    header: str = ""
-    alone: bool = False
-    stop: Stop = NEVER
-    parameters = {}  # type: dict[str, str]  # noqa: RUF012 - never written
-    column = None
-
-    @property
-    def reads(self) -> tuple[RecordPath, ...]:
-        return (self.cursor,) if self.cursor else ()
-
-    def onward(self, page: Page) -> str | End:
-        """The page behind the cursor; an array goes with commas.
-
-        Raises:
-            SourceRefused: the cursor is an object.
-        """
-        place = f"at {self.cursor.text}" if self.cursor else f"in the header {self.header}"
-        found = self.cursor.find(page.envelope) if self.cursor else [page.headers.get(self.header, "")]
-        values = [value for value in found if value is not None and value is not False and value != ""]
-        if not values:
-            return End(f"no cursor {place}")
-        if not all(isinstance(value, str | int | Decimal) and value is not True for value in values):
-            raise SourceRefused(f"the cursor {place} is {str(values)[:80]}, neither a text nor a number.")
-        url = page.base if self.alone else page.url
-        return with_parameters(url, {self.parameter: ",".join(map(str, values))})
-
-
-@dataclass(frozen=True, slots=True)
-class PageNumber:
-    """Pages by their number, from `first` on."""
-
-    parameter: str
-    first: int = 1
-    size_parameter: str | None = None
-    size: int | None = None
-    stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
-    reads = ()
-    header = ""
-    column = None
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return {**_sizes(self.size_parameter, self.size), self.parameter: str(self.first)}
-
-    def onward(self, page: Page) -> str:
-        """The page with the number that follows."""
-        number = dict(parse_qsl(urlsplit(page.url).query))[self.parameter]
-        return with_parameters(page.url, {self.parameter: str(int(number) + 1)})
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """Pages by the number of their first record, counted from `first` on."""
-
-    start: str
-    size_parameter: str | None = None
-    size: int | None = None
-    first: int = 0
-    stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
-    reads = ()
-    header = ""
-    column = None
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return {**_sizes(self.size_parameter, self.size), self.start: str(self.first)}
-
-    def onward(self, page: Page) -> str:
-        """The page that starts after the records seen."""
-        return with_parameters(page.url, {self.start: str(self.first + page.seen)})
-
-
-@dataclass(frozen=True, slots=True)
-class ContinueFrom:
-    """The next page starts at the last record's `column`, plus `step`."""
-
-    parameter: str
-    column: str
-    size_parameter: str | None = None
-    size: int | None = None
-    step: int = 1
-    stop: Stop = Stop(ends=Ends.EMPTY, counted=True)
-    reads = ()
-    header = ""
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return _sizes(self.size_parameter, self.size)
-
-    def onward(self, page: Page) -> str | End:
-        """The page after the last record.
-
-        Raises:
-            SourceRefused: the last record has no value to continue from, or no number where a step is added to it.
-        """
-        if not page.records:
-            return End("an empty page")
-        if page.last is None or (self.step and not isinstance(page.last, int)):
-            raise SourceRefused(f"the last record's {self.column} is {page.last!r}: the next page cannot start there.")
-        last = page.last + self.step if isinstance(page.last, int) else page.last
-        return with_parameters(page.url, {self.parameter: str(last)})
-
-
-def _sizes(parameter: str | None, size: int | None) -> dict[str, str]:
-    return {parameter: str(size)} if parameter and size else {}
-
-
-def with_parameters(url: str, changed: Mapping[str, str]) -> str:
-    """The URL with these query parameters set anew."""
-    parts = urlsplit(url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in changed]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *changed.items()])))
-
-
-def _same_origin(url: str, link: str) -> str:
+def _linked(request: Request, link: str) -> Request:
+    """The request that a page's link asks for: its query stays as the source wrote it."""
     # guard: fragments do not tell pages apart
-    following: str = urldefrag(resolved(url, link.strip())).url  # fragments would tell equal requests apart
+    url: str = urldefrag(resolved(request.target, link.strip())).url  # equal requests would look different
     # guard: next links stay on the origin
     # guard: same origin of pages
-    if origin(following) != origin(url):
-        raise SourceRefused(f"the next page lies on another origin ({origin(following)[1]}).")
-    return following
+    if origin(url) != origin(request.target):
+        raise SourceRefused(f"the next page lies on another origin ({origin(url)[1]}).")
+    return Request(url, headers=request.headers, fixed=True)

@@ -25,8 +25,9 @@ from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.children import Children
 from flows_platform.fetch.continuing import ORDERED, Order, last_value
 from flows_platform.fetch.http.client import Answer, HttpClient
+from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.out_of_window import inside
-from flows_platform.fetch.paging import End, Page, SinglePage, following
+from flows_platform.fetch.paging import End, Page, SinglePage
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.totals import total_in
 from flows_platform.fetch.trace import Trace
@@ -70,7 +71,7 @@ class FetchPlan:
     @property
     def url(self) -> str:
         """The first request, without its secrets."""
-        return self.api.shown_url(self.api.request_url(self.api.ranges(self.window)[0]))
+        return self.api.shown(self.api.request(self.api.ranges(self.window)[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +198,10 @@ class WindowStream:
         """
         yield from self._all() if self.plan.limit is None else self._first(self.plan.limit)
 
-    def declared_total(self, url: str) -> int | None:
-        """The number of records that the page at `url` declares for its whole range; its own records are ignored."""
+    def declared_total(self, request: Request) -> int | None:
+        """The number of records that the page declares for its whole range; its own records are ignored."""
         whole = _Range(None)
-        for _ in self._page(url, whole):
+        for _ in self._page(request, whole):
             pass
         return whole.proof.total
 
@@ -230,12 +231,12 @@ class WindowStream:
 
     def _range(self, window: Window | None) -> Iterator[Casted]:
         whole = _Range(window or self.plan.window, self._order_of_pages())
-        page: str | End = self._api.request_url(window)
+        page: Request | End = self._api.request(window)
         asked = set()
-        while isinstance(page, str):
+        while isinstance(page, Request):
             # guard: a page is read once
-            self._require_progress(page, again=page in asked, empty=whole.proof.empty)
-            asked.add(page)
+            self._require_progress(page, again=page.identity in asked, empty=whole.proof.empty)
+            asked.add(page.identity)
             page = yield from self._page(page, whole)
         tally, proof = self._tally, whole.proof
         tally.level = min(tally.level, proof.close())
@@ -245,20 +246,20 @@ class WindowStream:
             tally.total = (tally.total or 0) + proof.total
         require(tally.level, self._api.verification, tally.note)
 
-    def _require_progress(self, url: str, *, again: bool, empty: int) -> None:
+    def _require_progress(self, request: Request, *, again: bool, empty: int) -> None:
         ends = "Where an empty page is the last although it links on, declare `ends: empty` under `paging`."
         if again:
             raise SourceRefused(
-                f"the next page is one that was read before: {self._api.shown_url(url)}.", remedy=ends if empty else ""
+                f"the next page is one that was read before: {self._api.shown(request)}.", remedy=ends if empty else ""
             )
         if empty > EMPTY_PAGES:
             raise SourceRefused(f"{empty:,} empty pages in a row, each with a way on.", remedy=ends)
 
-    def _page(self, url: str, whole: _Range) -> Generator[Casted, None, str | End]:
-        """The page's records; returns the URL of the next one, or why there is none."""
+    def _page(self, request: Request, whole: _Range) -> Generator[Casted, None, Request | End]:
+        """The page's records; returns the request of the next one, or why there is none."""
         before = self._tally.position
         try:
-            return (yield from self._page_of_records(url, whole))
+            return (yield from self._page_of_records(request, whole))
         except NoRecords as nothing:
             if self._tally.position > before:
                 raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
@@ -266,10 +267,10 @@ class WindowStream:
             self.plan.trace.ended = nothing.message
             return End(nothing.message)
 
-    def _page_of_records(self, url: str, whole: _Range) -> Generator[Casted, None, str | End]:
+    def _page_of_records(self, request: Request, whole: _Range) -> Generator[Casted, None, Request | End]:
         api = self._api
         # guard: secrets leave no error of a stream
-        with api.redactor.errors(), self._answer(url) as answer:
+        with api.redactor.errors(), self._answer(request) as answer:
             self._tally.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column)
             try:
@@ -281,23 +282,23 @@ class WindowStream:
             self._tally.unchecked |= answer.unchecked
             self.plan.trace.read(proof.records)
             if self._several:
-                whole.proof.require_other(proof, SAME_PAGES[api.paging.stop.counted])
+                whole.proof.require_other(proof, SAME_PAGES[api.paging.counted])
             if whole.order and proof.records and isinstance(whole.last, int | datetime):
                 whole.order.close(whole.last)
             whole.proof.add(level, proof.records, total_in(api.total, envelope) if api.total else None)
             page = Page(
-                url,
+                request,
                 answer.headers,
                 envelope,
                 proof.records,
                 whole.proof.seen,
+                api.request(None),
                 whole.last,
                 whole.proof.total,
-                api.request_url(None),
                 whole.proof.flagged,
             )
-            onward = following(api.paging, page)
-            whole.proof.flagged |= api.paging.stop.flag(envelope) is not None
+            onward = api.paging.next(page)
+            whole.proof.flagged |= api.paging.says_more(envelope) is not None
             if isinstance(onward, End):
                 self._ended(onward, page)
             return onward
@@ -309,12 +310,12 @@ class WindowStream:
         unread = unread_places(page.envelope, headers, self._api.reads)
         trace.ended = end.why
         trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
-        if not end.told and page.total is None:
+        if not end.stated and page.total is None:
             # guard: no page is the last by guess
             require_read(unread, self._api.ignored)
 
     @contextmanager
-    def _answer(self, url: str) -> Iterator[Answer]:
+    def _answer(self, request: Request) -> Iterator[Answer]:
         """The answer to a page's request.
 
         A later page that is refused for a reason that passes is requested again by itself: starting over would spend
@@ -326,10 +327,10 @@ class WindowStream:
         with ExitStack() as opened:
             for attempt in attempts(tries, within=within):
                 with attempt, api.redactor.errors():
-                    request = plan.client.stream(
-                        url, api.request_headers(), deadline=plan.deadline, refusals=api.refusals, seen=self._answered
+                    sent = plan.client.stream(
+                        api.signed(request), deadline=plan.deadline, refusals=api.refusals, seen=self._answered
                     )
-                    answer = opened.enter_context(request)
+                    answer = opened.enter_context(sent)
             yield answer
 
     def _answered(self, url: str, status: int) -> None:
@@ -388,11 +389,11 @@ class WindowStream:
         proof.add(casted, parents)
         if self._several:
             proof.note_ends(casted)
-        if api.paging.column:
-            last = last_value(api, api.paging.column, casted, sent, first)
+        if api.paging.continues_from:
+            last = last_value(api, api.paging.continues_from, casted, sent, first)
             whole.last = whole.last if last is None else last
             if whole.order:
-                whole.order.add(casted.batch.column(api.paging.column))
+                whole.order.add(casted.batch.column(api.paging.continues_from))
         if whole.window:
             casted = inside(casted, api.schema, whole.window, api.beyond)
         self._tally.rows += casted.batch.num_rows
@@ -415,7 +416,7 @@ class WindowStream:
 
     def _order_of_pages(self) -> Order | None:
         """Watches the order, where pages continue from a column whose values have one."""
-        column = self._api.paging.column
+        column = self._api.paging.continues_from
         ordered = column and self._api.schema.column(column).type in ORDERED
         return Order(column) if column and ordered else None
 

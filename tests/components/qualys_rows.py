@@ -6,6 +6,7 @@ from datetime import datetime
 
 from lxml import etree
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.components.source import ColumnDeclaration
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.schema import ColumnType
@@ -43,9 +44,10 @@ def _pairs(hosts: Iterable[Host]) -> Iterator[tuple[etree._Element, etree._Eleme
 
 def _value(column: ColumnDeclaration, head: etree._Element, found: etree._Element) -> object:
     if column.join:
-        texts = [_text(path, head, found) or "" for path in column.join]
+        texts = [_text(path.text, head, found) or "" for path in column.join]
         return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
-    paths = [column.path] if isinstance(column.path, str) else column.path or [column.name]
+    declared = [column.path] if isinstance(column.path, RecordPath) else column.path or []
+    paths = [path.text for path in declared] or [column.name]
     if column.type is ColumnType.JSON:
         return _json(paths[0], head, found)
     texts = [_text(path, head, found) for path in paths]

@@ -141,12 +141,13 @@ def test_secrets_by_name_go_into_parameters_and_headers_alone(tmp_path: Path, mo
         table.api()
     monkeypatch.setenv("FEED_KEY", "canary+7")
     api = table.api()
-    url = api.request_url(None)
+    request = api.request(None)
+    url = request.target
     assert "k=canary%2B7" in url
     assert "q=x" in url
     assert "o=" not in url
-    assert api.request_headers()["X-K"] == "canary+7"
-    assert api.request_headers()["X-O"] == "y"
+    assert request.headers["X-K"] == "canary+7"
+    assert request.headers["X-O"] == "y"
     assert "k=***" in api.shown_url(url)
     assert "canary" not in api.shown_url(url.replace("k=", "other=")) + repr(api)
 

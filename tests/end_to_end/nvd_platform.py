@@ -102,7 +102,8 @@ def nvd_on(
         made = declared.api()
         assert isinstance(made.paging, Offset)
         assert made.refusals.pause == 6
-        paging, refusals = replace(made.paging, size=page_size), replace(made.refusals, pause=pause)
+        paging = made.paging.model_copy(update={"size": page_size})
+        refusals = replace(made.refusals, pause=pause)
         return replace(made, paging=paging, refusals=refusals)
 
     table = replace(declared, api=api, rate=rate)

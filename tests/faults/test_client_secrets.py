@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import stamina
 
+from flows_platform.declared import Secret
 from flows_platform.domain.errors import ConfigurationError, PlatformError, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.fetch.auth import Auth, BasicAuth, BearerAuth, HeaderAuth
+from flows_platform.fetch.auth import Auth, Basic, Bearer, HeaderKey, QueryKey
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.fetch.window_stream import FetchPlan, WindowStream
@@ -24,10 +25,14 @@ CANARY = "canary+/%=7f3a"
 IN_URL = "canary%2Bx"
 # The plain word is in every spelling but that of base64, with and without a user before it.
 SPELLINGS = ["canary", "Y2FuYXJ5", "dXNlcjpjYW5hcnk"]
+KEY = Secret(env="KEY")
+SECRETS = {"KEY": CANARY, "USER": "user"}
+BEARER = Bearer(token=KEY)
 AUTHS: dict[str, Auth] = {
-    "bearer": BearerAuth(CANARY),
-    "basic": BasicAuth("user", CANARY),
-    "header": HeaderAuth("X-Key", CANARY),
+    "bearer": BEARER,
+    "basic": Basic(user=Secret(env="USER"), password=KEY),
+    "header": HeaderKey(name="X-Key", value=KEY),
+    "query": QueryKey(name="k", value=KEY),
 }
 ECHO = json.dumps({"detail": f"no such token: {CANARY}, not even {CANARY}"}).encode()
 ESCAPED = b'{"detail": "no %s"}' % CANARY.replace("/", "\\/").replace("+", "\\u002B").encode()
@@ -63,8 +68,9 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
             url=f"{server.url}?api_key={IN_URL}",
             schema=FLOWS,
             auth=AUTHS[auth],
-            secret_parameters={"ticket": CANARY},
-            secret_headers={"X-Second": CANARY},
+            parameters={"ticket": KEY},
+            headers={"X-Second": KEY},
+            secrets=SECRETS,
         )
         client = HttpClient()
         for maximum in (0, 5):
@@ -93,7 +99,7 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("secret", ["canary\r\nX: y", "canary\n", "canaryś"])
 def test_a_secret_that_no_header_can_hold_is_told_by_its_place(tmp_path: Path, secret: str) -> None:
-    api = WindowedApi(url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BearerAuth(secret))
+    api = WindowedApi(url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BEARER, secrets={"KEY": secret})
     with pytest.raises(ConfigurationError, match="the secret for the header Authorization") as error:
         stage_window(HttpClient(), api, BOUNDS, tmp_path / "w.parquet", tries=1)
     assert "canary" not in "".join(traceback.format_exception(error.value))
@@ -102,12 +108,12 @@ def test_a_secret_that_no_header_can_hold_is_told_by_its_place(tmp_path: Path, s
 def test_a_server_that_is_not_there_learns_and_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     api = WindowedApi(
-        url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BearerAuth(CANARY), secret_parameters={"t": CANARY}
+        url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BEARER, parameters={"t": KEY}, secrets=SECRETS
     )
     client = HttpClient(HttpLimits(connect=1.0))
     with pytest.raises(PlatformError) as error:
         stage_window(client, api, seconds(None, 9), tmp_path / "w.parquet", tries=1)
-    text = "".join(traceback.format_exception(error.value)) + caplog.text + api.shown_url(api.request_url(BOUNDS))
+    text = "".join(traceback.format_exception(error.value)) + caplog.text + api.shown(api.request(BOUNDS))
     assert "canary" not in text
 
 
@@ -117,7 +123,7 @@ def test_a_record_whose_key_is_a_secret_is_not_named_by_it(tmp_path: Path) -> No
     records = [{"id": CANARY, "time": time} for time in (1, 2)]
     with scripted_server() as server:
         server.scripts = [answer(json.dumps({"records": records, "end": {"count": 2}}).encode())]
-        api = WindowedApi(url=server.url, schema=schema, auth=BearerAuth(CANARY), time=None)
+        api = WindowedApi(url=server.url, schema=schema, auth=BEARER, secrets=SECRETS, time=None)
         with pytest.raises(StreamIncomplete, match="id") as error:
             stage_window(HttpClient(), api, None, tmp_path / "w.parquet", tries=1)
     assert "canary" not in "".join(traceback.format_exception(error.value))

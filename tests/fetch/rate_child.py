@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
+from flows_platform.fetch.http.request import Request
 
 
 def tell(word: object) -> None:
@@ -31,7 +32,7 @@ def main(folder: str, url: str, *figures: str) -> None:
             time.sleep(600)
     client = HttpClient(gate=gate)
     for _ in range(count):
-        with client.stream(url, {}) as answer:
+        with client.stream(Request(url)) as answer:
             answer.read()
             tell(repr(read[-1]))  # the last look at the clock let the request through
     client.close()

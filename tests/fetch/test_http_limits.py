@@ -12,6 +12,7 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.decompression import decompressor
 from flows_platform.fetch.http.pace import HttpLimits, Pace
 from flows_platform.fetch.http.redirects import redirect_target
+from flows_platform.fetch.http.request import Request
 
 from .flow_bodies import json_body, row
 from .scripted import ScriptedServer, Trickle, answer
@@ -20,7 +21,7 @@ BODY = json_body([row(number) for number in range(1, 31)])
 
 
 def read_all(client: HttpClient, url: str, **headers: str) -> int:
-    with client.stream(url, headers) as received:
+    with client.stream(Request(url, headers=headers)) as received:
         return sum(len(piece) for piece in iter(lambda: received.read(1 << 16), b""))
 
 
@@ -71,7 +72,7 @@ def test_a_deadline_that_has_passed_asks_for_nothing(server: ScriptedServer) -> 
     client = HttpClient(clock=lambda: 100.0)
     with (
         pytest.raises(SourceUnavailable, match="is not done 3600 s after the window was begun"),
-        client.stream(server.url, {}, deadline=99.0),
+        client.stream(Request(server.url), deadline=99.0),
     ):
         pass
     assert server.requests == []
@@ -225,7 +226,7 @@ def test_members_and_frames_follow_each_other(server: ScriptedServer, name: str)
     packed = b"".join(pack(body[start : start + 100_003]) for start in range(0, len(body), 100_003))
     server.scripts = [answer(packed, Content_Encoding=coding)]
     client = HttpClient()
-    with client.stream(server.url, {}) as received:
+    with client.stream(Request(server.url)) as received:
         assert b"".join(iter(lambda: received.read(1 << 14), b"")) == body
         assert received.unchecked is unchecked
     client.close()

@@ -26,20 +26,19 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch import window_stream
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
-from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
-    Ends,
+    Into,
     LinkHeader,
+    NamedHeader,
     NextLink,
     Offset,
     PageNumber,
     Paging,
     SinglePage,
-    Stop,
 )
 from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.window_stream import FetchPlan, WindowStream
@@ -55,8 +54,8 @@ from flows_platform.window_files.quarantine import quarantine_path, read_quarant
 from .nested_items import DAY, ITEMS, MAPPING, START, TIME, TOTAL, api, body, item, items
 from .scripted import ScriptedServer, answer
 
-OFFSET = Offset("start", "limit", 3)
-NEXT = NextLink(RecordPath.parse("next"))
+OFFSET = Offset(start="start", size_parameter="limit", size=3)
+NEXT = NextLink(link=RecordPath.parse("next"))
 
 
 def stage(client: HttpClient, declared: WindowedApi, target: Path, **options: int) -> StagedWindow:
@@ -85,7 +84,7 @@ def test_pages_by_offset_up_to_the_total(client: HttpClient, server: ScriptedSer
 
 def test_pages_by_offset_without_a_total(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(body(page)) for page in (items(1, 3), items(4, 6), [])]
-    declared = api(server, paging=Offset("start", "limit", 3))
+    declared = api(server, paging=Offset(start="start", size_parameter="limit", size=3))
     assert stage(client, declared, target).verification is Verification.FRAMING
     assert ids(target) == [1, 2, 3, 4, 5, 6]
     server.scripts = [answer(body(page)) for page in (items(1, 3), items(4, 5), [])]
@@ -154,7 +153,11 @@ def test_pages_by_links_in_the_header(client: HttpClient, server: ScriptedServer
 
 def test_pages_that_continue_from_the_last_record(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(body(page)) for page in (items(1, 3), items(7, 9), items(10, 10), [])]
-    stage(client, api(server, paging=ContinueFrom("id_min", "id", "limit", 3)), target)
+    stage(
+        client,
+        api(server, paging=ContinueFrom(parameter="id_min", column="id", size_parameter="limit", size=3)),
+        target,
+    )
     assert ids(target) == [1, 2, 3, 7, 8, 9, 10]
     behind = [f"WINDOW&limit=3&id_min={number}" for number in (4, 10, 11)]
     assert asked(server) == ["WINDOW&limit=3", *behind]
@@ -170,7 +173,7 @@ def test_a_page_continues_only_where_records_are_in_order(
         return [answer(body([each if mapped else each["item"] for each in page])) for page in (*records, [])]  # type: ignore[misc]
 
     changes = {} if mapped else {"mapping": None}
-    declared = api(server, paging=ContinueFrom("from_id", column, step=0), **changes)
+    declared = api(server, paging=ContinueFrom(parameter="from_id", column=column, step=0), **changes)
     for whole in [((1, 2), (3,)), ((3, 2), (1,)), ((2, 1, 3), (4, 5)), ((1,), (2,))]:
         server.scripts = scripts(*whole)
         assert stage(client, declared, target).rows == len({number for page in whole for number in page})
@@ -190,7 +193,11 @@ def test_a_page_continues_from_a_reject_where_its_key_can_be_read(
         answer(body(page if mapped else [each["item"] for each in page]))  # type: ignore[arg-type, misc]
         for page in pages
     ]
-    declared = api(server, paging=ContinueFrom("id_min", "id", "limit", 2), mapping=MAPPING if mapped else None)
+    declared = api(
+        server,
+        paging=ContinueFrom(parameter="id_min", column="id", size_parameter="limit", size=2),
+        mapping=MAPPING if mapped else None,
+    )
     staged = stage(client, declared, target, max_rejected=4)
     assert (ids(target), staged.rejected) == ([1, 5], 4)
     assert [query.rpartition("=")[2] for query in asked(server)] == ["2", "3", "5", "6"]
@@ -199,7 +206,7 @@ def test_a_page_continues_from_a_reject_where_its_key_can_be_read(
 def test_an_api_that_does_not_heed_its_paging_is_found_out(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
-    for paging in (Offset("start", "limit", 3), PageNumber("page")):
+    for paging in (Offset(start="start", size_parameter="limit", size=3), PageNumber(parameter="page")):
         server.scripts = [answer(body(items(1, 3))), answer(body(items(1, 3))), answer(body([]))]
         with pytest.raises(StreamIncomplete, match="two pages in a row hold the same 3 records"):
             stage(client, api(server, paging=paging), target)
@@ -239,7 +246,7 @@ def test_empty_pages_with_a_way_on_end_at_a_bound(
     with pytest.raises(SourceRefused, match=r"4 empty pages in a row, each with a way on\. .*`ends: empty`"):
         stage(client, api(server, paging=NEXT), target)
     server.scripts = [answer(body(items(1, 1), next="?cursor=1")), *pages]
-    stage(client, api(server, paging=replace(NEXT, stop=Stop(ends=Ends.EMPTY))), target)
+    stage(client, api(server, paging=NEXT.model_copy(update={"ends": "empty"})), target)
     assert ids(target) == [1]
 
 
@@ -264,7 +271,7 @@ UNREAD: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("around", "place"), UNREAD)
-@pytest.mark.parametrize("paging", [SinglePage(), NextLink(RecordPath.parse("way.on"))], ids=["none", "misspelt"])
+@pytest.mark.parametrize("paging", [SinglePage(), NextLink(link=RecordPath.parse("way.on"))], ids=["none", "misspelt"])
 def test_the_last_page_may_say_more_nowhere_that_nothing_reads(  # noqa: PLR0917 - three of them are fixtures
     client: HttpClient, server: ScriptedServer, target: Path, around: dict[str, object], place: str, paging: Paging
 ) -> None:
@@ -299,7 +306,7 @@ def test_the_last_page_may_say_so_by_a_flag_that_nothing_reads(
 def test_where_a_total_or_a_flag_ended_the_range_nothing_else_is_searched(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
-    flag = replace(NEXT, stop=Stop(Flag(RecordPath.parse("meta.more"))))
+    flag = NEXT.model_copy(update={"more": RecordPath.parse("meta.more")})
     server.scripts = [answer(body(items(1, 2), next_cursor="t", total=2, meta={"more": False}))]
     for changes in ({"total": TOTAL}, {"paging": OFFSET, "total": TOTAL}, {"paging": flag}):
         stage(client, api(server, **changes), target)
@@ -310,7 +317,7 @@ def test_where_a_total_or_a_flag_ended_the_range_nothing_else_is_searched(
 def test_a_cursor_in_a_header_is_not_passed_over(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     odd = {"X-Next-Page": "2", "X-NextJS-Cache": "HIT", "X-More": "", "X-Has-More": "false"}
     server.scripts = [answer(body(items(1, 2)), **odd)]
-    for paging in (SinglePage(), Cursor("after", header="Next-Page")):
+    for paging in (SinglePage(), Cursor(cursor=NamedHeader(header="Next-Page"), into=Into(query="after"))):
         with pytest.raises(SourceRefused, match=r"reads: X-Next-Page\..*ignore_envelope: \[X-Next-Page\]"):
             stage(client, api(server, paging=paging), target)
     stage(client, api(server, ignored=(RecordPath.parse("X-Next-Page"),)), target)
@@ -346,7 +353,12 @@ def moved(*pages: list[dict[str, object]], total: int | None = 4) -> list[bytes]
 def test_a_repeat_on_another_page_hides_no_record_that_never_came(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
-    declared = api(server, paging=Offset("start", "limit", 2), total=TOTAL, verification=Verification.COUNT)
+    declared = api(
+        server,
+        paging=Offset(start="start", size_parameter="limit", size=2),
+        total=TOTAL,
+        verification=Verification.COUNT,
+    )
     shifted, clean = moved(items(1, 2), items(2, 3)), moved(items(1, 2), items(3, 4))
     server.scripts = [*shifted]
     with pytest.raises(StreamIncomplete, match="declares 4 records in all, but 4 came, 1 of them more than once"):
@@ -366,7 +378,7 @@ def test_a_repeated_neighbour_or_reject_hides_no_record_either(
 ) -> None:
     edge, bad = item(9, seen="2024-01-02T00:00:00Z"), item(8, seen="soon")
     time = replace(TIME, before_inclusive=True)
-    declared = api(server, paging=Offset("start", "limit", 2), total=TOTAL, time=time)
+    declared = api(server, paging=Offset(start="start", size_parameter="limit", size=2), total=TOTAL, time=time)
     for twice in (edge, bad):
         server.scripts = moved([item(1), twice], [twice, item(2)])
         with pytest.raises(StreamIncomplete, match="4 came, 1 of them more than once"):
@@ -435,7 +447,7 @@ def test_a_total_of_parents_is_compared_with_parents(client: HttpClient, server:
         each=RecordPath.parse("list"),
     )
     texts = replace(mapping, columns=mapping.columns[:2], ignored=(RecordPath.parse("host"),))
-    declared = api(server, paging=Offset("start", "limit", 2), total=TOTAL, mapping=texts)
+    declared = api(server, paging=Offset(start="start", size_parameter="limit", size=2), total=TOTAL, mapping=texts)
     server.scripts = moved([host(1, 1, 2, 3), host(2)], [host(3, 4)], total=3)
     stage(client, declared, target)
     assert (ids(target), staged_facts(target).beside) == ([1, 2, 3, 4], -1)
@@ -466,7 +478,7 @@ def test_the_same_page_is_not_read_twice(client: HttpClient, server: ScriptedSer
 
 
 def test_a_cut_answer_without_a_link_is_refused(client: HttpClient, server: ScriptedServer, target: Path) -> None:
-    cut = NextLink(RecordPath.parse("more.url"), Stop(Flag(RecordPath.parse("more.code"), "1980")))
+    cut = NextLink(link=RecordPath.parse("more.url"), truncated=RecordPath.parse("more.code"), code="1980")
     server.scripts = [answer(body(items(1, 2), more={"code": 1980}))]
     with pytest.raises(SourceRefused, match=r"more\.code says that there is more"):
         stage(client, api(server, paging=cut), target)
@@ -479,7 +491,7 @@ def test_a_cut_answer_without_a_link_is_refused(client: HttpClient, server: Scri
 def test_links_and_totals_are_not_looked_for_where_nothing_stands_around_the_records(
     client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat | None
 ) -> None:
-    flagged = replace(OFFSET, stop=Stop(Flag(TOTAL)))
+    flagged = OFFSET.model_copy(update={"more": TOTAL})
     for changes in ({"paging": NEXT}, {"total": TOTAL}, {"paging": flagged}):
         server.scripts = [answer(b"\n", kind=(wire or WireFormat.NDJSON).content_type)]
         with pytest.raises(ConfigurationError, match="nothing stands around the records"):
@@ -624,7 +636,11 @@ def test_the_source_is_counted_by_the_total_beside_one_record(client: HttpClient
 
 
 def test_a_source_that_tells_no_count_is_not_asked(client: HttpClient, server: ScriptedServer) -> None:
-    for changes in ({}, {"paging": NEXT, "total": TOTAL}, {"paging": Offset("start", "limit", 3)}):
+    for changes in (
+        {},
+        {"paging": NEXT, "total": TOTAL},
+        {"paging": Offset(start="start", size_parameter="limit", size=3)},
+    ):
         assert count_records(client, api(server, **changes), DAY, tries=1) is None
     assert server.requests == []
 
@@ -635,7 +651,9 @@ def test_a_right_window_agrees_with_the_sources_count_of_neighbours_and_of_paren
     edge = [item(9, seen="2024-01-01T12:00:00Z"), item(10, seen="2024-01-02T00:00:00Z")]
     time = replace(TIME, before_inclusive=True, longest=timedelta(hours=12))
     pieces = [answer(body([item(1), edge[0]], total=2)), answer(body(edge, total=2))]
-    numbered = api(server, paging=PageNumber("page", 1, "limit", 3), total=TOTAL, time=time)
+    numbered = api(
+        server, paging=PageNumber(parameter="page", first=1, size_parameter="limit", size=3), total=TOTAL, time=time
+    )
     assert counted(client, server, numbered, tmp_path / "edges", pieces) == (2, 2)
 
     hosts = [{"host": 1, "list": [{"id": each, "at": "2024-01-01T00:00:05Z"} for each in (1, 2, 3)]}, {"host": 2}]

@@ -12,48 +12,47 @@ from urllib3.util import parse_url
 from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
+from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
     End,
     Ends,
+    Into,
     LinkHeader,
+    NamedHeader,
     NextLink,
     Offset,
     Page,
     PageNumber,
     Paging,
     SinglePage,
-    Stop,
-    following,
-    with_parameters,
 )
 from flows_platform.fetch.totals import total_count
 
-URL = "https://api.example.com:443/v2/items?since=a%20b&empty=&start=0"
-LINK = NextLink(RecordPath.parse("next.href"))
-CUT = NextLink(RecordPath.parse("WARNING.URL"), Stop(Flag(RecordPath.parse("WARNING.CODE"), "1980")))
-OFFSET = Offset("start", "limit", 10)
-COUNTED = Stop(ends=Ends.EMPTY, counted=True)
+ADDRESS = "https://api.example.com:443/v2/items"
+LINK = NextLink(link=RecordPath.parse("next.href"))
+CUT = NextLink(link=RecordPath.parse("WARNING.URL"), truncated=RecordPath.parse("WARNING.CODE"), code="1980")
+OFFSET = Offset(start="start", size_parameter="limit", size=10)
 
 
 def page(envelope: dict[str, object] | None = None, *, records: int = 10, seen: int = 10, **fields: object) -> Page:
     return Page(
-        str(fields.get("url", URL)),
+        Request(ADDRESS, (("since", "a b"), ("empty", ""), ("start", str(fields.get("start", 0))))),
         {"Link": str(fields.get("link", ""))},
         envelope or {},
         records,
         seen,
+        Request(ADDRESS, (("verb", "List"),)),
         fields.get("last"),
         fields.get("total"),  # type: ignore[arg-type]
-        "https://api.example.com:443/v2/items?verb=List",
     )
 
 
 def after(rule: Paging, given_page: Page) -> str | None:
     """The next page's URL."""
-    found = following(rule, given_page)
-    return None if isinstance(found, End) else found
+    found = rule.next(given_page)
+    return None if isinstance(found, End) else found.target
 
 
 def asked(rule: Paging, given_page: Page) -> dict[str, str]:
@@ -125,7 +124,7 @@ def test_a_link_that_is_no_single_url_is_refused(link: object) -> None:
 
 
 def test_a_cut_answer_must_say_how_to_go_on() -> None:
-    assert after(CUT, page({"WARNING": {"CODE": "1980", "URL": "?id_min=5"}})) == f"{URL.partition('?')[0]}?id_min=5"
+    assert after(CUT, page({"WARNING": {"CODE": "1980", "URL": "?id_min=5"}})) == f"{ADDRESS}?id_min=5"
     assert after(CUT, page({"WARNING": {"CODE": "1905", "URL": "?id_min=5"}})) is None
     assert after(CUT, page()) is None
     several: dict[str, object] = {"WARNING": [{"CODE": "1"}, {"CODE": 1980, "URL": "?id_min=6"}]}
@@ -135,7 +134,7 @@ def test_a_cut_answer_must_say_how_to_go_on() -> None:
             SourceRefused, match=r"WARNING\.CODE says that there is more, but .* no link at WARNING\.URL"
         ):
             after(CUT, page({"WARNING": warning}))
-    any_mark = NextLink(RecordPath.parse("next"), Stop(Flag(RecordPath.parse("truncated"))))
+    any_mark = NextLink(link=RecordPath.parse("next"), truncated=RecordPath.parse("truncated"))
     with pytest.raises(SourceRefused, match="truncated says that there is more"):
         after(any_mark, page({"truncated": "yes"}))
 
@@ -143,12 +142,12 @@ def test_a_cut_answer_must_say_how_to_go_on() -> None:
 TRUE = [True, "true", "True", "TRUE", 1, Decimal("1.0"), "1", "yes", {"a": 1}]
 FALSE = [False, None, "false", "False", 0, Decimal("0.0"), "0", "", {}]
 FLAGGED: list[Paging] = [
-    NextLink(RecordPath.parse("next"), Stop(Flag(RecordPath.parse("meta.more")))),
-    Cursor("c", RecordPath.parse("next"), stop=Stop(Flag(RecordPath.parse("meta.more")))),
-    LinkHeader(Stop(Flag(RecordPath.parse("meta.more")))),
-    PageNumber("start", stop=replace(COUNTED, more=Flag(RecordPath.parse("meta.more")))),
-    Offset("start", stop=replace(COUNTED, more=Flag(RecordPath.parse("meta.more")))),
-    ContinueFrom("after", "id", stop=replace(COUNTED, more=Flag(RecordPath.parse("meta.more")))),
+    NextLink(link=RecordPath.parse("next"), more=RecordPath.parse("meta.more")),
+    Cursor(cursor=RecordPath.parse("next"), into=Into(query="c"), more=RecordPath.parse("meta.more")),
+    LinkHeader(more=RecordPath.parse("meta.more")),
+    PageNumber(parameter="start", more=RecordPath.parse("meta.more")),
+    Offset(start="start", more=RecordPath.parse("meta.more")),
+    ContinueFrom(parameter="after", column="id", more=RecordPath.parse("meta.more")),
 ]
 
 
@@ -158,15 +157,15 @@ def test_a_flag_that_is_there_decides_whatever_way_on_there_is(rule: Paging) -> 
     for value in TRUE:
         assert after(rule, page({"meta": {"more": value}, "next": "/x"}, **onward)), value  # type: ignore[arg-type]
     for value in FALSE:
-        found = following(rule, page({"meta": {"more": value}, "next": "/x"}, **onward))  # type: ignore[arg-type]
-        assert found == End("meta.more says that there is no more", told=True), value
+        found = rule.next(page({"meta": {"more": value}, "next": "/x"}, **onward))  # type: ignore[arg-type]
+        assert found == End("meta.more says that there is no more", stated=True), value
     assert after(rule, page({"meta": {}, "next": "/x"}, **onward))  # type: ignore[arg-type]  # the way on decides
 
 
 @pytest.mark.parametrize("rule", FLAGGED[:3], ids=lambda rule: type(rule).__name__)
 def test_more_without_a_way_on_is_an_error(rule: Paging) -> None:
     with pytest.raises(SourceRefused, match=r"meta\.more says that there is more, but the answer does not say how"):
-        following(rule, page({"meta": {"more": "true"}, "next": None}))
+        rule.next(page({"meta": {"more": "true"}, "next": None}))
 
 
 @pytest.mark.parametrize(
@@ -215,11 +214,11 @@ def test_other_links_are_no_next_page(header: str) -> None:
 def test_an_offset_goes_on_to_the_total_whatever_a_page_holds() -> None:
     assert OFFSET.parameters == {"limit": "10", "start": "0"}
     assert asked(OFFSET, page(records=4, seen=14, total=25)) == {"since": "a b", "empty": "", "start": "14"}
-    assert following(OFFSET, page(records=5, seen=25, total=25)) == End("total reached: 25", told=True)
-    assert following(OFFSET, page(records=0, seen=0, total=0)) == End("total reached: 0", told=True)
+    assert OFFSET.next(page(records=5, seen=25, total=25)) == End("total reached: 25", stated=True)
+    assert OFFSET.next(page(records=0, seen=0, total=0)) == End("total reached: 0", stated=True)
     with pytest.raises(SourceRefused, match="empty page at record 20, although there are 25"):
-        following(OFFSET, page(records=0, seen=20, total=25))
-    one_based = Offset("start", "limit", 10, first=1)
+        OFFSET.next(page(records=0, seen=20, total=25))
+    one_based = Offset(start="start", size_parameter="limit", size=10, first=1)
     assert one_based.parameters["start"] == "1"
     assert asked(one_based, page(records=4, seen=14))["start"] == "15"
 
@@ -230,35 +229,37 @@ def test_a_total_is_a_number(value: object) -> None:
         total_count(value)
 
 
-SIZED: list[Paging] = [OFFSET, PageNumber("start", 0, "limit", 10), ContinueFrom("after", "id", "limit", 10)]
+SIZED: list[Paging] = [
+    OFFSET,
+    PageNumber(parameter="start", first=0, size_parameter="limit", size=10),
+    ContinueFrom(parameter="after", column="id", size_parameter="limit", size=10),
+]
 
 
 @pytest.mark.parametrize("rule", SIZED, ids=lambda rule: type(rule).__name__)
 def test_without_a_total_an_empty_page_is_the_last_and_a_short_one_only_where_the_author_says_so(rule: Paging) -> None:
     assert [bool(after(rule, page(records=records, seen=30, last=7))) for records in (10, 9, 1, 0)] == [1, 1, 1, 0]
-    sized = replace(rule, stop=replace(rule.stop, size=10))  # type: ignore[type-var]
-    assert [bool(after(sized, page(records=records, seen=30, last=7))) for records in (10, 9, 1, 0)] == [1, 1, 1, 0]
-    short = replace(rule, stop=Stop(ends=Ends.SHORT, size=10, counted=True))  # type: ignore[type-var]
+    short = rule.model_copy(update={"ends": Ends.SHORT})
     assert [bool(after(short, page(records=records, seen=30, last=7))) for records in (11, 10, 9, 0)] == [1, 1, 0, 0]
-    assert following(short, page(records=9, seen=9)) == End("a page of 9 records, fewer than the 10 asked for")
+    assert short.next(page(records=9, seen=9)) == End("a page of 9 records, fewer than the 10 asked for")
 
 
 def test_pages_are_numbered() -> None:
-    rule = PageNumber("start", 0, "limit", 10)
+    rule = PageNumber(parameter="start", first=0, size_parameter="limit", size=10)
     assert rule.parameters == {"limit": "10", "start": "0"}
-    assert PageNumber("p").parameters == {"p": "1"}
+    assert PageNumber(parameter="p").parameters == {"p": "1"}
     assert asked(rule, page(records=3))["start"] == "1"
-    assert asked(rule, page(records=3, url=with_parameters(URL, {"start": "9"}), total=4, seen=3))["start"] == "10"
+    assert asked(rule, page(records=3, start=9, total=4, seen=3))["start"] == "10"
 
 
 def test_a_page_continues_from_its_last_record() -> None:
-    rule = ContinueFrom("id_min", "id", "limit", 10)
+    rule = ContinueFrom(parameter="id_min", column="id", size_parameter="limit", size=10)
     assert str(after(rule, page(last=41))).endswith("id_min=42")
     assert str(after(rule, page(records=9, last=41))).endswith("id_min=42")
     for last in (None, "41"):
         with pytest.raises(SourceRefused, match="the next page cannot start there"):
             after(rule, page(last=last))
-    text = ContinueFrom("after", "id", "limit", 10, step=0)
+    text = ContinueFrom(parameter="after", column="id", size_parameter="limit", size=10, step=0)
     assert str(after(text, page(last="é"))).endswith("after=%C3%A9")
     with pytest.raises(SourceRefused, match="the next page cannot start there"):
         after(text, page(last=None))
@@ -268,33 +269,35 @@ def test_a_page_continues_from_its_last_record() -> None:
     ("value", "sent"), [("a/b=", "a/b="), (7, "7"), (0, "0"), ([1, "b"], "1,b"), (Decimal("1.50"), "1.50")]
 )
 def test_a_cursor_goes_into_the_query(value: object, sent: str) -> None:
-    rule = Cursor("cursor", RecordPath.parse("meta.next"))
+    rule = Cursor(cursor=RecordPath.parse("meta.next"), into=Into(query="cursor"))
     assert asked(rule, page({"meta": {"next": value}})) == {"since": "a b", "empty": "", "start": "0", "cursor": sent}
-    alone = replace(rule, alone=True)
+    alone = rule.model_copy(update={"alone": True})
     assert asked(alone, page({"meta": {"next": value}})) == {"verb": "List", "cursor": sent}
 
 
 @pytest.mark.parametrize("meta", [{}, {"next": None}, {"next": ""}, {"next": []}, {"next": False}])
 def test_without_a_cursor_the_page_is_the_last(meta: dict[str, object]) -> None:
-    assert following(Cursor("c", RecordPath.parse("meta.next")), page({"meta": meta})) == End("no cursor at meta.next")
+    assert Cursor(cursor=RecordPath.parse("meta.next"), into=Into(query="c")).next(page({"meta": meta})) == End(
+        "no cursor at meta.next"
+    )
 
 
 @pytest.mark.parametrize("value", [True, {"id": 1}, [["a"]]])
 def test_a_cursor_that_is_no_text_or_number_is_refused(value: object) -> None:
     with pytest.raises(SourceRefused, match="neither a text nor a number"):
-        following(Cursor("c", RecordPath.parse("next")), page({"next": value}))
+        Cursor(cursor=RecordPath.parse("next"), into=Into(query="c")).next(page({"next": value}))
 
 
 def test_a_cursor_may_come_in_a_header() -> None:
-    rule = Cursor("page", header="Link")
+    rule = Cursor(cursor=NamedHeader(header="Link"), into=Into(query="page"))
     assert asked(rule, page(link="t 2"))["page"] == "t 2"
-    assert following(rule, page()) == End("no cursor in the header Link")
+    assert rule.next(page()) == End("no cursor in the header Link")
 
 
 def test_an_empty_page_ends_links_only_where_the_author_says_so() -> None:
-    ending = NextLink(RecordPath.parse("next"), Stop(ends=Ends.EMPTY))
-    assert after(NextLink(RecordPath.parse("next")), page({"next": "/x"}, records=0))
-    assert following(ending, page({"next": "/x"}, records=0)) == End("an empty page")
+    ending = NextLink(link=RecordPath.parse("next"), ends="empty")
+    assert after(NextLink(link=RecordPath.parse("next")), page({"next": "/x"}, records=0))
+    assert ending.next(page({"next": "/x"}, records=0)) == End("an empty page")
     assert after(ending, page({"next": "/x"}, records=1))
     assert after(ending, page({"next": "/x"}, records=1, seen=9, total=9))  # links go on; the total is compared then
 
@@ -308,8 +311,8 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 
 @given(st.dictionaries(NAMES, st.text(max_size=8), max_size=4), st.dictionaries(NAMES, st.text(max_size=8), max_size=3))
 def test_parameters_are_changed_and_the_others_kept(before: dict[str, str], changed: dict[str, str]) -> None:
-    url = with_parameters(with_parameters("http://x/y?", before), changed)
-    assert dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)) == before | changed
+    request = Request("http://x/y").with_parameters(before).with_parameters(changed)
+    assert dict(parse_qsl(urlsplit(request.target).query, keep_blank_values=True)) == before | changed
 
 
 @pytest.mark.parametrize(
@@ -334,19 +337,19 @@ def test_a_relation_inside_another_parameter_is_none() -> None:
 @pytest.mark.parametrize("link", ['<https://api.example.com/v2>; rel="next', 'https://api.example.com/v2; rel="next"'])
 def test_a_link_header_that_names_next_and_cannot_be_read_ends_no_range(link: str) -> None:
     with pytest.raises(SourceRefused, match="names `next`"):
-        following(LinkHeader(), page(link=link))
+        LinkHeader().next(page(link=link))
     assert after(LinkHeader(), page(link="no list of links")) is None
 
 
 @pytest.mark.parametrize(("yes", "no"), [("Y", "N"), ("yes", "no"), ("T", "F"), ("on", "Off"), (True, "null"), (3, 0)])
 def test_a_flag_may_be_a_word(yes: object, no: object) -> None:
-    rule = replace(LINK, stop=Stop(Flag(RecordPath.parse("more"))))
+    rule = LINK.model_copy(update={"more": RecordPath.parse("more")})
     assert after(rule, page({"more": yes, "next": {"href": "?page=2"}})) is not None
     assert after(rule, page({"more": no, "next": {"href": "?page=2"}})) is None
 
 
 def test_a_flag_that_the_last_page_leaves_out_ends_the_range_only_where_it_was_there() -> None:
-    rule = replace(LINK, stop=Stop(Flag(RecordPath.parse("more"))))
+    rule = LINK.model_copy(update={"more": RecordPath.parse("more")})
     last = page({"next": {"href": "?page=3"}})
     assert after(rule, last) == "https://api.example.com:443/v2/items?page=3"
-    assert following(rule, replace(last, flagged=True)) == End("more, which earlier pages had, is left out", told=True)
+    assert rule.next(replace(last, flagged=True)) == End("more, which earlier pages had, is left out", stated=True)

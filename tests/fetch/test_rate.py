@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.rate_limit import POLL, RateBudget, RateGate
+from flows_platform.fetch.http.request import Request
 
 from .scripted import ScriptedServer, answer
 
@@ -141,7 +142,7 @@ def test_redirects_are_requests_too(server: ScriptedServer, tmp_path: Path) -> N
     fake = FakeTime()
     client = HttpClient(gate=gate_of(tmp_path, fake, RateBudget(1, 30.0)))
     server.scripts = [answer(b"", status="302 Found", Location="/there"), answer(b"[]")]
-    with client.stream(server.url, {}) as found:
+    with client.stream(Request(server.url)) as found:
         assert found.read() == b"[]"
     client.close()
     assert (len(server.requests), fake.slept) == (2, [30.0])

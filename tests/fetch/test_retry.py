@@ -6,6 +6,7 @@ import stamina
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete, Transient
 from flows_platform.fetch.backoff import Backoff, attempts
 from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.request import Request
 
 from .scripted import ScriptedServer, answer
 
@@ -45,7 +46,7 @@ def test_terminal_errors_are_not_tried_again() -> None:
 def test_retry_after_is_capped_and_nonsense_ignored(server: ScriptedServer, header: str, wait: float | None) -> None:
     server.scripts = [answer(b"", status="429 Too Many Requests", Retry_After=header)]
     client = HttpClient()
-    with pytest.raises(SourceUnavailable) as error, client.stream(server.url, {}):
+    with pytest.raises(SourceUnavailable) as error, client.stream(Request(server.url)):
         pass
     assert error.value.retry_after == wait
     client.close()

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from flows_platform.declared import Secret
 from flows_platform.domain.errors import (
     MalformedDocument,
     PlatformError,
@@ -20,7 +21,7 @@ from flows_platform.domain.errors import (
 )
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.fetch.auth import BasicAuth, BearerAuth, HeaderAuth
+from flows_platform.fetch.auth import Basic, Bearer, HeaderKey
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import LinkHeader
 from flows_platform.formats.protocol.names import WireFormat
@@ -394,14 +395,15 @@ def test_authentication_goes_into_headers_and_nowhere_else(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
     server.scripts = [answer(json_body(ROWS))]
+    key, secrets = Secret(env="KEY"), {"KEY": "canary", "USER": "user"}
     for auth, header in (
-        (BearerAuth("canary"), "Authorization: Bearer canary"),
-        (BasicAuth("user", "canary"), "Authorization: Basic dXNlcjpjYW5hcnk="),
-        (HeaderAuth("apiKey", "canary"), "apiKey: canary"),
+        (Bearer(token=key), "Authorization: Bearer canary"),
+        (Basic(user=Secret(env="USER"), password=key), "Authorization: Basic dXNlcjpjYW5hcnk="),
+        (HeaderKey(name="apiKey", value=key), "apiKey: canary"),
     ):
-        staged = stage(client, server, target, auth=auth)
+        staged = stage(client, server, target, auth=auth, secrets=secrets)
         assert header in server.requests[-1]
-        assert "canary" not in repr(auth) + repr(staged)
+        assert "canary" not in repr(WindowedApi(url="", schema=FLOWS, auth=auth, secrets=secrets)) + repr(staged)
 
 
 def test_pages_are_followed_and_each_is_proven(client: HttpClient, server: ScriptedServer, target: Path) -> None:

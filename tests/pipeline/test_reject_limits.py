@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows_platform.declared import Secret
 from flows_platform.domain.errors import TooManyRejects
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
@@ -54,7 +55,7 @@ def test_each_of_many_rejects_is_kept_as_it_was_sent(
 ) -> None:
     sent = [row(number, byte_count=f"many hush-hush {number}") for number in range(600)]
     server.scripts = [answer(json_body(sent))]
-    api = WindowedApi(url=server.url, schema=FLOWS, secret_headers={"X-Key": secret} if secret else {})
+    api = WindowedApi(url=server.url, schema=FLOWS, headers={"X-Key": Secret(env="KEY")}, secrets={"KEY": secret})
     with pytest.raises(TooManyRejects, match=r"600 records .* the first is record 1: byte_count"):
         stage_window(client, api, BOUNDS, target, tries=1)
     kept = list(read_quarantine(quarantine_path(target)))

@@ -6,10 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows_platform.declared import Secret
 from flows_platform.domain.errors import ConfigurationError, InputError, SourceRefused, TooManyRejects
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.fetch.auth import BearerAuth
+from flows_platform.fetch.auth import Bearer
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
@@ -109,9 +110,10 @@ def test_a_recovered_record_that_contradicts_a_row_is_refused(
 
 def test_a_record_with_a_masked_secret_stays(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(1), row(2, byte_count=None, src_comp="canary-7")]))]
-    declared = api(server, auth=BearerAuth("canary-7"))
+    keyed = {"auth": Bearer(token=Secret(env="KEY")), "secrets": {"KEY": "canary-7"}}
+    declared = api(server, **keyed)
     stage_window(client, declared, BOUNDS, target, max_rejected=1, tries=1)
-    replayed = replay_quarantine(api(server, NULLABLE, auth=BearerAuth("canary-7")), BOUNDS, target)
+    replayed = replay_quarantine(api(server, NULLABLE, **keyed), BOUNDS, target)
     assert (replayed.recovered, replayed.rejected) == (0, 1)
     assert b"canary-7" not in quarantine_path(target).read_bytes()
 

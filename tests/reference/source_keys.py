@@ -8,52 +8,42 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.components.source import (
     Api,
-    Basic,
-    Bearer,
     ChartDeclaration,
     ColumnDeclaration,
-    ContinueFromPaging,
     Csv,
-    CursorPaging,
     Destination,
     Errors,
-    HeaderKey,
-    Into,
-    LinkHeaderPaging,
-    NamedHeader,
     Newest,
-    NextLinkPaging,
     NothingCode,
-    OffsetPaging,
-    PageNumberPaging,
     Partitions,
-    QueryKey,
     Rate,
+    Template,
     TimeRange,
     Wait,
 )
 from flows_platform.components.validation import TableDeclaration
-from flows_platform.components.values import Part, Secret, Template
+from flows_platform.declared import Declared, Secret
+from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.paging import AnyPaging, Into, NamedHeader
 
-PARTS: dict[str, type[Part]] = {
+
+def kinds_of(title: str, union: Any) -> dict[str, type[Declared]]:
+    """The models of a union, each by the kind that a YAML names."""
+    return {f"{title}, kind {model.model_fields['kind'].default}": model for model in get_args(get_args(union)[0])}
+
+
+PARTS: dict[str, type[Declared]] = {
     "attributes": TableDeclaration,
     "api": Api,
     "api.time": TimeRange,
-    "api.auth, kind basic": Basic,
-    "api.auth, kind bearer": Bearer,
-    "api.auth, kind header": HeaderKey,
-    "api.auth, kind query": QueryKey,
+    **kinds_of("api.auth", AnyAuth),
     "a secret": Secret,
-    "api.paging, kind next_link": NextLinkPaging,
-    "api.paging, kind link_header": LinkHeaderPaging,
-    "api.paging, kind cursor": CursorPaging,
+    **kinds_of("api.paging", AnyPaging),
     "a cursor's header": NamedHeader,
     "a cursor's into": Into,
-    "api.paging, kind page": PageNumberPaging,
-    "api.paging, kind offset": OffsetPaging,
-    "api.paging, kind continue_from": ContinueFromPaging,
     "api.rate": Rate,
     "api.wait": Wait,
     "api.errors": Errors,
@@ -70,7 +60,14 @@ INTRODUCTION = """\
 
 A source is a YAML file, as [Add a source](../sources.md) explains. A key without a default is required. The text
 `{{ settings.NAME }}` is replaced by a setting of the platform."""
-SCALARS = {str: "text", int: "number", float: "number", bool: "true or false", dict: "names with texts"}
+SCALARS = {
+    str: "text",
+    RecordPath: "text",
+    int: "number",
+    float: "number",
+    bool: "true or false",
+    dict: "names with texts",
+}
 
 
 def page() -> str:
@@ -79,17 +76,17 @@ def page() -> str:
     return "\n\n".join([INTRODUCTION, *tables]) + "\n"
 
 
-def _table(part: type[Part]) -> str:
+def _table(part: type[Declared]) -> str:
     rows = [
-        f"| `{name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
+        f"| `kind` | {_kind(field)} |  | Names this form. |"
+        if name == "kind"
+        else f"| `{name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
         for name, field in part.model_fields.items()
     ]
     return "\n".join([f"{part.__doc__}", "", "| Key | Holds | Default | Meaning |", "|---|---|---|---|", *rows])
 
 
 def _meaning(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal and field.is_required():
-        return "Names this form."
     assert field.description, field
     return field.description.replace("|", "\\|")
 
@@ -124,7 +121,7 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield "list of " + ", or ".join(_kinds(inner[0]))
     elif isinstance(annotation, type) and issubclass(annotation, StrEnum):
         yield ", ".join(f"`{each}`" for each in annotation)
-    elif isinstance(annotation, type) and issubclass(annotation, Part):
+    elif isinstance(annotation, type) and issubclass(annotation, Declared):
         yield "keys"
     else:
         yield SCALARS.get(origin or annotation, "time")

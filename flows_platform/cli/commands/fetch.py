@@ -5,11 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from flows_platform.cli.commands.terminal import progress_bar, say
+from flows_platform.declared import Secret
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.fetch.auth import BearerAuth, NoAuth
+from flows_platform.fetch.auth import Bearer
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.fetch_window import stage_window
@@ -49,13 +50,13 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
 
 
 def _api(url: str, wire: WireFormat | None, settings: Settings) -> WindowedApi:
-    token = settings.api_token
-    auth = BearerAuth(token.get_secret_value()) if token else NoAuth()
+    token, value = Secret(env="FLOWS_API_TOKEN", required=False), settings.api_token
     return WindowedApi(
         url=url,
         schema=FLOWS,
         format=wire,
-        auth=auth,
+        auth=Bearer(token=token),
+        secrets={token.env: value.get_secret_value() if value else ""},
         verification=Verification.of(settings.verification),
         parser=settings.api_parser,
     )

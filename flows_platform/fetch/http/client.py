@@ -6,7 +6,7 @@ see: the counts in `records.py` do.
 
 import http.client
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
 import urllib3
@@ -19,6 +19,7 @@ from flows_platform.fetch.http.pace import Clock, HttpLimits, Pace, Watch
 from flows_platform.fetch.http.rate_limit import RateGate
 from flows_platform.fetch.http.redirects import STATUSES, redirect_target
 from flows_platform.fetch.http.refusals import BODY_BYTES, USUAL, Refusals
+from flows_platform.fetch.http.request import Request
 
 __all__ = ["Answer", "HttpClient", "HttpLimits"]
 
@@ -58,10 +59,8 @@ class HttpClient:
     @contextmanager
     def stream(
         self,
-        url: str,
-        headers: Mapping[str, str],
+        request: Request,
         *,
-        method: str = "GET",
         deadline: float | None = None,
         refusals: Refusals = USUAL,
         seen: Callable[[str, int], None] = _unseen,
@@ -75,11 +74,12 @@ class HttpClient:
             NoRecords: an error document whose code means that there are no records.
             SourceRefused: any other status than 200 and those that mean no records, or a redirect to another origin.
         """
+        url = request.target
         pace = Pace(self.limits, self._clock, self.deadline() if deadline is None else deadline)
         if fault := pace.fault():
             raise SourceUnavailable(f"{place(url)} {fault}.")
         with self._gate.place() if self._gate else nullcontext():
-            response = self._final(method, url, headers)
+            response = self._final(request, url)
             seen(url, response.status)
             try:
                 if not refusals.is_good(response.status):
@@ -89,23 +89,30 @@ class HttpClient:
             finally:
                 response.close()
 
-    def _final(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _final(self, request: Request, url: str) -> urllib3.BaseHTTPResponse:
         """The answer at the end of redirects."""
         followed = 0
         while True:
             # guard: redirects count
             if self._gate:
                 self._gate.take_turn()
-            response = self._request(method, url, headers)
+            response = self._send(request, url)
             if response.status not in STATUSES:
                 return response
             response.close()
             url = redirect_target(url, response.headers.get("Location", ""), followed)
             followed += 1
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _send(self, request: Request, url: str) -> urllib3.BaseHTTPResponse:
         try:
-            return self._pool.request(method, url, headers=dict(headers), preload_content=False, redirect=False)
+            return self._pool.request(
+                request.method,
+                url,
+                body=request.body,
+                headers=dict(request.headers),
+                preload_content=False,
+                redirect=False,
+            )
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if _is_malformed(error):
                 raise SourceRefused(f"{place(url)} answers with a head that is no HTTP ({_brief(error)}).") from error

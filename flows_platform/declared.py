@@ -1,0 +1,73 @@
+"""The base of everything that a YAML declares, and the types that several declarations share.
+
+A declared class is one class: its fields are the keys of the YAML, and its methods act on them at run time.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from flows_platform.domain.errors import ConfigurationError
+
+# A code as documents write it: 17 and "17" are the same.
+Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
+
+type KeyPath = tuple[str | int, ...]  # keys and indices that lead to a value of a YAML
+type Secrets = Mapping[str, str]  # values by the names of their variables; "" for an optional one that is not set
+
+
+class Declared(BaseModel):
+    """Something that a YAML declares. It does not change, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(Declared):
+    """A secret, by the name of the environment variable that holds it."""
+
+    env: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable; read when a run starts."
+    )
+    required: bool = Field(True, description="Whether a run fails without it; else the request goes without.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_named(cls, given: object) -> object:
+        # guard: a secret stands outside the YAML
+        if isinstance(given, str):
+            raise refused("a secret does not belong in a file: write {env: NAME}, and set that variable")
+        return given
+
+    def value(self, environment: Callable[[str], str | None]) -> str:
+        """The value that the variable has now; "" for an optional one that is not set.
+
+        Raises:
+            ConfigurationError: it is required, and not set.
+        """
+        value = environment(self.env)
+        if value is None and self.required:
+            raise ConfigurationError(
+                f"the environment variable {self.env} is not set.",
+                remedy="Set it to the secret that the API asks for.",
+            )
+        return value or ""
+
+
+def refused(why: str, at: KeyPath = ()) -> PydanticCustomError:
+    """A fault as pydantic takes it; `at` leads from the model that raises it to the key at fault."""
+    return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "at": at})
+
+
+def is_template(value: object) -> bool:
+    """Whether the value is a template, which is replaced before the declaration is used."""
+    return isinstance(value, str) and "{{" in value
+
+
+def parsed[T](parse: Callable[[str], T], text: str) -> T:
+    """What `parse` makes of the text; its ConfigurationError becomes a fault of the YAML."""
+    try:
+        return parse(text)
+    except ConfigurationError as error:
+        raise refused(str(error)) from None
