@@ -19,7 +19,6 @@ from flows_platform.fetch.auth import NoAuth
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import Nothing, Refusals
 from flows_platform.fetch.paging import SinglePage
-from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
@@ -101,7 +100,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
     without_secrets = WindowedApi(
         url=api.url,
         schema=schema,
-        time=_time(api.time),
+        time=api.time,
         format=None if api.format == AUTO else WireFormat(api.format),
         format_parameter=api.format_parameter,
         headers=api.headers,
@@ -129,28 +128,6 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
     )
 
     return lambda: without_secrets.with_secrets(secret)
-
-
-def _time(time: declared.TimeRange) -> TimeParameters:
-    texts: dict[declared.Written, InstantText | None] = {
-        declared.Written.SECONDS: None,
-        declared.Written.MILLISECONDS: EpochTime(10**3),
-        declared.Written.MICROSECONDS: EpochTime(10**6),
-        declared.Written.NANOSECONDS: EpochTime(10**9),
-        declared.Written.ISO: IsoTime(0, time.suffix),
-        declared.Written.ISO_MILLISECONDS: IsoTime(3, time.suffix),
-        declared.Written.ISO_MICROSECONDS: IsoTime(6, time.suffix),
-        declared.Written.DATE: IsoDate(),
-    }
-    return TimeParameters(
-        after=time.after,
-        after_inclusive=time.after_inclusive,
-        before=time.before,
-        before_inclusive=time.before_inclusive,
-        text=texts[time.written],
-        exact=time.exact,
-        longest=timedelta(days=time.longest_days) if time.longest_days else None,
-    )
 
 
 def _refusals(api: declared.Api) -> Refusals:

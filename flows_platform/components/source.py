@@ -13,41 +13,12 @@ from flows_platform.declared import Code, Declared, Secret
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.paging import AnyPaging
+from flows_platform.fetch.time_parameters import TimeParameters
 from flows_platform.formats.protocol.parser import Parser
 
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
 Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]
-
-
-class Written(StrEnum):
-    """How a time parameter is written."""
-
-    SECONDS = "seconds"
-    MILLISECONDS = "milliseconds"
-    MICROSECONDS = "microseconds"
-    NANOSECONDS = "nanoseconds"
-    ISO = "iso"
-    ISO_MILLISECONDS = "iso_milliseconds"
-    ISO_MICROSECONDS = "iso_microseconds"
-    DATE = "date"
-
-
-class TimeRange(Declared):
-    """The parameters that ask for a time range."""
-
-    after: str = Field(description="Parameter with the range's start.")
-    before: str = Field(description="Parameter with the range's end.")
-    after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
-    before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
-    written: Written = Field(
-        Written.ISO,
-        description="A number since 1970 (seconds of a table in Python: since its epoch), ISO 8601 with so many "
-        "digits, a date.",
-    )
-    suffix: Literal["Z", "+00:00", ""] = Field("Z", description="What ends an ISO 8601 time: its zone, or nothing.")
-    exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is skipped.")
-    longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
 
 
 class Rate(Declared):
@@ -144,7 +115,7 @@ class Api(Declared):
     )
     parameters: dict[str, str | Secret] = Field({}, description="Fixed query parameters; a secret likewise.")
     auth: AnyAuth | None = Field(None, description="How the API knows who asks.")
-    time: TimeRange = Field(description="How a time range is asked for.")
+    time: TimeParameters = Field(description="How a time range is asked for.")
     paging: AnyPaging | None = Field(None, description="How an answer continues; without it all comes at once.")
     total: RecordPath | None = Field(None, description="Path of the number of a range's records in the document.")
     ignore_envelope: list[RecordPath] = Field(

@@ -3,13 +3,38 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from enum import StrEnum
+from typing import Literal, Protocol
 
+from pydantic import Field
+
+from flows_platform.declared import Declared
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 
-UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+
+class Written(StrEnum):
+    """How a time parameter is written."""
+
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+    MICROSECONDS = "microseconds"
+    NANOSECONDS = "nanoseconds"
+    ISO = "iso"
+    ISO_MILLISECONDS = "iso_milliseconds"
+    ISO_MICROSECONDS = "iso_microseconds"
+    DATE = "date"
+
+
+UNITS = {
+    Written.SECONDS: 1,
+    Written.MILLISECONDS: 10**3,
+    Written.MICROSECONDS: 10**6,
+    Written.NANOSECONDS: 10**9,
+}
+DIGITS = {Written.ISO: 0, Written.ISO_MILLISECONDS: 3, Written.ISO_MICROSECONDS: 6}
+UNIT_NAMES = {unit: written for written, unit in UNITS.items()}
 
 
 class InstantText(Protocol):
@@ -44,7 +69,7 @@ class EpochTime:
         number, rest = divmod(instant - self.epoch, self.resolution)
         if rest or number < -1:
             raise ConfigurationError(
-                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} is no whole number of {UNITS[self.unit]} since "
+                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} is no whole number of {UNIT_NAMES[self.unit]} since "
                 f"{self.epoch:%Y-%m-%dT%H:%M:%SZ}."
             )
         return None if number < 0 else str(number * max(self.unit // 10**6, 1))
@@ -116,26 +141,41 @@ class Beyond:
 NOWHERE = Beyond(timedelta(0), timedelta(0))
 
 
-@dataclass(frozen=True, slots=True)
-class TimeParameters:
-    """The parameters of a time range. `text` None means seconds since the schema's epoch.
+class TimeParameters(Declared):
+    """The parameters that ask for a time range."""
 
-    A range is asked for such that no instant of it is missing, whatever digits the records' times have: an inclusive
-    end as the end itself, an exclusive start as a step before it. What belongs to the neighbours then comes too. Where
-    the time column counts whole seconds an inclusive end is asked for as the last of them.
+    # A range is asked for such that no instant of it is missing, however many digits the records' times have: an
+    # inclusive end as the end itself, an exclusive start as a step before it. The answer then also has some records of
+    # the neighbours. Where the time column counts whole seconds an inclusive end is asked for as the last of them.
+    # Where the API's bounds are not known to be `exact`, the request is right under every reading of them, and all
+    # records outside are the neighbours'. A window longer than the longest range is asked for in pieces.
 
-    Where the API's bounds are not known `exact`, the request is right under every reading of them, and all that lies
-    outside is the neighbours'. `longest` is the longest range the API takes at once: a longer window is asked for in
-    pieces.
-    """
+    after: str = Field(description="Parameter with the range's start.")
+    before: str = Field(description="Parameter with the range's end.")
+    after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
+    before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
+    written: Written = Field(
+        Written.ISO,
+        description="A number since 1970 (seconds of a table in Python: since its epoch), ISO 8601 with so many "
+        "digits, a date.",
+    )
+    suffix: Literal["Z", "+00:00", ""] = Field("Z", description="What ends an ISO 8601 time: its zone, or nothing.")
+    exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is skipped.")
+    longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
 
-    after: str = "scanned_after"
-    after_inclusive: bool = False
-    before: str = "scanned_before"
-    before_inclusive: bool = True
-    text: InstantText | None = None
-    exact: bool = True
-    longest: timedelta | None = None
+    def text(self, schema: TableSchema) -> InstantText:
+        """How the parameters write an instant."""
+        if self.written is Written.DATE:
+            return IsoDate()
+        if self.written in DIGITS:
+            return IsoTime(DIGITS[self.written], self.suffix)
+        unit = UNITS[self.written]
+        return EpochTime(unit, schema.epoch) if self.written is Written.SECONDS else EpochTime(unit)
+
+    @property
+    def longest(self) -> timedelta | None:
+        """The longest range that the API takes."""
+        return timedelta(days=self.longest_days) if self.longest_days else None
 
     def pieces(self, window: Window, schema: TableSchema) -> Iterator[Window]:
         """The ranges in which the window is asked for, each a whole number of steps.
@@ -146,7 +186,7 @@ class TimeParameters:
         if self.longest is None:
             return window.pieces(None)
         seconds = schema.column(schema.time).type is ColumnType.INT64
-        step = max(self._step, timedelta(seconds=1)) if seconds else self._step
+        step = max(self._step(schema), timedelta(seconds=1)) if seconds else self._step(schema)
         longest = self.longest // step * step
         if not longest:
             raise ConfigurationError(f"the longest range ({self.longest}) is shorter than a step of the time ({step}).")
@@ -159,7 +199,7 @@ class TimeParameters:
         Raises:
             ConfigurationError: the parameters cannot write the window's bounds.
         """
-        text = self.text or EpochTime(epoch=schema.epoch)
+        text = self.text(schema)
         first = window.start - text.resolution if self._early else window.start
         last = window.end - text.resolution if self._by_seconds(schema) else window.end
         rendered = {self.after: text.render(first), self.before: text.render(last)}
@@ -176,15 +216,14 @@ class TimeParameters:
             return Beyond()
         if self._whole_seconds(schema):
             return NOWHERE
-        none = timedelta(0)
+        none, step = timedelta(0), self._step(schema)
         # An API that drops the digits of a record's time that its parameters do not have gives a step more; one that
         # compares whole seconds, whatever it takes, a second.
-        after = max(self._step, timedelta(seconds=1))
-        return Beyond(self._step if self._early else none, after if self.before_inclusive else none)
+        after = max(step, timedelta(seconds=1))
+        return Beyond(step if self._early else none, after if self.before_inclusive else none)
 
-    @property
-    def _step(self) -> timedelta:
-        return self.text.resolution if self.text else timedelta(seconds=1)
+    def _step(self, schema: TableSchema) -> timedelta:
+        return self.text(schema).resolution
 
     @property
     def _early(self) -> bool:
@@ -192,7 +231,7 @@ class TimeParameters:
         return not (self.after_inclusive and self.exact)
 
     def _whole_seconds(self, schema: TableSchema) -> bool:
-        return schema.column(schema.time).type is ColumnType.INT64 and self._step <= timedelta(seconds=1)
+        return schema.column(schema.time).type is ColumnType.INT64 and self._step(schema) <= timedelta(seconds=1)
 
     def _by_seconds(self, schema: TableSchema) -> bool:
         """Whether the last instant of a range is known, and may be asked for."""
@@ -200,4 +239,4 @@ class TimeParameters:
         return self.before_inclusive and self.exact and self._whole_seconds(schema)
 
 
-OUR_OWN = TimeParameters()
+OUR_OWN = TimeParameters(after="scanned_after", before="scanned_before", after_inclusive=False, written=Written.SECONDS)

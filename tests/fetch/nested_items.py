@@ -9,7 +9,7 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.fetch.time_parameters import IsoTime, TimeParameters
+from flows_platform.fetch.time_parameters import TimeParameters
 from flows_platform.formats.protocol.names import WireFormat
 
 from .scripted import ScriptedServer
@@ -35,7 +35,7 @@ MAPPING = RecordMapping(
     )
 )
 TOTAL = RecordPath.parse("total")
-TIME = TimeParameters("from", True, "to", False, IsoTime())
+TIME = TimeParameters(after="from", before="to", before_inclusive=False)
 
 
 def item(number: int, **changes: object) -> dict[str, object]:

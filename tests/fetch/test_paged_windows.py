@@ -377,7 +377,7 @@ def test_a_repeated_neighbour_or_reject_hides_no_record_either(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
     edge, bad = item(9, seen="2024-01-02T00:00:00Z"), item(8, seen="soon")
-    time = replace(TIME, before_inclusive=True)
+    time = TIME.model_copy(update={"before_inclusive": True})
     declared = api(server, paging=Offset(start="start", size_parameter="limit", size=2), total=TOTAL, time=time)
     for twice in (edge, bad):
         server.scripts = moved([item(1), twice], [twice, item(2)])
@@ -507,7 +507,7 @@ def test_long_windows_are_asked_for_in_ranges_each_with_its_pages(
         answer(body(items(3, 3), total=3)),
         answer(body(later, total=2)),
     ]
-    time = replace(TIME, longest=timedelta(hours=12))
+    time = TIME.model_copy(update={"longest_days": 0.5})
     declared = api(server, paging=OFFSET, total=TOTAL, time=time, verification=Verification.COUNT)
     staged = stage(client, declared, target)
     assert (ids(target), staged.verification) == ([1, 2, 3, 4, 5], Verification.COUNT)
@@ -579,7 +579,7 @@ def test_where_bounds_are_not_known_the_neighbours_records_are_let_go_and_positi
 ) -> None:
     before, after = (item(off % 99, seen=(START + timedelta(seconds=off)).isoformat()) for off in (-1, 86_400))
     server.scripts = [answer(body(page, total=6)) for page in ([before, item(1), BAD[0]], [item(3), BAD[1], after])]
-    time = replace(TIME, exact=False)
+    time = TIME.model_copy(update={"exact": False})
     declared = api(server, paging=OFFSET, total=TOTAL, time=time, verification=Verification.COUNT)
     staged = stage(client, declared, target, max_rejected=2)
     assert (ids(target), staged.rejected, staged.verification) == ([1, 3], 2, Verification.COUNT)
@@ -622,7 +622,7 @@ def test_an_error_document_on_a_later_page_ends_the_try_by_its_code(
 
 
 def test_the_source_is_counted_by_the_total_beside_one_record(client: HttpClient, server: ScriptedServer) -> None:
-    time = replace(TIME, longest=timedelta(hours=12))
+    time = TIME.model_copy(update={"longest_days": 0.5})
     declared = api(server, paging=OFFSET, total=TOTAL, time=time)
     server.scripts = [answer(body(items(1, 1), total=7)), answer(body([], total=0))]
     assert count_records(client, declared, DAY, tries=1) == 7
@@ -649,7 +649,7 @@ def test_a_right_window_agrees_with_the_sources_count_of_neighbours_and_of_paren
     client: HttpClient, server: ScriptedServer, tmp_path: Path
 ) -> None:
     edge = [item(9, seen="2024-01-01T12:00:00Z"), item(10, seen="2024-01-02T00:00:00Z")]
-    time = replace(TIME, before_inclusive=True, longest=timedelta(hours=12))
+    time = TIME.model_copy(update={"before_inclusive": True, "longest_days": 0.5})
     pieces = [answer(body([item(1), edge[0]], total=2)), answer(body(edge, total=2))]
     numbered = api(
         server, paging=PageNumber(parameter="page", first=1, size_parameter="limit", size=3), total=TOTAL, time=time

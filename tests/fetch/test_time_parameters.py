@@ -12,23 +12,29 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.out_of_window import inside
-from flows_platform.fetch.time_parameters import EpochTime, InstantText, IsoDate, IsoTime, TimeParameters
+from flows_platform.fetch.time_parameters import OUR_OWN, EpochTime, InstantText, TimeParameters, Written
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)
-FORMS: dict[str, InstantText] = {
-    "seconds": EpochTime(),
-    "seconds of our own epoch": EpochTime(1, ORIGIN - timedelta(days=3)),
-    "epoch milliseconds": EpochTime(10**3),
-    "epoch microseconds": EpochTime(10**6),
-    "epoch nanoseconds": EpochTime(10**9),
-    "time": IsoTime(),
-    "time with an offset": IsoTime(0, "+00:00"),
-    "time without a zone": IsoTime(3, ""),
-    "milliseconds": IsoTime(3),
-    "microseconds": IsoTime(6),
-    "date": IsoDate(),
+DAY = timedelta(days=1)
+FORMS: dict[str, dict[str, object]] = {
+    "seconds": {"written": Written.SECONDS},
+    "epoch milliseconds": {"written": Written.MILLISECONDS},
+    "epoch microseconds": {"written": Written.MICROSECONDS},
+    "epoch nanoseconds": {"written": Written.NANOSECONDS},
+    "time": {},
+    "time with an offset": {"suffix": "+00:00"},
+    "time without a zone": {"written": Written.ISO_MILLISECONDS, "suffix": ""},
+    "milliseconds": {"written": Written.ISO_MILLISECONDS},
+    "microseconds": {"written": Written.ISO_MICROSECONDS},
+    "date": {"written": Written.DATE},
 }
+
+
+def asking(form: str = "time", after: bool = True, before: bool = True, **keys: object) -> TimeParameters:  # noqa: FBT001, FBT002
+    """Parameters of that form, whose bounds are inclusive or not."""
+    bounds = {"after_inclusive": after, "before_inclusive": before}
+    return TimeParameters(after="a", before="b", **bounds | FORMS[form] | keys)  # type: ignore[arg-type]
 
 
 def read(form: InstantText, text: str) -> datetime:
@@ -39,9 +45,9 @@ def read(form: InstantText, text: str) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def gives(parameters: TimeParameters, query: dict[str, str], instant: datetime) -> bool:
+def gives(parameters: TimeParameters, schema: TableSchema, query: dict[str, str], instant: datetime) -> bool:
     """Whether an API with these bounds gives a record of that instant."""
-    form = parameters.text or EpochTime()
+    form = parameters.text(schema)
     later, earlier = True, True
     if parameters.after in query:
         after = read(form, query[parameters.after])
@@ -71,6 +77,9 @@ def schema(kind: ColumnType) -> TableSchema:
     return TableSchema("t", "", columns, key="id", time="at", epoch=ORIGIN - timedelta(days=3))
 
 
+TIMES = schema(ColumnType.TIMESTAMP)
+
+
 @given(
     st.sampled_from(list(FORMS)),
     BOOLEANS,
@@ -88,12 +97,10 @@ def test_each_instant_is_asked_for_and_kept_once(  # noqa: PLR0917 - what is dra
     data: st.DataObject,
 ) -> None:
     """Whatever digits records' times have, and whatever an API's parameters have."""
-    text, table = FORMS[form], schema(kind)
+    table = schema(kind)
     finest = MICROSECOND if kind is ColumnType.TIMESTAMP else timedelta(seconds=1)
-    step = max(text.resolution, finest)
-    parameters = TimeParameters(
-        "after", inclusive[0], "before", inclusive[1], text, longest=longest * step if longest else None
-    )
+    step = max(asking(form).text(table).resolution, finest)
+    parameters = asking(form, *inclusive, longest_days=longest * step / DAY if longest else None)
     windows, start = [], ORIGIN
     for length in lengths:
         windows.append(Window(start, start + length * step))
@@ -106,7 +113,7 @@ def test_each_instant_is_asked_for_and_kept_once(  # noqa: PLR0917 - what is dra
     found = [
         kept(parameters, table, piece, instant)
         for piece in pieces
-        if gives(parameters, parameters.render(piece, table), instant)
+        if gives(parameters, table, parameters.render(piece, table), instant)
     ]
     assert [sum(each) for each in found] == [1] * len(found)
     assert sum(rows for rows, _, _ in found) == (1 if ORIGIN <= instant < start else 0)
@@ -117,64 +124,55 @@ def test_each_instant_is_asked_for_and_kept_once(  # noqa: PLR0917 - what is dra
 def test_bounds_that_are_not_known_miss_nothing_under_any_reading(
     form: str, declared: tuple[bool, bool], real: tuple[bool, bool], length: int, data: st.DataObject
 ) -> None:
-    step, table = FORMS[form].resolution, schema(ColumnType.TIMESTAMP)
-    parameters = TimeParameters("after", declared[0], "before", declared[1], FORMS[form], exact=False)
+    step, parameters = asking(form).text(TIMES).resolution, asking(form, *declared, exact=False)
     window = Window(ORIGIN, ORIGIN + length * step)
-    reading = replace(parameters, after_inclusive=real[0], before_inclusive=real[1])
+    reading = asking(form, *real, exact=False)
     number = data.draw(
         st.integers(0, length * step // MICROSECOND - 1) | st.sampled_from([0, length * step // MICROSECOND - 1])
     )
-    assert gives(reading, parameters.render(window, table), ORIGIN + number * MICROSECOND)
+    assert gives(reading, TIMES, parameters.render(window, TIMES), ORIGIN + number * MICROSECOND)
 
 
 def test_an_inclusive_end_is_asked_for_as_itself_but_where_times_are_whole_seconds() -> None:
     window = Window(ORIGIN, ORIGIN + timedelta(hours=3))
-    parameters = TimeParameters("a", True, "b", True, IsoTime())
+    parameters = asking("time")
     ends = {kind: parameters.render(window, schema(kind))["b"] for kind in (ColumnType.TIMESTAMP, ColumnType.INT64)}
     assert ends == {ColumnType.TIMESTAMP: "2024-01-01T03:00:00Z", ColumnType.INT64: "2024-01-01T02:59:59Z"}
-    days = TimeParameters("a", True, "b", True, IsoDate()).render(
-        Window(ORIGIN, ORIGIN + timedelta(days=1)), schema(ColumnType.INT64)
-    )
+    days = asking("date").render(Window(ORIGIN, ORIGIN + timedelta(days=1)), schema(ColumnType.INT64))
     assert days["b"] == "2024-01-02"
 
 
 def test_a_record_that_was_not_asked_for_is_a_reject() -> None:
     window, table = Window(ORIGIN, ORIGIN + timedelta(hours=3)), schema(ColumnType.TIMESTAMP)
-    parameters = TimeParameters("a", False, "b", True, IsoTime())
+    parameters = asking("time", after=False)
     for offset, kind in ((-2, 2), (-1, 1), (0, 0), (3 * 3600 - 1, 0), (3 * 3600, 1), (3 * 3600 + 1, 2)):
         found = kept(parameters, table, window, ORIGIN + timedelta(seconds=offset))
         assert found.index(1) == kind
-    finer = TimeParameters("a", True, "b", True, IsoTime(6))  # an API may compare whole seconds all the same
+    finer = asking("microseconds")  # an API may compare whole seconds all the same
     for offset, kind in ((timedelta(microseconds=-1), 0), (timedelta(seconds=1) - MICROSECOND, 1), (timedelta(1), 2)):
         assert kept(finer, table, window, window.end + offset).index(1) == kind
-    exact = TimeParameters("a", True, "b", False, IsoTime())
+    exact = asking("time", before=False)
     assert kept(exact, table, window, window.end) == (0, 0, 1)
 
 
 def test_pieces_ask_for_no_more_than_the_longest_range() -> None:
     day, window = timedelta(days=1), Window(ORIGIN, ORIGIN + timedelta(days=7))
     for after_inclusive in (True, False):
-        for text in (IsoTime(), IsoTime(3), EpochTime(10**3)):
-            parameters = TimeParameters("a", after_inclusive, "b", True, text, longest=day)
+        for form in ("time", "milliseconds", "epoch milliseconds"):
+            parameters = asking(form, after=after_inclusive, longest_days=1)
+            text = parameters.text(TIMES)
             for piece in parameters.pieces(window, TIMES):
                 query = parameters.render(piece, schema(ColumnType.TIMESTAMP))
                 assert read(text, query["b"]) - read(text, query["a"]) <= day
     with pytest.raises(ConfigurationError, match="shorter than a step"):
-        list(TimeParameters("a", True, "b", True, IsoDate(), longest=day / 2).pieces(window, TIMES))
-
-
-TIMES = schema(ColumnType.TIMESTAMP)
+        list(asking("date", longest_days=0.5).pieces(window, TIMES))
 
 
 def test_how_each_form_is_written() -> None:
     window = Window(ORIGIN, ORIGIN + timedelta(days=1))
-    written = {
-        name: replace(TimeParameters("a", True, "b", False), text=text).render(window, TIMES)
-        for name, text in FORMS.items()
-    }
+    written = {form: asking(form, before=False).render(window, TIMES) for form in FORMS}
     assert written == {
-        "seconds": {"a": "1704067200", "b": "1704153600"},
-        "seconds of our own epoch": {"a": "259200", "b": "345600"},
+        "seconds": {"a": "259200", "b": "345600"},
         "epoch milliseconds": {"a": "1704067200000", "b": "1704153600000"},
         "epoch microseconds": {"a": "1704067200000000", "b": "1704153600000000"},
         "epoch nanoseconds": {"a": "1704067200000000000", "b": "1704153600000000000"},
@@ -185,22 +183,22 @@ def test_how_each_form_is_written() -> None:
         "microseconds": {"a": "2024-01-01T00:00:00.000000Z", "b": "2024-01-02T00:00:00.000000Z"},
         "date": {"a": "2024-01-01", "b": "2024-01-02"},
     }
-    assert TimeParameters().render(window, replace(schema(ColumnType.INT64), epoch=ORIGIN)) == {
-        "scanned_before": "86399"
-    }
+    since_1970 = asking("seconds", before=False).render(window, replace(TIMES, epoch=EPOCH))
+    assert since_1970 == {"a": "1704067200", "b": "1704153600"}
+    assert OUR_OWN.render(window, replace(schema(ColumnType.INT64), epoch=ORIGIN)) == {"scanned_before": "86399"}
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if FORMS[form].resolution > MICROSECOND])
+@pytest.mark.parametrize("form", [form for form in FORMS if asking(form).text(TIMES).resolution > MICROSECOND])
 def test_a_bound_that_the_form_cannot_say_is_refused_not_rounded(form: str) -> None:
-    text = FORMS[form]
+    text = asking(form).text(TIMES)
     off = text.resolution // 1000 * 999 if text.resolution > timedelta(milliseconds=1) else timedelta(microseconds=1)
     for window in (Window(ORIGIN + off, ORIGIN + timedelta(days=2)), Window(ORIGIN, ORIGIN + timedelta(days=2) + off)):
         with pytest.raises(ConfigurationError):
-            TimeParameters("a", True, "b", False, text).render(window, TIMES)
+            asking(form, before=False).render(window, TIMES)
 
 
 def test_a_window_before_the_epoch_never_asks_for_all_there_is() -> None:
-    for parameters in (TimeParameters("a", True, "b", True), TimeParameters("a", False, "b", False)):
+    for parameters in (asking("seconds"), asking("seconds", after=False, before=False)):
         for seconds in (1, 2, 5):
             window = Window(EPOCH - timedelta(seconds=seconds), EPOCH)
             if parameters.before_inclusive or seconds > 1:

@@ -21,13 +21,13 @@ from flows_platform.components.source import (
     Partitions,
     Rate,
     Template,
-    TimeRange,
     Wait,
 )
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.declared import Declared, Secret
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.paging import AnyPaging, Into, NamedHeader
+from flows_platform.fetch.time_parameters import TimeParameters
 
 
 def kinds_of(title: str, union: Any) -> dict[str, type[Declared]]:
@@ -38,7 +38,7 @@ def kinds_of(title: str, union: Any) -> dict[str, type[Declared]]:
 PARTS: dict[str, type[Declared]] = {
     "attributes": TableDeclaration,
     "api": Api,
-    "api.time": TimeRange,
+    "api.time": TimeParameters,
     **kinds_of("api.auth", AnyAuth),
     "a secret": Secret,
     **kinds_of("api.paging", AnyPaging),
