@@ -1,7 +1,6 @@
 """A declaration made into what fetches, stores and shows it. Secrets are read when a run starts."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
 
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
@@ -14,13 +13,12 @@ from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
-from flows_platform.fetch.api import LatestSource, WindowedApi
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import NoAuth
 from flows_platform.fetch.http.rate_limit import RateBudget
-from flows_platform.fetch.http.refusals import Nothing, Refusals
+from flows_platform.fetch.http.refusals import USUAL_WAIT, Nothing, NothingCode, Refusals
 from flows_platform.fetch.paging import SinglePage
-from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
-from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.csv.dialect import RFC_4180
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.formats.protocol.parser import Parser
 from flows_platform.orchestration.automation.due import Calendar
@@ -57,18 +55,18 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
         keep_raw=timedelta(days=source.keep_raw_days) if source.keep_raw_days else None,
         moving=source.moving,
         shrink=source.shrink,
-        charts=tuple(_charts(source, table)),
+        charts=_charts(source, table),
         console=_console(settings),
     )
 
 
-def _charts(source: TableDeclaration, table: WarehouseTable) -> Iterator[Chart]:
+def _charts(source: TableDeclaration, table: WarehouseTable) -> tuple[Chart, ...]:
     for chart in source.charts:
         if chart.by not in table.schema.names:
             raise ConfigurationError(
                 f"charts: {chart.by!r} is none of the columns ({', '.join(table.schema.names)}) of {table.name}."
             )
-        yield Chart(chart.name, chart.by, chart.labels)
+    return tuple(source.charts)
 
 
 def _console(settings: Settings) -> Console | None:
@@ -77,13 +75,9 @@ def _console(settings: Settings) -> Console | None:
 
 
 def _rate(api: declared.Api) -> RateBudget | None:
-    rate = api.rate
-    if rate is None:
-        return None
     key = api.auth.key if api.auth else None
     keyed = key is not None and secret(key.env) is not None
-    requests = rate.requests_with_key if keyed and rate.requests_with_key else rate.requests
-    return RateBudget(requests, rate.seconds, rate.concurrency)
+    return api.rate.with_key() if api.rate and keyed else api.rate
 
 
 def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
@@ -120,8 +114,8 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         doctype=api.doctype,
         replaces_characters=api.invalid_characters is declared.InvalidCharacters.REPLACE,
         plain_names=api.namespaces is declared.Namespaces.DROP,
-        latest=_latest(api.newest),
-        dialect=_dialect(api.csv),
+        newest=api.newest,
+        dialect=api.csv or RFC_4180,
         content_types=frozenset(each.partition(";")[0].strip().lower() for each in api.content_types),
         compression=tuple(api.compression),
         parser=Parser(api.parser),
@@ -131,39 +125,13 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
 
 
 def _refusals(api: declared.Api) -> Refusals:
-    codes = frozenset(each.code for each in api.nothing if isinstance(each, declared.NothingCode))
-    usual = Refusals(
-        message_header=api.message_header, document=_error_document(api.errors, codes), nothing=_nothing(api)
+    codes = frozenset(answer.code for answer in api.nothing if isinstance(answer, NothingCode))
+    return Refusals(
+        waiting=api.wait or USUAL_WAIT,
+        message_header=api.message_header,
+        document=api.errors.with_nothing(codes) if api.errors else None,
+        nothing=Nothing.of(api.nothing),
     )
-    wait = api.wait
-    if wait is None:
-        return usual
-    return replace(
-        usual,
-        statuses=frozenset(wait.statuses),
-        wait_headers=tuple(wait.headers),
-        pause=wait.pause,
-        longest=wait.longest,
-    )
-
-
-def _dialect(csv: declared.Csv | None) -> CsvDialect:
-    return CsvDialect(**csv.model_dump() | {"names": tuple(csv.names)}) if csv else RFC_4180
-
-
-def _nothing(api: declared.Api) -> Nothing:
-    names = {"null" if each is None else each for each in api.nothing if each is None or isinstance(each, str)}
-    return Nothing(
-        statuses=frozenset(each for each in api.nothing if isinstance(each, int)),
-        empty="empty" in names,
-        members=frozenset(names - {"empty"}),
-    )
-
-
-def _error_document(errors: declared.Errors | None, nothing: frozenset[str]) -> ErrorDocument | None:
-    if errors is None:
-        return None
-    return ErrorDocument(errors.message, errors.code, errors.root, frozenset(errors.transient), nothing)
 
 
 def _mapping(source: TableDeclaration) -> RecordMapping:
@@ -184,9 +152,3 @@ def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:
         time=column.written,
         truncates=column.finer is declared.Finer.TRUNCATE,
     )
-
-
-def _latest(newest: declared.Newest | None) -> LatestSource | None:
-    if newest is None:
-        return None
-    return LatestSource(newest.path, newest.time, newest.records)

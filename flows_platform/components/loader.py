@@ -79,7 +79,7 @@ def _rendered(value: object, scope: ResolutionContext) -> object:
     match value:
         case dict():
             return {key: _rendered(each, scope.at_path(key)) for key, each in value.items()}
-        case list():
+        case list() | tuple():
             return [_rendered(each, scope.at_path(place)) for place, each in enumerate(value)]
         case str() if "{{" in value:
             return _filled(value, scope)

@@ -9,55 +9,22 @@ from pydantic import AfterValidator, Field
 from flows_platform.columns.mapping import TimeForm
 from flows_platform.columns.paths import RecordPath
 from flows_platform.components import rules
-from flows_platform.declared import Code, Declared, Secret
+from flows_platform.declared import Declared, Secret
 from flows_platform.domain.schema import ColumnType, Granularity
+from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.http.refusals import NothingAnswer, Wait
 from flows_platform.fetch.paging import AnyPaging
 from flows_platform.fetch.time_parameters import TimeParameters
+from flows_platform.formats.csv.dialect import CsvDialect
+from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.parser import Parser
+from flows_platform.orchestration.metadata.charts import Chart
 
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
 Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]
-
-
-class Rate(Declared):
-    """The API's budget of requests, kept by all processes of the machine."""
-
-    requests: int = Field(ge=1, description="Requests that may begin in that time.")
-    requests_with_key: int | None = Field(None, ge=1, description="The same where the secret of `auth` is set.")
-    seconds: float = Field(gt=0, description="Length of the rolling time.")
-    concurrency: int = Field(1, ge=1, description="Requests open at once.")
-
-
-class Wait(Declared):
-    """What asks to come back later."""
-
-    statuses: list[int] = Field([408, 425, 429, 500, 502, 503, 504], description="HTTP statuses that mean wait.")
-    headers: list[str] = Field(["Retry-After"], description="Headers that may hold the seconds; the first counts.")
-    pause: float | None = Field(None, ge=0, description="Seconds to wait where no header says.")
-    longest: float = Field(300.0, gt=0, description="Seconds at most, whatever a header says.")
-
-
-class Errors(Declared):
-    """The API's error documents, also those that come with status 200."""
-
-    message: RecordPath = Field(description="Path of the text.")
-    code: RecordPath | None = Field(None, description="Path of the code.")
-    root: str | None = Field(None, description="XML root of an error; else an error is where the message is.")
-    transient: list[Code] = Field([], description="Codes after which the same request may succeed.")
-
-
-class Csv(Declared):
-    """CSV where it is not as RFC 4180 has it."""
-
-    delimiter: str = Field(",", min_length=1, max_length=1, description="What stands between two cells.")
-    quote: str = Field('"', min_length=1, max_length=1, description="What encloses a cell.")
-    comment: str = Field("", description="What a line that is no record starts with.")
-    skip: int = Field(0, ge=0, description="Lines to pass over, from the first on.")
-    names: list[str] = Field([], description="The columns' names, where no header line has them.")
-    begin: str = Field("", description="The line after which header and records stand.")
-    end: str = Field("", description="The line that ends them; an answer without it was cut.")
 
 
 class Finer(StrEnum):
@@ -65,20 +32,6 @@ class Finer(StrEnum):
 
     REJECT = "reject"
     TRUNCATE = "truncate"
-
-
-class NothingCode(Declared):
-    """A code of the API's error documents that means that there are no records."""
-
-    code: Code = Field(description="The code, as `errors.code` finds it.")
-
-
-class Newest(Declared):
-    """Where the API says how far it is."""
-
-    path: str = Field(description="Path of a JSON document on the API's server.")
-    time: RecordPath = Field(description="Path of the newest record's time in it.")
-    records: RecordPath = Field(description="Path of the number of records in it.")
 
 
 class InvalidCharacters(StrEnum):
@@ -121,16 +74,16 @@ class Api(Declared):
     ignore_envelope: list[RecordPath] = Field(
         [], description="Places around the records (or Link) that say nothing of more of them, whatever their name."
     )
-    rate: Rate | None = Field(None, description="The budget of requests.")
+    rate: RateBudget | None = Field(None, description="The budget of requests.")
     wait: Wait | None = Field(None, description="What asks to come back later.")
-    errors: Errors | None = Field(None, description="What an error document looks like.")
-    nothing: list[Literal["empty", "missing", "null"] | int | NothingCode | None] = Field(
+    errors: ErrorDocument | None = Field(None, description="What an error document looks like.")
+    nothing: list[NothingAnswer] = Field(
         [],
         description="Answers that mean no records: statuses such as 204 or 404, `empty` bodies, the array `missing` or "
         "`null`, {code: …} of an error document.",
     )
     content_types: list[str] = Field([], description="Content types of the records beside the format's own.")
-    csv: Csv | None = Field(None, description="CSV: how it is written.")
+    csv: CsvDialect | None = Field(None, description="CSV: how it is written.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
     invalid_characters: InvalidCharacters = Field(
@@ -183,14 +136,6 @@ class Destination(Declared):
     cluster_by: list[str] = Field([], max_length=4, description="Up to four columns.")
 
 
-class ChartDeclaration(Declared):
-    """A chart of a column's most frequent values, beside the one of rows by time that every table has."""
-
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name on the pages.")
-    by: str = Field(description="The column.")
-    labels: dict[str, str] = Field({}, description="Values in other words.")
-
-
 class TableKeys(Declared):
     """The keys of a table that is filled from an API, each by itself."""
 
@@ -211,7 +156,7 @@ class TableKeys(Declared):
     ignore: list[RecordPath] = Field([], description="Paths that are let go.")
     partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="How the table lies in BigQuery.")
-    charts: list[ChartDeclaration] = Field([], description="Charts that Dagster shows of windows and table.")
+    charts: list[Chart] = Field([], description="Charts that Dagster shows of windows and table.")
     look_back: int | Template = Field(2, description="Closed windows that are asked for again.")
     grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")

@@ -8,7 +8,6 @@ from pydantic import model_validator
 from flows_platform.components.rules import environment_in, instant_of, zone_of
 from flows_platform.components.source import (
     ColumnDeclaration,
-    NothingCode,
     Partitions,
     TableKeys,
 )
@@ -16,7 +15,7 @@ from flows_platform.declared import KeyPath, is_template, refused
 from flows_platform.domain.cron import DAY, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
-from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES
+from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
 
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
@@ -121,24 +120,13 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)
-    yield from _csv_faults(source)
+    if api.csv and api.format in set(WireFormat) and api.format != WireFormat.CSV:
+        yield Fault(("api", "csv"), f"the format is {api.format}")
     if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     cron = Cron.parse(source.partitions.cron)
     if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
         yield Fault(("api", "time", "written"), "dates ask for windows of whole days from midnight on, in UTC")
-
-
-def _csv_faults(source: TableKeys) -> Iterator[Fault]:
-    csv = source.api.csv
-    if csv is None:
-        return
-    if source.api.format in set(WireFormat) and source.api.format != WireFormat.CSV:
-        yield Fault(("api", "csv"), f"the format is {source.api.format}")
-    if len(set(csv.names)) != len(csv.names):
-        yield Fault(("api", "csv", "names"), "a name stands there twice")
-    if csv.delimiter == csv.quote:
-        yield Fault(("api", "csv", "quote"), f"{csv.quote!r} is the delimiter too")
 
 
 def _nothing_faults(source: TableKeys) -> Iterator[Fault]:

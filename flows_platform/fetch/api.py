@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from pydantic import Field
+
 from flows_platform.columns.mapping import RecordMapping
 from flows_platform.columns.paths import RecordPath
-from flows_platform.declared import Secret, Secrets
+from flows_platform.declared import Declared, Secret, Secrets
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.redaction import Redactor, place, public_url
 from flows_platform.domain.schema import ColumnType, TableSchema
@@ -25,13 +27,12 @@ from flows_platform.formats.protocol.parser import Parser
 FOOTER = (RecordPath.parse(END),)
 
 
-@dataclass(frozen=True, slots=True)
-class LatestSource:
-    """A JSON document at `path` on the API's server, with the newest record's time and the number of records."""
+class Newest(Declared):
+    """Where the API says how far it is."""
 
-    path: str
-    time: RecordPath
-    records: RecordPath
+    path: str = Field(description="Path of a JSON document on the API's server.")
+    time: RecordPath = Field(description="Path of the newest record's time in it.")
+    records: RecordPath = Field(description="Path of the number of records in it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class WindowedApi:
     doctype: bool = False
     replaces_characters: bool = False  # those that XML and JSON do not allow in texts
     plain_names: bool = False  # XML's, without their namespace
-    latest: LatestSource | None = None
+    newest: Newest | None = None
     dialect: CsvDialect = RFC_4180
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save

@@ -30,7 +30,7 @@ def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Lates
         SourceRefused: the answer is not such a document.
         Transient: it gives none.
     """
-    source = api.latest
+    source = api.newest
     if source is None:
         return None
     url = urljoin(api.url, source.path)

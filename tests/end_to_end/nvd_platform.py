@@ -101,9 +101,10 @@ def nvd_on(
     def api() -> WindowedApi:
         made = declared.api()
         assert isinstance(made.paging, Offset)
-        assert made.refusals.pause == 6
+        assert made.refusals.waiting.pause == 6
         paging = made.paging.model_copy(update={"size": page_size})
-        refusals = replace(made.refusals, pause=pause)
+        waiting = made.refusals.waiting.model_copy(update={"pause": pause})
+        refusals = replace(made.refusals, waiting=waiting)
         return replace(made, paging=paging, refusals=refusals)
 
     table = replace(declared, api=api, rate=rate)

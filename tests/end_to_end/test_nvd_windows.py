@@ -260,7 +260,7 @@ def test_the_budget_of_requests_is_kept(make_platform: MakePlatform, monkeypatch
     monkeypatch.delenv("NVD_API_KEY", raising=False)
     with NvdServer(some(40, days=3), requests_per_window=5, window_seconds=0.5) as server:
         platform = make_platform(nvd_url=server.origin)
-        nvd = nvd_on(platform, page_size=3, rate=RateBudget(5, 1.5))
+        nvd = nvd_on(platform, page_size=3, rate=RateBudget(requests=5, seconds=1.5))
         assert nvd.run_windows(START, START + 2 * DAY).success
         assert len(server.requests) > 10
         assert {each.status for each in server.requests} == {200}
@@ -273,7 +273,9 @@ def test_the_declared_budget_is_that_of_the_key(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, key: str | None, requests: int
 ) -> None:
     monkeypatch.setenv("NVD_API_KEY", key or "")
-    assert table_named("nvd_cves", platform.settings).rate == RateBudget(requests, 30)
+    rate = table_named("nvd_cves", platform.settings).rate
+    assert rate
+    assert (rate.requests, rate.seconds) == (requests, 30)
 
 
 def test_a_mistake_is_told_in_nvds_words_and_the_key_is_shown_nowhere(server: NvdServer, platform: Platform) -> None:

@@ -72,7 +72,7 @@ def nesting(api: WindowedApi) -> WindowedApi:
         api,
         mapping=RecordMapping(columns),
         total=RecordPath.parse("total") if enveloped else None,
-        refusals=Refusals(document=ErrorDocument(RecordPath.parse("error.message"))),
+        refusals=Refusals(document=ErrorDocument(message=RecordPath.parse("error.message"))),
         doctype=True,
     )
 

@@ -25,7 +25,9 @@ def main(folder: str, url: str, *figures: str) -> None:
         read.append(time.time())
         return read[-1]
 
-    gate = RateGate(RateBudget(requests, seconds, concurrency=2 if count else 1), Path(folder), "api", clock)
+    gate = RateGate(
+        RateBudget(requests=requests, seconds=seconds, concurrency=2 if count else 1), Path(folder), "api", clock
+    )
     if not count:
         with gate.place():
             tell("held")

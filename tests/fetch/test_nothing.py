@@ -16,7 +16,9 @@ from .nested_items import api, body, items
 from .scripted import ScriptedServer, answer
 from .test_paged_windows import stage
 
-CODED = ErrorDocument(RecordPath.parse("error"), RecordPath.parse("code"), nothing=frozenset({"noRecordsMatch"}))
+CODED = ErrorDocument(message=RecordPath.parse("error"), code=RecordPath.parse("code")).with_nothing(
+    frozenset({"noRecordsMatch"})
+)
 NONE = b'{"error": "nothing matches", "code": "noRecordsMatch"}'
 ANSWERS = {
     "204": (answer(b"", status="204 No Content"), Nothing(statuses=frozenset({204})), "204"),

@@ -27,7 +27,7 @@ from flows_platform.fetch import window_stream
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.fetch.http.refusals import Refusals
+from flows_platform.fetch.http.refusals import Refusals, Wait
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
@@ -597,8 +597,8 @@ def test_an_untaken_field_is_not_let_go(client: HttpClient, server: ScriptedServ
 
 
 ERRORS = Refusals(
-    document=ErrorDocument(RecordPath.parse("error"), RecordPath.parse("code"), None, frozenset({"busy"})),
-    wait_headers=("X-Wait",),
+    document=ErrorDocument(message=RecordPath.parse("error"), code=RecordPath.parse("code"), transient=("busy",)),
+    waiting=Wait(headers=("X-Wait",)),
 )
 
 

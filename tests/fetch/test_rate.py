@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.rate_limit import POLL, RateBudget, RateGate
 from flows_platform.fetch.http.request import Request
@@ -49,7 +49,7 @@ def begin(gate: RateGate, fake: FakeTime) -> float:
 
 def test_five_in_thirty_seconds_is_the_exact_schedule(tmp_path: Path) -> None:
     fake = FakeTime()
-    gate = gate_of(tmp_path, fake, RateBudget(5, 30.0))
+    gate = gate_of(tmp_path, fake, RateBudget(requests=5, seconds=30.0))
     assert [begin(gate, fake) for _ in range(12)] == [0.0] * 5 + [30.0] * 5 + [60.0] * 2
     assert fake.slept == [30.0, 30.0]
     fake.now += 29.0
@@ -65,7 +65,7 @@ def test_no_span_of_the_budgets_length_holds_more_requests(
     tmp_path_factory: pytest.TempPathFactory, requests: int, seconds: float, pauses: list[float]
 ) -> None:
     fake = FakeTime()
-    gate = gate_of(tmp_path_factory.mktemp("rate"), fake, RateBudget(requests, seconds))
+    gate = gate_of(tmp_path_factory.mktemp("rate"), fake, RateBudget(requests=requests, seconds=seconds))
     begun = []
     for pause in pauses:
         fake.now += pause
@@ -82,7 +82,7 @@ def test_no_span_of_the_budgets_length_holds_more_requests(
 def test_a_state_that_is_none_of_ours_is_begun_anew(tmp_path: Path, state: str) -> None:
     (tmp_path / "api.rate.json").write_text(state)
     fake = FakeTime()
-    gate = gate_of(tmp_path, fake, RateBudget(2, 30.0))
+    gate = gate_of(tmp_path, fake, RateBudget(requests=2, seconds=30.0))
     assert [begin(gate, fake) for _ in range(3)] == [0.0, 0.0, 30.0]
     (tmp_path / "api.rate.json").write_bytes(b"\xff\xfe")
     assert begin(gate, fake) == 30.0
@@ -90,7 +90,7 @@ def test_a_state_that_is_none_of_ours_is_begun_anew(tmp_path: Path, state: str) 
 
 def test_a_clock_that_is_put_back_stops_nothing_for_long(tmp_path: Path) -> None:
     fake = FakeTime()
-    gate = gate_of(tmp_path, fake, RateBudget(1, 30.0))
+    gate = gate_of(tmp_path, fake, RateBudget(requests=1, seconds=30.0))
     begin(gate, fake)
     fake.now -= 3600
     assert begin(gate, fake) == -3600.0
@@ -98,13 +98,14 @@ def test_a_clock_that_is_put_back_stops_nothing_for_long(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("budget", [(0, 1.0, 1), (1, 0.0, 1), (1, 1.0, 0), (-5, 30.0, 1)])
 def test_a_budget_that_lets_nothing_through_is_refused(budget: tuple[int, float, int]) -> None:
-    with pytest.raises(ConfigurationError, match="lets no request through"):
-        RateBudget(*budget)
+    requests, seconds, concurrency = budget
+    with pytest.raises(ValidationError, match="greater than"):
+        RateBudget(requests=requests, seconds=seconds, concurrency=concurrency)
 
 
 def test_only_so_many_requests_are_open_at_once(tmp_path: Path) -> None:
     fake = FakeTime()
-    gate = gate_of(tmp_path, fake, RateBudget(100, 1.0, concurrency=2))
+    gate = gate_of(tmp_path, fake, RateBudget(requests=100, seconds=1.0, concurrency=2))
     gave_up: list[float] = []
 
     def give_up(seconds: float) -> None:
@@ -134,13 +135,13 @@ def test_a_place_is_free_again_however_its_holder_ended(tmp_path: Path) -> None:
         child.kill()
         child.wait()
 
-    with RateGate(RateBudget(100, 1.0), tmp_path, "api", sleep=ends_the_child).place():
+    with RateGate(RateBudget(requests=100, seconds=1.0), tmp_path, "api", sleep=ends_the_child).place():
         assert child.returncode == -9
 
 
 def test_redirects_are_requests_too(server: ScriptedServer, tmp_path: Path) -> None:
     fake = FakeTime()
-    client = HttpClient(gate=gate_of(tmp_path, fake, RateBudget(1, 30.0)))
+    client = HttpClient(gate=gate_of(tmp_path, fake, RateBudget(requests=1, seconds=30.0)))
     server.scripts = [answer(b"", status="302 Found", Location="/there"), answer(b"[]")]
     with client.stream(Request(server.url)) as found:
         assert found.read() == b"[]"

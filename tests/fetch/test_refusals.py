@@ -7,16 +7,23 @@ import pytest
 from flows_platform.columns.paths import RecordPath
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
-from flows_platform.fetch.http.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals
+from flows_platform.fetch.http.refusals import MAX_WAIT, TRANSIENT_STATUSES, Refusals, Wait
 from flows_platform.formats.protocol.envelope import ErrorDocument
 
 from .nested_items import api, body, items
 from .scripted import ScriptedServer, Trickle, answer
 from .test_paged_windows import stage
 
-TRANSIENT = frozenset({"1960"})
-XML = ErrorDocument(RecordPath.parse("RESPONSE.TEXT"), RecordPath.parse("RESPONSE.CODE"), "SIMPLE_RETURN", TRANSIENT)
-JSON = ErrorDocument(RecordPath.parse("error.message"), RecordPath.parse("error.code"), None, TRANSIENT)
+TRANSIENT = ("1960",)
+XML = ErrorDocument(
+    message=RecordPath.parse("RESPONSE.TEXT"),
+    code=RecordPath.parse("RESPONSE.CODE"),
+    root="SIMPLE_RETURN",
+    transient=TRANSIENT,
+)
+JSON = ErrorDocument(
+    message=RecordPath.parse("error.message"), code=RecordPath.parse("error.code"), transient=TRANSIENT
+)
 SIMPLE_RETURN = (
     b"<?xml version='1.0'?><!DOCTYPE SIMPLE_RETURN SYSTEM 'http://127.0.0.1:9/x.dtd'><SIMPLE_RETURN><RESPONSE>"
     b"<CODE>%b</CODE><TEXT>Not now.</TEXT></RESPONSE></SIMPLE_RETURN>"
@@ -28,24 +35,24 @@ def wait(rule: Refusals, **headers: str) -> float | None:
 
 
 def test_the_wait_is_in_the_first_header_that_has_one() -> None:
-    rule = Refusals(wait_headers=("X-RateLimit-ToWait-Sec", "Retry-After"))
+    rule = Refusals(waiting=Wait(headers=("X-RateLimit-ToWait-Sec", "Retry-After")))
     assert wait(rule, X_RateLimit_ToWait_Sec="12", Retry_After="5") == 12.0
     assert wait(rule, X_RateLimit_ToWait_Sec="0", Retry_After=" 5 ") == 5.0
     assert wait(rule) is None
-    assert wait(Refusals(pause=6.0)) == 6.0
-    assert wait(Refusals(pause=6.0), Retry_After="2") == 2.0
+    assert wait(Refusals(waiting=Wait(pause=6.0))) == 6.0
+    assert wait(Refusals(waiting=Wait(pause=6.0)), Retry_After="2") == 2.0
 
 
 @pytest.mark.parametrize("value", ["-1", "+5", "1e9", "1.5.1", "٣", "²", "", "soon", "Wed, 41 Oct 2015 07:28:00 GMT"])
 def test_a_wait_that_is_no_number_of_seconds_is_left_to_the_pause(value: str) -> None:
     assert wait(Refusals(), Retry_After=value) is None
-    assert wait(Refusals(pause=6.0), Retry_After=value) == 6.0
+    assert wait(Refusals(waiting=Wait(pause=6.0)), Retry_After=value) == 6.0
 
 
 @pytest.mark.parametrize("value", ["301", "86400", "9" * 500])
 def test_a_server_may_not_park_us_for_hours(value: str) -> None:
     assert wait(Refusals(), Retry_After=value) == MAX_WAIT
-    assert wait(Refusals(longest=20.0), Retry_After=value) == 20.0
+    assert wait(Refusals(waiting=Wait(longest=20.0)), Retry_After=value) == 20.0
 
 
 NOW = 1_709_251_200.0  # Fri, 01 Mar 2024 00:00:00 GMT
@@ -72,19 +79,19 @@ NOW = 1_709_251_200.0  # Fri, 01 Mar 2024 00:00:00 GMT
     ],
 )
 def test_a_wait_may_be_an_instant(value: str, seconds: float) -> None:
-    assert wait(Refusals(now=lambda: NOW, pause=6.0), Retry_After=value) == pytest.approx(seconds)
+    assert wait(Refusals(now=lambda: NOW, waiting=Wait(pause=6.0)), Retry_After=value) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 425, 429, 500, 501, 502, 503, 504])
 def test_statuses_that_ask_to_come_back_are_declared(
     client: HttpClient, server: ScriptedServer, target: Path, status: int
 ) -> None:
-    for rule in (Refusals(), Refusals(statuses=frozenset({403, 409}), pause=30.0)):
+    for rule in (Refusals(), Refusals(waiting=Wait(statuses=(403, 409), pause=30.0))):
         server.scripts = [answer(b"", status=f"{status} X")]
-        kind = SourceUnavailable if status in rule.statuses else SourceRefused
+        kind = SourceUnavailable if status in rule.waiting.statuses else SourceRefused
         with pytest.raises(kind, match=f"/items answered {status}\\.") as raised:
             stage(client, api(server, refusals=rule), target)
-        assert getattr(raised.value, "retry_after", None) == (rule.pause if kind is SourceUnavailable else None)
+        assert getattr(raised.value, "retry_after", None) == (rule.waiting.pause if kind is SourceUnavailable else None)
     assert 403 not in TRANSIENT_STATUSES
 
 
@@ -113,7 +120,7 @@ def test_the_reason_is_in_a_header_a_problem_or_an_error_document(
 def test_an_error_document_tells_by_its_code_whether_to_come_back(
     client: HttpClient, server: ScriptedServer, target: Path, code: str, kind: type[PlatformError]
 ) -> None:
-    rule = Refusals(document=XML, wait_headers=("X-RateLimit-ToWait-Sec",))
+    rule = Refusals(document=XML, waiting=Wait(headers=("X-RateLimit-ToWait-Sec",)))
     script = answer(SIMPLE_RETURN % code.encode(), status="409 X", kind="text/xml", X_RateLimit_ToWait_Sec="9")
     # The head alone, and the body a little later, as most servers send them.
     head, _, rest = script.partition(b"<RESPONSE>")
@@ -137,5 +144,5 @@ def test_an_error_that_trickles_in_is_told_as_far_as_it_came(server: ScriptedSer
 def test_after_the_wait_the_window_comes(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     refused = answer(b"", status="403 X", message="too fast")
     server.scripts = [refused, refused, answer(body(items(1, 2)))]
-    rule = Refusals(statuses=TRANSIENT_STATUSES | {403}, pause=6.0, message_header="message")
+    rule = Refusals(waiting=Wait(statuses=(*TRANSIENT_STATUSES, 403), pause=6.0), message_header="message")
     assert stage(client, api(server, refusals=rule), target, tries=3).tries == 3

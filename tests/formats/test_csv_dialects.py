@@ -13,8 +13,8 @@ from flows_platform.formats.protocol.envelope import ErrorDocument
 from .test_guards import Cut
 
 FRAMED = CsvDialect(begin="--begin", end="--end")
-ERRORS = ErrorDocument(RecordPath.parse("error"), RecordPath.parse("code"), transient=frozenset({"busy"}))
-NESTED = ErrorDocument(RecordPath.parse("error.message"), RecordPath.parse("error.code"))
+ERRORS = ErrorDocument(message=RecordPath.parse("error"), code=RecordPath.parse("code"), transient=("busy",))
+NESTED = ErrorDocument(message=RecordPath.parse("error.message"), code=RecordPath.parse("error.code"))
 
 
 def rows(body: bytes, size: int = 7, **how: object) -> list[object]:

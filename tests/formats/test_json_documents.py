@@ -24,7 +24,9 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .test_guards import SIZES, Cut
 
-ERRORS = ErrorDocument(RecordPath.parse("error.message"), RecordPath.parse("error.code"), None, frozenset({"429"}))
+ERRORS = ErrorDocument(
+    message=RecordPath.parse("error.message"), code=RecordPath.parse("error.code"), transient=("429",)
+)
 TOTAL = RecordPath.parse("page.total")
 
 

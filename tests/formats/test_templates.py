@@ -385,7 +385,7 @@ RECORDS = BETWEEN[JSON].join(in_json(fields(JSON, each)) for each in range(ROWS)
     ids=range(14),
 )
 def test_json_of_another_shape(text: str) -> None:
-    errors = ErrorDocument(RecordPath.parse("error.message"))
+    errors = ErrorDocument(message=RecordPath.parse("error.message"))
     for path in ("records", "records.x", ""):
         for total in (None, RecordPath.parse("count")):
             read_alike(JSON, text.encode(), records=path, errors=errors, total=total)

@@ -29,7 +29,10 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from .test_guards import Cut
 
 ERRORS = ErrorDocument(
-    RecordPath.parse("RESPONSE.TEXT"), RecordPath.parse("RESPONSE.CODE"), "SIMPLE_RETURN", frozenset({"1960"})
+    message=RecordPath.parse("RESPONSE.TEXT"),
+    code=RecordPath.parse("RESPONSE.CODE"),
+    root="SIMPLE_RETURN",
+    transient=("1960",),
 )
 EXTERNAL = b'<!DOCTYPE OUT SYSTEM "http://127.0.0.1:9/never/fetched.dtd">'
 WHOLE = 1 << 20
@@ -234,7 +237,7 @@ def test_a_text_in_the_place_of_the_records_is_no_empty_list(text: str) -> None:
 @pytest.mark.parametrize("at", ["before", "after"])
 def test_an_error_beside_the_records_is_one_whatever_the_root(at: str) -> None:
     said, listed = "<TEXT>Half of it.</TEXT><CODE>7</CODE>", f"<LIST>{hosts(3)}</LIST>"
-    errors = ErrorDocument(RecordPath.parse("RESPONSE.TEXT"), RecordPath.parse("RESPONSE.CODE"))
+    errors = ErrorDocument(message=RecordPath.parse("RESPONSE.TEXT"), code=RecordPath.parse("RESPONSE.CODE"))
     with pytest.raises(SourceRefused, match=r"error 7: Half of it\."):
         read(out(said + listed if at == "before" else listed + said), layout(errors=errors))
     assert len(read(out(f"<TEXT/>{listed}"), layout(errors=errors))[0]) == 3

@@ -9,25 +9,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from flows_platform.columns.paths import RecordPath
-from flows_platform.components.source import (
-    Api,
-    ChartDeclaration,
-    ColumnDeclaration,
-    Csv,
-    Destination,
-    Errors,
-    Newest,
-    NothingCode,
-    Partitions,
-    Rate,
-    Template,
-    Wait,
-)
+from flows_platform.components.source import Api, ColumnDeclaration, Destination, Partitions, Template
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.declared import Declared, Secret
+from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.http.rate_limit import RateBudget
+from flows_platform.fetch.http.refusals import NothingCode, Wait
 from flows_platform.fetch.paging import AnyPaging, Into, NamedHeader
 from flows_platform.fetch.time_parameters import TimeParameters
+from flows_platform.formats.csv.dialect import CsvDialect
+from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.orchestration.metadata.charts import Chart
 
 
 def kinds_of(title: str, union: Any) -> dict[str, type[Declared]]:
@@ -44,16 +37,16 @@ PARTS: dict[str, type[Declared]] = {
     **kinds_of("api.paging", AnyPaging),
     "a cursor's header": NamedHeader,
     "a cursor's into": Into,
-    "api.rate": Rate,
+    "api.rate": RateBudget,
     "api.wait": Wait,
-    "api.errors": Errors,
-    "api.csv": Csv,
+    "api.errors": ErrorDocument,
+    "api.csv": CsvDialect,
     "api.nothing, a code": NothingCode,
     "api.newest": Newest,
     "columns": ColumnDeclaration,
     "partitions": Partitions,
     "destination": Destination,
-    "charts": ChartDeclaration,
+    "charts": Chart,
 }
 INTRODUCTION = """\
 # Keys of a source
@@ -95,10 +88,10 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
     default = field.default
-    if default in (None, "", [], {}):
+    if default in (None, "", [], {}, ()):
         return "none"
     # Lists and truth values as YAML writes them.
-    return f"`{json.dumps(default) if isinstance(default, bool | list) else default}`"
+    return f"`{json.dumps(default) if isinstance(default, bool | list | tuple) else default}`"
 
 
 def _kind(field: FieldInfo) -> str:
@@ -117,7 +110,7 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield from _kinds(inner[0])
     elif origin is Literal:
         yield ", ".join(f"`{each}`" if each else "nothing" for each in inner)
-    elif origin is list:
+    elif origin in (list, tuple):
         yield "list of " + ", or ".join(_kinds(inner[0]))
     elif isinstance(annotation, type) and issubclass(annotation, StrEnum):
         yield ", ".join(f"`{each}`" for each in annotation)

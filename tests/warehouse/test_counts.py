@@ -66,7 +66,11 @@ def test_the_first_rows_are_those_with_the_first_keys(events: Warehouse) -> None
 
 
 def test_a_table_of_any_column_types_is_pictured(events: Warehouse) -> None:
-    charts = [Chart("exploited", "exploited", {"true": "yes"}), Chart("scores", "score"), Chart("names", "name")]
+    charts = [
+        Chart(name="exploited", by="exploited", labels={"true": "yes"}),
+        Chart(name="scores", by="score"),
+        Chart(name="names", by="name"),
+    ]
     shown = table_pictures(EVENTS_TABLE, charts, DAY, events)
     assert shown.keys() == {
         *(f"recent_{chart}" for chart in ("rows_by_time", "exploited", "scores", "names")),

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from os import close
 from pathlib import Path
 
-from flows_platform.domain.errors import ConfigurationError
+from pydantic import Field
+
+from flows_platform.declared import Declared
 from flows_platform.runtime.locks import exclusive, try_lock
 
 log = logging.getLogger(__name__)
@@ -17,22 +19,17 @@ POLL = 0.2  # seconds between two looks for a free place
 TOLD_FROM = 1.0  # seconds of waiting that are worth a line
 
 
-@dataclass(frozen=True, slots=True)
-class RateBudget:
-    """At most `requests` begun in any `seconds`, and `concurrency` open at once."""
+class RateBudget(Declared):
+    """The API's budget of requests, kept by all processes of the machine."""
 
-    requests: int
-    seconds: float
-    concurrency: int = 1
+    requests: int = Field(ge=1, description="Requests that may begin in that time.")
+    requests_with_key: int | None = Field(None, ge=1, description="The same where the secret of `auth` is set.")
+    seconds: float = Field(gt=0, description="Length of the rolling time.")
+    concurrency: int = Field(1, ge=1, description="Requests open at once.")
 
-    def __post_init__(self) -> None:
-        """Refuses a budget that lets nothing through.
-
-        Raises:
-            ConfigurationError: it does.
-        """
-        if self.requests < 1 or self.seconds <= 0 or self.concurrency < 1:
-            raise ConfigurationError(f"a budget of {self} lets no request through.", remedy="Each figure is above 0.")
+    def with_key(self) -> "RateBudget":
+        """The budget of a client that has a key."""
+        return self.model_copy(update={"requests": self.requests_with_key or self.requests})
 
 
 @dataclass(frozen=True, slots=True)

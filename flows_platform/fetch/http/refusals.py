@@ -3,14 +3,17 @@
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 from lxml import etree
+from pydantic import Field
 
+from flows_platform.declared import Code, Declared
 from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.xml.elements import nested_record
@@ -27,6 +30,30 @@ LONGEST_SPAN = 10 * 366 * 86_400
 FIRST_MILLISECONDS = 100_000_000_000
 
 
+class Wait(Declared):
+    """What asks to come back later."""
+
+    statuses: tuple[int, ...] = Field(tuple(sorted(TRANSIENT_STATUSES)), description="HTTP statuses that mean wait.")
+    headers: tuple[str, ...] = Field(
+        ("Retry-After",), description="Headers that may hold the seconds; the first counts."
+    )
+    pause: float | None = Field(None, ge=0, description="Seconds to wait where no header says.")
+    longest: float = Field(MAX_WAIT, gt=0, description="Seconds at most, whatever a header says.")
+
+
+USUAL_WAIT = Wait()
+
+
+class NothingCode(Declared):
+    """A code of the API's error documents that means that there are no records."""
+
+    code: Code = Field(description="The code, as `errors.code` finds it.")
+
+
+# An answer that means no records, as a YAML lists it.
+NothingAnswer = Literal["empty", "missing", "null"] | int | NothingCode | None
+
+
 @dataclass(frozen=True, slots=True)
 class Nothing:
     """Which answers mean that a range has no records.
@@ -39,20 +66,24 @@ class Nothing:
     empty: bool = False
     members: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(cls, answers: Sequence[NothingAnswer]) -> "Nothing":
+        """The answers as a YAML lists them, where null is written as a text or as itself."""
+        names = {answer or "null" for answer in answers if answer is None or isinstance(answer, str)}
+        statuses = frozenset(answer for answer in answers if isinstance(answer, int))
+        return cls(statuses, empty="empty" in names, members=frozenset(names - {"empty"}))
+
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
     """How an API refuses.
 
-    `statuses` ask to come back; the wait in seconds is in the first of `wait_headers` that has one, else `pause`.
+    `waiting` says what asks to come back: the wait in seconds is in the first of its headers that has one, or `pause`.
     `message_header` holds the reason where the body does not; `document` is the form of the API's error documents.
     `nothing` tells the answers that mean no records from refusals. `now` gives the seconds since 1970.
     """
 
-    statuses: frozenset[int] = TRANSIENT_STATUSES
-    wait_headers: tuple[str, ...] = ("Retry-After",)
-    pause: float | None = None
-    longest: float = MAX_WAIT
+    waiting: Wait = USUAL_WAIT
     message_header: str | None = None
     document: ErrorDocument | None = None
     nothing: Nothing = Nothing()
@@ -70,7 +101,7 @@ class Refusals:
         if isinstance(told, NoRecords):
             return NoRecords(message)
         # guard: statuses that may pass
-        if status in self.statuses or isinstance(told, SourceUnavailable):
+        if status in self.waiting.statuses or isinstance(told, SourceUnavailable):
             return SourceUnavailable(message, retry_after=self.wait(headers))
         return SourceRefused(message, remedy=MAY_BE_NOTHING.get(status, "").format(status))
 
@@ -81,13 +112,13 @@ class Refusals:
         (RFC 9110, 10.2.3).
         An instant that has passed asks for no wait.
         """
-        for name in self.wait_headers:
+        for name in self.waiting.headers:
             seconds = self._seconds(headers.get(name, "").strip())
             if seconds is not None:
                 # guard: capped Retry-After
                 # guard: waits are capped
-                return min(max(seconds, 0.0), self.longest)
-        return self.pause
+                return min(max(seconds, 0.0), self.waiting.longest)
+        return self.waiting.pause
 
     def _seconds(self, value: str) -> float | None:
         """The wait that a header's value asks for; None where it asks for none."""

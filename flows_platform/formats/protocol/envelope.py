@@ -1,9 +1,11 @@
 """What stands around the records of a document: totals, links, errors. In the shape of decoded JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from pydantic import Field, PrivateAttr
 
 from flows_platform.columns.paths import RecordPath, single
+from flows_platform.declared import Code, Declared
 from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 
 type Event = tuple[str, str, object]
@@ -61,28 +63,29 @@ class JsonEnvelope:
         return self._value
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorDocument:
-    """How an API writes an error into a document, also under the status 200.
+class ErrorDocument(Declared):
+    """The API's error documents, also those that come with status 200."""
 
-    `root` is its XML root element; without one, an error is where `message` leads to something. `transient` codes
-    are those after which the same request may succeed, `nothing` those that mean that there are no records.
-    """
+    message: RecordPath = Field(description="Path of the text.")
+    code: RecordPath | None = Field(None, description="Path of the code.")
+    root: str | None = Field(None, description="XML root of an error; else an error is where the message is.")
+    transient: tuple[Code, ...] = Field((), description="Codes after which the same request may succeed.")
+    _nothing: frozenset[str] = PrivateAttr(frozenset())
 
-    message: RecordPath
-    code: RecordPath | None = None
-    root: str | None = None
-    transient: frozenset[str] = frozenset()
-    nothing: frozenset[str] = frozenset()
+    def with_nothing(self, codes: frozenset[str]) -> "ErrorDocument":
+        """The same, where these codes mean that there are no records."""
+        document = self.model_copy()
+        document._nothing = codes  # noqa: SLF001 - of this class
+        return document
 
     def error(self, root: str | None, envelope: Mapping[str, object]) -> PlatformError | None:
         """The error that the document tells, if it is one."""
         message = single(self.message.find(envelope))
         code = single(self.code.find(envelope)) if self.code else None
-        known = str(code) in self.nothing | self.transient  # by itself, also without a text
+        known = str(code) in self._nothing.union(self.transient)  # by itself, also without a text
         if self.root not in {None, root} or (self.root is None and message in (None, "", False) and not known):
             return None
         shown = f" {str(code)[:80]}" if code else ""
         text = f"the API answers with an error{shown}: {str(message or 'without a text')[:500]}"
         kind = SourceUnavailable if str(code) in self.transient else SourceRefused
-        return (NoRecords if str(code) in self.nothing else kind)(text.rstrip(".") + ".")
+        return (NoRecords if str(code) in self._nothing else kind)(text.rstrip(".") + ".")

@@ -4,13 +4,14 @@ Nothing is decided by it, and none of it may cost a window: a query for it that 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
+from flows_platform.declared import Declared
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
@@ -34,16 +35,14 @@ type Count = tuple[str | None, int]  # a value as text, None where there is none
 type Slices = list[tuple[datetime, int]]  # starts, one after the other without gaps, and their rows
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """How often the values of the column `by` come, the most frequent first; `labels` say a value in other words.
+class Chart(Declared):
+    """A chart of a column's most frequent values, beside the one of rows by time that every table has."""
 
-    Of a table that is summed up rather than counted: the sums of the values, the highest first.
-    """
+    # Of a table that is summed up rather than counted: the sums of the values, the highest first.
 
-    name: str
-    by: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name on the pages.")
+    by: str = Field(description="The column.")
+    labels: dict[str, str] = Field({}, description="Values in other words.")
 
 
 def staged_pictures(table: WarehouseTable, charts: Sequence[Chart], window: Window, path: Path) -> Metadata:

@@ -60,7 +60,7 @@ def hourly_traffic(declaration: WindowedTable) -> Sink:
 
 def _pictures(pipeline: "WindowPipeline", window: Window) -> Metadata:
     """Bytes by hour, and the computers with the most."""
-    busiest = Chart("busiest_computers", "computer")
+    busiest = Chart(name="busiest_computers", by="computer")
     return table_pictures(TRAFFIC_TABLE, [busiest], window, pipeline.warehouse, sum_of="bytes")
 
 
