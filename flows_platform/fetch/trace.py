@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Request:
+class Answered:
     """An answer that came: its URL without secrets, its status, and the records of its document once it was read."""
 
     url: str
@@ -19,7 +19,7 @@ class Trace:
     `ended` says why no further page was asked for. `unread` names what stands around the records and nothing reads.
     """
 
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Answered] = field(default_factory=list)
     ended: str = ""
     unread: list[str] = field(default_factory=list)
 
@@ -30,7 +30,7 @@ class Trace:
 
     def answered(self, url: str, status: int) -> None:
         """An answer's head came."""
-        self.requests.append(Request(url, status))
+        self.requests.append(Answered(url, status))
 
     def read(self, records: int) -> None:
         """The last answer's document was read."""

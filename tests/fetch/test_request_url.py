@@ -8,10 +8,12 @@ from flows_platform.declared import Secret
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import QueryKey
+from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.request import Request
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .flow_bodies import BOUNDS
+from .scripted import ScriptedServer, answer
 
 
 def test_a_url_with_credentials_is_refused_and_not_told() -> None:
@@ -60,3 +62,12 @@ def test_a_url_may_not_set_the_parameter_of_the_key() -> None:
 )
 def test_parameters_join_the_query_that_a_url_has(url: str, target: str) -> None:
     assert Request(url, (("a", "1"),)).with_parameters({"b": "x /"}).target == target
+
+
+def test_a_body_is_sent_with_its_method_and_length(client: HttpClient, server: ScriptedServer) -> None:
+    server.scripts = [answer(b"{}")]
+    request = Request(server.url, method="POST", headers={"Content-Type": "application/json"}, body=b'{"page": 2}')
+    with client.stream(request) as received:
+        assert received.read() == b"{}"
+    assert server.requests[0].startswith("POST /api/v1/stream/flows ")
+    assert "Content-Length: 11\r\n" in server.requests[0]
