@@ -19,7 +19,7 @@ type Secrets = Mapping[str, str]  # values by the names of their variables; "" f
 
 
 class Declared(BaseModel):
-    """Something that a YAML declares. It does not change, and an unknown key is an error."""
+    """An object of a YAML. It cannot be changed, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

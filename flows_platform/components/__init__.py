@@ -1,4 +1,4 @@
-"""The YAML face of a windowed API: what a file may say, and the Dagster component that reads it."""
+"""Sources as YAML: the keys that a file may have, and the Dagster component that reads it."""
 
 from flows_platform.components.windowed_api_table import WindowedApiTable
 

@@ -1,4 +1,4 @@
-"""A declaration made into what fetches, stores and shows it. Secrets are read when a run starts."""
+"""Builds a table from its declaration. Secrets are read when a run starts."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,7 +32,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
     """The table that the declaration describes, under these settings.
 
     Raises:
-        ConfigurationError: parts of the declaration do not fit each other; the message names the key.
+        ConfigurationError: values of the declaration do not fit each other; the message names the key.
     """
     table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
@@ -64,7 +64,7 @@ def _charts(source: TableDeclaration, table: WarehouseTable) -> tuple[Chart, ...
     for chart in source.charts:
         if chart.by not in table.schema.names:
             raise ConfigurationError(
-                f"charts: {chart.by!r} is none of the columns ({', '.join(table.schema.names)}) of {table.name}."
+                f"charts: {chart.by!r} is not one of the columns ({', '.join(table.schema.names)}) of {table.name}."
             )
     return tuple(source.charts)
 
@@ -89,7 +89,7 @@ def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
 
 
 def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
-    """Gives the API with the secrets of the moment."""
+    """A function that gives the API with the secrets that are set when it is called."""
     api = source.api
     without_secrets = WindowedApi(
         url=api.url,
@@ -116,7 +116,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         plain_names=api.namespaces is declared.Namespaces.DROP,
         newest=api.newest,
         dialect=api.csv or RFC_4180,
-        content_types=frozenset(each.partition(";")[0].strip().lower() for each in api.content_types),
+        content_types=frozenset(name.partition(";")[0].strip().lower() for name in api.content_types),
         compression=tuple(api.compression),
         parser=Parser(api.parser),
     )
@@ -136,7 +136,7 @@ def _refusals(api: declared.Api) -> Refusals:
 
 def _mapping(source: TableDeclaration) -> RecordMapping:
     return RecordMapping(
-        columns=tuple(_column_source(each) for each in source.columns if each.name != source.extra),
+        columns=tuple(_column_source(column) for column in source.columns if column.name != source.extra),
         each=source.api.rows,
         ignored=tuple(source.ignore),
     )

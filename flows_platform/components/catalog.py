@@ -1,4 +1,4 @@
-"""All tables that YAML files declare, and each by its name."""
+"""The tables that YAML files declare: all of them, or one by its name."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ def table_at(path: Path, settings: Settings) -> WindowedTable:
     """The table that the YAML file at `path` declares.
 
     Raises:
-        ConfigurationError: the file cannot be read, or says what no declaration may.
+        ConfigurationError: the file cannot be read, or a value in it is not allowed.
     """
     return replace(windowed_table(load_declaration(path, settings), settings), declared_in=path)
 
@@ -28,9 +28,9 @@ def table_named(name: str, settings: Settings, folder: Path = DEFS) -> WindowedT
     """The table of that name.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is no such table.
     """
-    tables = {each.table.name: each for each in all_tables(settings, folder)}
+    tables = {table.table.name: table for table in all_tables(settings, folder)}
     if name not in tables:
-        raise ConfigurationError(f"there is no table {name!r}.", remedy=f"Declared are {', '.join(tables)}.")
+        raise ConfigurationError(f"there is no table {name!r}.", remedy=f"The declared tables are {', '.join(tables)}.")
     return tables[name]

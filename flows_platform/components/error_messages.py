@@ -1,4 +1,4 @@
-"""Faults of a declaration told to who wrote it: `FILE:LINE: KEY is VALUE: what is allowed`, a line a fault."""
+"""Messages for the faults of a YAML: `FILE:LINE: KEY is VALUE: what is allowed`, one line for each fault."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -14,69 +14,69 @@ from flows_platform.declared import Declared, KeyPath
 SHOWN = 80  # characters of a value
 
 
-def told(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
-    """All faults, each at the line of its key."""
+def message(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
+    """All faults, with the lines of their keys."""
     attributes = tree.value["attributes"]
     lines: dict[KeyPath, str] = {}
-    for each in error.errors():
-        place = _place(each, attributes)
-        where, _ = tree.source_position_tree.lookup_closest_and_path(["attributes", *place], trace=None)
-        shown = _shown(each, place)
-        key = ".".join(map(str, place)) or "attributes"
-        reason = _reason(each, place, attributes).rstrip(".")
-        # The first of a place: the others are of a union's less likely branches.
-        lines.setdefault(place, f"{where.filename}:{where.start.line}: {key}{shown}: {reason}.")
+    for fault in error.errors():
+        at = _key_path(fault, attributes)
+        where, _ = tree.source_position_tree.lookup_closest_and_path(["attributes", *at], trace=None)
+        shown = _shown(fault, at)
+        key = ".".join(map(str, at)) or "attributes"
+        reason = _reason(fault, at, attributes).rstrip(".")
+        # The first fault of a key: the others are of less likely branches of a union.
+        lines.setdefault(at, f"{where.filename}:{where.start.line}: {key}{shown}: {reason}.")
     return "\n".join(lines.values())
 
 
-def _place(each: ErrorDetails, attributes: object) -> KeyPath:
+def _key_path(fault: ErrorDetails, attributes: object) -> KeyPath:
     """The keys that lead to the fault, without what pydantic adds for unions."""
-    place: list[str | int] = []
+    keys: list[str | int] = []
     value: Any = attributes
-    tagged: Any = None  # the part whose form pydantic has named: the form may have a key of its own name
-    for part in (*each["loc"], *each.get("ctx", {}).get("at", ())):
-        if isinstance(value, dict) and value is not tagged and part in each["loc"] and part == value.get("kind"):
+    tagged: Any = None  # the object whose kind pydantic has named: the kind may also be the name of a key
+    for key in (*fault["loc"], *fault.get("ctx", {}).get("at", ())):
+        if isinstance(value, dict) and value is not tagged and key in fault["loc"] and key == value.get("kind"):
             tagged = value
             continue
-        known = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        known = key in value if isinstance(value, dict) else isinstance(value, list) and isinstance(key, int)
         if known:
-            value = value[part]
-            place.append(part)
-    if each["type"] == "missing":
-        place.append(each["loc"][-1])
-    return tuple(place)
+            value = value[key]
+            keys.append(key)
+    if fault["type"] == "missing":
+        keys.append(fault["loc"][-1])
+    return tuple(keys)
 
 
-def _shown(each: ErrorDetails, place: KeyPath) -> str:
-    """The value, unless it is a whole part, or may be a secret that does not belong there."""
+def _shown(fault: ErrorDetails, at: KeyPath) -> str:
+    """The value, unless it is an object or a list, or may be a secret that does not belong there."""
     # guard: a secret in a YAML is not shown
-    if each["type"] == "missing" or "auth" in place or isinstance(each["input"], Mapping | list | BaseModel):
+    if fault["type"] == "missing" or "auth" in at or isinstance(fault["input"], Mapping | list | BaseModel):
         return ""
-    return f" is {str(each['input'])[:SHOWN]!r}"
+    return f" is {str(fault['input'])[:SHOWN]!r}"
 
 
-def _reason(each: ErrorDetails, place: KeyPath, attributes: object) -> str:
-    if each["type"] == "extra_forbidden":
-        allowed = [*_part_at(place[:-1], attributes).model_fields]
-        near = get_close_matches(str(place[-1]), allowed, 1)
+def _reason(fault: ErrorDetails, at: KeyPath, attributes: object) -> str:
+    if fault["type"] == "extra_forbidden":
+        allowed = [*_model_at(at[:-1], attributes).model_fields]
+        near = get_close_matches(str(at[-1]), allowed, 1)
         meant = f"; did you mean {near[0]}?" if near else ""
         return f"there is no such key{meant} Allowed are {', '.join(allowed)}"
-    if each["type"] == "union_tag_invalid":
-        return f"kind is {each['ctx']['tag']!r}; allowed are {each['ctx']['expected_tags']}"
-    return each["msg"]
+    if fault["type"] == "union_tag_invalid":
+        return f"kind is {fault['ctx']['tag']!r}; allowed are {fault['ctx']['expected_tags']}"
+    return fault["msg"]
 
 
-def _part_at(place: KeyPath, attributes: object) -> type[Declared]:
-    """The model of the part at the place."""
-    part: type[Declared] = TableDeclaration
+def _model_at(at: KeyPath, attributes: object) -> type[Declared]:
+    """The model of the object at the path."""
+    model: type[Declared] = TableDeclaration
     value: Any = attributes
-    for key in place:
+    for key in at:
         value = value[key]
         if isinstance(key, str):
-            field = part.model_fields[key]
-            parts = [each for each in _types_in(field.annotation) if issubclass(each, Declared)]
-            part = next((each for each in parts if _is_kind(each, value)), part)
-    return part
+            field = model.model_fields[key]
+            models = [kind for kind in _types_in(field.annotation) if issubclass(kind, Declared)]
+            model = next((found for found in models if _is_kind(found, value)), model)
+    return model
 
 
 def _types_in(annotation: object) -> Iterator[type]:
@@ -86,7 +86,7 @@ def _types_in(annotation: object) -> Iterator[type]:
         yield from _types_in(inner)
 
 
-def _is_kind(part: type[Declared], value: object) -> bool:
-    """Whether the part is the one that the value says it is."""
-    kind = part.model_fields.get("kind")
+def _is_kind(model: type[Declared], value: object) -> bool:
+    """Whether the value is of this kind, as far as it names one."""
+    kind = model.model_fields.get("kind")
     return kind is None or (isinstance(value, dict) and value.get("kind") in get_args(kind.annotation))

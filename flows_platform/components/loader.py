@@ -1,4 +1,4 @@
-"""Sources' YAML files, read outside Dagster's own loader, with errors that name file, line, key and what is allowed."""
+"""Reads the YAML files of sources. Errors name the file, the line, the key and what is allowed."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 
-from flows_platform.components.error_messages import told
+from flows_platform.components.error_messages import message
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
@@ -22,7 +22,7 @@ _SETTING = re.compile(r"\{\{ settings\.([a-z_]+) \}\}")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"  # a date stays text, as Dagster's loader leaves it
 _BASE = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _RESOLVERS = {
-    first: [each for each in kinds if each[0] != _TIMESTAMP] for first, kinds in _BASE.yaml_implicit_resolvers.items()
+    first: [kind for kind in kinds if kind[0] != _TIMESTAMP] for first, kinds in _BASE.yaml_implicit_resolvers.items()
 }
 _PLAIN_LOADER = type("PlainLoader", (_BASE,), {"yaml_implicit_resolvers": _RESOLVERS})
 
@@ -33,17 +33,17 @@ def declared_sources(folder: Path = DEFS) -> list[Path]:
 
 
 def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
-    """The declaration in a file, its templates resolved.
+    """The declaration in a file, with its templates replaced.
 
     Raises:
-        ConfigurationError: the file cannot be read, or says what no declaration may.
+        ConfigurationError: the file cannot be read, or a value in it is not allowed.
     """
     try:
-        # Without the places of keys, which only errors need: they take 15 ms a file.
+        # Without the lines of keys, which only errors need: they take 15 ms a file.
         document = yaml.load(path.read_bytes(), _PLAIN_LOADER)  # noqa: S506 - a safe loader's subclass
         return resolved(TableDeclaration.model_validate(_attributes(document, path)), settings)
     except (OSError, yaml.YAMLError, ConfigurationError, ResolutionException, ValidationError):
-        return _load_with_places(path, settings)
+        return _load_with_lines(path, settings)
 
 
 def _attributes(document: object, path: Path) -> object:
@@ -52,8 +52,8 @@ def _attributes(document: object, path: Path) -> object:
     return document["attributes"]
 
 
-def _load_with_places(path: Path, settings: Settings) -> TableDeclaration:
-    """The same by Dagster's loader, whose errors name the line."""
+def _load_with_lines(path: Path, settings: Settings) -> TableDeclaration:
+    """The same, by Dagster's loader, whose errors name the line."""
     tree = _parsed(path)
     attributes = _attributes(tree.value, path)
     try:
@@ -63,31 +63,31 @@ def _load_with_places(path: Path, settings: Settings) -> TableDeclaration:
     except ResolutionException as error:
         raise ConfigurationError(str(error)) from None
     except ValidationError as error:
-        raise ConfigurationError(told(error, tree)) from None
+        raise ConfigurationError(message(error, tree)) from None
 
 
 def resolved(
     declaration: TableDeclaration, settings: Settings, context: ResolutionContext | None = None
 ) -> TableDeclaration:
-    """The declaration with `{{ settings.… }}` and Dagster's own templates put in."""
+    """The declaration with `{{ settings.… }}` and Dagster's own templates replaced."""
     scope = (context or ResolutionContext.default()).with_scope(settings=settings)
     return TableDeclaration.model_validate(_rendered(declaration.model_dump(exclude_unset=True), scope))
 
 
 def _rendered(value: object, scope: ResolutionContext) -> object:
-    """The value with its templates resolved; other texts stay texts, where Dagster would make "1" a number."""
+    """The value with its templates replaced. Other texts stay texts: Dagster would make a number of "1"."""
     match value:
         case dict():
-            return {key: _rendered(each, scope.at_path(key)) for key, each in value.items()}
+            return {key: _rendered(inner, scope.at_path(key)) for key, inner in value.items()}
         case list() | tuple():
-            return [_rendered(each, scope.at_path(place)) for place, each in enumerate(value)]
+            return [_rendered(inner, scope.at_path(index)) for index, inner in enumerate(value)]
         case str() if "{{" in value:
             return _filled(value, scope)
     return value
 
 
 def _filled(template: str, scope: ResolutionContext) -> object:
-    """Settings alone are put in here, since Dagster's templates import Jinja for it (30 ms); the rest is Dagster's."""
+    """The text with settings inserted here, as Dagster would import Jinja for it (30 ms); the rest is Dagster's."""
     settings = scope.scope["settings"]
     known = all(hasattr(settings, name) for name in _SETTING.findall(template))
     if not known or "{" in _SETTING.sub("", template):

@@ -14,7 +14,7 @@ _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 
 
 def environment_in(text: str) -> str | None:
-    """The name of the environment variable that a template puts in, if it does."""
+    """The name of the environment variable that a template inserts, if it does."""
     found = _ENVIRONMENT.search(text)
     return found and (found[1] or "NAME")
 
@@ -34,21 +34,21 @@ def zone_of(name: str) -> tzinfo:
     """The time zone of that name.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is no such zone.
     """
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigurationError(
-            f"{name!r} is no time zone.", remedy="Use UTC or a name such as Europe/Berlin."
+            f"{name!r} is not a time zone.", remedy="Use UTC or a name such as Europe/Berlin."
         ) from None
 
 
 def require_url(text: str) -> None:
-    """Refuses what no request can be sent to.
+    """Refuse a text that is not an http(s) URL.
 
     Raises:
-        ConfigurationError: it is no http(s) URL.
+        ConfigurationError: it is not one.
     """
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:

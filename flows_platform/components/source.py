@@ -1,4 +1,4 @@
-"""What a source's YAML may say. Names, types, defaults and their meaning; nothing is built here."""
+"""The keys of a source's YAML: names, types, defaults and meaning. `build.py` makes a table of them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -28,51 +28,54 @@ Level = Literal["unverified", "framing", "count", "digest"]
 
 
 class Finer(StrEnum):
-    """What becomes of a time that is finer than a microsecond."""
+    """What happens to a time that is finer than a microsecond."""
 
     REJECT = "reject"
     TRUNCATE = "truncate"
 
 
 class InvalidCharacters(StrEnum):
-    """What becomes of characters that a format does not allow in its texts."""
+    """What happens to characters that a format does not allow in its texts."""
 
     REFUSE = "refuse"
     REPLACE = "replace"
 
 
 class Namespaces(StrEnum):
-    """What becomes of the namespaces of XML names."""
+    """What happens to the namespaces of XML names."""
 
     KEEP = "keep"
     DROP = "drop"
 
 
 class Api(Declared):
-    """Where the API is, how a window is asked for, how its records come."""
+    """Where the API is, how a window is asked for, how its records arrive."""
 
     url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
     format: Format | Template = Field(description="auto leaves the choice to the server.")
     parser: Parser | Template = Field(
         Parser.TEMPLATE,
         description="template: what repeats the first record's layout is read as columns, where that is proven, the "
-        "rest by ijson, lxml or csv. reference: those read all.",
+        "rest by ijson, lxml or csv. reference: those read everything.",
     )
     format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
-    rows: RecordPath | None = Field(None, description="Path of repeated children: each makes a row.")
-    record_bytes: int = Field(1 << 20, ge=1, description="The most that one record may take.")
+    rows: RecordPath | None = Field(None, description="Path of repeated children, of which every one makes a row.")
+    record_bytes: int = Field(1 << 20, ge=1, description="Largest size of a record.")
     headers: dict[str, str | Secret] = Field(
         {}, description="Fixed headers of every request; a secret as {env: NAME}, which is masked."
     )
-    parameters: dict[str, str | Secret] = Field({}, description="Fixed query parameters; a secret likewise.")
-    auth: AnyAuth | None = Field(None, description="How the API knows who asks.")
+    parameters: dict[str, str | Secret] = Field(
+        {}, description="Fixed query parameters; a secret as {env: NAME}, which is masked."
+    )
+    auth: AnyAuth | None = Field(None, description="How a request shows who sends it.")
     time: TimeParameters = Field(description="How a time range is asked for.")
     paging: AnyPaging | None = Field(None, description="How an answer continues; without it all comes at once.")
     total: RecordPath | None = Field(None, description="Path of the number of a range's records in the document.")
     ignore_envelope: list[RecordPath] = Field(
-        [], description="Places around the records (or Link) that say nothing of more of them, whatever their name."
+        [],
+        description="Paths around the records, or headers, that do not mean more records, although they seem to.",
     )
     rate: RateBudget | None = Field(None, description="The budget of requests.")
     wait: Wait | None = Field(None, description="What asks to come back later.")
@@ -85,7 +88,7 @@ class Api(Declared):
     content_types: list[str] = Field([], description="Content types of the records beside the format's own.")
     csv: CsvDialect | None = Field(None, description="CSV: how it is written.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
-    doctype: bool = Field(False, description="XML: let a DOCTYPE pass that names an external DTD; it is never read.")
+    doctype: bool = Field(False, description="XML: accept a DOCTYPE that names an external DTD; it is never read.")
     invalid_characters: InvalidCharacters = Field(
         InvalidCharacters.REFUSE,
         description="XML, JSON, NDJSON: replace makes U+FFFD of control characters in texts, and counts them.",
@@ -112,7 +115,7 @@ class ColumnDeclaration(Declared):
     required: bool = Field(False, description="Whether a record without it is rejected.")
     written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
     finer: Finer = Field(
-        Finer.REJECT, description="timestamp: what becomes of a time with digits beyond a microsecond."
+        Finer.REJECT, description="timestamp: what happens to a time with digits beyond a microsecond."
     )
 
 
@@ -125,7 +128,7 @@ class Partitions(Declared):
     start: datetime | Template = Field(description="Start of the first window, on the time zone's clock.")
     end: datetime | Template | None = Field(None, description="End of the last one; none where there will be more.")
     timezone: Annotated[str, AfterValidator(rules.is_zone)] = Field(
-        "UTC", description="Whose midnight days begin at; hours are laid in UTC."
+        "UTC", description="Whose midnight days begin at; hours are those of UTC."
     )
 
 
@@ -137,10 +140,10 @@ class Destination(Declared):
 
 
 class TableKeys(Declared):
-    """The keys of a table that is filled from an API, each by itself."""
+    """The keys of a table that is filled from an API. Rules between them are in `validation.py`."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
-    staged: str | None = Field(None, description="The asset of staged files; by default NAME_windows.")
+    staged: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")
     owner: str = Field("team:security-data", description="Owner that Dagster shows.")
@@ -152,12 +155,14 @@ class TableKeys(Declared):
         None, description="The column, or columns, that identify a row within a window."
     )
     table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
-    extra: str | None = Field(None, description="Column that keeps unknown fields as JSON; else they are a reject.")
-    ignore: list[RecordPath] = Field([], description="Paths that are let go.")
+    extra: str | None = Field(
+        None, description="Column that keeps unknown fields as JSON; without one such a record is rejected."
+    )
+    ignore: list[RecordPath] = Field([], description="Paths that are ignored.")
     partitions: Partitions = Field(description="The windows.")
-    destination: Destination | None = Field(None, description="How the table lies in BigQuery.")
+    destination: Destination | None = Field(None, description="Partitions and clustering of the table in BigQuery.")
     charts: list[Chart] = Field([], description="Charts that Dagster shows of windows and table.")
-    look_back: int | Template = Field(2, description="Closed windows that are asked for again.")
+    look_back: int | Template = Field(2, description="Closed windows that are fetched again.")
     grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")
     shrink: float = Field(
@@ -166,7 +171,7 @@ class TableKeys(Declared):
         le=1,
         description="Share of its rows (from 100 on) a window may lose without a second pull; never all.",
     )
-    keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the answers as they came.")
+    keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the raw answers.")
 
     @property
     def key_columns(self) -> list[str]:

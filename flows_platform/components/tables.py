@@ -1,4 +1,4 @@
-"""The warehouse's table that a declaration describes or names. What fills it is `build.py`'s."""
+"""The warehouse table that a declaration describes or names."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -14,19 +14,19 @@ def warehouse_table(source: TableDeclaration, settings: Settings) -> WarehouseTa
     """The table as declared: by its columns, or by the name of one in Python.
 
     Raises:
-        ConfigurationError: the name is of no table, or the columns do not fit each other.
+        ConfigurationError: there is no such table in Python, or the columns do not fit each other.
     """
     if source.table:
         return _from_python(source.table, settings)
     columns = tuple(
         Column(
-            each.name,
-            each.type,
-            each.description,
-            nullable=not each.required,
-            truncates=each.finer is Finer.TRUNCATE,
+            column.name,
+            column.type,
+            column.description,
+            nullable=not column.required,
+            truncates=column.finer is Finer.TRUNCATE,
         )
-        for each in source.columns
+        for column in source.columns
     )
     key, *rest = source.key_columns
     schema = TableSchema(
@@ -45,5 +45,5 @@ def _from_python(name: str, settings: Settings) -> WarehouseTable:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"table: {name!r} cannot be imported ({error}).") from error
     if not isinstance(table, WarehouseTable):
-        raise ConfigurationError(f"table: {name!r} is no WarehouseTable.")
+        raise ConfigurationError(f"table: {name!r} is not a WarehouseTable.")
     return replace(table, schema=replace(table.schema, epoch=settings.epoch)) if table.event_time else table

@@ -1,6 +1,6 @@
-"""What a declaration's values must be to each other. Every fault carries the place of the key at fault."""
+"""Rules between the values of a declaration. Every fault carries the path of its key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 from pydantic import model_validator
@@ -27,39 +27,39 @@ class TableDeclaration(TableKeys):
     @model_validator(mode="before")
     @classmethod
     def _shows_no_secret(cls, given: object) -> object:
-        for place, name in environment_variables(given):
+        for at, name in environment_variables(given):
             raise refused(
-                f"the variable {name} would stand in what is shown; write {{env: {name}}}, which is read when a run "
-                "starts and masked wherever it is shown",
-                place,
+                f"the variable {name} would be shown; write {{env: {name}}}, which is read when a run starts and "
+                "masked wherever it is shown",
+                at,
             )
         return given
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for place, why in faults(self):
-            raise refused(why, place)
+        for at, why in faults(self):
+            raise refused(why, at)
         return self
 
 
 class Fault(NamedTuple):
     """What is wrong at a key."""
 
-    place: KeyPath
+    at: KeyPath
     why: str
 
 
-def environment_variables(given: object, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """The places of templates that put in environment variables, with the variables' names."""
+def environment_variables(given: object, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Paths of templates that insert environment variables, with the names of the variables."""
     if isinstance(given, str) and (name := environment_in(given)):
-        yield place, name
+        yield at, name
     inner = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, list) else ()
     for key, value in inner:
-        yield from environment_variables(value, (*place, key))
+        yield from environment_variables(value, (*at, key))
 
 
 def faults(source: TableKeys) -> Iterator[Fault]:
-    """What does not fit together, the first of each kind."""
+    """What does not fit together."""
     yield from _table_faults(source)
     yield from _api_faults(source)
     yield from _partition_faults(source.partitions)
@@ -74,25 +74,24 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     columns = {column.name: column for column in source.columns}
     names = [column.name for column in source.columns]
     lower = [name.lower() for name in names]
-    if twice := [place for place, name in enumerate(lower) if name in lower[:place]]:
+    if twice := [index for index, name in enumerate(lower) if name in lower[:index]]:
         yield Fault(("columns", twice[0], "name"), f"the column {names[twice[0]]!r} is declared twice")
-    if kept := [(place, why) for place, name in enumerate(names) if (why := fault_of_name(name))]:
+    if kept := [(index, why) for index, name in enumerate(names) if (why := fault_of_name(name))]:
         yield Fault(("columns", kept[0][0], "name"), kept[0][1])
-    yield from _unknown("time", [source.time], columns)
-    yield from _unknown("key", source.key_columns, columns)
-    yield from _unknown("extra", [source.extra] if source.extra else [], columns)
+    yield from _unknown(("time",), [source.time], columns)
+    yield from _unknown(("key",), source.key_columns, columns)
+    yield from _unknown(("extra",), [source.extra] if source.extra else [], columns)
     clustering = source.destination.cluster_by if source.destination else []
     yield from _unknown(("destination", "cluster_by"), clustering, columns)
-    for place, chart in enumerate(source.charts):
-        yield from _unknown(("charts", place, "by"), [chart.by], columns)
+    for index, chart in enumerate(source.charts):
+        yield from _unknown(("charts", index, "by"), [chart.by], columns)
     yield from _role_faults(source, columns)
 
 
-def _unknown(place: str | KeyPath, wanted: list[str], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
-    for name in wanted:
+def _unknown(at: KeyPath, names: Sequence[str | None], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
+    for name in names:
         if name not in columns:
-            where = (place,) if isinstance(place, str) else place
-            yield Fault(where, f"{name!r} is none of the columns ({', '.join(columns)})")
+            yield Fault(at, f"{name!r} is not one of the columns ({', '.join(columns)})")
 
 
 def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
@@ -104,7 +103,7 @@ def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> It
     if loose := [key.name for key in keys if not key.required]:
         yield Fault(("key",), f"the column {loose[0]!r} must be required")
     if len(set(source.key_columns)) < len(source.key_columns):
-        yield Fault(("key",), "a column stands twice")
+        yield Fault(("key",), "a column is there twice")
     if extra and (extra.required or extra.type not in TEXTS):
         yield Fault(("extra",), f"the column {extra.name!r} must be a json or string that is not required")
 
@@ -114,7 +113,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     paging = api.paging
     column = paging and paging.continues_from
     if column and names and column not in names:
-        yield Fault(("api", "paging", "column"), f"{column!r} is none of the columns ({', '.join(names)})")
+        yield Fault(("api", "paging", "column"), f"{column!r} is not one of the columns ({', '.join(names)})")
     around = api.total or (paging and (paging.flag or paging.reads))
     # guard: a next link in the document asks for a document
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
@@ -131,13 +130,13 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
 
 def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
     errors = source.api.errors
-    for place, each in enumerate(source.api.nothing):
-        if isinstance(each, int) and not 200 <= each <= 599:  # noqa: PLR2004 - statuses of answers
-            yield Fault(("api", "nothing", place), f"{each} is no status of an HTTP answer")
-        elif isinstance(each, int) and (each == OK or each in TRANSIENT_STATUSES):
-            yield Fault(("api", "nothing", place), f"{each} says nothing of whether there are records")
-        if isinstance(each, NothingCode) and not (errors and errors.code):
-            yield Fault(("api", "nothing", place), "a code is found by `errors.code`, which is not declared")
+    for index, answer in enumerate(source.api.nothing):
+        if isinstance(answer, int) and not 200 <= answer <= 599:  # noqa: PLR2004 - statuses of answers
+            yield Fault(("api", "nothing", index), f"{answer} is not a status of an HTTP answer")
+        elif isinstance(answer, int) and (answer == OK or answer in TRANSIENT_STATUSES):
+            yield Fault(("api", "nothing", index), f"{answer} does not say whether there are records")
+        if isinstance(answer, NothingCode) and not (errors and errors.code):
+            yield Fault(("api", "nothing", index), "a code is found by `errors.code`, which is not declared")
 
 
 def _partition_faults(partitions: Partitions) -> Iterator[Fault]:

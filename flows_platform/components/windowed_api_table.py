@@ -1,4 +1,4 @@
-"""The Dagster component `flows_platform.components.WindowedApiTable`. Thin: the declaration says, `build` makes."""
+"""The Dagster component `flows_platform.components.WindowedApiTable`: a declaration in, Dagster's definitions out."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from flows_platform.settings import load_settings
 
 @dataclass
 class WindowedApiTable(dg.Component):
-    """A BigQuery table filled from an HTTP API that gives the records of a time range, window by window.
+    """A BigQuery table filled from an HTTP API that gives the records of a time range, one window at a time.
 
-    Gives a partitioned asset of staged files and one of the table, with checks, a schedule, sensors and backfills.
+    Defines a partitioned asset of window files and one of the table, with checks, a schedule, sensors and backfills.
     """
 
     declaration: TableDeclaration

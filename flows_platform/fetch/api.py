@@ -1,4 +1,4 @@
-"""The declaration of an API that gives the records of a time range. Data only: nothing here opens a connection."""
+"""An API that gives the records of a time range, and the requests that ask it. Nothing here opens a connection."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,15 +40,16 @@ class WindowedApi:
     """One API: where it is, how a window is asked for, how its records come.
 
     `url` is the full endpoint. `format` None leaves the choice to the server, Arrow first. `records` is the JSON path
-    of the array or the XML root, `record` the XML element of a record, `record_bytes` the most that one may take.
-    `verification` is the least a window must reach; DIGEST also asks for the digest. `footers` says that the server
-    speaks our protocol, and so gives a footer to formats that have none by themselves. `extra_column` names the
+    of the array or the XML root, `record` the XML element of a record, `record_bytes` the largest size of a record.
+    `verification` is the lowest level that a window must reach; DIGEST also asks for the digest. `footers` says that
+    the server speaks our protocol, and so adds a footer to formats that do not have one. `extra_column` names the
     nullable text column that keeps fields unknown to the schema as JSON; without it such a record is rejected.
 
-    `time` None asks for all that there is. `mapping` makes rows from records that nest; `total` leads to the number of
-    a range's records in the document. `ignored` are places around the records that say nothing of more of them.
-    `head_counts` says that HEAD answers with a window's count. `doctype` lets
-    an XML answer name an external DTD. `parser` says what reads text formats.
+    `time` None asks for all records. `mapping` makes rows from nested records; `total` leads to the number of a range's
+    records in the document. `ignored` are paths around the records that do not say that there are more.
+    `head_counts` says that HEAD answers with the count of a window. `doctype` lets an XML answer name an external DTD.
+    `parser` chooses the reader of text formats. `secrets` has the values of the secrets that headers, parameters and
+    `auth` name.
     """
 
     url: str = field(repr=False)
@@ -83,22 +84,22 @@ class WindowedApi:
     parser: Parser = Parser.TEMPLATE
 
     def __post_init__(self) -> None:
-        """Refuses a declaration that would lose fields.
+        """Refuse a declaration that would lose fields.
 
         Raises:
-            ConfigurationError: `extra_column` is no nullable text column of the schema.
+            ConfigurationError: `extra_column` is not a nullable text column of the schema.
         """
         if self.extra_column is None:
             return
-        column = next((each for each in self.schema.columns if each.name == self.extra_column), None)
+        column = next((found for found in self.schema.columns if found.name == self.extra_column), None)
         if column is None or column.type not in {ColumnType.STRING, ColumnType.JSON} or not column.nullable:
             raise ConfigurationError(
-                f"{self.extra_column!r} is no nullable text column of {self.schema.name}: unknown fields go there."
+                f"{self.extra_column!r} is not a nullable text column of {self.schema.name}: unknown fields go there."
             )
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names of a record's own fields that columns are made of."""
+        """The names of a record's own fields from which columns are made."""
         if self.mapping:
             return self.mapping.fields
         return frozenset(self.schema.names) - {self.extra_column}
@@ -115,29 +116,29 @@ class WindowedApi:
 
     @property
     def asks_footer(self) -> bool:
-        """Whether formats without a footer must bring one."""
+        """Whether formats without a footer must have one."""
         return self.footers or self.asks_digest
 
     @property
     def enveloped(self) -> bool:
-        """Whether what stands around the records is needed."""
+        """Whether the values around the records are needed."""
         return bool(self.paging.reads or self.paging.flag or self.total)
 
     @property
     def counts_rows(self) -> bool:
-        """Whether a total is declared, and counts what is a row: not parents that give several."""
+        """Whether a total is declared that counts rows, not parents of several rows."""
         return self.total is not None and not (self.mapping and self.mapping.each)
 
     @property
     def reads(self) -> tuple[RecordPath, ...]:
-        """The places around the records that are looked at."""
+        """The paths around the records that are read."""
         more, errors = self.paging.flag, self.refusals.document
         paths = (*self.paging.reads, more and more.path, self.total, errors and errors.message, errors and errors.code)
         return (*(FOOTER if self.footers else ()), *(path for path in paths if path))
 
     @property
     def beyond(self) -> Beyond:
-        """How far outside a range records may lie that were asked for with it."""
+        """How far outside a range a record of its answer may be."""
         return self.time.beyond(self.schema) if self.time else NOWHERE
 
     def shown_url(self, url: str) -> str:
@@ -153,7 +154,7 @@ class WindowedApi:
         return self.shown_url(self.signed(request).target)
 
     def ranges(self, window: Window | None) -> list[Window | None]:
-        """The ranges in which the window is asked for; None stands for all that there is."""
+        """The ranges in which the window is asked for; None means all records."""
         return list(self.time.pieces(window, self.schema)) if self.time and window else [None]
 
     def request(self, window: Window | None) -> Request:
@@ -165,9 +166,7 @@ class WindowedApi:
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(
-                f"{place(self.url)!r} is not an http(s) URL.", remedy="Give the full stream endpoint."
-            )
+            raise ConfigurationError(f"{place(self.url)!r} is not an http(s) URL.", remedy="Give the full endpoint.")
         # guard: no credentials in a URL
         if parts.username or parts.password:
             raise ConfigurationError(
@@ -185,7 +184,7 @@ class WindowedApi:
         return self.with_headers(Request(url, (*given, *ours.items())))
 
     def with_headers(self, request: Request, accept: str | None = None) -> Request:
-        """The request with the headers that all requests have, but for authentication's.
+        """The request with the headers that all requests have, without those of authentication.
 
         Raises:
             ConfigurationError: a secret has characters that a header cannot hold.

@@ -1,4 +1,4 @@
-"""How a request shows who sends it: one class for each kind. Secrets are never in a repr, a log or a message.
+"""How a request shows who sends it: one class for every kind. Secrets are never in a repr, a log or a message.
 
 A new kind is a class here and a name in `AnyAuth`. It takes the request as it will be sent, so that it may also sign
 the method, the parameters and the body.

@@ -1,4 +1,4 @@
-"""Whether the path from which rows are made leads to anything: a window of records without rows may be a wrong path."""
+"""Checks that the path of the rows leads to something: records without any row may mean a wrong path."""
 
 from dataclasses import dataclass, field
 
@@ -9,22 +9,22 @@ from flows_platform.domain.errors import SourceRefused
 
 @dataclass(slots=True)
 class Children:
-    """The account of a window's records whose children are the rows; of a mapping without children it says nothing."""
+    """Watches the records of a window whose children are the rows. A mapping without children passes."""
 
     mapping: RecordMapping | None
     _met: bool = False
     _others: set[str] = field(default_factory=set)  # lists of objects in records that have no such path
 
     def note(self, records: Records, sent: Records) -> None:
-        """Take a slice's records and what of them is a row each."""
+        """Note the records of a slice, and the objects that become rows."""
         if self._met or self.mapping is None or self.mapping.each is None:
             return
-        others = None if any(not isinstance(each, Unreadable) for each in sent) else self.mapping.childless(records)
+        others = None if any(not isinstance(record, Unreadable) for record in sent) else self.mapping.childless(records)
         self._met = others is None
         self._others |= others or set()
 
     def close(self) -> None:
-        """Refuse a window whose records hold objects in another place alone.
+        """Refuse a window whose records have lists of objects under other paths only.
 
         Raises:
             SourceRefused: no record has the path, and some have lists of objects that no column takes.

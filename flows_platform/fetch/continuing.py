@@ -1,4 +1,4 @@
-"""The value that a page's last record continues from, also where that record is a reject; and that it is the last."""
+"""The value that a page's last record continues from, even if that record is a reject; and the order of pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,21 +18,21 @@ from flows_platform.formats.json.record_line import read_record
 
 
 def last_value(api: WindowedApi, column: str, casted: Casted, sent: Records, first: int) -> object:
-    """The column's value of the slice's last record that has one; None where none has.
+    """The column's value in the last record of the slice that has one; None if no record has.
 
-    Where rows were mapped, `sent` has what each was made of, from position `first` on.
+    If rows were mapped, `sent` has the objects that they were made of, from position `first` on.
     """
     last = casted.positions[-1] if casted.batch.num_rows else 0
-    behind = sorted(casted.rejects, key=lambda each: each.position, reverse=True)
-    for reject in takewhile(lambda each: each.position > last, behind):
-        part = sent[reject.position - first] if sent else read_record(reject.raw)
-        if (value := _value(api, column, part)) is not None:
+    behind = sorted(casted.rejects, key=lambda reject: reject.position, reverse=True)
+    for reject in takewhile(lambda reject: reject.position > last, behind):
+        source = sent[reject.position - first] if sent else read_record(reject.raw)
+        if (value := _value(api, column, source)) is not None:
             return value
     return casted.batch.column(column)[-1].as_py() if casted.batch.num_rows else None
 
 
-def _value(api: WindowedApi, column: str, part: Mapping[str, object] | Unreadable) -> object:
-    row = api.mapping.row(part) if api.mapping else part
+def _value(api: WindowedApi, column: str, source: Mapping[str, object] | Unreadable) -> object:
+    row = api.mapping.row(source) if api.mapping else source
     if isinstance(row, Unreadable):
         return None
     try:
@@ -41,20 +41,20 @@ def _value(api: WindowedApi, column: str, part: Mapping[str, object] | Unreadabl
         return None
 
 
-ORDERED = {ColumnType.INT64, ColumnType.TIMESTAMP}  # texts may be sorted in ways of the API's own
+ORDERED = {ColumnType.INT64, ColumnType.TIMESTAMP}  # an API may sort texts in its own way
 
 type Value = int | datetime  # of one column: all are the same
 
 
 @dataclass(slots=True)
 class Order:
-    """Whether the pages' values rise, or fall, from page to page; only then does a page behind the last leave none out.
+    """Checks that values rise, or fall, from page to page. Otherwise a page after the last record would leave some out.
 
     `add` takes the values of a page's rows, `close` the value that its last record continues from.
     """
 
     column: str
-    _page: list[Value] = field(default_factory=list)  # the least and the greatest value of each of its slices
+    _page: list[Value] = field(default_factory=list)  # the least and the greatest value of every slice of the page
     _before: list[Value] = field(default_factory=list)  # the last value of the page before
 
     def add(self, values: pa.Array) -> None:
@@ -63,10 +63,10 @@ class Order:
         self._page += [value for value in (ends["min"], ends["max"]) if value is not None]
 
     def close(self, last: Value) -> None:
-        """Look at the page, and begin another.
+        """Check the page, and begin another.
 
         Raises:
-            SourceRefused: its records are in no order, or go back behind the page before.
+            SourceRefused: its records have no order, or go back behind the page before.
         """
         page, before = self._page or [last], self._before
         least, most = min([*page, last]), max([*page, last])

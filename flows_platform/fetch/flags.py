@@ -1,4 +1,4 @@
-"""Flags as documents write them: `true`, `"true"` and `1` say the same, in JSON and in XML."""
+"""Flags as documents write them: `true`, `"true"` and `1` mean the same, in JSON and in XML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from flows_platform.columns.paths import RecordPath
 
 FALSE_WORDS = {"", "false", "0"}
-NO = {"n", "no", "f", "off", "none", "null"}  # what a flag may say as well; a cursor might be such a text
+NO = {"n", "no", "f", "off", "none", "null"}  # other words for no in a flag; a cursor might be such a text
 
 
 def is_false(value: object) -> bool:
-    """Whether a member says nothing, or no: false, null, 0, "", "false", "0", an empty list or object."""
+    """Whether a member is empty or means no: false, null, 0, "", "false", "0", an empty list or object."""
     if isinstance(value, str):
         return value.strip().casefold() in FALSE_WORDS
     return not value
@@ -18,13 +18,13 @@ def is_false(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A member that says whether there is more. Where `code` is given, only that value says so."""
+    """A member that says whether there is more. With a `code`, only that value means so."""
 
     path: RecordPath
     code: str | None = None
 
     def value(self, envelope: Mapping[str, object]) -> bool | None:
-        """What it says; None where it is not there."""
+        """Whether there is more; None if the member is missing."""
         found = self.path.find(envelope)
         return any(map(self._says_more, found)) if found else None
 

@@ -1,4 +1,4 @@
-"""How far a source is: its newest instant and its number of records, where it tells."""
+"""How far a source is: its newest instant and its number of records, if it has a document with both."""
 
 import json
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ ANSWER_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """What the source says of itself: the newest instant it holds (None when empty) and its number of records."""
+    """The newest instant that the source has, None if it is empty, and its number of records."""
 
     newest: datetime | None
     records: int
 
 
 def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Latest | None:
-    """Ask the source; None where its declaration does not say how.
+    """Ask the source; None if its declaration does not say how.
 
     Raises:
         SourceRefused: the answer is not such a document.
-        Transient: it gives none.
+        Transient: there was no answer.
     """
     source = api.newest
     if source is None:
@@ -39,9 +39,9 @@ def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Lates
         with attempt, api.redactor.errors(), client.stream(api.signed(request), refusals=api.refusals) as answer:
             body = answer.read(ANSWER_BYTES)
     try:
-        told = json.loads(body)
-        newest = _instant(single(source.time.find(told)), api.schema.epoch)
-        return Latest(newest, int(str(single(source.records.find(told)))))
+        document = json.loads(body)
+        newest = _instant(single(source.time.find(document)), api.schema.epoch)
+        return Latest(newest, int(str(single(source.records.find(document)))))
     except (ValueError, TypeError, OverflowError) as error:
         with api.redactor.errors():
             raise SourceRefused(f"{url} answered {body[:80]!r}, not its newest time and number of rows.") from error

@@ -1,4 +1,4 @@
-"""Where the next page of an answer is, or why there is none: one class for each kind of paging.
+"""Where the next page of an answer is, or why there is none: one class for every kind of paging.
 
 A new kind is a class here and a name in `AnyPaging`. No page is the last by guess: a range ends by a total that is
 reached, a flag that says so, a link or cursor that a page leaves out, an empty page, or, where the author vouches for
@@ -345,31 +345,31 @@ def next_link(headers: Mapping[str, str]) -> str | None:
     """The link of a `Link` header whose relation is `next`, if there is one.
 
     Raises:
-        SourceRefused: the header names `next` where it is no list of links.
+        SourceRefused: the header names `next` where it is not a list of links.
     """
-    header, place = headers.get("Link", ""), 0
-    while link := LINK.match(header, place):
-        relation, place = _relation(header, link.end())
+    header, position = headers.get("Link", ""), 0
+    while link := LINK.match(header, position):
+        relation, position = _relation(header, link.end())
         if "next" in relation.lower().split():
             return link[1]
     # guard: a header that cannot be read ends no range
-    if "next" in header[place:].lower():
+    if "next" in header[position:].lower():
         raise SourceRefused(
-            f"the Link header is no list of links from {header[place:].strip()[:80]!r} on, and names `next` there.",
-            remedy='An API writes `<URL>; rel="next"` (RFC 8288); where this header says nothing of more records, '
+            f"the Link header is not a list of links from {header[position:].strip()[:80]!r} on, and names `next`.",
+            remedy='An API writes `<URL>; rel="next"` (RFC 8288); where this header does not mean more records, '
             "declare `ignore_envelope: [Link]` and another `paging`.",
         )
     return None
 
 
-def _relation(header: str, place: int) -> tuple[str, int]:
-    """The relation that a link's parameters, which begin at `place`, give it, and where they end."""
+def _relation(header: str, position: int) -> tuple[str, int]:
+    """The relation that a link's parameters, from `position` on, give it; and the position after them."""
     relation = ""
-    while parameter := PARAMETER.match(header, place):
+    while parameter := PARAMETER.match(header, position):
         name, *values = parameter.groups()
         relation = relation or ("".join(filter(None, values)) if name and name.lower() == "rel" else "")
-        place = parameter.end()
-    return relation, place
+        position = parameter.end()
+    return relation, position
 
 
 def _linked(request: Request, link: str) -> Request:
@@ -379,5 +379,5 @@ def _linked(request: Request, link: str) -> Request:
     # guard: next links stay on the origin
     # guard: same origin of pages
     if origin(url) != origin(request.target):
-        raise SourceRefused(f"the next page lies on another origin ({origin(url)[1]}).")
+        raise SourceRefused(f"the next page is on another origin ({origin(url)[1]}).")
     return Request(url, headers=request.headers, fixed=True)

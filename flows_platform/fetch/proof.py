@@ -1,4 +1,4 @@
-"""How far what came is proven: the source's counts and digest against ours, and the level that this reaches."""
+"""Compares the counts and the digest of the source with ours, and gives the level of verification they prove."""
 
 from dataclasses import dataclass, field
 
@@ -29,9 +29,9 @@ class PageProof:
     _ends: tuple[object, object] = (None, None)
 
     def add(self, casted: Casted, records: int | None = None) -> None:
-        """Count a slice, before records outside the window are set aside: those were sent too.
+        """Count a slice, before records outside the window are removed: those were sent too.
 
-        `records` is their number where they are not a row each.
+        `records` is their number where a record is not one row.
         """
         self.records += casted.batch.num_rows + len(casted.rejects) if records is None else records
         if not self.digesting or self.note:
@@ -50,15 +50,17 @@ class PageProof:
         """The level this page reaches.
 
         Raises:
-            StreamIncomplete: a count or the digest that the source declares is another.
+            StreamIncomplete: a count or the digest that the source declares differs from ours.
         """
         footer = document.declared
         # guard: footer count
         # guard: header count
         counts = {"header": header, "footer": footer.count if footer else None}
-        for place, count in counts.items():
+        for declared_in, count in counts.items():
             if count is not None and count != self.records:
-                raise StreamIncomplete(f"the source's {place} declares {count:,} records, but {self.records:,} came.")
+                raise StreamIncomplete(
+                    f"the source's {declared_in} declares {count:,} records, but {self.records:,} came."
+                )
         if self.digesting and footer and footer.digest and not self.note:
             # guard: digest of the source
             if footer.digest != self._digest.hex:
@@ -69,21 +71,21 @@ class PageProof:
         return Verification.FRAMING if document.enclosed else Verification.UNVERIFIED
 
     def note_ends(self, casted: Casted) -> None:
-        """Keep the page's first and last record, to know the page again."""
+        """Keep the first and the last record of the page, to recognize it."""
         ends, (first, last) = _ends(casted), self._ends
         self._ends = first or ends[:1], ends[-1:] or last
 
     @property
     def face(self) -> object:
-        """What the next page has only if it holds the same records; None for an empty one."""
+        """A value that only a page with the same records has too; None for an empty page."""
         return (self.records, *self._ends) if self.records else None
 
 
 def _ends(casted: Casted) -> list[object]:
-    """The first and the last good record, where there are any, and so of the rejects."""
+    """The first and the last good record, and the first and the last reject, as far as there are any."""
     rows, rejects = casted.batch, casted.rejects
-    good = [str(rows.slice(place, 1).to_pylist()) for place in {0, rows.num_rows - 1}] if rows.num_rows else []
-    return [*good, *(rejects[place].raw for place in {0, len(rejects) - 1} if rejects)]
+    good = [str(rows.slice(index, 1).to_pylist()) for index in {0, rows.num_rows - 1}] if rows.num_rows else []
+    return [*good, *(rejects[index].raw for index in {0, len(rejects) - 1} if rejects)]
 
 
 @dataclass(slots=True)
@@ -103,8 +105,8 @@ class RangeProof:
         """Count a page.
 
         Raises:
-            StreamIncomplete: its total is another than the first page's: the records changed meanwhile.
-            SourceRefused: it is no number.
+            StreamIncomplete: its total differs from that of the first page: the records changed meanwhile.
+            SourceRefused: the total is not a number.
         """
         self.level = min(self.level, level)
         self.seen += records
@@ -121,23 +123,24 @@ class RangeProof:
         """Refuse a page that holds the same records as the `most` before it.
 
         Raises:
-            StreamIncomplete: it does: the API does not heed what it is asked, or its pages moved by a whole page.
+            StreamIncomplete: it does: the API ignores a parameter, or its pages moved by a whole page.
         """
         self.same = self.same + 1 if page.face is not None and page.face == self.face else 0
         # guard: pages that do not change are found out
         if self.same >= most:
             raise StreamIncomplete(
                 f"{'two' if most == 1 else self.same + 1} pages in a row hold the same {page.records:,} records.",
-                remedy="Check the parameters under `paging`: the API seems not to heed them.",
+                remedy="Check the parameters under `paging`: the API seems to ignore them.",
             )
         self.face = page.face
 
     def close(self) -> Verification:
-        """The level that the range reaches: a total counts it, whatever its pages say.
+        """The level that the range reaches: a total proves its count, even if its pages prove less.
+
+        More records than the total may be repeats, which their keys show: they are in `surplus`.
 
         Raises:
-            StreamIncomplete: the source counted more than came. Whether more came than it counted, as records that
-                repeat, is to be seen by their keys: `surplus`.
+            StreamIncomplete: the source counted more records than arrived.
         """
         if self.total is None:
             return self.level
@@ -149,12 +152,12 @@ class RangeProof:
 
 
 def require(reached: Verification, least: Verification, note: str) -> None:
-    """Refuse a window that is proven less than its declaration asks.
+    """Refuse a window that proves less than its declaration requires.
 
-    A digest that could not be compared because of rejected records (`note`) is let pass: those are counted and kept.
+    A digest that could not be compared because of rejected records (`note`) passes: those are counted and kept.
 
     Raises:
-        SourceRefused: it is.
+        SourceRefused: it does.
     """
     # guard: least verification
     if reached < least and not (note and reached is Verification.COUNT):

@@ -1,4 +1,4 @@
-"""How an API is asked for a window: its parameters' names, how they write an instant, which bounds they include."""
+"""The parameters that ask an API for a window: their names, how they write an instant, which bounds they include."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ UNIT_NAMES = {unit: written for written, unit in UNITS.items()}
 
 
 class InstantText(Protocol):
-    """How a parameter writes an instant; `resolution` is the least step between two that it can tell apart."""
+    """How a parameter writes an instant; `resolution` is the smallest step that it can write."""
 
     @property
     def resolution(self) -> timedelta: ...
@@ -50,7 +50,7 @@ class InstantText(Protocol):
 class EpochTime:
     """A whole number of `unit` parts of a second (1, 1000, 10^6 or 10^9) since `epoch`.
 
-    An instant before it has none: that bound is left out of the request.
+    An instant before it has no number: that bound is left out of the request.
     """
 
     unit: int = 1
@@ -64,12 +64,12 @@ class EpochTime:
         """The number as text.
 
         Raises:
-            ConfigurationError: the instant lies off the unit, or before the last one that precedes the epoch.
+            ConfigurationError: the instant is not a multiple of the unit, or is more than one unit before the epoch.
         """
         number, rest = divmod(instant - self.epoch, self.resolution)
         if rest or number < -1:
             raise ConfigurationError(
-                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} is no whole number of {UNIT_NAMES[self.unit]} since "
+                f"{instant:%Y-%m-%dT%H:%M:%S.%fZ} is not a whole number of {UNIT_NAMES[self.unit]} since "
                 f"{self.epoch:%Y-%m-%dT%H:%M:%SZ}."
             )
         return None if number < 0 else str(number * max(self.unit // 10**6, 1))
@@ -111,31 +111,31 @@ class IsoDate:
         """The date.
 
         Raises:
-            ConfigurationError: the instant is no midnight.
+            ConfigurationError: the instant is not a midnight.
         """
         if instant.astimezone(UTC).time() != datetime.min.time():
             raise ConfigurationError(
-                f"{instant:%Y-%m-%dT%H:%M:%SZ} is no midnight of UTC, and this API's time parameters are dates.",
-                remedy="Lay windows of whole days in UTC.",
+                f"{instant:%Y-%m-%dT%H:%M:%SZ} is not a midnight of UTC, and this API's time parameters are dates.",
+                remedy="Declare windows of whole days in UTC.",
             )
         return instant.astimezone(UTC).strftime("%Y-%m-%d")
 
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """How far `before` and `after` a range a record may lie that had to be asked for with it; None: any distance."""
+    """How far `before` and `after` a range a record of its answer may be; None: any distance."""
 
     before: timedelta | None = None
     after: timedelta | None = None
 
-    def around(self, part: Window, schema: TableSchema) -> Window | None:
-        """The instants that lie no further from `part`; None for all there are."""
+    def around(self, asked: Window, schema: TableSchema) -> Window | None:
+        """The window that the answer may cover; None if it has no bounds."""
         if self.before is None or self.after is None:
             return None
-        start = part.start - self.before
+        start = asked.start - self.before
         if schema.column(schema.time).type is ColumnType.INT64:
             start = max(start, schema.epoch)
-        return Window(start, part.end + self.after)
+        return Window(start, asked.end + self.after)
 
 
 NOWHERE = Beyond(timedelta(0), timedelta(0))
@@ -178,7 +178,7 @@ class TimeParameters(Declared):
         return timedelta(days=self.longest_days) if self.longest_days else None
 
     def pieces(self, window: Window, schema: TableSchema) -> Iterator[Window]:
-        """The ranges in which the window is asked for, each a whole number of steps.
+        """The ranges in which the window is asked for, in whole numbers of steps.
 
         Raises:
             ConfigurationError: the longest range is shorter than a step.
@@ -204,9 +204,9 @@ class TimeParameters(Declared):
         last = window.end - text.resolution if self._by_seconds(schema) else window.end
         rendered = {self.after: text.render(first), self.before: text.render(last)}
         # guard: no window without its upper bound
-        if rendered[self.before] is None:  # without it the API would give all that there is
+        if rendered[self.before] is None:  # without it the API would give all its records
             raise ConfigurationError(
-                f"the window {window.key} ends before the first instant that {self.before} can say."
+                f"the window {window.key} ends before the first instant that {self.before} can express."
             )
         return {name: value for name, value in sorted(rendered.items()) if value is not None}
 
@@ -217,8 +217,8 @@ class TimeParameters(Declared):
         if self._whole_seconds(schema):
             return NOWHERE
         none, step = timedelta(0), self._step(schema)
-        # An API that drops the digits of a record's time that its parameters do not have gives a step more; one that
-        # compares whole seconds, whatever it takes, a second.
+        # An API that drops the digits of a record's time that its parameters do not have gives a step more. One
+        # that compares whole seconds gives a second more, in every form.
         after = max(step, timedelta(seconds=1))
         return Beyond(step if self._early else none, after if self.before_inclusive else none)
 

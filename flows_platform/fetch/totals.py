@@ -1,4 +1,4 @@
-"""The number of records that a document declares for its whole range. What it proves is `proof.py`'s."""
+"""The number of records that a document declares for its whole range. `proof.py` compares it."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ INEXACT = "Where the API has no exact total, leave `total` out: paging then ends
 
 
 def total_count(value: object) -> int:
-    """A total number of records as a document gives it: as a number or as text.
+    """A total that a document gives as a number or as text.
 
     Raises:
-        SourceRefused: it is none.
+        SourceRefused: it is something else.
     """
     # guard: the total is a number
     if type(value) in {int, str} and COUNT_TEXT.fullmatch(str(value)):
@@ -22,18 +22,18 @@ def total_count(value: object) -> int:
 
 
 def total_in(path: RecordPath, envelope: Mapping[str, object]) -> object:
-    """What stands at the path of the total; None where nothing does.
+    """The value at the path of the total; None if there is no value.
 
     Raises:
-        SourceRefused: `relation` beside it says that there may be more, as search engines write it that stop counting.
+        SourceRefused: `relation` beside it says that there may be more, as search engines do that stop counting.
     """
     total = single(path.find(envelope))
     beside = RecordPath("", path.steps[:-1]).find(envelope)
-    relation = single([each.get("relation") for each in beside if isinstance(each, Mapping)])
+    relation = single([holder.get("relation") for holder in beside if isinstance(holder, Mapping)])
     # guard: a lower bound is no total
     if len(path.steps) > 1 and relation in {"gt", "gte"}:
         raise SourceRefused(
-            f"the total at {path.text} is {str(total)[:40]} or more ({relation!r} stands beside it): no total.",
+            f"the total at {path.text} is {str(total)[:40]} or more ({relation!r} is beside it), which is not a total.",
             remedy=f"Ask the API to count all records. {INEXACT}",
         )
     return total

@@ -1,4 +1,4 @@
-"""What stands around a page's records, and which of it says that there is more although nothing reads it."""
+"""Values around the records of a page that nothing reads, although they may say that there are more records."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -10,7 +10,7 @@ from flows_platform.fetch.flags import is_false
 from flows_platform.fetch.paging import next_link
 
 LINK_HEADER = "Link"
-SHOWN = 100  # places that are named
+SHOWN = 100  # values that are named
 _PREFIX = re.compile(r"^.*[.:}]|^[@$_-]+")  # `@odata.nextLink`, `atom:next`, `{urn:x}next`, `_next`
 _MORE = re.compile(
     r"next.*|cursor|continu.*|(?:is)?more|more(?:results|records|items|data|pages|rows|available)|has(?:more|next).*"
@@ -29,53 +29,55 @@ RELATIONS = ("rel", "relation", "@rel")  # links as a list: `{"rel": "next", "hr
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A value around the records: the way to it, and whether its names and its value say that there is more."""
+class UnreadValue:
+    """A value around the records: its path, and whether its names and its value say that there is more."""
 
     steps: tuple[Step, ...]
     more: bool
 
     @property
     def text(self) -> str:
-        """As a path writes it."""
+        """Its path as text."""
         return ".".join(_written(step) for step in self.steps)
 
 
-def unread_places(
+def unread_values(
     envelope: Mapping[str, object], headers: Mapping[str, str], read: Collection[RecordPath]
-) -> list[Place]:
-    """The values around a page's records that none of the paths `read` leads to, and headers that say more."""
-    found = [*_header_places(headers), *_places(envelope, (), more=False)]
-    places = {place.text: place for place in found}
-    return [place for place in places.values() if not any(_covers(path, place) for path in read)]
+) -> list[UnreadValue]:
+    """Values around the records that the paths `read` do not lead to, and headers that say that there is more."""
+    found = [*_in_headers(headers), *_in(envelope, (), more=False)]
+    values = {value.text: value for value in found}
+    return [value for value in values.values() if not any(_covers(path, value) for path in read)]
 
 
-def require_read(places: Collection[Place], ignored: Collection[RecordPath]) -> None:
-    """Refuse a last page that says more where nothing looks.
+def require_read(values: Collection[UnreadValue], ignored: Collection[RecordPath]) -> None:
+    """Refuse a last page on which an unread value says that there is more.
 
     Raises:
-        SourceRefused: it does.
+        SourceRefused: there is such a value.
     """
-    left = [place for place in places if place.more and not any(_covers(path, place) for path in ignored)]
+    left = [value for value in values if value.more and not any(_covers(path, value) for path in ignored)]
     if not left:
         return
-    names = ", ".join("the Link header (rel=next)" if each.text == LINK_HEADER else each.text for each in left[:SHOWN])
+    names = ", ".join(
+        "the Link header (rel=next)" if value.text == LINK_HEADER else value.text for value in left[:SHOWN]
+    )
     written = ", ".join(
-        f"'{each.text}'" if '"' in each.text or "[" in each.text else each.text for each in left[:SHOWN]
+        f"'{value.text}'" if '"' in value.text or "[" in value.text else value.text for value in left[:SHOWN]
     )
     raise SourceRefused(
-        f"the last page says that there is more in a place that nothing reads: {names}.",
-        remedy=f"Declare under `paging` how the API continues; where this says nothing of more records, "
+        f"the last page says that there is more in values that nothing reads: {names}.",
+        remedy=f"Declare under `paging` how the API continues; where this does not mean more records, "
         f"declare `ignore_envelope: [{written}]`.",
     )
 
 
-def _header_places(headers: Mapping[str, str]) -> Iterator[Place]:
+def _in_headers(headers: Mapping[str, str]) -> Iterator[UnreadValue]:
     if _links_on(headers):
-        yield Place((Step(LINK_HEADER),), more=True)
+        yield UnreadValue((Step(LINK_HEADER),), more=True)
     for name, value in headers.items():
         if _HEADER.fullmatch(name) and not is_false(value):
-            yield Place((Step(name),), more=True)
+            yield UnreadValue((Step(name),), more=True)
 
 
 def _links_on(headers: Mapping[str, str]) -> bool:
@@ -85,19 +87,19 @@ def _links_on(headers: Mapping[str, str]) -> bool:
         return True
 
 
-def _places(value: object, steps: tuple[Step, ...], *, more: bool) -> Iterator[Place]:
+def _in(value: object, steps: tuple[Step, ...], *, more: bool) -> Iterator[UnreadValue]:
     if isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from _places(each, (*steps, Step(str(name))), more=more or _says_more(str(name)))
+        for name, inner in value.items():
+            yield from _in(inner, (*steps, Step(str(name))), more=more or _says_more(str(name)))
     elif isinstance(value, list):
-        for each in value:
-            if steps and isinstance(each, Mapping) and (chosen := _relation(each)):
-                others = [value for name, value in each.items() if name != chosen[0]]
-                yield Place((*steps[:-1], Step(steps[-1].name, *chosen)), not all(map(is_false, others)))
+        for inner in value:
+            if steps and isinstance(inner, Mapping) and (chosen := _relation(inner)):
+                others = [other for name, other in inner.items() if name != chosen[0]]
+                yield UnreadValue((*steps[:-1], Step(steps[-1].name, *chosen)), not all(map(is_false, others)))
             else:
-                yield from _places(each, steps, more=more)
+                yield from _in(inner, steps, more=more)
     elif steps:
-        yield Place(steps, (more and not is_false(value)) or _is_not_last(steps[-1].name, value))
+        yield UnreadValue(steps, (more and not is_false(value)) or _is_not_last(steps[-1].name, value))
 
 
 def _says_more(name: str) -> bool:
@@ -113,15 +115,15 @@ def _plain(name: str) -> str:
 
 
 def _relation(link: Mapping[str, object]) -> tuple[str, str] | None:
-    """The member of a link that says that it is the next page's, and what it says."""
+    """The member of a link that says that it leads to the next page, and its value."""
     said = ((name, str(link[name])) for name in RELATIONS if name in link)
     return next(((name, value) for name, value in said if value.casefold() == "next"), None)
 
 
-def _covers(path: RecordPath, place: Place) -> bool:
-    """Whether the path leads to the place, to something that holds it, or into the link that it is."""
-    ways = zip(path.steps, place.steps, strict=False)
-    within = len(path.steps) <= len(place.steps) or place.steps[-1].key is not None
+def _covers(path: RecordPath, value: UnreadValue) -> bool:
+    """Whether the path leads to the value, to an object around it, or into the link that it is."""
+    ways = zip(path.steps, value.steps, strict=False)
+    within = len(path.steps) <= len(value.steps) or value.steps[-1].key is not None
     return within and all(_meets(step, there) for step, there in ways)
 
 

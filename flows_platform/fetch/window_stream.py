@@ -31,7 +31,7 @@ from flows_platform.fetch.paging import End, Page, SinglePage
 from flows_platform.fetch.proof import PageProof, RangeProof, require
 from flows_platform.fetch.totals import total_in
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.unread import SHOWN, require_read, unread_places
+from flows_platform.fetch.unread import SHOWN, require_read, unread_values
 from flows_platform.formats.decoders import Layout, envelope_of, open_document
 from flows_platform.formats.protocol.characters import WHITE_SPACE, replacing
 from flows_platform.formats.protocol.metered_reader import ByteSource
@@ -307,7 +307,7 @@ class WindowStream:
         """The range's last page: where neither a total nor a flag said so, nothing else may say that there is more."""
         own, trace = self._api.paging.header.lower(), self.plan.trace
         headers = {name: value for name, value in page.headers.items() if name.lower() != own}
-        unread = unread_places(page.envelope, headers, self._api.reads)
+        unread = unread_values(page.envelope, headers, self._api.reads)
         trace.ended = end.why
         trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
         if not end.stated and page.total is None:

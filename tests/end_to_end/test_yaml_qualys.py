@@ -106,7 +106,7 @@ def test_a_next_page_elsewhere_is_refused(server: QualysServer, detections: Yaml
     server.next_origin = origin
     run = detections.run(START, START)
     assert not run.success
-    assert "the next page lies on another origin" in failure(run)["2024-03-01-00:00"]
+    assert "the next page is on another origin" in failure(run)["2024-03-01-00:00"]
     assert len(server.requests) == 1
     assert detections.rows("host_id") == []
 

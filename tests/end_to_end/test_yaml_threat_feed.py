@@ -158,7 +158,7 @@ def test_waits_and_refusals(server: ThreatFeedServer, feed: YamlSource, monkeypa
     assert feed.run(START, START).success
     assert [asked.status for asked in server.requests][:2] == [429, 200]
     server.next_origin = "http://elsewhere.example"
-    assert "the next page lies on another origin" in failure(feed.run(START, START))[KEYS[0]]
+    assert "the next page is on another origin" in failure(feed.run(START, START))[KEYS[0]]
     monkeypatch.setenv("FEED_TOKEN", "another-canary")
     told = failure(feed.run(START, START))[KEYS[0]]
     assert "answered 401: the API answers with an error unauthorized: a valid bearer token is required" in told

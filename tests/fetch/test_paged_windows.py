@@ -460,7 +460,7 @@ def test_no_request_leaves_for_another_origin(client: HttpClient, server: Script
     port = int(server.origin.rpartition(":")[2])
     for link in (f"http://localhost:{port}/items", "https://127.0.0.1/items", "http://127.0.0.1:9/items"):
         server.scripts = [answer(body(items(1, 2), next=link))]
-        with pytest.raises(SourceRefused, match="the next page lies on another origin"):
+        with pytest.raises(SourceRefused, match="the next page is on another origin"):
             stage(client, api(server, paging=NEXT), target)
     assert len(server.requests) == 3
 

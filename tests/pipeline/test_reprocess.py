@@ -143,5 +143,5 @@ def test_unknown_fields_refused_yesterday_are_recovered_by_keeping_them(
 
 @pytest.mark.parametrize("name", ["id", "src_comp", "nothing"])
 def test_the_extra_column_must_be_able_to_keep_fields(server: ScriptedServer, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="no nullable text column"):
+    with pytest.raises(ConfigurationError, match="not a nullable text column"):
         api(server, FLOWS, extra_column=name)
