@@ -95,7 +95,7 @@ def test_a_whole_window(
     assert "error" not in told
     assert (told["window"], told["records"], told["rows"], told["rejected"]) == (KEY, 4, 3, 1)
     assert [(each["status"], each["records"]) for each in told["requests"]] == [(200, 2), (200, 2)]
-    assert told["requests"][0]["url"].endswith("key=***&from=2024-03-01T00%3A00%3A00Z&to=2024-03-01T03%3A00%3A00Z")
+    assert told["requests"][0]["url"].endswith("?from=2024-03-01T00%3A00%3A00Z&to=2024-03-01T03%3A00%3A00Z&key=***")
     assert told["columns_not_taken"] == ["agent"]
     assert told["rejects"] == [{"reason": "at is null or missing", "records": 1}]
     assert told["verification"] == "L1 framing"
