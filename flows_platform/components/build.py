@@ -9,6 +9,7 @@ from flows_platform.components import source as declared
 from flows_platform.components.rules import instant_of, zone_of
 from flows_platform.components.tables import warehouse_table
 from flows_platform.components.validation import TableDeclaration
+from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import TableSchema, WarehouseTable
@@ -21,7 +22,6 @@ from flows_platform.fetch.paging import SinglePage
 from flows_platform.formats.csv.dialect import RFC_4180
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.formats.protocol.parser import Parser
-from flows_platform.orchestration.automation.due import Calendar
 from flows_platform.orchestration.metadata.charts import Chart
 from flows_platform.orchestration.metadata.cloud_links import Console
 from flows_platform.orchestration.table import WindowedTable

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange  # that it takes, and exports not
 
-from flows_platform.orchestration.lag import Lag
+from flows_platform.domain.lag import Lag
 from flows_platform.orchestration.table import WindowedTable
 
 TIME_WINDOW = type(dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=1)))  # which it does not export

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from flows_platform.orchestration.lag import Windows, bits, packed, unpacked
+from flows_platform.domain.lag import Windows, bits, packed, unpacked
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.window_history import WindowRuns
 from flows_platform.window_files.ledger import ledger_of

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import AN_HOUR, ShrinkRule
@@ -16,7 +17,6 @@ from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
-from flows_platform.orchestration.automation.due import Calendar
 from flows_platform.orchestration.metadata.charts import Chart
 from flows_platform.orchestration.metadata.cloud_links import Console
 from flows_platform.orchestration.metadata.figures import Metadata

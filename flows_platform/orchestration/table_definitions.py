@@ -7,8 +7,9 @@ import dagster as dg
 
 from flows_platform.orchestration.assets import windowed_assets
 from flows_platform.orchestration.automation.differing_windows import differing_windows_sensor, matches_source_check
-from flows_platform.orchestration.automation.new_windows_sensor import replay_job, utc_now, windows_job, windows_sensor
+from flows_platform.orchestration.automation.new_windows_sensor import replay_job, windows_job, windows_sensor
 from flows_platform.orchestration.automation.overdue import lag_sensor, overdue_check
+from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.automation.schedule import windows_schedule
 from flows_platform.orchestration.table import WindowedTable
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from flows_platform.domain.wanted_windows import Failures
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.metadata import figures
 from flows_platform.orchestration.partitions import PARTITION, RANGE_END, RANGE_START
@@ -13,16 +14,7 @@ from flows_platform.orchestration.table import WindowedTable
 AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
 STATUS = dg.DagsterRunStatus
 UNFINISHED = [STATUS.QUEUED, STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING]
-NEVER = datetime.min.replace(tzinfo=UTC)
 FAILURES_COUNTED = 16  # waits doubled that often are beyond any that is wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """Runs of a window that ended without loading it, since one did; when the last ended."""
-
-    count: int = 0
-    last: datetime = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +45,25 @@ class WindowRuns:
         """Keys of all windows in the table."""
         return self.instance.get_materialized_partitions(self.declaration.table_key)
 
-    def received(self, window: Window) -> int:
-        """The records of the window's last fetch, good ones and those set aside; -1 where there was none."""
+    def received(self, window: Window) -> int | None:
+        """The records of the window's last fetch, good and rejected ones; None where there was none."""
         record = self._last(self.declaration.staged_key, window)
         materialization = record.asset_materialization if record else None
         if materialization is None:
-            return -1
+            return None
         return sum(int(str(materialization.metadata[name].value)) for name in figures.RECEIVED)
 
-    def failures(self, window: Window) -> Failures:
-        """What became of the window's last runs."""
+    def failures(self, window: Window) -> Failures | None:
+        """The window's last runs that failed in a row, in the time of the data; None where its last run did not."""
         chosen = dg.RunsFilter(job_name=self.declaration.windows_job, tags={PARTITION: window.key})
-        failures = Failures()
+        ended = []
         for record in self.instance.get_run_records(chosen, limit=FAILURES_COUNTED):
             if record.dagster_run.status not in {STATUS.FAILURE, STATUS.CANCELED}:
                 break
-            ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
-            failures = Failures(failures.count + 1, max(failures.last, ended))
-        return failures
+            ended.append(record.end_time or record.update_timestamp.timestamp())
+        if not ended:
+            return None
+        return Failures(len(ended), self.declaration.instant(datetime.fromtimestamp(max(ended), UTC)))
 
     def asked_at(self, run: dg.DagsterRun) -> float | None:
         """When a schedule or sensor asked for the run, as a timestamp; None where a person did."""

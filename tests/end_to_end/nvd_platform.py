@@ -16,7 +16,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.paging import Offset
 from flows_platform.orchestration.assets import CONFIRM
-from flows_platform.orchestration.automation.new_windows_sensor import utc_now
+from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable

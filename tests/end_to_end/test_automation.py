@@ -8,9 +8,8 @@ import pytest
 
 from flows_platform.cli.commands.instance import open_instance
 from flows_platform.definitions import build_definitions
-from flows_platform.fetch.latest import Latest
-from flows_platform.orchestration.automation.due import Cursor, newly_closed
-from flows_platform.orchestration.automation.new_windows_sensor import Look
+from flows_platform.domain.wanted_windows import Cursor
+from flows_platform.orchestration.automation.new_windows_sensor import new_windows
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.automation import files_job, raw_file_sensor
@@ -19,7 +18,6 @@ from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 
 KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
 DAY = Settings(days=1)
-CALENDAR = flows_windows(DAY).calendar
 
 
 def requested(result: object) -> list[str | None]:
@@ -56,28 +54,9 @@ def test_the_schedule_ends_with_the_data_set(instance: dg.DagsterInstance) -> No
     assert scheduled(instance, datetime(2026, 11, 21, 3, 20, tzinfo=UTC)) == []
 
 
-def test_a_window_is_closed_only_after_its_grace() -> None:
-    noon = datetime(2014, 1, 1, 12, tzinfo=UTC)
-    assert [CALENDAR.last_closed(noon + timedelta(minutes=late)) for late in (19, 20)] == [
-        CALENDAR.grid.from_key(KEYS[2]),
-        CALENDAR.grid.from_key(KEYS[3]),
-    ]
-    assert CALENDAR.last_closed(datetime(2014, 1, 1, 3, 19, tzinfo=UTC)) is None
-
-
-def test_only_windows_that_the_records_reached_are_new() -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    reached = CALENDAR.reached(now, Latest(DAY.epoch + timedelta(hours=10), 5))
-    assert reached == CALENDAR.grid.from_key(KEYS[3])
-    assert CALENDAR.reached(now, Latest(None, 0)) is None
-    assert [window.key for window in newly_closed(CALENDAR, Cursor(5, KEYS[0]), reached, 2)] == KEYS[1:4]
-    assert list(newly_closed(CALENDAR, Cursor(5, KEYS[3]), reached, 2)) == []
-    assert [window.key for window in newly_closed(CALENDAR, Cursor(), reached, 2)] == KEYS[1:4]
-
-
 def look(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorResult | dg.SkipReason:
     declaration = flows_windows(platform.settings)
-    return Look(declaration, platform.instance, platform.resources.fetch, now).result(cursor)
+    return new_windows(declaration, platform.instance, platform.resources.fetch, now, cursor)
 
 
 def cursor_of(result: object) -> Cursor:

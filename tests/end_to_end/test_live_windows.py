@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from flows_platform.definitions import build_definitions
-from flows_platform.orchestration.automation.due import Cursor, not_loaded, pause
-from flows_platform.orchestration.automation.new_windows_sensor import Look
-from flows_platform.orchestration.automation.schedule import closed_at
+from flows_platform.domain.wanted_windows import Cursor, TableState, candidates
+from flows_platform.orchestration.automation.new_windows_sensor import new_windows
+from flows_platform.orchestration.automation.schedule import closed_before
 from flows_platform.orchestration.freshness import freshness_policy
 from flows_platform.orchestration.partitions import PARTITION, range_tags
 from flows_platform.orchestration.window_history import WindowRuns
@@ -30,7 +30,9 @@ REPLAYED = Settings(days=1, replay=360, replay_start=START)
 
 def closed_keys(settings: Settings, at: datetime) -> list[str]:
     declaration = replace(flows_windows(settings), replay=settings.clock)
-    return [window.key for window in closed_at(declaration, at)]
+    cursor = Cursor(last=closed_before(declaration, at).key)
+    state = TableState(declaration.calendar, declaration.look_back, cursor, by_clock=True)
+    return [window.key for window in candidates(state, declaration.instant(at))]
 
 
 def test_a_minute_of_a_replay_closes_several_windows() -> None:
@@ -148,9 +150,8 @@ def look_at_end(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorR
     """A look while the source's windows end with the cursor's."""
     declaration = flows_windows(platform.settings)
     calendar = replace(declaration.calendar, end=declaration.grid.from_key(cursor.last).end)
-    return Look(replace(declaration, calendar=calendar), platform.instance, platform.resources.fetch, now).result(
-        cursor
-    )
+    ended = replace(declaration, calendar=calendar)
+    return new_windows(ended, platform.instance, platform.resources.fetch, now, cursor)
 
 
 def test_the_schedule_leaves_what_is_loaded_as_the_source_counts_it(platform: Platform) -> None:
@@ -192,23 +193,11 @@ def test_such_a_run_leaves_the_window(platform: Platform, monkeypatch: pytest.Mo
     assert loads() == 0
 
 
-def test_pauses_double_up_to_the_longest() -> None:
-    assert [pause(count, MINUTE, timedelta(minutes=5)) // MINUTE for count in range(5)] == [0, 1, 2, 4, 5]
-
-
-def test_what_was_asked_for_and_is_not_loaded_is_not_forgotten() -> None:
-    calendar = flows_windows(Settings(days=1)).calendar
-    found = not_loaded(calendar, Cursor(1, KEYS[5], KEYS[1]), {KEYS[2], KEYS[4]})
-    assert [window.key for window in found] == [KEYS[1], KEYS[3], KEYS[5]]
-    assert not_loaded(calendar, Cursor(), set()) == []
-    assert [window.key for window in not_loaded(calendar, Cursor(1, KEYS[5]), set())] == [KEYS[5]]
-
-
 def test_the_first_look_at_a_replay_begins_with_its_first_window(platform: Platform) -> None:
     settings = platform.settings.model_copy(update={"replay": 360.0, "replay_start": START})
     declaration = replace(flows_windows(settings), replay=settings.clock)
     wall = START + timedelta(hours=21, minutes=21) / 360
-    first = Look(declaration, platform.instance, platform.resources.fetch, wall).result(Cursor())
+    first = new_windows(declaration, platform.instance, platform.resources.fetch, wall, Cursor())
     assert requested(first) == KEYS[:7]
 
 

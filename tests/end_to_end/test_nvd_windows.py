@@ -13,11 +13,11 @@ import zstandard
 from api_server.config import ServerConfig
 from api_server.http import paths
 from flows_platform.components.catalog import table_named
+from flows_platform.domain.wanted_windows import Cursor
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import MAY_BE_NOTHING
-from flows_platform.orchestration.automation.due import Cursor
-from flows_platform.orchestration.automation.new_windows_sensor import Look
+from flows_platform.orchestration.automation.new_windows_sensor import new_windows
 from flows_platform.orchestration.partitions import PARTITION
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES
@@ -192,7 +192,7 @@ def test_schedule_and_sensor_ask_for_the_day_that_ended_and_their_job_fills_all(
     assert keys == KEYS[:2]
 
     fetch = platform.resources.fetch
-    look = Look(nvd.table, platform.instance, fetch, at + DAY).result(Cursor(0, KEYS[1]))
+    look = new_windows(nvd.table, platform.instance, fetch, at + DAY, Cursor(0, KEYS[1]))
     assert isinstance(look, dg.SensorResult)
     assert [each.partition_key for each in look.run_requests or []] == KEYS[2:]
     assert schedule.job_name == "nvd_cves_windows_job"

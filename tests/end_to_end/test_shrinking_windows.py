@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from flows_platform.domain.wanted_windows import Cursor
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.automation.due import Cursor
-from flows_platform.orchestration.automation.new_windows_sensor import Look
+from flows_platform.orchestration.automation.new_windows_sensor import new_windows
 from flows_platform.orchestration.confirmations import confirmable, waiting
 from flows_platform.orchestration.notifications.problems import Memory
 from flows_platform.orchestration.notifications.sensor import looked
@@ -154,7 +154,7 @@ def test_schedule_and_sensors_pull_a_waiting_window_again_after_an_hour(server: 
     platform, last = nvd.platform, Cursor(0, "2024-03-08-00:00")
     for at, wanted in ((NOON + HOUR + 59 * MINUTE, []), (NOON + 2 * HOUR, [DAY])):
         assert [each.key for each in confirmable(nvd.table, at)] == wanted
-        look = Look(nvd.table, platform.instance, platform.resources.fetch, at).result(last)
+        look = new_windows(nvd.table, platform.instance, platform.resources.fetch, at, last)
         assert isinstance(look, dg.SensorResult)
         assert [each.partition_key for each in look.run_requests or []] == wanted
         asked = scheduled_keys(platform.definitions, "nvd_cves_schedule", at, platform.instance, platform.resources)

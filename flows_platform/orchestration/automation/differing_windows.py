@@ -6,14 +6,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from flows_platform.orchestration.automation.new_windows_sensor import (
-    RUNS_A_TICK,
-    AssetJob,
-    interval,
-    run_request,
-    status,
-    utc_now,
-)
+from flows_platform.domain.wanted_windows import SourceState, TableState, wanted_windows
+from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
+from flows_platform.orchestration.automation.requests import interval, run_request, status, utc_now
 from flows_platform.orchestration.confirmations import confirmable, occasion
 from flows_platform.orchestration.resources import FetchResource, WarehouseResource
 from flows_platform.orchestration.table import WindowedTable
@@ -90,24 +85,32 @@ def differing_windows_sensor(
     def look(
         context: dg.SensorEvaluationContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.SensorResult:
-        runs = WindowRuns(declaration, context.instance)
+        runs, wall = WindowRuns(declaration, context.instance), now()
         busy = runs.on_the_way()  # before and after: a window that is being replaced differs for a moment
         windows, found = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
-        busy |= runs.on_the_way()
-        waited = confirmable(declaration, now())
-        differing = [
-            each for each in found if each.window.key not in busy and (not each.waits or each.window in waited)
-        ]
-        if not differing:
+        differing = {comparison.window: comparison for comparison in found}
+        waits = {comparison.window for comparison in found if comparison.waits}
+        state = TableState(
+            calendar=declaration.calendar,
+            look_back=declaration.look_back,
+            running=busy | runs.on_the_way(),
+            confirmable=waits & confirmable(declaration, wall).keys(),
+        )
+        source = SourceState(differing=differing.keys() - waits)
+        wanted = wanted_windows(state, source, declaration.instant(wall)).run
+        if not wanted:
             return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs that is not being loaded.")
-        return dg.SensorResult(run_requests=[_request(each) for each in differing[:RUNS_A_TICK]])
+        return dg.SensorResult(
+            run_requests=[
+                run_request(window, reason, _occasion(differing[window])) for window, reason in wanted.items()
+            ]
+        )
 
     return look
 
 
-def _request(comparison: "Comparison") -> dg.RunRequest:
-    # The counts are part of the run key: a difference that a run could not mend is not run for ever.
-    state = f"{comparison.source}-{comparison.staged.rows}-{comparison.warehouse}"
+def _occasion(comparison: "Comparison") -> str:
+    """The counts: a difference that a run could not remove is not run for ever."""
     if comparison.waits and comparison.withheld:
-        state = occasion(comparison.withheld)
-    return run_request(comparison.window, state)
+        return occasion(comparison.withheld)
+    return f"{comparison.source}-{comparison.staged.rows}-{comparison.warehouse}"

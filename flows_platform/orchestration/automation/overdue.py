@@ -14,10 +14,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # t
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from flows_platform.orchestration.automation.new_windows_sensor import A_MINUTE, interval, utc_now
+from flows_platform.domain.lag import Lag, Windows, lag_at
+from flows_platform.orchestration.automation.requests import A_MINUTE, interval, utc_now
 from flows_platform.orchestration.freshness import report_freshness
 from flows_platform.orchestration.known_windows import Known, known_windows, newest_materialization
-from flows_platform.orchestration.lag import Lag, Windows, lag_at
 from flows_platform.orchestration.partitions import LAG_CHECK
 from flows_platform.orchestration.table import WindowedTable
 

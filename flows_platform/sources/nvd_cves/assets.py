@@ -11,7 +11,7 @@ from pydantic import Field
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.automation.new_windows_sensor import utc_now
+from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.metadata.figures import Metadata, column_schema
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import Fill, Sink, WindowedTable

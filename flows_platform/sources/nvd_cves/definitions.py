@@ -6,7 +6,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from flows_platform.orchestration.automation.new_windows_sensor import utc_now
+from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.code_references import with_code
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.table_definitions import windowed_definitions

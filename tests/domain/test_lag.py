@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
+from flows_platform.domain.lag import Windows, age_text, bits, lag_at, numbers, packed, unpacked
 from flows_platform.domain.simulated_clock import ReplayClock
-from flows_platform.orchestration.automation.due import Calendar
-from flows_platform.orchestration.lag import Windows, age_text, bits, lag_at, numbers, packed, unpacked
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)

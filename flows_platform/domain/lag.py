@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
+from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.windows import Window, WindowGrid
-from flows_platform.orchestration.automation.due import Calendar
 
 NAMED = 20  # windows of a kind that are listed by name
 

@@ -1,0 +1,41 @@
+"""The windows of a table, and when each has closed. Pure; never asks for the clock."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flows_platform.domain.windows import Window, WindowGrid
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The windows from the grid's start to `end`, or without a last one; a window closes `grace` after its end."""
+
+    grid: WindowGrid
+    end: datetime | None
+    grace: timedelta
+
+    def last_closed(self, now: datetime) -> Window | None:
+        """The newest closed window of the data set; None before the first one has closed."""
+        window = self.grid.closed(now, grace=self.grace)
+        if self.end:
+            window = min(window, self.grid.before(self.grid.floor(self.end)))
+        return window if window.start >= self.grid.start else None
+
+    def back_from(self, window: Window, count: int) -> list[Window]:
+        """Up to `count` windows before `window`, then `window` itself, oldest first."""
+        windows = [window]
+        while len(windows) <= count and windows[0].start > self.grid.start:
+            windows.insert(0, self.grid.before(windows[0]))
+        return windows
+
+    def reached(self, now: datetime, newest: datetime | None) -> Window | None:
+        """The newest closed window that the source's records have reached.
+
+        Args:
+            now: The instant of the data.
+            newest: The time of the source's newest record; None where it has none.
+        """
+        closed = self.last_closed(now)
+        if closed is None or newest is None or newest < self.grid.start:
+            return None
+        return min(closed, self.grid.floor(newest))

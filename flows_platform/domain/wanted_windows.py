@@ -1,0 +1,228 @@
+"""Which windows need a run, and why. Pure: schedule and sensors gather the state, and pass the time.
+
+All instants are in the time of the data, which a simulated clock runs faster than the wall clock.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from itertools import islice
+
+from flows_platform.domain.calendar import Calendar
+from flows_platform.domain.windows import Window
+
+# A sensor's tick may take 60 s: it requests this many runs, and the next tick requests more.
+RUNS_A_LOOK = 24
+
+
+class Reason(Enum):
+    """Why a window needs a run. Where several reasons apply, the one further down counts."""
+
+    LOOK_BACK = "look-back"  # records may have come late, and no count says that none did
+    NOT_LOADED = "not loaded"  # it is in the look-back, and was never fetched
+    COUNT_CHANGED = "count changed"  # the source counts other records than were received
+    FAILED = "failed"  # its last runs failed, and the pause after them is over
+    CLOSED = "closed"  # it closed since the last look
+    DIFFERS = "differs"  # source, window file and warehouse have different counts
+    UNCONFIRMED = "unconfirmed"  # it lost rows, and a second pull may confirm that by now
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What the last look saw: the source's record count, and the key of the last window that was requested.
+
+    The windows before `first` were in the table, or are history, which a backfill loads.
+    """
+
+    records: int = 0
+    last: str = ""
+    first: str = ""
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Cursor":
+        """The cursor that `render` wrote; an empty one before the first look."""
+        return cls(**json.loads(text)) if text else cls()
+
+    def render(self) -> str:
+        """The cursor as JSON."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Runs of a window in a row that did not load it; when the last one ended."""
+
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What is known here of a table's windows at one look.
+
+    `loaded` and `running` are keys: the windows in the table, and those that an unfinished run is to load. The
+    `confirmable` windows wait for a second pull, which may come now. `received` has the records of the last fetch of
+    the windows that were fetched, `failures` the windows whose last runs failed. The pause after a failure starts at
+    `pause` and doubles up to the window's length.
+
+    A schedule looks `by_clock`: once for each window, with a cursor made from the clock. It requests the look-back
+    unless a count proves that nothing changed; a sensor requests it only where a count proves that something did.
+    A first look begins with the newest windows, or `from_start` with the first one.
+    """
+
+    calendar: Calendar
+    look_back: int
+    cursor: Cursor = Cursor()
+    by_clock: bool = False
+    from_start: bool = False
+    loaded: Collection[str] = ()
+    running: Collection[str] = ()
+    confirmable: Collection[Window] = ()
+    received: Mapping[Window, int] = field(default_factory=dict)
+    failures: Mapping[Window, Failures] = field(default_factory=dict)
+    pause: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What the source says: its newest instant (None when empty), its number of records, and its counts of windows.
+
+    `differing` are the windows that a comparison of counts found.
+    """
+
+    newest: datetime | None = None
+    records: int = 0
+    counts: Mapping[Window, int] = field(default_factory=dict)
+    differing: Collection[Window] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The windows to run, oldest first, the `overdue` ones, and the cursor of the next look.
+
+    `overdue` are the windows that earlier looks requested and that are not in the table.
+    """
+
+    run: dict[Window, Reason]
+    overdue: list[Window]
+    cursor: Cursor
+
+
+def candidates(state: TableState, now: datetime) -> list[Window]:
+    """Every window that may need a run at `now`, whatever the source says; oldest first."""
+    closed = _closed(state, state.calendar.last_closed(now))
+    return sorted({*_look_back(state, closed), *_overdue(state), *closed, *state.confirmable})
+
+
+def compared(state: TableState, now: datetime) -> list[Window]:
+    """The windows for which the number of records received may decide; oldest first."""
+    closed = _closed(state, state.calendar.last_closed(now))
+    return [*_look_back(state, closed), *(closed if state.by_clock else [])]
+
+
+def worth_asking(state: TableState, now: datetime) -> list[Window]:
+    """The windows whose count at the source decides whether they need a run; oldest first."""
+    return [
+        window
+        for window in compared(state, now)
+        if window in state.received and window.key not in state.running and window not in state.confirmable
+    ]
+
+
+def wanted_windows(state: TableState, source: SourceState, now: datetime) -> Wanted:
+    """The windows that need a run at `now`, without those that a run is on or that pause after a failure."""
+    closed, overdue = _closed(state, state.calendar.reached(now, source.newest)), _overdue(state)
+    reasons = {
+        **dict(_changed(state, source, closed)),
+        **{window: Reason.FAILED for window in overdue if window in state.failures},
+        **dict.fromkeys(_unproven(state, source, closed), Reason.CLOSED),
+        **dict.fromkeys(source.differing, Reason.DIFFERS),
+        **dict.fromkeys(state.confirmable, Reason.UNCONFIRMED),
+    }
+    # guard: windows that a run is on
+    free = [window for window in sorted(reasons) if window.key not in state.running and _may_run(state, window, now)]
+    later = free[RUNS_A_LOOK:]
+    # guard: what does not fit into a look is not forgotten
+    passed = [window for window in closed if not later or window < later[0]]
+    run = {window: reasons[window] for window in free[:RUNS_A_LOOK]}
+    return Wanted(run, overdue, _next_cursor(state, source, passed, overdue))
+
+
+def pause_after(failures: int, first: timedelta, longest: timedelta) -> timedelta:
+    """How long a window pauses after this many failures in a row."""
+    return min(longest, first * 2 ** (failures - 1)) if failures else timedelta(0)
+
+
+def _closed(state: TableState, reached: Window | None) -> list[Window]:
+    """The windows after the cursor's up to `reached`, as many as a look requests."""
+    return list(islice(_newly_closed(state, reached), RUNS_A_LOOK)) if reached else []
+
+
+def _newly_closed(state: TableState, reached: Window) -> Iterator[Window]:
+    grid = state.calendar.grid
+    if state.cursor.last:
+        yield from grid.between(grid.after(grid.from_key(state.cursor.last)), reached)
+    elif state.from_start:
+        yield from grid.between(grid.floor(grid.start), reached)
+    else:
+        yield from state.calendar.back_from(reached, state.look_back)
+
+
+def _overdue(state: TableState) -> list[Window]:
+    """The windows that earlier looks requested and that are not in the table."""
+    if state.by_clock or not state.cursor.last:
+        return []
+    grid = state.calendar.grid
+    last = grid.from_key(state.cursor.last)
+    first = grid.from_key(state.cursor.first) if state.cursor.first else last
+    # guard: windows that failed are remembered
+    return [window for window in grid.between(first, last) if window.key not in state.loaded]
+
+
+def _look_back(state: TableState, closed: list[Window]) -> list[Window]:
+    """The requested windows that may have late records.
+
+    A schedule counts them back from the window that just closed, and has none where none did; a sensor counts them back
+    from the last window that it requested.
+    """
+    if not state.cursor.last or (state.by_clock and not closed):
+        return []
+    last = state.calendar.grid.from_key(state.cursor.last)
+    newest = state.calendar.grid.after(last) if state.by_clock else last
+    return [window for window in state.calendar.back_from(newest, state.look_back) if window <= last]
+
+
+def _changed(state: TableState, source: SourceState, closed: list[Window]) -> Iterator[tuple[Window, Reason]]:
+    """The windows of the look-back to run; a sensor looks at them only when the source's number of records changed."""
+    if not state.by_clock and source.records == state.cursor.records:
+        return
+    for window in _unproven(state, source, _look_back(state, closed)):
+        if window not in state.received:
+            yield window, Reason.NOT_LOADED
+        elif window in source.counts:
+            yield window, Reason.COUNT_CHANGED
+        elif state.by_clock:
+            yield window, Reason.LOOK_BACK
+
+
+def _unproven(state: TableState, source: SourceState, windows: list[Window]) -> Iterator[Window]:
+    """The windows that the source does not count as they were received."""
+    for window in windows:
+        if window not in source.counts or source.counts[window] != state.received.get(window):
+            yield window
+
+
+def _may_run(state: TableState, window: Window, now: datetime) -> bool:
+    failures = state.failures.get(window)
+    if failures is None:
+        return True
+    # guard: pauses after failures
+    return now >= failures.last + pause_after(failures.count, state.pause, window.end - window.start)
+
+
+def _next_cursor(state: TableState, source: SourceState, passed: list[Window], overdue: list[Window]) -> Cursor:
+    last = passed[-1].key if passed else state.cursor.last
+    unloaded = [*overdue, *passed]
+    return Cursor(source.records, last, unloaded[0].key if unloaded else last)

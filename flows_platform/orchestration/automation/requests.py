@@ -1,0 +1,38 @@
+"""What schedule and sensors share: how often they look, and how they request a run."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from flows_platform.domain.wanted_windows import Reason
+from flows_platform.domain.windows import Window
+from flows_platform.orchestration.table import WindowedTable
+
+A_MINUTE = timedelta(minutes=1)
+SHORTEST_INTERVAL = 5  # seconds from one round of Dagster's sensors to the next
+REASON = "flows/reason"  # a tag of a run: why it was requested
+
+
+def utc_now() -> datetime:
+    """The wall clock, for everything that is not given another."""
+    return datetime.now(UTC)
+
+
+def interval(declaration: WindowedTable, usual: timedelta) -> int:
+    """Seconds between two looks of a sensor that looks every `usual` where no clock is simulated."""
+    return max(SHORTEST_INTERVAL, int(declaration.wall_time(usual).total_seconds()))
+
+
+def status(declaration: WindowedTable) -> dg.DefaultSensorStatus:
+    """With a simulated clock, sensors start switched on."""
+    return dg.DefaultSensorStatus.RUNNING if declaration.replay else dg.DefaultSensorStatus.STOPPED
+
+
+def run_request(window: Window, reason: Reason, occasion: str) -> dg.RunRequest:
+    """A run of the window.
+
+    Dagster uses a run key only once, even if its run fails: the occasion is part of it.
+    """
+    return dg.RunRequest(
+        run_key=f"{window.key}@{occasion}", partition_key=window.key, tags={REASON: reason.value.replace(" ", "_")}
+    )

@@ -1,0 +1,82 @@
+"""Gathers what the instance and the source know of a table's windows, for `domain.wanted_windows`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from flows_platform.domain.errors import Transient
+from flows_platform.domain.wanted_windows import Cursor, TableState, candidates, compared
+from flows_platform.domain.windows import Window
+from flows_platform.orchestration.automation.requests import A_MINUTE, interval
+from flows_platform.orchestration.resources import FetchResource
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.window_history import WindowRuns
+
+
+def table_state(
+    declaration: WindowedTable,
+    instance: dg.DagsterInstance,
+    now: datetime,
+    cursor: Cursor,
+    confirmable: Collection[Window],
+) -> TableState:
+    """The state for a sensor, at the instant `now` of the data."""
+    runs = WindowRuns(declaration, instance)
+    state = TableState(
+        calendar=declaration.calendar,
+        look_back=declaration.look_back,
+        cursor=cursor,
+        from_start=declaration.replay is not None,
+        loaded=runs.loaded(),
+        running=runs.on_the_way(),
+        confirmable=confirmable,
+        pause=declaration.data_time(timedelta(seconds=interval(declaration, A_MINUTE))),
+    )
+    failures = {window: failed for window in candidates(state, now) if (failed := runs.failures(window))}
+    return replace(state, received=received_of(runs, compared(state, now)), failures=failures)
+
+
+def received_of(runs: WindowRuns, windows: Collection[Window]) -> dict[Window, int]:
+    """The records of the last fetch of the windows that were fetched."""
+    found = ((window, runs.received(window)) for window in windows)
+    return {window: received for window, received in found if received is not None}
+
+
+def source_counts(
+    declaration: WindowedTable,
+    fetch: FetchResource,
+    windows: Collection[Window],
+    *,
+    tries: int,
+    unanswered: Mapping[Window, int] | None = None,
+) -> dict[Window, int]:
+    """The source's own counts of windows; a window that it does not count is left out.
+
+    Args:
+        declaration: The table.
+        fetch: Limits of the requests.
+        windows: The windows to ask for.
+        tries: Requests for each window.
+        unanswered: Counts to assume where the source does not answer.
+
+    Raises:
+        Transient: the source does not answer, and no count may be assumed.
+    """
+    if not windows:
+        return {}
+    # Imported here: what reads records takes half a second that loading the definitions must not.
+    from flows_platform.fetch.count import count_records  # noqa: PLC0415
+
+    counts: dict[Window, int | None] = {}
+    api = declaration.api()
+    with fetch.client(declaration.gate) as client:
+        for window in windows:
+            try:
+                counts[window] = count_records(client, api, window, tries=tries)
+            except Transient:
+                if unanswered is None:
+                    raise
+                counts[window] = unanswered[window]
+    return {window: count for window, count in counts.items() if count is not None}
