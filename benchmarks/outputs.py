@@ -10,8 +10,7 @@ from xml.etree import ElementTree as ET
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows_platform.columns.arrow_schema import arrow_schema
-from flows_platform.columns.row_digest import batch_digest
+from flows_platform.columns.batches import arrow_schema, batch_digest
 from flows_platform.domain.schema import ColumnType
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.sources.lanl_flows.schema import FLOWS

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flows_platform.runtime.startup import collector_paused
+from flows_platform.runtime.imports import collector_paused
 
 with collector_paused():
     import dagster as dg

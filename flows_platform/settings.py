@@ -13,8 +13,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import ReplayClock
 from flows_platform.domain.verification import Verification
 from flows_platform.flow_database.replacement import MAX_REJECTED_SHARE, MAX_SHRINK
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 
 PREFIX = "FLOWS_"
 AUTO = "auto"

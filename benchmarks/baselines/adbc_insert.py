@@ -5,7 +5,7 @@ import sys
 import pyarrow.csv as pc
 from adbc_driver_sqlite import dbapi
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 clean, database, table = sys.argv[1:]

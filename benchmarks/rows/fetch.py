@@ -17,7 +17,7 @@ from benchmarks.processes import run
 from benchmarks.rows.files import data_of, scratch
 from benchmarks.serving import STREAM, Server
 from benchmarks.sizes import Sizes
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser
 
 type Contest = AbstractContextManager[Sequence[Contender]]
 

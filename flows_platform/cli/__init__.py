@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from flows_platform.runtime.startup import collector_paused
+from flows_platform.runtime.imports import collector_paused
 
 with collector_paused():
     import click

@@ -7,7 +7,7 @@ import typer
 
 from flows_platform.cli.app import app, examples
 from flows_platform.flow_database.replacement import MAX_REJECTED_SHARE, MAX_SHRINK, ReplacementRules
-from flows_platform.runtime.startup import collector_paused
+from flows_platform.runtime.imports import collector_paused
 
 RejectedShare = Annotated[
     float,

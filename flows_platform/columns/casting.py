@@ -13,7 +13,7 @@ from types import NoneType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows_platform.columns.arrow_schema import ARROW_TYPES, arrow_schema
+from flows_platform.columns.batches import ARROW_TYPES, arrow_schema
 from flows_platform.columns.cast_values import FIRST_INSTANT, LAST_INSTANT, Misfit, cast_value, shown
 from flows_platform.columns.raw_records import Records, Unreadable, json_text, raw_record
 from flows_platform.domain.rejects import RejectedRecord

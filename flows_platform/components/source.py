@@ -19,7 +19,7 @@ from flows_platform.fetch.paging import AnyPaging
 from flows_platform.fetch.time_parameters import TimeParameters
 from flows_platform.formats.csv.dialect import CsvDialect
 from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser
 from flows_platform.orchestration.metadata.charts import Chart
 
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]

@@ -21,8 +21,15 @@ from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
-from flows_platform.formats.protocol.names import DIGEST_PARAMETER, END, FOOTER_PARAMETER, RECORD, RECORDS, WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import (
+    DIGEST_PARAMETER,
+    END,
+    FOOTER_PARAMETER,
+    RECORD,
+    RECORDS,
+    Parser,
+    WireFormat,
+)
 
 FOOTER = (RecordPath.parse(END),)
 

@@ -6,10 +6,10 @@ A neighbour's lies no further beyond the range than the request had to reach; it
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.columns.batches import all_inside, bounds_in
+from flows_platform.columns.batches import inside as inside_of
 from flows_platform.columns.casting import Casted
 from flows_platform.columns.raw_records import raw_record
-from flows_platform.columns.time_column import all_inside, bounds_in
-from flows_platform.columns.time_column import inside as inside_of
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.windows import Window

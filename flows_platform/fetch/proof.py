@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from flows_platform.columns.batches import batch_digest
 from flows_platform.columns.casting import Casted
-from flows_platform.columns.row_digest import batch_digest
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import RowDigest, Verification
 from flows_platform.fetch.totals import total_count

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.formats.protocol.footers import COUNT_TEXT
+from flows_platform.formats.protocol.envelope import COUNT_TEXT
 
 INEXACT = "Where the API has no exact total, leave `total` out: paging then ends by an empty page, a flag or a link."
 

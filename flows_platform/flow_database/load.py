@@ -14,8 +14,7 @@ from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.flow_database import layout
 from flows_platform.flow_database.bulk import BulkConnection, bulk_connection
-from flows_platform.flow_database.clean_lines import ParsedBlock
-from flows_platform.flow_database.clean_lines_fast import FastParser
+from flows_platform.flow_database.clean_lines import FastParser, ParsedBlock
 from flows_platform.flow_database.line_blocks import line_blocks
 from flows_platform.flow_database.load_summary import LoadFacts
 from flows_platform.flow_database.page_checksums import append_checksums

@@ -14,11 +14,9 @@ from flows_platform.formats.csv.decode import CsvDocument
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.json.decode import JsonDocument
 from flows_platform.formats.json.lines_decode import NdjsonDocument
-from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.footers import Declared
+from flows_platform.formats.protocol.envelope import Declared, ErrorDocument
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, ByteSource
-from flows_platform.formats.protocol.names import RECORD, RECORDS, WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import RECORD, RECORDS, Parser, WireFormat
 from flows_platform.formats.templates.blocks import Flat
 from flows_platform.formats.xml.decode import XmlDocument
 

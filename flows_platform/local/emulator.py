@@ -22,7 +22,7 @@ from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailabl
 from flows_platform.local.child import ChildProcess, Sink, discard
 from flows_platform.local.ports import Address, free_port
 from flows_platform.local.supervisor import Supervisor
-from flows_platform.runtime.extras import EMULATOR, required
+from flows_platform.runtime.imports import EMULATOR, required
 from flows_platform.runtime.locks import try_lock
 
 HOST = "127.0.0.1"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows_platform.columns.row_digest import batch_digest
+from flows_platform.columns.batches import batch_digest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid

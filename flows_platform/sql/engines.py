@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from flows_platform.domain.errors import ConfigurationError, PlatformError, StorageError, WarehouseUnavailable
 from flows_platform.domain.redaction import Redactor
-from flows_platform.runtime.extras import POSTGRES, required
+from flows_platform.runtime.imports import POSTGRES, required
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"

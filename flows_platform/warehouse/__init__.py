@@ -1,1 +1,9 @@
-"""BigQuery: tables, load jobs, and the MERGE that replaces one window."""
+"""BigQuery: tables, load jobs, and the MERGE that replaces one window.
+
+The package loads Google's client before any of its modules does: without pandas, whose import takes 0.3 CPU-seconds.
+"""
+
+from flows_platform.runtime.imports import pandas_refused
+
+with pandas_refused():
+    import google.cloud.bigquery  # noqa: F401 - for its side effect: the modules below find it loaded

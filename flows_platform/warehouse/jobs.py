@@ -8,20 +8,54 @@ its statement at a time. BigQuery needs that: two MERGEs that find nothing to de
 insert.
 """
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from google.api_core.exceptions import Conflict, NotFound
 from google.api_core.retry import Retry, if_exception_type
+from google.cloud import bigquery
+from google.cloud.bigquery import LoadJob, QueryJob
+from google.cloud.bigquery.table import Row
 
 from flows_platform.domain.errors import WarehouseUnavailable
-from flows_platform.runtime.deadline import NEVER, Deadline
-from flows_platform.warehouse.client import LoadJob, QueryJob, Row, bigquery
 from flows_platform.warehouse.errors import job_failure, warehouse_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`seconds` from its making on; its clock is monotonic."""
+
+    seconds: float
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds; 0 once it is over."""
+        return max(0.0, self._began + self.seconds - time.monotonic())
+
+    def of(self, seconds: float, doing: str) -> float:
+        """At most so many seconds, for one request or wait.
+
+        Raises:
+            WarehouseUnavailable: none are left.
+        """
+        left = self.left
+        if not left:
+            raise WarehouseUnavailable(
+                f"{doing}: not done {self.seconds:g} s after it was begun.",
+                remedy="Check that the warehouse answers; where windows are that large, raise FLOWS_PUBLISH_DEADLINE.",
+            )
+        # guard: no request outlasts the deadline of publishing
+        return min(seconds, left)
+
+
+NEVER = Deadline(math.inf)
+
 
 # Seconds one HTTP request may take; uploads send at most 100 MB in one.
 REQUEST_TIMEOUT = 120.0

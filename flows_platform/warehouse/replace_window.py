@@ -4,15 +4,17 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.cloud import bigquery
+from google.cloud.bigquery import ScalarQueryParameter
+
 from flows_platform.domain.errors import WarehouseError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.runtime.locks import exclusive
-from flows_platform.warehouse.client import ScalarQueryParameter, bigquery
 from flows_platform.warehouse.jobs import Jobs, Parameters
 from flows_platform.warehouse.schema import schema_field
-from flows_platform.warehouse.sql import count, in_window, merge
-from flows_platform.warehouse.staging import Staging
+from flows_platform.warehouse.sql import count, in_window, merge, replacement
+from flows_platform.warehouse.tables import Staging
 
 LOCK_PAUSE = 0.05  # seconds between two looks at the lock of a window that another process changes
 
@@ -142,3 +144,25 @@ class WindowChange:
 def label(text: str) -> str:
     """`text` as a job label may be: lower case letters, digits, `_` and `-`, 63 at most."""
     return "".join(each if each.isascii() and each.isalnum() else "-" for each in text.lower())[:63]
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedTable:
+    """A table and the query that gives its rows of the window `[@start, @end)`, by the columns' names."""
+
+    table: WarehouseTable
+    select: str
+
+
+def recompute(derived: DerivedTable, window: Window, run: str, jobs: Jobs, locks: Path) -> Published:
+    """Replaces the window by what the query gives now, in one statement.
+
+    Raises:
+        WarehouseError: the job does not say what it did.
+    """
+    doing = f"recomputing the window {window.key} of {derived.table.name}"
+    change = WindowChange(derived.table, window, {"window": label(window.key), "run": label(run)}, doing)
+    job = change.run(replacement(derived.table, derived.select), jobs, locks)
+    if job.dml_stats is None:
+        raise WarehouseError(f"{doing}: the job does not report what it did.")
+    return Published(job.dml_stats.inserted_row_count, job.dml_stats.deleted_row_count, "", str(job.job_id))

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from google.cloud import bigquery
+
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, Granularity, WarehouseTable
-from flows_platform.warehouse.client import bigquery
 
 # The names the API itself answers with, so that a declaration compares equal to what is there.
 BIGQUERY_TYPES = {

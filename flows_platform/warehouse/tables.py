@@ -1,13 +1,20 @@
 """Creating the dataset and the tables over REST, and refusing what is there but different."""
 
-from google.api_core.exceptions import NotFound
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
-from flows_platform.domain.errors import ConfigurationError, WarehouseError
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
+
+from flows_platform.domain.errors import ConfigurationError, PlatformError, WarehouseError
 from flows_platform.domain.schema import WarehouseTable
-from flows_platform.warehouse.client import bigquery
 from flows_platform.warehouse.errors import warehouse_errors
-from flows_platform.warehouse.jobs import ONCE, REQUEST_TIMEOUT
-from flows_platform.warehouse.schema import differences, target_table
+from flows_platform.warehouse.jobs import NEVER, ONCE, REQUEST_TIMEOUT, Deadline
+from flows_platform.warehouse.schema import differences, identifier, schema_field, target_table
 
 
 def ensure_dataset(client: bigquery.Client, reference: bigquery.DatasetReference, location: str) -> None:
@@ -50,3 +57,67 @@ def ensure_target(client: bigquery.Client, dataset: bigquery.DatasetReference, t
             f"the table {dataset.dataset_id}.{table.name} is not as declared: {different}.",
             remedy="Move it aside, or name another dataset; it is never altered here.",
         )
+
+
+MARK = "__staging_"
+
+logger = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """The wall clock, for expiry times alone."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """The staging tables in one dataset; one that a killed run left behind expires after `expiry`."""
+
+    client: bigquery.Client
+    dataset: bigquery.DatasetReference
+    expiry: timedelta = timedelta(hours=6)
+    now: Callable[[], datetime] = utc_now
+    deadline: Deadline = NEVER
+
+    @contextmanager
+    def table(self, table: WarehouseTable) -> Iterator[str]:
+        """A new, empty staging table with the schema's columns, by its name; dropped in the end."""
+        name = f"{identifier(table.name)}{MARK}{uuid4().hex}"
+        staged = bigquery.Table(self.dataset.table(name), schema=[schema_field(each) for each in table.schema.columns])
+        staged.expires = self.now() + self.expiry
+        try:
+            doing = f"creating the staging table {name}"
+            with warehouse_errors(doing):
+                self.client.create_table(staged, retry=ONCE, timeout=self.deadline.of(REQUEST_TIMEOUT, doing))
+            yield name
+        finally:
+            # guard: staging tables go
+            self._drop(name)
+
+    def sweep(self, table: WarehouseTable) -> int:
+        """Drops the table's leftovers older than `expiry`, and says how many.
+
+        BigQuery expires them by itself; this is for a warehouse that does not.
+        """
+        oldest = self.now() - self.expiry
+        with warehouse_errors(f"listing the dataset {self.dataset.dataset_id}"):
+            found = list(self.client.list_tables(self.dataset, retry=ONCE, timeout=REQUEST_TIMEOUT))
+        # guard: staging tables of living runs stay
+        leftovers = [
+            each.table_id
+            for each in found
+            if each.table_id.startswith(table.name + MARK) and each.created is not None and each.created < oldest
+        ]
+        for name in leftovers:
+            self._drop(name)
+        return len(leftovers)
+
+    def _drop(self, name: str) -> None:
+        """A failure is told and no more: the window's own outcome counts, and the table expires."""
+        doing = f"dropping the staging table {name}"
+        try:
+            with warehouse_errors(doing):
+                timeout = self.deadline.of(REQUEST_TIMEOUT, doing)
+                self.client.delete_table(self.dataset.table(name), not_found_ok=True, retry=ONCE, timeout=timeout)
+        except PlatformError as error:
+            logger.warning("%s It expires after %s.", error, self.expiry)

@@ -12,22 +12,22 @@ from datetime import UTC, datetime, timedelta
 from math import gcd
 from pathlib import Path
 
+from google.cloud import bigquery
+from google.cloud.bigquery import ScalarQueryParameter
+from google.cloud.bigquery.table import Row
+
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.local.emulator_credentials import EmulatorCredentials
-from flows_platform.runtime.deadline import NEVER, Deadline
 from flows_platform.runtime.locks import exclusive
 from flows_platform.runtime.retries import RetryingCaller
 from flows_platform.warehouse import sql
-from flows_platform.warehouse.client import Row, ScalarQueryParameter, bigquery
-from flows_platform.warehouse.derived import DerivedTable, recompute
-from flows_platform.warehouse.jobs import Jobs, Parameters
-from flows_platform.warehouse.replace_window import Publication, Published, bounds_of, publish
+from flows_platform.warehouse.jobs import NEVER, Deadline, Jobs, Parameters
+from flows_platform.warehouse.replace_window import DerivedTable, Publication, Published, bounds_of, publish, recompute
 from flows_platform.warehouse.schema import identifier
-from flows_platform.warehouse.staging import Staging, utc_now
-from flows_platform.warehouse.tables import ensure_dataset, ensure_target
+from flows_platform.warehouse.tables import Staging, ensure_dataset, ensure_target, utc_now
 from flows_platform.window_files.check import check_staged_file
 
 QUARTER = timedelta(minutes=15)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows_platform.columns.arrow_schema import arrow_schema
-from flows_platform.columns.time_column import bounds_in
+from flows_platform.columns.batches import arrow_schema, bounds_in
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window

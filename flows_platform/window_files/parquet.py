@@ -16,9 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows_platform.columns.arrow_schema import arrow_schema
-from flows_platform.columns.row_digest import batch_digest
-from flows_platform.columns.time_column import Time
+from flows_platform.columns.batches import Time, arrow_schema, batch_digest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest

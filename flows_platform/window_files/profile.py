@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows_platform.columns.time_column import bounds_in
+from flows_platform.columns.batches import bounds_in
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.window_files.parquet import batches_of

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.sources.lanl_flows.schema import FLOWS
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.casting import Rows, cast_record, cast_slice
 from flows_platform.columns.raw_records import Unreadable

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.columns.row_digest import batch_digest
+from flows_platform.columns.batches import batch_digest
 from flows_platform.domain.verification import RowDigest, Value, canonical
 
 ROWS = st.lists(

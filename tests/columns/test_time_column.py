@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from flows_platform.columns.arrow_schema import arrow_schema
-from flows_platform.columns.time_column import bounds_in, inside
+from flows_platform.columns.batches import arrow_schema, bounds_in, inside
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window

@@ -13,7 +13,7 @@ import pytest
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import DEFS, TYPE, load_declaration
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
 

@@ -12,8 +12,7 @@ import pytest
 
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.local.ports import free_port
 from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.sample.generator import generate
@@ -31,7 +30,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser
 url, last, wire, out = {url!r}, {last}, WireFormat({wire!r}), Path({out!r})
 api = WindowedApi(url=url, schema=FLOWS, format=wire, parser=Parser({parser!r}))
 print(stage_window(HttpClient(), api, seconds(None, last), out).rows)

@@ -25,9 +25,8 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.http.decompression import decompressor
 from flows_platform.formats.decoders import Layout, open_document
 from flows_platform.formats.json import decode as json_documents
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
-from flows_platform.formats.templates.arrow_lines import ArrowLines
+from flows_platform.formats.protocol.names import Parser, WireFormat
+from flows_platform.formats.templates.blocks import ArrowLines
 from flows_platform.formats.xml import decode as xml_documents
 
 LONGEST = 1 << 16

@@ -22,8 +22,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import CONTENT_TYPES, Parser, WireFormat
 from flows_platform.pipeline.fetch_window import stage_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.faults.hostile_bodies import HOSTILE

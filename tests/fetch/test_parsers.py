@@ -14,8 +14,7 @@ from flows_platform.domain.errors import MalformedDocument, SourceRefused, Strea
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.csv.blocks import CsvReader
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.formats.templates.blocks import Proven, TemplateReader
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.sources.lanl_flows.schema import FLOWS

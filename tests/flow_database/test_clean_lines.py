@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.flow_database.clean_lines import arrow_schema, parse_lines
-from flows_platform.flow_database.clean_lines_fast import FastParser
+from flows_platform.flow_database.clean_lines import FastParser, arrow_schema, parse_lines
 
 SCHEMA = TableSchema(
     name="t",

@@ -6,8 +6,7 @@ from flows_platform.columns.casting import as_mappings, cast_slice
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.formats.decoders import Layout, open_document
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.formats.templates.blocks import Proven, TemplateReader
 
 from .test_guards import Cut

@@ -14,8 +14,7 @@ from flows_platform.columns.casting import cast_slice
 from flows_platform.domain.errors import PlatformError, SourceUnavailable
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.formats.decoders import Layout, envelope_of, open_document
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.formats.templates import blocks
 
 from .test_guards import Cut

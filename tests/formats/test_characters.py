@@ -5,8 +5,7 @@ import pytest
 from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.formats.decoders import Layout, open_document
 from flows_platform.formats.protocol.characters import JsonCharacters, LineCharacters, XmlCharacters
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .test_guards import Cut

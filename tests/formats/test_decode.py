@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from flows_platform.columns.casting import cast_slice
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.formats.decoders import Layout, open_document
-from flows_platform.formats.protocol.footers import Declared
+from flows_platform.formats.protocol.envelope import Declared
 from flows_platform.formats.protocol.metered_reader import SLICE_BYTES
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.parser import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 

@@ -12,7 +12,7 @@ from flows_platform.columns.raw_records import Unreadable
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.formats.decoders import Layout, open_document
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.templates.arrow_lines import ArrowLines
+from flows_platform.formats.templates.blocks import ArrowLines
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.faults.hostile_bodies import HOSTILE, JSON
 from tests.fetch.flow_bodies import json_body, row

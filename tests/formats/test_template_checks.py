@@ -9,8 +9,7 @@ import pytest
 from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.domain.schema import Column, TableSchema
 from flows_platform.formats.csv.blocks import CsvReader
-from flows_platform.formats.templates.arrow_lines import ArrowLines
-from flows_platform.formats.templates.blocks import Flat, TemplateReader, _Blocks
+from flows_platform.formats.templates.blocks import ArrowLines, Flat, TemplateReader, _Blocks
 from flows_platform.formats.templates.template import Template, json_templates, xml_template
 
 from .templates_alike import table

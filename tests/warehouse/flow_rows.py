@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
 from flows_platform.domain.windows import Window, WindowGrid

@@ -11,8 +11,8 @@ from google.cloud import bigquery
 
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.metadata.charts import Chart, table_pictures
-from flows_platform.warehouse.counts import BY_TIME, first_rows, spread
 from flows_platform.warehouse.replace_window import Publication, bounds_of
+from flows_platform.warehouse.sql import BY_TIME, first_rows, spread
 from flows_platform.warehouse.warehouse import Warehouse
 from tests.warehouse.event_rows import DAYS, EVENTS, EVENTS_TABLE, event
 from tests.warehouse.flow_rows import Row, write_parquet

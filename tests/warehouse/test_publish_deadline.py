@@ -13,10 +13,9 @@ from google.cloud import bigquery
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.local.emulator import Emulator
-from flows_platform.runtime.deadline import Deadline
 from flows_platform.runtime.locks import exclusive
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.warehouse.jobs import Jobs
+from flows_platform.warehouse.jobs import Deadline, Jobs
 from flows_platform.warehouse.replace_window import WindowChange
 from flows_platform.warehouse.warehouse import Publication, Warehouse
 from tests.warehouse.flow_rows import Row, flow, window

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.window_files import profile

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.window_files.parquet import GROUP_BYTES, GROUP_ROWS, REPEATS, ParquetSink, staged_facts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flows_platform.columns.arrow_schema import arrow_schema
+from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest

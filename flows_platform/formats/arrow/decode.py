@@ -8,7 +8,7 @@ import pyarrow.ipc
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.formats.arrow.messages import MessageReader
-from flows_platform.formats.protocol.footers import Declared, declared_text
+from flows_platform.formats.protocol.envelope import Declared, declared_text
 from flows_platform.formats.protocol.metered_reader import ByteSource
 from flows_platform.formats.protocol.names import COUNT, DIGEST
 

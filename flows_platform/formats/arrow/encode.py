@@ -10,7 +10,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.csv
 
-from flows_platform.columns.arrow_schema import ARROW_TYPES, arrow_schema
+from flows_platform.columns.batches import ARROW_TYPES, arrow_schema
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.formats.csv.encode import CsvEncoder
 from flows_platform.formats.protocol.encoder import Footer, Row

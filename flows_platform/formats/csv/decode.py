@@ -16,8 +16,7 @@ from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.formats.csv.blocks import CsvReader
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
-from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.footers import Declared, declared_text
+from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, declared_text
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.formats.protocol.names import END
 from flows_platform.formats.templates.blocks import Flat, parsed, proven

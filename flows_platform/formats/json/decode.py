@@ -18,8 +18,7 @@ from flows_platform.domain.errors import ConfigurationError, MalformedDocument, 
 from flows_platform.formats.json.guard import Depths, JsonGuard, Marks
 from flows_platform.formats.json.keys import OPENING, SentKeys, keys_in, require_all
 from flows_platform.formats.protocol.characters import invalid_in_json
-from flows_platform.formats.protocol.envelope import ErrorDocument, Event, JsonEnvelope
-from flows_platform.formats.protocol.footers import Declared, declared
+from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, Event, JsonEnvelope, declared
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven

@@ -10,13 +10,10 @@ from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
 from flows_platform.formats.json.record_line import read_record
 from flows_platform.formats.protocol.characters import BYTE_ORDER_MARK, WHITE_SPACE
-from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.footers import Declared, declared
+from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, declared
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
-from flows_platform.formats.protocol.parser import left_to_reference
-from flows_platform.formats.templates.arrow_lines import ArrowLines
-from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
+from flows_platform.formats.templates.blocks import ArrowLines, Flat, TemplateReader, left_to_reference, parsed, proven
 from flows_platform.formats.templates.template import json_templates
 
 

@@ -44,6 +44,21 @@ class WireFormat(StrEnum):
         return self in {WireFormat.JSON, WireFormat.XML}
 
 
+class Parser(StrEnum):
+    """What reads a document: templates where they provably give what the reference gives, or the reference alone.
+
+    The reference is ijson for JSON, lxml for XML and Python's own reader for CSV.
+    """
+
+    TEMPLATE = "template"
+    REFERENCE = "reference"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Parser | None":
+        """Accept `fast`, the name of the parser before templates, until 0.2."""
+        return cls.TEMPLATE if value == "fast" else None
+
+
 CONTENT_TYPES = {
     WireFormat.ARROW: "application/vnd.apache.arrow.stream",
     WireFormat.NDJSON: "application/x-ndjson",

@@ -12,8 +12,7 @@ from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.formats.protocol.characters import invalid_in_xml
-from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.protocol.footers import Declared, declared_text
+from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, declared_text
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter, RecordTooLarge
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven

@@ -17,7 +17,7 @@ from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.metadata.first_rows import ROWS, clipped, rows_shown
-from flows_platform.runtime.extras import CHARTS, required
+from flows_platform.runtime.imports import CHARTS, required
 
 if TYPE_CHECKING:
     from flows_platform.warehouse.warehouse import Warehouse
@@ -76,17 +76,17 @@ def _recent(
     table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str
 ) -> tuple[Slices, dict[str, list[Count]]]:
     """The rows of the last days by time, and by each chart's values."""
-    from flows_platform.warehouse import counts  # noqa: PLC0415 - with BigQuery's client
-    from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - likewise
+    from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - loads BigQuery's client
+    from flows_platform.warehouse.sql import BY_TIME, spread  # noqa: PLC0415 - as above
 
     step = HOUR if window.end - window.start <= SHORT_WINDOW else DAY
-    sql = counts.spread(table, step, [chart.by for chart in charts], BARS, sum_of)
+    sql = spread(table, step, [chart.by for chart in charts], BARS, sum_of)
     recent = Window(window.end - RECENT[step], window.end)
     rows = warehouse.select(sql, bounds_of(recent), f"charting {table.name}")
     found: dict[str, list[Count]] = {}
     for row in rows:
         found.setdefault(row["of"], []).append((row["value"], row["number"] or 0))
-    times = {datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(counts.BY_TIME, [])}
+    times = {datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(BY_TIME, [])}
     ordered = {each.name: sorted(found.get(each.by, []), key=lambda pair: -pair[1]) for each in charts}
     return _gapless(times, step, window.end), ordered
 
@@ -99,10 +99,10 @@ def _gapless(times: Mapping[datetime, int], step: timedelta, end: datetime) -> S
 
 
 def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Metadata:
-    from flows_platform.warehouse import counts  # noqa: PLC0415 - with BigQuery's client
-    from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - likewise
+    from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - loads BigQuery's client
+    from flows_platform.warehouse.sql import first_rows  # noqa: PLC0415 - as above
 
-    sql = counts.first_rows(table, ROWS)
+    sql = first_rows(table, ROWS)
     rows = warehouse.select(sql, bounds_of(window), f"looking at {table.name}")
     return {"first_rows": rows_shown(table.columns, [dict(row.items()) for row in rows])}
 

@@ -12,7 +12,7 @@ from flows_platform.orchestration.metadata.cloud_links import Console
 from flows_platform.orchestration.metadata.first_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
-    from flows_platform.columns.time_column import Time
+    from flows_platform.columns.batches import Time
     from flows_platform.pipeline.fetch_window import StagedWindow
     from flows_platform.pipeline.reprocess import Replayed
     from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
@@ -105,7 +105,7 @@ def replayed_metadata(replayed: "Replayed") -> Metadata:
 
 def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
     # Imported here: pyarrow takes a tenth of a second that loading the definitions must not.
-    from flows_platform.columns.time_column import instant_of  # noqa: PLC0415
+    from flows_platform.columns.batches import instant_of  # noqa: PLC0415
 
     return "none" if time is None else f"{instant_of(pipeline.table.schema, time):%Y-%m-%dT%H:%M:%SZ}"
 

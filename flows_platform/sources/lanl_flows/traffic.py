@@ -1,7 +1,7 @@
 """Traffic by hour and computer, computed from the flows in the warehouse: what dashboards read. SQL, no Dagster."""
 
 from flows_platform.sources.lanl_flows.schema import EVENT_TIME, FLOWS, TRAFFIC, TRAFFIC_TABLE
-from flows_platform.warehouse.derived import DerivedTable
+from flows_platform.warehouse.replace_window import DerivedTable
 
 _ENDS = f"""
 SELECT `{EVENT_TIME.name}` AS `instant`, `src_comp` AS `computer`, `dst_comp` AS `peer`, `packet_count`, `byte_count`

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from flows_platform.runtime.startup import collector_paused
+from flows_platform.runtime.imports import collector_paused
 
 # Each is wanted by a run or by the server alone, and takes from 20 to 300 ms.
 LATER = {"PIL", "adbc_driver_manager", "duckdb", "google.cloud.bigquery", "jinja2", "numpy", "pandas", "psycopg"}
@@ -45,18 +45,18 @@ def test_the_collector_is_as_it_was_after_a_fault() -> None:
 WITHOUT = """
 import sys
 import {module}
-import flows_platform.columns.arrow_schema
+import flows_platform.columns.batches
 import pyarrow as pa
 pa.array([1])
 assert "pandas" not in sys.modules
 import pandas
 assert pa.table({{"number": [1, 2]}}).to_pandas()["number"].sum() == 3
-assert all(type(finder).__module__ != "flows_platform.runtime.startup" for finder in sys.meta_path)
+assert all(type(finder).__module__ != "flows_platform.runtime.imports" for finder in sys.meta_path)
 """
 
 
 @pytest.mark.parametrize(
-    "module", ["pyarrow", "flows_platform.pipeline.window_pipeline", "flows_platform.warehouse.derived"]
+    "module", ["pyarrow", "flows_platform.pipeline.window_pipeline", "flows_platform.warehouse.replace_window"]
 )
 def test_arrow_and_bigquery_bring_no_pandas_and_who_asks_gets_it(module: str) -> None:
     subprocess.run([sys.executable, "-c", WITHOUT.format(module=module)], check=True)

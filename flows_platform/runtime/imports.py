@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from flows_platform.domain.errors import ConfigurationError
+
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
@@ -53,3 +55,23 @@ def pandas_refused() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(refusal)
+
+
+EMULATOR = "emulator"
+POSTGRES = "postgres"
+CHARTS = "charts"
+
+
+@contextmanager
+def required(extra: str) -> Iterator[None]:
+    """Around an import of a package that comes with `extra`.
+
+    Raises:
+        ConfigurationError: the package is not installed; says what installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the package {error.name} is not installed.", remedy=f"Run pip install 'flows-platform[{extra}]'."
+        ) from error

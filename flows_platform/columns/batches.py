@@ -1,0 +1,95 @@
+"""A `TableSchema` as an Arrow schema: what Parquet files hold and Arrow streams carry. No I/O."""
+
+from datetime import datetime, timedelta
+from functools import cache
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.domain.verification import MODULUS, RowDigest
+from flows_platform.domain.windows import Window, bounds_since
+from flows_platform.runtime.imports import pandas_refused
+
+with pandas_refused():  # Arrow looks for it once, at a process's first array, and again when asked for a data frame
+    pa.array(())
+
+ARROW_TYPES = {
+    ColumnType.INT64: pa.int64(),
+    ColumnType.STRING: pa.string(),
+    ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+    ColumnType.FLOAT64: pa.float64(),
+    ColumnType.BOOL: pa.bool_(),
+    ColumnType.JSON: pa.string(),
+}
+
+
+@cache
+def arrow_schema(schema: TableSchema) -> pa.Schema:
+    """The schema's columns in order; a column that must have a value is not nullable in Arrow either."""
+    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type], column.nullable) for column in schema.columns])
+
+
+HASH_WORDS = 4  # a SHA-256 is four 64-bit words, of which the digest takes the first
+
+
+def batch_digest(batch: pa.RecordBatch) -> RowDigest:
+    """The digest of a batch's rows; timestamps count as microseconds since 1970, as the warehouse counts them."""
+    if not batch.num_rows:
+        return RowDigest()
+    fields = [_canonical(column) for column in batch.columns]
+    rows = pc.binary_join_element_wise(*fields, b",") if len(fields) > 1 else fields[0]
+    hashes = b"".join([sha256(row).digest() for row in rows.to_pylist()])
+    words = np.frombuffer(hashes, dtype=">u8")[::HASH_WORDS]
+    return RowDigest(batch.num_rows, int(words.sum(dtype=np.uint64)) % MODULUS)
+
+
+def _canonical(column: pa.Array) -> pa.Array:
+    """A column in the canonical form of `domain.verification`, as bytes."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        lengths = pc.binary_length(column.cast(pa.binary())).cast(pa.string()).cast(pa.binary())
+        text = pc.binary_join_element_wise(lengths, column.cast(pa.binary()), b":")
+    elif pa.types.is_floating(column.type):
+        # Arrow writes the fewest digits that tell a double from the others; SQL has no such form.
+        zeros_alike = pc.add(column, 0.0)
+        text = pa.array([None if value is None else b"%.16e" % value for value in zeros_alike.to_pylist()], pa.binary())
+    else:
+        text = column.cast(pa.int64()).cast(pa.string()).cast(pa.binary())
+    return text.fill_null(b"~")
+
+
+type Time = int | datetime
+
+
+def instant_of(schema: TableSchema, time: Time) -> datetime:
+    """The instant that a value of the time column stands for."""
+    return time if isinstance(time, datetime) else schema.epoch + timedelta(seconds=time)
+
+
+def bounds_in(schema: TableSchema, window: Window) -> tuple[int, int] | tuple[datetime, datetime]:
+    """`window` as the half-open `[first, end)` of the time column's own values.
+
+    Raises:
+        ConfigurationError: the column counts seconds, and the window starts before its epoch or off a whole second.
+    """
+    if schema.column(schema.time).type is ColumnType.TIMESTAMP:
+        return window.start, window.end
+    bounds = bounds_since(schema.epoch, window)
+    return bounds.first, bounds.before + 1
+
+
+def all_inside(batch: pa.RecordBatch, schema: TableSchema, window: Window) -> bool:
+    """Whether every row's time lies in `window`, by the first and the last: a third of `inside`'s time."""
+    ends = pc.min_max(batch.column(schema.time)).as_py()
+    first, end = bounds_in(schema, window)
+    return ends["min"] is None or (first <= ends["min"] and ends["max"] < end)
+
+
+def inside(batch: pa.RecordBatch, schema: TableSchema, window: Window) -> pa.Array:
+    """For each row of `batch` whether its time lies in `window`."""
+    kind = ARROW_TYPES[schema.column(schema.time).type]
+    first, end = (pa.scalar(bound, kind) for bound in bounds_in(schema, window))
+    times = batch.column(schema.time)
+    return pc.and_(pc.greater_equal(times, first), pc.less(times, end))
