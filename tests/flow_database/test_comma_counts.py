@@ -36,7 +36,7 @@ LATER = {"asyncio", "dagster", "ijson", "lxml", "pyarrow", "pydantic", "rich", "
 
 
 def test_cleaning_imports_no_arrow_no_rich_and_no_client() -> None:
-    parts = ("cli", "commands.terminal", "sources.lanl_flows.cleaning")
+    parts = ("cli", "cli.commands.terminal", "sources.lanl_flows.cleaning")
     code = "".join(f"import flows_platform.{part}; " for part in parts)
     code += "import sys; print(*sys.modules)"
     assert not LATER & set(subprocess.check_output([sys.executable, "-c", code], text=True).split())

@@ -58,12 +58,12 @@ DERIVED = table_of(NAMES, Column("time", ColumnType.INT64, ""), Column("at", Col
 def statements(table: WarehouseTable) -> Iterator[str]:
     """Every builder's statement on the table."""
     names = [column.name for column in table.schema.columns]
-    for where in ("TRUE", statements.in_window(table)):
-        yield statements.count(table, where)
-        yield statements.digest(table, where)
-        yield statements.window_facts(table, where)
-        yield statements.window_counts(table, where)
-    yield statements.merge(table, f"{table.name}__staging_0")
+    for where in ("TRUE", builders.in_window(table)):
+        yield builders.count(table, where)
+        yield builders.digest(table, where)
+        yield builders.window_facts(table, where)
+        yield builders.window_counts(table, where)
+    yield builders.merge(table, f"{table.name}__staging_0")
     yield spread(table, timedelta(hours=1), names, 6)
     yield spread(table, timedelta(hours=1), names, 6, sum_of=names[0])
     yield first_rows(table, 5)
