@@ -15,10 +15,10 @@ from api_server.flows.routes import stream_endpoint
 from api_server.flows.status import healthz, latest
 from api_server.http import paths
 from api_server.http.authorization import requires
-from api_server.http.index_page import index
 from api_server.http.middleware import KnownHosts, SecureHeaders, TargetLimit
 from api_server.http.problems import HANDLERS
 from api_server.http.tokens import Scope
+from api_server.index_page import index
 from api_server.state import ServerState
 from flows_platform.access.hosts import HostList
 from flows_platform.sources.lanl_flows.schema import FLOWS

@@ -20,8 +20,7 @@ from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import USUAL_WAIT, Nothing, NothingCode, Refusals
 from flows_platform.fetch.paging import SinglePage
 from flows_platform.formats.csv.dialect import RFC_4180
-from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.formats.protocol.names import Parser
+from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.orchestration.metadata.charts import Chart
 from flows_platform.orchestration.metadata.cloud_links import Console
 from flows_platform.orchestration.table import WindowedTable

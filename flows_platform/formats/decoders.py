@@ -14,7 +14,7 @@ from flows_platform.formats.csv.decode import CsvDocument
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.json.decode import JsonDocument
 from flows_platform.formats.json.lines_decode import NdjsonDocument
-from flows_platform.formats.protocol.envelope import Declared, ErrorDocument
+from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, ByteSource
 from flows_platform.formats.protocol.names import RECORD, RECORDS, Parser, WireFormat
 from flows_platform.formats.templates.blocks import Flat
@@ -28,7 +28,7 @@ class Document(Protocol):
     """
 
     @property
-    def declared(self) -> Declared | None: ...
+    def declared(self) -> DeclaredTotal | None: ...
 
     @property
     def enclosed(self) -> bool: ...

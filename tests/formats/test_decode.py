@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flows_platform.columns.casting import cast_slice
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.formats.decoders import Layout, open_document
-from flows_platform.formats.protocol.envelope import Declared
+from flows_platform.formats.protocol.envelope import DeclaredTotal
 from flows_platform.formats.protocol.metered_reader import SLICE_BYTES
 from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -123,7 +123,7 @@ def test_xml_records_are_released_as_they_are_read() -> None:
     sizes = [part.num_rows for part in parts if isinstance(part, pa.RecordBatch)]
     most = 2 * SLICE_BYTES // len(f"<record>{fields}</record>")
     assert (sum(sizes), len(sizes) >= 2, max(sizes) <= most) == (2000, True, True)
-    assert document.declared == Declared(2000)
+    assert document.declared == DeclaredTotal(2000)
 
 
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"7", b'{"id":1,"id":2}', b'{"id":NaN}', b"\xff"])

@@ -8,7 +8,7 @@ import pyarrow.ipc
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.formats.arrow.messages import MessageReader
-from flows_platform.formats.protocol.envelope import Declared, declared_text
+from flows_platform.formats.protocol.envelope import DeclaredTotal, declared_text
 from flows_platform.formats.protocol.metered_reader import ByteSource
 from flows_platform.formats.protocol.names import COUNT, DIGEST
 
@@ -22,7 +22,7 @@ class ArrowDocument:
     def __init__(self, source: ByteSource, *, footer: bool = False) -> None:
         self._reader = MessageReader(source)
         self._footer = footer
-        self.declared: Declared | None = None
+        self.declared: DeclaredTotal | None = None
 
     @property
     def enclosed(self) -> bool:

@@ -16,7 +16,7 @@ from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.formats.csv.blocks import CsvReader
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
-from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, declared_text
+from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, declared_text
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.formats.protocol.names import END
 from flows_platform.formats.templates.blocks import Flat, parsed, proven
@@ -71,7 +71,7 @@ class CsvDocument:
         self._errors = errors
         self._proven = proven or footer
         self.enclosed = False
-        self.declared: Declared | None = None
+        self.declared: DeclaredTotal | None = None
 
     def slices(self) -> Iterator[Slice]:
         """Rows of at most 4,096 records, or batches.
@@ -328,7 +328,7 @@ def _is(line: str, mark: str) -> bool:
     return line.rstrip("\r\n") == mark
 
 
-def _declared(part: list[list[str]]) -> Declared:
+def _declared(part: list[list[str]]) -> DeclaredTotal:
     last = part[-1] if part else []
     footer = declared_text(*last[1:]) if len(last) in FOOTER_FIELDS and last[0] == END else None
     if footer is None:

@@ -18,7 +18,7 @@ from flows_platform.domain.errors import ConfigurationError, MalformedDocument, 
 from flows_platform.formats.json.guard import Depths, JsonGuard, Marks
 from flows_platform.formats.json.keys import OPENING, SentKeys, keys_in, require_all
 from flows_platform.formats.protocol.characters import invalid_in_json
-from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, Event, JsonEnvelope, declared
+from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, Event, JsonEnvelope, declared
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
@@ -79,7 +79,7 @@ class JsonDocument:
             columns = template.columns
             self._reader = TemplateReader(lambda text: json_templates(text, columns, comma=","), template, b"}")
         self._keys = 0
-        self.declared: Declared | None = None
+        self.declared: DeclaredTotal | None = None
 
     def slices(self) -> Iterator[Slice]:
         """Lists of at most 256 records, or batches.
@@ -360,7 +360,7 @@ def _record(value: object) -> dict[str, object] | Unreadable:
     return value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())
 
 
-def _footer(tail: bytes) -> Declared | None:
+def _footer(tail: bytes) -> DeclaredTotal | None:
     match = FOOTER.search(tail)
     members = json.loads(match[1]) if match else {}
     return declared(members.get(COUNT), members.get(DIGEST))

@@ -10,7 +10,7 @@ from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
 from flows_platform.formats.json.record_line import read_record
 from flows_platform.formats.protocol.characters import BYTE_ORDER_MARK, WHITE_SPACE
-from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, declared
+from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, declared
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.templates.blocks import ArrowLines, Flat, TemplateReader, left_to_reference, parsed, proven
@@ -45,7 +45,7 @@ class NdjsonDocument:
         self._proven = proven or footer
         self._footer = footer
         self._record_bytes = record_bytes
-        self.declared: Declared | None = None
+        self.declared: DeclaredTotal | None = None
 
     def slices(self) -> Iterator[Records | pa.RecordBatch]:
         """Batches of the lines of about 1 MiB each, or lists of those of 256 KiB.
@@ -130,7 +130,7 @@ def _reader(flat: Flat, *, keeps_last: bool) -> TemplateReader:
     )
 
 
-def _declared(line: bytes) -> Declared:
+def _declared(line: bytes) -> DeclaredTotal:
     record = read_record(line)
     members = record.get(END) if not isinstance(record, Unreadable) and record.keys() == {END} else None
     footer = declared(members.get(COUNT), members.get(DIGEST)) if isinstance(members, dict) else None

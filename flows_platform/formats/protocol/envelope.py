@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import Field, PrivateAttr
 
@@ -14,22 +15,22 @@ DIGEST_TEXT = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredTotal:
     """The number of records, and the digest of their rows in hex where the server gave it."""
 
     count: int
     digest: str | None = None
 
 
-def declared(count: object, digest: object = None) -> Declared | None:
+def declared(count: object, digest: object = None) -> DeclaredTotal | None:
     """The footer of these two values; None where the count is none. A digest of another kind than ours is ignored."""
     if type(count) is not int or count < 0:
         return None
     known = isinstance(digest, str) and DIGEST_TEXT.fullmatch(digest)
-    return Declared(count, str(digest) if known else None)
+    return DeclaredTotal(count, str(digest) if known else None)
 
 
-def declared_text(count: str | None, digest: str | None = None) -> Declared | None:
+def declared_text(count: str | None, digest: str | None = None) -> DeclaredTotal | None:
     """As `declared`, in formats where all is text."""
     return declared(int(count), digest) if count and COUNT_TEXT.fullmatch(count) else None
 

@@ -12,7 +12,7 @@ from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records
 from flows_platform.domain.errors import MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.formats.protocol.characters import invalid_in_xml
-from flows_platform.formats.protocol.envelope import Declared, ErrorDocument, declared_text
+from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, declared_text
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter, RecordTooLarge
 from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
@@ -85,7 +85,7 @@ class XmlDocument:
         self._template = None if doctype or plain_names else template
         self._closing = f"</{self._record}>".encode()
         self._closes = False  # the last bytes are a record's end
-        self.declared: Declared | None = None
+        self.declared: DeclaredTotal | None = None
         self.envelope: Mapping[str, object] = {}
 
     def slices(self) -> Iterator[Slice]:
