@@ -1,6 +1,6 @@
-"""The application: which path is served by what. `create_app` is all that others need."""
+"""The application: middleware, tokens and limits around the paths of its features. Knows none of them by name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -8,57 +8,39 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from api_server.config import ServerConfig
-from api_server.cves.routes import list_cves, one_cve, totals_endpoint
-from api_server.flows.database import Snapshot
-from api_server.flows.openapi import describe
-from api_server.flows.routes import stream_endpoint
-from api_server.flows.status import healthz, latest
+from api_server.health import health_endpoint
 from api_server.http import paths
 from api_server.http.authorization import requires
+from api_server.http.feature import Description, Feature
 from api_server.http.middleware import KnownHosts, SecureHeaders, TargetLimit
 from api_server.http.problems import HANDLERS
-from api_server.http.tokens import Scope
-from api_server.index_page import index
-from api_server.state import ServerState
+from api_server.http.shared import Shared
+from api_server.index_page import index_endpoint
+from api_server.openapi import describe_endpoint
 from flows_platform.access.hosts import HostList
-from flows_platform.sources.lanl_flows.schema import FLOWS
 
 
-def create_app(config: ServerConfig) -> Starlette:
-    """The ASGI application that serves `config.database`.
+def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
+    """The ASGI application that serves these features, at least one; the first names the server.
 
     Raises:
-        InputError: there is no such file, it is no database, or it lacks the table or a column of it.
+        PlatformError: a feature's data is missing or something else.
     """
-    Snapshot.open(config.database, FLOWS, compared=config.compare_pages).close()
-    state = ServerState(config, FLOWS)
+    for feature in features:
+        feature.check()
+    shared = Shared(config)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await state.admission.drained()
-        state.close()
+        await shared.admission.drained()
+        for feature in features:
+            feature.close()
 
-    streams = [
-        Route(path, requires(Scope.FLOWS_READ, stream_endpoint(formats))) for path, formats in paths.STREAMS.items()
-    ]
-    totals = [
-        Route(path, requires(Scope.CVES_READ, totals_endpoint(aspect))) for path, aspect in paths.CVE_TOTALS.items()
-    ]
-    # guard: scope of CVEs
-    routes = [
-        *streams,
-        Route(paths.CVES, requires(Scope.CVES_READ, list_cves)),
-        *totals,  # before the path of one CVE, which fits theirs too
-        Route(paths.CVE, requires(Scope.CVES_READ, one_cve)),
-        Route(paths.LATEST, requires(Scope.STATUS_READ, latest)),
-        Route(paths.HEALTH, healthz),
-        Route(paths.OPENAPI, describe),
-        Route(paths.INDEX, index),
-    ]
+    descriptions = [feature.description() for feature in features]
     app = Starlette(
-        routes=routes,
-        exception_handlers=HANDLERS,
+        routes=[*_feature_routes(features, descriptions), *_shared_routes(features, descriptions)],
+        exception_handlers={**HANDLERS, **{kind: act for one in features for kind, act in one.handlers().items()}},
         lifespan=lifespan,
         middleware=[
             Middleware(SecureHeaders),
@@ -67,5 +49,23 @@ def create_app(config: ServerConfig) -> Starlette:
         ],
     )
     app.router.redirect_slashes = False
-    app.state.server = state
+    app.state.shared = shared
     return app
+
+
+def _feature_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
+    """A route for every path; one without a scope is an error, not open to all."""
+    # guard: paths ask for their scope
+    return [
+        Route(path, requires(described.scopes[path], endpoint))
+        for feature, described in zip(features, descriptions, strict=True)
+        for path, endpoint in feature.endpoints().items()
+    ]
+
+
+def _shared_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
+    return [
+        Route(paths.HEALTH, health_endpoint(features)),
+        Route(paths.OPENAPI, describe_endpoint(descriptions)),
+        Route(paths.INDEX, index_endpoint(features, descriptions)),
+    ]

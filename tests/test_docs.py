@@ -9,9 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import typer
 
-from api_server.flows.openapi import document
 from flows_platform.settings import PREFIX, Settings
-from flows_platform.sources.lanl_flows.schema import FLOWS
+from tests.api_server.conftest import openapi_document
 from tests.reference.commands import COMMANDS, leaves
 from tests.reference.pages import FOLDER, PAGES
 from tests.reference.source_keys import PARTS
@@ -119,7 +118,7 @@ def test_the_packages_in_the_tree_are_those_that_there_are() -> None:
 
 
 def test_every_url_is_a_route_with_known_parameters() -> None:
-    routes = document(FLOWS)["paths"]
+    routes = openapi_document()["paths"]
     found = urls((DOCS / "api.md").read_text())
     assert len(found) >= 5
     for url in found:

@@ -22,6 +22,13 @@ THREADS = 2
 RETRY_SECONDS = 30
 FILL = "Fill it with the source nvd_cves (`flows dev`), under the same FLOWS_SQL_URL as the server's."
 
+# The kind of problem that only CVEs answer with, for the page at `/`.
+UNAVAILABLE = "cves-unavailable"
+KINDS = {
+    UNAVAILABLE: "There is no database of CVEs here, or it cannot be read now. Whoever runs the server fills it with "
+    "the source nvd_cves, under the same FLOWS_SQL_URL as the server's; its log has the reason.",
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -70,4 +77,4 @@ class CveDatabase:
 
 def _unavailable(detail: str) -> Problem:
     headers = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "cves-unavailable", f"{detail} {FILL}", headers=headers)
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, f"{detail} {FILL}", headers=headers)

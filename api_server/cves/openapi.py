@@ -2,13 +2,28 @@
 
 from collections.abc import Sequence
 
+from api_server.cves import paths
+from api_server.cves.database import KINDS
 from api_server.cves.documents import DOCUMENT, INNER, part_name
 from api_server.cves.parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMETERS, TOTALS_PARAMETERS
 from api_server.cves.routes import COUNTS, NOTICE_HEADER
-from api_server.flows.openapi_schemas import JSON_TYPES, NUMBER
-from api_server.flows.parameters import Parameter
-from api_server.http import paths
-from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.http.feature import Description
+from api_server.http.openapi_parts import (
+    JSON_TYPES,
+    NUMBER,
+    Node,
+    array_of,
+    content,
+    failures,
+    header,
+    object_schema,
+    problem,
+    query_parameter,
+    reference,
+    without_body,
+)
+from api_server.http.parameters import Parameter
+from api_server.http.tokens import Scope
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.nvd_cves import schema
@@ -24,11 +39,23 @@ SUMMARIES = {
 }
 
 
-def cve_paths() -> Node:
+def description() -> Description:
     """The description of the CVE paths."""
+    return Description(
+        title="CVE API",
+        text=NOTICE,
+        paths=_paths(),
+        scopes=paths.SCOPES,
+        schemas=_schemas(),
+        problems=KINDS,
+        protected=(("the CVEs", Scope.CVES_READ),),
+    )
+
+
+def _paths() -> Node:
     link = {"Link": header('Where the next page is, with rel="next", if there is one.', {"type": "string"})}
     described = {paths.CVES: _path("list_cves", "CVEs by filters, a page at a time.", LIST_PARAMETERS, "CvePage", link)}
-    for path, aspect in paths.CVE_TOTALS.items():
+    for path, aspect in paths.TOTALS.items():
         name = f"cves_by_{path.rpartition('/')[2].replace('-', '_')}"
         described[path] = _path(name, f"{SUMMARIES[aspect]} {METRIC_RULE}", TOTALS_PARAMETERS, _totals_name(aspect), {})
     one = _path("one_cve", "One CVE with all its parts; as CSV its line of a list.", ONE_PARAMETERS, "CveAnswer", {})
@@ -44,7 +71,7 @@ def _path(name: str, summary: str, parameters: Sequence[Parameter], body: str, h
         "200": {
             "description": f"{summary} {NOTICE}",
             "headers": {NOTICE_HEADER: header("NVD's notice.", {"const": NOTICE}, required=True), **headers},
-            "content": content(WireFormat.JSON.content_type, {"$ref": f"#/components/schemas/{body}"})
+            "content": content(WireFormat.JSON.content_type, reference(body))
             | content(WireFormat.CSV.content_type, {"type": "string", "description": CSV_LINES}),
         },
         "400": problem("A parameter is refused."),
@@ -58,16 +85,16 @@ def _path(name: str, summary: str, parameters: Sequence[Parameter], body: str, h
     }
 
 
-def cve_components() -> Node:
+def _schemas() -> Node:
     """The schemas that those paths refer to."""
     notice: Node = {"const": NOTICE}
     cursor: Node = {**ID.schema, "type": ["string", "null"], "description": "The cursor of the next page."}
-    page = {"notice": notice, "cves": _list("#/components/schemas/CveSummary"), "next": cursor}
+    page = {"notice": notice, "cves": array_of("CveSummary"), "next": cursor}
     return {
-        "CveSummary": _object(_summary()),
-        "CvePage": _object(page),
-        "CveAnswer": _object({"notice": notice, "cve": _object(_detail())}),
-        **{_totals_name(aspect): _object({"notice": notice, "totals": _totals(aspect)}) for aspect in Aspect},
+        "CveSummary": object_schema(_summary()),
+        "CvePage": object_schema(page),
+        "CveAnswer": object_schema({"notice": notice, "cve": object_schema(_detail())}),
+        **{_totals_name(aspect): object_schema({"notice": notice, "totals": _totals(aspect)}) for aspect in Aspect},
     }
 
 
@@ -79,7 +106,7 @@ def _totals(aspect: Aspect) -> Node:
     counted = _summary()[aspect.value]
     mean: Node = {"type": ["number", "null"], "minimum": 0, "maximum": 10, "description": "Mean of their base scores."}
     counts = dict(zip(COUNTS, ({**NUMBER, "description": "How many CVEs."}, mean), strict=True))
-    return {"type": "array", "items": _object({aspect.value: counted, **counts})}
+    return {"type": "array", "items": object_schema({aspect.value: counted, **counts})}
 
 
 def _summary() -> Node:
@@ -100,7 +127,7 @@ def _detail() -> Node:
 
 def _part(table: SqlTable) -> Node:
     columns = {column.name: _column(column) for column in table.columns if column.name not in INNER}
-    return {**_object(columns), "description": table.description}
+    return {**object_schema(columns), "description": table.description}
 
 
 def _column(column: Column, *, nullable: bool = False) -> Node:
@@ -110,11 +137,3 @@ def _column(column: Column, *, nullable: bool = False) -> Node:
     if column.nullable or nullable:
         rendered["type"] = [rendered["type"], "null"]
     return rendered
-
-
-def _list(reference: str) -> Node:
-    return {"type": "array", "items": {"$ref": reference}}
-
-
-def _object(properties: Node) -> Node:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from api_server.flows.parameters import IntegerParameter, Parameter, brief, fields, format_parameter
+from api_server.http.parameters import IntegerParameter, Parameter, brief, fields, format_parameter
 from api_server.http.problems import invalid_parameter
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.nvd_cves import schema

@@ -1,6 +1,7 @@
 """The CVEs over HTTP: lists, one, totals, as JSON or CSV. Knows no SQL; NVD's notice goes with every answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -8,6 +9,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_server.cves import paths
+from api_server.cves.database import CveDatabase
 from api_server.cves.documents import csv_document, detail_document, json_document, summary_rows, totals_rows
 from api_server.cves.parameters import (
     CURSOR,
@@ -19,12 +22,11 @@ from api_server.cves.parameters import (
     parse_cves,
     parse_id,
 )
-from api_server.flows.parameters import Parameter
-from api_server.http import paths
 from api_server.http.compression import compressed
+from api_server.http.feature import Endpoint
 from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
+from api_server.http.parameters import Parameter
 from api_server.http.problems import Problem
-from api_server.state import state_of
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
@@ -40,29 +42,24 @@ type Answer = tuple[bytes, dict[str, str]]
 type Read = Callable[[CveQueries, CveRequest, WireFormat], Answer]
 
 
-async def list_cves(request: Request) -> Response:
-    """A page of CVEs, and where the next one starts."""
-    return await _answer(request, LIST_PARAMETERS, _page)
+def endpoints(database: CveDatabase) -> dict[str, Endpoint]:
+    """What answers at every path; the totals come before one CVE, whose path fits theirs too."""
+
+    def endpoint(parameters: Sequence[Parameter], read: Read) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            return await _answer(request, database, parameters, read)
+
+        return answer
+
+    async def one_cve(request: Request) -> Response:
+        cve_id = parse_id(request.path_params["id"])
+        return await _answer(request, database, ONE_PARAMETERS, lambda queries, _, form: _one(queries, cve_id, form))
+
+    totals = {path: endpoint(TOTALS_PARAMETERS, partial(_totals, aspect)) for path, aspect in paths.TOTALS.items()}
+    return {paths.CVES: endpoint(LIST_PARAMETERS, _page), **totals, paths.CVE: one_cve}
 
 
-async def one_cve(request: Request) -> Response:
-    """A CVE with all its parts; as CSV its line of a list."""
-    cve_id = parse_id(request.path_params["id"])
-    return await _answer(request, ONE_PARAMETERS, lambda queries, _, form: _one(queries, cve_id, form))
-
-
-def totals_endpoint(aspect: Aspect) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint that counts CVEs by `aspect`."""
-
-    async def totals(request: Request) -> Response:
-        return await _answer(
-            request, TOTALS_PARAMETERS, lambda queries, asked, form: _totals(queries, aspect, asked, form)
-        )
-
-    return totals
-
-
-async def _answer(request: Request, parameters: Sequence[Parameter], read: Read) -> Response:
+async def _answer(request: Request, database: CveDatabase, parameters: Sequence[Parameter], read: Read) -> Response:
     asked = parse_cves(request.scope["query_string"], parameters)
     wire_format = asked.wire_format or choose_format(header_list(request.headers, "accept"), FORMATS)
     coding = choose_coding(header_list(request.headers, "accept-encoding"))
@@ -71,7 +68,7 @@ async def _answer(request: Request, parameters: Sequence[Parameter], read: Read)
         body, further = read(queries, asked, wire_format)
         return compressed(body, coding), further
 
-    body, further = await state_of(request).cves.run(work)
+    body, further = await database.run(work)
     # guard: NVD's notice on all answers
     return Response(body, headers=content_headers(wire_format, coding) | {NOTICE_HEADER: NOTICE} | further)
 
@@ -97,7 +94,7 @@ def _one(queries: "CveQueries", cve_id: str, wire_format: WireFormat) -> Answer:
     return detail_document(detail), {}
 
 
-def _totals(queries: "CveQueries", aspect: Aspect, asked: CveRequest, wire_format: WireFormat) -> Answer:
+def _totals(aspect: Aspect, queries: "CveQueries", asked: CveRequest, wire_format: WireFormat) -> Answer:
     rows = totals_rows(queries.totals(aspect, asked.min_date))
     if wire_format is WireFormat.CSV:
         return csv_document((aspect.value, *COUNTS), rows), {}

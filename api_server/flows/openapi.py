@@ -1,90 +1,61 @@
-"""The OpenAPI 3.1 description, made from the schema, the grammar and the paths: nothing in it is written down twice."""
+"""OpenAPI's description of flows, made from the schema, the grammar and the paths: nothing in it is written twice."""
 
-from functools import lru_cache
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-from api_server.cves.openapi import cve_components, cve_paths
-from api_server.flows.openapi_schemas import NUMBER, components
-from api_server.flows.parameters import refuse_parameters, stream_parameters
-from api_server.http import paths
+from api_server.flows import paths
+from api_server.flows.parameters import stream_parameters
+from api_server.flows.problems import KINDS
+from api_server.http.feature import Description
 from api_server.http.negotiation import ContentCoding
-from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.http.openapi_parts import (
+    JSON_TYPES,
+    NUMBER,
+    Node,
+    array_of,
+    failures,
+    header,
+    json_content,
+    object_schema,
+    plain_path,
+    problem,
+    query_parameter,
+    reference,
+)
 from api_server.http.tokens import Scope
-from api_server.state import state_of
-from flows_platform.domain.schema import TableSchema
-from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
-from flows_platform.sources.nvd_cves.schema import NOTICE
+from flows_platform.domain.schema import INT64_MIN, Column, TableSchema
+from flows_platform.formats.protocol.names import (
+    BASE64,
+    COUNT,
+    DIGEST,
+    ENCODING_ATTRIBUTE,
+    END,
+    RECORD,
+    RECORD_COUNT_HEADER,
+    RECORDS,
+    WireFormat,
+)
 
-VERSION = "1.0.0"
-BEARER = "token"
 # What each format's body is, by the name of its schema; those without one are texts or bytes that JSON Schema cannot
 # describe.
 BODIES: dict[WireFormat, Node] = {
     WireFormat.ARROW: {},
     WireFormat.NDJSON: {"type": "string", "description": "A Record as JSON a line."},
-    WireFormat.JSON: {"$ref": "#/components/schemas/Records"},
+    WireFormat.JSON: reference("Records"),
     WireFormat.CSV: {"type": "string", "description": "RFC 4180: a header line, then a record a line, ended by CRLF."},
-    WireFormat.XML: {"$ref": "#/components/schemas/RecordsXml"},
-}
-# Who may ask; the other paths are open to all.
-SCOPES = {
-    **dict.fromkeys(paths.STREAMS, Scope.FLOWS_READ),
-    paths.LATEST: Scope.STATUS_READ,
-    **dict.fromkeys(cve_paths(), Scope.CVES_READ),
+    WireFormat.XML: reference("RecordsXml"),
 }
 
 
-async def describe(request: Request) -> Response:
-    """The description of this server."""
-    refuse_parameters(request.scope["query_string"])
-    state = state_of(request)
-    secured = state.tokens is not None
-    return JSONResponse(document(state.schema, secured=secured), headers={"Cache-Control": "no-store"})
-
-
-@lru_cache
-def document(schema: TableSchema, *, secured: bool = False) -> Node:
-    """The description of the API over a table; `secured` where tokens are asked for."""
-    described = _document(schema)
-    if secured:
-        described["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
-        for path, scope in SCOPES.items():
-            for operation in described["paths"][path].values():
-                _secure(operation, scope)
-    return described
-
-
-def _secure(operation: Node, scope: Scope) -> None:
-    challenge = {"WWW-Authenticate": header("What is missing.", {"type": "string"}, required=True)}
-    operation["security"] = [{BEARER: [scope]}]
-    operation["responses"] |= {
-        "401": {**problem("No valid token."), "headers": challenge},
-        "403": {**problem(f"The token lacks the scope {scope}."), "headers": challenge},
-    }
-
-
-def _document(schema: TableSchema) -> Node:
-    return {
-        "openapi": "3.1.0",
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-        "info": {
-            "title": f"{schema.name} streaming API",
-            "version": VERSION,
-            "description": f"{schema.description} {NOTICE}",
-        },
-        "servers": [{"url": "/"}],
-        "paths": {
-            **{path: _stream(path, formats) for path, formats in paths.STREAMS.items()},
-            **cve_paths(),
-            paths.LATEST: _plain("latest", "The newest time held and the number of rows.", _json("Latest")),
-            paths.HEALTH: _plain("health", "Whether the database opens.", _json("Health")),
-            paths.OPENAPI: _plain("openapi", "This description.", content("application/json", {"type": "object"})),
-            paths.INDEX: _plain("index", "A page that says what is here.", content("text/html", {"type": "string"})),
-        },
-        "components": {"schemas": components(schema)["schemas"] | cve_components()},
-    }
+def description(schema: TableSchema) -> Description:
+    """The description of a table's streams."""
+    latest = plain_path("latest", "The newest time held and the number of rows.", json_content("Latest"))
+    return Description(
+        title=f"{schema.name} streaming API",
+        text=schema.description,
+        paths={**{path: _stream(path, formats) for path, formats in paths.STREAMS.items()}, paths.LATEST: latest},
+        scopes=paths.SCOPES,
+        schemas=schemas(schema),
+        problems=KINDS,
+        protected=(("the streams", Scope.FLOWS_READ), (f"<code>{paths.LATEST}</code>", Scope.STATUS_READ)),
+    )
 
 
 def _stream(path: str, formats: tuple[WireFormat, ...]) -> Node:
@@ -131,14 +102,48 @@ def _records(body: Node | None) -> Node:
     return answer if body is None else {**answer, "content": body}
 
 
-def _plain(name: str, summary: str, body: Node) -> Node:
-    answers = {"200": {"description": summary, "content": body}, "400": problem("A parameter is given.")}
-    responses = {**answers, **failures()}
+def schemas(schema: TableSchema) -> Node:
+    """The schemas that those paths refer to."""
+    time: Node = {**NUMBER, "type": ["integer", "null"], "minimum": INT64_MIN}
     return {
-        "get": {"operationId": name, "summary": summary, "responses": responses},
-        "head": {"operationId": f"{name}_head", "summary": summary, "responses": without_body(responses)},
+        "Record": _record(schema),
+        "Records": object_schema({RECORDS: array_of("Record"), END: _footer()}),
+        "RecordsXml": _records_xml(),
+        "Latest": object_schema({"time": time, "rows": NUMBER}),
     }
 
 
-def _json(name: str) -> Node:
-    return content("application/json", {"$ref": f"#/components/schemas/{name}"})
+def _record(schema: TableSchema) -> Node:
+    columns = {column.name: _column(column) for column in schema.columns}
+    return {**object_schema(columns), "description": schema.description}
+
+
+def _column(column: Column) -> Node:
+    rendered = {**JSON_TYPES[column.type], "description": column.description}
+    if column.nullable:
+        kinds = rendered["type"]
+        rendered["type"] = [*(kinds if isinstance(kinds, list) else [kinds]), "null"]
+    return rendered
+
+
+def _footer() -> Node:
+    digest: Node = {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "Where it was asked for: the rows' SHA-256, each cut to 64 bits, added modulo 2^64.",
+    }
+    footer = object_schema({COUNT: NUMBER})
+    return {**footer, "properties": {COUNT: NUMBER, DIGEST: digest}}
+
+
+def _records_xml() -> Node:
+    text = (
+        f'`<{RECORDS}><{RECORD}>…</{RECORD}>…<?{END} {COUNT}="N"?></{RECORDS}>`; a text that XML 1.0 cannot carry is '
+        f'in base64, marked by `{ENCODING_ATTRIBUTE}="{BASE64}"` on its element.'
+    )
+    return {
+        "type": "array",
+        "items": {"allOf": [reference("Record")], "xml": {"name": RECORD}},
+        "xml": {"name": RECORDS, "wrapped": True},
+        "description": text,
+    }

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import apsw
 from starlette.requests import Request
@@ -10,11 +10,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api_server.flows.parameters import parse_stream
+from api_server.flows.state import FlowsState
 from api_server.flows.streams import RecordStream, Shape
 from api_server.http.admission import Place
 from api_server.http.connection import reset
+from api_server.http.feature import Endpoint
 from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
-from api_server.state import state_of
+from api_server.http.shared import shared_of
 from flows_platform.domain.errors import InputError
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 
@@ -61,11 +63,10 @@ def _abort(scope: Scope, reason: str) -> None:
         raise StreamAborted(reason)
 
 
-def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaitable[Response]]:
+def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoint:
     """The endpoint of a path that offers `formats`; where it is one alone, Accept is not looked at."""
 
     async def stream_flows(request: Request) -> Response:
-        state = state_of(request)
         asked = parse_stream(request.scope["query_string"], formats)
         # guard: the replay hides what has not happened
         query = state.visible(asked.query)
@@ -75,7 +76,7 @@ def stream_endpoint(formats: Sequence[WireFormat]) -> Callable[[Request], Awaita
         if request.method == "HEAD":
             count = await state.run(lambda: state.streams.count(query))
             return StreamingResponse(_nothing(), headers=content_headers(wire_format, coding) | _counted(count))
-        place = state.admission.take()
+        place = shared_of(request).admission.take()
         try:
             stream = await state.run(
                 lambda: state.streams.open(query, Shape(state.encoder(wire_format), coding, asked.proof))

@@ -2,18 +2,16 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_server.http.feature import Endpoint
 from api_server.http.problems import Problem
+from api_server.http.shared import shared_of
 from api_server.http.tokens import Scope, TokenFile
-from api_server.state import state_of
 from flows_platform.domain.errors import ConfigurationError
-
-type Endpoint = Callable[[Request], Awaitable[Response]]
 
 BEARER = re.compile("bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 REALM = 'Bearer realm="flows"'
@@ -37,7 +35,7 @@ def authorize(request: Request, scope: Scope) -> None:
     Raises:
         Problem: 401 without a valid token, 403 where the token lacks the scope, 503 where no token can be looked up.
     """
-    tokens = state_of(request).tokens
+    tokens = shared_of(request).tokens
     if tokens is None:
         return
     granted = _granted(tokens, request.headers.getlist("authorization"))

@@ -2,10 +2,52 @@
 
 from typing import Any
 
-from api_server.flows.parameters import Parameter
 from api_server.http import problems
+from api_server.http.parameters import Parameter
+from flows_platform.domain.schema import INT64_MAX, INT64_MIN, ColumnType
 
 type Node = dict[str, Any]
+
+INT64: Node = {"type": "integer", "format": "int64", "minimum": INT64_MIN, "maximum": INT64_MAX}
+JSON_TYPES: dict[ColumnType, Node] = {
+    ColumnType.INT64: INT64,
+    ColumnType.STRING: {"type": "string"},
+    ColumnType.TIMESTAMP: {"type": "string", "format": "date-time"},
+    ColumnType.FLOAT64: {"type": "number", "format": "double"},
+    ColumnType.BOOL: {"type": "boolean"},
+    ColumnType.JSON: {"type": ["object", "array", "string", "number", "boolean"]},
+}
+NUMBER: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
+
+
+def plain_path(name: str, summary: str, body: Node) -> Node:
+    """A path without parameters; `name` is that of its operation."""
+    answers = {"200": {"description": summary, "content": body}, "400": problem("A parameter is given.")}
+    responses = {**answers, **failures()}
+    return {
+        "get": {"operationId": name, "summary": summary, "responses": responses},
+        "head": {"operationId": f"{name}_head", "summary": summary, "responses": without_body(responses)},
+    }
+
+
+def json_content(schema: str) -> Node:
+    """A body of JSON, by the name of its schema."""
+    return content("application/json", reference(schema))
+
+
+def reference(schema: str) -> Node:
+    """A reference to a schema of the description."""
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def array_of(schema: str) -> Node:
+    """An array, by the name of its items' schema."""
+    return {"type": "array", "items": reference(schema)}
+
+
+def object_schema(properties: Node) -> Node:
+    """An object with exactly these properties."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 def failures() -> Node:
@@ -21,8 +63,7 @@ def failures() -> Node:
 
 def problem(description: str, *, retry: bool = False) -> Node:
     """A problem document, with the time to come again where there is one."""
-    schema = {"$ref": "#/components/schemas/Problem"}
-    answer: Node = {"description": description, "content": content(problems.CONTENT_TYPE, schema)}
+    answer: Node = {"description": description, "content": content(problems.CONTENT_TYPE, reference("Problem"))}
     if retry:
         seconds: Node = {"type": "integer", "minimum": 1}
         answer["headers"] = {"Retry-After": header("Seconds after which to come again.", seconds, required=True)}

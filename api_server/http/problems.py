@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -10,13 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server.http.tokens import without_tokens
-from flows_platform.domain.errors import InputError
-from flows_platform.flow_database.page_checksums import DamagedDatabase
 
 CONTENT_TYPE = "application/problem+json"
 BRIEF_PATH = 200  # characters of a path that a problem shows
-# The kinds of problem, with the text that the page at `/` has for each; `type` points there.
-KINDS = {
+# The kinds of problem that every server answers with, explained on the page at `/`, where `type` points to.
+REFUSALS = {
     "invalid-parameter": "A query parameter is unknown, repeated, or not in its grammar; `parameter` names it and "
     "`allowed` says what it may be.",
     "not-acceptable": "No format of the stream fits the Accept header; `allowed` lists the content types.",
@@ -32,11 +30,8 @@ KINDS = {
     "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
     "request-timeout": "The request's head did not come to its end in time.",
     "not-http": "What was sent is no HTTP/1.1.",
-    "database-unavailable": "The database cannot be read now. Whoever runs the server finds the reason in its log.",
-    "database-damaged": "The database holds other bytes than were loaded. Whoever runs the server finds the place in "
-    "its log, and loads it again.",
-    "cves-unavailable": "There is no database of CVEs here, or it cannot be read now. Whoever runs the server fills it "
-    "with the source nvd_cves, under the same FLOWS_SQL_URL as the server's; its log has the reason.",
+}
+FAILURES = {
     "internal-error": "The server failed. Whoever runs it finds the reason in its log.",
 }
 
@@ -59,6 +54,14 @@ class Problem(Exception):
         self.status, self.kind, self.detail = status, kind, detail
         self.members = dict(members or {})
         self.headers = dict(headers or {})
+
+
+def kinds(features: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The kinds of problem of a server whose features have further ones, with their explanations."""
+    found = dict(REFUSALS)
+    for further in features:
+        found |= further
+    return found | FAILURES
 
 
 def invalid_parameter(name: str, detail: str, allowed: str) -> Problem:
@@ -103,21 +106,6 @@ def on_http_exception(request: Request, error: Exception) -> Response:
     return respond(request, Problem(status, "not-found", "There is nothing at this path; `/` says what is here."))
 
 
-def on_input_error(request: Request, error: Exception) -> Response:
-    """Handler of a database that cannot be read: a person must act, a client may come again."""
-    logger.error("%s %s: %s", request.method, request.url.path, error)
-    detail = "The database cannot be read; the server's log has the reason."
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    return respond(request, Problem(status, "database-unavailable", detail, headers={"Retry-After": "30"}))
-
-
-def on_damaged(request: Request, error: Exception) -> Response:
-    """Handler of a database that holds other bytes than were loaded: coming again does not help."""
-    logger.error("%s %s: %s", request.method, request.url.path, error)
-    detail = "The database is damaged; the server's log has the place."
-    return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "database-damaged", detail))
-
-
 def on_unexpected(request: Request, _: Exception) -> Response:
     """Handler of everything else; the server logs the error with its traceback."""
     detail = "The server failed; its log has the reason."
@@ -127,7 +115,5 @@ def on_unexpected(request: Request, _: Exception) -> Response:
 HANDLERS = {
     Problem: on_problem,
     HTTPException: on_http_exception,
-    InputError: on_input_error,
-    DamagedDatabase: on_damaged,
     Exception: on_unexpected,
 }

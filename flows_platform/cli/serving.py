@@ -45,13 +45,12 @@ def serve(
 ) -> None:
     """Serve flows and CVEs until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
+    from api_server.flows.state import FlowsConfig
     from flows_platform.access.hosts import host_names
     from flows_platform.cli.commands.serve import replaying
     from flows_platform.cli.commands.serve import serve as run
 
     config = ServerConfig(
-        database=database,
-        compare_pages=not no_page_checks,
         hosts=host_names(allowed_hosts),
         tokens=tokens,
         without_tokens=no_tokens,
@@ -60,9 +59,9 @@ def serve(
         active_streams=streams,
         write_seconds=write_timeout,
         head_seconds=head_timeout,
-        replay=replaying(replay, replay_start, late_share, late_minutes),
     )
-    run(config, host, port)
+    clock = replaying(replay, replay_start, late_share, late_minutes)
+    run(config, FlowsConfig(database, compare_pages=not no_page_checks, replay=clock), host, port)
 
 
 @app.command(epilog=examples("flows demo", "flows demo --rows 50000"))

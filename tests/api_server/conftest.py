@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,14 @@ import pytest
 import uvicorn
 
 from api_server.config import ServerConfig
-from api_server.http.server import bound, uvicorn_settings
+from api_server.cves import openapi as cves_openapi
+from api_server.cves.feature import CveFeature
+from api_server.flows import openapi as flows_openapi
+from api_server.flows.feature import FlowsFeature
+from api_server.flows.state import FlowsConfig
+from api_server.http.feature import Feature
+from api_server.openapi import document
+from api_server.server import bound, uvicorn_settings
 from flows_platform.domain.verification import Value
 from flows_platform.flow_database import layout
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -101,6 +108,19 @@ def build_cves(path: Path, cves: Iterable[Cve]) -> Callable[[], str]:
     return lambda: url
 
 
+def configured(
+    database: Path, cves_url: Callable[[], str] | None = None, **settings: Any
+) -> tuple[ServerConfig, list[Feature]]:
+    """A server of flows and CVEs; `settings` are those of the server and of flows."""
+    of_flows = {field.name: settings.pop(field.name) for field in fields(FlowsConfig) if field.name in settings}
+    return ServerConfig(**settings), [FlowsFeature(FlowsConfig(database, **of_flows)), CveFeature(cves_url)]
+
+
+def openapi_document(*, secured: bool = False) -> dict[str, Any]:
+    """The OpenAPI description of such a server."""
+    return document([flows_openapi.description(FLOWS), cves_openapi.description()], secured=secured)
+
+
 @dataclass(frozen=True)
 class Server:
     """A server that runs; every call is one request on a connection of its own."""
@@ -122,9 +142,9 @@ class Server:
 
 
 @contextmanager
-def running(config: ServerConfig, send_buffer: int = 0) -> Iterator[Server]:
+def running(config: ServerConfig, features: Sequence[Feature], send_buffer: int = 0) -> Iterator[Server]:
     """A server; the kernel keeps `send_buffer` bytes of an answer that is not taken, or as many as it likes."""
-    settings = uvicorn_settings(config)
+    settings = uvicorn_settings(config, features)
     with bound("127.0.0.1", 0) as listener:
         if send_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -149,8 +169,8 @@ def serve(caplog: pytest.LogCaptureFixture) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(database: Path, send_buffer: int = 0, **settings: Any) -> Server:
-            config = ServerConfig(database, **{"shutdown_seconds": 1} | settings)
-            server = stack.enter_context(running(config, send_buffer))
+            config, features = configured(database, **{"shutdown_seconds": 1} | settings)
+            server = stack.enter_context(running(config, features, send_buffer))
             for name in ("api_server", "uvicorn"):
                 logging.getLogger(name).addHandler(caplog.handler)
             return server

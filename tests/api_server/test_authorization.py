@@ -19,16 +19,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from api_server.config import ServerConfig
-from api_server.flows.openapi import document
-from api_server.http import paths
+from api_server.cves import paths as cve_paths
+from api_server.flows import paths as flow_paths
 from api_server.http.exposure import check_exposure, is_loopback
-from api_server.http.server import run
 from api_server.http.tokens import Scope, TokenFile, create_token, revoke_token
+from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.conditions import eventually
 
-from .conftest import Serve, Server, build, build_plain, flow, flows, running
+from .conftest import Serve, Server, build, build_plain, configured, flow, flows, openapi_document, running
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATEST = "/api/v1/flows/latest"
@@ -49,7 +48,7 @@ def server(serve: Serve, tmp_path: Path, file: Path, token: str) -> Server:
     return serve(build(tmp_path / "flows.db", flows(100)), tokens=file)
 
 
-@pytest.mark.parametrize("path", [*paths.STREAMS, LATEST])
+@pytest.mark.parametrize("path", [*flow_paths.STREAMS, LATEST])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_token_opens_the_endpoints(server: Server, token: str, path: str, method: str) -> None:
     assert server.get(path, method, Authorization=f"Bearer {token}")[0].status == 200
@@ -69,8 +68,11 @@ def test_what_tells_no_data_is_open(server: Server, path: str) -> None:
 
 def test_a_token_opens_what_its_scope_says(server: Server, file: Path) -> None:
     narrow = {scope: f"Bearer {create_token(file, scope.replace(':', '-'), [scope], NOW)}" for scope in Scope}
-    cves = [(Scope.CVES_READ, path) for path in (paths.CVES, paths.CVE.format(id="CVE-2024-0001"), *paths.CVE_TOTALS)]
-    for scope, path in ((Scope.FLOWS_READ, paths.STREAM), (Scope.STATUS_READ, LATEST), *cves):
+    cves = [
+        (Scope.CVES_READ, path)
+        for path in (cve_paths.CVES, cve_paths.CVE.format(id="CVE-2024-0001"), *cve_paths.TOTALS)
+    ]
+    for scope, path in ((Scope.FLOWS_READ, flow_paths.STREAM), (Scope.STATUS_READ, LATEST), *cves):
         for held, header in narrow.items():
             response, _ = server.get(path, Authorization=header)
             allowed = 503 if scope is Scope.CVES_READ else 200  # there are no CVEs here
@@ -111,11 +113,20 @@ def test_a_token_is_written_nowhere(
     server = serve(build_plain(tmp_path / "flows.db", [*flows(300), flow(301, time=None)]), tokens=file)
     authorization = {"Authorization": f"Bearer {token}"}
     answers: list[bytes] = []
-    for path in (f"/{token}", f"/?{token}", LATEST, f"{LATEST}?access_token={token}", f"{paths.STREAM}?limit={token}"):
+    for path in (
+        f"/{token}",
+        f"/?{token}",
+        LATEST,
+        f"{LATEST}?access_token={token}",
+        f"{flow_paths.STREAM}?limit={token}",
+    ):
         for place in (f"{path}", f"{path}&x={token}&{'y' * 30}{token}=1"):
             for headers in ({}, authorization, {"Authorization": token}, {"Authorization": f"Bearer {token}{token}"}):
                 answers += [server.get(place, method, **headers)[1] for method in ("GET", "DELETE")]
-    with server.answer(f"{paths.STREAM}?limit=400", **authorization) as response, pytest.raises(ConnectionResetError):
+    with (
+        server.answer(f"{flow_paths.STREAM}?limit=400", **authorization) as response,
+        pytest.raises(ConnectionResetError),
+    ):
         response.read()
     assert eventually(lambda: "aborted" in caplog.text)
     answers += [path.read_bytes() for path in tmp_path.rglob("*")]
@@ -125,7 +136,7 @@ def test_a_token_is_written_nowhere(
 
 def test_the_description_tells_who_may(server: Server) -> None:
     described = json.loads(server.get("/openapi.json")[1])
-    assert described == document(FLOWS, secured=True)
+    assert described == openapi_document(secured=True)
     get = described["paths"][LATEST]["get"]
     assert get["security"] == [{"token": ["status:read"]}]
     assert {"401", "403"} <= set(get["responses"])
@@ -143,23 +154,23 @@ def test_what_only_this_machine_reaches(host: str, own: bool) -> None:  # noqa: 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "host.invalid"])  # noqa: S104  what is tested
 def test_an_address_that_others_reach_needs_tokens(tmp_path: Path, file: Path, host: str) -> None:
-    config = ServerConfig(tmp_path / "flows.db")
+    config = ServerConfig()
     assert not is_loopback(host)
     with pytest.raises(ConfigurationError, match="flows token create"):
         check_exposure(config, host)
-    check_exposure(ServerConfig(tmp_path, without_tokens=True), host)
+    check_exposure(ServerConfig(without_tokens=True), host)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        check_exposure(ServerConfig(tmp_path, tokens=file), host)
+        check_exposure(ServerConfig(tokens=file), host)
     with pytest.raises(ConfigurationError, match="contradict"):
-        check_exposure(ServerConfig(tmp_path, tokens=file, without_tokens=True), host)
+        check_exposure(ServerConfig(tokens=file, without_tokens=True), host)
     create_token(file, "one", [], NOW)
-    check_exposure(ServerConfig(tmp_path, tokens=file), host)
+    check_exposure(ServerConfig(tokens=file), host)
 
 
 def test_such_an_address_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # were it served, this would not end
     with pytest.raises(ConfigurationError, match="flows token create"):
-        run(ServerConfig(build(tmp_path / "flows.db", [])), "0.0.0.0", 0)  # noqa: S104  what is tested
+        run(*configured(build(tmp_path / "flows.db", [])), "0.0.0.0", 0)  # noqa: S104  what is tested
 
 
 def test_the_commands(tmp_path: Path) -> None:
@@ -204,11 +215,11 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 def test_tls(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
-    config = ServerConfig(build(tmp_path / "flows.db", flows(30_000)), certificate=cert, key=key)
+    config, features = configured(build(tmp_path / "flows.db", flows(30_000)), certificate=cert, key=key)
     check_exposure(config, "127.0.0.1")
     context = ssl.create_default_context(cafile=str(cert))
-    with running(config) as server:
-        url = f"https://127.0.0.1:{server.port}{paths.STREAM}?format=ndjson&footer=1"
+    with running(config, features) as server:
+        url = f"https://127.0.0.1:{server.port}{flow_paths.STREAM}?format=ndjson&footer=1"
         with urlopen(Request(url), context=context, timeout=20) as response:
             assert response.read().endswith(b'{"end":{"count":30000}}\n')
 
@@ -219,7 +230,7 @@ def test_a_tls_stream_that_fails_is_no_whole_one(serve: Serve, tmp_path: Path) -
     context = ssl.create_default_context(cafile=str(cert))
     raw = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     with context.wrap_socket(raw, server_hostname="127.0.0.1") as client:
-        client.sendall(f"GET {paths.STREAM} HTTP/1.0\r\n\r\n".encode())
+        client.sendall(f"GET {flow_paths.STREAM} HTTP/1.0\r\n\r\n".encode())
         with pytest.raises(OSError, match=r"reset|EOF"):
             list(iter(lambda: client.recv(2**16), b""))
 
@@ -227,10 +238,10 @@ def test_a_tls_stream_that_fails_is_no_whole_one(serve: Serve, tmp_path: Path) -
 def test_tls_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     for config in (
-        ServerConfig(tmp_path, certificate=tmp_path / "none.pem", key=key),
-        ServerConfig(tmp_path, certificate=key, key=key),
-        ServerConfig(tmp_path, certificate=cert),
-        ServerConfig(tmp_path, key=key),
+        ServerConfig(certificate=tmp_path / "none.pem", key=key),
+        ServerConfig(certificate=key, key=key),
+        ServerConfig(certificate=cert),
+        ServerConfig(key=key),
     ):
         with pytest.raises(ConfigurationError, match="--certificate"):
             check_exposure(config, "127.0.0.1")

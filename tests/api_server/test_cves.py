@@ -10,18 +10,17 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api_server.flows.openapi import document
-from api_server.http import paths
+from api_server.cves import paths as cve_paths
+from api_server.flows import paths as flow_paths
 from flows_platform.columns.raw_records import json_text
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE, SUMMARY_NAMES
 from tests.sources.nvd_cves.cve_objects import cve, metric
 
-from .conftest import Serve, Server, build, build_cves, flows
+from .conftest import Serve, Server, build, build_cves, flows, openapi_document
 
 COUNT = 25
-ONE = paths.CVE.format(id="CVE-2024-0003")
-EVERY_PATH = (paths.CVES, ONE, *paths.CVE_TOTALS)
+ONE = cve_paths.CVE.format(id="CVE-2024-0003")
+EVERY_PATH = (cve_paths.CVES, ONE, *cve_paths.TOTALS)
 ODD = cve(
     3,
     descriptions=[{"lang": "en", "value": 'One "quoted", two\r\nlines, é'}, {"lang": "es", "value": "ñ"}],
@@ -65,8 +64,8 @@ def test_the_notice_is_with_every_answer(server: Server, path: str, form: str, m
 
 
 def test_answers_fit_their_schemas(server: Server) -> None:
-    described = document(FLOWS)
-    for path in (paths.CVES, paths.CVE, *paths.CVE_TOTALS):
+    described = openapi_document()
+    for path in (cve_paths.CVES, cve_paths.CVE, *cve_paths.TOTALS):
         content = described["paths"][path]["get"]["responses"]["200"]["content"]
         schema = content["application/json"]["schema"] | {"components": described["components"]}
         jsonschema_rs.validate(schema, ask(server, path.format(id="CVE-2024-0003")))
@@ -74,7 +73,7 @@ def test_answers_fit_their_schemas(server: Server) -> None:
 
 @pytest.mark.parametrize("limit", [1, 7, 24, 25, 1000])
 def test_pages_add_up(server: Server, limit: int) -> None:
-    path, seen = f"{paths.CVES}?limit={limit}&keyword=%20", []
+    path, seen = f"{cve_paths.CVES}?limit={limit}&keyword=%20", []
     while path:
         response, body = server.get(path)
         page = json.loads(body)
@@ -87,9 +86,9 @@ def test_pages_add_up(server: Server, limit: int) -> None:
 
 
 def test_csv_says_what_json_says(server: Server) -> None:
-    rows = ask(server, paths.CVES)["cves"]
+    rows = ask(server, cve_paths.CVES)["cves"]
     assert tuple(rows[0]) == SUMMARY_NAMES
-    lines = rows_of(server.get(f"{paths.CVES}?format=csv")[1])
+    lines = rows_of(server.get(f"{cve_paths.CVES}?format=csv")[1])
     assert lines == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
     assert rows[-1]["base_score"] is None
     one = server.get(f"{ONE}?format=csv")[1]
@@ -125,7 +124,7 @@ def test_one_cve_has_all_its_parts_and_the_document_to_the_letter(server: Server
     ],
 )
 def test_filters(server: Server, query: str, expected: list[int]) -> None:
-    found = [int(row["id"].removeprefix("CVE-2024-")) for row in ask(server, f"{paths.CVES}?{query}")["cves"]]
+    found = [int(row["id"].removeprefix("CVE-2024-")) for row in ask(server, f"{cve_paths.CVES}?{query}")["cves"]]
     assert found == expected
 
 
@@ -134,26 +133,26 @@ def test_filters(server: Server, query: str, expected: list[int]) -> None:
     [("severity", "CRITICAL"), ("impact", 5.9), ("exploitability", 3.9), ("attack-vectors", "NETWORK")],
 )
 def test_totals(server: Server, path: str, value: object) -> None:
-    column = paths.CVE_TOTALS[f"{paths.CVES}/{path}"].value
-    totals = ask(server, f"{paths.CVES}/{path}")["totals"]
+    column = cve_paths.TOTALS[f"{cve_paths.CVES}/{path}"].value
+    totals = ask(server, f"{cve_paths.CVES}/{path}")["totals"]
     assert sum(row["cves"] for row in totals) == COUNT
     assert totals[0][column] == value
     assert totals[-1] == {column: None, "cves": 1, "mean_base_score": None}
-    late = ask(server, f"{paths.CVES}/{path}?min_date=2024-01-25")["totals"]
+    late = ask(server, f"{cve_paths.CVES}/{path}?min_date=2024-01-25")["totals"]
     assert late == [{column: value, "cves": 1, "mean_base_score": 9.8}, totals[-1]]
-    assert ask(server, f"{paths.CVES}/{path}?min_date=2030-01-01")["totals"] == []
+    assert ask(server, f"{cve_paths.CVES}/{path}?min_date=2030-01-01")["totals"] == []
 
 
 def test_compression(server: Server) -> None:
-    response, body = server.get(paths.CVES, Accept_Encoding="gzip")
+    response, body = server.get(cve_paths.CVES, Accept_Encoding="gzip")
     assert response.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(body) == server.get(paths.CVES)[1]
+    assert gzip.decompress(body) == server.get(cve_paths.CVES)[1]
 
 
 @pytest.mark.parametrize(
     ("path", "parameter"),
     [
-        (f"{paths.CVES}?{query}", query.partition("=")[0])
+        (f"{cve_paths.CVES}?{query}", query.partition("=")[0])
         for query in (
             *("cursor=x", "cursor=CVE-2024-1", "cursor=", "id=CVE-2024-00001", "limit=0", "limit=1001", "limit=1.0"),
             *("severity=high", "severity=", "min_score=11", "min_score=7.55", "min_score=-1", "max_score=NaN"),
@@ -163,12 +162,12 @@ def test_compression(server: Server) -> None:
         )
     ]
     + [
-        (f"{paths.CVES}/severity?min_date=2024-02-30", "min_date"),
-        (f"{paths.CVES}/severity?limit=1", "limit"),
+        (f"{cve_paths.CVES}/severity?min_date=2024-02-30", "min_date"),
+        (f"{cve_paths.CVES}/severity?limit=1", "limit"),
         (f"{ONE}?id=CVE-2024-0003", "id"),
-        (f"{paths.CVES}/nonsense", "id"),
-        (f"{paths.CVES}/cve-2024-0003", "id"),
-        (f"{paths.CVES}?limit=1&limit=1", "limit"),
+        (f"{cve_paths.CVES}/nonsense", "id"),
+        (f"{cve_paths.CVES}/cve-2024-0003", "id"),
+        (f"{cve_paths.CVES}?limit=1&limit=1", "limit"),
     ],
 )
 def test_refusals_name_the_parameter(server: Server, path: str, parameter: str) -> None:
@@ -180,9 +179,9 @@ def test_refusals_name_the_parameter(server: Server, path: str, parameter: str) 
 
 def test_what_is_not_there_and_not_offered(server: Server) -> None:
     for path, status, headers in (
-        (paths.CVE.format(id="CVE-1999-0001"), 404, {}),
-        (f"{paths.CVES}/", 404, {}),
-        (paths.CVES, 406, {"Accept": "application/xml"}),
+        (cve_paths.CVE.format(id="CVE-1999-0001"), 404, {}),
+        (f"{cve_paths.CVES}/", 404, {}),
+        (cve_paths.CVES, 406, {"Accept": "application/xml"}),
     ):
         response, body = server.get(path, **headers)
         assert (response.status, json.loads(body)["status"]) == (status, status)
@@ -211,7 +210,7 @@ def test_without_a_database_the_answer_says_how_to_fill_it(
             assert "nvd_cves" in told["detail"]
             assert b"canary" not in body
             assert str(tmp_path).encode() not in body
-        assert server.get(f"{paths.STREAM}?limit=1")[0].status == 200
+        assert server.get(f"{flow_paths.STREAM}?limit=1")[0].status == 200
     assert "Connection refused" in caplog.text
     assert "canary" not in caplog.text
     assert not absent.parent.exists()
@@ -220,12 +219,12 @@ def test_without_a_database_the_answer_says_how_to_fill_it(
 def test_a_database_that_comes_or_changes_is_seen_without_a_restart(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "cves.db"
     server = serve(build(tmp_path / "flows.db", flows(10)), cves_url=lambda: f"sqlite:///{file}")
-    assert server.get(paths.CVES)[0].status == 503
+    assert server.get(cve_paths.CVES)[0].status == 503
     build_cves(file, [cve(1)])
-    assert len(ask(server, paths.CVES)["cves"]) == 1
+    assert len(ask(server, cve_paths.CVES)["cves"]) == 1
     build_cves(file, [cve(1), cve(2)])
-    assert len(ask(server, paths.CVES)["cves"]) == 2
+    assert len(ask(server, cve_paths.CVES)["cves"]) == 2
     for each in tmp_path.glob("cves.db*"):
         each.unlink()
     build_cves(file, [cve(3)])
-    assert [row["id"] for row in ask(server, paths.CVES)["cves"]] == ["CVE-2024-0003"]
+    assert [row["id"] for row in ask(server, cve_paths.CVES)["cves"]] == ["CVE-2024-0003"]

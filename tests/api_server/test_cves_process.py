@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api_server.http import paths
+from api_server.cves import paths as cve_paths
 from flows_platform.local.ports import free_port, listens
 from tests.conditions import eventually
 from tests.sources.nvd_cves.cve_objects import cve
@@ -34,7 +34,7 @@ def test_the_file_in_the_home_folder_is_the_default(tmp_path: Path) -> None:
     (tmp_path / "database").mkdir()
     build_cves(tmp_path / "database" / "cves.db", [cve(1)])
     with serving(tmp_path, FLOWS_HOME=str(tmp_path)) as (_, server):
-        response, body = server.get(paths.CVES)
+        response, body = server.get(cve_paths.CVES)
         assert response.status == 200
         assert b"CVE-2024-0001" in body
 
@@ -43,7 +43,7 @@ def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
     build(tmp_path / "flows.db", flows(10))
     url = "postgresql://u:canary@127.0.0.1:9/d"
     with serving(tmp_path, FLOWS_HOME=str(tmp_path), FLOWS_SQL_URL=url) as (process, server):
-        response, body = server.get(paths.CVES)
+        response, body = server.get(cve_paths.CVES)
         assert response.status == 503
         assert "canary" not in Path(f"/proc/{process.pid}/cmdline").read_text()
         process.terminate()
@@ -53,8 +53,7 @@ def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_command_line_loads_no_database_library() -> None:
-    code = (
-        "import sys, flows_platform.cli, api_server.app; print('sqlalchemy' in sys.modules, 'psycopg' in sys.modules)"
-    )
+    modules = "flows_platform.cli, api_server.app, api_server.cves.feature"
+    code = f"import sys, {modules}; print('sqlalchemy' in sys.modules, 'psycopg' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from api_server.flows.openapi import document
+from api_server.cves import paths as cve_paths
+from api_server.flows import paths as flow_paths
 from api_server.http import paths
 from flows_platform.formats.protocol.names import CONTENT_TYPES
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.schema import NOTICE
 from tests.sources.nvd_cves.cve_objects import cve
 
-from .conftest import Serve, Server, build, build_cves, flows
+from .conftest import Serve, Server, build, build_cves, flows, openapi_document
 
 METHODS = ("get", "head")
 
@@ -36,7 +37,7 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in document(FLOWS)["paths"].items():
+    for path, item in openapi_document()["paths"].items():
         for method in METHODS:
             yield path, method, item[method]
 
@@ -44,13 +45,13 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def test_it_is_what_the_server_gives(server: Server) -> None:
     response, body = server.get(paths.OPENAPI)
     assert response.headers["Content-Type"] == "application/json"
-    assert json.loads(body) == document(FLOWS)
+    assert json.loads(body) == openapi_document()
     assert json.loads(body)["openapi"] == "3.1.0"
 
 
 def test_every_reference_leads_somewhere() -> None:
-    schemas = document(FLOWS)["components"]["schemas"]
-    references = {node["$ref"] for node in nodes(document(FLOWS)) if "$ref" in node}
+    schemas = openapi_document()["components"]["schemas"]
+    references = {node["$ref"] for node in nodes(openapi_document()) if "$ref" in node}
     assert references == {f"#/components/schemas/{name}" for name in schemas}
 
 
@@ -64,12 +65,12 @@ def test_operations_are_complete() -> None:
         for parameter in operation.get("parameters", []):
             assert parameter["in"] == ("path" if f"{{{parameter['name']}}}" in path else "query")
             assert parameter["schema"]["type"] in {"integer", "string"}
-        has_choice = path in {paths.STREAM, paths.CVES, paths.CVE, *paths.CVE_TOTALS}
+        has_choice = path in {flow_paths.STREAM, cve_paths.CVES, cve_paths.CVE, *cve_paths.TOTALS}
         assert ("406" in operation["responses"]) == has_choice
 
 
 def test_the_record_has_the_columns() -> None:
-    record = document(FLOWS)["components"]["schemas"]["Record"]
+    record = openapi_document()["components"]["schemas"]["Record"]
     assert tuple(record["properties"]) == tuple(record["required"]) == FLOWS.names
 
 
@@ -87,10 +88,10 @@ def test_answers_are_as_described(server: Server) -> None:
 
 
 def test_every_format_is_described_and_served(server: Server) -> None:
-    content = document(FLOWS)["paths"][paths.STREAM]["get"]["responses"]["200"]["content"]
+    content = openapi_document()["paths"][flow_paths.STREAM]["get"]["responses"]["200"]["content"]
     assert set(content) == set(CONTENT_TYPES.values())
     for content_type in content:
-        response, _ = server.get(f"{paths.STREAM}?limit=1", Accept=content_type)
+        response, _ = server.get(f"{flow_paths.STREAM}?limit=1", Accept=content_type)
         assert response.headers["Content-Type"].startswith(content_type)
 
 

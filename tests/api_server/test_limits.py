@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from api_server.config import ServerConfig
 from api_server.http.admission import Admission
 from api_server.http.connection import HEAD_BYTES
 from api_server.http.middleware import TARGET_BYTES
 from api_server.http.problems import Problem
 from tests.conditions import eventually
 
-from .conftest import Serve, Server, build, drained, flows, open_files, running
+from .conftest import Serve, Server, build, configured, drained, flows, open_files, running
 
 STREAM = "/api/v1/stream/flows"
 
@@ -192,8 +191,8 @@ def test_a_slow_reader_is_not_cut(serve: Serve, database: Path, caplog: pytest.L
 
 def test_the_rest_of_an_answer_has_the_deadline_too(database: Path) -> None:
     """An answer the server is done with, a connection it has closed, a reader that never takes the last bytes."""
-    config = ServerConfig(database, write_seconds=0.5, shutdown_seconds=1)
-    with running(config, send_buffer=2048) as server, socket.socket() as client:
+    config, features = configured(database, write_seconds=0.5, shutdown_seconds=1)
+    with running(config, features, send_buffer=2048) as server, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", server.port))
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")  # less than the 64 KiB from which asyncio itself would wait

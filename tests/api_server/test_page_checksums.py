@@ -9,7 +9,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from api_server.config import ServerConfig
 from api_server.flows.database import Snapshot
 from flows_platform.domain.errors import InputError
 from flows_platform.flow_database.load import load
@@ -17,7 +16,7 @@ from flows_platform.flow_database.page_checksums import DamagedDatabase, protect
 from flows_platform.flow_database.read import iter_rows
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
-from .conftest import Serve, Server, build, flows, running
+from .conftest import Serve, Server, build, configured, flows, running
 
 STREAM = "/api/v1/stream/flows"
 QUERIES = ("?format=ndjson", "?scanned_after=100&scanned_before=500&format=ndjson&digest=1", "?limit=70&format=csv")
@@ -38,7 +37,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(database: Path) -> list[bytes | None]:
     """What each query gives, None where it is refused or broken off."""
     try:
-        with running(ServerConfig(database, shutdown_seconds=1)) as server:
+        with running(*configured(database, shutdown_seconds=1)) as server:
             return [whole(server, query) for query in QUERIES]
     except (InputError, apsw.Error):
         return [None] * len(QUERIES)
@@ -164,5 +163,5 @@ def test_sqlite_finds_nothing_amiss(loaded: Path, tmp_path: Path) -> None:
 
 def test_the_comparison_is_off_where_it_is_said(loaded: Path, tmp_path: Path) -> None:
     database = flipped(loaded, tmp_path / "flows.db", offset_of(loaded, b"C411N") * 8 + 8)
-    with running(ServerConfig(database, shutdown_seconds=1, compare_pages=False)) as server:
+    with running(*configured(database, shutdown_seconds=1, compare_pages=False)) as server:
         assert whole(server) is not None

@@ -43,7 +43,7 @@ def test_refusals(
     assert response.status == document["status"] == status
     assert response.headers["Content-Type"] == "application/problem+json"
     assert document["instance"] == path.partition("?")[0]
-    assert document["type"].removeprefix("/#") in problems.KINDS
+    assert document["type"].removeprefix("/#") in problems.REFUSALS
     assert {"title", "detail"} < set(document)
     assert members.items() <= document.items()
     assert (response.headers["Allow"] is not None) == (status == 405)

@@ -110,7 +110,7 @@ def test_the_server_counts_and_streams_one_moment(
 ) -> None:
     """The clock is asked once a request: here it leaps on with each look, and every answer agrees with itself."""
     second = iter(range(1, 100))
-    monkeypatch.setattr("api_server.state.utc_now", lambda: START + timedelta(seconds=next(second)))
+    monkeypatch.setattr("api_server.flows.state.utc_now", lambda: START + timedelta(seconds=next(second)))
     server = serve(
         build(tmp_path / "flows.db", ROWS), replay=Replay(ReplayClock(START, 1.0), LateRows(100, timedelta(seconds=3)))
     )

@@ -12,21 +12,24 @@ from pathlib import Path
 import apsw
 import pytest
 
-from api_server.config import ServerConfig
-from api_server.http.server import run
+from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.flow_database import layout
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
-from .conftest import Server, build, build_plain, flows
+from .conftest import Server, build, build_plain, configured, flows
 
 CODE = """
 import sys
 from pathlib import Path
 from api_server.config import ServerConfig
-from api_server.http.server import run
-run(ServerConfig(Path(sys.argv[1]), shutdown_seconds=1), "127.0.0.1", 0)
+from api_server.cves.feature import CveFeature
+from api_server.flows.feature import FlowsFeature
+from api_server.flows.state import FlowsConfig
+from api_server.server import run
+features = [FlowsFeature(FlowsConfig(Path(sys.argv[1]))), CveFeature(None)]
+run(ServerConfig(shutdown_seconds=1), features, "127.0.0.1", 0)
 """
 FLAT = 64 * 2**20
 
@@ -80,7 +83,7 @@ def test_a_database_that_is_none_is_named(tmp_path: Path, change: str) -> None:
         case "folder":
             database.mkdir()
     with pytest.raises(InputError, match="flows load") as caught:
-        run(ServerConfig(database), "127.0.0.1", 0)
+        run(*configured(database), "127.0.0.1", 0)
     assert str(database) in str(caught.value)
     assert change != "lacks a column" or "lacks the column protocol" in str(caught.value)
 
@@ -91,14 +94,15 @@ def test_an_address_that_cannot_be_bound_is_named(tmp_path: Path, host: str) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=rf"{re.escape(host)}:{port} .*--port"):
-            run(ServerConfig(database), host, port)
+            run(*configured(database), host, port)
 
 
 UNWANTED = {"pyarrow", "lxml", "ijson", "google", "dagster", "pandas", "pydantic", "urllib3"}
 
 
 def test_it_loads_no_parser_and_no_client() -> None:
-    code = "import sys, api_server.http.server; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    modules = "api_server.server, api_server.flows.feature, api_server.cves.feature"
+    code = f"import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert loaded.isdisjoint({*UNWANTED, "sqlalchemy", "psycopg"})

@@ -8,7 +8,7 @@ import pytest
 
 from api_server.flows.chunks import REFERENCE_ROWS, ChunkReader
 from api_server.flows.database import Snapshot
-from api_server.flows.openapi_schemas import components
+from api_server.flows.openapi import schemas
 from api_server.flows.selection import Selection
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
@@ -76,6 +76,6 @@ def test_a_boolean_that_is_neither_is_named(snapshot: Snapshot) -> None:
 
 @pytest.mark.parametrize("kind", ColumnType)
 def test_the_description_has_every_type(kind: ColumnType) -> None:
-    properties = components(SCHEMA)["schemas"]["Record"]["properties"]
+    properties = schemas(SCHEMA)["Record"]["properties"]
     assert "null" not in properties[f"a_{kind}"]["type"]
     assert properties[f"maybe_{kind}"]["type"][-1] == "null"

@@ -10,8 +10,7 @@ import dagster as dg
 import pytest
 import zstandard
 
-from api_server.config import ServerConfig
-from api_server.http import paths
+from api_server.cves import paths as cve_paths
 from flows_platform.components.catalog import table_named
 from flows_platform.domain.wanted_windows import Cursor
 from flows_platform.domain.windows import Window
@@ -22,7 +21,7 @@ from flows_platform.orchestration.partitions import PARTITION
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.sources.nvd_cves.assets import TABLES
 from flows_platform.sources.nvd_cves.schema import NOTICE
-from tests.api_server.conftest import build, flows, running
+from tests.api_server.conftest import build, configured, flows, running
 from tests.components.yaml_platform import failure
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 from tests.end_to_end.nvd_platform import KEY, NvdPlatform, expected_rows, nvd_on
@@ -78,12 +77,12 @@ def test_every_cve_of_three_days_arrives_once_field_by_field(
 
 def serve_again(nvd: NvdPlatform, cve: Cve, folder: Path) -> None:
     """The API server gives what arrived."""
-    config = ServerConfig(build(folder / "flows.db", flows(1)), cves_url=lambda: nvd.platform.settings.cves_url)
-    with running(config) as served:
-        response, body = served.get(paths.CVE.format(id=cve["id"]))
+    config, features = configured(build(folder / "flows.db", flows(1)), cves_url=lambda: nvd.platform.settings.cves_url)
+    with running(config, features) as served:
+        response, body = served.get(cve_paths.CVE.format(id=cve["id"]))
         assert (response.status, response.headers["NVD-Notice"]) == (200, NOTICE)
         assert cve["lastModified"][:19].encode() in body
-        _, listed = served.get(f"{paths.CVES}?limit=1000&format=csv")
+        _, listed = served.get(f"{cve_paths.CVES}?limit=1000&format=csv")
         assert listed.count(b"CVE-") == 90
 
 

@@ -14,8 +14,12 @@ CODE = """
 import json, sys
 from pathlib import Path
 from api_server.config import ServerConfig
-from api_server.http.server import run
-run(ServerConfig(Path(sys.argv[1]), **json.loads(sys.argv[2])), "127.0.0.1", 0)
+from api_server.cves.feature import CveFeature
+from api_server.flows.feature import FlowsFeature
+from api_server.flows.state import FlowsConfig
+from api_server.server import run
+features = [FlowsFeature(FlowsConfig(Path(sys.argv[1]))), CveFeature(None)]
+run(ServerConfig(**json.loads(sys.argv[2])), features, "127.0.0.1", 0)
 """
 
 

@@ -14,13 +14,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from api_server.config import ServerConfig
-from api_server.flows.openapi import document
+from api_server.cves import paths as cve_paths
+from api_server.flows import paths as flow_paths
 from api_server.http import paths
 from flows_platform.formats.protocol.names import CONTENT_TYPES, WireFormat
-from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.nvd_cves.filters import CveFilter
-from tests.api_server.conftest import Server, build, build_cves, flows, running
+from tests.api_server.conftest import Server, build, build_cves, configured, flows, openapi_document, running
 from tests.faults.scale import scaled
 from tests.sources.nvd_cves.cve_objects import cve
 
@@ -35,8 +34,8 @@ PLAIN = settings(
     deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], print_blob=False
 )
 VALIDATORS = {
-    name: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", **document(FLOWS)})
-    for name in document(FLOWS)["components"]["schemas"]
+    name: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", **openapi_document()})
+    for name in openapi_document()["components"]["schemas"]
 }
 CVE_TEXTS = ["CVE-2024-0001", "HIGH", "NETWORK", "9.8", "10.0", "2024-01-01", "2024-01-01T00:00:00Z", "A", "%00", "%"]
 
@@ -45,14 +44,14 @@ CVE_TEXTS = ["CVE-2024-0001", "HIGH", "NETWORK", "9.8", "10.0", "2024-01-01", "2
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("fuzz")
     cves = build_cves(folder / "cves.db", [cve(number) for number in range(1, 51)])
-    with running(ServerConfig(build(folder / "flows.db", flows(ROWS)), cves_url=cves)) as server:
+    with running(*configured(build(folder / "flows.db", flows(ROWS)), cves_url=cves)) as server:
         yield server
 
 
 @pytest.mark.parametrize("secured", [False, True])
 def test_the_description_is_valid(secured: bool) -> None:  # noqa: FBT001  pytest gives it by name
     """By the OpenAPI initiative's own schema of 3.1, and as JSON Schema of 2020-12 inside."""
-    described = json.loads(json.dumps(document(FLOWS, secured=secured)))
+    described = json.loads(json.dumps(openapi_document(secured=secured)))
     jsonschema_rs.validate(OPENAPI_31, described)
     for schema in described["components"]["schemas"].values():
         jsonschema_rs.meta.validate({"$schema": described["jsonSchemaDialect"], **schema})
@@ -123,11 +122,11 @@ def request(server: Server, method: str, target: bytes, accept: bytes) -> tuple[
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("described", "names"),
-    [(sorted(paths.STREAMS), STREAM_NAMES), ([paths.CVES, paths.CVE, *paths.CVE_TOTALS], CVE_NAMES)],
+    [(sorted(flow_paths.STREAMS), STREAM_NAMES), ([cve_paths.CVES, cve_paths.CVE, *cve_paths.TOTALS], CVE_NAMES)],
     ids=["streams", "cves"],
 )
 def test_no_raw_query_breaks_the_server(server: Server, described: list[str], names: list[bytes]) -> None:
-    operations = document(FLOWS)["paths"]
+    operations = openapi_document()["paths"]
     sent = 0
 
     @seed(0)
@@ -151,14 +150,14 @@ def test_no_raw_query_breaks_the_server(server: Server, described: list[str], na
     assert server.get("/healthz")[0].status == 200
 
 
-CVE_ANSWERS = ((paths.CVES, "CvePage"), (paths.CVE.format(id="CVE-2024-0001"), "CveAnswer"))
+CVE_ANSWERS = ((cve_paths.CVES, "CvePage"), (cve_paths.CVE.format(id="CVE-2024-0001"), "CveAnswer"))
 
 
 def test_plain_answers_fit_their_schemas(server: Server) -> None:
     for path, name in (
-        (paths.LATEST, "Latest"),
+        (flow_paths.LATEST, "Latest"),
         (paths.HEALTH, "Health"),
-        (f"{paths.STREAM}?digest=1", "Records"),
+        (f"{flow_paths.STREAM}?digest=1", "Records"),
         *CVE_ANSWERS,
     ):
         VALIDATORS[name].validate(json.loads(server.get(path)[1]))

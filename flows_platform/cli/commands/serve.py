@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from api_server.config import ServerConfig
+from api_server.cves.feature import CveFeature
+from api_server.flows.feature import FlowsFeature
+from api_server.flows.state import FlowsConfig
 from api_server.http.exposure import is_loopback
-from api_server.http.server import run
+from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import PERMILLE, LateRows, Replay, ReplayClock
 
 
-def serve(config: ServerConfig, host: str, port: int) -> None:
+def serve(config: ServerConfig, flows: FlowsConfig, host: str, port: int) -> None:
     """Serve until a signal ends it; an address that others reach takes the tokens of `flows token`, where it made some.
 
     Raises:
@@ -20,7 +23,7 @@ def serve(config: ServerConfig, host: str, port: int) -> None:
     """
     if config.tokens is None and not config.without_tokens and not is_loopback(host):
         config = replace(config, tokens=_default_tokens())
-    run(replace(config, cves_url=_cves_url), host, port)
+    run(config, [FlowsFeature(flows), CveFeature(_cves_url)], host, port)
 
 
 def replaying(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Replay | None:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from api_server.config import ServerConfig
-from api_server.http import paths
+from api_server.cves import paths as cve_paths
 from flows_platform.sources.nvd_cves.store import CveStore
-from tests.api_server.conftest import build, flows, running
+from tests.api_server.conftest import build, configured, flows, running
 from tests.sources.nvd_cves.cve_objects import cve, metric
 
 QUERIES = (
@@ -14,9 +13,9 @@ QUERIES = (
     "?severity=HIGH&keyword=FLAW&min_score=7&attack_vector=NETWORK",
     "?modified_since=2024-01-05T00:00:00Z&format=csv",
 )
-TARGETS = [f"{paths.CVES}{query}" for query in QUERIES] + [
-    paths.CVE.format(id="CVE-2024-0002"),
-    *(f"{path}?min_date=2024-01-03" for path in paths.CVE_TOTALS),
+TARGETS = [f"{cve_paths.CVES}{query}" for query in QUERIES] + [
+    cve_paths.CVE.format(id="CVE-2024-0002"),
+    *(f"{path}?min_date=2024-01-03" for path in cve_paths.TOTALS),
 ]
 SEEN: dict[str, bytes] = {}
 
@@ -28,7 +27,7 @@ def test_the_answers_do_not_depend_on_the_engine(url: str, store: CveStore, tmp_
             for number in range(1, 10)
         ]
     )
-    with running(ServerConfig(build(tmp_path / "flows.db", flows(1)), cves_url=lambda: url)) as server:
+    with running(*configured(build(tmp_path / "flows.db", flows(1)), cves_url=lambda: url)) as server:
         for target in TARGETS:
             response, body = server.get(target)
             assert response.status == 200

@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,10 @@ import uvicorn
 
 from api_server.app import create_app
 from api_server.config import ServerConfig
-from api_server.flows.database import count_no_memory
 from api_server.http.connection import HEAD_BYTES, for_config
 from api_server.http.exposure import check_exposure
+from api_server.http.feature import Feature
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.flow_database.page_checksums import protection
 
 BACKLOG = 2048
 OPEN_FILES = 16_384
@@ -40,17 +40,18 @@ LOGGING: dict[str, Any] = {
 logger = logging.getLogger(__name__)
 
 
-def run(config: ServerConfig, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM. Port 0 takes a free one; the log line tells which.
+def run(config: ServerConfig, features: Sequence[Feature], host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Port 0 takes a free one; the log line says which.
 
     Raises:
-        InputError: the database is missing or holds something else.
+        PlatformError: a feature's data is missing or something else.
         ConfigurationError: the address cannot be bound, or must not be served without tokens; a file of tokens or TLS
             cannot be used.
     """
-    count_no_memory()
+    for feature in features:
+        feature.prepare()
     _keep_no_freed_memory()
-    settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)))
+    settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)), features)
     _raise_file_limit()
     with bound(host, port) as listener:
         address, number = listener.getsockname()[:2]
@@ -58,30 +59,25 @@ def run(config: ServerConfig, host: str, port: int) -> None:
         # guard: no address is served by accident
         check_exposure(config, address)
         scheme = "https" if config.certificate else "http"
-        unproven = _unproven(config)
-        level = logging.WARNING if unproven else logging.INFO
-        logger.log(level, "serving %s on %s://%s:%d/ (Ctrl-C ends)%s", config.database, scheme, shown, number, unproven)
+        cautions = "".join(f"; {caution}" for feature in features if (caution := feature.caution()))
+        level = logging.WARNING if cautions else logging.INFO
+        source = features[0].source
+        logger.log(level, "serving %s on %s://%s:%d/ (Ctrl-C ends)%s", source, scheme, shown, number, cautions)
         gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
         # uvicorn raises the signal anew once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=[listener])
 
 
-def _unproven(config: ServerConfig) -> str:
-    """What to say of pages that are compared with nothing; empty where each is."""
-    reason = protection(config.database) if config.compare_pages else "--no-page-checks is given"
-    return f"; damage to the file would be served, since its pages are not compared: {reason}" if reason else ""
-
-
-def uvicorn_settings(config: ServerConfig) -> uvicorn.Config:
+def uvicorn_settings(config: ServerConfig, features: Sequence[Feature]) -> uvicorn.Config:
     """The application with the limits it is served under.
 
     Raises:
-        InputError: the database is missing or holds something else.
+        PlatformError: a feature's data is missing or something else.
     """
     # guard: streams end with the server
     return uvicorn.Config(
-        create_app(config),
+        create_app(config, features),
         http=for_config(config),
         # A head of exactly HEAD_BYTES is never incomplete at one byte less.
         h11_max_incomplete_event_size=HEAD_BYTES - 1,

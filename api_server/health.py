@@ -1,0 +1,21 @@
+"""What supervisors poll: whether every feature's data can be read."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api_server.http.feature import Endpoint, Feature
+from api_server.http.parameters import refuse_parameters
+
+
+def health_endpoint(features: Sequence[Feature]) -> Endpoint:
+    """`{"status": "ok"}` where all features are healthy, else the problem of the first that is not."""
+
+    async def healthz(request: Request) -> Response:
+        refuse_parameters(request.scope["query_string"])
+        for feature in features:
+            await feature.healthy()
+        return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+    return healthz

@@ -1,0 +1,99 @@
+"""A feature of the server: a group of paths with its own state. The application is made of any of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api_server.http.openapi_parts import Node
+from api_server.http.tokens import Scope
+
+type Endpoint = Callable[[Request], Awaitable[Response]]
+type Handler = Callable[[Request, Exception], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What OpenAPI and the page at `/` say of a feature.
+
+    Args:
+        title: Names the server where the feature is the first.
+        text: What the data is.
+        paths: OpenAPI's path items.
+        scopes: The scope that every one of those paths asks for.
+        schemas: OpenAPI's schemas that the paths refer to.
+        problems: Kinds of problem that only this feature answers with, and their explanation.
+        protected: For the page: what a token opens, with its scope.
+    """
+
+    title: str
+    text: str
+    paths: Node
+    scopes: Mapping[str, Scope]
+    schemas: Node
+    problems: Mapping[str, str] = field(default_factory=dict)
+    protected: tuple[tuple[str, Scope], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageSections:
+    """HTML of the page at `/`, in the page's order; a section that a feature does not have is empty."""
+
+    figures: str = ""
+    links: str = ""
+    start: str = ""
+    usage: str = ""
+    reference: str = ""
+
+
+class Feature(ABC):
+    """A group of paths, their description and their state.
+
+    `create_app` checks features before the server starts and closes them once every stream has ended.
+    """
+
+    source: str
+    """What is served, as the log's first line names it where the feature is the first."""
+
+    @abstractmethod
+    def description(self) -> Description:
+        """Its part of OpenAPI and of the page; every path in it has an endpoint and a scope."""
+
+    @abstractmethod
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """What answers at every path, in the order in which paths are tried."""
+
+    @abstractmethod
+    async def page(self, base: str, *, shows_data: bool) -> PageSections:
+        """Its sections of the page at `/`.
+
+        Args:
+            base: The server's own URL, without a slash at the end.
+            shows_data: Whether the page may show figures of the data; False where readers need a token.
+        """
+
+    def handlers(self) -> Mapping[type[Exception], Handler]:
+        """What answers for errors that only this feature raises."""
+        return {}
+
+    def prepare(self) -> None:  # noqa: B027  most have nothing to do here, as below
+        """Set up the process, before anything is opened."""
+
+    def caution(self) -> str:
+        """What the log's first line warns of; empty where all is well."""
+        return ""
+
+    def check(self) -> None:  # noqa: B027
+        """Refuse to start over data that cannot be served.
+
+        Raises:
+            PlatformError: the data is missing or something else.
+        """
+
+    async def healthy(self) -> None:  # noqa: B027
+        """Check for `/healthz` that data can be read now; raises an error that has a handler."""
+
+    def close(self) -> None:  # noqa: B027
+        """Free the state. Every stream has ended."""

@@ -1,0 +1,160 @@
+"""The grammar of query strings: kinds of parameter and how they are read. OpenAPI is made from the same objects."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from api_server.http.problems import invalid_parameter
+from api_server.http.tokens import without_tokens
+from flows_platform.domain.schema import INT64_MAX
+from flows_platform.formats.protocol.names import WireFormat
+
+# int() would also take `1_000`, ` 7`, `+7` and digits of other scripts.
+# guard: numbers are ASCII digits
+INTEGER = re.compile("0|[1-9][0-9]{0,18}")
+FLAG = "1"
+MOST_FIELDS = 32
+BRIEF = 60  # characters of a value that a problem shows
+
+
+class Parameter(Protocol):
+    """What a parameter tells about itself; `schema` is JSON Schema."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def allowed(self) -> str: ...
+    @property
+    def schema(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerParameter:
+    """A whole number of ASCII digits, without sign or leading zeros."""
+
+    name: str
+    description: str
+    minimum: int
+    maximum: int = INT64_MAX
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number from {self.minimum} to {self.maximum}, in ASCII digits without sign or leading zeros"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "format": "int64", "minimum": self.minimum, "maximum": self.maximum}
+
+    def parse(self, text: str) -> int:
+        """The number.
+
+        Raises:
+            Problem: the text is something else.
+        """
+        value = int(text) if INTEGER.fullmatch(text) else -1
+        # guard: numbers have bounds
+        if not self.minimum <= value <= self.maximum:
+            raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class FormatParameter:
+    """The name of a format."""
+
+    name: str
+    description: str
+    formats: Sequence[WireFormat]
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.formats)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.formats)}
+
+    def parse(self, text: str) -> WireFormat:
+        """The format.
+
+        Raises:
+            Problem: there is no such format here.
+        """
+        for wire_format in self.formats:
+            if text == wire_format:
+                return wire_format
+        raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagParameter:
+    """Something that is asked for, or not named at all: `0` would make two ways to say the same."""
+
+    name: str
+    description: str
+
+    @property
+    def allowed(self) -> str:
+        return f"{FLAG}, or left out"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": [FLAG]}
+
+    def parse(self, text: str) -> bool:
+        """True.
+
+        Raises:
+            Problem: the text is anything but 1.
+        """
+        if text != FLAG:
+            raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
+        return True
+
+
+def format_parameter(formats: Sequence[WireFormat]) -> FormatParameter:
+    """The `format` parameter of a path that offers `formats`."""
+    return FormatParameter("format", "The format of the answer; where it is given, Accept is not looked at.", formats)
+
+
+def fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
+    """The parameters that are given, decoded.
+
+    Raises:
+        Problem: one is none of `names`, or given twice.
+    """
+    allowed = ", ".join(names) or "no parameter"
+    try:
+        # guard: number of parameters
+        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise invalid_parameter("", f"more than {MOST_FIELDS} parameters.", allowed) from error
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        # guard: parameters are known
+        if name not in names:
+            raise invalid_parameter(without_tokens(name)[:BRIEF], f"there is no parameter {brief(name)} here.", allowed)
+        # guard: parameters come once
+        if name in found:
+            raise invalid_parameter(name, f"{name} is given more than once.", "once")
+        found[name] = value
+    return found
+
+
+def brief(text: str) -> str:
+    """A value as a problem shows it."""
+    text = without_tokens(text)
+    return ascii(text) if len(text) <= BRIEF else f"{text[:BRIEF]!a} and more"
+
+
+def refuse_parameters(query_string: bytes) -> None:
+    """For paths without parameters.
+
+    Raises:
+        Problem: there is one.
+    """
+    fields(query_string, [])

@@ -1,0 +1,104 @@
+"""The OpenAPI 3.1 description of a server, put together from its features'."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api_server.http import paths
+from api_server.http.feature import Description, Endpoint
+from api_server.http.openapi_parts import Node, content, header, json_content, object_schema, plain_path, problem
+from api_server.http.parameters import refuse_parameters
+from api_server.http.problems import kinds
+from api_server.http.shared import shared_of
+from api_server.http.tokens import Scope
+
+VERSION = "1.0.0"
+BEARER = "token"
+
+
+def describe_endpoint(features: Sequence[Description]) -> Endpoint:
+    """The description as a document, made with the first request for it."""
+
+    @cache
+    def made(*, secured: bool) -> Node:
+        return document(features, secured=secured)
+
+    async def describe(request: Request) -> Response:
+        refuse_parameters(request.scope["query_string"])
+        described = made(secured=shared_of(request).tokens is not None)
+        return JSONResponse(described, headers={"Cache-Control": "no-store"})
+
+    return describe
+
+
+def document(features: Sequence[Description], *, secured: bool = False) -> Node:
+    """The description.
+
+    Args:
+        features: At least one; the first gives the title.
+        secured: Whether tokens are asked for.
+    """
+    leading, *others = features
+    described: Node = {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "info": {
+            "title": leading.title,
+            "version": VERSION,
+            "description": " ".join(feature.text for feature in features),
+        },
+        "servers": [{"url": "/"}],
+        "paths": deepcopy(_feature_paths(features)) | _shared_paths(),
+        "components": {"schemas": leading.schemas | _shared_schemas(kinds(feature.problems for feature in features))},
+    }
+    for feature in others:
+        described["components"]["schemas"] |= feature.schemas
+    if secured:
+        _secure(described, features)
+    return described
+
+
+def _feature_paths(features: Sequence[Description]) -> Node:
+    """Data first, then what sensors poll."""
+    described = [(path, item, feature.scopes[path]) for feature in features for path, item in feature.paths.items()]
+    return {path: item for path, item, _ in sorted(described, key=lambda entry: entry[2] is Scope.STATUS_READ)}
+
+
+def _shared_paths() -> Node:
+    return {
+        paths.HEALTH: plain_path("health", "Whether the database opens.", json_content("Health")),
+        paths.OPENAPI: plain_path("openapi", "This description.", content("application/json", {"type": "object"})),
+        paths.INDEX: plain_path("index", "A page that says what is here.", content("text/html", {"type": "string"})),
+    }
+
+
+def _shared_schemas(problems: Mapping[str, str]) -> Node:
+    text: Node = {"type": "string"}
+    required = {
+        "type": {"type": "string", "enum": [f"/#{kind}" for kind in problems]},
+        "title": text,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": text,
+    }
+    optional = {
+        "instance": {"type": "string", "description": "The path, where the request was read so far."},
+        "parameter": {"type": "string", "description": "The query parameter that is refused."},
+        "allowed": {"type": ["string", "array"], "items": text, "description": "What it may be."},
+    }
+    refusal = {**object_schema(required), "properties": {**required, **optional}, "description": "RFC 9457."}
+    return {"Health": object_schema({"status": {"const": "ok"}}), "Problem": refusal}
+
+
+def _secure(described: Node, features: Sequence[Description]) -> None:
+    described["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
+    challenge = {"WWW-Authenticate": header("What is missing.", {"type": "string"}, required=True)}
+    for path, scope in ((path, scope) for feature in features for path, scope in feature.scopes.items()):
+        for operation in described["paths"][path].values():
+            operation["security"] = [{BEARER: [scope]}]
+            operation["responses"] |= {
+                "401": {**problem("No valid token."), "headers": challenge},
+                "403": {**problem(f"The token lacks the scope {scope}."), "headers": challenge},
+            }
