@@ -10,18 +10,18 @@ class ServerConfig:
 
     # Names that it answers to, as `name` or `name:port`, beside loopback's and the address that a request arrived at.
     hosts: tuple[str, ...] = ()
-    # Bearer tokens that are asked for; none are where this is None.
+    # File of the bearer tokens, one of which a request needs; None where requests need none.
     tokens: Path | None = None
     # Serve everyone, even at an address that other machines reach.
     without_tokens: bool = False
-    # PEM files for TLS; the key may stand in the certificate's file.
+    # PEM files for TLS; the key may be in the certificate's file.
     certificate: Path | None = None
     key: Path | None = None
-    # Streams that run at once; one holds about 3 MB. A further one is told to come again.
+    # Streams that run at once; one holds about 3 MB. A further one is answered with a 503.
     active_streams: int = 24
     # How long a reader may take for one chunk (at most some 500 KB); then the connection is cut.
     write_seconds: float = 60
-    # How long a connection may take to bring a whole request head, counted from its start or the last answer's end.
+    # How long a connection may take to send a complete request head, from its start or the end of the last answer.
     head_seconds: float = 10
     # How long streams may go on after the signal to stop.
     shutdown_seconds: int = 10

@@ -15,7 +15,7 @@ from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import kinds
 from api_server.http.shared import shared_of
 
-OPEN = "Whoever reaches this address may ask; no token is needed."
+OPEN = "Requests need no token: the data is open to all that reach this address."
 # The page brings its style with it and loads nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

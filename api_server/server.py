@@ -23,7 +23,7 @@ from flows_platform.domain.errors import ConfigurationError
 
 BACKLOG = 2048
 OPEN_FILES = 16_384
-M_ARENA_MAX = -8  # as malloc.h has it
+M_ARENA_MAX = -8  # as in malloc.h
 HEAPS = 2
 
 LOGGING: dict[str, Any] = {
@@ -63,8 +63,8 @@ def run(config: ServerConfig, features: Sequence[Feature], host: str, port: int)
         level = logging.WARNING if cautions else logging.INFO
         source = features[0].source
         logger.log(level, "serving %s on %s://%s:%d/ (Ctrl-C ends)%s", source, scheme, shown, number, cautions)
-        gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
-        # uvicorn raises the signal anew once everything has ended.
+        gc.freeze()  # what is loaded by now stays, so garbage collections need not look at it
+        # uvicorn raises the signal again once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=[listener])
 
@@ -81,7 +81,7 @@ def uvicorn_settings(config: ServerConfig, features: Sequence[Feature]) -> uvico
         http=for_config(config),
         # A head of exactly HEAD_BYTES is never incomplete at one byte less.
         h11_max_incomplete_event_size=HEAD_BYTES - 1,
-        # Without it a stream that runs keeps the process for ever.
+        # Without it a running stream keeps the process alive forever.
         timeout_graceful_shutdown=config.shutdown_seconds,
         log_config=LOGGING,
         ssl_certfile=config.certificate,
@@ -94,9 +94,9 @@ def uvicorn_settings(config: ServerConfig, features: Sequence[Feature]) -> uvico
 
 
 def _keep_no_freed_memory() -> None:
-    """Let few heaps keep what streams freed: of 32 streams with digests the peak is 196 MB, else 220 to 260.
+    """Keep little of the memory that streams freed: the peak of 32 streams with digests is 196 MB, else 220 to 260 MB.
 
-    Arrow's own allocator keeps it for each thread, and glibc makes eight heaps for each core.
+    Arrow's own allocator keeps memory for every thread, and glibc makes eight heaps a core.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # read when Arrow is first imported
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # other C libraries have none

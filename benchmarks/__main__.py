@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: rows measured one after the other, each resumed where it was stopped; RESULTS.md written."""
+"""`python -m benchmarks`: rows measured one after the other, resumed where they were stopped; writes RESULTS.md."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ FAILED = 1
 
 
 def measure(row: Row, sizes: Sizes, *, again: bool) -> Record:
-    """One row, with the rounds it has already where they fit; saved after each round."""
+    """One row, with its earlier rounds where they fit; saved after every round."""
     record = begun(sizes, row.name, again=again)
     if record.busy > BUSY:
         console.print(f"The machine is not quiet: others use {record.busy:.0%} of it.", style="yellow")
@@ -33,7 +33,7 @@ def measure(row: Row, sizes: Sizes, *, again: bool) -> Record:
         record.save(sizes.work)
 
     if record.trials and min(map(len, record.trials.values())) >= repeats:
-        console.print(f"{row.name}: measured already (--again measures anew)")
+        console.print(f"{row.name}: measured already (--again measures again)")
         return record
     with row.contest(sizes) as contenders, progress_bar(row.name, "trials") as progress:
         compete(contenders, repeats, keep, record.trials, progress)
@@ -43,11 +43,11 @@ def measure(row: Row, sizes: Sizes, *, again: bool) -> Record:
 def write_results(work: Path, results: Path) -> None:
     """Render what was measured up to now."""
     records = {name: record for name in ROWS if (record := saved(work, name))}
-    with atomic_path(results) as part:
-        part.write_text(render(ROWS.values(), records))
+    with atomic_path(results) as temporary:
+        temporary.write_text(render(ROWS.values(), records))
 
 
-def tell(row: Row, record: Record) -> None:
+def show(row: Row, record: Record) -> None:
     """A row's outcome on the terminal."""
     for goal in row.goals:
         value = goal.value(record.trials)
@@ -75,7 +75,7 @@ def main(
             failed = True
             continue
         try:
-            tell(row, measure(row, sizes, again=again))
+            show(row, measure(row, sizes, again=again))
         except PlatformError as error:
             console.print(f"{row.name}: {error}", style="red", markup=False)
             failed = True
@@ -87,7 +87,7 @@ def chosen(names: list[str]) -> list[str]:
     """The rows asked for, or all."""
     for name in names:
         if name not in ROWS:
-            raise typer.BadParameter(f"{name!r} is no row: {', '.join(ROWS)}.")
+            raise typer.BadParameter(f"{name!r} is not a row: {', '.join(ROWS)}.")
     return names or list(ROWS)
 
 

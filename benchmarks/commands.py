@@ -1,4 +1,4 @@
-"""Contenders that are commands: run to their end, measured whole, their output a file."""
+"""Contenders that are commands: run to their end, measured as a whole, with a file as output."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ def command(
     settings: Mapping[str, str] = {},
     replaces: Path | None = None,
 ) -> Contender:
-    """A command that moves `rows` rows; `replaces` is removed before each run, where the command would add to it."""
+    """A command that moves `rows` rows; `replaces` is removed before a run, where the command would add to it."""
 
     def trial() -> Trial:
         if replaces:

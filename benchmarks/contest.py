@@ -1,4 +1,4 @@
-"""Contenders measured side by side: A B A B, so that what disturbs the machine disturbs all. Knows no stage."""
+"""Contenders measured side by side: A B A B, so that what disturbs the machine disturbs all. Does not know stages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -23,7 +23,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way of doing it. `result` gives what its last trial put out; it must be the same within a `group`."""
+    """One way of doing it. `result` is a digest of its last trial's output; it must be the same within a `group`."""
 
     name: str
     trial: Callable[[], Trial]
@@ -32,7 +32,7 @@ class Contender:
 
 
 class Quantity(StrEnum):
-    """What of a trial is compared."""
+    """The quantity of a trial that is compared."""
 
     RATE = "rows a second"
     SECONDS = "seconds"
@@ -54,7 +54,7 @@ class Quantity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a stage is to reach: `ours` in relation to `baseline`, or on its own where there is none."""
+    """The target of a stage: `ours` in relation to `baseline`, or by itself without one."""
 
     stage: str
     ours: str
@@ -70,20 +70,20 @@ class Goal:
 
     def range(self, trials: Mapping[str, Sequence[Trial]]) -> tuple[float, float]:
         """The lowest and the highest value of a round."""
-        ours = [self.quantity.of(each) for each in trials[self.ours]]
+        ours = [self.quantity.of(trial) for trial in trials[self.ours]]
         if self.baseline:
-            base = [self.quantity.of(each) for each in trials[self.baseline]]
+            base = [self.quantity.of(trial) for trial in trials[self.baseline]]
             ours = [one / other for one, other in zip(ours, base, strict=True)]
         return min(ours), max(ours)
 
     def reached(self, value: float) -> bool | None:
-        """None where there is no target."""
+        """None if there is no target."""
         if self.at_least is None and self.at_most is None:
             return None
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
     def _median(self, trials: Sequence[Trial]) -> float:
-        return median(self.quantity.of(each) for each in trials)
+        return median(self.quantity.of(trial) for trial in trials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def compete(
     Raises:
         InputError: contenders of one group put out different things.
     """
-    first = min((len(trials.get(each.name, [])) for each in contenders), default=0)
+    first = min((len(trials.get(contender.name, [])) for contender in contenders), default=0)
     done, total = 0, (1 + max(0, repeats - first)) * len(contenders)
     for number in range(first - 1, repeats):
         for contender in contenders:
@@ -133,7 +133,7 @@ def compete(
 
 
 def require_equal(contenders: Sequence[Contender]) -> None:
-    """Refuse contenders of one group that put out different things."""
+    """Refuse contenders of one group whose outputs differ."""
     results: dict[str, tuple[str, str]] = {}
     for contender in contenders:
         if contender.result is None:

@@ -56,12 +56,12 @@ class DataSet:
         path = self.folder / "raw" / "flows.txt.gz"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as part:
-                made = part.with_suffix(".made.gz")
+            with atomic_path(path) as temporary:
+                made = temporary.with_suffix(".made.gz")
                 _flows("generate", "--rows", self.rows, "--days", self.days, "--out", made)
                 with made.open("ab") as file:
                     file.write(gzip.compress(b"1,2,C3\n" * REJECTS))
-                made.replace(part)
+                made.replace(temporary)
         return path
 
     @property
@@ -87,8 +87,8 @@ class DataSet:
         """The same rows in the tutorial's table."""
         path = self.folder / "database" / "tutorial.db"
         if not path.exists():
-            with atomic_path(path) as part:
-                subprocess.run(import_command(part, self.clean), check=True)  # noqa: S603 - the sqlite CLI
+            with atomic_path(path) as temporary:
+                subprocess.run(import_command(temporary, self.clean), check=True)  # noqa: S603 - the sqlite CLI
         return path
 
     def span(self, first: int, last: int) -> Span:

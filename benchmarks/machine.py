@@ -1,4 +1,4 @@
-"""What the figures were taken on, and whether anything else was running meanwhile."""
+"""The machine of the measurements, and whether anything else was running meanwhile."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def commit() -> str:
 
 
 def busy_share(seconds: float) -> float:
-    """The share of the CPUs that was not idle, watched for so long: what others do before we start."""
+    """The share of the CPUs that was not idle, watched for `seconds`: what others do before we start."""
     before = _ticks()
     time.sleep(seconds)
     after = _ticks()
@@ -52,7 +52,7 @@ def busy_share(seconds: float) -> float:
 
 def load_average() -> list[float]:
     """The load average of 1, 5 and 15 minutes."""
-    return [round(each, 2) for each in os.getloadavg()]
+    return [round(load, 2) for load in os.getloadavg()]
 
 
 def _ticks() -> Mapping[str, int]:

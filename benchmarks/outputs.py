@@ -1,4 +1,4 @@
-"""What a contender put out, as a digest that is equal for equal rows whatever their format and order."""
+"""A contender's output as a digest: equal for equal rows in any format and order."""
 
 import csv
 import json
@@ -25,8 +25,8 @@ def file_digest(path: Path) -> str:
     """A file's bytes."""
     with path.open("rb") as file:
         digest = sha256()
-        while part := file.read(1 << 20):
-            digest.update(part)
+        while data := file.read(1 << 20):
+            digest.update(data)
     return digest.hexdigest()
 
 
@@ -36,7 +36,7 @@ def body_digest(path: Path, wire: str) -> str:
 
 
 def parquet_digest(*paths: Path) -> str:
-    """The rows of Parquet files; columns beyond ours are left out."""
+    """The rows of Parquet files; other columns than ours are ignored."""
     digest = RowDigest()
     for path in paths:
         with pq.ParquetFile(path) as file:

@@ -40,8 +40,8 @@ class Home:
 
     def variables(self, dataset: str) -> Mapping[str, str]:
         """The same for a child process."""
-        told = self.settings(dataset).model_dump(exclude_unset=True)
-        return {f"FLOWS_{name.upper()}": str(value) for name, value in told.items()}
+        given = self.settings(dataset).model_dump(exclude_unset=True)
+        return {f"FLOWS_{name.upper()}": str(value) for name, value in given.items()}
 
     @contextmanager
     def client(self) -> Iterator[bigquery.Client]:

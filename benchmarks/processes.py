@@ -17,7 +17,7 @@ from benchmarks.environment import child_environment
 from flows_platform.cli.commands.meanwhile import meanwhile
 from flows_platform.domain.errors import ProcessFailed
 
-# Seconds between two looks: each costs a millisecond of a core that a second process may want. What a process takes in
+# Seconds between two looks: one costs a millisecond of a core that a second process may need. What a process takes in
 # its last twentieth of a second is not seen.
 POLL = 0.05
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -49,7 +49,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=None if seen else errors,
-            start_new_session=True,  # Ctrl-C comes to us alone, and we end the command with all its children
+            start_new_session=True,  # Ctrl-C comes only to us, and we end the command with all its children
         )
         with _ended_with_us(process.pid), _watched(process.pid) as peak:
             _, status, taken = os.wait4(process.pid, 0)
@@ -116,14 +116,14 @@ def memory(pid: int, entry: str) -> int:
 
 def largest_peak(pid: int) -> int:
     """The peak of the largest process of a tree: a server's own, not its guard's."""
-    return max(memory(each, "VmHWM") for each in tree(pid))
+    return max(memory(process, "VmHWM") for process in tree(pid))
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU-seconds of the living processes of a tree, with the children they waited for."""
     total = 0
-    for each in tree(pid):
-        fields = _read(Path(f"/proc/{each}/stat")).rpartition(")")[2].split()
+    for process in tree(pid):
+        fields = _read(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
         total += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
     return total / TICKS
 

@@ -1,4 +1,4 @@
-"""Raw timings on disk: one JSON file a row, rewritten after each round, so that a stopped run goes on where it was."""
+"""Raw timings on disk: one JSON file a row, rewritten after every round, so that a stopped run resumes where it was."""
 
 import json
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ class Record:
     trials: Trials = field(default_factory=dict)
 
     def save(self, work: Path) -> None:
-        with atomic_path(path_of(work, self.name)) as part:
-            part.write_text(json.dumps(asdict(self), indent=1))
+        with atomic_path(path_of(work, self.name)) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=1))
 
 
 def path_of(work: Path, name: str) -> Path:
-    """Where a row's timings rest."""
+    """The path of a row's timings."""
     return work / "raw" / f"{name}.json"
 
 
@@ -37,9 +37,9 @@ def saved(work: Path, name: str) -> Record | None:
     path = path_of(work, name)
     if not path.exists():
         return None
-    told = json.loads(path.read_text())
-    trials = {contender: [Trial(**each) for each in made] for contender, made in told.pop("trials").items()}
-    return Record(**told, trials=trials)
+    saved = json.loads(path.read_text())
+    trials = {contender: [Trial(**trial) for trial in made] for contender, made in saved.pop("trials").items()}
+    return Record(**saved, trials=trials)
 
 
 def begun(sizes: Sizes, name: str, *, again: bool) -> Record:

@@ -1,4 +1,4 @@
-"""RESULTS.md, rendered from the raw timings. Knows what a goal is, and no stage."""
+"""RESULTS.md, rendered from the raw timings. Knows goals, but not stages."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
@@ -21,7 +21,7 @@ types; Tenzir reads by its own HTTP client; both write Parquet with zstd, as we 
 away: no client takes less.
 """
 A_LONG_TIME = 10  # seconds: shown as such
-ALONE = "-"
+NO_BASELINE = "-"
 
 
 def render(rows: Iterable[Row], records: Mapping[str, Record]) -> str:
@@ -32,7 +32,7 @@ def render(rows: Iterable[Row], records: Mapping[str, Record]) -> str:
     lines += ["", _line(HEADER), _line(["---"] * len(HEADER))]
     for row, record in measured:
         lines += [_line(_cells(goal, record)) for goal in row.goals]
-    lines += ["", "Each way by itself, medians:", "", _line(WAYS_HEADER), _line(["---"] * len(WAYS_HEADER))]
+    lines += ["", "Every way by itself, medians:", "", _line(WAYS_HEADER), _line(["---"] * len(WAYS_HEADER))]
     lines += [_line(cells) for _, record in measured for cells in _ways(record)]
     absent = [row.name for row in rows if row.name not in records]
     if absent:
@@ -41,7 +41,7 @@ def render(rows: Iterable[Row], records: Mapping[str, Record]) -> str:
 
 
 def _machine(records: Sequence[Record]) -> Iterator[str]:
-    """What the figures were taken on; each thing once if it was the same for all."""
+    """The machine and the sizes of the measurements; what was the same for all rows is there once."""
     if not records:
         return
     facts = records[-1].facts
@@ -49,33 +49,36 @@ def _machine(records: Sequence[Record]) -> Iterator[str]:
     yield "- " + ", ".join(f"{name} {value}" for name, value in facts.items() if name != "packages")
     yield "- " + ", ".join(f"{name} {number}" for name, number in packages.items())
     sizes = sorted({record.rows for record in records})
-    yield f"- Rows of the data set: {' and '.join(f'{each:,}' for each in sizes)}"
+    yield f"- Rows of the data set: {' and '.join(f'{size:,}' for size in sizes)}"
     commits = sorted({str(record.facts["commit"]) for record in records})
     if len(commits) > 1:
         yield f"- **Not of one commit**: {', '.join(commits)}"
-    yield "- Load average at the start of each row: " + ", ".join(f"{each.name} {each.load[0]}" for each in records)
-    noisy = [f"{each.name} ({each.busy:.0%})" for each in records if each.busy > BUSY]
+    yield "- Load average at the start of every row: " + ", ".join(
+        f"{record.name} {record.load[0]}" for record in records
+    )
+    noisy = [f"{record.name} ({record.busy:.0%})" for record in records if record.busy > BUSY]
     if noisy:
         yield f"- **The machine was not quiet**: others used the CPUs when these rows began: {', '.join(noisy)}"
 
 
 def _cells(goal: Goal, record: Record) -> list[str]:
     if not record.trials.get(goal.ours) or (goal.baseline and not record.trials.get(goal.baseline)):
-        return [goal.stage, goal.ours, goal.baseline or ALONE, "not measured", "", _target(goal), "", "", ""]
+        return [goal.stage, goal.ours, goal.baseline or NO_BASELINE, "not measured", "", _target(goal), "", "", ""]
     value = goal.value(record.trials)
     low, high = goal.range(record.trials)
     rss = median(trial.rss for trial in record.trials[goal.ours])
     outcome = {None: "", True: "yes", False: "**no**"}[goal.reached(value)]
     spread = f"{shown(goal, low)} to {shown(goal, high)}"
     figures = [shown(goal, value), spread, _target(goal), _cpu_share(goal, record), _memory(rss), outcome]
-    return [goal.stage, goal.ours, goal.baseline or ALONE, *figures]
+    return [goal.stage, goal.ours, goal.baseline or NO_BASELINE, *figures]
 
 
 def _ways(record: Record) -> Iterator[list[str]]:
-    """Each contender's own medians."""
+    """The medians of every contender."""
     for way, trials in record.trials.items():
         seconds, cpu, rate, rss = (
-            median(each) for each in zip(*((t.seconds, t.cpu, t.rows / t.seconds, t.rss) for t in trials), strict=True)
+            median(values)
+            for values in zip(*((t.seconds, t.cpu, t.rows / t.seconds, t.rss) for t in trials), strict=True)
         )
         figures = [_digits(seconds), _digits(cpu) if cpu else "", f"{rate:,.0f}", _memory(rss)]
         yield [record.name, way, *figures]

@@ -23,7 +23,7 @@ COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One that listens."""
+    """A server that listens."""
 
     port: int
     pid: int
@@ -32,24 +32,24 @@ class Server:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def drain(self, path: str, rows: int, *options: str, part: str = "seconds") -> Trial:
-        """Read what `path` gives, `rows` rows, to its end; `part` may be `first`, the seconds to its first byte.
+    def drain(self, path: str, rows: int, *options: str, figure: str = "seconds") -> Trial:
+        """Read what `path` gives, `rows` rows, to its end; `figure` may be `first`, the seconds to its first byte.
 
         CPU-seconds and memory are the server's, the memory up to now.
         """
         before = cpu_seconds(self.pid)
         with tempfile.TemporaryDirectory() as folder:
-            told = Path(folder) / "told.json"
-            run(program("drain", HOST, self.port, path, *options), output=told)
-            seconds = json.loads(told.read_text())[part]
+            printed = Path(folder) / "printed.json"
+            run(program("drain", HOST, self.port, path, *options), output=printed)
+            seconds = json.loads(printed.read_text())[figure]
         return Trial(rows, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid))
 
     def save(self, path: str, target: Path) -> Path:
         """What `path` gives, decoded, as a file."""
         answer = urllib3.request("GET", self.url + path, preload_content=False, timeout=600.0)
         with target.open("wb") as file:
-            for part in answer.stream(COPY_BYTES, decode_content=True):
-                file.write(part)
+            for data in answer.stream(COPY_BYTES, decode_content=True):
+                file.write(data)
         return target
 
 
@@ -91,7 +91,7 @@ def datasette(database: Path, log: Path) -> Iterator[Server]:
 
 @contextmanager
 def raw_socket(body: Path, log: Path) -> Iterator[Server]:
-    """The bytes of a file, from memory: what a server that does nothing else reaches."""
+    """The bytes of a file, from memory: the upper bound of any server."""
     port = free_port()
     with _served("raw_socket", baseline("raw_socket.py", port, body), port, log) as server:
         yield server

@@ -10,7 +10,7 @@ FULL_ROWS = 3_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """`rows` of the data set, `repeats` of each trial, `windows` of the backfill; all files lie in `work`.
+    """`rows` of the data set, `repeats` of every trial, `windows` of the backfill; all files are in `work`.
 
     `quiet_seconds` is how long the machine is watched before a row, for what others do on it.
     """
@@ -33,7 +33,7 @@ class Sizes:
 
     @property
     def single_runs(self) -> int:
-        """Runs of one window each: 4, since each costs as much as the next."""
+        """Runs of one window: 4, since one costs as much as the next."""
         return max(1, self.windows // 16)
 
     @property

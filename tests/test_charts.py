@@ -1,4 +1,4 @@
-"""Bar charts: what is drawn, how it is labelled, and that it stays small enough to stand in a page."""
+"""Bar charts: what is drawn, how it is labelled, and that it stays small enough to be part of a page."""
 
 import base64
 import io
@@ -45,7 +45,7 @@ def test_nothing_to_draw_is_an_empty_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bars", "told"),
+    ("bars", "alternative"),
     [
         (HOURS, "busiest computers: bars, the highest of 72 is 1.9k"),
         (COMPUTERS, "busiest computers: bars, the highest of 6 is 20k"),
@@ -54,11 +54,11 @@ def test_nothing_to_draw_is_an_empty_picture() -> None:
     ],
     ids=["hours", "computers", "zero", "empty"],
 )
-def test_a_chart_stands_in_the_page_itself_and_says_what_it_shows(bars: list[Bar], told: str) -> None:
+def test_a_chart_is_inline_and_says_what_it_shows(bars: list[Bar], alternative: str) -> None:
     markdown = chart_markdown("busiest computers", bars)
     assert len(markdown) < IN_PLACE
     head, _, data = markdown.removesuffix(")").partition("base64,")
-    assert head == f"![{told}](data:image/png;"
+    assert head == f"![{alternative}](data:image/png;"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         image.verify()
 

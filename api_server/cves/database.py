@@ -1,7 +1,7 @@
-"""The database of CVEs as the server holds it: opened with the first request that asks, read in threads of its own.
+"""The server's database of CVEs: opened with the first request that needs it, read in its own threads.
 
-Of its own, since a database elsewhere may be slow to answer, and streams of flows must not wait for it. Nothing of
-SQLAlchemy is loaded before.
+The threads are its own because a remote database may be slow to answer, and streams of flows must not wait for it.
+SQLAlchemy is loaded only when the database is opened.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ FILL = "Fill it with the source nvd_cves (`flows dev`), under the same FLOWS_SQL
 # The kind of problem that only CVEs answer with, for the page at `/`.
 UNAVAILABLE = "cves-unavailable"
 KINDS = {
-    UNAVAILABLE: "There is no database of CVEs here, or it cannot be read now. Whoever runs the server fills it with "
+    UNAVAILABLE: "There is no database of CVEs here, or it cannot be read now. The server's operator fills it with "
     "the source nvd_cves, under the same FLOWS_SQL_URL as the server's; its log has the reason.",
 }
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class CveDatabase:
-    """Made with the app, closed with its lifespan."""
+    """The feature creates it and closes it when the server ends."""
 
     def __init__(self, url: Callable[[], str] | None) -> None:
         self._url = url
@@ -42,10 +42,10 @@ class CveDatabase:
         self._queries: CveQueries | None = None
 
     async def run[T](self, work: Callable[["CveQueries"], T]) -> T:
-        """Ask the database something, in a thread.
+        """Query the database in a thread.
 
         Raises:
-            Problem: 503 where there is none, or it cannot be read now.
+            Problem: 503 where there is no database, or it cannot be read now.
         """
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._work(work))
 
@@ -59,8 +59,8 @@ class CveDatabase:
         try:
             return work(self._open())
         except PlatformError as error:
-            # Neither the message nor the cause holds a password; the client is told neither.
-            logger.error("no CVEs can be read: %s", error)  # noqa: TRY400  the message says it all
+            # Neither the message nor the cause holds a password; the client sees neither.
+            logger.error("CVEs cannot be read: %s", error)  # noqa: TRY400  the message says it all
             raise _unavailable("The CVEs cannot be read now; the server's log has the reason.") from None
 
     def _open(self) -> "CveQueries":
@@ -68,8 +68,8 @@ class CveDatabase:
             raise _unavailable("This server has no database of CVEs.")
         with self._lock:
             if self._queries is None:
-                from flows_platform.sources.nvd_cves.queries import CveQueries  # noqa: PLC0415  likewise
-                from flows_platform.sql.engines import reader  # noqa: PLC0415  a third of a second
+                from flows_platform.sources.nvd_cves.queries import CveQueries  # noqa: PLC0415  loads SQLAlchemy
+                from flows_platform.sql.engines import reader  # noqa: PLC0415  takes a third of a second
 
                 self._queries = CveQueries(reader(self._url()))
             return self._queries

@@ -1,4 +1,4 @@
-"""Rows of CVEs as documents: JSON with instants in UTC, CSV as RFC 4180 has it. Reads no database, knows no HTTP."""
+"""Rows of CVEs as documents: JSON with instants in UTC, CSV as RFC 4180 defines it. Does not know databases or HTTP."""
 
 import csv
 import json
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 type Row = dict[str, Any]
 
 DOCUMENT = "document"
-# Columns that serve the database alone.
+# Columns that only the database uses.
 INNER = {KEY, "revision", DOCUMENT}
 SCORE_DIGITS = 2  # of a mean
 
 
-def part_name(table: SqlTable) -> str:
+def child_name(table: SqlTable) -> str:
     """What a child table is called in a CVE's document."""
     return table.name.removeprefix("cve_")
 
 
 def summary_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Rows of a list, ready to be written."""
+    """Rows of a list, ready to be encoded."""
     return [_plain(row) for row in rows]
 
 
@@ -45,23 +45,23 @@ def json_document(document: Mapping[str, Any]) -> bytes:
 
 
 def detail_document(detail: "CveDetail") -> bytes:
-    """A CVE with all its parts and, as the last member, NVD's own document to the letter."""
+    """A CVE with the rows of its child tables and, as the last member, NVD's own document unchanged."""
     cve = {name: value for name, value in _plain(detail.fact).items() if name not in INNER} | _plain(detail.summary)
-    parts = {part_name(table): _part(table, detail.children[table.name]) for table in CHILDREN}
-    head = json.dumps({"notice": NOTICE, "cve": cve | parts}).removesuffix("}}")
+    children = {child_name(table): _child(table, detail.children[table.name]) for table in CHILDREN}
+    head = json.dumps({"notice": NOTICE, "cve": cve | children}).removesuffix("}}")
     return f'{head}, "{DOCUMENT}": {detail.fact[DOCUMENT]}}}}}'.encode()
 
 
 def csv_document(names: Sequence[str], rows: Iterable[Row]) -> bytes:
-    """A header line and a line a row, ended by CRLF. NULL is an empty field, an empty text is `""`."""
+    """A header line and a line for every row, ended by CRLF. NULL is an empty field, an empty text is `""`."""
     out = StringIO(newline="")
-    # Texts alone are quoted, so that the header and numbers are not.
+    # Only texts are quoted: neither the header nor numbers.
     csv.writer(out).writerow(names)
     csv.writer(out, quoting=csv.QUOTE_STRINGS).writerows([row[name] for name in names] for row in rows)
     return out.getvalue().encode()
 
 
-def _part(table: SqlTable, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+def _child(table: SqlTable, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     lists = [column.name for column in table.columns if column.type is ColumnType.JSON]
     return [_plain(row) | {name: json.loads(row[name]) for name in lists} for row in rows]
 

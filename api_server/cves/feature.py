@@ -15,7 +15,7 @@ USAGE = Template("""\
 <h2>CVEs</h2>
 <pre>curl '$base$cves?severity=CRITICAL&amp;limit=5'
 curl '$base$cves/severity?min_date=2024-01-01&amp;format=csv'</pre>
-<p><code>$cves</code> lists CVEs by filters, <code>$cve</code> gives one with all its parts, $totals count them; as JSON
+<p><code>$cves</code> lists CVEs by filters, <code>$cve</code> gives one in all details, $totals count them; as JSON
 or CSV. <a href="$openapi">openapi.json</a> has their parameters. $notice</p>
 
 """)

@@ -1,10 +1,10 @@
-"""The CVE paths of the OpenAPI description, made from the columns and the grammar: nothing in it is written twice."""
+"""The CVE paths of the OpenAPI description, made from columns and parameters: nothing in it is written twice."""
 
 from collections.abc import Sequence
 
 from api_server.cves import paths
 from api_server.cves.database import KINDS
-from api_server.cves.documents import DOCUMENT, INNER, part_name
+from api_server.cves.documents import DOCUMENT, INNER, child_name
 from api_server.cves.parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMETERS, TOTALS_PARAMETERS
 from api_server.cves.routes import COUNTS, NOTICE_HEADER
 from api_server.http.feature import Description
@@ -30,7 +30,7 @@ from flows_platform.sources.nvd_cves import schema
 from flows_platform.sources.nvd_cves.filters import Aspect
 from flows_platform.sources.nvd_cves.schema import METRIC_RULE, NOTICE, SqlTable
 
-CSV_LINES = "RFC 4180: a header line, then a line each, ended by CRLF."
+CSV_LINES = "RFC 4180: a header line, then a line for every row, ended by CRLF."
 SUMMARIES = {
     Aspect.SEVERITY: "CVEs by severity.",
     Aspect.IMPACT: "CVEs by impact score.",
@@ -58,7 +58,7 @@ def _paths() -> Node:
     for path, aspect in paths.TOTALS.items():
         name = f"cves_by_{path.rpartition('/')[2].replace('-', '_')}"
         described[path] = _path(name, f"{SUMMARIES[aspect]} {METRIC_RULE}", TOTALS_PARAMETERS, _totals_name(aspect), {})
-    one = _path("one_cve", "One CVE with all its parts; as CSV its line of a list.", ONE_PARAMETERS, "CveAnswer", {})
+    one = _path("one_cve", "One CVE with all its details; as CSV its line of a list.", ONE_PARAMETERS, "CveAnswer", {})
     in_path = {"name": ID.name, "in": "path", "required": True, "description": ID.description, "schema": ID.schema}
     for operation in one.values():
         operation["parameters"] = [in_path, *operation["parameters"]]
@@ -110,7 +110,7 @@ def _totals(aspect: Aspect) -> Node:
 
 
 def _summary() -> Node:
-    """A CVE without a metric has none of a metric's columns."""
+    """A CVE without a metric has null in the metric's columns."""
     return {
         name: _column(table.column(name), nullable=table is not schema.CVES)
         for table, names in schema.SUMMARY
@@ -120,12 +120,12 @@ def _summary() -> Node:
 
 def _detail() -> Node:
     facts = {column.name: _column(column) for column in schema.CVES.columns if column.name not in INNER}
-    parts = {part_name(table): {"type": "array", "items": _part(table)} for table in schema.CHILDREN}
+    children = {child_name(table): {"type": "array", "items": _child(table)} for table in schema.CHILDREN}
     document: Node = {"type": "object", "description": schema.CVES.column(DOCUMENT).description}
-    return {**facts, **_summary(), **parts, DOCUMENT: document}
+    return {**facts, **_summary(), **children, DOCUMENT: document}
 
 
-def _part(table: SqlTable) -> Node:
+def _child(table: SqlTable) -> Node:
     columns = {column.name: _column(column) for column in table.columns if column.name not in INNER}
     return {**object_schema(columns), "description": table.description}
 

@@ -1,4 +1,4 @@
-"""The grammar of what CVEs are asked for: each parameter once, in exactly the form declared here. See `parameters`."""
+"""The query strings of CVEs: every parameter once, in exactly the form declared here. OpenAPI is made from it."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ MOST = 1000
 USUAL = 100
 LONGEST_KEYWORD = 200
 SCORE = re.compile(r"10(\.0)?|[0-9](\.[0-9])?")
-# Control characters stand in no description, and PostgreSQL takes no NUL.
+# No description holds control characters, and PostgreSQL refuses NUL.
 KEYWORD = re.compile(f"[^\\x00-\\x1f\\x7f]{{1,{LONGEST_KEYWORD}}}")
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # RFC 3339, with its capitals.
@@ -29,7 +29,7 @@ FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 
 
 @dataclass(frozen=True, slots=True)
 class ReadParameter[T]:
-    """A parameter that `read` understands, or gives None for."""
+    """A parameter whose `read` returns its value, or None for an invalid text."""
 
     name: str
     description: str
@@ -73,7 +73,7 @@ def _read_day(text: str) -> datetime | None:
 
 
 def _read_time(text: str) -> datetime | None:
-    """To the microsecond, rounded down; a leap second is the one before it."""
+    """To the microsecond, rounded down; a leap second counts as the second before it."""
     match = TIME.fullmatch(text)
     if match is None:
         return None
@@ -107,9 +107,9 @@ MODIFIED_SINCE = ReadParameter(
     {"type": "string", "format": "date-time"},
     _read_time,
 )
-ATTACK_VECTOR = _one_of("attack_vector", "Only CVEs that are attacked from there.", schema.ATTACK_VECTORS)
+ATTACK_VECTOR = _one_of("attack_vector", "Only CVEs with this attack vector.", schema.ATTACK_VECTORS)
 CURSOR = _id("cursor", "Only CVEs after this one: the `next` of the page before. CVEs are in order of year and number.")
-LIMIT = IntegerParameter("limit", f"At most so many CVEs; {USUAL} without it.", 1, MOST)
+LIMIT = IntegerParameter("limit", f"The most CVEs of the answer; {USUAL} by default.", 1, MOST)
 MIN_DATE = ReadParameter(
     "min_date",
     "Only CVEs published on this day (UTC) or later.",
@@ -136,7 +136,7 @@ TOTALS_PARAMETERS: tuple[Parameter, ...] = (MIN_DATE, FORMAT)
 
 @dataclass(frozen=True, slots=True)
 class CveRequest:
-    """What a query string asks for; `given` is as it was written, no format where it is left to Accept."""
+    """What a query string asks for; `given` is as it was written, the format is None where Accept decides."""
 
     given: Mapping[str, str]
     filter: CveFilter
@@ -147,13 +147,13 @@ class CveRequest:
 
 
 def parse_cves(query_string: bytes, parameters: Sequence[Parameter]) -> CveRequest:
-    """What is asked for of a path that takes `parameters`.
+    """Read the query string of a path that takes `parameters`.
 
     Raises:
         Problem: a parameter is unknown, repeated or not in its grammar, or the scores are the wrong way round.
     """
     given = fields(query_string, [parameter.name for parameter in parameters])
-    wanted = CveFilter(**{each.name: each.parse(given[each.name]) for each in FILTERS if each.name in given})
+    wanted = CveFilter(**{one.name: one.parse(given[one.name]) for one in FILTERS if one.name in given})
     if wanted.min_score is not None and wanted.max_score is not None and wanted.min_score > wanted.max_score:
         detail = f"{MIN_SCORE.name} is {wanted.min_score}, above {MAX_SCORE.name}."
         raise invalid_parameter(MIN_SCORE.name, detail, f"at most {MAX_SCORE.name}, here {wanted.max_score}")
@@ -171,6 +171,6 @@ def parse_id(text: str) -> str:
     """The id in a path.
 
     Raises:
-        Problem: it is none.
+        Problem: the text is not a CVE id.
     """
     return ID.parse(text)

@@ -1,4 +1,4 @@
-"""The CVEs over HTTP: lists, one, totals, as JSON or CSV. Knows no SQL; NVD's notice goes with every answer."""
+"""The CVEs over HTTP: lists, one, totals, as JSON or CSV, with NVD's notice in every answer. Does not know SQL."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

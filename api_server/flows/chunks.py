@@ -1,4 +1,4 @@
-"""Chunks of rows as bytes of one format, read from one connection. Knows no requests and no order of work."""
+"""Chunks of rows as bytes of one format, read from one connection. Does not know requests or the order of work."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +13,7 @@ from flows_platform.formats.protocol.canonical import canonical_rows, canonical_
 from flows_platform.formats.protocol.encoder import WRITTEN_BY_SQLITE, Encoder, checked
 from flows_platform.formats.protocol.sql_text import identifier
 
-# No value of a chunk query may pass this: long texts make a chunk split, not a process swell.
+# The longest value of a chunk query. Longer texts split the chunk, so they do not take more memory.
 CHUNK_BYTES = 8 * 2**20
 ANY_BYTES = 2**30 - 1
 # A chunk with a value that needs escaping is halved down to this, so that one such row does not slow thousands.
@@ -32,7 +32,7 @@ SQL_TYPES = {
 class Chunk:
     """The bytes of `rows` records, each after the format's `lead`.
 
-    `total` is the sum of the rows' hashes, 0 where no digest was asked for.
+    `total` is the sum of the rows' hashes, 0 without a digest.
     """
 
     data: bytes
@@ -43,7 +43,7 @@ class Chunk:
 class ChunkReader:
     """Formats spans of a selection and, where `digest` says so, hashes their rows.
 
-    The digest costs about 1 µs a row, most of it in Python: more than the formatting, so it is for those who ask.
+    The digest costs about 1 µs a row, most of it in Python: more than the formatting. Requests must ask for it.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ChunkReader:
         """The rows at the positions `first..last`.
 
         Raises:
-            InputError: a value does not fit its column, or is no valid UTF-8.
+            InputError: a value does not fit its column, or is not valid UTF-8.
             apsw.Error: the file cannot be read, or the query was interrupted.
         """
         chunk, rows = self._assembled(first, last) if self._may_assemble else (None, last - first + 1)
@@ -76,7 +76,7 @@ class ChunkReader:
         return self._referenced(first, last)
 
     def _assembled(self, first: int, last: int) -> tuple[Chunk | None, int | None]:
-        """The chunk as sqlite put it together, None where it is not exact; and the rows, None where it is too long."""
+        """The chunk as sqlite assembled it, None where it is not exact; and its rows, None where it is too long."""
         separator = self._encoder.record_separator.decode()
         try:
             row = self._connection.execute(self._fast, (separator, first, last)).fetchone()
@@ -111,7 +111,7 @@ class ChunkReader:
         except UnicodeDecodeError as error:
             raise InputError(
                 f"table {self._schema.name}: a text between positions {first} and {last} is not valid UTF-8 ({error}).",
-                remedy="Build the database anew: `flows load` sets such rows aside.",
+                remedy="Build the database again: `flows load` rejects such rows.",
             ) from error
         finally:
             self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, CHUNK_BYTES)

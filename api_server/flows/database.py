@@ -1,4 +1,4 @@
-"""A read-only view of the database as it is at one moment: opening, the table's shape, closing. Selects no rows."""
+"""A read-only view of the database at one moment: opening, the table's shape, closing. Does not select rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ REMEDY = "Build it with `flows load CLEAN.csv --database FLOWS.db`."
 
 
 def count_no_memory() -> None:
-    """Have sqlite keep no account of this process's memory, for which all its threads share one lock.
+    """Turn off sqlite's statistics of memory, for which all threads share one lock.
 
-    With the account two threads format rows hardly faster than one. Does nothing where connections are open already.
+    With them two threads format rows hardly faster than one. Has no effect once connections are open.
     """
     if not apsw.connections():
         apsw.shutdown()
@@ -32,7 +32,7 @@ def count_no_memory() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A connection inside one read transaction: whatever is asked of it answers from the same state.
+    """A connection inside one read transaction: all its queries see the same state.
 
     The transaction holds the file's shared lock, and the open file outlives a rename over its path.
     """
@@ -47,11 +47,11 @@ class Snapshot:
 
     @classmethod
     def open(cls, database: Path, schema: TableSchema, *, compared: bool = True) -> Self:
-        """Open the database and begin the transaction; `compared`: each page read, with the checksum of the load.
+        """Open the database and begin the transaction; `compared`: compare pages with the checksums of the load.
 
         Raises:
-            InputError: there is no such file, it is no database, or it holds no such table.
-            DamagedDatabase: a page is not the one that the load wrote; so from whatever is asked later.
+            InputError: the file does not exist, is not a database, or lacks the table.
+            DamagedDatabase: a page differs from what the load wrote; later queries raise it too.
         """
         try:
             file = _file_state(database)
@@ -74,7 +74,7 @@ class Snapshot:
     def twin(self, schema: TableSchema) -> Self | None:
         """A second connection to the same state, or None where that is not certain.
 
-        It may be opened in any thread, as long as the first is open: the first itself is not asked.
+        It may be opened in any thread, as long as the first is open: it does not use the first.
         """
         # guard: no twin beside a WAL writer
         if not self.can_have_twins:
@@ -82,7 +82,7 @@ class Snapshot:
         try:
             other = self.open(self.database, schema, compared=self.compared)
         except InputError:
-            return None  # the path leads elsewhere by now
+            return None  # the path names another file by now
         # guard: a twin sees the same file
         if other.file == self.file == other.file_now():
             return other
@@ -90,14 +90,14 @@ class Snapshot:
         return None
 
     def file_now(self) -> tuple[int, ...] | None:
-        """The state of the file at the path, None where there is none."""
+        """The state of the file at the path, None if there is no file."""
         try:
             return _file_state(self.database)
         except OSError:
             return None
 
     def interrupt(self) -> None:
-        """Make a query that runs in another thread stop."""
+        """Stop a query that runs in another thread."""
         self.connection.interrupt()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""The parts of one stream, made ahead of its reader by several connections. Knows neither formats nor HTTP.
+"""The slices of one stream, made ahead of its reader by several connections. Does not know formats or HTTP.
 
-Every connection is a lane. Lanes take the next order from one queue, so that none waits for the event loop between two
-parts, and one whose connection cannot be had is just not there.
+Every connection is a lane. Lanes take the next order from one queue, so a lane does not wait for the event loop between
+two slices, and the others go on where a connection cannot be opened.
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ type Span = tuple[int, int]
 
 
 class Maker[T](Protocol):
-    """A connection and what it makes of positions `first..last`. `make` runs in one thread at a time."""
+    """A connection that makes a slice of positions `first..last`. `make` runs in one thread at a time."""
 
     def make(self, first: int, last: int) -> T:
-        """A part of the stream."""
+        """A slice of the stream."""
 
     def interrupt(self) -> None:
-        """Make `make` stop, from another thread."""
+        """Stop `make` from another thread."""
 
     def close(self) -> None:
         """Free the connection. May be called twice."""
@@ -46,17 +46,17 @@ class Lanes[T]:
         self._workers = workers
         self._lanes = [Lane(another) for _ in range(number - 1)] + [Lane(another, first)]
         self._lock = Lock()  # of everything below
-        self._resting = list(self._lanes)
+        self._idle = list(self._lanes)
         self._orders: deque[tuple[Span, Future[T]]] = deque()
         self._closed = False
 
     def order(self, span: Span) -> Future[T]:
-        """Have a part made, after those that were ordered before have begun."""
-        part: Future[T] = Future()
+        """Have a slice made, once those that were ordered before have begun."""
+        made: Future[T] = Future()
         with self._lock:
-            self._orders.append((span, part))
+            self._orders.append((span, made))
             self._wake()
-        return part
+        return made
 
     def close(self) -> None:
         """Stop what runs and free the connections, here or in the threads that use them. Waits for no query."""
@@ -65,15 +65,15 @@ class Lanes[T]:
             for lane in self._lanes:
                 if lane.maker is None:
                     continue  # a thread that is about to open it closes it
-                if lane in self._resting or (lane.job and lane.job.cancel()):
+                if lane in self._idle or (lane.job and lane.job.cancel()):
                     lane.maker.close()
                 else:
                     lane.maker.interrupt()
 
     def _wake(self) -> None:
-        """Set a resting lane to work if there is any for it; the lock is held."""
-        if self._orders and self._resting and not self._closed:
-            self._start(self._resting.pop())
+        """Start an idle lane if there is work for it; the lock is held."""
+        if self._orders and self._idle and not self._closed:
+            self._start(self._idle.pop())
 
     def _start(self, lane: Lane[T]) -> None:
         lane.job = self._workers.submit(partial(self._work, lane))
@@ -88,7 +88,7 @@ class Lanes[T]:
                 break
 
     def _opened(self, lane: Lane[T]) -> Maker[T] | None:
-        """A further connection. Where there is none, the lane is gone, and another does what it was woken for."""
+        """A further connection. Without one the lane is gone, and another takes its work."""
         try:
             lane.maker = lane.open()
         finally:
@@ -98,23 +98,23 @@ class Lanes[T]:
         return lane.maker
 
     def _next(self, lane: Lane[T], maker: Maker[T]) -> tuple[Span, Future[T]] | None:
-        """What to do next; without anything the lane rests, and its connection is closed if the stream is."""
+        """The next order; without one the lane is idle, and its connection is closed if the stream is."""
         with self._lock:
             if self._orders and not self._closed:
                 return self._orders.popleft()
-            self._resting.append(lane)
+            self._idle.append(lane)
             if self._closed:
                 maker.close()
             return None
 
 
-def fill[T](span: Span, part: Future[T], maker: Maker[T]) -> None:
-    """Make a part, or note why it cannot be made."""
-    if not part.set_running_or_notify_cancel():
+def fill[T](span: Span, future: Future[T], maker: Maker[T]) -> None:
+    """Make a slice, or note why it cannot be made."""
+    if not future.set_running_or_notify_cancel():
         return
     try:
         made = maker.make(*span)
-    except BaseException as error:  # noqa: BLE001  whoever waits for the part raises it
-        part.set_exception(error)
+    except BaseException as error:  # noqa: BLE001  raised where the slice is awaited
+        future.set_exception(error)
     else:
-        part.set_result(made)
+        future.set_result(made)

@@ -95,8 +95,8 @@ def _records(body: Node | None) -> Node:
         "Cache-Control": header("no-store.", {"type": "string"}),
     }
     answer: Node = {
-        "description": "A transfer that is cut before its end is not whole: an error on the way closes the connection, "
-        "never the document.",
+        "description": "A transfer that is cut before its end is incomplete: an error on the way closes the "
+        "connection, never the document.",
         "headers": headers,
     }
     return answer if body is None else {**answer, "content": body}

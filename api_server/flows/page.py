@@ -29,7 +29,7 @@ curl --compressed '$base$stream?$window&amp;format=csv' --output window.csv</pre
 <p>Rows come in id order from one state of the database. <code>Record-Count</code> says how many before the first one;
 JSON and XML say it again at their end, the other formats with <code>footer=1</code>. <code>digest=1</code> adds a \
 digest of
-the rows, the same in every format. A transfer that breaks off is not whole.</p>
+the rows, the same in every format. A transfer that breaks off is incomplete.</p>
 
 """)
 USAGE = Template("""\

@@ -17,7 +17,7 @@ BEFORE = IntegerParameter(
     "Only rows up to this time, in whole seconds; inclusive, at least scanned_after. Equal bounds hold no row.",
     0,
 )
-LIMIT = IntegerParameter("limit", "At most so many rows, the first in id order.", 1)
+LIMIT = IntegerParameter("limit", "The most rows of the answer; the first ones in id order.", 1)
 FOOTER = FlagParameter(
     FOOTER_PARAMETER,
     "Ends NDJSON, CSV and Arrow with the count of records too; plain readers take it for one more row.",
@@ -30,7 +30,7 @@ DIGEST = FlagParameter(
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """What a query string asks for; no format where it is left to Accept."""
+    """What a query string asks for; the format is None where Accept decides."""
 
     query: Query
     wire_format: WireFormat | None = None
@@ -43,7 +43,7 @@ def stream_parameters(formats: Sequence[WireFormat]) -> tuple[Parameter, ...]:
 
 
 def parse_stream(query_string: bytes, formats: Sequence[WireFormat]) -> StreamRequest:
-    """What a stream is asked for.
+    """Read the query string of a stream.
 
     Raises:
         Problem: a parameter is unknown, repeated or not in its grammar, or the bounds are the wrong way round.

@@ -12,16 +12,16 @@ from flows_platform.domain.errors import InputError
 from flows_platform.flow_database.page_checksums import DamagedDatabase
 
 KINDS = {
-    "database-unavailable": "The database cannot be read now. Whoever runs the server finds the reason in its log.",
-    "database-damaged": "The database holds other bytes than were loaded. Whoever runs the server finds the place in "
-    "its log, and loads it again.",
+    "database-unavailable": "The database cannot be read now. The server's log has the reason.",
+    "database-damaged": "The database holds other bytes than were loaded. The server's log says where; "
+    "its operator loads it again.",
 }
 
 logger = logging.getLogger(__name__)
 
 
 def on_input_error(request: Request, error: Exception) -> Response:
-    """Handler of a database that cannot be read: a person must act, a client may come again."""
+    """Handler of a database that cannot be read: its operator must act, a client may try again."""
     logger.error("%s %s: %s", request.method, request.url.path, error)
     detail = "The database cannot be read; the server's log has the reason."
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -29,9 +29,9 @@ def on_input_error(request: Request, error: Exception) -> Response:
 
 
 def on_damaged(request: Request, error: Exception) -> Response:
-    """Handler of a database that holds other bytes than were loaded: coming again does not help."""
+    """Handler of a database that holds other bytes than were loaded: trying again does not help."""
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    detail = "The database is damaged; the server's log has the place."
+    detail = "The database is damaged; the server's log says where."
     return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "database-damaged", detail))
 
 

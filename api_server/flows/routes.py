@@ -1,4 +1,4 @@
-"""The stream of flows over HTTP: query string and headers to a response that streams. Knows no SQL."""
+"""The stream of flows over HTTP: query string and headers to a response that streams. Does not know SQL."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from api_server.flows.parameters import parse_stream
 from api_server.flows.state import FlowsState
 from api_server.flows.streams import RecordStream, Shape
-from api_server.http.admission import Place
+from api_server.http.admission import Slot
 from api_server.http.connection import reset
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
@@ -24,20 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class StreamAborted(Exception):
-    """Makes any other server than ours cut the connection; no handler answers it."""
+    """Makes servers other than ours cut the connection; it has no handler."""
 
 
 class RecordResponse(StreamingResponse):
     """Streams records; however it ends, the stream's connections are freed at once, not when memory is collected.
 
-    A stream that fails resets its connection, so that no reader takes a part for the whole.
+    A stream that fails resets its connection, so that no reader takes a fragment for the whole.
     """
 
     def __init__(
-        self, stream: RecordStream, body: AsyncIterator[bytes], headers: Mapping[str, str], place: Place
+        self, stream: RecordStream, body: AsyncIterator[bytes], headers: Mapping[str, str], slot: Slot
     ) -> None:
         super().__init__(body, headers=headers)
-        self._stream, self._place = stream, place
+        self._stream, self._slot = stream, slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -46,15 +46,15 @@ class RecordResponse(StreamingResponse):
             # guard: a failed stream is reset
             _abort(scope, str(error))
         except asyncio.CancelledError:
-            _abort(scope, "the server ends")
+            _abort(scope, "the server is stopping")
         except BaseException:
             reset(scope)
             raise
         finally:
             # guard: a stream's connections are freed
             self._stream.close()
-            # guard: a stream's place is freed
-            self._place.release()
+            # guard: a stream's slot is freed
+            self._slot.release()
 
 
 def _abort(scope: Scope, reason: str) -> None:
@@ -64,7 +64,7 @@ def _abort(scope: Scope, reason: str) -> None:
 
 
 def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoint:
-    """The endpoint of a path that offers `formats`; where it is one alone, Accept is not looked at."""
+    """The endpoint of a path that offers `formats`; where there is only one, Accept is ignored."""
 
     async def stream_flows(request: Request) -> Response:
         asked = parse_stream(request.scope["query_string"], formats)
@@ -76,16 +76,16 @@ def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoin
         if request.method == "HEAD":
             count = await state.run(lambda: state.streams.count(query))
             return StreamingResponse(_nothing(), headers=content_headers(wire_format, coding) | _counted(count))
-        place = shared_of(request).admission.take()
+        slot = shared_of(request).admission.take()
         try:
             stream = await state.run(
                 lambda: state.streams.open(query, Shape(state.encoder(wire_format), coding, asked.proof))
             )
         except BaseException:
-            place.release()
+            slot.release()
             raise
         headers = content_headers(wire_format, coding) | _counted(stream.count)
-        return RecordResponse(stream, stream.parts(state.workers), headers, place)
+        return RecordResponse(stream, stream.body(state.workers), headers, slot)
 
     return stream_flows
 
@@ -96,5 +96,5 @@ def _counted(count: int) -> dict[str, str]:
 
 async def _nothing() -> AsyncIterator[bytes]:
     empty: tuple[bytes, ...] = ()
-    for part in empty:
-        yield part
+    for piece in empty:
+        yield piece

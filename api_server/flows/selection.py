@@ -1,6 +1,6 @@
 """Which rows a request asks for: their exact count, and positions at which they can be read chunk by chunk.
 
-Positions are ids where the wanted rows are one range of ids, else the row numbers of a TEMP table made for the request.
+Positions are ids where the rows are one range of ids, else the row numbers of a TEMP table made for the request.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.simulated_clock import PERMILLE, STEP
 from flows_platform.formats.protocol.sql_text import identifier
 
-# The first chunk is small: it is there in a tenth of a millisecond, wherever the window lies.
+# The first chunk is small: it takes a tenth of a millisecond, wherever the window is.
 FIRST_CHUNK_ROWS = 64
-# A range of ids is walked as long as it holds at least every fourth id, or little more than a few empty chunks.
+# A range of ids is read as such if it has at least every fourth id, or its gaps are no more than a few empty chunks.
 GAPS = 4
 FREE_GAPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Rows that do not show yet: of those later than `after` the ones that `LateRows` of `permille` holds."""
+    """Rows that do not show yet: those later than `after` that are in `LateRows` of `permille`."""
 
     after: int
     permille: int
@@ -89,7 +89,7 @@ class Selector:
         """The number of rows, without a way to read them.
 
         Raises:
-            InputError: the table holds times that are no integers.
+            InputError: the table holds times that are not integers.
         """
         self._check_times()
         facts = self._snapshot.table.facts
@@ -103,7 +103,7 @@ class Selector:
         """The rows and how to read them.
 
         Raises:
-            InputError: the table holds times or ids that are no integers.
+            InputError: the table holds times or ids that are not integers.
         """
         self._check_times()
         table = self._snapshot.table
@@ -114,7 +114,7 @@ class Selector:
         return self._listed()
 
     def _range(self) -> Selection | None:
-        """The rows as a range of ids; None where it would be mostly holes."""
+        """The rows as a range of ids; None where it would be mostly gaps."""
         facts = self._snapshot.table.facts
         first, last = self._ends()
         contiguous = facts is not None and facts.ids_contiguous
@@ -130,7 +130,7 @@ class Selector:
         """The rows in id order by way of a TEMP table: of ids where these find the rows, else of the rows."""
         walkable = self._snapshot.table.walkable
         columns = f"{self._key} AS selected_key" if walkable else ", ".join(map(identifier, self._schema.names))
-        # LIMIT -1 is none.
+        # LIMIT -1 means no limit.
         self._run(
             f"CREATE TEMP TABLE selected AS SELECT {columns} FROM main.{self._table} {self._where} "
             f"ORDER BY {self._key} LIMIT ?",
@@ -151,7 +151,7 @@ class Selector:
             return 1, 0
         last = self._run(f"{query} {descending} LIMIT 1", *self._values)
         if type(first) is not int or type(last) is not int:
-            raise InputError(f"table {self._schema.name} holds a {self._schema.key} that is no integer.")
+            raise InputError(f"table {self._schema.name} holds a {self._schema.key} that is not an integer.")
         return first, last
 
     def _count_rows(self) -> int:
@@ -173,7 +173,7 @@ class Selector:
         )
 
     def _check_times(self) -> None:
-        """NULL sorts before every integer and text after: such a row would lie in no window and be lost unseen."""
+        """NULL sorts before every integer and text after: such a row would be in no window, and lost unnoticed."""
         if not self._where or self._schema.time in self._snapshot.table.trusted:
             return
         for direction in ("ASC", "DESC"):
@@ -181,7 +181,9 @@ class Selector:
                 f"SELECT typeof({self._time}) FROM {self._table} ORDER BY {self._time} {direction} LIMIT 1"
             )
             if kind not in {None, "integer"}:
-                raise InputError(f"table {self._schema.name} holds a {self._schema.time} that is {kind}, no integer.")
+                raise InputError(
+                    f"table {self._schema.name} holds a {self._schema.time} that is {kind}, not an integer."
+                )
 
     def _run(self, sql: str, *values: int) -> object:
         return self._snapshot.connection.execute(sql, values).get
@@ -189,7 +191,7 @@ class Selector:
     def _integer(self, sql: str, *values: int) -> int:
         value = self._run(sql, *values)
         if type(value) is not int:
-            raise InputError(f"{sql} gave {value!r}, no integer.")
+            raise InputError(f"{sql} gave {value!r}, which is not an integer.")
         return value
 
 
@@ -197,12 +199,12 @@ def newest(snapshot: Snapshot, schema: TableSchema, query: Query = EVERYTHING) -
     """The latest time and the number of the query's rows; None and 0 where there is no row.
 
     Raises:
-        InputError: the latest time is no integer.
+        InputError: the latest time is not an integer.
     """
     table, time = identifier(schema.name), identifier(schema.time)
     where, values = query.where(schema)
     latest = snapshot.connection.execute(f"SELECT max({time}) FROM {table} {where}", values).get
     count = Selector(snapshot, schema, query).count()
     if latest is not None and type(latest) is not int:
-        raise InputError(f"table {schema.name} holds a {schema.time} that is no integer.")
+        raise InputError(f"table {schema.name} holds a {schema.time} that is not an integer.")
     return latest, count

@@ -1,4 +1,4 @@
-"""What of the table shows while it is replayed: rows whose time the clock has passed, late ones after their delay."""
+"""Which rows show under a simulated clock: those whose time it has passed, late ones after their delay."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ from flows_platform.domain.simulated_clock import SECOND, Replay
 
 
 def utc_now() -> datetime:
-    """The clock that a replay is read from."""
+    """The time by which the simulated clock is read."""
     return datetime.now(UTC)
 
 
 def visible(query: Query, replay: Replay, wall: datetime) -> Query:
-    """The query as far as the replay has come at `wall`: whoever counts and reads by it sees one moment alone."""
+    """The query up to where the simulated clock is at `wall`: what is counted and read by it is of one moment."""
     reached = replay.clock.elapsed(wall) // SECOND
     before = reached if query.before is None else min(query.before, reached)
     settled = reached - replay.late.delay // SECOND

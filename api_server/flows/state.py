@@ -51,7 +51,7 @@ class FlowsState:
         return Snapshot.open(self.config.database, self.schema, compared=self.config.compare_pages)
 
     def visible(self, query: Query) -> Query:
-        """The query as of now: ask once a request, and count and read by what it gives."""
+        """The query as of now. Call it once a request: what is counted and read by it is of one moment."""
         return visible(query, self.config.replay, utc_now()) if self.config.replay else query
 
     def newest(self) -> tuple[int | None, int]:

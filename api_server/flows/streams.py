@@ -1,7 +1,7 @@
-"""A stream of records: opened in a worker thread, its parts made ahead of the reader, freed when it ends.
+"""A stream of records: opened in a worker thread, its slices made ahead of the reader, freed when it ends.
 
-The first part, a few rows with what comes before them, is made in the thread that opens the stream: it can be sent as
-soon as the headers are, and only then are further connections opened. Knows no HTTP.
+The first slice, a few rows with what comes before them, is made in the thread that opens the stream: it can be sent as
+soon as the headers are, and only then are further connections opened. Does not know HTTP.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.flow_database.page_checksums import DamagedDatabase
 from flows_platform.formats.protocol.encoder import Encoder, Footer
 
-# Parts that are made or being made, beside the one that is sent: two connections never wait for the event loop.
+# Slices that are made or being made, beside the one that is sent: two connections never wait for the event loop.
 AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a client asks for beyond the rows: a footer in formats that have none of themselves, a digest in it."""
+    """What a client asks for beyond the rows: a footer in formats that have none by themselves, a digest in it."""
 
     footer: bool = False
     digest: bool = False
@@ -50,7 +50,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Slice:
     """A piece of the stream, its rows and, for a digest, the sum of their hashes."""
 
     piece: Piece
@@ -58,7 +58,7 @@ class Part:
     total: int
 
 
-class PartMaker:
+class SliceMaker:
     """One connection of a stream."""
 
     def __init__(self, snapshot: Snapshot, schema: TableSchema, selection: Selection, shape: Shape) -> None:
@@ -67,7 +67,7 @@ class PartMaker:
         self._prepare = COMPRESSORS[shape.coding].prepare
         self.interrupt, self.close = snapshot.interrupt, snapshot.close
 
-    def make(self, first: int, last: int) -> Part:
+    def make(self, first: int, last: int) -> Slice:
         """The rows at these positions; the first ones after what begins the stream.
 
         Raises:
@@ -78,29 +78,29 @@ class PartMaker:
         data = chunk.data
         if first == self._start:
             data = self._encoder.prologue() + data.removeprefix(self._encoder.lead)
-        return Part(self._prepare(data), chunk.rows, chunk.total)
+        return Slice(self._prepare(data), chunk.rows, chunk.total)
 
 
 class RecordStream:
     """The bytes of one selection, as an asynchronous iterator; `close` must be called, iterated or not."""
 
-    def __init__(self, selection: Selection, shape: Shape, lanes: Lanes[Part], first: Future[Part] | None) -> None:
+    def __init__(self, selection: Selection, shape: Shape, lanes: Lanes[Slice], first: Future[Slice] | None) -> None:
         self.count, self.close = selection.count, lanes.close
         self._encoder, self._proof = shape.encoder, shape.proof
         self._compressor: Compressor = COMPRESSORS[shape.coding]()
         self._lanes, self._first = lanes, first
         self._spans = islice(selection.spans(shape.encoder.chunk_rows), 1, None)
 
-    async def parts(self, workers: Workers) -> AsyncIterator[bytes]:
+    async def body(self, workers: Workers) -> AsyncIterator[bytes]:
         """Prologue, chunks, footer and epilogue, compressed.
 
         Raises:
             InputError: a row cannot be sent, or there are not as many as were counted.
         """
         sent = RowDigest()
-        async for part in self._made():
-            yield await self._joined(part.piece, workers)
-            sent += RowDigest(part.rows, part.total)
+        async for made in self._made():
+            yield await self._joined(made.piece, workers)
+            sent += RowDigest(made.rows, made.total)
         # guard: rows sent are the rows counted
         if sent.count != self.count:
             raise InputError(
@@ -121,19 +121,19 @@ class RecordStream:
         start = b"" if self._first else self._encoder.prologue()
         return start + (self._encoder.footer(footer) if wanted else b"") + self._encoder.epilogue()
 
-    async def _made(self) -> AsyncIterator[Part]:
+    async def _made(self) -> AsyncIterator[Slice]:
         if self._first:
             yield self._first.result()
-        ahead = deque(self._ordered(AHEAD))  # not before the first part is on its way
+        ahead = deque(self._ordered(AHEAD))  # not before the first slice is on its way
         while ahead:
-            made = ahead.popleft()
-            # Most parts are there before they are wanted: they cost the event loop no turn.
-            part = made.result() if made.done() else await asyncio.wrap_future(made)
+            future = ahead.popleft()
+            # Most slices are ready before they are needed: they cost the event loop no turn.
+            made = future.result() if future.done() else await asyncio.wrap_future(future)
             ahead.extend(self._ordered(1))
-            if part.piece.size:
-                yield part
+            if made.piece.size:
+                yield made
 
-    def _ordered(self, number: int) -> Iterator[Future[Part]]:
+    def _ordered(self, number: int) -> Iterator[Future[Slice]]:
         return (self._lanes.order(span) for span in islice(self._spans, number))
 
 
@@ -168,32 +168,32 @@ class StreamOpener:
         snapshot = Snapshot.open(self._database, self._schema, compared=self._compared)
         try:
             selection = Selector(snapshot, self._schema, query).select()
-            maker = PartMaker(snapshot, self._schema, selection, shape)
+            maker = SliceMaker(snapshot, self._schema, selection, shape)
             first = self._first(selection, shape, maker)
         except BaseException:
             snapshot.close()
             raise
 
-        def another() -> PartMaker | None:
+        def another() -> SliceMaker | None:
             twin = snapshot.twin(self._schema)
-            return None if twin is None else PartMaker(twin, self._schema, selection, shape)
+            return None if twin is None else SliceMaker(twin, self._schema, selection, shape)
 
         # Only a long stream gains from further connections.
         several = selection.shared and selection.count > shape.encoder.chunk_rows and snapshot.can_have_twins
         lanes = Lanes(self._workers, maker, another, self._lanes if several else 1)
         return RecordStream(selection, shape, lanes, first)
 
-    def _first(self, selection: Selection, shape: Shape, maker: PartMaker) -> Future[Part] | None:
-        """The outcome of the first part, None where there is no row.
+    def _first(self, selection: Selection, shape: Shape, maker: SliceMaker) -> Future[Slice] | None:
+        """The outcome of the first slice, None where there is no row.
 
-        What it raises breaks the stream off, but for a file that cannot be read: that is answered by a problem.
+        Its error breaks the stream off, except for a file that cannot be read: a problem document answers that.
         """
         span = next(selection.spans(shape.encoder.chunk_rows), None)
         if span is None:
             return None
-        part: Future[Part] = Future()
-        fill(span, part, maker)
+        first: Future[Slice] = Future()
+        fill(span, first, maker)
         # guard: damage before the first byte is a problem
-        if isinstance(error := part.exception(), DamagedDatabase | apsw.Error):
+        if isinstance(error := first.exception(), DamagedDatabase | apsw.Error):
             raise error
-        return part
+        return first

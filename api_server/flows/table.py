@@ -1,4 +1,4 @@
-"""What the table in the file is like: its columns, its key, what a load noted about it. Reads no rows of it."""
+"""The shape of the table in the file: its columns, its key, what a load recorded of it. Does not read its rows."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.flow_database.layout import FACTS_TABLE
 
-# Declared types that a STRICT table holds to, and the SQL name of the type a value must have.
+# Declared types that a STRICT table enforces for a column's type; empty where it does not enforce enough.
 STRICT_TYPES = {
     ColumnType.INT64: ("INT", "INTEGER"),
     ColumnType.STRING: ("TEXT",),
     ColumnType.TIMESTAMP: ("TEXT",),
     ColumnType.FLOAT64: ("REAL",),
     ColumnType.BOOL: (),  # an integer may be neither 0 nor 1
-    ColumnType.JSON: (),  # a text may be no JSON
+    ColumnType.JSON: (),  # a text may not be JSON
 }
 # https://sqlite.org/datatype3.html#determination_of_column_affinity: such a column turns numbers into text.
 TEXT_AFFINITY = re.compile("CHAR|CLOB|TEXT", re.IGNORECASE)
@@ -24,7 +24,7 @@ TEXT_AFFINITY = re.compile("CHAR|CLOB|TEXT", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the load learned; gone with the first change after it."""
+    """What the load recorded of the rows; the first change after it deletes the record."""
 
     row_count: int
     time_sorted: bool
@@ -35,8 +35,8 @@ class Facts:
 class Table:
     """The table's shape.
 
-    `walkable` says that the table rests in the order of its key; `trusted` names the columns whose values sqlite itself
-    keeps to their type and to NOT NULL.
+    `walkable` says that the table is stored in the order of its key; `trusted` names the columns whose type and
+    NOT NULL sqlite itself enforces.
     """
 
     walkable: bool
@@ -55,13 +55,13 @@ def read_table(connection: apsw.Connection, schema: TableSchema) -> Table:
     """The shape of `schema`'s table.
 
     Raises:
-        InputError: the table or one of its columns is missing, or a declaration makes time or key texts.
+        InputError: the table or one of its columns is missing, or time or key are declared as texts.
     """
     listed = connection.execute(
         "SELECT type, wr, strict FROM pragma_table_list(?) WHERE schema = 'main'", (schema.name,)
     ).fetchone()
     if listed is None:
-        raise InputError(f"it holds no table {schema.name}.")
+        raise InputError(f"it has no table {schema.name}.")
     kind, without_rowid, strict = listed
     declared = _declared(connection, schema)
     own_index = connection.execute("SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'", (schema.name,)).get

@@ -1,1 +1,1 @@
-"""HTTP for all endpoints: connections, limits, tokens, negotiation, problem documents. Knows no table."""
+"""HTTP for all endpoints: connections, limits, tokens, negotiation, problem documents. Does not know any table."""

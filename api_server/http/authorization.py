@@ -1,4 +1,4 @@
-"""Who may ask what (RFC 6750): a bearer token in the Authorization header, a scope for each endpoint."""
+"""Which requests are allowed (RFC 6750): a bearer token in the Authorization header, a scope for every endpoint."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def requires(scope: Scope, endpoint: Endpoint) -> Endpoint:
-    """The endpoint, for those alone whose token has `scope`, where the server asks for tokens at all."""
+    """The endpoint behind a check: the request needs a token with `scope`, if the server asks for tokens at all."""
 
     async def guarded(request: Request) -> Response:
         authorize(request, scope)
@@ -30,10 +30,10 @@ def requires(scope: Scope, endpoint: Endpoint) -> Endpoint:
 
 
 def authorize(request: Request, scope: Scope) -> None:
-    """Let the request pass.
+    """Check the token of a request.
 
     Raises:
-        Problem: 401 without a valid token, 403 where the token lacks the scope, 503 where no token can be looked up.
+        Problem: 401 without a valid token, 403 where the token lacks the scope, 503 where tokens cannot be looked up.
     """
     tokens = shared_of(request).tokens
     if tokens is None:
@@ -54,7 +54,7 @@ def _granted(tokens: TokenFile, headers: list[str]) -> tuple[str, ...]:
     try:
         granted = None if match is None else tokens.scopes_of(match[1])
     except ConfigurationError as error:
-        logger.error("no token can be looked up: %s", error)  # noqa: TRY400  the message says it all
+        logger.error("tokens cannot be looked up: %s", error)  # noqa: TRY400  the message says it all
         detail = "Tokens cannot be looked up now; the server's log has the reason."
         status = HTTPStatus.SERVICE_UNAVAILABLE
         raise Problem(status, "tokens-unavailable", detail, headers={"Retry-After": "30"}) from error

@@ -1,8 +1,8 @@
-"""Compression of a stream as it goes: one gzip member or one zstd frame, whole at the end of every piece.
+"""Compression of a stream while it is sent: one gzip member or one zstd frame, decodable up to every piece's end.
 
 Several members or frames would be valid, but curl and httpx stop silently after the first. The pieces of a gzip member
-are deflated each by itself, in whatever thread has made them, and joined in order: a deflate stream may be put together
-from others that end on a whole byte, and CRCs can be combined. The blocks of a zstd frame build on each other.
+are deflated independently, in the threads that made them, and joined in order: deflate streams that end on a whole byte
+can be concatenated, and CRCs can be combined. The blocks of a zstd frame build on each other.
 """
 
 import struct
@@ -15,16 +15,16 @@ from isal import isal_zlib
 from api_server.http.negotiation import ContentCoding
 
 LEVEL = 1  # isal's level 1 and zstd's level 1 keep up with the formatting; stdlib gzip is five times slower
-RAW = -15  # zlib's way of asking for a deflate stream without header and trailer
+RAW = -15  # how zlib is asked for a deflate stream without header and trailer
 # RFC 1952: magic, deflate, no flags, no time, the fastest algorithm, an unknown system.
 GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
-LAST_BLOCK = b"\x03\x00"  # deflate's end: a last block that holds nothing
+LAST_BLOCK = b"\x03\x00"  # the end of deflate: an empty last block
 SIZE_MODULUS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of the stream as `prepare` leaves it; `size` and `crc` are of the bytes that went in."""
+    """A piece of the stream after `prepare`; `size` and `crc` are those of the bytes that went in."""
 
     data: bytes
     size: int
@@ -32,7 +32,7 @@ class Piece:
 
 
 class Compressor(Protocol):
-    """Takes a stream piece by piece and gives what can be sent; only `finish` writes the end mark."""
+    """Takes a stream piece by piece and returns what can be sent; only `finish` writes the end mark."""
 
     @property
     def joins_at_once(self) -> bool:
@@ -40,10 +40,10 @@ class Compressor(Protocol):
 
     @staticmethod
     def prepare(data: bytes) -> Piece:
-        """What can be done to a piece by itself: in any thread, in any order."""
+        """Do what needs no other piece, in any thread and in any order."""
 
     def join(self, piece: Piece) -> bytes:
-        """The next piece of the stream; a reader can decode all that was joined."""
+        """The next bytes of the stream; a reader can decode all pieces so far."""
 
     def finish(self) -> bytes:
         """The end of the member or frame."""
@@ -91,7 +91,7 @@ class GzipCompressor:
 
 
 class ZstdCompressor:
-    """One zstd frame, with the checksum of its content: without it one changed byte in ten would pass unseen."""
+    """One zstd frame, with the checksum of its content: without it one changed byte in ten would go unnoticed."""
 
     joins_at_once = False
 
@@ -117,6 +117,6 @@ COMPRESSORS: dict[ContentCoding, type[Compressor]] = {
 
 
 def compressed(body: bytes, coding: ContentCoding) -> bytes:
-    """A whole answer in that coding."""
+    """A complete answer in that coding."""
     compressor = COMPRESSORS[coding]()
     return compressor.join(compressor.prepare(body)) + compressor.finish()

@@ -1,6 +1,6 @@
-"""One client's connection: exact limits and deadlines around uvicorn's HTTP/1.1, and how it is cut. Knows no routes.
+"""One client's connection: exact limits and deadlines around uvicorn's HTTP/1.1, and how it is cut.
 
-uvicorn waits for ever for a request's head and for a reader who takes nothing, and h11's own size limit holds only for
+uvicorn waits forever for a request's head and for a reader that takes nothing, and h11's own size limit applies only to
 heads that come in pieces.
 """
 
@@ -22,9 +22,9 @@ from uvicorn.server import ServerState
 from api_server.config import ServerConfig
 from api_server.http.problems import CONTENT_TYPE, Problem, encoded
 
-# A request line and its headers, in bytes of the wire, the blank line included.
+# The limit of a request line and its headers, in bytes, including the blank line.
 HEAD_BYTES = 16 * 1024
-# Lingering for no time at all: closing sends a reset.
+# No time to linger: closing sends a reset.
 AT_ONCE = struct.pack("ii", 1, 0)
 RESET = "reset"
 
@@ -32,25 +32,25 @@ logger = logging.getLogger(__name__)
 
 
 class Deadline:
-    """A call to come, unless it is stopped before."""
+    """A call in the future, unless it is stopped before."""
 
     def __init__(self) -> None:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], None]) -> None:
-        """Begin to wait; one that runs already runs on."""
+        """Start the timer, unless it runs already."""
         if self._handle is None:
             self._handle = loop.call_later(seconds, act)
 
     def stop(self) -> None:
-        """Wait no longer."""
+        """Stop the timer."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
 
 class GuardedConnection(H11Protocol):
-    """uvicorn's protocol with limits; `for_config` gives the class that knows a server's settings."""
+    """uvicorn's protocol with limits; `for_config` returns the class with a server's settings."""
 
     settings: ServerConfig
 
@@ -69,7 +69,7 @@ class GuardedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         # Every byte that is not sent at once starts the write deadline, also the last ones of an answer. At high=0 a
-        # TLS transport, which compares by >=, would pause on its empty buffer for ever.
+        # TLS transport, which compares by >=, would pause on its empty buffer forever.
         # guard: write deadline of the rest
         transport.set_write_buffer_limits(high=1, low=0)
         self._watch()
@@ -88,7 +88,7 @@ class GuardedConnection(H11Protocol):
         self._feed()
 
     def _feed(self) -> None:
-        """Give h11 what it may have: never more of a head than a head may be long, and no request before its turn."""
+        """Pass bytes to h11: never more than HEAD_BYTES of a head, and no request while another is being answered."""
         while self._waiting and not self.transport.is_closing():
             if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
                 self.flow.pause_reading()
@@ -108,7 +108,7 @@ class GuardedConnection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _watch(self) -> None:
-        """A connection without an answer under way must bring a whole head in time, however it trickles."""
+        """A connection without an answer under way must send a complete head in time, however slowly its bytes come."""
         if self._answering or self.transport.is_closing():
             self._head_deadline.stop()
         else:
@@ -136,21 +136,21 @@ class GuardedConnection(H11Protocol):
         self.reset()
 
     def reset(self) -> None:
-        """End the connection by a reset, which even a reader that takes its end for the end of the data sees."""
+        """Reset the connection: an orderly close could be taken for the end of the data."""
         if self.cycle is not None:
             self.cycle.disconnected = True
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's text says less
-        """What is no HTTP, or a head too long, gets a problem document like every other refusal."""
+        """Answer what is not HTTP, or a head that is too long, by a problem document as every other refusal."""
         if self._answering:
             self.reset()  # the answer under way cannot be followed by another
         elif self._head_so_far() >= HEAD_BYTES:
             detail = f"The request line and its headers are longer than {HEAD_BYTES} bytes."
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request-too-large", detail)
         else:
-            self._refuse(HTTPStatus.BAD_REQUEST, "not-http", "The request is no HTTP/1.1.")
+            self._refuse(HTTPStatus.BAD_REQUEST, "not-http", "The request is not HTTP/1.1.")
 
     def _refuse(self, status: HTTPStatus, kind: str, detail: str) -> None:
         body = encoded(Problem(status, kind, detail))
@@ -168,7 +168,7 @@ def for_config(settings: ServerConfig) -> type[GuardedConnection]:
 
 
 def reset(scope: Scope) -> bool:
-    """Cut the connection that a request came on; False where another server runs the application."""
+    """Cut the connection of a request; False where another server runs the application."""
     method = scope.get("state", {}).get(RESET)
     bound = None if method is None else method()
     if bound is not None:

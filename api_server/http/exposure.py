@@ -1,4 +1,4 @@
-"""What must hold before an address is served: who is asked for a token, and over what."""
+"""Checks before an address is served: whether requests need a token, and whether the certificate works."""
 
 import logging
 import socket
@@ -16,8 +16,8 @@ def check_exposure(config: ServerConfig, address: str) -> None:
     """Refuse to serve strangers by accident.
 
     Raises:
-        ConfigurationError: the address can be reached from elsewhere and no token is asked for, the token file is none,
-            or the certificate cannot be used.
+        ConfigurationError: other machines reach the address and requests need no token, flags contradict each other,
+            or the token file or the certificate cannot be used.
     """
     _check_tls(config)
     # guard: either tokens or none
@@ -39,7 +39,7 @@ def check_exposure(config: ServerConfig, address: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address; False for a name that leads nowhere."""
+    """Whether only this machine reaches an address; False for a name that does not resolve."""
     try:
         address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError:
@@ -50,7 +50,7 @@ def is_loopback(host: str) -> bool:
 def _check_tls(config: ServerConfig) -> None:
     if config.certificate is None:
         if config.key is not None:
-            raise ConfigurationError(f"--key {config.key} is of no use without --certificate.")
+            raise ConfigurationError(f"--key {config.key} needs --certificate.", remedy="Give the certificate too.")
         return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key)

@@ -55,11 +55,11 @@ class Feature(ABC):
     """
 
     source: str
-    """What is served, as the log's first line names it where the feature is the first."""
+    """Names what is served, in the log's first line, where the feature is the first."""
 
     @abstractmethod
     def description(self) -> Description:
-        """Its part of OpenAPI and of the page; every path in it has an endpoint and a scope."""
+        """What OpenAPI and the page say of it; every path in it has an endpoint and a scope."""
 
     @abstractmethod
     def endpoints(self) -> Mapping[str, Endpoint]:

@@ -1,4 +1,4 @@
-"""What holds for every request whatever its path: its host, the length of its target, the headers of every answer."""
+"""Checks of every request, on any path: its host and the length of its target; headers of every answer."""
 
 from http import HTTPStatus
 
@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api_server.http.problems import Problem, respond
 from flows_platform.access.hosts import HostList
 
-# Path and query. The longest request the grammar allows has 200 bytes.
+# Of path and query. The longest valid request has 200 bytes.
 TARGET_BYTES = 8 * 1024
 HEADERS = [(b"x-content-type-options", b"nosniff")]
 
 
 class SecureHeaders:
-    """Says with every answer that its content type is meant as it stands."""
+    """Adds `nosniff` to every answer: its content type is the right one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,7 +29,7 @@ class SecureHeaders:
 
 
 class KnownHosts:
-    """Refuses requests for a name that is not this server's: a page whose name was rebound here could read answers."""
+    """Refuses requests for other names than this server's: a page whose name was rebound to it could read answers."""
 
     def __init__(self, app: ASGIApp, hosts: HostList) -> None:
         self._app, self._hosts = app, hosts
@@ -44,7 +44,7 @@ class KnownHosts:
 
 
 class TargetLimit:
-    """Refuses request targets longer than any that means something."""
+    """Refuses request targets longer than any valid one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What a client's Accept and Accept-Encoding headers choose (RFC 9110, section 12.5), and how the answer says it."""
+"""What a client's Accept and Accept-Encoding headers choose (RFC 9110, section 12.5), and the headers of the answer."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from flows_platform.formats.protocol.names import WireFormat
 
 QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 ANY_TYPE = "*/*"
-# How exactly a range named the type: the type itself, all of its family, or anything.
+# How precisely a media range names a type: the type itself, its family, or anything.
 EXACT, FAMILY, ANYTHING = 2, 1, 0
 
 
@@ -25,7 +25,7 @@ class ContentCoding(StrEnum):
 
 
 def content_headers(wire_format: WireFormat, coding: ContentCoding) -> dict[str, str]:
-    """The headers of an answer in that format and coding, which nobody may keep for another client."""
+    """The headers of an answer in that format and coding; caches may not keep it for another client."""
     content_type = wire_format.content_type
     if wire_format is WireFormat.CSV:
         content_type += "; charset=utf-8; header=present"
@@ -39,13 +39,13 @@ def header_list(headers: Headers, name: str) -> str | None:
 
 
 def choose_format(accept: str | None, formats: Sequence[WireFormat]) -> WireFormat:
-    """The format with the highest quality; JSON where a client takes whatever there is.
+    """The format with the highest quality; JSON where a client accepts anything.
 
     Between formats of one quality a named one goes before one that only a wildcard covers, and then the order of
     `WireFormat` counts.
 
     Raises:
-        Problem: the client takes none of them.
+        Problem: the client accepts no format of these.
     """
     ranges = _weighted(accept or ANY_TYPE) or {ANY_TYPE: 1.0}
     rated = {wire_format: _rate(wire_format, ranges) for wire_format in formats}
@@ -61,7 +61,7 @@ def choose_format(accept: str | None, formats: Sequence[WireFormat]) -> WireForm
 
 
 def _rate(wire_format: WireFormat, ranges: dict[str, float]) -> tuple[float, int, bool]:
-    """Quality, how exactly it was named, and whether it is the default. The most exact range decides."""
+    """Quality, how precisely it is named, and whether it is the default. The most precise range decides."""
     content_type = wire_format.content_type
     family = content_type.partition("/")[0] + "/*"
     for exactness, name in ((EXACT, content_type), (FAMILY, family), (ANYTHING, ANY_TYPE)):
@@ -72,7 +72,7 @@ def _rate(wire_format: WireFormat, ranges: dict[str, float]) -> tuple[float, int
 
 
 def choose_coding(accept_encoding: str | None) -> ContentCoding:
-    """The coding with the highest quality; identity where none fits, also where the client refuses even that."""
+    """The coding with the highest quality; identity where no other fits, even if the client refuses it."""
     weights = _weighted(accept_encoding or "")
     offered = [coding for coding in ContentCoding if coding is not ContentCoding.IDENTITY]
     best = max(offered, key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
@@ -82,11 +82,11 @@ def choose_coding(accept_encoding: str | None) -> ContentCoding:
 
 
 def _weighted(header: str) -> dict[str, float]:
-    """Names in lower case with their quality; elements that are not in the grammar count for nothing."""
+    """Names in lower case with their quality; elements outside the grammar are ignored."""
     weights: dict[str, float] = {}
     for element in header.split(","):
-        name, *parameters = (part.strip().lower() for part in element.split(";"))
-        quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        name, *parameters = (piece.strip().lower() for piece in element.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
         if name and QUALITY.fullmatch(quality):
             weights[name] = float(quality)
     return weights

@@ -51,7 +51,7 @@ def object_schema(properties: Node) -> Node:
 
 
 def failures() -> Node:
-    """What any path may answer instead of what was asked for."""
+    """Errors that any path may answer with."""
     return {
         "414": problem("The path and query are too long."),
         "421": problem("The Host header is not a name of this server."),
@@ -62,11 +62,11 @@ def failures() -> Node:
 
 
 def problem(description: str, *, retry: bool = False) -> Node:
-    """A problem document, with the time to come again where there is one."""
+    """A problem document; `retry` adds the time after which to try again."""
     answer: Node = {"description": description, "content": content(problems.CONTENT_TYPE, reference("Problem"))}
     if retry:
         seconds: Node = {"type": "integer", "minimum": 1}
-        answer["headers"] = {"Retry-After": header("Seconds after which to come again.", seconds, required=True)}
+        answer["headers"] = {"Retry-After": header("Seconds after which to try again.", seconds, required=True)}
     return answer
 
 
@@ -92,5 +92,5 @@ def content(content_type: str, schema: Node) -> Node:
 
 def without_body(responses: Node) -> Node:
     """The answers to HEAD: that of 200 without its content."""
-    done = {name: part for name, part in responses["200"].items() if name != "content"}
+    done = {name: value for name, value in responses["200"].items() if name != "content"}
     return {**responses, "200": done}

@@ -20,7 +20,7 @@ BRIEF = 60  # characters of a value that a problem shows
 
 
 class Parameter(Protocol):
-    """What a parameter tells about itself; `schema` is JSON Schema."""
+    """What OpenAPI and problem documents say of a parameter; `schema` is JSON Schema."""
 
     @property
     def name(self) -> str: ...
@@ -92,7 +92,7 @@ class FormatParameter:
 
 @dataclass(frozen=True, slots=True)
 class FlagParameter:
-    """Something that is asked for, or not named at all: `0` would make two ways to say the same."""
+    """A switch: `1` turns it on, leaving it out turns it off. A `0` would be a second way to say that."""
 
     name: str
     description: str
@@ -118,14 +118,14 @@ class FlagParameter:
 
 def format_parameter(formats: Sequence[WireFormat]) -> FormatParameter:
     """The `format` parameter of a path that offers `formats`."""
-    return FormatParameter("format", "The format of the answer; where it is given, Accept is not looked at.", formats)
+    return FormatParameter("format", "The format of the answer; where it is given, Accept is ignored.", formats)
 
 
 def fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
     """The parameters that are given, decoded.
 
     Raises:
-        Problem: one is none of `names`, or given twice.
+        Problem: one is not in `names`, or given twice.
     """
     allowed = ", ".join(names) or "no parameter"
     try:
@@ -152,9 +152,9 @@ def brief(text: str) -> str:
 
 
 def refuse_parameters(query_string: bytes) -> None:
-    """For paths without parameters.
+    """Refuse every parameter, for paths that take none.
 
     Raises:
-        Problem: there is one.
+        Problem: a parameter is given.
     """
     fields(query_string, [])

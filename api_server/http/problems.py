@@ -22,24 +22,24 @@ REFUSALS = {
     "method-not-allowed": "The path takes other methods, which the Allow header lists.",
     "unauthorized": "The endpoint asks for a bearer token, in the Authorization header alone.",
     "forbidden": "The token is known, but lacks the scope that the WWW-Authenticate header names.",
-    "tokens-unavailable": "Tokens cannot be looked up now. Whoever runs the server finds the reason in its log.",
-    "too-many-streams": "As many streams run as the server admits; those go on to their end. Come again after "
+    "tokens-unavailable": "Tokens cannot be looked up now. The server's log has the reason.",
+    "too-many-streams": "As many streams run as the server admits; those go on to their end. Try again after "
     "`Retry-After` seconds.",
     "unknown-host": "The Host header is not a name of this server: a page may have been pointed here to read what its "
-    "visitor may. Whoever runs the server adds further names to FLOWS_ALLOWED_HOSTS.",
+    "visitor may. Its operator adds further names to FLOWS_ALLOWED_HOSTS.",
     "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
-    "request-timeout": "The request's head did not come to its end in time.",
-    "not-http": "What was sent is no HTTP/1.1.",
+    "request-timeout": "The request's head was not complete in time.",
+    "not-http": "The request is not HTTP/1.1.",
 }
 FAILURES = {
-    "internal-error": "The server failed. Whoever runs it finds the reason in its log.",
+    "internal-error": "The server failed. Its log has the reason.",
 }
 
 logger = logging.getLogger(__name__)
 
 
 class Problem(Exception):
-    """An answer other than the one asked for."""
+    """An error as an answer."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ def on_http_exception(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not allowed here."
         return respond(request, Problem(status, "method-not-allowed", detail, headers=error.headers))
-    return respond(request, Problem(status, "not-found", "There is nothing at this path; `/` says what is here."))
+    return respond(request, Problem(status, "not-found", "There is nothing at this path; `/` lists what is here."))
 
 
 def on_unexpected(request: Request, _: Exception) -> Response:

@@ -1,7 +1,7 @@
-"""Bearer tokens: made, kept as hashes in one file, recognised. Knows no HTTP.
+"""Bearer tokens: creating them, keeping their hashes in one file, checking them. Does not know HTTP.
 
 A token is 256 random bits, so its SHA-256 is as good as a slow, salted hash: there is no dictionary to try, and no two
-tokens are alike. A fast hash also leaves a stranger no way to keep the server busy.
+tokens are alike. A fast hash also means that wrong tokens cannot keep the server busy.
 """
 
 import json
@@ -20,7 +20,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.runtime.locks import exclusive
 
-# The mark lets a scanner find a leaked token, and lets us keep one out of what we write.
+# By the mark scanners find leaked tokens, and we keep tokens out of what we write.
 MARK = "flows_"
 SECRET_BYTES = 32
 LOOKS_LIKE_TOKEN = re.compile(MARK + "[A-Za-z0-9_-]{40,}")
@@ -38,7 +38,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """What is kept of a token; `created` is an ISO 8601 time."""
+    """What the file holds of a token; `created` is an ISO 8601 time."""
 
     name: str
     scopes: tuple[str, ...]
@@ -47,15 +47,16 @@ class TokenEntry:
 
 
 def create_token(file: Path, name: str, scopes: Iterable[Scope], created: datetime) -> str:
-    """A new token; only its hash is kept.
+    """Create a token; only its hash is kept.
 
     Raises:
-        ConfigurationError: the name is taken or no name, or the file is no token file.
+        ConfigurationError: the name is taken or invalid, or the file is not a token file.
         StorageError: the file cannot be written.
     """
     if not NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} names no token.", remedy="Use up to 64 letters, digits, dots, dashes and underscores."
+            f"{name!r} is not the name of a token.",
+            remedy="Use up to 64 letters, digits, dots, dashes and underscores.",
         )
     token = MARK + secrets.token_urlsafe(SECRET_BYTES)
     entry = TokenEntry(name, tuple(scopes), created.isoformat(timespec="seconds"), _hash(token))
@@ -64,17 +65,17 @@ def create_token(file: Path, name: str, scopes: Iterable[Scope], created: dateti
         entries = read_tokens(file) if file.exists() else []
         if any(other.name == name for other in entries):
             raise ConfigurationError(
-                f"{file} holds a token {name} already.", remedy=f"Choose another name, or `flows token revoke {name}`."
+                f"{file} already holds a token {name}.", remedy=f"Choose another name, or `flows token revoke {name}`."
             )
         _write(file, [*entries, entry])
     return token
 
 
 def revoke_token(file: Path, name: str) -> None:
-    """Forget a token; a running server refuses it from its next request on.
+    """Remove a token; a running server refuses it from its next request on.
 
     Raises:
-        ConfigurationError: there is no such token, or no token file.
+        ConfigurationError: the token or the file does not exist.
         StorageError: the file cannot be written.
     """
     with exclusive(_lock(file)):
@@ -89,20 +90,22 @@ def read_tokens(file: Path) -> list[TokenEntry]:
     """What the file holds.
 
     Raises:
-        ConfigurationError: it is missing, cannot be read, is no token file, or others than its owner may write it.
+        ConfigurationError: it is missing, cannot be read, is not a token file, or other users may write it.
     """
     try:
         # guard: the token file is its owner's
         if file.stat().st_mode & (S_IWGRP | S_IWOTH):
-            raise ConfigurationError(f"others may write the token file {file}.", remedy=f"chmod 600 {file}")
-        return [_entry(each) for each in json.loads(file.read_bytes())["tokens"]]
+            raise ConfigurationError(f"other users may write the token file {file}.", remedy=f"chmod 600 {file}")
+        return [_entry(fields) for fields in json.loads(file.read_bytes())["tokens"]]
     except OSError as error:
         raise ConfigurationError(
             f"the token file {file} cannot be read: {error.strerror}.",
-            remedy=f"Make one: `flows token create NAME --tokens {file}`.",
+            remedy=f"Create one: `flows token create NAME --tokens {file}`.",
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{file} is no token file.", remedy="Name another, or make it anew.") from error
+        raise ConfigurationError(
+            f"{file} is not a token file.", remedy="Name another, or delete it and create tokens again."
+        ) from error
 
 
 def _entry(fields: dict[str, object]) -> TokenEntry:
@@ -129,7 +132,7 @@ def _hash(token: str) -> str:
 
 
 class TokenFile:
-    """A server's view of the file: read anew when it was replaced, so that a revoked token ends without a restart."""
+    """A server's view of the file: read again once it was replaced, so that a revoked token ends without a restart."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -137,7 +140,7 @@ class TokenFile:
         self._entries: Sequence[TokenEntry] = ()
 
     def scopes_of(self, token: str) -> tuple[str, ...] | None:
-        """What a token allows, None where it is unknown. Takes the same time for every token.
+        """What a token allows, None for an unknown one. Takes the same time for every token.
 
         Raises:
             ConfigurationError: the file cannot be read any more.
@@ -163,6 +166,6 @@ class TokenFile:
 
 
 def without_tokens(text: str) -> str:
-    """The text with all that looks like a token taken out."""
+    """The text without anything that looks like a token."""
     # guard: tokens leave no text
     return LOOKS_LIKE_TOKEN.sub(f"{MARK}…", text)

@@ -1,1 +1,1 @@
-"""What the product is compared with: each file is a program of its own, as short as its way is commonly written."""
+"""What the product is compared with: every file is a program, as short as such programs commonly are."""

@@ -1,4 +1,4 @@
-"""What cleaning cannot pass: inflate.py RAW.gz OUT, by the fastest inflater there is, and nothing else."""
+"""The limit of cleaning: only inflating, by the fastest inflater. inflate.py RAW.gz OUT."""
 
 import sys
 
@@ -7,5 +7,5 @@ from isal import igzip
 SIZE = 1 << 19
 
 with igzip.open(sys.argv[1], "rb") as raw, open(sys.argv[2], "wb") as out:
-    while part := raw.read(SIZE):
-        out.write(part)
+    while data := raw.read(SIZE):
+        out.write(data)

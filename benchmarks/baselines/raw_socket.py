@@ -1,4 +1,4 @@
-"""The bytes of a file to whoever asks, from memory: raw_socket.py PORT FILE."""
+"""The bytes of a file for every client, from memory: raw_socket.py PORT FILE."""
 
 import socket
 import sys

@@ -17,13 +17,13 @@ url, out = sys.argv[1:]
 
 
 def records() -> Iterator[dict[str, object]]:
-    """Each record as a dict."""
-    rest = b""
+    """Every record as a dict."""
+    pending = b""
     with urlopen(url) as answer:
-        while part := answer.read(READ):
-            *whole, rest = (rest + part).split(END)
-            for each in whole:
-                element = etree.fromstring(each[each.index(b"<record>") :] + END)
+        while data := answer.read(READ):
+            *records, pending = (pending + data).split(END)
+            for record in records:
+                element = etree.fromstring(record[record.index(b"<record>") :] + END)
                 yield {child.tag: int(child.text or "") if child.tag in NUMBERS else child.text for child in element}
 
 

@@ -41,8 +41,8 @@ def main(
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(FAILED) from None
     finally:
-        with atomic_path(results) as part:
-            part.write_text(render(state))
+        with atomic_path(results) as temporary:
+            temporary.write_text(render(state))
         console.print(f"{results}")
 
 

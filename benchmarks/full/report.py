@@ -13,7 +13,7 @@ PER = 100_000  # rows
 
 def render(state: State) -> str:
     """The whole document."""
-    with_rows = sum(1 for each in state.windows.values() if each.rows)
+    with_rows = sum(1 for window in state.windows.values() if window.rows)
     lines = [
         "# The whole data set, raw file to warehouse",
         "",
@@ -35,12 +35,12 @@ def render(state: State) -> str:
 def _stages(state: State) -> Iterator[str]:
     yield "| stage | minutes | rows a second | our CPU-minutes | the emulator's | done |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for name, each in state.stages.items():
-        figures = [each.seconds / 60, each.own / 60, each.emulator / 60]
+    for name, stage in state.stages.items():
+        figures = [stage.seconds / 60, stage.own / 60, stage.emulator / 60]
         minutes, own, emulator = (f"{figure:.2f}" for figure in figures)
         moves_all = name not in {"first again", "verify"}
-        rate = f"{state.rows / each.seconds:,.0f}" if each.done and moves_all else ""
-        yield f"| {name} | {minutes} | {rate} | {own} | {emulator} | {'yes' if each.done else 'no'} |"
+        rate = f"{state.rows / stage.seconds:,.0f}" if stage.done and moves_all else ""
+        yield f"| {name} | {minutes} | {rate} | {own} | {emulator} | {'yes' if stage.done else 'no'} |"
 
 
 def _goals(state: State) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _goals(state: State) -> Iterator[str]:
     to_parquet = sum(state.stage(name).seconds for name in ("clean", "load", "fetch")) / 60
     to_warehouse = to_parquet + state.stage("publish").seconds / 60
     targets = _target(state, to_parquet, PARQUET_MINUTES), _target(state, to_warehouse, WAREHOUSE_MINUTES)
-    waited = sum(each.jobs for each in state.windows.values()) / 60
+    waited = sum(window.jobs for window in state.windows.values()) / 60
     yield f"- Every window in Parquet: {to_parquet:.1f} minutes{targets[0]}"
     yield f"- Every window in the warehouse: {to_warehouse:.1f} minutes{targets[1]}"
     yield f"- Of these the emulator's own jobs: {waited:.1f} minutes"
@@ -76,6 +76,6 @@ def _windows(state: State) -> Iterator[str]:
 
 
 def _cost(name: str, windows: Sequence[WindowCost]) -> str:
-    rows, own = median(each.rows for each in windows), median(each.own for each in windows)
-    rate, jobs = median(each.own / each.rows * PER for each in windows), median(each.jobs for each in windows)
+    rows, own = median(window.rows for window in windows), median(window.own for window in windows)
+    rate, jobs = median(window.own / window.rows * PER for window in windows), median(window.jobs for window in windows)
     return f"| {name} | {rows:,.0f} | {own:.2f} | {rate:.2f} | {jobs:.2f} |"

@@ -1,4 +1,4 @@
-"""The stages of the full run, in order. Each does what is not done yet."""
+"""The stages of the full run, in order. A stage does only what is not done yet."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,8 +34,8 @@ class Platform:
     @property
     def variables(self) -> dict[str, str]:
         """The settings for child processes."""
-        told = self.settings.model_dump(exclude_unset=True)
-        return {f"FLOWS_{name.upper()}": str(value) for name, value in told.items()}
+        given = self.settings.model_dump(exclude_unset=True)
+        return {f"FLOWS_{name.upper()}": str(value) for name, value in given.items()}
 
 
 def run_all(state: State) -> None:
@@ -96,8 +96,8 @@ def _platform(state: State) -> Iterator[Platform]:
 def _windows(state: State, platform: Platform, instance: dg.DagsterInstance, name: str, asset: dg.AssetKey) -> None:
     def work() -> None:
         all_keys = len(flows_windows(platform.settings).partitions.get_partition_keys())
-        for part in list(pending(platform.settings, instance, asset)):
-            argv = program("windows_run", part[0], part[-1], asset.to_user_string())
+        for keys in list(pending(platform.settings, instance, asset)):
+            argv = program("windows_run", keys[0], keys[-1], asset.to_user_string())
             run(argv, settings=platform.variables, seen=True)
             done = instance.get_materialized_partitions(asset)
             console.print(f"{name}: {len(done)} of {all_keys} windows")
@@ -110,7 +110,7 @@ def _windows(state: State, platform: Platform, instance: dg.DagsterInstance, nam
 
 def _first_again(state: State, platform: Platform, instance: dg.DagsterInstance) -> None:
     """The first window that has rows once more, stage by stage as before, now that all the others are in the table."""
-    first = min(key for key, each in state.windows.items() if each.rows)
+    first = min(key for key, window in state.windows.items() if window.rows)
     declaration = flows_windows(platform.settings)
     for asset in (declaration.staged_key, declaration.table_key):
         argv = program("windows_run", first, first, asset.to_user_string())
@@ -119,5 +119,5 @@ def _first_again(state: State, platform: Platform, instance: dg.DagsterInstance)
 
 
 def folder_of(work: Path, rows: int) -> Path:
-    """Where a full run of that size rests."""
+    """The folder of a full run of that size."""
     return work.resolve() / f"full-{rows}"

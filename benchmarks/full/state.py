@@ -1,4 +1,4 @@
-"""How far the full run is, on disk after each step: what is done is not done again, and its figures are kept."""
+"""How far the full run is, on disk after every step: what is done is not done again, and its figures are kept."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -19,7 +19,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class WindowCost:
-    """What one window took: seconds of its fetch and of its publication, of which the emulator's jobs ran so long."""
+    """The cost of a window: seconds of its fetch, of its publication and, within that, of the emulator's jobs."""
 
     rows: int
     fetch: float
@@ -34,7 +34,7 @@ class WindowCost:
 
 @dataclass(slots=True)
 class State:
-    """Everything that the report is made from. `peak` is the highest memory of the process tree, emulator aside."""
+    """Everything that the report is made from. `peak`: memory of the process tree without the emulator."""
 
     folder: Path
     rows: int
@@ -51,8 +51,8 @@ class State:
         return self.stages.setdefault(name, Stage())
 
     def save(self) -> None:
-        with atomic_path(self.folder / "state.json") as part:
-            part.write_text(json.dumps(asdict(self), default=str, indent=1))
+        with atomic_path(self.folder / "state.json") as temporary:
+            temporary.write_text(json.dumps(asdict(self), default=str, indent=1))
 
     @classmethod
     def saved(cls, folder: Path) -> "State | None":
@@ -60,9 +60,9 @@ class State:
         path = folder / "state.json"
         if not path.exists():
             return None
-        told = json.loads(path.read_text())
-        told["folder"] = folder
-        told["stages"] = {name: Stage(**each) for name, each in told["stages"].items()}
-        told["windows"] = {key: WindowCost(**each) for key, each in told["windows"].items()}
-        told["again"] = WindowCost(**told["again"]) if told["again"] else None
-        return cls(**told)
+        saved = json.loads(path.read_text())
+        saved["folder"] = folder
+        saved["stages"] = {name: Stage(**stage) for name, stage in saved["stages"].items()}
+        saved["windows"] = {key: WindowCost(**cost) for key, cost in saved["windows"].items()}
+        saved["again"] = WindowCost(**saved["again"]) if saved["again"] else None
+        return cls(**saved)

@@ -1,4 +1,4 @@
-"""The memory of our processes while a block runs, and what it took: seconds and CPU-seconds, saved when it ends."""
+"""The memory of our processes while a block runs, its seconds and its CPU-seconds, saved when it ends."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from benchmarks.full.state import State
 from benchmarks.processes import cpu_seconds, memory, tree
 from flows_platform.cli.commands.meanwhile import meanwhile
 
-EVERY = 0.5  # seconds between two looks, each of which takes some 25 ms of a core
+EVERY = 0.5  # seconds between two looks; one takes some 25 ms of a core
 
 
 @contextmanager

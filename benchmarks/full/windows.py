@@ -1,4 +1,4 @@
-"""The windows of the full run: which are to do, in which Dagster runs, and what each cost."""
+"""The windows of the full run: which are left to do, in which Dagster runs, and the cost of every window."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -13,17 +13,17 @@ from flows_platform.warehouse.warehouse import emulator_client
 
 
 def pending(settings: Settings, instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[Sequence[str]]:
-    """The windows that the asset has not yet, as runs of neighbours: as many as a backfill's runs take."""
+    """The windows that the asset does not have yet, as runs of neighbours, as many to a run as in a backfill."""
     done = instance.get_materialized_partitions(asset)
-    part: list[str] = []
+    keys: list[str] = []
     for key in flows_windows(settings).partitions.get_partition_keys():
         if key not in done:
-            part.append(key)
-        if part and (key in done or len(part) == settings.windows_per_run):
-            yield part
-            part = []
-    if part:
-        yield part
+            keys.append(key)
+        if keys and (key in done or len(keys) == settings.windows_per_run):
+            yield keys
+            keys = []
+    if keys:
+        yield keys
 
 
 def cost(settings: Settings, instance: dg.DagsterInstance, key: str) -> WindowCost:

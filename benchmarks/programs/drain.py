@@ -1,4 +1,4 @@
-"""A reader that costs as little as one can: `drain.py HOST PORT PATH [--streams N] [--gzip] [--first]`.
+"""A reader that costs as little as possible: `drain.py HOST PORT PATH [--streams N] [--gzip] [--first]`.
 
 Sends the request on every connection, reads all answers to their ends and prints seconds, seconds to the first byte of
 a body, and bytes. With --first it stops at that byte. Standard library only; chunk frames are not taken apart.
@@ -33,8 +33,8 @@ class Reader:
             self._read_head(bytes(buffer[:count]))
         return count > 0
 
-    def _read_head(self, part: bytes) -> None:
-        self.head += part
+    def _read_head(self, data: bytes) -> None:
+        self.head += data
         head, end, body = self.head.partition(HEAD_END)
         if end and b" 200 " not in head.partition(b"\r\n")[0]:
             sys.exit(f"the server said {head.decode(errors='replace')[:300]}")

@@ -1,1 +1,1 @@
-"""What is compared: a module a stage, each with its goals and its contenders."""
+"""What is compared: a module for every stage, with its goals and contenders."""

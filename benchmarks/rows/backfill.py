@@ -1,4 +1,4 @@
-"""What Dagster and the start of processes cost a window: a backfill in one run, and a run for each window."""
+"""The overhead of Dagster and of starting processes for a window: a backfill in one run, and a run a window."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,14 +16,14 @@ from flows_platform.cli.commands.instance import open_instance
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.lanl_flows.windows import flows_windows
 
-ROWS_A_WINDOW = 16  # next to nothing: what is left is overhead
+ROWS_A_WINDOW = 16  # almost no rows: what remains is overhead
 A_DAY = 8
 DATASET = "backfill"
 
 
 @dataclass(slots=True)
 class Runs:
-    """Dagster runs over `keys`, each in a process of its own, one for every `size` keys."""
+    """Dagster runs over `keys`, one for every `size` keys, in processes of their own."""
 
     home: Home
     keys: Sequence[str]
@@ -33,15 +33,15 @@ class Runs:
     def trial(self) -> Trial:
         """CPU is that of the runs' processes, from their start; API server and emulator are others."""
         variables = self.home.variables(DATASET)
-        parts = [self.keys[start : start + self.size] for start in range(0, len(self.keys), self.size)]
-        usages = [run(program("windows_run", part[0], part[-1]), settings=variables) for part in parts]
+        runs = [self.keys[start : start + self.size] for start in range(0, len(self.keys), self.size)]
+        usages = [run(program("windows_run", keys[0], keys[-1]), settings=variables) for keys in runs]
         with open_instance(self.home.settings(DATASET)) as instance:
-            self._last = [each.run_id for each in instance.get_runs(limit=len(parts))]
+            self._last = [made.run_id for made in instance.get_runs(limit=len(runs))]
         return Trial(
             rows=len(self.keys),
-            seconds=sum(each.seconds for each in usages),
-            cpu=sum(each.cpu for each in usages),
-            rss=max(each.rss for each in usages),
+            seconds=sum(usage.seconds for usage in usages),
+            cpu=sum(usage.cpu for usage in usages),
+            rss=max(usage.rss for usage in usages),
         )
 
     def result(self) -> str:
@@ -50,7 +50,7 @@ class Runs:
             reports = [report for run_id in self._last for report in window_reports(instance, run_id, self.keys)]
         verified = {report.key for report in reports if report.verified}
         if verified != set(self.keys):
-            raise InputError(f"{len(verified)} of {len(self.keys)} windows were verified, each for itself.")
+            raise InputError(f"{len(verified)} of {len(self.keys)} windows have results and checks of their own.")
         return "every window verified"
 
 
@@ -65,7 +65,7 @@ def backfill(sizes: Sizes) -> Iterator[Sequence[Contender]]:
             "a run a window": Runs(opened, keys[: sizes.single_runs], 1),
             "one run": Runs(opened, keys, len(keys)),
         }
-        yield [Contender(name, each.trial, each.result) for name, each in runs.items()]
+        yield [Contender(name, runs_of.trial, runs_of.result) for name, runs_of in runs.items()]
 
 
 def backfill_all(sizes: Sizes) -> AbstractContextManager[Sequence[Contender]]:

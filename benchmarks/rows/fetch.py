@@ -21,12 +21,12 @@ from flows_platform.formats.protocol.names import Parser
 
 type Contest = AbstractContextManager[Sequence[Contender]]
 
-MOST_MEMORY = 256  # MB, of the whole process tree, whatever the rows
+MOST_MEMORY = 256  # MB of the whole process tree, for any number of rows
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """All rows in one format from one server; each method is a way to read them into a file of its own in `folder`."""
+    """All rows in one format from one server; a method is a way to read them into its own file in `folder`."""
 
     api: Server
     span: Span
@@ -42,7 +42,7 @@ class Stream:
         return self._fetched(f"ours {self.wire}")
 
     def reference(self) -> Contender:
-        """`flows fetch`, by the reference parser alone."""
+        """`flows fetch`, by the reference parser only."""
         return self._fetched(f"ours {self.wire}, reference", FLOWS_API_PARSER=Parser.REFERENCE.value)
 
     def usual(self, name: str) -> Contender:
@@ -60,7 +60,7 @@ class Stream:
         return self._written("tenzir", baseline("tenzir_parquet.sh", OTHERS.parent / "tenzir", self.url, out))
 
     def curl(self) -> Contender:
-        """The floor: the bytes read and thrown away."""
+        """The lower bound: the bytes read and discarded."""
         return command("curl", ["curl", "-sSf", "-o", "/dev/null", self.url], self.span.rows)
 
     def _fetched(self, name: str, **settings: str) -> Contender:
@@ -78,7 +78,7 @@ class Stream:
 
 
 def fetch(wire: str, ways: Callable[[Stream], Sequence[Contender]]) -> Callable[[Sizes], Contest]:
-    """All rows in `wire`, in each of the ways that are given."""
+    """All rows in `wire`, in all the given ways."""
 
     @contextmanager
     def contest(sizes: Sizes) -> Iterator[Sequence[Contender]]:
@@ -104,18 +104,20 @@ def dlt(sizes: Sizes) -> Iterator[Sequence[Contender]]:
     data = data_of(sizes)
     span = data.all
     with scratch(sizes) as folder, serving.api(data.database, folder) as api:
-        rest = baseline("dlt_rest.py", api.url, STREAM, f"{span.query}&format=json", folder / "dlt_rest", python=OTHERS)
+        by_rest = baseline(
+            "dlt_rest.py", api.url, STREAM, f"{span.query}&format=json", folder / "dlt_rest", python=OTHERS
+        )
         json, xml, arrow = (Stream(api, span, wire, folder) for wire in ("json", "xml", "arrow"))
         fed = baseline("dlt_arrow.py", arrow.url, folder / "dlt_arrow", python=OTHERS)
         yield [
-            _pipeline("dlt rest_api", rest, span.rows, folder / "dlt_rest"),
-            *(each.ours() for each in (json, xml, arrow)),
+            _pipeline("dlt rest_api", by_rest, span.rows, folder / "dlt_rest"),
+            *(ways.ours() for ways in (json, xml, arrow)),
             _pipeline("dlt fed Arrow", fed, span.rows, folder / "dlt_arrow"),
         ]
 
 
 def _pipeline(name: str, argv: Sequence[str], rows: int, folder: Path) -> Contender:
-    """A dlt pipeline, each time from nothing."""
+    """A dlt pipeline, every time from an empty folder."""
 
     def trial() -> Trial:
         shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +128,7 @@ def _pipeline(name: str, argv: Sequence[str], rows: int, folder: Path) -> Conten
 
 
 def own_goals(wire: str, label: str, curl_times: float | None = None) -> tuple[Goal, ...]:
-    """What is asked of each format: little more time than its bytes alone take, and constant memory."""
+    """The goals of every format: little more time than its bytes take, and constant memory."""
     ours = f"ours {wire}"
     return (
         Goal(f"fetch {label}, seconds of curl's", ours, "curl", Quantity.SECONDS, at_most=curl_times),

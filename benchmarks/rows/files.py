@@ -30,7 +30,7 @@ def data_of(sizes: Sizes) -> DataSet:
 
 
 def clean(sizes: Sizes) -> AbstractContextManager[Sequence[Contender]]:
-    """`flows clean`, the awk pipeline, and inflating alone."""
+    """`flows clean`, the awk pipeline, and only inflating."""
     return cleaned(sizes, data_of(sizes))
 
 
@@ -41,7 +41,7 @@ def clean_large(sizes: Sizes) -> AbstractContextManager[Sequence[Contender]]:
 
 @contextmanager
 def cleaned(sizes: Sizes, data: DataSet) -> Iterator[Sequence[Contender]]:
-    """The raw file of `data`, cleaned in each way."""
+    """The raw file of `data`, cleaned in every way."""
     raw = data.raw
     with scratch(sizes) as folder:
         ours, theirs, rejects = folder / "ours.csv", folder / "theirs.csv", folder / "rejects.csv"
@@ -49,7 +49,7 @@ def cleaned(sizes: Sizes, data: DataSet) -> Iterator[Sequence[Contender]]:
         def kept_and_rejected() -> str:
             rejected = rejects.read_bytes().count(b"\n") - 1  # the header
             if rejected != REJECTS:
-                raise InputError(f"{rejected} lines were set aside, {REJECTS} are in the raw file.")
+                raise InputError(f"{rejected} lines were rejected, {REJECTS} are in the raw file.")
             return file_digest(ours)
 
         yield [

@@ -23,7 +23,7 @@ STREAMS = 16
 class Answers:
     """The contenders of one server that send the rows of one window."""
 
-    who: str
+    name: str
     server: Server
     endpoint: str
     span: Span
@@ -31,9 +31,9 @@ class Answers:
 
     def stream(self, wire: str) -> Contender:
         """One stream to its end."""
-        path, saved = f"{self.endpoint}?{self.span.query}&format={wire}", self.folder / f"{self.who}.{wire}"
+        path, saved = f"{self.endpoint}?{self.span.query}&format={wire}", self.folder / f"{self.name}.{wire}"
         return Contender(
-            f"{self.who} {wire}",
+            f"{self.name} {wire}",
             partial(self.server.drain, path, self.span.rows),
             lambda: body_digest(self.server.save(path, saved), wire),
         )
@@ -52,7 +52,7 @@ def one_stream(sizes: Sizes) -> Iterator[Sequence[Contender]]:
         raw = stack.enter_context(serving.raw_socket(api.save(path, folder / "body.ndjson"), folder))
         select = f"SELECT * FROM flows WHERE time > {span.after} AND time <= {span.before}"
         yield [
-            *(each.stream(wire) for wire in FORMATS for each in (theirs, ours)),
+            *(server.stream(wire) for wire in FORMATS for server in (theirs, ours)),
             Contender("ours ndjson, gzip", partial(api.drain, path, span.rows, "--gzip")),
             command("sqlite3 select", ["sqlite3", str(database), select], span.rows),
             Contender("raw socket", partial(raw.drain, "/", span.rows)),
@@ -91,7 +91,7 @@ def first_byte(sizes: Sizes) -> Iterator[Sequence[Contender]]:
     ):
 
         def first(server: Server, endpoint: str, span: Span) -> Trial:
-            return server.drain(f"{endpoint}?{span.query}&format=json", 1, "--first", part="first")
+            return server.drain(f"{endpoint}?{span.query}&format=json", 1, "--first", figure="first")
 
         yield [
             Contender("flask end", partial(first, flask, "/flows", spans["end"])),

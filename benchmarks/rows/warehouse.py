@@ -25,7 +25,7 @@ WINDOWS = 8  # of one day
 
 @dataclass(slots=True)
 class IntoFreshDatasets:
-    """A client that loads a window, each time into a dataset of its own; the last one stays for the comparison."""
+    """A client that loads a window, every time into a new dataset; the last one stays for the comparison."""
 
     home: Home
     name: str
@@ -74,7 +74,7 @@ def window(sizes: Sizes) -> Iterator[Sequence[Contender]]:
 
         usual = IntoFreshDatasets(opened, "tutorial", span.rows, tutorial)
         clients = [usual, ours("json"), ours("arrow")]
-        yield [Contender(each.name, each.trial, each.result) for each in clients]
+        yield [Contender(client.name, client.trial, client.result) for client in clients]
 
 
 ROWS = (

@@ -1,4 +1,4 @@
-"""ASGI: a server that answers only to its own names, and only who has its key."""
+"""ASGI: a server that answers only to its own names, and only to requests with its key."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from flows_platform.access.key import bearer, same_key
 
 
 class BearerGuard:
-    """Lets pass what asks for a known name (else 421) and has the key as its bearer token (else 401)."""
+    """Passes on requests for a known name (else 421) that have the key as their bearer token (else 401)."""
 
     def __init__(self, app: ASGIApp, hosts: HostList, key: str) -> None:
         self._app, self._hosts, self._key = app, hosts, key

@@ -1,4 +1,4 @@
-"""Names that a server answers to. A page whose DNS name was rebound to this machine sends its own name, another one."""
+"""Names that a server answers to. A page whose DNS name was rebound to this machine sends that name instead."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECAS
 
 
 def host_name(host: str) -> str:
-    """The name in `host[:port]`, in lower case, without brackets or a final point; empty where there is none."""
+    """The name in `host[:port]`, in lower case, without brackets or a final dot; empty if there is no name."""
     found = _HOST.fullmatch(host)
     return found[1].strip("[]").removesuffix(".").lower() if found else ""
 
@@ -47,7 +47,7 @@ class HostList:
     def admits(self, scope: Mapping[str, Any]) -> bool:
         """Whether every Host header of an ASGI request has one of the names, or the address that it arrived at.
 
-        Where there is no Host header no browser has sent the request.
+        A request without a Host header does not come from a browser.
         """
         # guard: each of several Host headers counts
         return all(self._admits(host, scope) for host in header_values(scope, b"host"))

@@ -1,4 +1,4 @@
-"""The key of an installation: made at first use by whichever side comes first, read by both, shown by neither."""
+"""The key of an installation: the first process that needs it creates it, and no process ever shows it."""
 
 import hmac
 import os
@@ -15,11 +15,11 @@ from flows_platform.access.private import make_home
 from flows_platform.domain.errors import StorageError
 
 KEY_BYTES = 32
-_KEY = re.compile(r"[A-Za-z0-9_-]{43}")  # of so many bytes, as URL-safe base64
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}")  # KEY_BYTES as URL-safe base64
 
 
 def installation_key(path: Path) -> str:
-    """The key in the file `path`, which is made with mode 0600 where it does not exist.
+    """The key in the file `path`, which is created with mode 0600 if it does not exist.
 
     Raises:
         StorageError: the file cannot be made or read, others may read it, or it does not hold a key.
@@ -31,12 +31,12 @@ def installation_key(path: Path) -> str:
     except OSError as error:
         raise StorageError(
             f"the key file {path} cannot be used: {error.strerror or error}.",
-            remedy="Set FLOWS_HOME to a folder of yours.",
+            remedy="Set FLOWS_HOME to a folder that you own.",
         ) from error
 
 
 def _make(path: Path) -> None:
-    """Write it elsewhere and link it: of two makers one wins, and nobody reads half a key."""
+    """Write it elsewhere and link it: of two processes one wins, and no process reads half a key."""
     make_home(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     # guard: a key file is closed to other users

@@ -1,4 +1,4 @@
-"""Folders that no other user of this machine enters, and Unix sockets in them."""
+"""Folders that are closed to other users of this machine, and Unix sockets in them."""
 
 import hashlib
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError
 
-PRIVATE = 0o077  # the umask of processes whose files are this user's alone
+PRIVATE = 0o077  # the umask of processes whose files are closed to other users
 SOCKET_BYTES = 107  # the longest path of a Unix socket on Linux
 
 
 def make_home(path: Path) -> None:
-    """Make the folder with mode 0700 where there is none; one that exists keeps its mode.
+    """Create the folder with mode 0700, unless it exists; then it keeps its mode.
 
     Raises:
         OSError: it cannot be made.
@@ -22,10 +22,10 @@ def make_home(path: Path) -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made where there is none, of this user and closed to all others.
+    """The folder, created if it does not exist, owned by this user and closed to others.
 
     Raises:
-        ConfigurationError: it belongs to another user, or is no folder.
+        ConfigurationError: it belongs to another user, or is not a folder.
         OSError: it cannot be made.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def private_folder(path: Path) -> Path:
 
 
 def socket_path(home: Path, name: str) -> Path:
-    """Where the socket `name` of this home goes: below the home, or elsewhere where that path would be too long."""
+    """The path of the socket `name` of this home: below the home, or elsewhere where that path would be too long."""
     mark = f"flows-{os.geteuid()}-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
     elsewhere = (os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), "/tmp")  # noqa: S108 - checked when made
     paths = (home / "run" / name, *(Path(folder) / mark / name for folder in elsewhere))

@@ -98,7 +98,7 @@ def build_plain(path: Path, rows: Sequence[Row], declaration: str = "id INTEGER 
 
 
 def build_cves(path: Path, cves: Iterable[Cve]) -> Callable[[], str]:
-    """A database of CVEs, as the server is told of it."""
+    """A database of CVEs; returns what gives its URL, as the server takes it."""
     url = f"sqlite:///{path}"
     engine = engines.writer(url)
     store = CveStore(engine)
@@ -180,8 +180,8 @@ def serve(caplog: pytest.LogCaptureFixture) -> Iterator[Serve]:
 
 def drained(read: Callable[[int], bytes]) -> Iterator[bytes]:
     """Everything that a `recv` or `read1` still gives."""
-    while part := read(2**18):
-        yield part
+    while data := read(2**18):
+        yield data
 
 
 def open_files(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Tokens over HTTP: who passes, who is told what, and that no token is ever written anywhere."""
+"""Tokens over HTTP: which requests pass, how others are refused, and that no token is ever written anywhere."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def test_a_token_opens_the_endpoints(server: Server, token: str, path: str, meth
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/"])
-def test_what_tells_no_data_is_open(server: Server, path: str) -> None:
+def test_paths_without_data_are_open(server: Server, path: str) -> None:
     response, body = server.get(path)
     assert response.status == 200
     assert path != "/" or (b"not shown" in body and b"flows:read" in body)
@@ -109,7 +109,7 @@ def test_a_revoked_token_ends_at_once(server: Server, file: Path, token: str) ->
 def test_a_token_is_written_nowhere(
     serve: Serve, tmp_path: Path, file: Path, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the header of every kind of request and, by mistake, in every place a token does not belong."""
+    """In the header of every kind of request and, by mistake, wherever a token does not belong."""
     server = serve(build_plain(tmp_path / "flows.db", [*flows(300), flow(301, time=None)]), tokens=file)
     authorization = {"Authorization": f"Bearer {token}"}
     answers: list[bytes] = []
@@ -120,9 +120,9 @@ def test_a_token_is_written_nowhere(
         f"{LATEST}?access_token={token}",
         f"{flow_paths.STREAM}?limit={token}",
     ):
-        for place in (f"{path}", f"{path}&x={token}&{'y' * 30}{token}=1"):
+        for target in (f"{path}", f"{path}&x={token}&{'y' * 30}{token}=1"):
             for headers in ({}, authorization, {"Authorization": token}, {"Authorization": f"Bearer {token}{token}"}):
-                answers += [server.get(place, method, **headers)[1] for method in ("GET", "DELETE")]
+                answers += [server.get(target, method, **headers)[1] for method in ("GET", "DELETE")]
     with (
         server.answer(f"{flow_paths.STREAM}?limit=400", **authorization) as response,
         pytest.raises(ConnectionResetError),
@@ -134,7 +134,7 @@ def test_a_token_is_written_nowhere(
     assert token not in caplog.text
 
 
-def test_the_description_tells_who_may(server: Server) -> None:
+def test_the_description_has_the_scopes(server: Server) -> None:
     described = json.loads(server.get("/openapi.json")[1])
     assert described == openapi_document(secured=True)
     get = described["paths"][LATEST]["get"]

@@ -1,4 +1,4 @@
-"""One gzip member or zstd frame, whatever the pieces and whoever prepared them; whole at the end of each."""
+"""One gzip member or zstd frame, whatever its pieces and the threads that prepare them; decodable up to every piece."""
 
 import gzip
 import zlib
@@ -21,7 +21,7 @@ GZIP = 31
 def test_pieces_prepared_in_any_order_are_one_member(pieces: list[bytes]) -> None:
     prepared = [GzipCompressor.prepare(piece) for piece in reversed(pieces)][::-1]
     compressor, decoder = GzipCompressor(), zlib.decompressobj(GZIP)
-    # Each piece can be read as soon as it is there.
+    # A piece can be read as soon as it is there.
     assert [decoder.decompress(compressor.join(piece)) for piece in prepared] == pieces
     assert not decoder.eof
     assert decoder.decompress(compressor.finish()) == b""
@@ -60,7 +60,7 @@ def test_pieces_are_one_frame(pieces: list[bytes]) -> None:
 def test_every_changed_bit_of_a_frame_is_seen() -> None:
     compressor = COMPRESSORS[ContentCoding.ZSTD]()
     pieces = [b"%d,%d;" % (number, number * 7919 % 1000) * 3 for number in range(40)]
-    frame = b"".join(compressor.join(compressor.prepare(each)) for each in pieces) + compressor.finish()
+    frame = b"".join(compressor.join(compressor.prepare(piece)) for piece in pieces) + compressor.finish()
     whole, passed = b"".join(pieces), 0
     for bit in range(8 * len(frame)):
         changed = bytearray(frame)

@@ -1,4 +1,4 @@
-"""The CVE routes: pages, one, totals, as JSON and CSV, NVD's notice with each; refusals, and no database."""
+"""The CVE routes: pages, one, totals, as JSON and CSV, NVD's notice with every answer; refusals, and no database."""
 
 import csv
 import gzip
@@ -172,9 +172,9 @@ def test_compression(server: Server) -> None:
 )
 def test_refusals_name_the_parameter(server: Server, path: str, parameter: str) -> None:
     response, body = server.get(path)
-    told = json.loads(body)
-    assert (response.status, told["type"], told["parameter"]) == (400, "/#invalid-parameter", parameter)
-    assert told["allowed"]
+    problem = json.loads(body)
+    assert (response.status, problem["type"], problem["parameter"]) == (400, "/#invalid-parameter", parameter)
+    assert problem["allowed"]
 
 
 def test_what_is_not_there_and_not_offered(server: Server) -> None:
@@ -204,10 +204,10 @@ def test_without_a_database_the_answer_says_how_to_fill_it(
         server = serve(database, cves_url=None if url is None else lambda url=url: url)
         for path in EVERY_PATH:
             response, body = server.get(path)
-            told = json.loads(body)
-            assert (response.status, told["type"]) == (503, "/#cves-unavailable")
+            problem = json.loads(body)
+            assert (response.status, problem["type"]) == (503, "/#cves-unavailable")
             assert response.headers["Retry-After"] == "30"
-            assert "nvd_cves" in told["detail"]
+            assert "nvd_cves" in problem["detail"]
             assert b"canary" not in body
             assert str(tmp_path).encode() not in body
         assert server.get(f"{flow_paths.STREAM}?limit=1")[0].status == 200
@@ -224,7 +224,7 @@ def test_a_database_that_comes_or_changes_is_seen_without_a_restart(serve: Serve
     assert len(ask(server, cve_paths.CVES)["cves"]) == 1
     build_cves(file, [cve(1), cve(2)])
     assert len(ask(server, cve_paths.CVES)["cves"]) == 2
-    for each in tmp_path.glob("cves.db*"):
-        each.unlink()
+    for file in tmp_path.glob("cves.db*"):
+        file.unlink()
     build_cves(file, [cve(3)])
     assert [row["id"] for row in ask(server, cve_paths.CVES)["cves"]] == ["CVE-2024-0003"]

@@ -1,4 +1,4 @@
-"""`flows serve` and the database of CVEs: found by setting or by place, its password shown nowhere."""
+"""`flows serve` and the database of CVEs: found by setting or at its default path, its password shown nowhere."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Parts of a stream made ahead by several connections: all of them, in order, none twice, and nothing stays open."""
+"""Slices of a stream made ahead by several connections: all in order, no slice twice, and nothing stays open."""
 
 from collections.abc import Iterator
 from threading import Event
@@ -13,7 +13,7 @@ SECONDS = 10
 
 
 class Connection:
-    """Makes parts while the gate is open, and notes what becomes of it."""
+    """Makes slices while the gate is open, and notes what becomes of it."""
 
     def __init__(self, name: str, log: list[str], gate: Event | None = None) -> None:
         self._name, self._log, self._gate = name, log, gate
@@ -54,8 +54,8 @@ def test_every_part_once_in_order(workers: Workers, number: int) -> None:
         return Connection("another", log)
 
     lanes = Lanes(workers, Connection("first", log), another, number)
-    spans = [(place, place + 1) for place in range(200)]
-    assert [part.result(SECONDS) for part in [lanes.order(span) for span in spans]] == spans
+    spans = [(start, start + 1) for start in range(200)]
+    assert [made.result(SECONDS) for made in [lanes.order(span) for span in spans]] == spans
     assert sum("makes" in line for line in log) == 200
     lanes.close()
     assert eventually(lambda: sum("closes" in line for line in log) == 1 + log.count("another opens"))
@@ -68,7 +68,7 @@ def test_a_connection_that_cannot_be_had_is_not_missed(workers: Workers, error: 
     gate = Event()
 
     def none() -> Connection | None:
-        assert gate.wait(SECONDS)  # the first one rests by then, and must be woken
+        assert gate.wait(SECONDS)  # the first one is idle by then, and must be woken
         if error:
             raise error
         return None
@@ -85,9 +85,9 @@ def test_a_connection_that_cannot_be_had_is_not_missed(workers: Workers, error: 
 
 def test_an_error_is_of_its_part_alone(workers: Workers) -> None:
     lanes = Lanes(workers, Connection("first", []), lambda: None, 1)
-    parts = [lanes.order((place, place)) for place in (1, -1, 2)]
-    assert isinstance(parts[1].exception(SECONDS), ValueError)
-    assert (parts[0].result(SECONDS), parts[2].result(SECONDS)) == ((1, 1), (2, 2))
+    slices = [lanes.order((position, position)) for position in (1, -1, 2)]
+    assert isinstance(slices[1].exception(SECONDS), ValueError)
+    assert (slices[0].result(SECONDS), slices[2].result(SECONDS)) == ((1, 1), (2, 2))
     lanes.close()
 
 
@@ -95,8 +95,8 @@ def test_closing_stops_what_runs_and_begins_nothing(workers: Workers) -> None:
     log: list[str] = []
     gate = Event()
     lanes = Lanes(workers, Connection("first", log, gate), lambda: Connection("other", log, gate), 2)
-    for place in range(10):
-        lanes.order((place, place))
+    for position in range(10):
+        lanes.order((position, position))
     assert eventually(lambda: sorted(log) == ["first makes", "other makes"])
     lanes.close()
     assert sorted(log[2:]) == ["first is interrupted", "other is interrupted"]
@@ -124,9 +124,9 @@ def test_streams_take_turns_at_a_thread() -> None:
     one, log, gate = Workers(1), list[str](), Event()
     job = one.submit(lambda: gate.wait(SECONDS))
     streams = [Lanes(one, Connection(name, log), lambda: None, 1) for name in ("a", "b")]
-    parts = [[lanes.order((place, place)) for place in range(3)] for lanes in streams]
+    slices = [[lanes.order((position, position)) for position in range(3)] for lanes in streams]
     gate.set()
-    assert [part.result(SECONDS) for lane in parts for part in lane] == [(0, 0), (1, 1), (2, 2)] * 2
+    assert [made.result(SECONDS) for lane in slices for made in lane] == [(0, 0), (1, 1), (2, 2)] * 2
     assert log == ["a makes", "b makes"] * 3
     assert job.result(SECONDS)
     for lanes in streams:

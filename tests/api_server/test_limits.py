@@ -43,20 +43,20 @@ def head(size: int, path: str = "/healthz") -> bytes:
     return start + b"y" * (size - len(start) - 4) + b"\r\n\r\n"
 
 
-def test_places_are_counted() -> None:
+def test_slots_are_counted() -> None:
     admission = Admission(1)
-    place = admission.take()
+    slot = admission.take()
     with pytest.raises(Problem, match="1 streams are running") as caught:
         admission.take()
     assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "2"})
-    place.release()
-    place.release()
+    slot.release()
+    slot.release()
     assert admission.active == 0
     admission.take()
     assert admission.active == 1
 
 
-def test_streams_beyond_the_places_are_refused(serve: Serve, database: Path) -> None:
+def test_streams_beyond_the_slots_are_refused(serve: Serve, database: Path) -> None:
     server = serve(database, active_streams=2)
     with ExitStack() as stack:
         streams = [stack.enter_context(server.answer(f"{STREAM}?format=ndjson")) for _ in range(2)]
@@ -72,7 +72,7 @@ def test_streams_beyond_the_places_are_refused(serve: Serve, database: Path) -> 
 
 
 @pytest.mark.parametrize("path", [f"{STREAM}?limit=0", f"{STREAM}?limit=1", "/healthz"])
-def test_a_place_is_free_after_every_end(serve: Serve, database: Path, path: str) -> None:
+def test_a_slot_is_free_after_every_end(serve: Serve, database: Path, path: str) -> None:
     server = serve(database, active_streams=1)
     for _ in range(3):
         server.get(path)
@@ -107,8 +107,8 @@ def test_a_pipelined_head_is_capped_too(serve: Serve, database: Path, before: by
         client.sendall(first + first + head(HEAD_BYTES) + head(60_000))
         received = b""
         try:
-            while part := client.recv(2**16):
-                received += part
+            while data := client.recv(2**16):
+                received += data
         except ConnectionError:
             pass  # it was reset: the rest of the long head was never read
     assert received.count(b"HTTP/1.1 200 OK") == 3
@@ -150,9 +150,9 @@ def test_a_connection_must_bring_a_whole_request(serve: Serve, database: Path, s
         client.settimeout(0.1)
         for _ in range(100):  # trickles on, which must not help
             try:
-                part = client.recv(2**16)
-                received += part
-                if not part:
+                data = client.recv(2**16)
+                received += data
+                if not data:
                     break
                 client.sendall(b"x")
             except TimeoutError:
@@ -177,14 +177,14 @@ def test_a_reader_that_stalls_is_cut(serve: Serve, database: Path, caplog: pytes
 
 
 def test_a_slow_reader_is_not_cut(serve: Serve, database: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It takes longer than the deadline for all, and much less for each part, on a busy machine too."""
+    """It takes longer than the deadline for all, and much less for a piece, on a busy machine too."""
     deadline, pause = 4, 0.08
     with serve(database, write_seconds=deadline).answer(f"{STREAM}?format=ndjson") as response:
-        lines = parts = 0
-        while part := response.read(500_000):
-            lines, parts = lines + part.count(b"\n"), parts + 1
+        lines = pieces = 0
+        while data := response.read(500_000):
+            lines, pieces = lines + data.count(b"\n"), pieces + 1
             eventually(lambda: False, pause)
-    assert parts * pause > deadline
+    assert pieces * pause > deadline
     assert lines == 200_000
     assert caplog.records == []
 

@@ -22,7 +22,7 @@ STREAM = "/api/v1/stream/flows"
 QUERIES = ("?format=ndjson", "?scanned_after=100&scanned_before=500&format=ndjson&digest=1", "?limit=70&format=csv")
 ROWS = 12_000
 PAGE = 32_768  # bytes
-FLIPPED = 24  # of 200 that were tried once, and as many with eight bits each
+FLIPPED = 24  # of 200 that were tried once, and as many with eight bits
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(database: Path) -> list[bytes | None]:
-    """What each query gives, None where it is refused or broken off."""
+    """The answer of every query, None where it is refused or broken off."""
     try:
         with running(*configured(database, shutdown_seconds=1)) as server:
             return [whole(server, query) for query in QUERIES]
@@ -66,7 +66,7 @@ def test_flipped_bits_are_never_served_whole(loaded: Path, tmp_path: Path, bits:
     refused = 0
     for _ in range(FLIPPED // 2):
         given = answers(flipped(loaded, tmp_path / "flows.db", *(drawn.randrange(size) for _ in range(bits))))
-        assert all(each in {None, known} for each, known in zip(given, right, strict=True))
+        assert all(answer in {None, known} for answer, known in zip(given, right, strict=True))
         refused += None in given
     assert refused > FLIPPED // 4
 
@@ -78,10 +78,10 @@ def offset_of(database: Path, text: bytes) -> int:
 def test_a_digit_that_changed_breaks_the_stream_off_and_is_logged(
     serve: Serve, loaded: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = offset_of(loaded, b"C411N")  # a text, which any other text could be
-    server = serve(flipped(loaded, tmp_path / "flows.db", place * 8 + 8))
+    offset = offset_of(loaded, b"C411N")  # a text, which any other text could be
+    server = serve(flipped(loaded, tmp_path / "flows.db", offset * 8 + 8))
     assert whole(server) is None
-    page = place // PAGE + 1
+    page = offset // PAGE + 1
     assert f"page {page} of {tmp_path}" in caplog.text
     assert "is not the one that the load wrote" in caplog.text
 
@@ -100,13 +100,13 @@ def test_damage_before_the_first_byte_is_a_problem(
 
 
 def test_damage_while_the_server_runs_is_seen(serve: Serve, loaded: Path, tmp_path: Path) -> None:
-    """The same file, in place: neither its time nor its size need change when a disk forgets."""
+    """The same file, overwritten: when a disk fails, neither its time nor its size need change."""
     database = flipped(loaded, tmp_path / "flows.db")
     server = serve(database)
     assert whole(server) is not None
-    place = offset_of(database, b"C411N")
+    offset = offset_of(database, b"C411N")
     with database.open("r+b") as file:
-        file.seek(place + 1)
+        file.seek(offset + 1)
         file.write(b"5")
     assert whole(server) is None
 
@@ -114,8 +114,8 @@ def test_damage_while_the_server_runs_is_seen(serve: Serve, loaded: Path, tmp_pa
 @pytest.mark.parametrize("part", ["sums", "tail", "mark", "cut"])
 def test_damaged_checksums_are_damage(loaded: Path, tmp_path: Path, part: str) -> None:
     size = loaded.stat().st_size
-    place = {"sums": size - 60, "tail": size - 40, "mark": size - 3, "cut": 0}[part]
-    database = flipped(loaded, tmp_path / "flows.db", place * 8) if place else tmp_path / "flows.db"
+    offset = {"sums": size - 60, "tail": size - 40, "mark": size - 3, "cut": 0}[part]
+    database = flipped(loaded, tmp_path / "flows.db", offset * 8) if offset else tmp_path / "flows.db"
     if part == "cut":
         database.write_bytes(loaded.read_bytes()[:-9])
     with pytest.raises(DamagedDatabase):

@@ -1,4 +1,4 @@
-"""A replay shows each row from its time on, a late one from its delay on; counts and rows are of one moment."""
+"""With a simulated clock rows show from their time on, late ones from their delay on; an answer is of one moment."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -108,7 +108,7 @@ def test_late_rows_are_the_declared_share_and_strewn() -> None:
 def test_the_server_counts_and_streams_one_moment(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clock is asked once a request: here it leaps on with each look, and every answer agrees with itself."""
+    """The clock is read once a request: here it advances with every reading, and every answer agrees with itself."""
     second = iter(range(1, 100))
     monkeypatch.setattr("api_server.flows.state.utc_now", lambda: START + timedelta(seconds=next(second)))
     server = serve(
@@ -120,9 +120,9 @@ def test_the_server_counts_and_streams_one_moment(
         assert int(response.headers["Record-Count"]) == body.count(marks[wire_format]) > 0
     head, _ = server.get("/api/v1/stream/flows", "HEAD")
     assert head.headers["Cache-Control"] == "no-store"
-    told = json.loads(server.get("/api/v1/flows/latest")[1])
-    assert told["time"] == 5
-    assert told["rows"] > int(head.headers["Record-Count"]) > int(response.headers["Record-Count"])
+    latest = json.loads(server.get("/api/v1/flows/latest")[1])
+    assert latest["time"] == 5
+    assert latest["rows"] > int(head.headers["Record-Count"]) > int(response.headers["Record-Count"])
 
 
 def test_rows_that_are_written_meanwhile_show_at_their_time(tmp_path: Path) -> None:

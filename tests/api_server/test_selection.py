@@ -81,12 +81,12 @@ def test_a_sorted_table_is_walked_by_id(tmp_path: Path, gap: list[int]) -> None:
     rows = [row for row in flows(1000) if row[0] not in gap]
     database = build(tmp_path / "flows.db", rows)
     for query in (Query(), Query(9, 49), Query(9, 49, 333), Query(200, 300), Query(5, 5), Query(None, None, 1)):
-        wanted = [
+        expected = [
             number
             for number, time, *_ in rows
             if (query.after is None or time > query.after) and (query.before is None or time <= query.before)  # type: ignore[operator]
         ]
-        assert read(database, query, 100) == wanted[: query.limit]
+        assert read(database, query, 100) == expected[: query.limit]
     snapshot = Snapshot.open(database, FLOWS)
     selection = Selector(snapshot, FLOWS, Query(9, 49)).select()
     assert selection.shared

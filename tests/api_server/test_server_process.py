@@ -109,7 +109,7 @@ def test_it_loads_no_parser_and_no_client() -> None:
 
 
 def large(path: Path, rows: int) -> Path:
-    """As `build`, by sqlite alone: millions of rows in seconds."""
+    """As `build`, by sqlite itself: millions of rows in seconds."""
     connection = apsw.Connection(str(path))
     connection.pragma("journal_mode", "off")
     connection.pragma("synchronous", "off")
@@ -132,11 +132,11 @@ def peak(process: subprocess.Popen[str]) -> int:
 
 
 def drain(server: Server, path: str, **headers: str) -> tuple[int, int]:
-    """The number of records told and the bytes read, holding none of them."""
+    """The number of records announced and of bytes read; the bytes are not kept."""
     with server.answer(path, **headers) as response:
         total = 0
-        while part := response.read(2**20):
-            total += len(part)
+        while data := response.read(2**20):
+            total += len(data)
         return int(response.headers["Record-Count"]), total
 
 
@@ -145,8 +145,8 @@ def peaks(database: Path, rows: int) -> int:
     with child(database) as (process, server):
         for wire_format in WireFormat:
             for coding in ("identity", "gzip"):
-                told, total = drain(server, f"/api/v1/stream/flows?format={wire_format}", Accept_Encoding=coding)
-                assert told == rows
+                announced, total = drain(server, f"/api/v1/stream/flows?format={wire_format}", Accept_Encoding=coding)
+                assert announced == rows
                 assert total > rows
         return peak(process)
 

@@ -36,12 +36,12 @@ def no_collection() -> Iterator[None]:
 
 def broken_off(server: Server, path: str, **headers: str) -> bytes:
     """What came before the reset."""
-    parts: list[bytes] = []
+    pieces: list[bytes] = []
     with server.answer(path, **headers) as response:
         assert response.status == 200
         with pytest.raises(ConnectionResetError):
-            parts.extend(drained(response.read1))
-    return b"".join(parts)
+            pieces.extend(drained(response.read1))
+    return b"".join(pieces)
 
 
 @pytest.mark.parametrize("wire_format", list(WireFormat))
@@ -52,11 +52,11 @@ def test_a_value_of_another_type_breaks_the_stream_off(
     rows = [*flows(20_000), (*flow(20_001)[:-1], value)]
     database = build_plain(tmp_path / "flows.db", rows)  # type: ignore[arg-type]
     server = serve(database, send_buffer=2**16)  # a reset drops what the kernel still holds
-    part = broken_off(server, f"{STREAM}?format={wire_format}")
-    assert len(part) > 100_000
+    received = broken_off(server, f"{STREAM}?format={wire_format}")
+    assert len(received) > 100_000
     mark = END_MARKS.get(wire_format)
-    assert mark is None or not part.rstrip().endswith(mark)
-    assert mark is None or wire_format is WireFormat.ARROW or mark not in part
+    assert mark is None or not received.rstrip().endswith(mark)
+    assert mark is None or wire_format is WireFormat.ARROW or mark not in received
     assert "table flows: the row with id 20001 holds" in caplog.text
     assert "column byte_count" in caplog.text
 
@@ -75,8 +75,8 @@ def test_text_that_is_not_utf8_breaks_the_stream_off(
     connection = apsw.Connection(str(database))
     connection.execute(f"UPDATE flows SET dst_comp = CAST(x'{data}' AS TEXT) WHERE id = 4000")
     connection.close()
-    part = broken_off(serve(database), f"{STREAM}?format=json")
-    assert b'"end"' not in part
+    received = broken_off(serve(database), f"{STREAM}?format=json")
+    assert b'"end"' not in received
     assert "is not valid UTF-8" in caplog.text
 
 

@@ -62,19 +62,19 @@ def _typed(texts: list[str]) -> Row:
 @pytest.mark.parametrize("wire_format", list(WireFormat))
 def test_every_format_brings_the_same_rows(server: Server, wire_format: WireFormat) -> None:
     response, body = server.get(f"{STREAM}?scanned_after=99&scanned_before=2500&format={wire_format}")
-    wanted = [row for row in flows(ROWS) if 99 < int(row[1] or 0) <= 2500]
+    expected = [row for row in flows(ROWS) if 99 < int(row[1] or 0) <= 2500]
     assert response.status == 200
     assert response.headers["Content-Type"].startswith(wire_format.content_type)
-    assert response.headers["Record-Count"] == str(len(wanted))
+    assert response.headers["Record-Count"] == str(len(expected))
     assert response.headers["Vary"] == "Accept, Accept-Encoding"
-    assert parsed(wire_format, body) == wanted
+    assert parsed(wire_format, body) == expected
 
 
 @pytest.mark.parametrize("wire_format", list(WireFormat))
 def test_rows_that_need_escaping_among_plain_ones(serve: Serve, tmp_path: Path, wire_format: WireFormat) -> None:
     rows = flows(5000)
-    for place, text in enumerate(NASTY):
-        rows[place * 400] = flow(place * 400 + 1, src_comp=text, dst_port=text * 3)
+    for position, text in enumerate(NASTY):
+        rows[position * 400] = flow(position * 400 + 1, src_comp=text, dst_port=text * 3)
     server = serve(build(tmp_path / "flows.db", rows))
     _, body = server.get(f"{STREAM}?format={wire_format}")
     assert parsed(wire_format, body) == rows
@@ -113,17 +113,17 @@ def footer_of_arrow(body: bytes) -> dict[bytes, bytes]:
 @pytest.mark.parametrize("kind", ["loaded", "plain"])
 def test_the_digest_is_that_of_the_rows(serve: Serve, tmp_path: Path, wire_format: WireFormat, kind: str) -> None:
     rows = flows(5000)
-    for place, text in enumerate(NASTY):
-        rows[place * 400] = flow(place * 400 + 1, src_comp=text, dst_port=text * 3)
+    for position, text in enumerate(NASTY):
+        rows[position * 400] = flow(position * 400 + 1, src_comp=text, dst_port=text * 3)
     server = serve((build if kind == "loaded" else build_plain)(tmp_path / "flows.db", rows))
-    wanted = RowDigest.of([row for row in rows if 9 < int(row[1] or 0) <= 450])
+    expected = RowDigest.of([row for row in rows if 9 < int(row[1] or 0) <= 450])
     _, body = server.get(f"{STREAM}?scanned_after=9&scanned_before=450&format={wire_format}&digest=1")
     if wire_format is WireFormat.ARROW:
-        assert footer_of_arrow(body) == {b"count": str(wanted.count).encode(), b"digest": wanted.hex.encode()}
+        assert footer_of_arrow(body) == {b"count": str(expected.count).encode(), b"digest": expected.hex.encode()}
     else:
         found = re.search(DIGEST_IN[wire_format], body)
         assert found
-        assert found[1].decode() == wanted.hex
+        assert found[1].decode() == expected.hex
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])

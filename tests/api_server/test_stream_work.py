@@ -1,4 +1,4 @@
-"""What a stream costs, counted: the queries it makes, the parts it holds, the connections it opens, and when."""
+"""What a stream costs, counted: the queries it makes, the slices it holds, the connections it opens, and when."""
 
 import asyncio
 import subprocess
@@ -68,7 +68,7 @@ def opened(workers: Workers, database: Path, shape: Shape) -> RecordStream:
 
 async def read(stream: RecordStream, workers: Workers) -> list[bytes]:
     try:
-        return [part async for part in stream.parts(workers)]
+        return [piece async for piece in stream.body(workers)]
     finally:
         stream.close()
 
@@ -80,10 +80,10 @@ def test_one_query_a_chunk(tmp_path: Path, workers: Workers, wire_format: WireFo
     database = build(tmp_path / "flows.db", flows(ROWS))
     with queries() as run:
         stream = opened(workers, database, Shape(encoder, coding))
-        parts = asyncio.run(read(stream, workers))
+        pieces = asyncio.run(read(stream, workers))
     rows = [sql for sql in run if "BETWEEN" in sql]
     chunks = 1 + -(-(ROWS - FIRST_CHUNK_ROWS) // encoder.chunk_rows)
-    assert len(rows) == chunks == len(parts) - 1
+    assert len(rows) == chunks == len(pieces) - 1
     assert not [sql for sql in run if "count(*) FROM" in sql and "pragma" not in sql and "BETWEEN" not in sql]
     assert eventually(lambda: open_files(database) == 0)
 
@@ -94,9 +94,9 @@ def test_a_reader_that_stops_holds_so_many_parts(tmp_path: Path, workers: Worker
 
     async def some(stream: RecordStream) -> list[int]:
         counts: list[int] = []
-        parts: AsyncIterator[bytes] = stream.parts(workers)
+        body: AsyncIterator[bytes] = stream.body(workers)
         for number in range(1, 5):
-            await anext(parts)
+            await anext(body)
             expected = 1 if number == 1 else number + AHEAD
             assert await asyncio.to_thread(eventually, lambda: encoder.made >= expected)  # noqa: B023  at once
             await asyncio.sleep(0.05)
@@ -126,9 +126,9 @@ def test_text_with_spaces_takes_the_fast_way(tmp_path: Path, workers: Workers) -
     for wire_format in WireFormat:
         encoder = for_format(wire_format, FLOWS)
         with queries() as run:
-            parts = asyncio.run(read(opened(workers, database, Shape(encoder)), workers))
+            pieces = asyncio.run(read(opened(workers, database, Shape(encoder)), workers))
         assert len([sql for sql in run if "BETWEEN" in sql]) == 2
-        assert len(parts) == 3
+        assert len(pieces) == 3
 
 
 def test_sqlite_of_the_server_counts_no_memory(tmp_path: Path) -> None:

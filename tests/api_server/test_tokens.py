@@ -1,4 +1,4 @@
-"""Tokens at rest: hashes in a private file, created and revoked whole, recognised in constant time."""
+"""The file of tokens: private, holds hashes, replaced as a whole, compared in constant time."""
 
 import hmac
 import json
@@ -81,7 +81,7 @@ def test_tokens_made_at_once_are_all_kept(file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "é", "x" * 65, "../x"])
 def test_names_are_plain(file: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="names no token"):
+    with pytest.raises(ConfigurationError, match="is not the name of a token"):
         create_token(file, name, [], NOW)
     assert not file.exists()
 
@@ -98,7 +98,7 @@ def test_a_name_is_taken_once(file: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tokens": [1]}', '{"tokens": [{"name": "x", "scopes": ["root"]}]}'])
 def test_a_file_that_is_none_is_named(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(ConfigurationError, match="is no token file"):
+    with pytest.raises(ConfigurationError, match="is not a token file"):
         read_tokens(file)
 
 

@@ -55,7 +55,7 @@ def snapshot(tmp_path: Path) -> Iterator[Snapshot]:
     snapshot.connection.close()
 
 
-@pytest.mark.parametrize("wire_format", [each for each in WireFormat if each is not WireFormat.ARROW])
+@pytest.mark.parametrize("wire_format", [wire for wire in WireFormat if wire is not WireFormat.ARROW])
 def test_a_chunk_is_the_references(snapshot: Snapshot, wire_format: WireFormat) -> None:
     encoder = for_format(wire_format, SCHEMA)
     chunk = ChunkReader(snapshot, SCHEMA, WHOLE, encoder, digest=True).read(1, len(ROWS))

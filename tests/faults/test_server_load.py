@@ -223,7 +223,7 @@ def test_a_signal_ends_the_server_in_time_whoever_reads(database: Path) -> None:
         log = running.log.read_text()
     assert (first + rest).count(b"\n") == ROWS + 1
     assert running.process.returncode == -signal.SIGTERM
-    assert log.count("aborted: the server ends") == 8
+    assert log.count("aborted: the server is stopping") == 8
     assert "Traceback" not in log
 
 
