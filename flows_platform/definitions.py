@@ -8,7 +8,7 @@ with collector_paused():
     import dagster as dg
 
     from flows_platform.components.catalog import all_tables
-    from flows_platform.orchestration.notifications.sensor import alerts_sensor
+    from flows_platform.orchestration.notifications.sensor import notifications_sensor
     from flows_platform.orchestration.resources import build_resources
     from flows_platform.orchestration.table import WindowedTable
     from flows_platform.orchestration.table_definitions import windowed_definitions
@@ -22,7 +22,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything Dagster sees, under these settings."""
     common = dg.Definitions(
         resources=build_resources(settings)._asdict(),
-        sensors=[alerts_sensor()],
+        sensors=[notifications_sensor()],
         executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
     )
     tables = [MORE.get(each.table.name, _by_yaml_alone)(each, settings) for each in all_tables(settings)]

@@ -10,14 +10,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from flows_platform.access.hosts import host_names
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.domain.simulated_clock import SimulatedClock
 from flows_platform.domain.verification import Verification
 from flows_platform.flow_database.replacement import MAX_REJECTED_SHARE, MAX_SHRINK
 from flows_platform.formats.protocol.names import Parser, WireFormat
+from flows_platform.runtime.old_names import say_renamed
 
 PREFIX = "FLOWS_"
 AUTO = "auto"
 EMULATOR_PROJECT = "local"
+# Variables that were renamed, and the settings that they are now.
+OLD_NAMES = {
+    "FLOWS_REPLAY": "simulated_speed",
+    "FLOWS_REPLAY_START": "simulated_start",
+    "FLOWS_WEBHOOK_URL": "notification_url",
+}
 LEVELS = (Verification.COUNT.word, Verification.DIGEST.word)  # that our own server offers
 
 
@@ -142,7 +149,8 @@ class Settings(BaseModel):
 
     dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
     dagster_url: str | None = Field(
-        None, description="Where people reach the Dagster UI, for links in alerts; by default this machine's own."
+        None,
+        description="Where people reach the Dagster UI, for links in notifications; by default this machine's own.",
     )
     allowed_hosts: Annotated[str, AfterValidator(_known_hosts)] = Field(
         "", description="Names, by commas, that UI and API answer to beside loopback's: those of a proxy before them."
@@ -154,22 +162,25 @@ class Settings(BaseModel):
     look_back: int = Field(
         2, ge=0, description="Closed windows that schedule and sensor look at again for late records."
     )
-    webhook_url: SecretStr | None = Field(None, description="Where alerts are posted; without it they are logged.")
+    notification_url: SecretStr | None = Field(
+        None, description="Where notifications are posted; without it they are logged."
+    )
 
-    replay: float | None = Field(
-        None, ge=1, le=86_400, description="Speed at which `flows dev` replays the data set; without it all rows show."
+    simulated_speed: float | None = Field(
+        None, ge=1, le=86_400, description="Speed of the simulated clock of `flows dev`; without one all rows show."
     )
-    replay_start: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
-        None, description="When the replay is at second 0; by default when it is first started, kept in FLOWS_HOME."
+    simulated_start: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
+        None,
+        description="When the simulated clock is at second 0; by default when it is first started, kept in FLOWS_HOME.",
     )
-    late_share: float = Field(0.0, ge=0, le=1, description="Share of the rows that a replay shows late.")
+    late_share: float = Field(0.0, ge=0, le=1, description="Share of the rows that the simulated clock shows late.")
     late_minutes: int = Field(0, ge=0, description="Minutes of the data set by which they are late.")
 
     @model_validator(mode="before")
     @classmethod
     def _of_environment(cls, given: dict[str, object]) -> dict[str, object]:
         found = {name: os.environ.get(_variable(name)) for name in cls.model_fields}
-        return {name: value for name, value in found.items() if value is not None} | given
+        return {**_by_old_names(), **{name: value for name, value in found.items() if value is not None}, **given}
 
     @property
     def end(self) -> datetime:
@@ -177,9 +188,10 @@ class Settings(BaseModel):
         return self.epoch + timedelta(days=self.days)
 
     @property
-    def clock(self) -> ReplayClock | None:
-        """The replay's clock, once it was started."""
-        return ReplayClock(self.replay_start, self.replay) if self.replay and self.replay_start else None
+    def clock(self) -> SimulatedClock | None:
+        """The simulated clock, once it was started."""
+        start = self.simulated_start
+        return SimulatedClock(start, self.simulated_speed) if self.simulated_speed and start else None
 
     @property
     def stream_url(self) -> str:
@@ -233,13 +245,17 @@ class Settings(BaseModel):
 
     def child_environment(self) -> dict[str, str]:
         """This process's environment for Dagster's own processes: the same settings, an absolute home, the clock."""
-        told = {"FLOWS_HOME": str(self.files.home), "DAGSTER_HOME": str(self.files.dagster)}
-        told |= {
-            "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1"
-        }  # a backfill waits for a code server to be back
+        inherited = {name: value for name, value in os.environ.items() if name not in OLD_NAMES}
+        renamed = {_variable(name): value for name, value in _by_old_names().items()}
+        added = {
+            "FLOWS_HOME": str(self.files.home),
+            "DAGSTER_HOME": str(self.files.dagster),
+            "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",  # a backfill waits for a code server to be back
+        }
         if self.clock:
-            told |= {"FLOWS_REPLAY": str(self.clock.speed), "FLOWS_REPLAY_START": self.clock.start.isoformat()}
-        return {**os.environ, **told}
+            added["FLOWS_SIMULATED_SPEED"] = str(self.clock.speed)
+            added["FLOWS_SIMULATED_START"] = self.clock.start.isoformat()
+        return {**inherited, **renamed, **added}
 
 
 class Files:
@@ -259,7 +275,7 @@ class Files:
         self.emulator_key = home / "emulator.key"
         self.dagster = home / "dagster"
         self.dagster_key = home / "dagster.key"
-        self.replay = home / "replay.json"
+        self.clock = home / "replay.json"  # as homes of before have it
         self.locks = home / "locks"
         self.logs = home / "logs"
 
@@ -293,9 +309,17 @@ def secret(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def _by_old_names() -> dict[str, str]:
+    """The settings that the environment has by their old names alone."""
+    found = {old: name for old, name in OLD_NAMES.items() if old in os.environ and _variable(name) not in os.environ}
+    for old, name in found.items():
+        say_renamed(old, _variable(name))
+    return {name: os.environ[old] for old, name in found.items()}
+
+
 def unknown_variables() -> list[str]:
-    """Variables of the environment that look like settings but are none: misspelt, most likely."""
-    known = {_variable(name) for name in Settings.model_fields}
+    """Variables of the environment that look like settings but are not: misspelt, most likely."""
+    known = {_variable(name) for name in Settings.model_fields} | OLD_NAMES.keys()
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import typer
 
-from flows_platform.settings import PREFIX, Settings
+from flows_platform.cli.old_names import with_new_names
+from flows_platform.settings import OLD_NAMES, PREFIX, Settings
 from tests.api_server.conftest import openapi_document
 from tests.reference.commands import COMMANDS, leaves
 from tests.reference.pages import FOLDER, PAGES
@@ -44,7 +45,7 @@ def urls(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_and_flag_exists(path: Path) -> None:
-    for name, *words in flows_calls(path.read_text()):
+    for name, *words in map(with_new_names, flows_calls(path.read_text())):
         assert name in COMMANDS, f"{path.name}: flows {name}"
         command = COMMANDS[name]
         if words and isinstance(command, typer.core.TyperGroup):
@@ -74,7 +75,7 @@ def test_every_make_target_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_variable_is_a_setting(path: Path) -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OLD_NAMES.keys()
     assert {name for name in re.findall(rf"\b{PREFIX}[A-Z_]+\b", path.read_text()) if name != PREFIX} <= known
 
 

@@ -7,10 +7,10 @@ TABLE = "## What happened, what you see, what to do"
 SHOWN_BY = {
     "A window failed": [
         "end_to_end/test_windows_run.py::test_a_bad_window_fails_alone_and_is_named",
-        "end_to_end/test_window_alerts.py::test_a_window_that_fails_and_a_check_that_fails_are_told_with_what_to_do",
+        "end_to_end/test_window_notifications.py::test_a_window_that_fails_and_a_check_that_fails_are_told_with_what_to_do",
     ],
     "The API was down and is back": [
-        "end_to_end/test_replay_day.py::test_a_day_passes",
+        "end_to_end/test_simulated_day.py::test_a_day_passes",
         "end_to_end/test_live_windows.py::test_a_window_that_failed_is_asked_for_again_after_pauses_that_double",
     ],
     "A stream ended early": [
@@ -19,7 +19,7 @@ SHOWN_BY = {
     ],
     "Records do not fit the schema": [
         "pipeline/test_fetch_window.py::test_a_bad_record_is_quarantined_whole_and_counted",
-        "end_to_end/test_replay_and_proof.py::test_a_replay_publishes_what_is_good_and_keeps_what_is_not",
+        "end_to_end/test_reprocess_and_proof.py::test_reprocessing_publishes_what_is_good_and_keeps_what_is_not",
     ],
     "Records came late": ["end_to_end/test_automation.py::test_the_sensor_asks_for_windows_that_closed_or_changed"],
     "Rows of the table were changed by hand": [
@@ -31,7 +31,7 @@ SHOWN_BY = {
         "end_to_end/test_shrinking_windows.py::test_a_waiting_window_is_told_and_healed",
     ],
     "A window file was damaged": [
-        "end_to_end/test_staged_files.py::test_no_flipped_bit_is_published_counted_verified_or_replayed"
+        "end_to_end/test_staged_files.py::test_no_flipped_bit_is_published_counted_verified_or_reprocessed"
     ],
     "The run was killed": ["faults/test_convergence.py::test_a_window_is_old_or_new_and_a_rerun_converges"],
     "The run was stopped by hand": [
@@ -67,9 +67,9 @@ SHOWN_BY = {
         "orchestration/test_lag_reports.py::test_forty_windows_behind_is_shown_as_forty_everywhere",
         "orchestration/notifications/test_notifications.py::test_a_stale_table_is_told_until_it_is_fresh",
     ],
-    "The webhook does not answer": [
-        "orchestration/notifications/test_notifications.py::test_what_a_webhook_does_not_take_is_told_later_and_once",
-        "orchestration/notifications/test_notifications.py::test_a_webhook_that_is_not_there_is_not_named",
+    "The notification URL does not answer": [
+        "orchestration/notifications/test_notifications.py::test_what_is_not_taken_is_sent_later_and_once",
+        "orchestration/notifications/test_notifications.py::test_a_receiver_that_is_not_there_is_not_named",
     ],
     "A secret is wrong": [
         "end_to_end/test_yaml_threat_feed.py::test_waits_and_refusals",

@@ -68,7 +68,7 @@ def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoin
 
     async def stream_flows(request: Request) -> Response:
         asked = parse_stream(request.scope["query_string"], formats)
-        # guard: the replay hides what has not happened
+        # guard: rows that have not happened are hidden
         query = state.visible(asked.query)
         fixed = asked.wire_format or (formats[0] if len(formats) == 1 else None)
         wire_format = fixed or choose_format(header_list(request.headers, "accept"), formats)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from api_server.flows.selection import Query, Withheld
-from flows_platform.domain.simulated_clock import SECOND, Replay
+from flows_platform.domain.simulated_clock import SECOND, Simulation
 
 
 def utc_now() -> datetime:
@@ -12,11 +12,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def visible(query: Query, replay: Replay, wall: datetime) -> Query:
+def visible(query: Query, simulation: Simulation, wall: datetime) -> Query:
     """The query up to where the simulated clock is at `wall`: what is counted and read by it is of one moment."""
-    reached = replay.clock.elapsed(wall) // SECOND
+    reached = simulation.clock.elapsed(wall) // SECOND
     before = reached if query.before is None else min(query.before, reached)
-    settled = reached - replay.late.delay // SECOND
-    if not replay.late.permille or before <= settled:
+    settled = reached - simulation.late.delay // SECOND
+    if not simulation.late.permille or before <= settled:
         return replace(query, before=before)
-    return replace(query, before=before, withheld=Withheld(settled, replay.late.permille))
+    return replace(query, before=before, withheld=Withheld(settled, simulation.late.permille))

@@ -11,7 +11,7 @@ from api_server.flows.simulated_clock import utc_now, visible
 from api_server.flows.streams import StreamOpener
 from api_server.http.workers import Workers
 from flows_platform.domain.schema import TableSchema
-from flows_platform.domain.simulated_clock import Replay
+from flows_platform.domain.simulated_clock import Simulation
 from flows_platform.formats import encoders
 from flows_platform.formats.protocol.encoder import Encoder
 from flows_platform.formats.protocol.names import WireFormat
@@ -29,7 +29,7 @@ class FlowsConfig:
     # Connections that format one stream's chunks side by side. Two are 1.5 times one on two cores.
     connections_per_stream: int = 2
     # Hold back what has not happened yet by this clock; None shows all rows at once.
-    replay: Replay | None = None
+    simulation: Simulation | None = None
 
 
 class FlowsState:
@@ -52,7 +52,7 @@ class FlowsState:
 
     def visible(self, query: Query) -> Query:
         """The query as of now. Call it once a request: what is counted and read by it is of one moment."""
-        return visible(query, self.config.replay, utc_now()) if self.config.replay else query
+        return visible(query, self.config.simulation, utc_now()) if self.config.simulation else query
 
     def newest(self) -> tuple[int | None, int]:
         """The newest time and the number of rows that show now; None and 0 without rows. Runs SQL, as `snapshot`."""

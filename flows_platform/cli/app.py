@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
+from flows_platform.cli.old_names import Commands
+
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
+    cls=Commands,
     help="A time-windowed HTTP API into BigQuery, exactly: every window atomic, verified and visible in Dagster.",
     no_args_is_help=True,
     add_completion=False,

@@ -7,9 +7,11 @@ import typer
 
 from flows_platform.cli.app import FAILED, app, examples
 
-Replay = Annotated[
+Speed = Annotated[
     float | None,
-    typer.Option(min=1, max=86_400, help="Replay the data set: a row shows once a clock of this speed passed it."),
+    typer.Option(
+        min=1, max=86_400, help="Speed of a simulated clock: it shows a row once it has passed the row's time."
+    ),
 ]
 
 
@@ -17,7 +19,7 @@ Replay = Annotated[
     epilog=examples(
         "flows serve --database flows.db",
         "flows serve --database flows.db --host 0.0.0.0 --tokens tokens.json --certificate cert.pem --key key.pem",
-        "flows serve --database flows.db --replay 360 --late-share 0.01 --late-minutes 240",
+        "flows serve --database flows.db --simulate 360 --late-share 0.01 --late-minutes 240",
     )
 )
 def serve(
@@ -38,8 +40,10 @@ def serve(
     streams: Annotated[int, typer.Option(min=1, help="Streams at once; a further one gets a 503.")] = 24,
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
-    replay: Replay = None,
-    replay_start: Annotated[str | None, typer.Option(help="When it is at second 0, as ISO 8601; now if none.")] = None,
+    simulate: Speed = None,
+    simulated_start: Annotated[
+        str | None, typer.Option(help="When it is at second 0, as ISO 8601; now if none.")
+    ] = None,
     late_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that show late.")] = 0,
     late_minutes: Annotated[int, typer.Option(min=0, help="Minutes of the data set by which they are late.")] = 0,
 ) -> None:
@@ -47,8 +51,8 @@ def serve(
     from api_server.config import ServerConfig
     from api_server.flows.state import FlowsConfig
     from flows_platform.access.hosts import host_names
-    from flows_platform.cli.commands.serve import replaying
     from flows_platform.cli.commands.serve import serve as run
+    from flows_platform.cli.commands.serve import simulation_of
 
     config = ServerConfig(
         hosts=host_names(allowed_hosts),
@@ -60,8 +64,8 @@ def serve(
         write_seconds=write_timeout,
         head_seconds=head_timeout,
     )
-    clock = replaying(replay, replay_start, late_share, late_minutes)
-    run(config, FlowsConfig(database, compare_pages=not no_page_checks, replay=clock), host, port)
+    simulation = simulation_of(simulate, simulated_start, late_share, late_minutes)
+    run(config, FlowsConfig(database, compare_pages=not no_page_checks, simulation=simulation), host, port)
 
 
 @app.command(epilog=examples("flows demo", "flows demo --rows 50000"))
@@ -73,12 +77,12 @@ def demo(rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] =
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=examples("flows dev", "flows dev --replay 60"))
-def dev(*, replay: Replay = None) -> None:
+@app.command(epilog=examples("flows dev", "flows dev --simulate 60"))
+def dev(*, simulate: Speed = None) -> None:
     """Run API, emulator and Dagster (UI and daemon) until Ctrl-C."""
     from flows_platform.cli.commands.dev import run_dev
 
-    run_dev(replay)
+    run_dev(simulate)
 
 
 @app.command(epilog=examples("flows doctor"))

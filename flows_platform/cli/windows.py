@@ -1,4 +1,4 @@
-"""Arguments of the commands on windows: verify, replay, history."""
+"""Arguments of the commands on windows: verify, reprocess, history."""
 
 from typing import Annotated
 
@@ -26,8 +26,8 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=examples("flows replay 2014-01-01-03:00", "flows replay --confirm 2014-01-01-03:00"))
-def replay(
+@app.command(epilog=examples("flows reprocess 2014-01-01-03:00", "flows reprocess --confirm 2014-01-01-03:00"))
+def reprocess(
     partition: Annotated[list[str], typer.Argument(help="Keys of windows.")],
     *,
     table: Table = FLOWS.name,
@@ -36,9 +36,9 @@ def replay(
     ] = False,
 ) -> None:
     """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
-    from flows_platform.cli.commands.verify import run_replay
+    from flows_platform.cli.commands.verify import run_reprocess
 
-    if not run_replay(table, partition, confirm=confirm):
+    if not run_reprocess(table, partition, confirm=confirm):
         raise typer.Exit(FAILED)
 
 

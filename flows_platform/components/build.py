@@ -36,7 +36,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
     table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
     return WindowedTable(
-        staged=source.staged or f"{source.name}_windows",
+        staged=source.files_asset or f"{source.name}_windows",
         table=table,
         api=_api(source, table.schema),
         cron=cron,

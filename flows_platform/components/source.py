@@ -143,7 +143,7 @@ class TableKeys(Declared):
     """The keys of a table that is filled from an API. Rules between them are in `validation.py`."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
-    staged: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
+    files_asset: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")
     owner: str = Field("team:security-data", description="Owner that Dagster shows.")

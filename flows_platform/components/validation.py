@@ -17,12 +17,24 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
+from flows_platform.runtime.old_names import say_renamed
 
+OLD_KEYS = {"staged": "files_asset"}
 TEXTS = {ColumnType.STRING, ColumnType.JSON}
 
 
 class TableDeclaration(TableKeys):
     """A table that is filled from an API, window by window."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_old_keys(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        renamed = {old: new for old, new in OLD_KEYS.items() if old in given and new not in given}
+        for old, new in renamed.items():
+            say_renamed(f"the key {old}", new)
+        return {renamed.get(key, key): value for key, value in given.items()}
 
     @model_validator(mode="before")
     @classmethod

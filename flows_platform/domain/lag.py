@@ -1,4 +1,4 @@
-"""How far a table is behind: the age of its oldest missing window. Pure; the check, freshness and alerts all take it.
+"""How far a table is behind: the age of its oldest missing window. Pure; check, freshness and notifications take it.
 
 Sets of windows are integers, bit n for the window number n: of 37,600 windows 5 kB, and nothing to loop over.
 """

@@ -1,4 +1,4 @@
-"""A data set replayed as if it happened now: its clock, and the rows that it holds back. Never asks for the time."""
+"""The clock that shows a data set as if it happened now, and the rows that come late. It never asks for the time."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ STEP = 619
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayClock:
+class SimulatedClock:
     """A clock that shows the data set's second 0 at `start` and runs `speed` times as fast as the wall's."""
 
     start: datetime
@@ -28,9 +28,9 @@ class ReplayClock:
         """How much of the data set passes in a span of the wall's clock."""
         return span * self.speed
 
-    def at_speed(self, speed: float, wall: datetime) -> "ReplayClock":
+    def at_speed(self, speed: float, wall: datetime) -> "SimulatedClock":
         """The clock that shows the same at `wall`, and runs at another speed from there."""
-        return ReplayClock(wall - self.elapsed(wall) / speed, speed)
+        return SimulatedClock(wall - self.elapsed(wall) / speed, speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class LateRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Simulation:
     """What a server of the data set needs to hold back what has not happened yet."""
 
-    clock: ReplayClock
+    clock: SimulatedClock
     late: LateRows = LateRows()

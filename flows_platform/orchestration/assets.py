@@ -19,6 +19,7 @@ from flows_platform.orchestration.metadata import figures
 from flows_platform.orchestration.resources import FetchResource, WarehouseResource
 from flows_platform.orchestration.run import WindowRun
 from flows_platform.orchestration.table import Fill, Sink, WindowedTable
+from flows_platform.runtime.old_names import notice
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
@@ -30,7 +31,8 @@ CONFIRM = "flows/confirm"  # a tag: the dialogs that launch backfills take no co
 class WindowsConfig(dg.Config):
     """How a run of windows gets its records."""
 
-    replay: bool = Field(False, description="Cast the quarantined records again after a fix, instead of fetching.")
+    reprocess: bool = Field(False, description="Cast the quarantined records again after a fix, instead of fetching.")
+    replay: bool = Field(False, description="The old name of `reprocess`; it ends with 0.3.")
     confirm: bool = Field(
         False, description="Publish also windows that lost rows, without a second pull; as the tag flows/confirm: true."
     )
@@ -57,10 +59,19 @@ def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
         wanted = [sink for sink in declaration.sinks if sink.key in context.selected_asset_keys]
         with declaration.pipeline(fetch, warehouse) as pipeline, _opened(wanted, pipeline) as fills:
             confirm = config.confirm or context.run.tags.get(CONFIRM) == "true"
-            run = WindowRun(context, declaration, pipeline, fills, replay=config.replay, confirm=confirm)
+            run = WindowRun(
+                context, declaration, pipeline, fills, reprocess=reprocesses(context, config), confirm=confirm
+            )
             yield from run.all_windows()
 
     return with_code(windows)
+
+
+def reprocesses(context: dg.AssetExecutionContext, config: WindowsConfig) -> bool:
+    """Whether a run casts rejects again instead of fetching; its configuration may have the old name."""
+    if config.replay:
+        context.log.warning(notice("replay: true", "reprocess: true"))
+    return config.reprocess or config.replay
 
 
 def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:

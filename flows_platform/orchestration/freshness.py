@@ -16,10 +16,10 @@ SHORTEST = 60  # seconds: Dagster takes no shorter window
 def freshness_policy(declaration: WindowedTable) -> dg.FreshnessPolicy | None:
     """A warning when a window is overdue by the grace, a failure when a whole one was missed.
 
-    None for history: where windows end and nothing replays them, nothing new comes. The policy is what the pages show;
+    None for history: where windows end and no clock is simulated, nothing new comes. The policy is what the pages show;
     what is held against it is the lag (`freshness_state`).
     """
-    if declaration.calendar.end is not None and declaration.replay is None:
+    if declaration.calendar.end is not None and declaration.clock is None:
         return None
     length, grace = declaration.cron.length, declaration.calendar.grace
     warn = whole_seconds(declaration.wall_time(length + grace))

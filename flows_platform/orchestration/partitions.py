@@ -10,7 +10,7 @@ from flows_platform.domain.windows import KEY_FORMAT
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
-# The check of a windowed table that says how far it is behind; alerts read it.
+# The check of a windowed table that says how far it is behind; notifications read it.
 LAG_CHECK = "closed_windows_are_loaded"
 
 

@@ -47,7 +47,7 @@ class WindowRun:
     declaration: WindowedTable
     pipeline: "WindowPipeline"
     fills: Mapping[dg.AssetKey, Fill]
-    replay: bool = False
+    reprocess: bool = False
     confirm: bool = False
     failed: dict[str, PlatformError] = field(default_factory=dict)
     held: Mapping[Window, int] = field(default_factory=dict)  # rows in the warehouse before the run
@@ -117,13 +117,13 @@ class WindowRun:
     def _staged(self, windows: Sequence[Window]) -> Generator[Staged]:
         """What staging each window gives, in order; the next one is under way meanwhile.
 
-        A replay changes files that the warehouse may be reading, and is short: one window after the other.
+        Reprocessing changes files that the warehouse may be reading, and is short: one window after the other.
         """
         if not self._selected(self.declaration.staged_key):
             yield from [None] * len(windows)
             return
         staged = map(self._try_to_stage, windows)
-        yield from staged if self.replay else read_ahead(staged, AHEAD)
+        yield from staged if self.reprocess else read_ahead(staged, AHEAD)
 
     def _try_to_stage(self, window: Window) -> Staged:
         # guard: a window that cannot be fetched fails alone
@@ -161,8 +161,8 @@ class WindowRun:
                 self._record(sink.key, window, shown | drawn)
 
     def _stage(self, window: Window) -> figures.Metadata:
-        if self.replay:
-            shown = figures.replayed_metadata(self.pipeline.replay(window, self._on_records))
+        if self.reprocess:
+            shown = figures.reprocessed_metadata(self.pipeline.reprocess(window, self._on_records))
         else:
             shown = figures.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
         self.progress.window_staged()

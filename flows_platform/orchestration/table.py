@@ -13,7 +13,7 @@ from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.shrinking import AN_HOUR, ShrinkRule
-from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.domain.simulated_clock import SimulatedClock
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
@@ -58,7 +58,7 @@ class WindowedTable:
     `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
     `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
     `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read it.
-    `look_back` counts closed windows that are asked for again. `replay` is the clock of a replayed data set; any other
+    `look_back` counts closed windows that are asked for again. `clock` is a simulated one; any other table
     follows the wall's. `moving` records leave their window for a later one when they change, so that a window is not
     what it was once. `shrink` is the share of its rows that a window may lose without a second pull. `sinks` are where
     else its windows go. `charts` are drawn of its columns, `console` shows the table where there is one, and
@@ -83,7 +83,7 @@ class WindowedTable:
     keep_raw: timedelta | None = None
     moving: bool = False
     shrink: float = 0.5
-    replay: ReplayClock | None = None
+    clock: SimulatedClock | None = None
     sinks: tuple[Sink, ...] = ()
     charts: tuple[Chart, ...] = ()
     console: Console | None = None
@@ -122,15 +122,15 @@ class WindowedTable:
 
     def instant(self, wall: datetime) -> datetime:
         """The instant of the data when the wall's clock shows `wall`."""
-        return self.table.schema.epoch + self.replay.elapsed(wall) if self.replay else wall
+        return self.table.schema.epoch + self.clock.elapsed(wall) if self.clock else wall
 
     def wall_time(self, span: timedelta) -> timedelta:
         """How long a span of the data lasts on the wall's clock."""
-        return self.replay.wall_time(span) if self.replay else span
+        return self.clock.wall_time(span) if self.clock else span
 
     def data_time(self, span: timedelta) -> timedelta:
         """How much of the data passes in a span of the wall's clock."""
-        return self.replay.data_time(span) if self.replay else span
+        return self.clock.data_time(span) if self.clock else span
 
     @property
     def shrink_rule(self) -> ShrinkRule:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from flows_platform.orchestration.assets import windowed_assets
 from flows_platform.orchestration.automation.differing_windows import differing_windows_sensor, matches_source_check
-from flows_platform.orchestration.automation.new_windows_sensor import replay_job, windows_job, windows_sensor
+from flows_platform.orchestration.automation.new_windows_sensor import reprocess_job, windows_job, windows_sensor
 from flows_platform.orchestration.automation.overdue import lag_sensor, overdue_check
 from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.automation.schedule import windows_schedule
@@ -19,7 +19,7 @@ def windowed_definitions(declaration: WindowedTable, now: Callable[[], datetime]
     windows = windows_job(declaration)
     return dg.Definitions(
         assets=[windowed_assets(declaration)],
-        jobs=[windows, replay_job(declaration)],
+        jobs=[windows, reprocess_job(declaration)],
         schedules=[windows_schedule(declaration, windows)],
         sensors=[
             windows_sensor(declaration, windows, now),

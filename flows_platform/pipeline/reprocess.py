@@ -23,7 +23,7 @@ SLICE = 1024  # records
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class Reprocessed:
     """What became of a window's quarantined records; `recovered` of them are rows of the staged file now."""
 
     path: Path
@@ -38,21 +38,21 @@ class Replayed:
         return quarantine_path(self.path) if self.rejected else None
 
 
-type Merged = Callable[[Replayed, Path], None]
+type Merged = Callable[[Reprocessed, Path], None]
 
 
-def replay_quarantine(
+def reprocess_quarantine(
     api: WindowedApi,
     window: Window,
     target: Path,
     *,
     progress: Progress = silent,
     merged: Merged = lambda *_: None,
-) -> Replayed:
+) -> Reprocessed:
     """Cast the window's quarantined records again, after a fix, and merge the good ones into its staged file.
 
-    Fetches nothing; progress in records. Killed anywhere, another replay gives the same files. `merged` is called with
-    the outcome and the new file before that takes the old one's name; not where there was nothing to replay.
+    Fetches nothing; progress in records. Killed anywhere, another try gives the same files. `merged` is called with
+    the outcome and the new file before that takes the old one's name; not where there was nothing to reprocess.
 
     Raises:
         InputError: there is no staged file, one of another schema, or the quarantine is not that of this file.
@@ -62,7 +62,7 @@ def replay_quarantine(
     quarantine = quarantine_path(target)
     facts, content = _matching(target, quarantine)
     if not content:
-        return Replayed(target, facts.rows, 0, 0, 0)
+        return Reprocessed(target, facts.rows, 0, 0, 0)
     with atomic_paths(target, quarantine) as (mended, still):
         with still.open("wb") as file, ParquetSink(mended, api.schema) as sink:
             rejects = QuarantineSink(file, api.redactor)
@@ -75,20 +75,20 @@ def replay_quarantine(
                 rejected=rejects.count,
                 deduplicated=facts.deduplicated,
                 quarantine=rejects.sha256,
-                replayed=content,
+                replayed=content,  # the footer's key, as files of before have it
                 beside=facts.beside,
             )
         deduplicated = 0 if sink.keys_rise else drop_repeats(mended, api.schema).dropped
         recovered = sink.rows - facts.rows - deduplicated
-        replayed = Replayed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
-        merged(replayed, mended)
+        reprocessed = Reprocessed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
+        merged(reprocessed, mended)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
-    return replayed
+    return reprocessed
 
 
 def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
-    """The staged file's facts and its quarantine's digest, empty where there is none to replay."""
+    """The staged file's facts and its quarantine's digest, empty where there is none to reprocess."""
     if not target.exists():
         raise InputError(f"{target} is not there: nothing to merge records into.", remedy="Fetch the window first.")
     facts = staged_facts(target)
@@ -96,7 +96,7 @@ def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
         return facts, ""
     content = sha256_file(quarantine)
     # guard: a quarantine belongs to its file
-    if content not in {facts.quarantine, facts.replayed}:
+    if content not in {facts.quarantine, facts.reprocessed}:
         raise InputError(
             f"{quarantine} does not belong to {target}: it is of a fetch that failed later.",
             remedy="Fetch the window again.",

@@ -15,7 +15,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
-from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
+from flows_platform.pipeline.reprocess import Reprocessed, reprocess_quarantine
 from flows_platform.runtime.atomic_files import sha256_file
 from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.warehouse.warehouse import Warehouse, WindowFacts
@@ -205,26 +205,26 @@ class WindowPipeline(WindowFetch):
         count, path = count_records(self.client, self.api, window, tries=self.tries), self.path(window)
         return count - staged_facts(path).beside if count is not None and path.exists() else count
 
-    def replay(self, window: Window, progress: Progress = silent) -> Replayed:
+    def reprocess(self, window: Window, progress: Progress = silent) -> Reprocessed:
         """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.
 
         Raises:
             InputError: the window was not fetched yet, or its file is not the one that was.
         """
 
-        def record(replayed: Replayed, mended: Path) -> None:
+        def record(reprocessed: Reprocessed, mended: Path) -> None:
             self.ledger.record(
                 Recovered(
                     window=window.key,
                     at=self._at(),
-                    recovered=replayed.recovered,
-                    rejected=replayed.rejected,
-                    rows=replayed.rows,
+                    recovered=reprocessed.recovered,
+                    rejected=reprocessed.rejected,
+                    rows=reprocessed.rows,
                     file_sha256=sha256_file(mended),
                 )
             )
 
-        return replay_quarantine(self.api, window, self.staged(window), progress=progress, merged=record)
+        return reprocess_quarantine(self.api, window, self.staged(window), progress=progress, merged=record)
 
     def staged(self, window: Window) -> Path:
         """The window's staged file, byte for byte as it was written.

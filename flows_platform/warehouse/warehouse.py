@@ -2,7 +2,7 @@
 
 The same code serves BigQuery and the emulator; endpoint and credentials are the client's. Statements, jobs, staging and
 errors have their own modules. Here alone transient failures are retried: a read or a creation as it is, a window's
-replacement as a whole, with a new staging table and new job ids, so that a replay finds nothing half done.
+replacement as a whole, with a new staging table and new job ids, so that another try finds nothing half done.
 """
 
 from collections import Counter

@@ -38,7 +38,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A replay of the window's quarantine, and the file it made."""
+    """The window's quarantine, reprocessed, and the file this made."""
 
     window: str
     at: str
@@ -95,9 +95,9 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class StagedEntry:
-    """A window's staged file as the ledger has it: from its last fetch, and the replays after that.
+    """A window's staged file as the ledger has it: from its last fetch, and the reprocessing after that.
 
-    `pulled` is when it was fetched (UTC, ISO 8601), `set_aside` the records that are no rows of it. Of a replay the
+    `pulled` is when it was fetched (UTC, ISO 8601), `set_aside` the records that are no rows of it. Of reprocessing the
     entry is made before its file takes its name, so the file may still be the one before: `digests` has both.
     """
 
@@ -216,4 +216,4 @@ def _create(kind: type[Entry], table: str) -> str:
 
 def told(entry: Entry) -> dict[str, object]:
     """An entry by its names, for showing."""
-    return {"what": TABLES[type(entry)], **asdict(entry)}
+    return {"what": type(entry).__name__.lower(), **asdict(entry)}

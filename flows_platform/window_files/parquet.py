@@ -33,14 +33,14 @@ class StagedFacts:
 
     `beside` is how many records more than these the source counts of the window: neighbours, which are not kept, and
     parents in the place of rows (so it may be less than 0). `quarantine` is the SHA-256 of the quarantine file that
-    belongs to it, `replayed` of the one it was mended from.
+    belongs to it, `reprocessed` of the one it was mended from.
     """
 
     rows: int
     rejected: int = 0
     deduplicated: int = 0
     quarantine: str = ""
-    replayed: str = ""
+    reprocessed: str = ""
     beside: int = 0
 
 
@@ -250,6 +250,6 @@ def staged_facts(path: Path) -> StagedFacts:
         rejected=int(told.get(f"{PREFIX}rejected", 0)),
         deduplicated=int(told.get(f"{PREFIX}deduplicated", 0)),
         quarantine=told.get(f"{PREFIX}quarantine", ""),
-        replayed=told.get(f"{PREFIX}replayed", ""),
+        reprocessed=told.get(f"{PREFIX}replayed", ""),
         beside=int(told.get(f"{PREFIX}beside", 0)),
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.lag import Windows, age_text, bits, lag_at, numbers, packed, unpacked
-from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.domain.simulated_clock import SimulatedClock
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
@@ -48,7 +48,9 @@ class Situation:
 
 
 TEN_DAYS = START + 10 * DAY + 20 * MINUTE  # window 79 has just closed
-REPLAYED = START + ReplayClock(datetime(2026, 1, 1, tzinfo=UTC), 360).elapsed(datetime(2026, 1, 1, 0, 10, tzinfo=UTC))
+SIMULATED = START + SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC), 360).elapsed(
+    datetime(2026, 1, 1, 0, 10, tzinfo=UTC)
+)
 SPRING, AUTUMN = datetime(2024, 3, 30), datetime(2024, 10, 26)  # noqa: DTZ001 - on Berlin's clock
 SITUATIONS = {
     "never started": Situation(NONE, TEN_DAYS, 10 * DAY + 20 * MINUTE - 3 * HOUR, 80),
@@ -99,7 +101,7 @@ SITUATIONS = {
         frozenset(range(39)), TEN_DAYS, 5 * DAY + 20 * MINUTE, 1, calendar=calendar(START + 5 * DAY)
     ),
     "loaded ahead of the clock": Situation(ALL, START + DAY, timedelta(0), 0),
-    "a replay's clock, ten minutes at 360": Situation(frozenset(range(15)), REPLAYED, 60 * HOUR - 48 * HOUR, 4),
+    "a simulated clock, ten minutes at 360": Situation(frozenset(range(15)), SIMULATED, 60 * HOUR - 48 * HOUR, 4),
     "a day of 23 hours": Situation(
         frozenset({0}), datetime(2024, 4, 1, 12, tzinfo=UTC), 14 * HOUR, 1, calendar=berlin(SPRING)
     ),

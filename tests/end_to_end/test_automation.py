@@ -35,7 +35,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 def scheduled(instance: dg.DagsterInstance, at: datetime, settings: Settings = DAY) -> list[str | None]:
     definitions, resources = build_definitions(settings), build_resources(settings)
     cron = definitions.resolve_schedule_def("flows_schedule").cron_schedule
-    assert cron == ("* * * * *" if settings.replay else "20 */3 * * *")
+    assert cron == ("* * * * *" if settings.simulated_speed else "20 */3 * * *")
     return scheduled_keys(definitions, "flows_schedule", at, instance, resources)
 
 

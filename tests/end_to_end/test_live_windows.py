@@ -1,4 +1,4 @@
-"""What live windows ask of schedule, sensor, runs and freshness: nothing twice, nothing lost, by the replay's clock."""
+"""What live windows ask of schedule, sensor, runs and freshness: nothing twice, nothing lost, by a simulated clock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,34 +25,34 @@ from tests.end_to_end.test_drift import late_record
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2014, 1, 1, 12, 30, tzinfo=UTC)
-REPLAYED = Settings(days=1, replay=360, replay_start=START)
+SIMULATED = Settings(days=1, simulated_speed=360, simulated_start=START)
 
 
 def closed_keys(settings: Settings, at: datetime) -> list[str]:
-    declaration = replace(flows_windows(settings), replay=settings.clock)
+    declaration = replace(flows_windows(settings), clock=settings.clock)
     cursor = Cursor(last=closed_before(declaration, at).key)
     state = TableState(declaration.calendar, declaration.look_back, cursor, by_clock=True)
     return [window.key for window in candidates(state, declaration.instant(at))]
 
 
-def test_a_minute_of_a_replay_closes_several_windows() -> None:
+def test_a_simulated_minute_closes_several_windows() -> None:
     """At 360 times as fast a window closes each 30 s, the first 33 1/3 s after the start."""
-    assert closed_keys(REPLAYED, START) == []
-    assert closed_keys(REPLAYED, START + MINUTE) == KEYS[:1]
-    assert closed_keys(REPLAYED, START + 2 * MINUTE) == [*KEYS[:1], *KEYS[1:3]]
-    assert closed_keys(REPLAYED, START + 4 * MINUTE) == [*KEYS[3:5], *KEYS[5:7]]
-    assert closed_keys(REPLAYED, START + 5 * MINUTE) == [*KEYS[5:7], KEYS[7]]
-    assert closed_keys(REPLAYED, START + 6 * MINUTE) == []
+    assert closed_keys(SIMULATED, START) == []
+    assert closed_keys(SIMULATED, START + MINUTE) == KEYS[:1]
+    assert closed_keys(SIMULATED, START + 2 * MINUTE) == [*KEYS[:1], *KEYS[1:3]]
+    assert closed_keys(SIMULATED, START + 4 * MINUTE) == [*KEYS[3:5], *KEYS[5:7]]
+    assert closed_keys(SIMULATED, START + 5 * MINUTE) == [*KEYS[5:7], KEYS[7]]
+    assert closed_keys(SIMULATED, START + 6 * MINUTE) == []
 
 
-def test_every_window_closes_in_one_tick_of_any_replay() -> None:
+def test_every_window_closes_in_one_tick_at_any_speed() -> None:
     for speed in (1, 7, 60, 1000, 86_400):
-        settings = Settings(days=1, replay=speed, replay_start=START, look_back=0)
+        settings = Settings(days=1, simulated_speed=speed, simulated_start=START, look_back=0)
         ticks = 1 + int(28 * 60 / speed)
         assert [key for tick in range(ticks + 1) for key in closed_keys(settings, START + tick * MINUTE)] == KEYS
 
 
-def test_a_replay_is_on_from_the_start_and_looks_more_often() -> None:
+def test_a_simulated_clock_starts_switched_on_and_looks_more_often() -> None:
     def sensors(settings: Settings) -> dict[str, tuple[int | None, str]]:
         definitions = flows_definitions(flows_windows(settings), settings)
         return {
@@ -65,12 +65,12 @@ def test_a_replay_is_on_from_the_start_and_looks_more_often() -> None:
         "flows_differing_windows": (3600, "STOPPED"),
         "flows_lag": (60, "RUNNING"),
     }
-    assert sensors(REPLAYED) == {
+    assert sensors(SIMULATED) == {
         "flows_new_windows": (5, "RUNNING"),
         "flows_differing_windows": (10, "RUNNING"),
         "flows_lag": (5, "RUNNING"),
     }
-    schedule = build_definitions(REPLAYED).resolve_schedule_def("flows_schedule")
+    schedule = build_definitions(SIMULATED).resolve_schedule_def("flows_schedule")
     assert (schedule.cron_schedule, schedule.default_status.value) == ("* * * * *", "RUNNING")
 
 
@@ -78,9 +78,9 @@ def test_a_replay_is_on_from_the_start_and_looks_more_often() -> None:
     ("speed", "warn", "fail"),
     [(1, 12_000, 22_800), (60, 200, 380), (200, 60, 114), (360, 60, 64), (7, 1715, 3258), (720, None, 60)],
 )
-def test_freshness_keeps_the_pace_of_the_replay(speed: float, warn: float | None, fail: float) -> None:
-    settings = Settings(replay=speed, replay_start=START)
-    policy = freshness_policy(replace(flows_windows(settings), replay=settings.clock))
+def test_freshness_keeps_the_pace_of_the_simulated_clock(speed: float, warn: float | None, fail: float) -> None:
+    settings = Settings(simulated_speed=speed, simulated_start=START)
+    policy = freshness_policy(replace(flows_windows(settings), clock=settings.clock))
     assert isinstance(policy, type(dg.FreshnessPolicy.time_window(fail_window=MINUTE)))
     told = [each and each.to_timedelta().total_seconds() for each in (policy.warn_window, policy.fail_window)]  # type: ignore[attr-defined]
     assert told == [warn, fail]
@@ -91,7 +91,7 @@ def test_history_has_no_freshness_and_an_open_end_has() -> None:
     assert freshness_policy(history) is None
     live = replace(history, calendar=replace(history.calendar, end=None))
     assert freshness_policy(live) is not None
-    for specs in (each.specs for each in build_definitions(REPLAYED).assets or () if hasattr(each, "specs")):
+    for specs in (each.specs for each in build_definitions(SIMULATED).assets or () if hasattr(each, "specs")):
         for spec in specs:
             is_window = spec.key.path[-1] in {"flow_windows", "flows", "flow_traffic_hourly"}
             assert (spec.freshness_policy is not None) is is_window or spec.group_name != "lanl_flows"
@@ -193,16 +193,16 @@ def test_such_a_run_leaves_the_window(platform: Platform, monkeypatch: pytest.Mo
     assert loads() == 0
 
 
-def test_the_first_look_at_a_replay_begins_with_its_first_window(platform: Platform) -> None:
-    settings = platform.settings.model_copy(update={"replay": 360.0, "replay_start": START})
-    declaration = replace(flows_windows(settings), replay=settings.clock)
+def test_the_first_look_under_a_simulated_clock_begins_with_its_first_window(platform: Platform) -> None:
+    settings = platform.settings.model_copy(update={"simulated_speed": 360.0, "simulated_start": START})
+    declaration = replace(flows_windows(settings), clock=settings.clock)
     wall = START + timedelta(hours=21, minutes=21) / 360
     first = new_windows(declaration, platform.instance, platform.resources.fetch, wall, Cursor())
     assert requested(first) == KEYS[:7]
 
 
 def test_a_run_of_windows_plans_no_check_that_it_would_skip(platform: Platform) -> None:
-    for name in ("flows_windows_job", "flows_replay_job"):
+    for name in ("flows_windows_job", "flows_reprocess_job"):
         assert [node.name for node in platform.definitions.resolve_job_def(name).nodes] == ["flows_windows"]
     run = platform.run_windows(KEYS[0])
     assert {name for _, name in platform.checks(run.run_id)} == {"rows_agree", "events_in_window", "keys_unique"}

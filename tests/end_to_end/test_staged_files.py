@@ -43,7 +43,7 @@ def flipped(content: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
-def test_no_flipped_bit_is_published_counted_verified_or_replayed(pipeline: WindowPipeline, window: Window) -> None:
+def test_no_flipped_bit_is_published_counted_verified_or_reprocessed(pipeline: WindowPipeline, window: Window) -> None:
     path, pick = pipeline.path(window), random.Random(5)
     content, rows = path.read_bytes(), file_digest(path)
     seen_by_pages = 0
@@ -56,7 +56,7 @@ def test_no_flipped_bit_is_published_counted_verified_or_replayed(pipeline: Wind
     with pytest.raises(InputError, match="is not the file that was fetched"):
         pipeline.counts(window)
     with pytest.raises(InputError, match="is not the file that was fetched"):
-        pipeline.replay(window)
+        pipeline.reprocess(window)
     (verified,) = compare_rows(pipeline, [window])
     assert "is not the file that was fetched" in verified.difference
     assert pipeline.warehouse.digest(pipeline.table, window) == rows
@@ -111,7 +111,7 @@ def test_a_file_that_is_gone_makes_no_difference_where_source_and_warehouse_agre
     assert unknown.difference.endswith("it was never fetched here")
 
 
-def test_the_ledger_knows_the_file_before_and_after_a_replay(tmp_path: Path) -> None:
+def test_the_ledger_knows_the_file_before_and_after_reprocessing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.record(Fetched("w", "2014-01-01T00:00:01", "", "", "", 0, 5, 3, 1, "first"))
     assert ledger.staged()["w"].digests == ("first",)

@@ -45,7 +45,7 @@ from flows_platform.fetch.window_stream import FetchPlan, WindowStream
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
-from flows_platform.pipeline.reprocess import replay_quarantine
+from flows_platform.pipeline.reprocess import reprocess_quarantine
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.warehouse.warehouse import Warehouse
 from flows_platform.window_files.parquet import staged_facts
@@ -562,9 +562,9 @@ def test_quarantined_parts_are_mapped_again_after_a_fix_as_if_fetched_anew(
     window = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC))
     wrong, right = (api(server, mapping=each) for each in (mapping(), mapping(seen=TimeForm.SECONDS)))
     assert stage_window(client, wrong, window, target, max_rejected=3, tries=1).rejected == 3
-    assert replay_quarantine(wrong, window, target).recovered == 0
-    replayed = replay_quarantine(right, window, target)
-    assert (replayed.recovered, replayed.rejected) == (2, 1)
+    assert reprocess_quarantine(wrong, window, target).recovered == 0
+    reprocessed = reprocess_quarantine(right, window, target)
+    assert (reprocessed.recovered, reprocessed.rejected) == (2, 1)
     rows = pq.read_table(target).to_pylist()
     (left,) = read_quarantine(quarantine_path(target))
     assert (left.position, left.reason[:6]) == (2, "seen: ")

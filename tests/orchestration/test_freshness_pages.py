@@ -1,4 +1,4 @@
-"""Dagster's pages show when a table counts as stale, at any speed of a replay: what they ask for is asked here."""
+"""Dagster's pages show when a table counts as stale, at any speed of a simulated clock: asked as they ask."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.cron import Cron
-from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.domain.simulated_clock import SimulatedClock
 from flows_platform.orchestration.freshness import freshness_policy, whole_seconds
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
@@ -31,9 +31,9 @@ def specs() -> Iterator[dg.AssetSpec]:
     for place, text in enumerate(CRONS):
         cron = Cron.parse(text)
         for speed in SPEEDS:
-            replayed = replace(declaration, cron=cron, replay=ReplayClock(START, speed))
+            simulated = replace(declaration, cron=cron, clock=SimulatedClock(START, speed))
             yield dg.AssetSpec(
-                [str(place), f"at_{speed}".replace(".", "_")], freshness_policy=freshness_policy(replayed)
+                [str(place), f"at_{speed}".replace(".", "_")], freshness_policy=freshness_policy(simulated)
             )
 
 
@@ -51,8 +51,8 @@ def test_every_speed_and_cron_has_windows_that_the_pages_can_show() -> None:
 
 
 @pytest.mark.parametrize("speed", [7, 360])
-def test_the_pages_of_a_replay_have_no_error(speed: float) -> None:
-    definitions = build_definitions(Settings(replay=speed, replay_start=START, days=1))
+def test_the_pages_of_a_simulated_clock_have_no_error(speed: float) -> None:
+    definitions = build_definitions(Settings(simulated_speed=speed, simulated_start=START, days=1))
     with dg.DagsterInstance.local_temp() as instance, pages_of(definitions, instance) as pages:
         nodes = pages.ask(POLICIES)["assetNodes"]
     (flows,) = (node for node in nodes if node["assetKey"]["path"] == ["flows"])

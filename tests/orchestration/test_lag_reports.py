@@ -13,11 +13,11 @@ import pytest
 from dagster._core.events import StepMaterializationData
 
 from flows_platform.cli.commands.instance import open_instance
-from flows_platform.domain.simulated_clock import ReplayClock
+from flows_platform.domain.simulated_clock import SimulatedClock
 from flows_platform.orchestration.automation.overdue import LagCursor, looked
 from flows_platform.orchestration.known_windows import known_windows
 from flows_platform.orchestration.notifications.problems import Memory
-from flows_platform.orchestration.notifications.sensor import looked as alerts_looked
+from flows_platform.orchestration.notifications.sensor import looked as notifications_looked
 from flows_platform.orchestration.partitions import LAG_CHECK, PARTITION, range_tags
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable
@@ -129,7 +129,7 @@ def test_forty_windows_behind_is_shown_as_forty_everywhere(watched: Watched) -> 
     assert "39 of 43 closed windows are not in the table" in str(check.description)
     assert set(watched.freshness().values()) == {"DEGRADED"}
 
-    _, messages = alerts_looked(watched.instance, Memory(), watched.definitions.get_repository_def())
+    _, messages = notifications_looked(watched.instance, Memory(), watched.definitions.get_repository_def())
     (stale,) = messages
     assert (stale["kind"], stale["problem"], stale["event"]) == ("freshness", "lanl_flows", "opened")
     assert stale["error"] == check.description
@@ -214,10 +214,10 @@ def test_a_wiped_asset_is_seen_at_once_or_within_the_hour(watched: Watched) -> N
     assert "7 of 8 closed windows" in watched.look(wall + timedelta(minutes=62))
 
 
-def test_a_replayed_table_is_late_by_the_clock_of_its_data(watched: Watched) -> None:
+def test_a_simulated_table_is_late_by_the_clock_of_its_data(watched: Watched) -> None:
     """At 360 a window closes each 30 s; a minute of the wall's clock is what a run may take."""
-    replayed = replace(watched.declaration, replay=ReplayClock(START, 360))
-    fast = Watched(replayed, watched.instance)
+    simulated = replace(watched.declaration, clock=SimulatedClock(START, 360))
+    fast = Watched(simulated, watched.instance)
     fast.load(0)
     second_closes = START + timedelta(hours=6, minutes=20, seconds=1.5) / 360
     fast.look(second_closes)
@@ -229,7 +229,7 @@ def test_a_replayed_table_is_late_by_the_clock_of_its_data(watched: Watched) -> 
 
 def test_all_of_a_data_set_that_has_ended_is_fresh(watched: Watched) -> None:
     calendar = replace(watched.declaration.calendar, end=watched.declaration.grid.nth(4).start)
-    ended = Watched(replace(watched.declaration, calendar=calendar, replay=ReplayClock(START, 60)), watched.instance)
+    ended = Watched(replace(watched.declaration, calendar=calendar, clock=SimulatedClock(START, 60)), watched.instance)
     ended.load(*range(4))
     assert "All closed windows are in the table: 4." in ended.look(START + timedelta(days=30))
     assert set(ended.freshness().values()) == {"HEALTHY"}

@@ -13,7 +13,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Bearer
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.pipeline.fetch_window import stage_window
-from flows_platform.pipeline.reprocess import Replayed, replay_quarantine
+from flows_platform.pipeline.reprocess import Reprocessed, reprocess_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
@@ -43,8 +43,10 @@ def ids(target: Path) -> list[int]:
 
 def test_records_that_fit_after_a_fix_are_merged(server: ScriptedServer, staged: Path) -> None:
     seen: list[int] = []
-    replayed = replay_quarantine(api(server, NULLABLE), BOUNDS, staged, progress=lambda done, _: seen.append(done))
-    assert replayed == Replayed(staged, rows=4, recovered=2, deduplicated=0, rejected=1)
+    reprocessed = reprocess_quarantine(
+        api(server, NULLABLE), BOUNDS, staged, progress=lambda done, _: seen.append(done)
+    )
+    assert reprocessed == Reprocessed(staged, rows=4, recovered=2, deduplicated=0, rejected=1)
     assert ids(staged) == [1, 3, 2, 5]
     assert pq.read_table(staged).to_pylist()[3] == row(5, byte_count=None, packet_count=5)
     (left,) = read_quarantine(quarantine_path(staged))
@@ -53,33 +55,33 @@ def test_records_that_fit_after_a_fix_are_merged(server: ScriptedServer, staged:
     assert (seen, len(server.requests)) == ([3], 1)
 
 
-def test_a_replay_without_a_fix_changes_nothing(server: ScriptedServer, staged: Path) -> None:
+def test_reprocessing_without_a_fix_changes_nothing(server: ScriptedServer, staged: Path) -> None:
     before = quarantine_path(staged).read_bytes()
-    assert replay_quarantine(api(server), BOUNDS, staged) == Replayed(staged, 2, 0, 0, 3)
+    assert reprocess_quarantine(api(server), BOUNDS, staged) == Reprocessed(staged, 2, 0, 0, 3)
     assert (ids(staged), quarantine_path(staged).read_bytes()) == ([1, 3], before)
 
 
-def test_a_replay_may_be_repeated(server: ScriptedServer, staged: Path) -> None:
-    again = [replay_quarantine(api(server, NULLABLE), BOUNDS, staged) for _ in range(3)]
+def test_reprocessing_may_be_repeated(server: ScriptedServer, staged: Path) -> None:
+    again = [reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged) for _ in range(3)]
     assert [each.recovered for each in again] == [2, 0, 0]
     assert sorted(ids(staged)) == [1, 2, 3, 5]
 
 
-def test_a_replay_killed_between_its_two_files_converges(server: ScriptedServer, staged: Path) -> None:
+def test_reprocessing_killed_between_its_two_files_converges(server: ScriptedServer, staged: Path) -> None:
     before = quarantine_path(staged).read_bytes()
-    replay_quarantine(api(server, NULLABLE), BOUNDS, staged)
+    reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
     quarantine_path(staged).write_bytes(before)  # the staged file was replaced, the quarantine was not
-    replayed = replay_quarantine(api(server, NULLABLE), BOUNDS, staged)
-    assert (replayed.rows, replayed.recovered, replayed.deduplicated, replayed.rejected) == (4, 0, 2, 1)
+    reprocessed = reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
+    assert (reprocessed.rows, reprocessed.recovered, reprocessed.deduplicated, reprocessed.rejected) == (4, 0, 2, 1)
     assert sorted(ids(staged)) == [1, 2, 3, 5]
 
 
 def test_when_nothing_is_left_the_quarantine_goes(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(1), row(2, byte_count=None)]))]
     stage_window(client, api(server), BOUNDS, target, max_rejected=1, tries=1)
-    assert replay_quarantine(api(server, NULLABLE), BOUNDS, target).rejected == 0
+    assert reprocess_quarantine(api(server, NULLABLE), BOUNDS, target).rejected == 0
     assert list(target.parent.iterdir()) == [target]
-    assert replay_quarantine(api(server, NULLABLE), BOUNDS, target) == Replayed(target, 2, 0, 0, 0)
+    assert reprocess_quarantine(api(server, NULLABLE), BOUNDS, target) == Reprocessed(target, 2, 0, 0, 0)
 
 
 def test_the_quarantine_of_a_later_failed_fetch_is_not_merged(
@@ -89,13 +91,13 @@ def test_the_quarantine_of_a_later_failed_fetch_is_not_merged(
     with pytest.raises(TooManyRejects):
         stage_window(client, api(server), BOUNDS, staged, tries=1)
     with pytest.raises(InputError, match="does not belong to"):
-        replay_quarantine(api(server, NULLABLE), BOUNDS, staged)
+        reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
     assert ids(staged) == [1, 3]
 
 
 def test_without_a_staged_file_there_is_nothing_to_merge_into(server: ScriptedServer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Fetch the window first"):
-        replay_quarantine(api(server), BOUNDS, tmp_path / "none.parquet")
+        reprocess_quarantine(api(server), BOUNDS, tmp_path / "none.parquet")
 
 
 def test_a_recovered_record_that_contradicts_a_row_is_refused(
@@ -104,7 +106,7 @@ def test_a_recovered_record_that_contradicts_a_row_is_refused(
     server.scripts = [answer(json_body([row(1), row(1, byte_count=None)]))]
     stage_window(client, api(server), BOUNDS, target, max_rejected=1, tries=1)
     with pytest.raises(SourceRefused, match="id 1 and differ"):
-        replay_quarantine(api(server, NULLABLE), BOUNDS, target)
+        reprocess_quarantine(api(server, NULLABLE), BOUNDS, target)
     assert (ids(target), len(list(target.parent.iterdir()))) == ([1], 2)
 
 
@@ -113,8 +115,8 @@ def test_a_record_with_a_masked_secret_stays(client: HttpClient, server: Scripte
     keyed = {"auth": Bearer(token=Secret(env="KEY")), "secrets": {"KEY": "canary-7"}}
     declared = api(server, **keyed)
     stage_window(client, declared, BOUNDS, target, max_rejected=1, tries=1)
-    replayed = replay_quarantine(api(server, NULLABLE, **keyed), BOUNDS, target)
-    assert (replayed.recovered, replayed.rejected) == (0, 1)
+    reprocessed = reprocess_quarantine(api(server, NULLABLE, **keyed), BOUNDS, target)
+    assert (reprocessed.recovered, reprocessed.rejected) == (0, 1)
     assert b"canary-7" not in quarantine_path(target).read_bytes()
 
 
@@ -138,7 +140,7 @@ def test_unknown_fields_refused_yesterday_are_recovered_by_keeping_them(
     server.scripts = [answer(json_body([row(1), row(2, colour="red")]))]
     narrow = api(server, WIDER)
     stage_window(client, narrow, BOUNDS, target, max_rejected=2, tries=1)
-    assert replay_quarantine(api(server, WIDER, extra_column="extra"), BOUNDS, target).recovered == 1
+    assert reprocess_quarantine(api(server, WIDER, extra_column="extra"), BOUNDS, target).recovered == 1
 
 
 @pytest.mark.parametrize("name", ["id", "src_comp", "nothing"])

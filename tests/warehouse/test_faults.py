@@ -1,4 +1,4 @@
-"""Races, replays and kills: no row lost, none twice, and running the window again converges."""
+"""Races, repeats and kills: no row lost, none twice, and running the window again converges."""
 
 import itertools
 import os

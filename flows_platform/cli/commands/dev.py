@@ -20,14 +20,14 @@ from flows_platform.local.supervisor import Supervisor
 from flows_platform.settings import Settings, load_settings
 
 
-def run_dev(replay: float | None = None) -> None:
-    """Start everything, say where it is, start again what crashes, and stay until Ctrl-C; `replay` is a speed.
+def run_dev(speed: float | None = None) -> None:
+    """Start everything, print the addresses, restart what crashes, until Ctrl-C; `speed` is the simulated clock's.
 
     Raises:
-        ConfigurationError: a port or the home folder is taken, or a home is not fit for a replay.
+        ConfigurationError: a port or the home folder is taken, or a home is not fit for a simulated clock.
         ProcessFailed: a process did not start, or crashed too often.
     """
-    settings = load_settings(**({} if replay is None else {"replay": replay}))
+    settings = load_settings(**({} if speed is None else {"simulated_speed": speed}))
     os.umask(PRIVATE)  # of all that is started, too: runs write files with the credentials of this user
     check_home(settings)
     emulator = [emulator_child(settings)] if settings.emulator_url else []
@@ -74,8 +74,8 @@ def _tell_addresses(settings: Settings) -> None:
     say(f"Dagster UI    {ui_address(settings)}")
     say(f"API           {settings.api_base}/")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
-    if settings.clock:
-        say(f"Replay        {settings.clock.speed:g} times as fast, second 0 was at {settings.clock.start:%FT%TZ}")
+    if clock := settings.clock:
+        say(f"Clock         {clock.speed:g} times as fast as real time, second 0 was at {clock.start:%FT%TZ}")
     say(f"Files         {settings.files.home}")
     say(f"Logs          {settings.files.logs} (warnings and errors come here too)")
     say("Ctrl-C stops everything.")

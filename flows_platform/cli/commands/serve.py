@@ -11,7 +11,7 @@ from api_server.flows.state import FlowsConfig
 from api_server.http.exposure import is_loopback
 from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.simulated_clock import PERMILLE, LateRows, Replay, ReplayClock
+from flows_platform.domain.simulated_clock import PERMILLE, LateRows, SimulatedClock, Simulation
 
 
 def serve(config: ServerConfig, flows: FlowsConfig, host: str, port: int) -> None:
@@ -26,18 +26,18 @@ def serve(config: ServerConfig, flows: FlowsConfig, host: str, port: int) -> Non
     run(config, [FlowsFeature(flows), CveFeature(_cves_url)], host, port)
 
 
-def replaying(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Replay | None:
-    """What the flags say of a replay; without a start it begins now.
+def simulation_of(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Simulation | None:
+    """What the flags say of a simulation; without a start it begins now.
 
     Raises:
         ConfigurationError: the start is no instant, or there is one without a speed.
     """
     if speed is None:
         if start or late_share or late_minutes:
-            raise ConfigurationError("without --replay nothing starts or is late.", remedy="Add --replay SPEED.")
+            raise ConfigurationError("without --simulate nothing starts or is late.", remedy="Add --simulate SPEED.")
         return None
     late = LateRows(round(late_share * PERMILLE), timedelta(minutes=late_minutes))
-    return Replay(ReplayClock(_instant(start) if start else datetime.now(UTC), speed), late)
+    return Simulation(SimulatedClock(_instant(start) if start else datetime.now(UTC), speed), late)
 
 
 def _instant(text: str) -> datetime:
@@ -45,7 +45,7 @@ def _instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigurationError(
-            f"--replay-start is {text!r}, no instant.", remedy="Write it as 2026-01-31T09:00:00Z."
+            f"--simulated-start is {text!r}, no instant.", remedy="Write it as 2026-01-31T09:00:00Z."
         ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 

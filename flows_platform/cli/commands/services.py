@@ -37,7 +37,7 @@ def api_child(settings: Settings) -> ChildProcess:
         *("--database", str(settings.files.database)),
         *("--host", settings.api_host, "--port", str(settings.api_port)),
         *hosts,
-        *_replay_options(settings),
+        *_clock_options(settings),
     )
     return ChildProcess(
         name="api",
@@ -48,12 +48,12 @@ def api_child(settings: Settings) -> ChildProcess:
     )
 
 
-def _replay_options(settings: Settings) -> tuple[str, ...]:
+def _clock_options(settings: Settings) -> tuple[str, ...]:
     clock = settings.clock
     if clock is None:
         return ()
     late = ("--late-share", str(settings.late_share), "--late-minutes", str(settings.late_minutes))
-    return ("--replay", str(clock.speed), "--replay-start", clock.start.isoformat(), *late)
+    return ("--simulate", str(clock.speed), "--simulated-start", clock.start.isoformat(), *late)
 
 
 def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProcess]]:

@@ -1,4 +1,4 @@
-"""`flows verify`, `replay` and `history`: whether windows are the same everywhere, mending them, and their past."""
+"""`flows verify`, `reprocess` and `history`: compare windows, cast their rejects again, show what was done to them."""
 
 from collections.abc import Sequence
 
@@ -53,7 +53,7 @@ def _not_compared(windows: int) -> str:
     return f", {windows} could not be compared" if windows else ""
 
 
-def run_replay(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
+def run_reprocess(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
     """Cast the quarantined records of the windows `keys` again, publish the windows, and say what was recovered.
 
     True if all are published: without `confirm` one that lost rows waits for a second pull.
@@ -66,13 +66,16 @@ def run_replay(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
     declaration = table_named(table, settings)
     windows = [declaration.grid.from_key(key) for key in keys]
     waiting = 0
-    with declaration.pipeline(*build_resources(settings)) as pipeline, progress_bar("Replaying", "windows") as progress:
+    with (
+        declaration.pipeline(*build_resources(settings)) as pipeline,
+        progress_bar("Reprocessing", "windows") as progress,
+    ):
         pipeline.warehouse.ensure_table(pipeline.table)
         for done, window in enumerate(windows, start=1):
-            replayed = pipeline.replay(window)
-            published = pipeline.publish(window, run="replay", confirm=confirm)
+            reprocessed = pipeline.reprocess(window)
+            published = pipeline.publish(window, run="reprocess", confirm=confirm)
             progress(done, len(windows))
-            say(f"{window.key}: {replayed.recovered:,} recovered, {replayed.rejected:,} still rejected")
+            say(f"{window.key}: {reprocessed.recovered:,} recovered, {reprocessed.rejected:,} still rejected")
             if isinstance(published, Withheld):
                 waiting += 1
                 say(f"WAITS    {window.key}: {published.story} --confirm publishes what was pulled.")

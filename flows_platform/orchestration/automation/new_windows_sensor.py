@@ -34,13 +34,13 @@ def _windows_alone(declaration: WindowedTable) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*declaration.window_keys).without_checks() | dg.AssetSelection.checks(*checks)
 
 
-def replay_job(declaration: WindowedTable) -> AssetJob:
+def reprocess_job(declaration: WindowedTable) -> AssetJob:
     """The job that runs quarantined records through again, after a fix, and replaces their windows."""
     op = f"{declaration.table.name}_windows"
     return dg.define_asset_job(
-        f"{declaration.table.name}_replay_job",
+        f"{declaration.table.name}_reprocess_job",
         selection=_windows_alone(declaration),
-        config={"ops": {op: {"config": {"replay": True}}}},
+        config={"ops": {op: {"config": {"reprocess": True}}}},
         description="Cast the windows' quarantined records again without fetching, and replace them in the warehouse.",
     )
 

@@ -21,7 +21,7 @@ from flows_platform.orchestration.known_windows import Known, known_windows, new
 from flows_platform.orchestration.partitions import LAG_CHECK
 from flows_platform.orchestration.table import WindowedTable
 
-LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, however fast a replay is
+LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, however fast the clock is
 AN_HOUR = timedelta(hours=1)
 
 REMEDY = (
@@ -33,7 +33,7 @@ REMEDY = (
 def tolerated(declaration: WindowedTable) -> timedelta:
     """The lag, in the time of the data, up to which nothing is late: the grace, and once more the grace to be loaded.
 
-    At least a minute of the wall's clock to be loaded, however fast the data set is replayed.
+    At least a minute of the wall's clock to be loaded, however fast a simulated clock runs.
     """
     grace = declaration.calendar.grace
     return grace + max(grace, declaration.data_time(LEAST_PATIENCE))
@@ -172,7 +172,7 @@ def _is_old(declaration: WindowedTable, reported: str, lag: Lag, wall: datetime)
 
 def _is_in_use(declaration: WindowedTable, instance: dg.DagsterInstance, windows: Windows) -> bool:
     """Whether anyone wants this table's windows: one was tried or loaded, or its schedule or sensor is on."""
-    if declaration.replay or windows.loaded or windows.attempted:
+    if declaration.clock or windows.loaded or windows.attempted:
         return True
     askers = {f"{declaration.table.name}_schedule", f"{declaration.table.name}_new_windows"}
     return any(each.is_running and each.instigator_name in askers for each in instance.all_instigator_state())

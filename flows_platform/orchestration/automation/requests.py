@@ -25,7 +25,7 @@ def interval(declaration: WindowedTable, usual: timedelta) -> int:
 
 def status(declaration: WindowedTable) -> dg.DefaultSensorStatus:
     """With a simulated clock, sensors start switched on."""
-    return dg.DefaultSensorStatus.RUNNING if declaration.replay else dg.DefaultSensorStatus.STOPPED
+    return dg.DefaultSensorStatus.RUNNING if declaration.clock else dg.DefaultSensorStatus.STOPPED
 
 
 def run_request(window: Window, reason: Reason, occasion: str) -> dg.RunRequest:

@@ -30,15 +30,15 @@ EVERY_MINUTE = "* * * * *"
 def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:
     """At the end of each window, after the grace: that window, and the look-back's once more.
 
-    A replay's windows end at no mark of the wall's clock: its schedule looks each minute which ones did.
+    Under a simulated clock windows end at any time of the day: the schedule checks every minute which ones did.
     """
 
     @dg.schedule(
         name=f"{declaration.table.name}_schedule",
-        cron_schedule=EVERY_MINUTE if declaration.replay else declaration.cron.later(declaration.calendar.grace),
+        cron_schedule=EVERY_MINUTE if declaration.clock else declaration.cron.later(declaration.calendar.grace),
         job=job,
         execution_timezone=str(declaration.zone),
-        default_status=dg.DefaultScheduleStatus.RUNNING if declaration.replay else dg.DefaultScheduleStatus.STOPPED,
+        default_status=dg.DefaultScheduleStatus.RUNNING if declaration.clock else dg.DefaultScheduleStatus.STOPPED,
         description="The window that just closed, and the ones before it again, since records may come late; and those "
         "that have waited an hour for a confirmation.",
     )
@@ -67,7 +67,7 @@ def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDe
 def closed_before(declaration: WindowedTable, at: datetime) -> Window:
     """The last window that had closed before the tick `at` of the wall clock, or would have, on an endless grid."""
     calendar, grid = declaration.calendar, declaration.grid
-    if declaration.replay is None:  # one window closes with each tick, also where the wall clock is changed
+    if declaration.clock is None:  # one window closes with each tick, also where the wall clock is changed
         return grid.before(grid.closed(at, grace=calendar.grace))
     return calendar.last_closed(declaration.instant(at - A_MINUTE)) or grid.before(grid.floor(grid.start))
 

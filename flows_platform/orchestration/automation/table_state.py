@@ -28,7 +28,7 @@ def table_state(
         calendar=declaration.calendar,
         look_back=declaration.look_back,
         cursor=cursor,
-        from_start=declaration.replay is not None,
+        from_start=declaration.clock is not None,
         loaded=runs.loaded(),
         running=runs.on_the_way(),
         confirmable=confirmable,

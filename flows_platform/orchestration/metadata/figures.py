@@ -14,7 +14,7 @@ from flows_platform.orchestration.metadata.first_rows import ROWS, TYPE_NAMES, r
 if TYPE_CHECKING:
     from flows_platform.columns.batches import Time
     from flows_platform.pipeline.fetch_window import StagedWindow
-    from flows_platform.pipeline.reprocess import Replayed
+    from flows_platform.pipeline.reprocess import Reprocessed
     from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
     from flows_platform.warehouse.replace_window import Published
 
@@ -90,16 +90,16 @@ def quarantined(file: Path) -> Metadata:
     return {"quarantine": dg.MetadataValue.path(file), "first_rejected": rows_shown(QUARANTINE_COLUMNS, first)}
 
 
-def replayed_metadata(replayed: "Replayed") -> Metadata:
-    """A replayed window's figures."""
+def reprocessed_metadata(reprocessed: "Reprocessed") -> Metadata:
+    """A reprocessed window's figures."""
     return {
-        "dagster/partition_row_count": dg.MetadataValue.int(replayed.rows),
-        "rows": dg.MetadataValue.int(replayed.rows),
-        "rejected": dg.MetadataValue.int(replayed.rejected),
-        "deduplicated": dg.MetadataValue.int(replayed.deduplicated),
-        "recovered": dg.MetadataValue.int(replayed.recovered),
-        "file": dg.MetadataValue.path(replayed.path),
-        **(quarantined(replayed.quarantine) if replayed.quarantine else {}),
+        "dagster/partition_row_count": dg.MetadataValue.int(reprocessed.rows),
+        "rows": dg.MetadataValue.int(reprocessed.rows),
+        "rejected": dg.MetadataValue.int(reprocessed.rejected),
+        "deduplicated": dg.MetadataValue.int(reprocessed.deduplicated),
+        "recovered": dg.MetadataValue.int(reprocessed.recovered),
+        "file": dg.MetadataValue.path(reprocessed.path),
+        **(quarantined(reprocessed.quarantine) if reprocessed.quarantine else {}),
     }
 
 

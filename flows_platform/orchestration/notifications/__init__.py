@@ -1,1 +1,1 @@
-"""Messages about failed runs and stale tables, sent to the operator's webhook."""
+"""Messages about failed runs and stale tables, posted to the operator's URL."""

@@ -42,7 +42,7 @@ def stale_groups(
 
 
 def no_longer_watched(problems: Iterable[Problem], groups: Mapping[str, Sequence[dg.AssetKey]]) -> Iterator[Finding]:
-    """Open problems of groups without a freshness policy by now, as of a data set that is replayed no more."""
+    """Open problems of groups without a freshness policy by now, such as after a simulated clock was removed."""
     for each in problems:
         if each.kind is Kind.FRESHNESS and each.subject not in groups:
             yield Finding(each.kind, each.subject, frozenset(), frozenset(each.members).__contains__, each.story)

@@ -1,4 +1,4 @@
-"""The sensor that looks for problems and tells each once: to the webhook, or to its own log where none is set."""
+"""The sensor that looks for problems and reports every one once: to the notification URL, or else to its own log."""
 
 from dataclasses import replace
 
@@ -6,23 +6,23 @@ import dagster as dg
 
 from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.orchestration.notifications.freshness import no_longer_watched, stale_groups, watched
+from flows_platform.orchestration.notifications.message import Message, message_of, post
 from flows_platform.orchestration.notifications.problems import Memory, applied
 from flows_platform.orchestration.notifications.runs import ended_after, findings_of, newest_end
-from flows_platform.orchestration.notifications.webhook import Message, message_of, post
 from flows_platform.settings import load_settings
 
 EVERY = 30  # seconds: as often as Dagster's daemon looks at freshness
-KEPT = 100  # messages that wait for a webhook that does not answer; then the oldest go
+KEPT = 100  # messages kept for a URL that does not answer; then the oldest are dropped
 
 
-def alerts_sensor() -> dg.SensorDefinition:
+def notifications_sensor() -> dg.SensorDefinition:
     """Failed runs, failed checks, stale tables: each told when it begins and when it is over."""
 
     @dg.sensor(
-        name="alerts",
+        name="notifications",
         minimum_interval_seconds=EVERY,
-        description="Posts failed runs, failed checks and stale tables to FLOWS_WEBHOOK_URL: each once when it begins, "
-        "once when it has healed. Logs them without one.",
+        description="Posts failed runs, failed checks and stale tables to FLOWS_NOTIFICATION_URL: once when it "
+        "begins, once when it has healed. Logs them without one.",
         default_status=dg.DefaultSensorStatus.RUNNING,  # nobody switches an alarm on before it is needed
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -57,7 +57,7 @@ class Teller:
 
     def __init__(self, context: dg.SensorEvaluationContext) -> None:
         self._log = context.log
-        self._webhook = load_settings().webhook_url
+        self._url = load_settings().notification_url
 
     def tell(self, messages: list[Message]) -> tuple[Message, ...]:
         """Tells them in order; gives those that did not get out, for the next look."""
@@ -66,13 +66,13 @@ class Teller:
                 self._tell(message)
             except SourceUnavailable as error:
                 self._log.error("%s messages wait: %s", len(messages) - place, error)
-                # guard: messages wait for the webhook
+                # guard: messages wait for an answer
                 return tuple(messages[place:][-KEPT:])
         return ()
 
     def _tell(self, message: Message) -> None:
-        if self._webhook is not None:
-            post(self._webhook.get_secret_value(), message)
+        if self._url is not None:
+            post(self._url.get_secret_value(), message)
         elif message["event"] == "healed":
             self._log.info(message["text"])
         else:

@@ -24,6 +24,6 @@ def lanl_files(settings: Settings) -> dg.Definitions:
 
 
 def flows_definitions(declared: WindowedTable, settings: Settings) -> dg.Definitions:
-    """The windows of `declared` by the replay's clock, where one runs, and the hourly traffic computed from them."""
-    table = replace(declared, sinks=(hourly_traffic(declared),), replay=settings.clock)
+    """The windows of `declared` by the simulated clock, if one is set, and the hourly traffic computed from them."""
+    table = replace(declared, sinks=(hourly_traffic(declared),), clock=settings.clock)
     return dg.Definitions.merge(windowed_definitions(table), dg.Definitions(asset_checks=[traffic_check()]))

@@ -1,4 +1,4 @@
-"""A webhook that keeps what is posted to it, and a small platform that can be made to fail."""
+"""A receiver that keeps what is posted to it, and a small platform that can be made to fail."""
 
 import json
 import threading
@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from flows_platform.orchestration.notifications.sensor import alerts_sensor
+from flows_platform.orchestration.notifications.sensor import notifications_sensor
 
 
 @dataclass
-class Webhook:
+class Receiver:
     """What came, and what it answers."""
 
     url: str
@@ -29,8 +29,8 @@ class Webhook:
 
 
 @pytest.fixture
-def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    """A real HTTP server, set as the platform's webhook."""
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A real HTTP server, set as the notification URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -45,8 +45,8 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    hook = Webhook(f"http://127.0.0.1:{server.server_port}/hook-canary")
-    monkeypatch.setenv("FLOWS_WEBHOOK_URL", hook.url)
+    hook = Receiver(f"http://127.0.0.1:{server.server_port}/hook-canary")
+    monkeypatch.setenv("FLOWS_NOTIFICATION_URL", hook.url)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield hook
@@ -67,7 +67,7 @@ class Looker:
         context = dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, repository_def=self.definitions.get_repository_def()
         )
-        result = alerts_sensor()(context)
+        result = notifications_sensor()(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         return result

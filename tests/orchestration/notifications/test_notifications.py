@@ -1,4 +1,4 @@
-"""Failed runs, failed checks, stale tables: posted once, and once more when they are over; to a real webhook."""
+"""Failed runs, failed checks, stale tables: posted once, and once more when they are over; to a real receiver."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from flows_platform.definitions import build_definitions
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import Settings
-from tests.orchestration.notifications.conftest import Looker, Webhook
+from tests.orchestration.notifications.conftest import Looker, Receiver
 
 DAYS = dg.DailyPartitionsDefinition("2024-03-01", end_date="2024-03-06")
 KEYS = DAYS.get_partition_keys()
@@ -90,85 +90,85 @@ def run(looker: Looker, first: str = "", last: str = "", tags: dict[str, str] | 
     return result.run_id
 
 
-def test_a_failed_window_is_told_once_until_it_heals(looker: Looker, webhook: Webhook) -> None:
+def test_a_failed_window_is_told_once_until_it_heals(looker: Looker, receiver: Receiver) -> None:
     ILL.update({KEYS[1]: "the API answered 500.", KEYS[3]: "the API answered 500."})
     run_id = run(looker)
     looker.look()
-    (post,) = webhook.posts
+    (post,) = receiver.posts
     assert post["members"] == [KEYS[1], KEYS[3]]
     assert post["error"] == f"2 windows failed. {KEYS[1]}: the API answered 500."
     assert post["link"] == f"http://127.0.0.1:3000/runs/{run_id}"
     assert "Failed and missing" in post["remedy"]
     assert (post["job"], post["run_id"]) == ("events_job", run_id)
-    assert webhook.told() == [("opened", "run", "events_windows")]
+    assert receiver.told() == [("opened", "run", "events_windows")]
 
     looker.look()
     run(looker)  # fails again
     del ILL[KEYS[1]]
     run(looker, KEYS[1])  # one of the two is well
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
 
     ILL.clear()
     run(looker, KEYS[2], KEYS[4])
     looker.look()
-    assert webhook.told() == [("healed", "run", "events_windows")]
+    assert receiver.told() == [("healed", "run", "events_windows")]
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
 
 
-def test_a_step_that_fails_as_a_whole_fails_all_its_windows(looker: Looker, webhook: Webhook) -> None:
+def test_a_step_that_fails_as_a_whole_fails_all_its_windows(looker: Looker, receiver: Receiver) -> None:
     ILL[""] = "the warehouse does not answer."
     run(looker)
     looker.look()
-    (post,) = webhook.posts
+    (post,) = receiver.posts
     assert post["members"] == [KEYS[0], KEYS[-1]]
     assert "the warehouse does not answer" in post["error"]
-    webhook.posts.clear()
+    receiver.posts.clear()
     ILL.clear()
     run(looker)
     looker.look()
-    assert webhook.told() == [("healed", "run", "events_windows")]
+    assert receiver.told() == [("healed", "run", "events_windows")]
 
 
-def test_a_run_that_will_be_tried_again_is_not_told(looker: Looker, webhook: Webhook) -> None:
+def test_a_run_that_will_be_tried_again_is_not_told(looker: Looker, receiver: Receiver) -> None:
     ILL[KEYS[0]] = "its process died."
     run(looker, tags={"dagster/will_retry": "true"})
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
 
 
-def test_a_run_that_fails_without_a_step_is_told_by_its_job(looker: Looker, webhook: Webhook) -> None:
+def test_a_run_that_fails_without_a_step_is_told_by_its_job(looker: Looker, receiver: Receiver) -> None:
     job = looker.definitions.resolve_job_def("events_job")
     lost = looker.instance.create_run_for_job(job, tags=RANGE, status=dg.DagsterRunStatus.STARTED)
     looker.instance.report_run_failed(lost, "The process of this run ended.")
     looker.look()
-    assert webhook.posts[0]["error"] == "The process of this run ended."
-    assert webhook.told() == [("opened", "run", "events_job")]
+    assert receiver.posts[0]["error"] == "The process of this run ended."
+    assert receiver.told() == [("opened", "run", "events_job")]
     run(looker)
     looker.look()
-    assert webhook.told() == [("healed", "run", "events_job")]
+    assert receiver.told() == [("healed", "run", "events_job")]
 
 
-def test_a_failed_check_is_told_with_its_remedy_until_it_holds(looker: Looker, webhook: Webhook) -> None:
+def test_a_failed_check_is_told_with_its_remedy_until_it_holds(looker: Looker, receiver: Receiver) -> None:
     CHECKED.update({KEYS[0]: True, KEYS[1]: False, KEYS[2]: False})
     run(looker)
     looker.look()
-    (post,) = webhook.posts
+    (post,) = receiver.posts
     assert post["members"] == KEYS[1:3]
     assert post["error"] == "does not hold: They agree. rows 5"
     assert post["remedy"] == "Count again."
     assert post["link"].endswith("/assets/events?view=checks&checkDetail=rows_agree")
-    assert webhook.told() == [("opened", "check", "events: rows_agree")]
+    assert receiver.told() == [("opened", "check", "events: rows_agree")]
 
     CHECKED.update({KEYS[1]: True})
     run(looker)
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
     CHECKED.update({KEYS[2]: True})
     run(looker)
     looker.look()
-    assert webhook.told() == [("healed", "check", "events: rows_agree")]
+    assert receiver.told() == [("healed", "check", "events: rows_agree")]
 
 
 def freshness(looker: Looker, new: FreshnessState, old: FreshnessState) -> None:
@@ -179,65 +179,65 @@ def freshness(looker: Looker, new: FreshnessState, old: FreshnessState) -> None:
     looker.instance._report_runless_asset_event(change)
 
 
-def test_a_stale_table_is_told_until_it_is_fresh(looker: Looker, webhook: Webhook) -> None:
+def test_a_stale_table_is_told_until_it_is_fresh(looker: Looker, receiver: Receiver) -> None:
     freshness(looker, FreshnessState.WARN, FreshnessState.PASS)
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
     freshness(looker, FreshnessState.FAIL, FreshnessState.WARN)
     looker.look()
-    (post,) = webhook.posts
+    (post,) = receiver.posts
     assert (post["members"], post["since"]) == (["events"], "2023-11-14T22:13:20Z")
     assert post["error"] == "no window has come yet."
     assert post["link"].endswith("/assets/events")
-    assert webhook.told() == [("opened", "freshness", "feed")]
+    assert receiver.told() == [("opened", "freshness", "feed")]
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
     freshness(looker, FreshnessState.PASS, FreshnessState.FAIL)
     looker.look()
-    assert webhook.told() == [("healed", "freshness", "feed")]
+    assert receiver.told() == [("healed", "freshness", "feed")]
 
 
-def test_what_is_no_longer_watched_is_no_problem(looker: Looker, webhook: Webhook) -> None:
+def test_what_is_no_longer_watched_is_no_problem(looker: Looker, receiver: Receiver) -> None:
     freshness(looker, FreshnessState.FAIL, FreshnessState.PASS)
     looker.look()
-    assert webhook.told() == [("opened", "freshness", "feed")]
+    assert receiver.told() == [("opened", "freshness", "feed")]
     looker.definitions = dg.Definitions()
     looker.look()
-    assert webhook.told() == [("healed", "freshness", "feed")]
+    assert receiver.told() == [("healed", "freshness", "feed")]
 
 
-def test_what_a_webhook_does_not_take_is_told_later_and_once(
-    looker: Looker, webhook: Webhook, capsys: pytest.CaptureFixture[str]
+def test_what_is_not_taken_is_sent_later_and_once(
+    looker: Looker, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ILL[KEYS[0]] = "broken"
     CHECKED[KEYS[0]] = False
     run(looker)
-    webhook.status = 503
+    receiver.status = 503
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
     logged = capsys.readouterr()
-    assert "2 messages wait: the webhook answered 503" in logged.err
+    assert "2 messages wait: the notification URL answered 503" in logged.err
     assert "canary" not in logged.err + logged.out
-    webhook.status = 200
+    receiver.status = 200
     looker.look()
-    assert webhook.told() == [("opened", "run", "events_windows"), ("opened", "check", "events: rows_agree")]
+    assert receiver.told() == [("opened", "run", "events_windows"), ("opened", "check", "events: rows_agree")]
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
 
 
-def test_a_webhook_that_is_not_there_is_not_named(
+def test_a_receiver_that_is_not_there_is_not_named(
     looker: Looker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FLOWS_WEBHOOK_URL", "http://127.0.0.1:9/canary")
+    monkeypatch.setenv("FLOWS_NOTIFICATION_URL", "http://127.0.0.1:9/canary")
     ILL[KEYS[0]] = "broken"
     run(looker)
     looker.look()
     logged = capsys.readouterr()
-    assert "the webhook gives no answer" in logged.err
+    assert "the notification URL gives no answer" in logged.err
     assert "canary" not in logged.err + logged.out
 
 
-def test_without_a_webhook_it_is_logged(looker: Looker, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_url_it_is_logged(looker: Looker, capsys: pytest.CaptureFixture[str]) -> None:
     ILL[KEYS[0]] = "broken"
     run(looker)
     capsys.readouterr()
@@ -245,27 +245,27 @@ def test_without_a_webhook_it_is_logged(looker: Looker, capsys: pytest.CaptureFi
     assert f"Run failed: events_windows ({KEYS[0]})" in capsys.readouterr().err
 
 
-def test_what_failed_before_the_first_look_is_history(looker: Looker, webhook: Webhook) -> None:
+def test_what_failed_before_the_first_look_is_history(looker: Looker, receiver: Receiver) -> None:
     ILL[KEYS[0]] = "broken"
     run(looker)
     looker.cursor = None
     looker.look()
-    assert webhook.told() == []
+    assert receiver.told() == []
     run(looker)
     looker.look()
-    assert webhook.told() == [("opened", "run", "events_windows")]
+    assert receiver.told() == [("opened", "run", "events_windows")]
 
 
 def test_the_sensor_runs_from_the_start_in_the_platform() -> None:
-    sensor = build_definitions(Settings()).get_repository_def().get_sensor_def("alerts")
+    sensor = build_definitions(Settings()).get_repository_def().get_sensor_def("notifications")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
 def test_links_lead_to_where_people_reach_the_ui(
-    looker: Looker, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+    looker: Looker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLOWS_DAGSTER_URL", "https://dagster.example.com/flows/")
     ILL[KEYS[0]] = "the API answered 500."
     run_id = run(looker)
     looker.look()
-    assert [post["link"] for post in webhook.posts] == [f"https://dagster.example.com/flows/runs/{run_id}"]
+    assert [post["link"] for post in receiver.posts] == [f"https://dagster.example.com/flows/runs/{run_id}"]

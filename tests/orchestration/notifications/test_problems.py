@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows_platform.orchestration.notifications.message import message_of
 from flows_platform.orchestration.notifications.problems import Finding, Kind, Memory, OpenProblems, Story, applied
-from flows_platform.orchestration.notifications.webhook import message_of
 
 WINDOWS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
 

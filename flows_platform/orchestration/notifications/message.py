@@ -58,13 +58,15 @@ def post(url: str, message: Message) -> None:
     """Send `message` as JSON.
 
     Raises:
-        SourceUnavailable: the webhook did not take it; its URL, a secret, is not in the message.
+        SourceUnavailable: nothing took it; the URL, a secret, is not in the message.
     """
     try:
         with urllib3.PoolManager(timeout=TIMEOUT, retries=urllib3.Retry(2, redirect=0)) as pool:
             body = json.dumps(message).encode()
             answer = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"})
     except urllib3.exceptions.HTTPError as error:
-        raise SourceUnavailable(f"the webhook gives no answer ({type(error).__name__}).") from None
+        raise SourceUnavailable(f"the notification URL gives no answer ({type(error).__name__}).") from None
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - success
-        raise SourceUnavailable(f"the webhook answered {answer.status}.", remedy="Check FLOWS_WEBHOOK_URL.")
+        raise SourceUnavailable(
+            f"the notification URL answered {answer.status}.", remedy="Check FLOWS_NOTIFICATION_URL."
+        )

@@ -1,4 +1,4 @@
-"""Windows proven by the source's own digest; quarantined records replayed through Dagster."""
+"""Windows proven by the source's own digest; quarantined records reprocessed through Dagster."""
 
 from dataclasses import replace
 
@@ -25,13 +25,13 @@ def test_a_window_is_proven_by_the_digest_of_both_ends(make_platform: MakePlatfo
     assert fetched.verification == "L3 digest"
 
 
-def test_a_replay_publishes_what_is_good_and_keeps_what_is_not(platform: Platform) -> None:
+def test_reprocessing_publishes_what_is_good_and_keeps_what_is_not(platform: Platform) -> None:
     window = flows_windows(platform.settings).grid.from_key(KEY)
     with scripted_server() as server, platform.windows() as pipeline:
         server.scripts = [answer(json_body([row(1), row(2, byte_count="many"), row(3)]))]
         elsewhere = replace(pipeline, api=replace(pipeline.api, url=server.url), max_rejected=1, max_rejected_share=1.0)
         assert elsewhere.fetch(window).rejected == 1
-    job = platform.definitions.resolve_job_def("flows_replay_job")
+    job = platform.definitions.resolve_job_def("flows_reprocess_job")
     run = job.execute_in_process(instance=platform.instance, partition_key=KEY, raise_on_error=False)
     assert run.success
     figures = platform.metadata("flow_windows", KEY)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from api_server.flows.database import Snapshot
 from api_server.flows.selection import Query, Selector, newest
 from api_server.flows.simulated_clock import visible
-from flows_platform.domain.simulated_clock import SECOND, LateRows, Replay, ReplayClock
+from flows_platform.domain.simulated_clock import SECOND, LateRows, SimulatedClock, Simulation
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
@@ -37,14 +37,14 @@ def ids(database: Path, query: Query) -> list[int]:
     return found  # type: ignore[return-value]
 
 
-def shown(row: Row, replay: Replay, second: int) -> bool:
+def shown(row: Row, simulation: Simulation, second: int) -> bool:
     key, time = int(row[0] or 0), int(row[1] or 0)
-    return time + (replay.late.delay // SECOND if key in replay.late else 0) <= second
+    return time + (simulation.late.delay // SECOND if key in simulation.late else 0) <= second
 
 
 @pytest.fixture(scope="module", params=[build, build_plain], ids=["loaded", "plain"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = request.param(tmp_path_factory.mktemp("replay") / "flows.db", ROWS)
+    path: Path = request.param(tmp_path_factory.mktemp("simulation") / "flows.db", ROWS)
     return path
 
 
@@ -59,38 +59,38 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def test_what_shows_is_what_has_happened(
     database: Path, bounds: tuple[int | None, int | None], second: int, speed: int, late: LateRows
 ) -> None:
-    (after, before), replay = bounds, Replay(ReplayClock(START, speed), late)
+    (after, before), simulation = bounds, Simulation(SimulatedClock(START, speed), late)
     wall = START + timedelta(seconds=second + 0.5) / speed
     expected = [
         row[0]
         for row in ROWS
-        if shown(row, replay, second)
+        if shown(row, simulation, second)
         and (after is None or int(row[1] or 0) > after)
         and (before is None or int(row[1] or 0) <= before)
     ]
-    assert ids(database, visible(Query(after, before), replay, wall)) == expected
-    assert ids(database, visible(Query(after, before, 7), replay, wall)) == expected[:7]
+    assert ids(database, visible(Query(after, before), simulation, wall)) == expected
+    assert ids(database, visible(Query(after, before, 7), simulation, wall)) == expected[:7]
 
 
 def test_the_newest_is_what_shows(database: Path) -> None:
-    replay = Replay(ReplayClock(START, 60.0), LateRows(1000, timedelta(seconds=20)))
-    seen = visible(Query(), replay, START + timedelta(seconds=0.5))
+    simulation = Simulation(SimulatedClock(START, 60.0), LateRows(1000, timedelta(seconds=20)))
+    seen = visible(Query(), simulation, START + timedelta(seconds=0.5))
     snapshot = Snapshot.open(database, FLOWS)
     try:
         assert newest(snapshot, FLOWS, seen) == (10, 109)
-        assert newest(snapshot, FLOWS, visible(Query(), replay, START)) == (None, 0)
+        assert newest(snapshot, FLOWS, visible(Query(), simulation, START)) == (None, 0)
     finally:
         snapshot.close()
 
 
-def test_a_settled_range_is_read_as_without_a_replay() -> None:
-    replay = Replay(ReplayClock(START, 1.0), LateRows(1, timedelta(seconds=20)))
-    assert visible(Query(0, 9), replay, START + timedelta(seconds=29)) == Query(0, 9)
-    assert visible(Query(0, 9), replay, START + timedelta(seconds=28)).withheld is not None
+def test_a_settled_range_is_read_as_without_a_clock() -> None:
+    simulation = Simulation(SimulatedClock(START, 1.0), LateRows(1, timedelta(seconds=20)))
+    assert visible(Query(0, 9), simulation, START + timedelta(seconds=29)) == Query(0, 9)
+    assert visible(Query(0, 9), simulation, START + timedelta(seconds=28)).withheld is not None
 
 
 def test_another_speed_goes_on_from_where_the_clock_is() -> None:
-    clock = ReplayClock(START, 60.0)
+    clock = SimulatedClock(START, 60.0)
     later = START + timedelta(minutes=7)
     changed = clock.at_speed(5.0, later)
     assert changed.elapsed(later) == clock.elapsed(later)
@@ -112,7 +112,8 @@ def test_the_server_counts_and_streams_one_moment(
     second = iter(range(1, 100))
     monkeypatch.setattr("api_server.flows.state.utc_now", lambda: START + timedelta(seconds=next(second)))
     server = serve(
-        build(tmp_path / "flows.db", ROWS), replay=Replay(ReplayClock(START, 1.0), LateRows(100, timedelta(seconds=3)))
+        build(tmp_path / "flows.db", ROWS),
+        simulation=Simulation(SimulatedClock(START, 1.0), LateRows(100, timedelta(seconds=3))),
     )
     for wire_format in (WireFormat.JSON, WireFormat.NDJSON, WireFormat.XML):
         response, body = server.get(f"/api/v1/stream/flows?format={wire_format}")
@@ -127,8 +128,8 @@ def test_the_server_counts_and_streams_one_moment(
 
 def test_rows_that_are_written_meanwhile_show_at_their_time(tmp_path: Path) -> None:
     database = build(tmp_path / "flows.db", flows(10))
-    replay = Replay(ReplayClock(START, 1.0))
+    simulation = Simulation(SimulatedClock(START, 1.0))
     with apsw.Connection(str(database)) as connection:
         insert(connection, [(900, 5, *flows(1)[0][2:])])
-    assert 900 not in ids(database, visible(Query(), replay, START + timedelta(seconds=4)))
-    assert 900 in ids(database, visible(Query(), replay, START + timedelta(seconds=5)))
+    assert 900 not in ids(database, visible(Query(), simulation, START + timedelta(seconds=4)))
+    assert 900 in ids(database, visible(Query(), simulation, START + timedelta(seconds=5)))

@@ -1,4 +1,4 @@
-"""A day of the data set passes in four minutes under `flows dev --replay`: every window is loaded once, in its time.
+"""A day of the data set passes in four minutes under `flows dev --simulate`: every window is loaded once, in its time.
 
 The API server is killed for a time, and some rows come eight hours late. Schedule, sensors and daemon are Dagster's.
 """
@@ -22,7 +22,7 @@ import pytest
 
 from flows_platform.cli.commands.instance import open_instance
 from flows_platform.cli.commands.simulated_clock import started
-from flows_platform.domain.simulated_clock import LateRows, ReplayClock
+from flows_platform.domain.simulated_clock import LateRows, SimulatedClock
 from flows_platform.domain.verification import RowDigest
 from flows_platform.flow_database.read import iter_rows
 from flows_platform.orchestration.partitions import LAG_CHECK
@@ -65,15 +65,15 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """A platform that replays."""
+class Simulated:
+    """A platform under a simulated clock."""
 
     environment: dict[str, str]
     settings: Settings
     instance: dg.DagsterInstance
 
     @property
-    def clock(self) -> ReplayClock:
+    def clock(self) -> SimulatedClock:
         assert self.settings.clock is not None
         return self.settings.clock
 
@@ -141,18 +141,18 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 @pytest.fixture
-def replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replayed]:
+def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
     environment = own_environment(tmp_path, **SETTINGS)
-    with running_dev(environment, "--replay", str(SPEED)) as process:
+    with running_dev(environment, "--simulate", str(SPEED)) as process:
         lines = lines_until(process, READY)
-        assert [line for line in lines if line.startswith("Replay        360 times as fast")], lines
+        assert [line for line in lines if line.startswith("Clock         360 times as fast as real time")], lines
         reading = _read_on(process)
         for name, value in environment.items():
             if name.startswith("FLOWS_"):
                 monkeypatch.setenv(name, value)
         settings = _with_clock(load_settings())
         with open_instance(settings) as instance:
-            yield Replayed(environment, settings, instance)
+            yield Simulated(environment, settings, instance)
     reading.join()
 
 
@@ -169,58 +169,58 @@ def _read_on(process: subprocess.Popen[str]) -> threading.Thread:
 
 
 def _with_clock(settings: Settings) -> Settings:
-    return started(settings.model_copy(update={"replay": float(SPEED)}), datetime.now(UTC))
+    return started(settings.model_copy(update={"simulated_speed": float(SPEED)}), datetime.now(UTC))
 
 
-def kill_the_api(replayed: Replayed) -> tuple[datetime, datetime]:
+def kill_the_api(simulated: Simulated) -> tuple[datetime, datetime]:
     """Kill it as often as it comes back; from when to when it was away."""
     began = datetime.now(UTC)
     for _ in range(KILLS):
-        until(replayed.api_answers, 60)
-        os.kill(process_of(replayed.environment, SERVE), signal.SIGKILL)
-    until(replayed.api_answers, 120)
+        until(simulated.api_answers, 60)
+        os.kill(process_of(simulated.environment, SERVE), signal.SIGKILL)
+    until(simulated.api_answers, 120)
     return began, datetime.now(UTC)
 
 
-def test_a_day_passes(replayed: Replayed) -> None:
-    settings = replayed.settings
+def test_a_day_passes(simulated: Simulated) -> None:
+    settings = simulated.settings
     keys = flows_windows(settings).partitions.get_partition_keys()
-    until(lambda: len({load.key for load in replayed.loads()}) >= 2, 300)
-    assert replayed.freshness() == "HEALTHY"
-    away = kill_the_api(replayed)
+    until(lambda: len({load.key for load in simulated.loads()}) >= 2, 300)
+    assert simulated.freshness() == "HEALTHY"
+    away = kill_the_api(simulated)
 
     all_in = settings.end + LATE.delay + timedelta(minutes=settings.grace_minutes)
-    until(lambda: replayed.instant(datetime.now(UTC)) > all_in, 900)
-    until(lambda: replayed.is_idle() and replayed.table() == replayed.database(), 300)
-    until(replayed.nothing_is_overdue, 60)
+    until(lambda: simulated.instant(datetime.now(UTC)) > all_in, 900)
+    until(lambda: simulated.is_idle() and simulated.table() == simulated.database(), 300)
+    until(simulated.nothing_is_overdue, 60)
 
-    loads, late = replayed.loads(), replayed.late_rows()
+    loads, late = simulated.loads(), simulated.late_rows()
     first = {load.key: load for load in reversed(loads)}
-    story = told(replayed, loads, away)
+    story = told(simulated, loads, away)
     assert sorted(first) == keys, story
     for load in first.values():
         window = flows_windows(settings).grid.from_key(load.key)
-        assert replayed.instant(load.at) >= window.end + timedelta(minutes=settings.grace_minutes), (
+        assert simulated.instant(load.at) >= window.end + timedelta(minutes=settings.grace_minutes), (
             story
         )  # never before it is closed
-        assert replayed.behind(load) <= MOST_BEHIND, story
-    assert any(away[0] < closing(replayed, key) < away[1] for key in keys), story
+        assert simulated.behind(load) <= MOST_BEHIND, story
+    assert any(away[0] < closing(simulated, key) < away[1] for key in keys), story
     assert 0 < len(late) < len(keys)
     for key, count in Counter(load.key for load in loads).items():
         # Once, and once more where rows came late: for all of them together, or for each by itself.
         assert min(late[key], 1) <= count - 1 <= late[key], story
-    until(lambda: replayed.freshness() == "HEALTHY", 180)  # the data set is at its end, and all of it is there
+    until(lambda: simulated.freshness() == "HEALTHY", 180)  # the data set is at its end, and all of it is there
 
 
-def closing(replayed: Replayed, key: str) -> datetime:
+def closing(simulated: Simulated, key: str) -> datetime:
     """When a window closed, on the wall's clock."""
-    settings = replayed.settings
+    settings = simulated.settings
     since = flows_windows(settings).grid.from_key(key).end + timedelta(minutes=settings.grace_minutes) - settings.epoch
-    return replayed.clock.start + replayed.clock.wall_time(since)
+    return simulated.clock.start + simulated.clock.wall_time(since)
 
 
-def told(replayed: Replayed, loads: list[Load], away: tuple[datetime, datetime]) -> str:
+def told(simulated: Simulated, loads: list[Load], away: tuple[datetime, datetime]) -> str:
     """What happened, for who reads a failure."""
-    down, up = (f"{replayed.instant(wall):%d %H:%M}" for wall in away)
-    lines = [f"{each.key} at {replayed.instant(each.at):%d %H:%M}, {replayed.behind(each)} behind" for each in loads]
-    return "\n".join([f"API away {down} to {up}", *lines, f"late {dict(replayed.late_rows())}"])
+    down, up = (f"{simulated.instant(wall):%d %H:%M}" for wall in away)
+    lines = [f"{each.key} at {simulated.instant(each.at):%d %H:%M}, {simulated.behind(each)} behind" for each in loads]
+    return "\n".join([f"API away {down} to {up}", *lines, f"late {dict(simulated.late_rows())}"])
