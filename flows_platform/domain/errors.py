@@ -15,7 +15,7 @@
         ├── TooManyRejects       more records were quarantined than allowed
         ├── WarehouseError       the warehouse refused, or holds something else than was sent
         ├── ProcessFailed        a process that the platform starts ended, or never got ready
-        └── UnforeseenError      any other exception, where it must fail one window and no more
+        └── UnexpectedFailure    any other exception, which fails one window and no more
 
 A message names the value and the place; `remedy` says what to do. Neither ever holds a secret.
 """
@@ -96,11 +96,13 @@ class ProcessFailed(Terminal):
     """A process that the platform starts ended, or never got ready."""
 
 
-class UnforeseenError(Terminal):
-    """An exception that no part of the platform foresaw. It fails one window; its traceback is in the run's log."""
+class UnexpectedFailure(Terminal):
+    """An exception that is not a PlatformError, in one stage of a window. Its traceback is in the run's log."""
 
-    @classmethod
-    def of(cls, error: Exception) -> "UnforeseenError":
-        """The exception by its kind and words."""
-        remedy = "Its traceback is in the run's log: report it, with the answer that it came of."
-        return cls(f"{type(error).__name__}: {str(error) or 'without a message'}.", remedy=remedy)
+    def __init__(self, stage: str, kind: type[Exception], detail: str) -> None:
+        super().__init__(
+            f"the {stage} raised {kind.__name__}: {detail or 'without a message'}.",
+            remedy="Report it with its traceback, which is in the run's log, and the API's answer.",
+        )
+        self.stage = stage
+        self.kind = kind

@@ -1,16 +1,16 @@
 """The windows of one run: each fetched while the one before it is published, each recorded as it lands."""
 
-import traceback
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from flows_platform.domain.errors import PlatformError, UnforeseenError
+from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.checks import evaluations
 from flows_platform.orchestration.metadata import figures
@@ -19,6 +19,7 @@ from flows_platform.orchestration.run_progress import RunProgress
 from flows_platform.orchestration.table import Fill, WindowedTable
 from flows_platform.orchestration.under_way import UnderWay
 from flows_platform.orchestration.window_history import WindowRuns
+from flows_platform.pipeline.attempt import Done, Failed, Stage, Streak, attempt
 from flows_platform.runtime.read_ahead import read_ahead
 from flows_platform.window_files.ledger import Withheld
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time
 
-# What staging a window gave: the figures of its materialisation, nothing where it was not asked for, or its failure.
-type Staged = figures.Metadata | Exception | None
+# The figures of a window's materialisation, None where the files were not selected; or the window's failure.
+type Staged = Done[figures.Metadata | None] | Failed
 
 
 class RunLeft(BaseException):
@@ -53,6 +54,7 @@ class WindowRun:
     held: Mapping[Window, int] = field(default_factory=dict)  # rows in the warehouse before the run
     last: str = ""  # window of the run: the table is pictured with it
     progress: RunProgress = field(init=False)
+    streak: Streak = field(default_factory=Streak)
     _left: bool = False  # the run ends before its last window: nothing more is fetched
 
     def all_windows(self) -> Iterator[Any]:
@@ -72,35 +74,31 @@ class WindowRun:
             try:
                 for window, staged in zip(windows, stagings, strict=True):
                     self._land(window, staged)
+                    if self.streak.ends_the_run:
+                        break
             finally:
                 self._left = True  # before the closing, which waits for the fetch under way
         # guard: pulls kept where nothing comes
-        if len(self.failed) < len(keys):  # where nothing comes any more, what came is kept
+        if len(self.failed) < self.progress.done:  # where nothing comes any more, what came is kept
             # guard: swept pulls
             self.pipeline.sweep_pulls(datetime.now(UTC))
         yield from ()
-        self._raise_failed(len(keys))
+        self._raise_failed(keys)
 
     def _land(self, window: Window, staged: Staged) -> None:
-        # guard: a bad window fails alone
-        try:
-            if isinstance(staged, Exception):
-                raise staged  # noqa: TRY301 - here as well the window's failures end
-            self._one_window(window, staged)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it fails this window alone
-            self.failed[window.key] = failure = self._failure(error)
-            self.context.log.error("window %s failed: %s", window.key, failure)  # noqa: TRY400 - a message, no traceback
+        outcome: Done[None] | Failed
+        if isinstance(staged, Failed):
+            outcome = staged
+        else:
+            outcome = self._attempt(window, Stage.PUBLISH, partial(self._one_window, window, staged.result))
+        if isinstance(outcome, Failed):
+            self.failed[outcome.window.key] = outcome.error
+            self.context.log.error("window %s failed: %s", outcome.window.key, outcome.error)
+        self.streak.note(outcome)
         self.progress.window_done()
 
-    def _failure(self, error: Exception) -> PlatformError:
-        """The window's failure; one that nobody foresaw is logged with its traceback, without secrets."""
-        if isinstance(error, PlatformError):
-            return error
-        redacted = self.pipeline.api.redactor
-        self.context.log.error(redacted("".join(traceback.format_exception(error))))
-        unforeseen = UnforeseenError.of(error)
-        unforeseen.message = redacted(unforeseen.message)
-        return unforeseen
+    def _attempt[T](self, window: Window, stage: Stage, work: Callable[[], T]) -> Done[T] | Failed:
+        return attempt(window, stage, work, log=self.context.log.error, redact=self.pipeline.api.redactor)
 
     def _wanted(self, keys: Sequence[str]) -> list[str]:
         """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
@@ -120,19 +118,17 @@ class WindowRun:
         Reprocessing changes files that the warehouse may be reading, and is short: one window after the other.
         """
         if not self._selected(self.declaration.staged_key):
-            yield from [None] * len(windows)
+            yield from [Done(None)] * len(windows)
             return
         staged = map(self._try_to_stage, windows)
         yield from staged if self.reprocess else read_ahead(staged, AHEAD)
 
     def _try_to_stage(self, window: Window) -> Staged:
-        # guard: a window that cannot be fetched fails alone
-        # guard: an exception that nobody foresaw fails its window alone
-        try:
+        def work() -> figures.Metadata:
             with self._under_way.mark(window.key):
                 return self._stage(window)
-        except Exception as error:  # noqa: BLE001 - it is raised where the window lands
-            return error
+
+        return self._attempt(window, Stage.REPROCESS if self.reprocess else Stage.FETCH, work)
 
     @property
     def _under_way(self) -> UnderWay:
@@ -199,11 +195,17 @@ class WindowRun:
             if evaluation.asset_check_key in self.context.selected_asset_check_keys:
                 self.context.log_event(evaluation)
 
-    def _raise_failed(self, windows: int) -> None:
+    def _raise_failed(self, keys: Sequence[str]) -> None:
         # guard: a failed window fails the run
         if self.failed:
+            rest = len(keys) - self.progress.done
+            others = (
+                f"The last {self.streak.length} failed alike, so the run ended: {rest} windows were not tried."
+                if self.streak.ends_the_run and rest
+                else "The others are done."
+            )
             raise dg.Failure(
-                f"{len(self.failed)} of {windows} windows failed: {', '.join(self.failed)}. The others are done.",
+                f"{len(self.failed)} of {len(keys)} windows failed: {', '.join(self.failed)}. {others}",
                 metadata={key: str(error) for key, error in self.failed.items()},
                 allow_retries=False,
             )

@@ -1,4 +1,4 @@
-"""An exception that nobody foresaw fails its window; the others of the run are loaded."""
+"""An unexpected exception fails its window; the other windows of the run are loaded, unless all fail alike."""
 
 import re
 import signal
@@ -31,8 +31,8 @@ def _deep() -> None:
     _deep()
 
 
-def _fail(place: int) -> None:
-    match place:
+def _fail(number: int) -> None:
+    match number:
         case 0:
             raise MemoryError
         case 1:
@@ -65,9 +65,28 @@ def test_each_window_fails_alone(platform: Platform, monkeypatch: pytest.MonkeyP
     said = "\n".join([*map(str, platform.instance.all_logs(run.run_id)), *logged])
     assert f"5 of 6 windows failed: {', '.join(keys[:5])}. The others are done." in said
     for key, words in zip(keys, WORDS, strict=False):
-        assert re.search(f"window {key} failed: {words}", said), words
-    assert len([each for each in logged if each.startswith("Traceback (most recent call last)")]) == len(WORDS)
+        assert re.search(f"window {key} failed: the fetch raised {words}", said), words
+    assert len([text for text in logged if text.startswith("Traceback (most recent call last)")]) == len(WORDS)
     assert CANARY not in said
+
+
+def test_three_windows_that_fail_alike_end_the_run(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch, keys, tried = WindowPipeline.fetch, platform.keys, []
+
+    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+        tried.append(window.key)
+        if len(tried) > 1:
+            raise TypeError(window.key)
+        return fetch(self, window, progress)
+
+    monkeypatch.setattr(WindowPipeline, "fetch", fetched)
+    run = platform.run_windows()
+    assert not run.success
+    assert platform.instance.get_materialized_partitions(dg.AssetKey("flows")) == {keys[0]}
+    assert len(tried) <= 5  # one more may have been fetched ahead
+    said = str([*platform.instance.all_logs(run.run_id)])
+    assert f"3 of {len(keys)} windows failed: {', '.join(keys[1:4])}. The last 3 failed alike" in said
+    assert f"the run ended: {len(keys) - 4} windows were not tried" in said
 
 
 def test_a_window_whose_process_dies_is_taken_last_and_then_fails_alone(
