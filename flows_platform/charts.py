@@ -1,7 +1,7 @@
-"""A bar chart as a PNG small enough to be part of a page's text. Callers decide what it shows and where.
+"""Bar charts as PNGs that are small enough to be embedded in markdown.
 
 Dagster shows markdown of less than 1,000 characters inline, and longer text behind a link: hence three colours, text
-without soft edges, and labels only where there is room.
+without antialiasing, and labels only where there is room.
 """
 
 import base64
@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-IN_PLACE = 1000  # characters of markdown from which on Dagster's UI puts it behind a link
+INLINE = 1000  # characters; Dagster's UI shows shorter markdown inline
 
 WIDTH, HEIGHT = 380, 120
-WIDEST = 76  # of a bar
+WIDEST = 76  # width of a bar, at most
 BASE = HEIGHT - 18  # bottom of the bars, above their labels
 TOP = 16  # of the highest bar, below its value
 GAP = 6  # between two texts, at least
@@ -33,7 +33,7 @@ class Bar(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text, and where its middle and top are."""
+    """A text, and the position of its middle and top."""
 
     middle: float
     top: float
@@ -41,15 +41,15 @@ class Text(NamedTuple):
 
 
 def chart_markdown(title: str, bars: Sequence[Bar]) -> str:
-    """The chart as markdown that is shown inline; with only the highest value, if all values would make it too long.
+    """The chart as markdown that Dagster shows inline; with the highest value alone where all would make it too long.
 
-    A screen reader says its `title`, the number of bars and the highest value. It does not say the labels: they are
-    data, which could be read as markdown.
+    The alternative text holds the title, the number of bars and the highest value, but not the labels: they are data,
+    which might be read as markdown.
     """
     alternative = f"{title}: bars, the highest of {len(bars)} is {short(max((bar.value for bar in bars), default=0))}"
     every = _markdown(alternative, bar_chart(bars))
     # guard: a chart is inline
-    return every if len(every) < IN_PLACE else _markdown(alternative, bar_chart(bars, every_value=False))
+    return every if len(every) < INLINE else _markdown(alternative, bar_chart(bars, every_value=False))
 
 
 def _markdown(alternative: str, png: bytes) -> str:
@@ -73,7 +73,7 @@ def bar_chart(bars: Sequence[Bar], *, every_value: bool = True) -> bytes:
 
 
 def _bars(draw: ImageDraw.ImageDraw, bars: Sequence[Bar], step: float) -> list[Text]:
-    """Draw the bars; returns their values, positioned above them."""
+    """Draw the bars and return their values, positioned above them."""
     highest = max((bar.value for bar in bars), default=0) or 1
     values = []
     for index, bar in enumerate(bars):
@@ -86,7 +86,7 @@ def _bars(draw: ImageDraw.ImageDraw, bars: Sequence[Bar], step: float) -> list[T
 
 
 def _write(draw: ImageDraw.ImageDraw, texts: list[Text]) -> None:
-    """Write every text around its middle, unless it would touch the one before."""
+    """Write every text around its middle, unless it would touch the previous one."""
     free = 0.0
     for text in texts:
         length = _length(text.text)

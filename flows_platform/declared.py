@@ -1,6 +1,6 @@
-"""The base of everything that a YAML declares, and the types that several declarations share.
+"""The base class of everything that a YAML declares, and the types that several declarations share.
 
-A declared class is one class: its fields are the keys of the YAML, and its methods act on them at run time.
+YAML and run time use the same class: its fields are the keys of the YAML, and its methods act on them.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,15 +11,15 @@ from pydantic_core import PydanticCustomError
 
 from flows_platform.domain.errors import ConfigurationError
 
-# A code as documents write it: 17 and "17" are the same.
+# A code in a document, as text: 17 and "17" are the same code.
 Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
 
 type KeyPath = tuple[str | int, ...]  # keys and indices that lead to a value of a YAML
-type Secrets = Mapping[str, str]  # values by the names of their variables; "" for an optional one that is not set
+type Secrets = Mapping[str, str]  # values by variable name; "" for an optional secret that is not set
 
 
 class Declared(BaseModel):
-    """An object of a YAML. It cannot be changed, and an unknown key is an error."""
+    """An object in a YAML. It is immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,7 +30,7 @@ class Secret(Declared):
     env: str = Field(
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable; read when a run starts."
     )
-    required: bool = Field(True, description="Whether a run fails without it; else the request goes without.")
+    required: bool = Field(True, description="Whether a run fails without it; otherwise requests go without it.")
 
     @model_validator(mode="before")
     @classmethod
@@ -41,10 +41,10 @@ class Secret(Declared):
         return given
 
     def value(self, environment: Callable[[str], str | None]) -> str:
-        """The value that the variable has now; "" for an optional one that is not set.
+        """The current value of the variable; "" for an optional secret that is not set.
 
         Raises:
-            ConfigurationError: it is required, and not set.
+            ConfigurationError: the secret is required and not set.
         """
         value = environment(self.env)
         if value is None and self.required:
@@ -56,17 +56,17 @@ class Secret(Declared):
 
 
 def refused(why: str, at: KeyPath = ()) -> PydanticCustomError:
-    """A fault as pydantic takes it; `at` leads from the model that raises it to the key at fault."""
+    """A fault in pydantic's form; `at` is the path from the model that raises it to the key at fault."""
     return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "at": at})
 
 
 def is_template(value: object) -> bool:
-    """Whether the value is a template, which is replaced before the declaration is used."""
+    """Whether the value is a template; it is replaced before the declaration is used."""
     return isinstance(value, str) and "{{" in value
 
 
 def parsed[T](parse: Callable[[str], T], text: str) -> T:
-    """What `parse` makes of the text; its ConfigurationError becomes a fault of the YAML."""
+    """The result of `parse`; its ConfigurationError becomes a fault of the YAML."""
     try:
         return parse(text)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""The code location: all sources, merged. Loading it reads settings and YAML files; no network, no data, no clock."""
+"""Dagster's code location: all sources, merged. Loading it reads settings and YAML; no network, no data, no clock."""
 
 from collections.abc import Callable
 
@@ -19,13 +19,13 @@ with collector_paused():
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Everything Dagster sees, under these settings."""
+    """Everything that Dagster sees, with these settings."""
     common = dg.Definitions(
         resources=build_resources(settings)._asdict(),
         sensors=[notifications_sensor()],
-        executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
+        executor=dg.in_process_executor,  # a process for the step costs 4 CPU-seconds and 97 MB
     )
-    tables = [MORE.get(each.table.name, _by_yaml_alone)(each, settings) for each in all_tables(settings)]
+    tables = [MORE.get(table.table.name, _by_yaml_alone)(table, settings) for table in all_tables(settings)]
     return dg.Definitions.merge(common, lanl_files(settings), *tables)
 
 
@@ -33,7 +33,7 @@ def _by_yaml_alone(table: WindowedTable, _: Settings) -> dg.Definitions:
     return windowed_definitions(table)
 
 
-# Tables that have more than their YAML gives.
+# Tables that have more assets than their YAML declares.
 MORE: dict[str, Callable[[WindowedTable, Settings], dg.Definitions]] = {
     FLOWS.name: flows_definitions,
     NVD_CVES: nvd_definitions,

@@ -1,4 +1,4 @@
-"""Bar charts: what is drawn, how it is labelled, and that it stays small enough to be part of a page."""
+"""Bar charts: their bars and labels, and that they stay small enough to be shown inline."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flows_platform.charts import BAR, BASE, IN_PLACE, TEXT, TOP, WIDTH, Bar, bar_chart, chart_markdown, short
+from flows_platform.charts import BAR, BASE, INLINE, TEXT, TOP, WIDTH, Bar, bar_chart, chart_markdown, short
 
 HOURS = [Bar(f"01-0{1 + hour // 24}" if hour % 24 == 0 else "", 900 + hour * 7919 % 1000) for hour in range(72)]
 COMPUTERS = [Bar(f"C{number}", 20_000 - number) for number in (17693, 1065, 625, 5074, 11, 2)]
@@ -56,7 +56,7 @@ def test_nothing_to_draw_is_an_empty_picture() -> None:
 )
 def test_a_chart_is_inline_and_says_what_it_shows(bars: list[Bar], alternative: str) -> None:
     markdown = chart_markdown("busiest computers", bars)
-    assert len(markdown) < IN_PLACE
+    assert len(markdown) < INLINE
     head, _, data = markdown.removesuffix(")").partition("base64,")
     assert head == f"![{alternative}](data:image/png;"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:

@@ -1,4 +1,4 @@
-"""Sources as YAML: the keys that a file may have, and the Dagster component that reads it."""
+"""Sources in YAML: the keys that a file may have, and the Dagster component that reads it."""
 
 from flows_platform.components.windowed_api_table import WindowedApiTable
 

@@ -28,10 +28,10 @@ from flows_platform.settings import AUTO, Settings, secret
 
 
 def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTable:
-    """The table that the declaration describes, under these settings.
+    """The table that a declaration describes, with these settings.
 
     Raises:
-        ConfigurationError: values of the declaration do not fit each other; the message names the key.
+        ConfigurationError: values of the declaration contradict each other; the message names the key.
     """
     table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
@@ -88,7 +88,7 @@ def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
 
 
 def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
-    """A function that gives the API with the secrets that are set when it is called."""
+    """A function that returns the API with the secrets that are set at the time of the call."""
     api = source.api
     without_secrets = WindowedApi(
         url=api.url,

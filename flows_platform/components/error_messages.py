@@ -1,4 +1,4 @@
-"""Messages for the faults of a YAML: `FILE:LINE: KEY is VALUE: what is allowed`, one line for each fault."""
+"""Messages for mistakes in a YAML file: `FILE:LINE: KEY is VALUE: what is allowed`, one line for each mistake."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ SHOWN = 80  # characters of a value
 
 
 def message(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
-    """All faults, with the lines of their keys."""
+    """All mistakes, with the lines of their keys."""
     attributes = tree.value["attributes"]
     lines: dict[KeyPath, str] = {}
     for fault in error.errors():
@@ -24,7 +24,7 @@ def message(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
         shown = _shown(fault, at)
         key = ".".join(map(str, at)) or "attributes"
         reason = _reason(fault, at, attributes).rstrip(".")
-        # The first fault of a key: the others are of less likely branches of a union.
+        # Only the first fault of a key counts: the others come from less likely branches of a union.
         lines.setdefault(at, f"{where.filename}:{where.start.line}: {key}{shown}: {reason}.")
     return "\n".join(lines.values())
 
@@ -48,7 +48,7 @@ def _key_path(fault: ErrorDetails, attributes: object) -> KeyPath:
 
 
 def _shown(fault: ErrorDetails, at: KeyPath) -> str:
-    """The value, unless it is an object or a list, or may be a secret that does not belong there."""
+    """The value for the message; empty for an object or a list, and for a value that may be a secret."""
     # guard: a secret in a YAML is not shown
     if fault["type"] == "missing" or "auth" in at or isinstance(fault["input"], Mapping | list | BaseModel):
         return ""
@@ -87,6 +87,6 @@ def _types_in(annotation: object) -> Iterator[type]:
 
 
 def _is_kind(model: type[Declared], value: object) -> bool:
-    """Whether the value is of this kind, as far as it names one."""
+    """Whether the value is of this kind; a model without kinds fits every value."""
     kind = model.model_fields.get("kind")
     return kind is None or (isinstance(value, dict) and value.get("kind") in get_args(kind.annotation))

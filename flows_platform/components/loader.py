@@ -1,4 +1,4 @@
-"""Reads the YAML files of sources. Errors name the file, the line, the key and what is allowed."""
+"""Reads the YAML files of sources. An error names the file, the line, the key and what is allowed."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
         ConfigurationError: the file cannot be read, or a value in it is not allowed.
     """
     try:
-        # Without the lines of keys, which only errors need: they take 15 ms a file.
+        # Without the line numbers of keys: they take 15 ms per file, and only errors need them.
         document = yaml.load(path.read_bytes(), _PLAIN_LOADER)  # noqa: S506 - a safe loader's subclass
         return resolved(TableDeclaration.model_validate(_attributes(document, path)), settings)
     except (OSError, yaml.YAMLError, ConfigurationError, ResolutionException, ValidationError):
@@ -53,7 +53,7 @@ def _attributes(document: object, path: Path) -> object:
 
 
 def _load_with_lines(path: Path, settings: Settings) -> TableDeclaration:
-    """The same, by Dagster's loader, whose errors name the line."""
+    """Load the file again with Dagster's loader, whose errors name the line."""
     tree = _parsed(path)
     attributes = _attributes(tree.value, path)
     try:
@@ -75,7 +75,7 @@ def resolved(
 
 
 def _rendered(value: object, scope: ResolutionContext) -> object:
-    """The value with its templates replaced. Other texts stay texts: Dagster would make a number of "1"."""
+    """The value with its templates replaced. Other texts stay texts: Dagster would turn "1" into a number."""
     match value:
         case dict():
             return {key: _rendered(inner, scope.at_path(key)) for key, inner in value.items()}
@@ -87,7 +87,7 @@ def _rendered(value: object, scope: ResolutionContext) -> object:
 
 
 def _filled(template: str, scope: ResolutionContext) -> object:
-    """The text with settings inserted here, as Dagster would import Jinja for it (30 ms); the rest is Dagster's."""
+    """The template's value. Settings are inserted without Dagster, which would import Jinja for them (30 ms)."""
     settings = scope.scope["settings"]
     known = all(hasattr(settings, name) for name in _SETTING.findall(template))
     if not known or "{" in _SETTING.sub("", template):

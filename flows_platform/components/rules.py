@@ -1,4 +1,4 @@
-"""Rules for single values of a declaration, beside their types."""
+"""Rules for single values of a declaration that types do not express."""
 
 import re
 from collections.abc import Callable
@@ -14,13 +14,13 @@ _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 
 
 def environment_in(text: str) -> str | None:
-    """The name of the environment variable that a template inserts, if it does."""
+    """The name of the environment variable that a template inserts, or None."""
     found = _ENVIRONMENT.search(text)
     return found and (found[1] or "NAME")
 
 
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
-    """A rule for texts that `parse` must take; a template is checked once it is replaced."""
+    """A rule that `parse` must accept the text; a template is checked after it is replaced."""
 
     def rule(text: str) -> str:
         if not is_template(text):
@@ -48,7 +48,7 @@ def require_url(text: str) -> None:
     """Refuse a text that is not an http(s) URL.
 
     Raises:
-        ConfigurationError: it is not one.
+        ConfigurationError: the text is not an http(s) URL.
     """
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -56,7 +56,7 @@ def require_url(text: str) -> None:
 
 
 def instant_of(given: datetime | str, zone: tzinfo) -> datetime:
-    """The instant in UTC; a time without a zone is on the clock of `zone`."""
+    """The instant in UTC; a time without a zone is local time of `zone`."""
     moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 

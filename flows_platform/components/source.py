@@ -1,4 +1,4 @@
-"""The keys of a source's YAML: names, types, defaults and meaning. `build.py` makes a table of them."""
+"""The keys of a source's YAML: names, types, defaults and meaning. `build.py` builds a table from them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -49,68 +49,73 @@ class Namespaces(StrEnum):
 
 
 class Api(Declared):
-    """Where the API is, how a window is asked for, how its records arrive."""
+    """Where the API is, how a window is requested, and how its records arrive."""
 
     url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
     format: Format | Template = Field(description="auto leaves the choice to the server.")
     parser: Parser | Template = Field(
         Parser.TEMPLATE,
-        description="template: what repeats the first record's layout is read as columns, where that is proven, the "
-        "rest by ijson, lxml or csv. reference: those read everything.",
+        description="template: records that provably repeat the first record's layout are read as columns, the others "
+        "by ijson, lxml or csv. reference: those libraries read everything.",
     )
     format_parameter: str | None = Field(None, description="Parameter that names the format, if there is one.")
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
-    rows: RecordPath | None = Field(None, description="Path of repeated children, of which every one makes a row.")
-    record_bytes: int = Field(1 << 20, ge=1, description="Largest size of a record.")
+    rows: RecordPath | None = Field(None, description="Path of repeated children; every child makes a row.")
+    record_bytes: int = Field(1 << 20, ge=1, description="Largest size of a record, in bytes.")
     headers: dict[str, str | Secret] = Field(
         {}, description="Fixed headers of every request; a secret as {env: NAME}, which is masked."
     )
     parameters: dict[str, str | Secret] = Field(
         {}, description="Fixed query parameters; a secret as {env: NAME}, which is masked."
     )
-    auth: AnyAuth | None = Field(None, description="How a request shows who sends it.")
-    time: TimeParameters = Field(description="How a time range is asked for.")
-    paging: AnyPaging | None = Field(None, description="How an answer continues; without it all comes at once.")
-    total: RecordPath | None = Field(None, description="Path of the number of a range's records in the document.")
+    auth: AnyAuth | None = Field(None, description="How requests authenticate.")
+    time: TimeParameters = Field(description="How a time range is requested.")
+    paging: AnyPaging | None = Field(
+        None, description="How an answer continues; without it, one answer holds all records."
+    )
+    total: RecordPath | None = Field(
+        None, description="Path of the declared total: the number of records in the range."
+    )
     ignore_envelope: list[RecordPath] = Field(
         [],
-        description="Paths around the records, or headers, that do not mean more records, although they seem to.",
+        description="Paths around the records, or headers, that look like a sign of more records but are not.",
     )
-    rate: RateBudget | None = Field(None, description="The budget of requests.")
-    wait: Wait | None = Field(None, description="What asks to come back later.")
+    rate: RateBudget | None = Field(None, description="How many requests the API allows.")
+    wait: Wait | None = Field(None, description="How an answer says to try again later.")
     errors: ErrorDocument | None = Field(None, description="What an error document looks like.")
     nothing: list[NothingAnswer] = Field(
         [],
-        description="Answers that mean no records: statuses such as 204 or 404, `empty` bodies, the array `missing` or "
-        "`null`, {code: …} of an error document.",
+        description="Answers that mean that there are no records: statuses such as 204 or 404, `empty` bodies, the "
+        "array `missing` or `null`, {code: …} of an error document.",
     )
-    content_types: list[str] = Field([], description="Content types of the records beside the format's own.")
-    csv: CsvDialect | None = Field(None, description="CSV: how it is written.")
+    content_types: list[str] = Field([], description="Content types to accept besides the format's own.")
+    csv: CsvDialect | None = Field(None, description="CSV: its dialect.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: accept a DOCTYPE that names an external DTD; it is never read.")
     invalid_characters: InvalidCharacters = Field(
         InvalidCharacters.REFUSE,
-        description="XML, JSON, NDJSON: replace makes U+FFFD of control characters in texts, and counts them.",
+        description="XML, JSON, NDJSON: replace writes U+FFFD for control characters in texts, and counts them.",
     )
     namespaces: Namespaces = Field(
-        Namespaces.KEEP, description="XML: drop reads names without their namespace; else a name is {namespace}NAME."
+        Namespaces.KEEP,
+        description="XML: drop reads names without their namespace; otherwise a name is {namespace}NAME.",
     )
     compression: list[Literal["gzip", "zstd"]] = Field([], description="Content codings to offer.")
-    verification: Level | Template = Field("framing", description="Least proof of a window.")
+    verification: Level | Template = Field("framing", description="The least proof that a window needs.")
     flows_protocol: bool = Field(False, description="The server speaks this platform's protocol: counts and footers.")
-    newest: Newest | None = Field(None, description="Where the API says how far it is.")
+    newest: Newest | None = Field(None, description="Where the API says how new its records are.")
 
 
 class ColumnDeclaration(Declared):
     """A column, and where its value comes from."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name in the table.")
-    type: ColumnType = Field(ColumnType.STRING, description="What it holds.")
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The column's name in the table.")
+    type: ColumnType = Field(ColumnType.STRING, description="Type of its values.")
     path: RecordPath | list[RecordPath] | None = Field(
-        None, description="Path in the record, by default the name; of several the first with a value."
+        None, description="Path in the record, by default the name; of several paths, the first with a value counts."
     )
-    join: list[RecordPath] = Field([], description="Paths whose values are joined with |, instead of a path.")
+    join: list[RecordPath] = Field([], description="Instead of a path: paths whose values are joined with |.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
     written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
@@ -125,10 +130,12 @@ class Partitions(Declared):
     cron: Annotated[str, AfterValidator(rules.is_cron)] = Field(
         "0 */3 * * *", description="`M * * * *`, `M */N * * *`, `M H * * *` or `M H * * D`."
     )
-    start: datetime | Template = Field(description="Start of the first window, on the time zone's clock.")
-    end: datetime | Template | None = Field(None, description="End of the last one; none where there will be more.")
+    start: datetime | Template = Field(description="Start of the first window, in local time of the time zone.")
+    end: datetime | Template | None = Field(
+        None, description="End of the last window; without it, windows go on for ever."
+    )
     timezone: Annotated[str, AfterValidator(rules.is_zone)] = Field(
-        "UTC", description="Whose midnight days begin at; hours are those of UTC."
+        "UTC", description="The zone at whose midnight days begin; hours are always those of UTC."
     )
 
 
@@ -150,26 +157,28 @@ class TableKeys(Declared):
     upstream: list[str] = Field([], description="Assets that the API serves from.")
     api: Api = Field(description="Where the records come from.")
     columns: list[ColumnDeclaration] = Field([], description="The table's columns, in order.")
-    time: str | None = Field(None, description="The timestamp column by which windows cut.")
+    time: str | None = Field(None, description="The timestamp column that decides in which window a row is.")
     key: str | list[str] | None = Field(
         None, description="The column, or columns, that identify a row within a window."
     )
     table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
     extra: str | None = Field(
-        None, description="Column that keeps unknown fields as JSON; without one such a record is rejected."
+        None,
+        description="Column that keeps unknown fields as JSON; without it, a record with unknown fields is rejected.",
     )
-    ignore: list[RecordPath] = Field([], description="Paths that are ignored.")
+    ignore: list[RecordPath] = Field([], description="Paths in the record to ignore.")
     partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="Partitions and clustering of the table in BigQuery.")
-    charts: list[Chart] = Field([], description="Charts that Dagster shows of windows and table.")
+    charts: list[Chart] = Field([], description="Charts that Dagster shows for windows and table.")
     look_back: int | Template = Field(2, description="Closed windows that are fetched again.")
-    grace_minutes: int | Template = Field(20, description="Minutes after its end at which a window counts as closed.")
+    grace_minutes: int | Template = Field(20, description="Minutes after a window's end until it counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")
     shrink: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Share of its rows (from 100 on) a window may lose without a second pull; never all.",
+        description="Share of its rows that a window may lose without a second fetch. Below 100 rows it may lose any "
+        "number, but never all.",
     )
     keep_raw_days: float | None = Field(None, gt=0, description="Days to keep the raw answers.")
 

@@ -11,10 +11,10 @@ from flows_platform.settings import Settings
 
 
 def warehouse_table(source: TableDeclaration, settings: Settings) -> WarehouseTable:
-    """The table as declared: by its columns, or by the name of one in Python.
+    """The declared table: built from its columns, or imported by its name in Python.
 
     Raises:
-        ConfigurationError: there is no such table in Python, or the columns do not fit each other.
+        ConfigurationError: there is no such table in Python, or the columns contradict each other.
     """
     if source.table:
         return _from_python(source.table, settings)

@@ -71,7 +71,7 @@ def environment_variables(given: object, at: KeyPath = ()) -> Iterator[tuple[Key
 
 
 def faults(source: TableKeys) -> Iterator[Fault]:
-    """What does not fit together."""
+    """Every contradiction between keys of the declaration."""
     yield from _table_faults(source)
     yield from _api_faults(source)
     yield from _partition_faults(source.partitions)
@@ -115,7 +115,7 @@ def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> It
     if loose := [key.name for key in keys if not key.required]:
         yield Fault(("key",), f"the column {loose[0]!r} must be required")
     if len(set(source.key_columns)) < len(source.key_columns):
-        yield Fault(("key",), "a column is there twice")
+        yield Fault(("key",), "a column is listed twice")
     if extra and (extra.required or extra.type not in TEXTS):
         yield Fault(("extra",), f"the column {extra.name!r} must be a json or string that is not required")
 
@@ -137,7 +137,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     cron = Cron.parse(source.partitions.cron)
     if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
-        yield Fault(("api", "time", "written"), "dates ask for windows of whole days from midnight on, in UTC")
+        yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")
 
 
 def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
@@ -148,7 +148,7 @@ def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
         elif isinstance(answer, int) and (answer == OK or answer in TRANSIENT_STATUSES):
             yield Fault(("api", "nothing", index), f"{answer} does not say whether there are records")
         if isinstance(answer, NothingCode) and not (errors and errors.code):
-            yield Fault(("api", "nothing", index), "a code is found by `errors.code`, which is not declared")
+            yield Fault(("api", "nothing", index), "a code needs `errors.code`, which is not declared")
 
 
 def _partition_faults(partitions: Partitions) -> Iterator[Fault]:

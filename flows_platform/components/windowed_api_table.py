@@ -1,4 +1,4 @@
-"""The Dagster component `flows_platform.components.WindowedApiTable`: a declaration in, Dagster's definitions out."""
+"""The Dagster component `flows_platform.components.WindowedApiTable`: turns a declaration into definitions."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from flows_platform.settings import load_settings
 
 @dataclass
 class WindowedApiTable(dg.Component):
-    """A BigQuery table filled from an HTTP API that gives the records of a time range, one window at a time.
+    """A BigQuery table that is filled from an HTTP API, one time window after another.
 
     Defines a partitioned asset of window files and one of the table, with checks, a schedule, sensors and backfills.
     """

@@ -18,7 +18,7 @@ from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.pipeline.reprocess import Reprocessed, reprocess_quarantine
 from flows_platform.runtime.atomic_files import sha256_file
 from flows_platform.warehouse.replace_window import Publication, Published
-from flows_platform.warehouse.warehouse import Warehouse, WindowFacts
+from flows_platform.warehouse.warehouse import Warehouse, WindowSummary
 from flows_platform.window_files.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
 from flows_platform.window_files.parquet import row_count, staged_facts
 from flows_platform.window_files.raw_answers import RawPulls, sweep_pulls
@@ -42,7 +42,7 @@ class WindowCounts:
     staged: int
     rejected: int
     deduplicated: int
-    warehouse: WindowFacts
+    warehouse: WindowSummary
     withheld: Withheld | None = None
 
     @property
@@ -192,7 +192,7 @@ class WindowPipeline(WindowFetch):
             staged=facts.rows,
             rejected=facts.rejected,
             deduplicated=facts.deduplicated,
-            warehouse=self.warehouse.window_facts(self.table, window),
+            warehouse=self.warehouse.window_summary(self.table, window),
         )
 
     def source_count(self, window: Window) -> int | None:

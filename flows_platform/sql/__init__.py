@@ -1,1 +1,1 @@
-"""SQL databases other than the flow database: engines, their errors, sqlite's write-ahead mode."""
+"""SQL databases, except the flow database: engines, their errors, sqlite's write-ahead mode."""

@@ -1,7 +1,6 @@
-"""Engines for the database of CVEs: sqlite or PostgreSQL by URL, to write or to read. Knows no table.
+"""Engines for the database of CVEs, to write or to read: sqlite or PostgreSQL, as its URL says. Knows no table.
 
-No error says the URL: it may hold a password, also where it is written wrongly and a part of the password is taken for
-a host.
+No error shows the URL: it may hold a password, and in a malformed URL part of the password may be taken for the host.
 """
 
 import re
@@ -27,7 +26,7 @@ REMEDY = (
     "Write sqlite:////absolute/path/cves.db or postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for @ and %2F "
     "for / in a password."
 )
-BUSY_SECONDS = 60.0  # a batch of another writer takes less than one
+BUSY_SECONDS = 60.0  # wait for another writer, whose batch takes less than a second
 CONNECT_SECONDS = 10
 READ_MILLISECONDS = 30_000
 # PostgreSQL's states for "try again": deadlock, serialization, connection lost or refused, shutting down, too many.
@@ -35,11 +34,11 @@ PASSING = re.compile("40|08|57P|53")
 
 
 def writer(url: str) -> Engine:
-    """An engine that writes; a sqlite file and its folder are made where they are missing.
+    """An engine that writes; a missing sqlite file and its folder are created.
 
     Raises:
-        ConfigurationError: it is no URL of sqlite or PostgreSQL.
-        StorageError: the folder cannot be made.
+        ConfigurationError: the URL is not one of sqlite or PostgreSQL.
+        StorageError: the folder cannot be created.
     """
     parsed = database_url(url)
     if parsed.get_backend_name() == POSTGRESQL:
@@ -48,22 +47,22 @@ def writer(url: str) -> Engine:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"the folder {file.parent} cannot be made: {error.strerror}.") from error
+        raise StorageError(f"the folder {file.parent} cannot be created: {error.strerror}.") from error
     return _sqlite(parsed, begin="BEGIN IMMEDIATE")
 
 
 def reader(url: str) -> Engine:
-    """An engine that cannot write and never makes a file; a transaction sees one state of the database.
+    """An engine that cannot write and never creates a file; a transaction sees one state of the database.
 
     Raises:
-        ConfigurationError: it is no URL of sqlite or PostgreSQL.
+        ConfigurationError: the URL is not one of sqlite or PostgreSQL.
     """
     parsed = database_url(url)
     if parsed.get_backend_name() == POSTGRESQL:
         options = f"-c default_transaction_read_only=on -c statement_timeout={READ_MILLISECONDS}"
         return _postgresql(parsed, isolation_level="REPEATABLE READ", connect_args={"options": options})
     uri = f"file:{quote(str(Path(parsed.database or '').absolute()))}"
-    # No pool: a connection that is kept would read on in a file that was replaced.
+    # No pool: a pooled connection would go on reading a file that has been replaced.
     # guard: read only
     address = URL.create(SQLITE, database=uri, query={"mode": "ro", "uri": "true"})
     # guard: one state for a reader
@@ -75,12 +74,12 @@ def database_url(url: str) -> URL:
     """The URL with its driver.
 
     Raises:
-        ConfigurationError: it is no URL of sqlite or PostgreSQL, or names no file.
+        ConfigurationError: the URL is not one of sqlite or PostgreSQL, or it names no file.
     """
     parsed = _parsed(url)
     if parsed is None or parsed.drivername not in DRIVERS or not _is_sound(parsed):
-        # Not chained: the cause may show what was written.
-        raise ConfigurationError("the database URL is none of sqlite or PostgreSQL.", remedy=REMEDY)
+        # Not chained: the cause may show the URL.
+        raise ConfigurationError("the database URL is not one of sqlite or PostgreSQL.", remedy=REMEDY)
     return parsed.set(drivername=DRIVERS[parsed.drivername])
 
 
@@ -107,7 +106,7 @@ def _postgresql(url: URL, connect_args: dict[str, Any] | None = None, **options:
 def _sqlite(url: URL, *, begin: str, **options: Any) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True, **options)
 
-    # Python's sqlite3 begins no transaction before a SELECT: with it out of the way, SQLAlchemy's begin is ours.
+    # Python's sqlite3 begins no transaction before a SELECT, so it is switched off and `on_begin` begins every one.
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _: object) -> None:
         connection.isolation_level = None
@@ -123,18 +122,19 @@ def _sqlite(url: URL, *, begin: str, **options: Any) -> Engine:
 
 @contextmanager
 def plain_errors(engine: Engine) -> Iterator[None]:
-    """Errors of the database leave as ours, without statement, values and password.
+    """Turn errors of the database into the platform's, without statement, values and password.
 
     Raises:
-        WarehouseUnavailable: for a reason that passes.
-        StorageError: for any other.
+        WarehouseUnavailable: the error is transient.
+        StorageError: any other error.
     """
     try:
         yield
     except SQLAlchemyError as error:
         kind: type[PlatformError] = WarehouseUnavailable if _passes(error) else StorageError
         raise kind(
-            f"the CVE database {_reason(engine, error)}.", remedy=f"It is {place(engine)}; FLOWS_SQL_URL names it."
+            f"the CVE database {_reason(engine, error)}.",
+            remedy=f"It is {database_name(engine)}; FLOWS_SQL_URL names it.",
         ) from None
 
 
@@ -144,7 +144,7 @@ def _passes(error: SQLAlchemyError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     if state:
         return bool(PASSING.match(str(state)))
-    # Without a state: sqlite says that it is locked, psycopg that no connection came about.
+    # Without a state, the text decides: sqlite says "locked", psycopg that the connection failed.
     text = str(error.orig)
     return error.connection_invalidated or (
         isinstance(error, OperationalError) and ("locked" in text or "connection" in text)
@@ -157,8 +157,8 @@ def _reason(engine: Engine, error: SQLAlchemyError) -> str:
     return f"says: {Redactor((engine.url.password or '',))(text)}"
 
 
-def place(engine: Engine) -> str:
-    """Which database it is, without its password."""
+def database_name(engine: Engine) -> str:
+    """The database for messages, without its password."""
     url = engine.url
     where = url.database if url.get_backend_name() == SQLITE else f"{url.host}:{url.port or 5432}/{url.database}"
     return f"{url.get_backend_name()} at {where}"

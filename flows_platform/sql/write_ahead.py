@@ -11,14 +11,14 @@ _MODE = "PRAGMA journal_mode"
 
 
 def write_ahead(path: Path, busy_seconds: float) -> None:
-    """Makes the database at `path` where it is missing and puts it into WAL mode where it is in another.
+    """Switch the database at `path` to WAL mode; a missing file is created.
 
-    A lock of ours beside the file keeps first users apart: of several connections that change the mode at once, sqlite
-    refuses all but one as "database is locked", however long they would wait (each holds the shared lock that the
-    others wait for).
+    A lock file beside the database lets only one process change the mode. Of several connections that change it at
+    once, sqlite refuses all but one as "database is locked", however long they wait: every connection holds the shared
+    lock that the others wait for.
 
     Raises:
-        StorageError: the file or the lock cannot be used.
+        StorageError: the database or the lock file cannot be used.
     """
     try:
         with closing(sqlite3.connect(path, timeout=busy_seconds)) as connection:

@@ -1,7 +1,7 @@
-"""What a failure of BigQuery means: one that passes, or one that a person must mend. One table, no I/O.
+"""Classifies failures of BigQuery: transient, or in need of a person. One table, no I/O.
 
-Reasons are those of https://cloud.google.com/bigquery/docs/error-messages; where an answer names none, a piece of its
-message, its HTTP status or the kind of the connection's failure decides.
+Reasons are those of https://cloud.google.com/bigquery/docs/error-messages. For an answer without a reason, a phrase of
+its message, its HTTP status or the type of the connection error decides.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from flows_platform.domain.errors import ConfigurationError, PlatformError, Ware
 
 
 class Verdict(NamedTuple):
-    """The error a failure becomes, and what to do about it."""
+    """The error that a failure becomes, and its remedy."""
 
     kind: type[PlatformError]
     remedy: str
@@ -32,7 +32,7 @@ def _refused(remedy: str) -> Verdict:
 
 _QUOTA = _passes("A quota is used up: wait, run fewer windows at once, or ask for a higher quota.")
 _BILLING = _refused("Enable billing for the project, or raise its limit.")
-_REPORT = _refused("The statement or the declaration is at fault: compare the table's columns with the schema.")
+_REPORT = _refused("The statement or the declaration is wrong: compare the table's columns with the schema.")
 
 REASONS: Mapping[str, Verdict] = {
     "backendError": _passes(),
@@ -42,7 +42,7 @@ REASONS: Mapping[str, Verdict] = {
     "badGateway": _passes(),
     "tableUnavailable": _passes(),
     "timeout": _passes(),
-    "conditionNotMet": _passes("Something else changed the table meanwhile: run the window again."),
+    "conditionNotMet": _passes("Something else changed the table in the meantime: run the window again."),
     "rateLimitExceeded": _QUOTA,
     "jobRateLimitExceeded": _QUOTA,
     "quotaExceeded": _QUOTA,
@@ -54,7 +54,7 @@ REASONS: Mapping[str, Verdict] = {
     "billingTierLimitExceeded": _BILLING,
     "blocked": _refused("BigQuery has blocked the operation for now: ask its support."),
     "notFound": _refused("Check the settings for project, dataset and location; the account must see them."),
-    "duplicate": _refused("Something of that name is there already: remove it, or choose another name."),
+    "duplicate": _refused("Something of that name exists already: remove it, or choose another name."),
     "invalid": _REPORT,
     "invalidQuery": _REPORT,
     "notImplemented": _REPORT,
@@ -63,12 +63,12 @@ REASONS: Mapping[str, Verdict] = {
     "responseTooLarge": _refused("Make the windows smaller."),
     "stopped": _refused("Someone cancelled the job: run the window again if that was not meant."),
     "proxyAuthenticationRequired": _refused("Set the proxy's credentials."),
-    "dontRetry": _refused("The emulator failed within: its log says where."),
+    "dontRetry": _refused("The emulator failed: its log says where."),
 }
 
-# BigQuery and the emulator both name a lost race between two statements `invalidQuery`, which is otherwise for good.
-# The last four are the emulator's; two of them it says of one job id sent twice in the same millisecond, one of two
-# that create the same table, as the first runs of a backfill do.
+# BigQuery and the emulator report a lost race between two statements as `invalidQuery`, which is otherwise permanent.
+# The last four messages are the emulator's: two for one job id sent twice in the same millisecond, one for two
+# statements that create the same table, as the first runs of a backfill do.
 RACES = (
     "Could not serialize access",
     "Transaction is aborted due to concurrent update",
@@ -98,12 +98,12 @@ def verdict(reason: str, message: str = "", status: int = 0) -> Verdict:
 
 
 def classified(error: Exception, doing: str) -> PlatformError:
-    """The platform's error for one that the client library raised while `doing` something."""
+    """The platform's error for one of the client library's; `doing` says what failed, for the message."""
     if isinstance(error, _DEAD_CONNECTIONS):
         return WarehouseUnavailable(f"{doing}: no answer from the warehouse ({error}).", remedy="Check that it runs.")
     if isinstance(error, auth.GoogleAuthError):
         return ConfigurationError(
-            f"{doing}: the credentials do not serve ({error}).",
+            f"{doing}: the credentials cannot be used ({error}).",
             remedy="Set up Google Cloud credentials; for the emulator, FLOWS_EMULATOR_KEY_FILE names its key.",
         )
     if not isinstance(error, api.GoogleAPICallError):
@@ -123,8 +123,8 @@ def job_failure(result: Mapping[str, object], doing: str) -> PlatformError:
 
 @contextmanager
 def warehouse_errors(doing: str) -> Iterator[None]:
-    """Within it, every failure of the client library becomes one of the platform's errors."""
-    # guard: failures are told by type
+    """Turn every failure of the client library into one of the platform's errors."""
+    # guard: failures are classified by type
     try:
         yield
     except _FAILURES as error:

@@ -1,11 +1,10 @@
-"""Running BigQuery jobs: submitted once under an id of our own, waited for with a deadline, failures classified.
+"""Runs BigQuery jobs: submits each once under its own id, waits with a deadline, classifies failures.
 
-Nothing here retries: the client library's own retries are switched off, so that `Warehouse` is the one place.
+Nothing here retries, and the client library's retries are switched off: only `Warehouse` retries.
 
-A chain is a row of job ids `name_0`, `name_1`, … of which each is submitted only when the one before has ended. A job
-id can be taken once, so of several publishers of one window, on any machine and even after one was killed, one runs
-its statement at a time. BigQuery needs that: two MERGEs that find nothing to delete do not conflict and would both
-insert.
+A chain is a series of job ids `name_0`, `name_1`, …; a job is submitted only after the previous one has ended. A job
+id can be used once. So only one publisher of a window runs its statement at a time, on any machine and even after
+another was killed. BigQuery needs that: two MERGEs that find nothing to delete do not conflict and would both insert.
 """
 
 import math
@@ -28,27 +27,27 @@ from flows_platform.warehouse.errors import job_failure, warehouse_errors
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`seconds` from its making on; its clock is monotonic."""
+    """`seconds` after its creation, by the monotonic clock."""
 
     seconds: float
     _began: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> float:
-        """Seconds; 0 once it is over."""
+        """The seconds that are left; 0 after the deadline."""
         return max(0.0, self._began + self.seconds - time.monotonic())
 
     def of(self, seconds: float, doing: str) -> float:
-        """At most so many seconds, for one request or wait.
+        """The timeout of one request or wait: `seconds`, or what is left.
 
         Raises:
-            WarehouseUnavailable: none are left.
+            WarehouseUnavailable: the deadline has passed.
         """
         left = self.left
         if not left:
             raise WarehouseUnavailable(
-                f"{doing}: not done {self.seconds:g} s after it was begun.",
-                remedy="Check that the warehouse answers; where windows are that large, raise FLOWS_PUBLISH_DEADLINE.",
+                f"{doing}: not done {self.seconds:g} s after it began.",
+                remedy="Check that the warehouse answers; if windows are that large, raise FLOWS_PUBLISH_DEADLINE.",
             )
         # guard: no request outlasts the deadline of publishing
         return min(seconds, left)
@@ -57,11 +56,11 @@ class Deadline:
 NEVER = Deadline(math.inf)
 
 
-# Seconds one HTTP request may take; uploads send at most 100 MB in one.
+# Seconds that one HTTP request may take; an upload sends at most 100 MB in one request.
 REQUEST_TIMEOUT = 120.0
-# Seconds between two looks at a job: windows wait for a load and a MERGE of a second or some each, one after the other.
+# Seconds between two polls of a job, at most: every window waits for a load and then a MERGE, of a few seconds each.
 LONGEST_PAUSE = 0.25
-# The client library's way to say: no retries.
+# Switches the client library's retries off.
 ONCE = Retry(predicate=if_exception_type())
 
 type Parameters = Sequence[bigquery.ScalarQueryParameter]
@@ -69,7 +68,10 @@ type AnyJob = LoadJob | QueryJob | bigquery.CopyJob | bigquery.ExtractJob | bigq
 
 
 def first_free(taken: Callable[[int], bool]) -> int:
-    """The smallest number that is not taken, where all below a taken one are; about 2 log2 of it questions."""
+    """The smallest number that is not taken, provided that all below a taken one are taken.
+
+    Asks about 2 log2(n) times for the result n.
+    """
     above = 1
     while taken(above - 1):
         above *= 2
@@ -79,7 +81,7 @@ def first_free(taken: Callable[[int], bool]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The jobs of one dataset. `timeout` is the seconds a job may take; all of them together end with `deadline`."""
+    """The jobs of one dataset. A job may take `timeout` seconds; all jobs together must end by `deadline`."""
 
     client: bigquery.Client
     dataset: bigquery.DatasetReference
@@ -107,12 +109,12 @@ class Jobs:
             return list(rows)
 
     def rows(self, job: QueryJob, doing: str) -> list[Row]:
-        """The rows that a job which has ended gave."""
+        """The rows of a job that has ended."""
         with warehouse_errors(doing):
             return list(job.result(retry=ONCE, job_retry=None, timeout=self.request(doing)))
 
     def load(self, parquet: Path, destination: str, job_id: str, config: bigquery.LoadJobConfig) -> LoadJob:
-        """Uploads a file and waits until it is loaded into the dataset's table `destination`."""
+        """Upload a file and wait until it is loaded into the dataset's table `destination`."""
         doing = f"loading {parquet.name} into {destination}"
         with warehouse_errors(doing), parquet.open("rb") as file:
             job = self.client.load_table_from_file(
@@ -129,10 +131,10 @@ class Jobs:
         return job
 
     def run_in_chain(self, chain: str, sql: str, config: bigquery.QueryJobConfig, doing: str) -> QueryJob:
-        """Runs a statement under the chain's next free id, once every job before it has ended.
+        """Run a statement under the chain's next free id, after every earlier job of the chain has ended.
 
-        The statement must be unlike any other of the chain: by it a job is known as ours where the acknowledgement of
-        its submission was lost.
+        The statement must differ from every other in the chain: it identifies our job when the response to its
+        submission was lost.
         """
         generation = first_free(lambda number: self._find(f"{chain}_{number}", doing) is not None)
         # guard: the job before has ended
@@ -176,7 +178,7 @@ class Jobs:
     def _get(self, job_id: str, doing: str) -> AnyJob:
         job = self._find(job_id, doing)
         if job is None:  # BigQuery may take a moment to show a job whose id it already refuses
-            raise WarehouseUnavailable(f"{doing}: the job {job_id} is taken but not to be seen yet.")
+            raise WarehouseUnavailable(f"{doing}: the job id {job_id} is taken, but the job cannot be read yet.")
         return job
 
     def _wait(self, job: AnyJob, doing: str) -> None:
@@ -190,8 +192,8 @@ class Jobs:
                 pause = min(pause * 1.5, LONGEST_PAUSE)
 
     def settle(self, job: AnyJob, doing: str) -> None:
-        """Waits for the job's end and raises where it failed."""
+        """Wait for the job to end; raise if it failed."""
         self._wait(job, doing)
-        # guard: a failed job is told
+        # guard: a failed job is an error
         if job.error_result:
             raise job_failure(job.error_result, doing)

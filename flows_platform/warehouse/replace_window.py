@@ -1,4 +1,4 @@
-"""One attempt at replacing a window: stage, compare counts, one MERGE. The order is the whole of its safety."""
+"""One attempt to replace a window: load into staging, compare counts, one MERGE. Its safety depends on this order."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from flows_platform.warehouse.schema import schema_field
 from flows_platform.warehouse.sql import count, in_window, merge, replacement
 from flows_platform.warehouse.tables import Staging
 
-LOCK_PAUSE = 0.05  # seconds between two looks at the lock of a window that another process changes
+LOCK_PAUSE = 0.05  # seconds between two attempts to take a window's lock
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What shall be published.
+    """A window file to publish.
 
-    `parquet` holds the schema's columns without the event time, `rows` of them as verified at the source. `content`
-    (the file's digest) and `run` (the run's id) go into the jobs' labels.
+    `parquet` holds the schema's columns without the event time; `rows` is its number of rows, verified at the source.
+    `content` (the file's digest) and `run` (the run's id) go into the jobs' labels.
     """
 
     table: WarehouseTable
@@ -45,9 +45,10 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a replacement did: rows that came and went, and the jobs.
+    """What a replacement did: rows inserted and deleted, and the ids of its jobs.
 
-    `load_job` is empty for an empty window; where the table had no rows of it either, `merge_job` is their count's.
+    `load_job` is empty for an empty window. If the table had no rows of it either, `merge_job` is the job that counted
+    them.
     """
 
     inserted: int
@@ -67,26 +68,30 @@ def bounds_of(window: Window | None) -> Parameters:
 
 
 def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path) -> Published:
-    """Stages the file and merges it. A new staging table each time, so no attempt sees another's.
+    """Load the file into a staging table and merge it. Every attempt has its own staging table.
 
-    An empty window runs the same statement from an empty staging table, so that its old rows go; where the table has
-    none, their count is all that runs. Half of a feed's windows may be empty, and each MERGE is a job of seconds.
+    An empty window runs the same statement from an empty staging table, which deletes its old rows. If a count finds
+    no old rows, nothing else runs: half of a feed's windows may be empty, and a MERGE takes seconds.
     """
     change = WindowChange(publication.table, publication.window, publication.labels, publication.doing)
     if not publication.rows and (counted := change.found_empty(jobs, locks)):
         return Published(0, 0, "", counted)
-    with staging.table(publication.table) as staged:
-        load_job = load(publication, jobs, staged) if publication.rows else ""
-        job = change.run(merge(publication.table, staged), jobs, locks)
+    with staging.table(publication.table) as staging_table:
+        load_job = load(publication, jobs, staging_table) if publication.rows else ""
+        job = change.run(merge(publication.table, staging_table), jobs, locks)
     stats = job.dml_stats
-    # guard: inserted rows are the staged rows
+    # guard: inserted rows are the loaded rows
     if stats is None or stats.inserted_row_count != publication.rows:
-        raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows staged, but the job reports {stats}.")
+        raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows loaded, but the job reports {stats}.")
     return Published(publication.rows, stats.deleted_row_count, load_job, str(job.job_id))
 
 
-def load(publication: Publication, jobs: Jobs, staged: str) -> str:
-    """Loads the file into the staging table and gives the job's id; raises unless every row arrived."""
+def load(publication: Publication, jobs: Jobs, staging_table: str) -> str:
+    """Load the file into the staging table and return the job's id.
+
+    Raises:
+        WarehouseError: the job loaded another number of rows.
+    """
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
         write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
@@ -94,9 +99,9 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
         schema=[schema_field(column) for column in publication.table.schema.columns],
         labels=publication.labels,
     )
-    # The staging table's name is new with each attempt, and so is the job's id.
-    job = jobs.load(publication.parquet, staged, f"load_{staged}", config)
-    # guard: staged rows are the verified rows
+    # Every attempt has a new staging table, so the job's id is new too.
+    job = jobs.load(publication.parquet, staging_table, f"load_{staging_table}", config)
+    # guard: loaded rows are the verified rows
     if job.output_rows != publication.rows:
         raise WarehouseError(
             f"{publication.doing}: {publication.rows:,} rows were verified, but the load counted {job.output_rows:,}; "
@@ -108,7 +113,7 @@ def load(publication: Publication, jobs: Jobs, staged: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WindowChange:
-    """Statements on one window of a table, each of which waits for its turn among all others on that window."""
+    """Runs statements on one window of a table. Only one statement on the window runs at a time."""
 
     table: WarehouseTable
     window: Window
@@ -116,49 +121,48 @@ class WindowChange:
     doing: str
 
     def run(self, sql: str, jobs: Jobs, locks: Path) -> bigquery.QueryJob:
-        """Runs `sql` with the window's bounds as `@start` and `@end`."""
+        """Run `sql` with the window's bounds as `@start` and `@end`."""
         dataset, start, end = jobs.dataset.dataset_id, self.window.start, self.window.end
         chain = f"{dataset}__{self.table.name}__{start:%Y%m%dT%H%M%S}__{end:%Y%m%dT%H%M%S}"
         config = bigquery.QueryJobConfig(
             default_dataset=jobs.dataset, query_parameters=list(bounds_of(self.window)), labels=self.labels
         )
-        # The chain alone keeps publishers apart on BigQuery. The emulator breaks a job whose id is sent twice in the
-        # same millisecond: it fails, or stays pending for ever. Hence a lock beside it; publishers elsewhere never
-        # wait for it.
+        # On BigQuery the chain is enough. On the emulator a job whose id is sent twice in the same millisecond fails or
+        # stays pending for ever, hence the lock. Publishers on other machines never wait for it.
         # guard: publishers on one machine take turns
         with exclusive(locks / f"{chain}.lock", lambda: jobs.deadline.of(LOCK_PAUSE, self.doing)):
-            # The mark makes it unlike an earlier one of the same text, which would be taken for it.
+            # The random comment distinguishes this statement from an earlier one with the same text.
             return jobs.run_in_chain(chain, f"{sql}\n-- {secrets.token_hex(8)}", config, self.doing)
 
     def found_empty(self, jobs: Jobs, locks: Path) -> str:
-        """The id of the job that counted the window's rows and found none; empty where it found some.
+        """The id of the job that counted the window's rows, or "" if there are any.
 
-        The count takes a turn like any change: no publisher's rows of before can come after it.
+        The count waits for its turn like any change, so no earlier publisher can still insert rows after it.
         """
         job = self.run(count(self.table, in_window(self.table)), jobs, locks)
         (row,) = jobs.rows(job, self.doing)
-        # guard: a count that found rows is no empty window
+        # guard: a window with rows is not empty
         return "" if row["row_count"] else str(job.job_id)
 
 
 def label(text: str) -> str:
-    """`text` as a job label may be: lower case letters, digits, `_` and `-`, 63 at most."""
-    return "".join(each if each.isascii() and each.isalnum() else "-" for each in text.lower())[:63]
+    """`text` as a valid job label: at most 63 lower case letters, digits and `-`."""
+    return "".join(char if char.isascii() and char.isalnum() else "-" for char in text.lower())[:63]
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedTable:
-    """A table and the query that gives its rows of the window `[@start, @end)`, by the columns' names."""
+    """A table and the query for its rows in the window `[@start, @end)`; columns match by name."""
 
     table: WarehouseTable
     select: str
 
 
 def recompute(derived: DerivedTable, window: Window, run: str, jobs: Jobs, locks: Path) -> Published:
-    """Replaces the window by what the query gives now, in one statement.
+    """Replace the window with the query's current rows, in one statement.
 
     Raises:
-        WarehouseError: the job does not say what it did.
+        WarehouseError: the job does not report what it did.
     """
     doing = f"recomputing the window {window.key} of {derived.table.name}"
     change = WindowChange(derived.table, window, {"window": label(window.key), "run": label(run)}, doing)

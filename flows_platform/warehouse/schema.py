@@ -1,4 +1,4 @@
-"""Tables as BigQuery declares them, and how an existing one differs from the declaration. No I/O."""
+"""BigQuery's form of tables, and how an existing table differs from the declared one. No I/O."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from google.cloud import bigquery
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, Granularity, WarehouseTable
 
-# The names the API itself answers with, so that a declaration compares equal to what is there.
+# The names that BigQuery's API returns, so that declared and existing columns compare equal.
 BIGQUERY_TYPES = {
     ColumnType.INT64: "INTEGER",
     ColumnType.STRING: "STRING",
     ColumnType.TIMESTAMP: "TIMESTAMP",
     ColumnType.FLOAT64: "FLOAT",
     ColumnType.BOOL: "BOOLEAN",
-    ColumnType.JSON: "STRING",  # its own JSON type would not give back the text that was digested
+    ColumnType.JSON: "STRING",  # BigQuery's JSON type would not return the text that was digested
 }
 PARTITIONS = {
     Granularity.HOUR: bigquery.TimePartitioningType.HOUR,
@@ -26,10 +26,10 @@ PARTITIONS = {
 
 
 def identifier(name: str) -> str:
-    """`name`, where it may stand between backquotes.
+    """`name`, checked so that it is safe between backquotes.
 
-    BigQuery allows more, but `table$20140101` addresses a partition there and makes a table of that name in the
-    emulator, and a backquote would end the quoting.
+    BigQuery allows more, but there `table$20140101` addresses a partition while the emulator creates a table of that
+    name, and a backquote would end the quoting.
 
     Raises:
         ConfigurationError: the name has other characters than ASCII letters, digits and underscores.
@@ -54,7 +54,7 @@ def schema_field(column: Column) -> bigquery.SchemaField:
 
 
 def target_table(reference: bigquery.TableReference, table: WarehouseTable) -> bigquery.Table:
-    """The declaration of the table itself: partitioned on its instant, clustered."""
+    """The table in BigQuery's form: partitioned by its instant, clustered."""
     declared = bigquery.Table(reference, schema=[schema_field(column) for column in table.columns])
     declared.description = table.schema.description
     declared.time_partitioning = bigquery.TimePartitioning(
@@ -69,8 +69,8 @@ def _columns(table: bigquery.Table) -> list[str]:
 
 
 def _partitioning(table: bigquery.Table) -> str:
-    parts = table.time_partitioning
-    return f"{parts.type_} on {parts.field}" if parts else "none"
+    partitioning = table.time_partitioning
+    return f"{partitioning.type_} on {partitioning.field}" if partitioning else "none"
 
 
 def _clustering(table: bigquery.Table) -> str:
@@ -78,7 +78,7 @@ def _clustering(table: bigquery.Table) -> str:
 
 
 def differences(declared: bigquery.Table, found: bigquery.Table) -> Iterator[str]:
-    """What of columns, partitioning and clustering is not as declared, one phrase each. Descriptions may differ."""
+    """One phrase for every difference in columns, partitioning and clustering. Descriptions may differ."""
     wanted, there = _columns(declared), _columns(found)
     missing = [column for column in wanted if column not in there]
     unknown = [column for column in there if column not in wanted]

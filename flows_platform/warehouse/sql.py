@@ -1,10 +1,10 @@
-"""The SQL the warehouse runs. Text only: names come validated from the schema, values are bound as parameters.
+"""The SQL that the warehouse runs. Text only: the schema has validated all names, values are bound as parameters.
 
-Every statement runs with a default dataset, so tables go by their names alone.
+Every statement runs with a default dataset, so table names need no prefix.
 
-Every name is in backquotes, also those that are given here: `hash` and `at` are reserved words. Tables go by names that
-no column may have: BigQuery would read a column that is named as its table as the whole row. Grouping and order go by
-place: BigQuery takes a name there for the output's, the emulator for the table's column.
+Every name is in backquotes, also the ones chosen here: `hash` and `at` are reserved words. Tables have aliases that no
+column may have: BigQuery reads a column with its table's name as the whole row. GROUP BY and ORDER BY use positions:
+BigQuery takes a name there as the output column, the emulator as the table's column.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from datetime import timedelta
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
 from flows_platform.warehouse.schema import identifier
 
-# A column's value in the canonical form of domain/verification.py. Timestamps go as microseconds since 1970. FORMAT
-# writes a double's digits exactly, and whether it keeps the sign of -0.0 is not said: hence the IF.
+# A column's value in the canonical form of domain/verification.py. Timestamps are microseconds since 1970. FORMAT
+# writes a double's digits exactly, but its documentation does not say whether it keeps the sign of -0.0: hence the IF.
 CANONICAL = {
     ColumnType.INT64: "CAST(`{0}` AS STRING)",
     ColumnType.STRING: "CONCAT(CAST(BYTE_LENGTH(`{0}`) AS STRING), ':', `{0}`)",
@@ -26,12 +26,12 @@ CANONICAL = {
 
 
 ROWS = "`_flows_rows`"  # the table that a statement reads
-OLD, NEW = "`_flows_old`", "`_flows_new`"  # what a MERGE replaces, and by what
+OLD, NEW = "`_flows_old`", "`_flows_new`"  # target and source of a MERGE
 HASH = "`_flows_hash`"
 
 
 def rows_of(table: WarehouseTable) -> str:
-    """What a statement reads FROM."""
+    """The FROM clause's table."""
     return f"{_quoted(table.name)} AS {ROWS}"
 
 
@@ -40,20 +40,20 @@ def _quoted(*names: str, prefix: str = "") -> str:
 
 
 def in_window(table: WarehouseTable, prefix: str = "") -> str:
-    """The rows of the window `[@start, @end)`; plain comparisons, so that BigQuery prunes partitions."""
+    """The condition for rows in the window `[@start, @end)`: plain comparisons, so that BigQuery prunes partitions."""
     time = f"{prefix}`{identifier(table.instant.name)}`"
     return f"{time} >= @start AND {time} < @end"
 
 
 def merge(table: WarehouseTable, staging: str) -> str:
-    """One atomic statement: the old rows of the window go, the staged ones come, with a derived event time if any."""
+    """One atomic statement that replaces the window with the rows of `staging`, with a derived event time if any."""
     return replacement(
         table, f"SELECT {_quoted(*table.schema.names)}{_derived(table)} FROM {_quoted(staging)} AS {ROWS}"
     )
 
 
 def replacement(table: WarehouseTable, select: str) -> str:
-    """One atomic statement: the old rows of the window go, those of the query `select` come."""
+    """One atomic statement that replaces the window with the rows of the query `select`."""
     columns = [column.name for column in table.columns]
     # guard: the MERGE deletes nothing else
     # guard: the MERGE deletes the window's old rows
@@ -83,9 +83,9 @@ def _canonical(column: Column) -> str:
 
 
 def digest(table: WarehouseTable, where: str) -> str:
-    """Count, and the sums of the upper and lower halves of each row's hash.
+    """The row count, and the sums of the upper and lower halves of all row hashes.
 
-    Halves of 32 bits keep an INT64 sum safe for 2^31 rows, where whole ones would overflow with the second row.
+    Sums of 32-bit halves fit INT64 for up to 2^31 rows; sums of whole hashes would overflow at the second row.
     """
     row = ", ',', ".join(_canonical(column) for column in table.schema.columns)
     upper, lower = (f"SUM(CAST(CONCAT('0x', SUBSTR({HASH}, {start}, 8)) AS INT64))" for start in (1, 9))
@@ -95,7 +95,7 @@ def digest(table: WarehouseTable, where: str) -> str:
     )
 
 
-def window_facts(table: WarehouseTable, where: str) -> str:
+def window_summary(table: WarehouseTable, where: str) -> str:
     """Rows, distinct keys, rows whose derived event time is not epoch + time, and the first and last instant."""
     event = _quoted(table.instant.name)
     return (
@@ -106,7 +106,7 @@ def window_facts(table: WarehouseTable, where: str) -> str:
 
 
 def _key(schema: TableSchema) -> str:
-    """What identifies a row as one value: texts of several columns with their lengths, so that no two are alike."""
+    """The key as one value: several columns as texts with their lengths, so that different keys stay different."""
     if not schema.key_rest:
         return _quoted(schema.key)
     texts = [f"CAST({_quoted(name)} AS STRING)" for name in schema.keys]
@@ -114,7 +114,7 @@ def _key(schema: TableSchema) -> str:
 
 
 def _misplaced(table: WarehouseTable) -> str:
-    """In seconds: adding an absurd `time` to a timestamp would overflow and fail the query."""
+    """Whether the event time is not epoch + time. In seconds: adding a huge `time` to a timestamp would overflow."""
     if table.event_time is None:
         return "FALSE"
     event, time = _quoted(table.event_time.name), _quoted(table.schema.time)
@@ -128,20 +128,20 @@ def window_counts(table: WarehouseTable, where: str) -> str:
     return f"SELECT {slot} AS `slot`, COUNT(*) AS `row_count` FROM {rows_of(table)} WHERE {where} GROUP BY 1 ORDER BY 1"
 
 
-BY_TIME = ""  # what the rows by time go by, beside the columns' names
+BY_TIME = ""  # `of` for the rows by time; a column's name for all others
 
 
 def spread(table: WarehouseTable, step: timedelta, columns: Sequence[str], top: int, sum_of: str = "") -> str:
-    """For the rows of `[@start, @end)`: `of` (a column, or `BY_TIME`), `value` as text, `number`.
+    """Counts of the rows in `[@start, @end)`: `of` (a column, or `BY_TIME`), `value` as text, `number`.
 
-    The number is of rows, or the sum of the column `sum_of`; NULL where that passes 64 bits. By time the value is the
-    slice's start in seconds since 1970, of columns there are the `top` values with the highest number.
+    `number` counts rows, or is the sum of the column `sum_of`; NULL if the sum does not fit 64 bits. For `BY_TIME` the
+    value is a slice's start in seconds since 1970; for a column there are the `top` values with the highest numbers.
     """
     number = f"SAFE_CAST(SUM(CAST(`{identifier(sum_of)}` AS NUMERIC)) AS INT64)" if sum_of else "COUNT(*)"
     seconds = step // timedelta(seconds=1)
     start = f"DIV(UNIX_SECONDS(`{identifier(table.instant.name)}`), {seconds}) * {seconds}"
-    parts = [_counted(table, BY_TIME, start, number), *(f"({_top(table, each, number, top)})" for each in columns)]
-    return "\nUNION ALL\n".join(parts)
+    by_time = _counted(table, BY_TIME, start, number)
+    return "\nUNION ALL\n".join([by_time, *(f"({_top(table, column, number, top)})" for column in columns)])
 
 
 def _top(table: WarehouseTable, column: str, number: str, top: int) -> str:
@@ -157,6 +157,6 @@ def _counted(table: WarehouseTable, of: str, value: str, number: str) -> str:
 
 
 def first_rows(table: WarehouseTable, number: int) -> str:
-    """The rows of `[@start, @end)` with the first keys."""
+    """The first rows of `[@start, @end)`, ordered by key."""
     keys = ", ".join(f"`{identifier(key)}`" for key in table.schema.keys)
     return f"SELECT * FROM {rows_of(table)} WHERE {in_window(table)} ORDER BY {keys} LIMIT {number}"

@@ -1,4 +1,4 @@
-"""Creating the dataset and the tables over REST, and refusing what is there but different."""
+"""Creates the dataset and the tables over REST, and refuses existing ones that differ."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from flows_platform.warehouse.schema import differences, identifier, schema_fiel
 
 
 def ensure_dataset(client: bigquery.Client, reference: bigquery.DatasetReference, location: str) -> None:
-    """Creates the dataset if absent. Looks first: an account may use a dataset without the right to create one.
+    """Create the dataset if it is absent. Reads first: an account may use a dataset without the right to create one.
 
     Raises:
-        ConfigurationError: it lies in another location; jobs would not find it.
+        ConfigurationError: the dataset is in another location, where jobs would not find it.
     """
     with warehouse_errors(f"creating the dataset {reference.dataset_id}"):
         try:
@@ -33,16 +33,16 @@ def ensure_dataset(client: bigquery.Client, reference: bigquery.DatasetReference
     # guard: a dataset elsewhere is refused
     if (found.location or location).upper() != location.upper():
         raise ConfigurationError(
-            f"the dataset {reference.dataset_id} lies in {found.location}, not in {location}.",
+            f"the dataset {reference.dataset_id} is in {found.location}, not in {location}.",
             remedy=f"Set the warehouse's location to {found.location}, or use another dataset.",
         )
 
 
 def ensure_target(client: bigquery.Client, dataset: bigquery.DatasetReference, table: WarehouseTable) -> None:
-    """Creates the table if absent; one that is there is never altered.
+    """Create the table if it is absent; an existing table is never altered.
 
     Raises:
-        WarehouseError: the table is there with other columns, partitioning or clustering.
+        WarehouseError: the table exists with other columns, partitioning or clustering.
     """
     declared = target_table(dataset.table(table.name), table)
     with warehouse_errors(f"creating the table {table.name}"):
@@ -55,7 +55,7 @@ def ensure_target(client: bigquery.Client, dataset: bigquery.DatasetReference, t
     if different := "; ".join(differences(declared, found)):
         raise WarehouseError(
             f"the table {dataset.dataset_id}.{table.name} is not as declared: {different}.",
-            remedy="Move it aside, or name another dataset; it is never altered here.",
+            remedy="Rename it, or use another dataset; the platform never alters a table.",
         )
 
 
@@ -65,13 +65,13 @@ logger = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
-    """The wall clock, for expiry times alone."""
+    """The wall clock, for expiry times only."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """The staging tables in one dataset; one that a killed run left behind expires after `expiry`."""
+    """The staging tables of one dataset; one that a killed run left behind expires after `expiry`."""
 
     client: bigquery.Client
     dataset: bigquery.DatasetReference
@@ -81,21 +81,22 @@ class Staging:
 
     @contextmanager
     def table(self, table: WarehouseTable) -> Iterator[str]:
-        """A new, empty staging table with the schema's columns, by its name; dropped in the end."""
+        """Create an empty staging table with the schema's columns, yield its name, and drop it at the end."""
         name = f"{identifier(table.name)}{MARK}{uuid4().hex}"
-        staged = bigquery.Table(self.dataset.table(name), schema=[schema_field(each) for each in table.schema.columns])
-        staged.expires = self.now() + self.expiry
+        fields = [schema_field(column) for column in table.schema.columns]
+        created = bigquery.Table(self.dataset.table(name), schema=fields)
+        created.expires = self.now() + self.expiry
         try:
             doing = f"creating the staging table {name}"
             with warehouse_errors(doing):
-                self.client.create_table(staged, retry=ONCE, timeout=self.deadline.of(REQUEST_TIMEOUT, doing))
+                self.client.create_table(created, retry=ONCE, timeout=self.deadline.of(REQUEST_TIMEOUT, doing))
             yield name
         finally:
-            # guard: staging tables go
+            # guard: staging tables are dropped
             self._drop(name)
 
     def sweep(self, table: WarehouseTable) -> int:
-        """Drops the table's leftovers older than `expiry`, and says how many.
+        """Drop the table's staging tables that are older than `expiry`, and return their number.
 
         BigQuery expires them by itself; this is for a warehouse that does not.
         """
@@ -104,16 +105,16 @@ class Staging:
             found = list(self.client.list_tables(self.dataset, retry=ONCE, timeout=REQUEST_TIMEOUT))
         # guard: staging tables of living runs stay
         leftovers = [
-            each.table_id
-            for each in found
-            if each.table_id.startswith(table.name + MARK) and each.created is not None and each.created < oldest
+            item.table_id
+            for item in found
+            if item.table_id.startswith(table.name + MARK) and item.created is not None and item.created < oldest
         ]
         for name in leftovers:
             self._drop(name)
         return len(leftovers)
 
     def _drop(self, name: str) -> None:
-        """A failure is told and no more: the window's own outcome counts, and the table expires."""
+        """Drop a staging table; a failure is only logged, since the table expires."""
         doing = f"dropping the staging table {name}"
         try:
             with warehouse_errors(doing):

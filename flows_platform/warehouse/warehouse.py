@@ -1,8 +1,8 @@
-"""The warehouse: a window's rows replaced at once, counted and digested where they rest.
+"""The warehouse: replaces a window's rows atomically, and counts and digests rows in BigQuery.
 
-The same code serves BigQuery and the emulator; endpoint and credentials are the client's. Statements, jobs, staging and
-errors have their own modules. Here alone transient failures are retried: a read or a creation as it is, a window's
-replacement as a whole, with a new staging table and new job ids, so that another try finds nothing half done.
+The same code serves BigQuery and the emulator; only the client's endpoint and credentials differ. Transient failures
+are retried here and nowhere else. A window's replacement is retried as a whole, with a new staging table and new job
+ids, so that no attempt depends on what another left behind.
 """
 
 from collections import Counter
@@ -34,8 +34,8 @@ QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class WindowFacts:
-    """What the warehouse says of a window's rows; `misplaced` ones have a derived event time unlike epoch + time."""
+class WindowSummary:
+    """Figures of a window's rows in the warehouse; `misplaced` rows have an event time other than epoch + time."""
 
     rows: int
     distinct_keys: int
@@ -45,7 +45,7 @@ class WindowFacts:
 
 
 def emulator_client(url: str, project: str, location: str, key_file: Path) -> bigquery.Client:
-    """A client for the emulator at `url`, with the key in `key_file`, which is made where it does not exist yet.
+    """A client for the emulator at `url`, with the key in `key_file`; a missing key file is created.
 
     Raises:
         StorageError: the key file cannot be used.
@@ -62,9 +62,9 @@ def emulator_client(url: str, project: str, location: str, key_file: Path) -> bi
 class Warehouse:
     """One dataset.
 
-    `locks` is a folder that all publishers on this machine share. `timeout` is the seconds one job may take,
-    `attempts` how often a transient failure is met before it is raised, `expiry` the age at which staging tables go.
-    `deadline` is the seconds that all tries at one thing may take together: a window's replacement, or a query.
+    `locks` is a folder that all publishers on this machine share. One job may take `timeout` seconds. An operation (a
+    window's replacement, or a query) has `attempts` tries, which may take `deadline` seconds together. Staging tables
+    are dropped at the age `expiry`.
     """
 
     client: bigquery.Client
@@ -95,40 +95,40 @@ class Warehouse:
         return caller.on(WarehouseUnavailable)(call, *args, **kwargs)
 
     def ping(self) -> None:
-        """Raises a PlatformError unless the warehouse answers a query."""
+        """Raise a PlatformError unless the warehouse answers a query."""
         self.select("SELECT 1", (), "asking the warehouse for a sign of life")
 
     def ensure_table(self, table: WarehouseTable) -> None:
-        """Creates dataset and table if absent, and sweeps staging tables that killed runs left.
+        """Create dataset and table if they are absent, and drop staging tables that killed runs left behind.
 
         Raises:
-            ConfigurationError: a name that cannot be used, or a dataset in another location.
-            WarehouseError: the table is there with other columns, partitioning or clustering.
+            ConfigurationError: a name cannot be used, or the dataset is in another location.
+            WarehouseError: the table exists with other columns, partitioning or clustering.
         """
         identifier(table.name)
-        # The emulator shows a table without its columns while another creates it; BigQuery does not.
+        # The emulator shows a table without its columns while another process creates it; BigQuery does not.
         with exclusive(self.locks / f"{self.dataset}.lock"):
             self._retrying(ensure_dataset, self.client, self._reference, self.location)
             self._retrying(ensure_target, self.client, self._reference, table)
         self._retrying(self._staging().sweep, table)
 
     def replace_window(self, publication: Publication) -> Published:
-        """Makes the window's rows those of the file, in one statement: readers see the old rows or the new ones.
+        """Replace the window's rows with those of the file, in one statement: readers see the old or the new rows.
 
         Raises:
-            InputError: the file has other columns, other rows than were verified, or rows outside the window.
-            WarehouseUnavailable: a failure that passes, after all attempts. The window is the old one or the new one.
-            WarehouseError: the warehouse refused, or counted other rows than were sent.
+            InputError: the file has other columns, more or fewer rows than were verified, or rows outside the window.
+            WarehouseUnavailable: a transient failure, after all attempts. The window has its old rows or the new ones.
+            WarehouseError: the warehouse refused, or counted another number of rows than were sent.
         """
         check_staged_file(publication.table, publication.window, publication.parquet, publication.rows)
         deadline = Deadline(self.deadline)
         return self._retrying(publish, publication, self._jobs(deadline), self._staging(deadline), self.locks)
 
     def recompute_window(self, derived: DerivedTable, window: Window, run: str) -> Published:
-        """Makes the derived table's window what its query gives, in one statement.
+        """Replace the derived table's window with the rows of its query, in one statement.
 
         Raises:
-            WarehouseUnavailable: a failure that passes, after all attempts. The window is the old one or the new one.
+            WarehouseUnavailable: a transient failure, after all attempts. The window has its old rows or the new ones.
             WarehouseError: the warehouse refused.
         """
         return self._retrying(recompute, derived, window, run, self._jobs(Deadline(self.deadline)), self.locks)
@@ -138,22 +138,22 @@ class Warehouse:
         return self._retrying(self._jobs(Deadline(self.deadline)).select, sql, parameters, doing)
 
     def count(self, table: WarehouseTable, window: Window | None = None) -> int:
-        """The number of rows, by query: the emulator's table metadata still counts rows that were deleted."""
+        """The number of rows, by query: the emulator's table metadata still counts deleted rows."""
         statement = sql.count(table, _where(table, window))
         (row,) = self.select(statement, bounds_of(window), f"counting {table.name}")
         return int(row["row_count"])
 
     def digest(self, table: WarehouseTable, window: Window | None = None) -> RowDigest:
-        """`RowDigest.of` the rows, without the event time, computed in the warehouse; up to 2^31 rows."""
+        """`RowDigest.of` the rows without the event time, computed in the warehouse; for at most 2^31 rows."""
         statement = sql.digest(table, _where(table, window))
         (row,) = self.select(statement, bounds_of(window), f"digesting {table.name}")
         return RowDigest(row["row_count"], (((row["upper"] or 0) << 32) + (row["lower"] or 0)) % MODULUS)
 
-    def window_facts(self, table: WarehouseTable, window: Window | None = None) -> WindowFacts:
-        """What the rows of the window, or all, say of themselves, in one query."""
-        statement = sql.window_facts(table, _where(table, window))
+    def window_summary(self, table: WarehouseTable, window: Window | None = None) -> WindowSummary:
+        """Figures of the window's rows, or of all rows, in one query."""
+        statement = sql.window_summary(table, _where(table, window))
         (row,) = self.select(statement, bounds_of(window), f"checking {table.name}")
-        return WindowFacts(
+        return WindowSummary(
             rows=row["row_count"],
             distinct_keys=row["distinct_keys"],
             misplaced=row["misplaced"],
@@ -162,7 +162,7 @@ class Warehouse:
         )
 
     def window_counts(self, table: WarehouseTable, grid: WindowGrid, within: Window | None = None) -> dict[Window, int]:
-        """Rows of each window of `grid` that has any, or of those `within` some time, in order, in one query."""
+        """Row counts by window of `grid`, in order, without empty windows; of all rows, or those `within` a range."""
         length = _slot(grid)
         parameters = (
             ScalarQueryParameter("origin", "INT64", int(grid.start.timestamp())),
@@ -178,9 +178,9 @@ class Warehouse:
 
 
 def _slot(grid: WindowGrid) -> timedelta:
-    """What the rows are counted by: a window, or a part of it where a clock is put on and back.
+    """The length of time by which rows are counted: a window's, or less in a time zone with clock changes.
 
-    All clocks of today differ from UTC by quarters of an hour.
+    All current time zones differ from UTC by a multiple of a quarter of an hour.
     """
     if grid.zone is UTC:
         return grid.length

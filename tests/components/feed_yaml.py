@@ -20,7 +20,7 @@ def whole_form(url: str = URL) -> str:
 
 
 def other_form(url: str = URL) -> str:
-    """The file with the lines of the API's other form in place of its own."""
+    """The file with the lines of the API's other form instead of its own."""
     (_, lines) = _blocks()
     kept = [
         line for line in whole_form(url).splitlines() if not line.startswith(tuple(f"    {key}:" for key in REPLACED))

@@ -1,4 +1,4 @@
-"""A process of its own that brings one wide window by a shipped YAML into the warehouse, and tells its peak memory.
+"""A child process that loads one wide window of a shipped YAML into the warehouse and prints its peak memory.
 
 Arguments: home, Qualys server's URL, emulator's port and key file, dataset. Prints JSON.
 """
@@ -20,7 +20,7 @@ WINDOW = Window(datetime(2023, 5, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UT
 
 
 def peak_mb() -> float:
-    """VmHWM and not ru_maxrss: that one keeps the parent's peak across exec."""
+    """VmHWM, not ru_maxrss, which keeps the parent's peak across exec."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
 

@@ -1,4 +1,4 @@
-"""The rows that Qualys documents must give, read with lxml's own paths from the columns that the YAML declares."""
+"""The rows expected from Qualys documents, read with lxml's own paths from the columns that the YAML declares."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ type Row = dict[str, object]
 
 
 def detection_rows(source: TableDeclaration, hosts: Iterable[Host]) -> list[Row]:
-    """A row for each detection, in order of their keys."""
+    """One row for every detection, in order of the keys."""
     rows = [
         {column.name: _value(column, head, found) for column in source.columns if column.name != source.extra}
         for head, found in _pairs(hosts)
@@ -27,7 +27,7 @@ def detection_rows(source: TableDeclaration, hosts: Iterable[Host]) -> list[Row]
 
 
 def vuln_rows(source: TableDeclaration, vulns: Iterable[Vuln]) -> list[Row]:
-    """A row for each entry, in order of QID."""
+    """One row for every entry, in order of QID."""
     entries = [etree.fromstring(vuln.xml) for vuln in sorted(vulns)]
     return [
         {column.name: _value(column, entry, entry) for column in source.columns if column.name != source.extra}
@@ -66,7 +66,7 @@ def _text(path: str, head: etree._Element, found: etree._Element) -> str | None:
 
 def _json(path: str, head: etree._Element, found: etree._Element) -> object:
     node, inner = _where(path, head, found)
-    values = [_shape(each) for each in node.findall(inner)]
+    values = [_shape(child) for child in node.findall(inner)]
     if path.endswith("[]"):
         return values
     return (values[0] if len(values) == 1 else values) if values and values != [""] else None
@@ -77,8 +77,8 @@ def _shape(node: etree._Element) -> object:
     if not inner and not node.keys():
         return node.text or ""
     shape: dict[str, object] = {f"@{name}": value for name, value in node.items()}
-    for tag in dict.fromkeys(str(each.tag) for each in inner):
-        several = [_shape(each) for each in inner if each.tag == tag]
+    for tag in dict.fromkeys(str(child.tag) for child in inner):
+        several = [_shape(child) for child in inner if child.tag == tag]
         shape[tag] = several[0] if len(several) == 1 else several
     if not inner and node.text:
         shape["#text"] = node.text
@@ -97,7 +97,7 @@ def _typed(kind: ColumnType, text: str) -> object:
 
 
 def as_expected(source: TableDeclaration, rows: Iterable[Row]) -> list[Row]:
-    """The warehouse's rows, their JSON read and without the column of what no other column takes."""
+    """The warehouse's rows, with their JSON parsed and without the column of unknown fields."""
     kinds = {column.name: column.type for column in source.columns if column.name != source.extra}
     return [
         {

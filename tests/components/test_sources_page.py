@@ -1,4 +1,4 @@
-"""docs/sources.md: its YAML is a source, and its mistake gets the message that it shows."""
+"""docs/sources.md: its YAML is a valid source, and its mistake gets the message that the page shows."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is wrong in a source's YAML is told with file, line, key, and what is allowed; secrets are never shown."""
+"""A mistake in a source's YAML is reported with file, line, key and what is allowed; secrets are never shown."""
 
 import json
 import os
@@ -40,7 +40,7 @@ attributes:
   destination: {partition_by: day, cluster_by: [id]}
   look_back: 2
 """
-FAULTS = [  # what is written instead of what, and the line and words of the message
+FAULTS = [  # a text, its replacement, and the line and words of the message
     ("look_back: 2", "look_bak: 2", "21: look_bak is '2': there is no such key; did you mean look_back? Allowed are"),
     ("requests: 10", "request: 10", "10: api.rate.request is '10': there is no such key; did you mean requests?"),
     ("link: next}", "linc: next}", "9: api.paging.linc is 'next': there is no such key; did you mean link?"),
@@ -83,7 +83,7 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
     ("next_link, link: next", "cursor, cursor: a..b, into: {query: c}", "9: api.paging.cursor is 'a..b': 'a..b' is"),
     ("key: id", "key: [id, score]", "17: key: the column 'score' must be required"),
     ("key: id", "key: [id, ident]", "17: key: 'ident' is not one of the columns"),
-    ("key: id", "key: [id, id]", "17: key: a column is there twice"),
+    ("key: id", "key: [id, id]", "17: key: a column is listed twice"),
     ("[kind=a]", "[kind=a", "14: columns.2.path is 'scores[kind=a.value': 'scores[kind=a.value' is no path"),
     ("link: next", "link: a..b", "9: api.paging.link is 'a..b': 'a..b' is no path into a record"),
     ("0 */3 * * *", "0 */5 * * *", "19: partitions.cron is '0 */5 * * *': the cron schedule '0 */5 * * *' lays no"),
@@ -112,7 +112,7 @@ FAULTS = [  # what is written instead of what, and the line and words of the mes
     ("format: json", "format: json\n    nothing: [404, 429]", "7: api.nothing.1: 429 does not say whether"),
     ("format: json", "format: json\n    nothing: [99]", "7: api.nothing.0: 99 is not a status of an HTTP answer"),
     ("format: json", "format: ndjson", "6: api.format: nothing stands around the records of ndjson: no total"),
-    ("written: iso", "written: date", "8: api.time.written: dates ask for windows of whole days"),
+    ("written: iso", "written: date", "8: api.time.written: dates need windows of whole days"),
     ("https://feed", "ftp://feed", "5: api.url is 'ftp://feed.example/v1/sightings': this is not an http(s) URL"),
     ("https://feed.example/v1/sightings", '"{{ settings.feed }}"', "5 - attributes.api.url"),
     (TYPE, "flows_platform.Table", " `type: flows_platform.components.WindowedApiTable` and `attributes:` are needed"),
@@ -197,7 +197,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def dg(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Dagster's own command, as who writes a YAML calls it."""
+    """Dagster's own command, as an author of a YAML calls it."""
     environment = {**os.environ, "PYTHONPATH": f"{cwd}:{DEFS.parents[1]}", "COLUMNS": "200"}
     command = [str(Path(sys.executable).with_name("dg")), *words]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
@@ -205,7 +205,7 @@ def dg(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that has a source in YAML, and our component."""
+    """A project with a source in YAML and our component."""
     folder = tmp_path_factory.mktemp("project")
     tables = ["[project]", 'name = "demo"', 'version = "0"', "[tool.dg]", 'directory_type = "project"']
     tables += ["[tool.dg.project]", 'root_module = "demo"', 'registry_modules = ["flows_platform.components"]']
@@ -220,7 +220,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_dg_knows_the_component(project: Path) -> None:
     listed = dg("list", "components", "--json", cwd=project)
     assert listed.returncode == 0, listed.stderr
-    assert TYPE in {each["key"] for each in json.loads(listed.stdout)["items"]}
+    assert TYPE in {item["key"] for item in json.loads(listed.stdout)["items"]}
 
 
 def test_dg_checks_a_yaml(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""A platform with a source of its YAML: windows run through Dagster, rows read back from the emulator."""
+"""A platform with one source in YAML: windows run through Dagster, rows read back from the emulator."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +50,7 @@ class YamlSource:
             return [dict(row.items()) for row in client.query_and_wait(sql, job_config=config)]
 
     def figures(self, key: str) -> dict[str, object]:
-        """Of the window's last fetch."""
+        """Metadata of the window's last fetch."""
         asset = dg.AssetKey(self.table.staged)
         wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
         found = self.instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
@@ -61,7 +61,7 @@ class YamlSource:
         entries = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         found = [entry.asset_check_evaluation for entry in entries if entry.asset_check_evaluation]
         assert found
-        return [(each.partition, each.check_name) for each in found if not each.passed]
+        return [(check.partition, check.check_name) for check in found if not check.passed]
 
 
 def shipped(name: str, settings: Settings) -> TableDeclaration:
@@ -70,7 +70,7 @@ def shipped(name: str, settings: Settings) -> TableDeclaration:
 
 
 def failure(run: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Why the windows of a run failed, by their keys."""
+    """The errors of a run's failed windows, by key."""
     (event,) = run.get_step_failure_events()
     told = event.step_failure_data.user_failure_data
     assert told is not None

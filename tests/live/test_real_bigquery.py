@@ -44,5 +44,5 @@ def test_windows_are_replaced_emptied_and_digested(warehouse: Warehouse, tmp_pat
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(first + second)
     replace(0, [])
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(second)
-    facts = warehouse.window_facts(FLOWS_TABLE, window(1))
-    assert (facts.rows, facts.distinct_keys, facts.misplaced) == (1, 1, 0)
+    summary = warehouse.window_summary(FLOWS_TABLE, window(1))
+    assert (summary.rows, summary.distinct_keys, summary.misplaced) == (1, 1, 0)

@@ -1,4 +1,4 @@
-"""The first users of a database, at once."""
+"""Several first users of a database at once."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.sql.write_ahead import write_ahead
 
 USERS = 4
-ROUNDS = 25  # without the lock about a quarter of the users is refused
+ROUNDS = 25  # without the lock, about a quarter of the users are refused
 
 
 def test_first_users_at_once_are_all_served(tmp_path: Path) -> None:

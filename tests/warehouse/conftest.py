@@ -22,7 +22,7 @@ def client(emulator: Emulator) -> Iterator[bigquery.Client]:
 
 @pytest.fixture
 def warehouse(client: bigquery.Client, tmp_path: Path) -> Warehouse:
-    """One with the flows table, empty; failures are met once, not retried."""
+    """A warehouse with an empty table of flows; failures are not retried."""
     warehouse = Warehouse(client, f"test_{uuid4().hex}", "US", tmp_path / "locks", timeout=60.0, attempts=1)
     warehouse.ensure_table(FLOWS_TABLE)
     return warehouse
@@ -30,7 +30,7 @@ def warehouse(client: bigquery.Client, tmp_path: Path) -> Warehouse:
 
 @pytest.fixture
 def publication(tmp_path: Path) -> Callable[[Window, Sequence[Row]], Publication]:
-    """Makes a window's file, and what is to be published of it."""
+    """Creates a window's file and its publication."""
 
     def made(window: Window, rows: Sequence[Row]) -> Publication:
         path = write_parquet(tmp_path / f"{uuid4().hex}.parquet", rows)

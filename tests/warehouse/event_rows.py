@@ -1,4 +1,4 @@
-"""Made-up events of a table that has a time of its own and a column of every type, in days of UTC and of a zone."""
+"""Made-up events of a table with its own time column and a column of every type, in days of UTC and of a time zone."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -48,5 +48,5 @@ def event(name: str, seen: datetime, **changed: object) -> Row:
 
 
 def microseconds(instant: datetime) -> int:
-    """As the digest counts an instant."""
+    """An instant as the digest counts it."""
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

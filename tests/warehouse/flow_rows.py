@@ -41,7 +41,7 @@ def flow(number: int, time: int, **changed: Value) -> Row:
 
 
 def write_parquet(path: Path, rows: Sequence[Row], schema: TableSchema = FLOWS) -> Path:
-    """The rows as a staged file."""
+    """The rows as a window file."""
     columns = {name: [row[place] for row in rows] for place, name in enumerate(schema.names)}
     pq.write_table(pa.table(columns, schema=arrow_schema(schema)), path)
     return path

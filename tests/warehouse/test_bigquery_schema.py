@@ -1,4 +1,4 @@
-"""Names, column types and what differs between a declaration and a table."""
+"""Names, column types, and the differences between a declared and an existing table."""
 
 import pytest
 from google.cloud import bigquery

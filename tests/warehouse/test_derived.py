@@ -1,4 +1,4 @@
-"""A table computed from another: each window replaced as a whole, equal to what Python computes from the same rows."""
+"""A table computed from another: every window is replaced as a whole and equals what Python computes from the rows."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def test_the_traffic_of_a_window_is_that_of_its_flows(warehouse: Warehouse, publ
     assert warehouse.digest(TRAFFIC_TABLE, window(0)) == expected(ROWS[:2])
     assert warehouse.digest(TRAFFIC_TABLE, window(1)) == expected([flow(9, 10800)])
 
-    same = warehouse.recompute_window(HOURLY_TRAFFIC, window(0), "run-2")  # the same text again is another statement
+    same = warehouse.recompute_window(HOURLY_TRAFFIC, window(0), "run-2")  # the same text again runs as a new statement
     assert same.deleted == again.inserted
     warehouse.replace_window(publication(window(0), []))
     assert warehouse.recompute_window(HOURLY_TRAFFIC, window(0), "run-3").inserted == 0

@@ -1,4 +1,4 @@
-"""The digest computed by the warehouse is the digest of the rows, whatever they hold."""
+"""The digest computed by the warehouse is the digest of the rows, for any values."""
 
 from dataclasses import replace
 from pathlib import Path

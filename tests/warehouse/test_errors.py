@@ -1,4 +1,4 @@
-"""Each failure of BigQuery is classified: passes, or is for a person."""
+"""Every failure of BigQuery is classified: transient, or in need of a person."""
 
 import pytest
 import requests

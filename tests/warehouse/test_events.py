@@ -1,4 +1,4 @@
-"""A table with a time of its own, a text for its key and columns of every type, in the real emulator."""
+"""A table with its own time column, a text as its key and columns of every type, in the real emulator."""
 
 import json
 import struct
@@ -36,7 +36,7 @@ MANTISSAS = 2**52
 
 @pytest.fixture
 def events(client: bigquery.Client, tmp_path: Path) -> Warehouse:
-    """One with the table of events, empty."""
+    """A warehouse with an empty table of events."""
     warehouse = Warehouse(client, f"test_{uuid4().hex}", "US", tmp_path / "locks", timeout=60.0, attempts=1)
     warehouse.ensure_table(EVENTS_TABLE)
     return warehouse
@@ -77,9 +77,9 @@ def test_the_table_is_as_declared_and_its_facts_need_no_epoch(events: Warehouse)
     found = events.client.get_table(f"{events.dataset}.events")
     assert (found.time_partitioning.type_, found.time_partitioning.field) == ("DAY", "seen")
     publish(events, DAY, [*FIRST, event("a", DAY.start)])
-    facts = events.window_facts(EVENTS_TABLE, DAY)
-    assert (facts.rows, facts.distinct_keys, facts.misplaced) == (4, 3, 0)
-    assert (facts.first, facts.last) == (DAY.start, DAY.end - TICK)
+    summary = events.window_summary(EVENTS_TABLE, DAY)
+    assert (summary.rows, summary.distinct_keys, summary.misplaced) == (4, 3, 0)
+    assert (summary.first, summary.last) == (DAY.start, DAY.end - TICK)
 
 
 def test_keys_of_several_columns_are_counted_together(events: Warehouse) -> None:
@@ -87,7 +87,7 @@ def test_keys_of_several_columns_are_counted_together(events: Warehouse) -> None
     publish(events, DAY, [*rows, rows[0]])
     for rest, distinct in ((("seen",), 3), (("score",), 2), (("known", "score"), 2)):
         table = replace(EVENTS_TABLE, schema=replace(EVENTS, key_rest=rest))
-        assert events.window_facts(table, DAY).distinct_keys == distinct
+        assert events.window_summary(table, DAY).distinct_keys == distinct
 
 
 @pytest.mark.parametrize("seen", [DAY.start - TICK, DAY.end])

@@ -1,4 +1,4 @@
-"""Races, repeats and kills: no row lost, none twice, and running the window again converges."""
+"""Races, repeats and kills: no row is lost, no row comes twice, and running the window again converges."""
 
 import itertools
 import os
@@ -31,18 +31,18 @@ type AtOnce = Callable[[Sequence[Publication]], list[Published]]
 
 
 def slow(side: int) -> str:
-    """A query of `side` squared hashes: of 1600, some two seconds."""
+    """A query that computes `side` squared hashes; with 1600, it takes about two seconds."""
     numbers = f"UNNEST(GENERATE_ARRAY(1, {side}))"
     return f"SELECT MAX(TO_HEX(SHA256(CAST(a * b AS STRING)))) FROM {numbers} a, {numbers} b"
 
 
 def rows_of(number: int, count: int = 40) -> list[Row]:
-    return [flow(number * 1000 + each, number * 10800 + each) for each in range(count)]
+    return [flow(number * 1000 + index, number * 10800 + index) for index in range(count)]
 
 
 @pytest.fixture
 def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> AtOnce:
-    """Publishes from as many threads, which all stand before their MERGE when the first submits it."""
+    """Publish from one thread each; all threads have reached their MERGE when the first one submits it."""
     merge = replace_window.WindowChange.run
 
     def publish(made: Sequence[Publication]) -> list[Published]:
@@ -67,8 +67,8 @@ def test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_o
         warehouse.replace_window(publication(window(0), rows_of(0, 10)))
     published = publish_at_once([publication(window(0), rows_of(0)) for _ in range(3)])
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(rows_of(0))
-    # The emulator takes turns by itself, BigQuery does not: what keeps both right is that no two jobs overlap.
-    jobs = [warehouse.client.get_job(each.merge_job) for each in published]
+    # The emulator runs jobs one after the other, BigQuery does not: both are right if no two jobs overlap.
+    jobs = [warehouse.client.get_job(result.merge_job) for result in published]
     spans = sorted((job.started, job.ended) for job in jobs)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
@@ -76,7 +76,7 @@ def test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_o
 def test_publishers_of_different_windows_at_once_do_not_disturb_each_other(
     warehouse: Warehouse, publication: Made, publish_at_once: AtOnce
 ) -> None:
-    for _ in range(2):  # into an empty table, then over what is there
+    for _ in range(2):  # into an empty table, then over existing rows
         publish_at_once([publication(window(number), rows_of(number)) for number in range(4)])
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of([row for number in range(4) for row in rows_of(number)])
 
@@ -93,7 +93,7 @@ def test_a_taken_id_is_waited_for_and_the_next_one_used(jobs: Jobs) -> None:
 
 
 def test_a_statement_starts_after_the_one_that_another_machine_has_running(jobs: Jobs) -> None:
-    """No lock is shared here: the chain of ids alone keeps the two apart."""
+    """The two share no lock: only the chain of ids keeps them apart."""
     chain = f"chain_{uuid4().hex}"
     running = jobs.client.query(slow(1600), job_id=f"{chain}_0", job_retry=None)
     ours = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
@@ -102,7 +102,7 @@ def test_a_statement_starts_after_the_one_that_another_machine_has_running(jobs:
 
 
 def test_a_lost_acknowledgement_finds_the_job_again(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The id looks free, the submission meets a conflict, and the job of that id is the very one."""
+    """The id looks free, the submission meets a conflict, and the job with that id is our own."""
     chain = f"chain_{uuid4().hex}"
     first = jobs.run_in_chain(chain, "SELECT 1", bigquery.QueryJobConfig(), "x")
     monkeypatch.setattr("flows_platform.warehouse.jobs.first_free", lambda _: 0)
@@ -128,7 +128,7 @@ def test_a_job_that_takes_too_long_is_unavailable(jobs: Jobs) -> None:
 
 @contextmanager
 def killed_before_merge(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None]) -> Iterator[None]:
-    """The emulator goes after the load and before the MERGE is submitted."""
+    """The emulator dies after the load and before the MERGE is submitted."""
     merge = replace_window.WindowChange.run
 
     def after_the_kill(*args: Any) -> bigquery.QueryJob:

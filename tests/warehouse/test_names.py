@@ -1,4 +1,4 @@
-"""No name in a statement can be taken for another: every one is quoted, and columns may be named by any word."""
+"""No name in a statement can be mistaken for another: every name is quoted, and a column may have any name."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TR
 from flows_platform.warehouse import sql as builders
 from flows_platform.warehouse.replace_window import bounds_of
 from flows_platform.warehouse.sql import first_rows, spread
-from flows_platform.warehouse.warehouse import Publication, Warehouse, WindowFacts
+from flows_platform.warehouse.warehouse import Publication, Warehouse, WindowSummary
 from tests.warehouse.flow_rows import write_parquet
 
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
@@ -32,7 +32,7 @@ WITHIN
 """
 OUTPUT = "row_count upper lower distinct_keys misplaced first_event last_event slot of value number"
 INNER = "instant computer peer hour flows packets bytes peers base held _flows_rows _flows_old _flows_new _flows_hash"
-# What stands in statements without quotes, beside keywords: functions, types, units, parts of MERGE.
+# Unquoted words in statements besides keywords: functions, types, units, clauses of MERGE.
 OTHERS = """
 INSERT VALUES DELETE MATCHED TARGET SOURCE HOUR SECOND COUNT COUNTIF SUM MIN MAX CONCAT SUBSTR TO_HEX SHA256 IFNULL
 FORMAT BYTE_LENGTH UNIX_MICROS UNIX_SECONDS MOD DIV FLOOR SAFE_CAST TIMESTAMP TIMESTAMP_ADD TIMESTAMP_TRUNC STRING INT64
@@ -43,7 +43,7 @@ WRITTEN, WORDS = GIVEN | set(INNER.split()), {*RESERVED, *OTHERS.split()}
 
 
 def table_of(names: list[str], time: Column, event_time: Column | None = None) -> WarehouseTable:
-    kinds = [each for each in ColumnType if each is not ColumnType.TIMESTAMP]
+    kinds = [kind for kind in ColumnType if kind is not ColumnType.TIMESTAMP]
     columns = [Column(name, kinds[at % len(kinds)], "", nullable=at % 2 == 0) for at, name in enumerate(names)]
     schema = TableSchema("value", "", (Column("key", ColumnType.STRING, ""), time, *columns), "key", time.name)
     return WarehouseTable(schema, (), event_time, Granularity.DAY)
@@ -51,7 +51,7 @@ def table_of(names: list[str], time: Column, event_time: Column | None = None) -
 
 NAMES = sorted({*(word.lower() for word in RESERVED if word != "AT"), *GIVEN, "t", "s", "row_hash"})
 AT = Column("at", ColumnType.TIMESTAMP, "")
-ODD = table_of(NAMES, AT)  # named as one of its columns, too
+ODD = table_of(NAMES, AT)  # also named like one of its columns
 DERIVED = table_of(NAMES, Column("time", ColumnType.INT64, ""), Column("at", ColumnType.TIMESTAMP, ""))
 
 
@@ -61,7 +61,7 @@ def statements(table: WarehouseTable) -> Iterator[str]:
     for where in ("TRUE", builders.in_window(table)):
         yield builders.count(table, where)
         yield builders.digest(table, where)
-        yield builders.window_facts(table, where)
+        yield builders.window_summary(table, where)
         yield builders.window_counts(table, where)
     yield builders.merge(table, f"{table.name}__staging_0")
     yield spread(table, timedelta(hours=1), names, 6)
@@ -111,11 +111,11 @@ def check_names(sql: str, known: set[str]) -> None:
     bare = re.sub(r"'[^']*'|@[a-z]+", " ", sql)
     quoted = set(re.findall("`([^`]*)`", bare))
     assert quoted <= known | WRITTEN, sql
-    words = {each for each in re.findall(r"[A-Za-z_]\w*", re.sub("`[^`]*`", " ", bare)) if not each.isdigit()}
+    words = {word for word in re.findall(r"[A-Za-z_]\w*", re.sub("`[^`]*`", " ", bare)) if not word.isdigit()}
     assert words <= WORDS, sql
 
 
-# Words that statements give or gave to something; the emulator does not create a table of all reserved ones.
+# Names that statements use or used; the emulator cannot create a table with all reserved words as columns.
 FEW = table_of(["hash", "of", "value", "slot", "number", "row_count", "upper", "t", "s"], AT)
 VALUES: dict[ColumnType, Value] = {
     ColumnType.INT64: 7,
@@ -139,7 +139,7 @@ def test_columns_named_as_what_statements_name_are_replaced_counted_and_digested
     for _ in range(2):
         warehouse.replace_window(Publication(FEW, day, path, len(rows), content="sha", run="run"))
     assert warehouse.digest(FEW, day) == RowDigest.of(rows)
-    assert warehouse.window_facts(FEW) == WindowFacts(2, 2, 0, day.start, day.start + timedelta(microseconds=1))
+    assert warehouse.window_summary(FEW) == WindowSummary(2, 2, 0, day.start, day.start + timedelta(microseconds=1))
     grid = WindowGrid(day.start, timedelta(days=1))
     assert warehouse.window_counts(FEW, grid) == warehouse.window_counts(FEW, grid, day) == {day: 2}
     assert warehouse.window_counts(FEW, grid, grid.after(day)) == {}

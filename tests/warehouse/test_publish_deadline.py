@@ -1,4 +1,4 @@
-"""A warehouse that freezes holds a window no longer than its deadline, and others go on once it answers again."""
+"""A frozen warehouse delays a window up to its deadline; others go on once the warehouse answers again."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ type Made = Callable[[Window, Sequence[Row]], Publication]
 
 
 def _listener(port: int) -> int:
-    """The process that listens on the port of this machine."""
+    """The process that listens on a port of this machine."""
     entry = f":{port:04X} 00000000:0000 0A"
     (inode,) = [line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if entry in line]
     for file in Path("/proc").glob("[0-9]*/fd/*"):
@@ -53,9 +53,9 @@ def test_a_frozen_warehouse_fails_the_window_and_the_next_goes_on(
         with pytest.raises(WarehouseUnavailable):
             hasty.replace_window(first)
         with pytest.raises(WarehouseUnavailable):
-            hasty.window_facts(FLOWS_TABLE, first.window)
-    for each in (second, first):
-        assert replace(warehouse, attempts=5).replace_window(each).inserted == 1
+            hasty.window_summary(FLOWS_TABLE, first.window)
+    for made in (second, first):
+        assert replace(warehouse, attempts=5).replace_window(made).inserted == 1
     assert warehouse.count(FLOWS_TABLE) == 2
 
 
@@ -67,7 +67,7 @@ def test_a_window_that_another_process_changes_is_waited_for_as_long(
     (lock,) = [path for path in warehouse.locks.iterdir() if FLOWS_TABLE.name in path.name]
     dataset = bigquery.DatasetReference("local", warehouse.dataset)
     change = WindowChange(FLOWS_TABLE, made.window, made.labels, made.doing)
-    with exclusive(lock), pytest.raises(WarehouseUnavailable, match=r"0 s after it was begun.*FLOWS_PUBLISH_DEADLINE"):
+    with exclusive(lock), pytest.raises(WarehouseUnavailable, match=r"0 s after it began.*FLOWS_PUBLISH_DEADLINE"):
         change.run("SELECT 1", Jobs(client, dataset, "US", deadline=Deadline(0.0)), warehouse.locks)
 
 

@@ -1,4 +1,4 @@
-"""A window in the warehouse is the old one or the new one; its neighbours are not touched."""
+"""A window in the warehouse has its old rows or its new ones; its neighbours are not touched."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ SECOND = [flow(5, 10800), flow(6, 21599)]
 
 
 def staging_tables(warehouse: Warehouse) -> list[str]:
-    return [each.table_id for each in warehouse.client.list_tables(warehouse.dataset) if MARK in each.table_id]
+    return [item.table_id for item in warehouse.client.list_tables(warehouse.dataset) if MARK in item.table_id]
 
 
 def test_adjacent_windows_are_exact_and_replacing_one_leaves_the_other(warehouse: Warehouse, publication: Made) -> None:
@@ -68,7 +68,7 @@ def test_an_empty_window_without_rows_is_counted_and_nothing_else(warehouse: War
     job = warehouse.client.get_job(published.merge_job)
     assert isinstance(job, bigquery.QueryJob)
     assert job.statement_type == "SELECT"
-    assert published.merge_job.endswith("_0")  # a turn of its own, before which others' changes have ended
+    assert published.merge_job.endswith("_0")  # its own turn, after the changes of others have ended
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(FIRST)
 
 
@@ -83,11 +83,11 @@ def test_a_table_made_again_does_not_adopt_the_old_tables_jobs(warehouse: Wareho
 
 def test_facts_of_a_window(warehouse: Warehouse, publication: Made) -> None:
     warehouse.replace_window(publication(window(0), [*FIRST, flow(4, 20)]))
-    facts = warehouse.window_facts(FLOWS_TABLE, window(0))
-    assert (facts.rows, facts.distinct_keys, facts.misplaced) == (5, 4, 0)
-    assert facts.first == datetime(2014, 1, 1, tzinfo=UTC)
-    assert facts.last == datetime(2014, 1, 1, 2, 59, 59, tzinfo=UTC)
-    nothing = warehouse.window_facts(FLOWS_TABLE, window(7))
+    summary = warehouse.window_summary(FLOWS_TABLE, window(0))
+    assert (summary.rows, summary.distinct_keys, summary.misplaced) == (5, 4, 0)
+    assert summary.first == datetime(2014, 1, 1, tzinfo=UTC)
+    assert summary.last == datetime(2014, 1, 1, 2, 59, 59, tzinfo=UTC)
+    nothing = warehouse.window_summary(FLOWS_TABLE, window(7))
     assert (nothing.rows, nothing.first, nothing.last) == (0, None, None)
 
 
@@ -97,7 +97,7 @@ def test_rows_whose_event_time_is_not_epoch_plus_time_are_counted(warehouse: War
     sql = f"INSERT INTO `flows` VALUES ({values}, TIMESTAMP '2014-01-01 00:00:05+00:00')"
     config = bigquery.QueryJobConfig(default_dataset=f"local.{warehouse.dataset}")
     warehouse.client.query_and_wait(sql, job_config=config)
-    assert warehouse.window_facts(FLOWS_TABLE, window(0)).misplaced == 1
+    assert warehouse.window_summary(FLOWS_TABLE, window(0)).misplaced == 1
 
 
 @pytest.mark.parametrize("time", [10799, 21600, 2**63 - 1, -(2**63)])
@@ -140,7 +140,7 @@ def test_a_merge_that_inserts_other_rows_is_told(
     warehouse: Warehouse, publication: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flows_platform.warehouse.replace_window.load", lambda *_: "lost")
-    with pytest.raises(WarehouseError, match="4 rows staged, but the job reports"):
+    with pytest.raises(WarehouseError, match="4 rows loaded, but the job reports"):
         warehouse.replace_window(publication(window(0), FIRST))
 
 
@@ -184,11 +184,11 @@ def test_runs_that_create_the_dataset_and_the_table_at_once_all_find_them(
         for name in names:
             list(runs.map(ensure, [name] * together.parties))
     for name in names:
-        assert [each.table_id for each in warehouse.client.list_tables(name)] == [FLOWS_TABLE.name]
+        assert [item.table_id for item in warehouse.client.list_tables(name)] == [FLOWS_TABLE.name]
 
 
 def test_a_dataset_in_another_location_is_refused(warehouse: Warehouse) -> None:
-    with pytest.raises(ConfigurationError, match="lies in US, not in EU"):
+    with pytest.raises(ConfigurationError, match="is in US, not in EU"):
         replace(warehouse, location="EU").ensure_table(FLOWS_TABLE)
 
 

@@ -196,7 +196,7 @@ def _sources(settings: Settings) -> str:
 
 def _cves(settings: Settings) -> str:
     from flows_platform.sources.nvd_cves.store import CveStore
-    from flows_platform.sql.engines import place, reader
+    from flows_platform.sql.engines import database_name, reader
 
     if settings.sql_url is None and not settings.files.cves.exists():
         return f"{settings.files.cves} is not there yet; nvd_cve_tables and nvd_full_load make it"
@@ -205,7 +205,7 @@ def _cves(settings: Settings) -> str:
         store = CveStore(engine)
         newest = store.newest()
         state = f"the last modified at {newest:%Y-%m-%dT%H:%M:%SZ}" if newest else "none modified yet"
-        return f"{place(engine)}, {store.total():,} CVEs, {state}"
+        return f"{database_name(engine)}, {store.total():,} CVEs, {state}"
     finally:
         engine.dispose()
 
