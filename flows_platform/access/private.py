@@ -30,7 +30,7 @@ def private_folder(path: Path) -> Path:
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
-    # guard: another user's folder is no private one
+    # guard: another user's folder is not private
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise ConfigurationError(
             f"{path} is not a folder of this user.", remedy="Set FLOWS_HOME to a folder with a shorter path."

@@ -1,1 +1,1 @@
-"""From a window to verified record batches; knows nothing of any one source."""
+"""Fetches a window from an API as verified record batches. Knows no particular source."""

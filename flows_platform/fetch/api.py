@@ -1,4 +1,4 @@
-"""An API that gives the records of a time range, and the requests that ask it. Nothing here opens a connection."""
+"""An API that serves the records of a time range, and the requests to it. Opens no connection."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ FOOTER = (RecordPath.parse(END),)
 
 
 class Newest(Declared):
-    """Where the API says how far it is."""
+    """Where the API says what its newest record is."""
 
     path: str = Field(description="Path of a JSON document on the API's server.")
     time: RecordPath = Field(description="Path of the newest record's time in it.")
@@ -44,7 +44,7 @@ class Newest(Declared):
 
 @dataclass(frozen=True, slots=True)
 class WindowedApi:
-    """One API: where it is, how a window is asked for, how its records come.
+    """One API: its URL, how a window is requested, and how its records are written.
 
     `url` is the full endpoint. `format` None leaves the choice to the server, Arrow first. `records` is the JSON path
     of the array or the XML root, `record` the XML element of a record, `record_bytes` the largest size of a record.
@@ -52,9 +52,9 @@ class WindowedApi:
     the server speaks our protocol, and so adds a footer to formats that do not have one. `extra_column` names the
     nullable text column that keeps fields unknown to the schema as JSON; without it such a record is rejected.
 
-    `time` None asks for all records. `mapping` makes rows from nested records; `total` leads to the number of a range's
-    records in the document. `ignored` are paths around the records that do not say that there are more.
-    `head_counts` says that HEAD answers with the count of a window. `doctype` lets an XML answer name an external DTD.
+    `time` None asks for all records. `mapping` makes rows from nested records. `total` is the path of the number of a
+    range's records. `ignored` are paths around the records that never mean that there are more records. `head_counts`
+    says that HEAD answers with the count of a window. `doctype` lets an XML answer name an external DTD.
     `parser` chooses the reader of text formats. `secrets` has the values of the secrets that headers, parameters and
     `auth` name.
     """
@@ -91,7 +91,7 @@ class WindowedApi:
     parser: Parser = Parser.TEMPLATE
 
     def __post_init__(self) -> None:
-        """Refuse a declaration that would lose fields.
+        """Refuse an `extra_column` that would lose fields.
 
         Raises:
             ConfigurationError: `extra_column` is not a nullable text column of the schema.
@@ -106,7 +106,7 @@ class WindowedApi:
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names of a record's own fields from which columns are made."""
+        """The names of a record's own fields that become columns."""
         if self.mapping:
             return self.mapping.fields
         return frozenset(self.schema.names) - {self.extra_column}
@@ -123,7 +123,7 @@ class WindowedApi:
 
     @property
     def asks_footer(self) -> bool:
-        """Whether formats without a footer must have one."""
+        """Whether to ask for a footer in formats that have none by themselves."""
         return self.footers or self.asks_digest
 
     @property
@@ -191,7 +191,7 @@ class WindowedApi:
         return self.with_headers(Request(url, (*given, *ours.items())))
 
     def with_headers(self, request: Request, accept: str | None = None) -> Request:
-        """The request with the headers that all requests have, without those of authentication.
+        """The request with the headers that all requests have, but not those of authentication.
 
         Raises:
             ConfigurationError: a secret has characters that a header cannot hold.
@@ -220,7 +220,7 @@ class WindowedApi:
         """The API with the values that its secrets have now.
 
         Raises:
-            ConfigurationError: one that is required is not set.
+            ConfigurationError: a required secret is not set.
         """
         named = [*self.auth.secrets, *self._secrets_in(self.parameters), *self._secrets_in(self.headers)]
         return replace(self, secrets={secret.env: secret.value(environment) for secret in named})

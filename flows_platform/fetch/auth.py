@@ -1,7 +1,7 @@
-"""How a request shows who sends it: one class for every kind. Secrets are never in a repr, a log or a message.
+"""How a request authenticates: one class per kind. Secrets never appear in a repr, a log or a message.
 
-A new kind is a class here and a name in `AnyAuth`. It takes the request as it will be sent, so that it may also sign
-the method, the parameters and the body.
+A new kind is a class here and a name in `AnyAuth`. It gets the request as it will be sent, so it may also sign the
+method, the parameters and the body.
 """
 
 from abc import ABC, abstractmethod
@@ -15,11 +15,11 @@ from flows_platform.fetch.http.request import Request
 
 
 class Auth(Declared, ABC):
-    """How a request shows who sends it."""
+    """How a request authenticates."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """The secrets that the declaration names."""
+        """The secrets that the YAML names."""
         return tuple(value for _, value in self if isinstance(value, Secret))
 
     @property
@@ -38,7 +38,7 @@ class Auth(Declared, ABC):
 
     @abstractmethod
     def apply(self, request: Request, secrets: Secrets) -> Request:
-        """The request with the proof of who sends it.
+        """The request with its credentials.
 
         Raises:
             ConfigurationError: a secret has characters that a header cannot hold.
@@ -46,7 +46,7 @@ class Auth(Declared, ABC):
 
 
 class NoAuth(Auth):
-    """An API that is open to all."""
+    """An API that needs no credentials."""
 
     def apply(self, request: Request, secrets: Secrets) -> Request:  # noqa: ARG002 - as the other kinds
         return request

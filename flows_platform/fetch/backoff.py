@@ -1,4 +1,4 @@
-"""The one place where a source's call is tried again: transient errors only, with backoff and the server's own wait."""
+"""Tries a source's call again: after transient errors only, with backoff, and no sooner than the server asks."""
 
 import random
 import time
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WAIT_INITIAL = 0.5  # seconds that the wait before the second try may last; doubles with each try
 WAIT_MAX = 60.0
 
-# A float at or above the first and at or below the second argument.
+# Gives a float between its two arguments, both included.
 type Spread = Callable[[float, float], float]
 
 
@@ -27,7 +27,7 @@ class Backoff:
     failures: int = 0
 
     def __call__(self, error: Exception) -> bool | float:
-        """The wait in seconds before the next try, at least what the server asked for; False for no other try."""
+        """The wait in seconds before the next try, at least what the server asked for; False to stop."""
         if not isinstance(error, Transient):
             # guard: a retry is for transient errors
             return False
@@ -40,7 +40,7 @@ class Backoff:
 
 @dataclass(slots=True)
 class FirstTry:
-    """The first of several tries, a context as the others are; it keeps its error, which they judge."""
+    """The first try, a context manager like stamina's attempts. Its error decides whether another one follows."""
 
     num: int = 1
     error: Exception | None = None
@@ -58,9 +58,9 @@ class FirstTry:
 def attempts(
     limit: int, *, within: float | None = None, spread: Spread = random.uniform
 ) -> "Iterator[FirstTry | Attempt]":
-    """Up to `limit` tries, none begun after `within` seconds, each to be entered as a context.
+    """Up to `limit` tries, each a context manager. No try starts after `within` seconds.
 
-    The error of the last one is raised as it is. Stamina, .05 CPU-seconds of imports, comes in once a try has failed.
+    The last try's error is raised unchanged. Stamina takes .05 CPU-seconds to import, so only a failed try imports it.
     """
     begun, first = time.monotonic(), FirstTry()
     yield first

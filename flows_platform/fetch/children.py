@@ -9,7 +9,7 @@ from flows_platform.domain.errors import SourceRefused
 
 @dataclass(slots=True)
 class Children:
-    """Watches the records of a window whose children are the rows. A mapping without children passes."""
+    """Checks the records of a window whose rows are the records' children. A mapping without children passes."""
 
     mapping: RecordMapping | None
     _met: bool = False
@@ -27,7 +27,7 @@ class Children:
         """Refuse a window whose records have lists of objects under other paths only.
 
         Raises:
-            SourceRefused: no record has the path, and some have lists of objects that no column takes.
+            SourceRefused: no record has the path, and some have lists of objects that no column reads.
         """
         # guard: records without rows hold none elsewhere
         if self._met or not self._others or self.mapping is None or self.mapping.each is None:

@@ -1,4 +1,4 @@
-"""The value that a page's last record continues from, even if that record is a reject; and the order of pages."""
+"""The value that the next page continues from, even if a page's last record is a reject; and the order of pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from flows_platform.formats.json.record_line import read_record
 def last_value(api: WindowedApi, column: str, casted: Casted, sent: Records, first: int) -> object:
     """The column's value in the last record of the slice that has one; None if no record has.
 
-    If rows were mapped, `sent` has the objects that they were made of, from position `first` on.
+    For mapped rows, `sent` holds the objects that they were made from; the first one has position `first`.
     """
     last = casted.positions[-1] if casted.batch.num_rows else 0
     behind = sorted(casted.rejects, key=lambda reject: reject.position, reverse=True)
@@ -50,7 +50,7 @@ type Value = int | datetime  # of one column: all are the same
 class Order:
     """Checks that values rise, or fall, from page to page. Otherwise a page after the last record would leave some out.
 
-    `add` takes the values of a page's rows, `close` the value that its last record continues from.
+    `add` takes the values of a page's rows, `close` the value that the next page continues from.
     """
 
     column: str
@@ -63,7 +63,7 @@ class Order:
         self._page += [value for value in (ends["min"], ends["max"]) if value is not None]
 
     def close(self, last: Value) -> None:
-        """Check the page, and begin another.
+        """Check the page, and start another.
 
         Raises:
             SourceRefused: its records have no order, or go back behind the page before.

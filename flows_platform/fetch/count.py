@@ -1,4 +1,4 @@
-"""How many records the source holds of a window, without fetching them."""
+"""Counts the records that the source has for a window, without fetching them."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
 
 def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *, tries: int = 5) -> int | None:
-    """The source's own count: by HEAD, or from the total beside a page of one record. None where it gives none.
+    """The source's own count: from HEAD, or from the total beside a page of one record. None if it offers neither.
 
     Raises:
         SourceRefused: the source declares a count, but gives none.
-        Transient: it failed `tries` times.
+        Transient: the source failed `tries` times.
     """
     if not api.head_counts and not (api.total and _smallest(api)):
         return None

@@ -18,7 +18,7 @@ def is_false(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A member that says whether there is more. With a `code`, only that value means so."""
+    """A member that says whether there is more. With a `code`, only that value means yes."""
 
     path: RecordPath
     code: str | None = None

@@ -1,4 +1,4 @@
-"""How far a source is: its newest instant and its number of records, if it has a document with both."""
+"""A source's newest instant and its number of records, if it has a document with both."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Latest:
 
 
 def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Latest | None:
-    """Ask the source; None if its declaration does not say how.
+    """Ask the source; None if no such document is declared.
 
     Raises:
         SourceRefused: the answer is not such a document.

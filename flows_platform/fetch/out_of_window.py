@@ -1,6 +1,6 @@
-"""Records that lie outside the range that was asked for: its neighbours', or rejects with the reason.
+"""Records outside the requested range. Those of a neighbouring window are skipped, the others become rejects.
 
-A neighbour's lies no further beyond the range than the request had to reach; its own range gives it too.
+A record belongs to a neighbour if it is no further outside than the request had to reach: its own window gets it too.
 """
 
 import pyarrow as pa
@@ -16,13 +16,13 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.time_parameters import NOWHERE, Beyond
 
 
-def inside(casted: Casted, schema: TableSchema, part: Window, beyond: Beyond = NOWHERE) -> Casted:
-    """The slice without the records that lie outside `part`: those up to `beyond` it are neighbours, others rejects."""
+def inside(casted: Casted, schema: TableSchema, window: Window, beyond: Beyond = NOWHERE) -> Casted:
+    """The slice without the records outside `window`: those up to `beyond` it are neighbours, others rejects."""
     # guard: records lie in their window
-    if all_inside(casted.batch, schema, part):
+    if all_inside(casted.batch, schema, window):
         return casted
-    inside = inside_of(casted.batch, schema, part)
-    around = beyond.around(part, schema)
+    inside = inside_of(casted.batch, schema, window)
+    around = beyond.around(window, schema)
     near = inside_of(casted.batch, schema, around) if around else pa.array([True] * casted.batch.num_rows)
     kept, rejects = [], list(casted.rejects)
     rows = zip(casted.positions, inside.to_pylist(), near.to_pylist(), range(len(inside)), strict=True)
@@ -31,12 +31,12 @@ def inside(casted: Casted, schema: TableSchema, part: Window, beyond: Beyond = N
             kept.append(position)
         elif not neighbour:
             record = casted.batch.slice(row, 1).to_pylist()[0]
-            rejects.append(_outside(record, schema, part, position))
+            rejects.append(_outside(record, schema, window, position))
     neighbours = casted.batch.filter(pc.and_(near, pc.invert(inside)))
     return Casted(casted.batch.filter(inside), kept, rejects, neighbours)
 
 
 def _outside(record: dict[str, object], schema: TableSchema, window: Window, position: int) -> RejectedRecord:
     first, end = bounds_in(schema, window)
-    reason = f"{schema.time} {record[schema.time]} lies outside the window [{first}, {end})"
+    reason = f"{schema.time} {record[schema.time]} is outside the window [{first}, {end})"
     return RejectedRecord(position, reason, raw_record(record))

@@ -1,8 +1,8 @@
-"""Where the next page of an answer is, or why there is none: one class for every kind of paging.
+"""Where the next page of an answer is, or why there is none: one class per kind of paging.
 
-A new kind is a class here and a name in `AnyPaging`. No page is the last by guess: a range ends by a total that is
-reached, a flag that says so, a link or cursor that a page leaves out, an empty page, or, where the author vouches for
-it, a short one. The next page is always on the same origin, since our credentials go with the request.
+A new kind is a class here and a name in `AnyPaging`. The end of a range is never guessed. A range ends when its total
+is reached, a flag says so, a page has no link or cursor, or a page is empty; a short page ends it only where the author
+vouches for that. The next page is always on the same origin, since the request carries our credentials.
 """
 
 import re
@@ -24,7 +24,7 @@ from flows_platform.fetch.http.redirects import origin, resolved
 from flows_platform.fetch.http.request import Request
 
 LINK = re.compile(r"[\s,]*<([^>]*)>")
-# A parameter of a link (RFC 8288), or nothing behind its semicolon; some write single quotes.
+# A parameter of a link (RFC 8288), or nothing after its semicolon; some servers write single quotes.
 PARAMETER = re.compile(r"""\s*;\s*(?:([^\s=;,"]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s";,]*)))?)?""")
 
 
@@ -37,11 +37,11 @@ class Ends(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was read whole: its request, headers and envelope, its `records` and all of the range's so far.
+    """A page that was read to its end: its request, headers, envelope, and number of `records`.
 
-    `last` is the last record's value of the column by which a page continues; None on an empty page. `total` is the
-    number of records that the source declares for the range, if it does. `base` is the request without a range.
-    `flagged` says that an earlier page of the range had the flag that says whether there is more.
+    `seen` counts the range's records so far. `base` is the request without a range. `last` is the last record's value
+    in the column that the next page continues from; None on an empty page. `total` is the number of records that the
+    source declares for the range, if any. `flagged`: an earlier page of the range had the flag for further pages.
     """
 
     request: Request
@@ -57,7 +57,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """There is no further page. `stated` says that a total, or a flag that was there, said so."""
+    """There is no further page. `stated`: a total or a flag said so."""
 
     why: str
     stated: bool = False
@@ -66,7 +66,7 @@ class End:
 class Paging(Declared, ABC):
     """How an answer continues, and what says that it ends."""
 
-    counted: ClassVar[bool] = False  # a total ends the range; links go on, and the total is compared afterwards
+    counted: ClassVar[bool] = False  # True: a total ends the range. Links go on, and the total is compared at the end.
 
     more: RecordPath | None = Field(None, description="Path of a flag that says whether there is more.")
 
@@ -103,8 +103,8 @@ class Paging(Declared, ABC):
         """The next page's request, or why this page is the last.
 
         Raises:
-            SourceRefused: the source says that there is more, but not where; or what leads on is not a link or cursor,
-                leads to another origin, or contradicts the total.
+            SourceRefused: the source says that there is more, but not where; or its link or cursor is malformed, leads
+                to another origin, or contradicts the total.
         """
         if end := self._end(page):
             return end
@@ -118,7 +118,7 @@ class Paging(Declared, ABC):
         return onward
 
     def _end(self, page: Page) -> End | None:
-        """The end that this page is, even if it leads on."""
+        """Why the range ends with this page, even if the page leads on; None if it does not end here."""
         more = self.says_more(page.envelope)
         if more is not None:
             return None if more else End(f"{self.flag} says that there is no more", stated=True)
@@ -127,12 +127,12 @@ class Paging(Declared, ABC):
         return self._last(page)
 
     def _last(self, page: Page) -> End | None:  # noqa: ARG002 - other kinds look at it
-        """The end that this page is by its records, where no flag decides."""
+        """Why the range ends, judged by the page's records, where no flag decides."""
         return None
 
     @abstractmethod
     def _onward(self, page: Page) -> Request | End:
-        """The next page's request, or that nothing leads on."""
+        """The next page's request, or why nothing leads on."""
 
 
 class SinglePage(Paging):
@@ -146,7 +146,7 @@ class Linked(Paging, ABC):
     """Paging whose pages say how to go on."""
 
     ends: Literal["empty"] | None = Field(
-        None, description="empty: a page without records is the last, though it goes on."
+        None, description="empty: a page without records is the last, even if it leads on."
     )
 
     def _last(self, page: Page) -> End | None:
@@ -159,7 +159,7 @@ class Sized(Paging, ABC):
     counted: ClassVar[bool] = True
 
     size_parameter: str | None = Field(None, description="Parameter with the page's size.")
-    size: int | None = Field(None, ge=1, description="Records a page; a server may give fewer.")
+    size: int | None = Field(None, ge=1, description="Records per page; a server may send fewer.")
     ends: Ends = Field(
         Ends.EMPTY,
         description="Which page is the last where no total or flag says so; short: one with fewer records than `size`.",
@@ -168,7 +168,7 @@ class Sized(Paging, ABC):
     @model_validator(mode="after")
     def _has_size(self) -> Self:
         if self.size is None and self.size_parameter:
-            raise refused("`size` is missing: what the parameter says", ("size_parameter",))
+            raise refused("`size` is missing: the parameter sends it", ("size_parameter",))
         if self.size is None and self.ends is Ends.SHORT:
             raise refused("`size` is missing: a page with fewer records than that is short", ("ends",))
         return self
@@ -200,7 +200,7 @@ class NextLink(Linked):
     kind: Literal["next_link"] = "next_link"
     link: RecordPath = Field(description="Path of the link in the document.")
     truncated: RecordPath | None = Field(None, description="Path of a mark that says that the answer is cut.")
-    code: Code | None = Field(None, description="The mark's value that says so; any, where this is left out.")
+    code: Code | None = Field(None, description="The mark's value that says so; without it, any value does.")
 
     @model_validator(mode="after")
     def _has_one_flag(self) -> Self:
@@ -246,20 +246,20 @@ class NamedHeader(Declared):
 
 
 class Into(Declared):
-    """Where the next request says the cursor."""
+    """Where the next request sends the cursor."""
 
-    query: str = Field(description="Query parameter; an array goes with commas.")
+    query: str = Field(description="Query parameter; an array is joined by commas.")
 
 
 class Cursor(Linked):
-    """A value that the next request gives back."""
+    """A value that the next request sends back."""
 
     kind: Literal["cursor"] = "cursor"
     cursor: RecordPath | NamedHeader = Field(
         description="Path of the cursor in the document, or the header that holds it."
     )
-    into: Into = Field(description="Where the next request says it.")
-    alone: bool = Field(False, description="Whether the range and the other parameters are left out then.")
+    into: Into = Field(description="Where the next request sends it.")
+    alone: bool = Field(False, description="Whether a request with a cursor leaves out the range and other parameters.")
 
     @property
     def reads(self) -> tuple[RecordPath, ...]:
@@ -280,7 +280,7 @@ class Cursor(Linked):
         return request.with_parameters({self.into.query: ",".join(map(str, values))})
 
     def _found(self, page: Page) -> tuple[list[object], str]:
-        """What the page gives as its cursor, and in words where it was looked for."""
+        """The cursor's values on the page, and in words where they were looked for."""
         if isinstance(self.cursor, NamedHeader):
             return [page.headers.get(self.header, "")], f"in the header {self.header}"
         return self.cursor.find(page.envelope), f"at {self.cursor.text}"
@@ -306,8 +306,8 @@ class Offset(Sized):
     """Pages by the number of the first record."""
 
     kind: Literal["offset"] = "offset"
-    start: str = Field(description="Parameter with the number of records to pass over.")
-    first: int = Field(0, ge=0, description="What it says for the first record.")
+    start: str = Field(description="Parameter with the number of records to skip.")
+    first: int = Field(0, ge=0, description="Its value for the first record.")
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -318,12 +318,12 @@ class Offset(Sized):
 
 
 class ContinueFrom(Sized):
-    """The next page starts behind the last record's key."""
+    """The next page starts after the last record's key."""
 
     kind: Literal["continue_from"] = "continue_from"
     parameter: str = Field(description="Parameter with the key to start from.")
-    column: str = Field(description="Column whose last value is continued from.")
-    step: int = Field(1, ge=0, description="What is added to the last value; 0 where the API starts behind it itself.")
+    column: str = Field(description="Column whose last value the next page continues from.")
+    step: int = Field(1, ge=0, description="Added to the last value; 0 if the API itself starts after it.")
 
     @property
     def continues_from(self) -> str:
@@ -374,7 +374,7 @@ def _relation(header: str, position: int) -> tuple[str, int]:
 
 def _linked(request: Request, link: str) -> Request:
     """The request that a page's link asks for: its query stays as the source wrote it."""
-    # guard: fragments do not tell pages apart
+    # guard: fragments do not distinguish pages
     url: str = urldefrag(resolved(request.target, link.strip())).url  # equal requests would look different
     # guard: next links stay on the origin
     # guard: same origin of pages

@@ -1,4 +1,4 @@
-"""Compares the counts and the digest of the source with ours, and gives the level of verification they prove."""
+"""Compares the source's counts and digest with ours. The result is the level of verification that they prove."""
 
 from dataclasses import dataclass, field
 
@@ -64,7 +64,9 @@ class PageProof:
         if self.digesting and footer and footer.digest and not self.note:
             # guard: digest of the source
             if footer.digest != self._digest.hex:
-                raise StreamIncomplete(f"the source's digest is {footer.digest}, that of what came {self._digest.hex}.")
+                raise StreamIncomplete(
+                    f"the source's digest is {footer.digest}, but that of the received rows is {self._digest.hex}."
+                )
             return Verification.DIGEST
         if header is not None or footer:
             return Verification.COUNT
@@ -77,12 +79,12 @@ class PageProof:
 
     @property
     def face(self) -> object:
-        """A value that only a page with the same records has too; None for an empty page."""
+        """A value that two pages share only if they hold the same records; None for an empty page."""
         return (self.records, *self._ends) if self.records else None
 
 
 def _ends(casted: Casted) -> list[object]:
-    """The first and the last good record, and the first and the last reject, as far as there are any."""
+    """The first and the last good record, and the first and the last reject, if there are any."""
     rows, rejects = casted.batch, casted.rejects
     good = [str(rows.slice(index, 1).to_pylist()) for index in {0, rows.num_rows - 1}] if rows.num_rows else []
     return [*good, *(rejects[index].raw for index in {0, len(rejects) - 1} if rejects)]
@@ -90,7 +92,7 @@ def _ends(casted: Casted) -> list[object]:
 
 @dataclass(slots=True)
 class RangeProof:
-    """The account of one range's pages: the least level of them, the total they declare, the records that came."""
+    """The account of one range's pages: their lowest level, the total they declare, the records that came."""
 
     level: Verification = Verification.DIGEST
     seen: int = 0
@@ -98,7 +100,7 @@ class RangeProof:
     face: object = None  # of the last page
     same: int = 0  # the pages before the last that held the same records
     flagged: bool = False  # a page had the flag that says whether there is more
-    empty: int = 0  # the last pages, as many as had no records
+    empty: int = 0  # the number of empty pages since the last record
     surplus: int = 0  # records beyond the total
 
     def add(self, level: Verification, records: int, total: object) -> None:
@@ -123,7 +125,7 @@ class RangeProof:
         """Refuse a page that holds the same records as the `most` before it.
 
         Raises:
-            StreamIncomplete: it does: the API ignores a parameter, or its pages moved by a whole page.
+            StreamIncomplete: the page does. The API ignores a parameter, or its pages moved by a whole page.
         """
         self.same = self.same + 1 if page.face is not None and page.face == self.face else 0
         # guard: pages that do not change are found out
@@ -152,12 +154,12 @@ class RangeProof:
 
 
 def require(reached: Verification, least: Verification, note: str) -> None:
-    """Refuse a window that proves less than its declaration requires.
+    """Refuse a window that proves less than the API requires.
 
     A digest that could not be compared because of rejected records (`note`) passes: those are counted and kept.
 
     Raises:
-        SourceRefused: it does.
+        SourceRefused: the window proves less.
     """
     # guard: least verification
     if reached < least and not (note and reached is Verification.COUNT):

@@ -48,9 +48,9 @@ class InstantText(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EpochTime:
-    """A whole number of `unit` parts of a second (1, 1000, 10^6 or 10^9) since `epoch`.
+    """A whole number since `epoch`, with `unit` steps a second (1, 1000, 10^6 or 10^9).
 
-    An instant before it has no number: that bound is left out of the request.
+    An instant before the epoch has no number: the request leaves that bound out.
     """
 
     unit: int = 1
@@ -103,7 +103,7 @@ class IsoTime:
 
 @dataclass(frozen=True, slots=True)
 class IsoDate:
-    """A day of UTC."""
+    """A UTC date."""
 
     resolution = timedelta(days=1)
 
@@ -144,11 +144,11 @@ NOWHERE = Beyond(timedelta(0), timedelta(0))
 class TimeParameters(Declared):
     """The parameters that ask for a time range."""
 
-    # A range is asked for such that no instant of it is missing, however many digits the records' times have: an
-    # inclusive end as the end itself, an exclusive start as a step before it. The answer then also has some records of
-    # the neighbours. Where the time column counts whole seconds an inclusive end is asked for as the last of them.
-    # Where the API's bounds are not known to be `exact`, the request is right under every reading of them, and all
-    # records outside are the neighbours'. A window longer than the longest range is asked for in pieces.
+    # A request covers every instant of its range, however many digits the records' times have. An inclusive end is
+    # requested as the end itself, an exclusive start as one step before it. The answer then also has some records of
+    # neighbouring windows. If the time column counts whole seconds, an inclusive end is requested as the last second.
+    # If the API's bounds are not known to be `exact`, the request covers the range under every reading of them, and all
+    # records outside belong to neighbours. A window longer than the longest range is requested in pieces.
 
     after: str = Field(description="Parameter with the range's start.")
     before: str = Field(description="Parameter with the range's end.")
@@ -156,11 +156,13 @@ class TimeParameters(Declared):
     before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
     written: Written = Field(
         Written.ISO,
-        description="A number since 1970 (seconds of a table in Python: since its epoch), ISO 8601 with so many "
-        "digits, a date.",
+        description="A number since 1970 (`seconds` of a table in Python: since its epoch), ISO 8601 with 0, 3 or 6 "
+        "digits of a second's fraction, or a date.",
     )
-    suffix: Literal["Z", "+00:00", ""] = Field("Z", description="What ends an ISO 8601 time: its zone, or nothing.")
-    exact: bool = Field(True, description="False: the bounds may be either; what lies outside a window is skipped.")
+    suffix: Literal["Z", "+00:00", ""] = Field("Z", description="End of an ISO 8601 time: its zone, or nothing.")
+    exact: bool = Field(
+        True, description="False: each bound may be inclusive or exclusive; records outside a window are skipped."
+    )
     longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
 
     def text(self, schema: TableSchema) -> InstantText:
@@ -178,7 +180,7 @@ class TimeParameters(Declared):
         return timedelta(days=self.longest_days) if self.longest_days else None
 
     def pieces(self, window: Window, schema: TableSchema) -> Iterator[Window]:
-        """The ranges in which the window is asked for, in whole numbers of steps.
+        """The ranges in which the window is requested, in whole numbers of steps.
 
         Raises:
             ConfigurationError: the longest range is shorter than a step.
@@ -194,7 +196,7 @@ class TimeParameters(Declared):
         return window.pieces(longest - step if wider and longest > step else longest)
 
     def render(self, window: Window, schema: TableSchema) -> dict[str, str]:
-        """The query parameters that ask for all instants of `window`, and for no more than they must.
+        """The query parameters that ask for all instants of `window`, and for as little else as possible.
 
         Raises:
             ConfigurationError: the parameters cannot write the window's bounds.
@@ -227,14 +229,14 @@ class TimeParameters(Declared):
 
     @property
     def _early(self) -> bool:
-        """Whether the start is asked for as a step before it."""
+        """Whether the request starts one step before the range."""
         return not (self.after_inclusive and self.exact)
 
     def _whole_seconds(self, schema: TableSchema) -> bool:
         return schema.column(schema.time).type is ColumnType.INT64 and self._step(schema) <= timedelta(seconds=1)
 
     def _by_seconds(self, schema: TableSchema) -> bool:
-        """Whether the last instant of a range is known, and may be asked for."""
+        """Whether the last instant of a range is known, and the request may end with it."""
         # guard: an inclusive end is asked for as itself
         return self.before_inclusive and self.exact and self._whole_seconds(schema)
 

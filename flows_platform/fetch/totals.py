@@ -30,7 +30,7 @@ def total_in(path: RecordPath, envelope: Mapping[str, object]) -> object:
     total = single(path.find(envelope))
     beside = RecordPath("", path.steps[:-1]).find(envelope)
     relation = single([holder.get("relation") for holder in beside if isinstance(holder, Mapping)])
-    # guard: a lower bound is no total
+    # guard: a lower bound is not a total
     if len(path.steps) > 1 and relation in {"gt", "gte"}:
         raise SourceRefused(
             f"the total at {path.text} is {str(total)[:40]} or more ({relation!r} is beside it), which is not a total.",

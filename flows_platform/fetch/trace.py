@@ -1,4 +1,4 @@
-"""What one try at a window did, for whoever writes a source: its requests, why paging ended, what nothing reads."""
+"""What one try at a window did, for the author of a source: its requests, why paging ended, what nothing reads."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +14,9 @@ class Answered:
 
 @dataclass(slots=True)
 class Trace:
-    """Filled while a window is fetched; each try begins it again.
+    """The stream fills it while it fetches a window; every try starts it again.
 
-    `ended` says why no further page was asked for. `unread` names what stands around the records and nothing reads.
+    `ended` says why no further page was requested. `unread` names the values around the records that nothing reads.
     """
 
     requests: list[Answered] = field(default_factory=list)
@@ -24,14 +24,14 @@ class Trace:
     unread: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Forgets how an earlier try ended; its requests were made, and stay."""
+        """Forget how an earlier try ended, but keep its requests."""
         self.ended = ""
         self.unread.clear()
 
     def answered(self, url: str, status: int) -> None:
-        """An answer's head came."""
+        """Note that an answer's head came."""
         self.requests.append(Answered(url, status))
 
     def read(self, records: int) -> None:
-        """The last answer's document was read."""
+        """Note that the last answer's document was read."""
         self.requests[-1].records = records

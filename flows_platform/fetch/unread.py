@@ -10,7 +10,7 @@ from flows_platform.fetch.flags import is_false
 from flows_platform.fetch.paging import next_link
 
 LINK_HEADER = "Link"
-SHOWN = 100  # values that are named
+SHOWN = 100  # values that a message names at most
 _PREFIX = re.compile(r"^.*[.:}]|^[@$_-]+")  # `@odata.nextLink`, `atom:next`, `{urn:x}next`, `_next`
 _MORE = re.compile(
     r"next.*|cursor|continu.*|(?:is)?more|more(?:results|records|items|data|pages|rows|available)|has(?:more|next).*"
@@ -19,7 +19,7 @@ _MORE = re.compile(
 _LAST = re.compile(
     r"(?:is)?last(?:page)?|endof(?:stream|data|results|list)|done|(?:is)?complete"
 )  # where it says false
-# Of a header; not every `next…`, since frameworks have such names.
+# Names of headers; not every `next…`, since frameworks use such names.
 _HEADER = re.compile(
     r"(?:x-(?:ms-)?)?(?:next(?:-?(?:page|cursor|token|link|url|offset|marker|key|id))*|cursor|continuation.*|has-?more"
     r"|has-?next)",
@@ -121,7 +121,7 @@ def _relation(link: Mapping[str, object]) -> tuple[str, str] | None:
 
 
 def _covers(path: RecordPath, value: UnreadValue) -> bool:
-    """Whether the path leads to the value, to an object around it, or into the link that it is."""
+    """Whether the path leads to the value or to an object around it, or, if the value is a link, into it."""
     ways = zip(path.steps, value.steps, strict=False)
     within = len(path.steps) <= len(value.steps) or value.steps[-1].key is not None
     return within and all(_meets(step, there) for step, there in ways)

@@ -45,8 +45,8 @@ FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} |
 SUFFIXES = {"json": WireFormat.JSON, "xml": WireFormat.XML}
 MAX_DIGITS = 19  # of a count
 UNCHECKED = "the zstd body carries no checksum: a byte that changed on its way may pass"
-EMPTY_PAGES = 1000  # in a row, each with a way on: some APIs look through their records so
-# In a row that may hold the same records, where links or cursors lead on, and where pages are counted.
+EMPTY_PAGES = 1000  # in a row, each leading to another: some APIs search their records page by page
+# How many pages in a row may hold the same records, by the paging's `counted`.
 SAME_PAGES = {False: 10, True: 1}
 
 
@@ -100,7 +100,7 @@ class FetchResult:
 
     @property
     def beside(self) -> int:
-        """How many records more than the window's own the source counts; negative where parents make several rows."""
+        """By how much the source's count exceeds the window's own records; negative if parents make several rows."""
         return self.counted - self.rows - self.rejected if self.complete else 0
 
 
@@ -124,7 +124,7 @@ class _Tally:
 
     @property
     def records(self) -> int:
-        """The window's own, good and bad: one for each record, unless the mapping makes several rows of it."""
+        """The number of the window's own, good and bad: one per record, unless the mapping makes several rows of it."""
         return self.rows + self.rejected
 
     @property
@@ -154,7 +154,7 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Range:
-    """One range under way: its window, the account of its pages, and the value that its last record continues from."""
+    """One range under way: its window, the account of its pages, and the value that the next page continues from."""
 
     window: Window | None
     order: Order | None = None
@@ -180,7 +180,7 @@ class WindowStream:
         return self._tally.requests
 
     def result(self) -> FetchResult:
-        """What came.
+        """What the stream brought.
 
         Raises:
             RuntimeError: the stream has not ended.
@@ -194,7 +194,7 @@ class WindowStream:
 
         Raises:
             Transient: the source failed or the stream ended early; the same call may succeed.
-            Terminal: the source refused, speaks another protocol, or proves less than the declaration asks.
+            Terminal: the source refused, speaks another protocol, or proves less than the API requires.
         """
         yield from self._all() if self.plan.limit is None else self._first(self.plan.limit)
 
@@ -253,7 +253,7 @@ class WindowStream:
                 f"the next page is one that was read before: {self._api.shown(request)}.", remedy=ends if empty else ""
             )
         if empty > EMPTY_PAGES:
-            raise SourceRefused(f"{empty:,} empty pages in a row, each with a way on.", remedy=ends)
+            raise SourceRefused(f"{empty:,} empty pages in a row, each leading to another.", remedy=ends)
 
     def _page(self, request: Request, whole: _Range) -> Generator[Casted, None, Request | End]:
         """The page's records; returns the request of the next one, or why there is none."""
@@ -304,7 +304,7 @@ class WindowStream:
             return onward
 
     def _ended(self, end: End, page: Page) -> None:
-        """The range's last page: where neither a total nor a flag said so, nothing else may say that there is more."""
+        """Check the range's last page: unless a total or a flag said so, nothing may say that there is more."""
         own, trace = self._api.paging.header.lower(), self.plan.trace
         headers = {name: value for name, value in page.headers.items() if name.lower() != own}
         unread = unread_values(page.envelope, headers, self._api.reads)
@@ -318,8 +318,8 @@ class WindowStream:
     def _answer(self, request: Request) -> Iterator[Answer]:
         """The answer to a page's request.
 
-        A later page that is refused for a reason that passes is requested again by itself: starting over would spend
-        the budget of the earlier pages once more.
+        A later page that fails for a transient reason is requested again by itself: starting over would spend the
+        budget of the earlier pages again.
         """
         # guard: a later page that is refused is asked for again by itself
         api, plan, tries = self._api, self.plan, self.plan.page_tries if self._tally.requests else 1
@@ -368,7 +368,7 @@ class WindowStream:
             raise self._empty(answer)
 
     def _empty(self, answer: Answer) -> PlatformError:
-        """The error that an answer without any content is."""
+        """The error for an answer without any content."""
         if not self._api.refusals.nothing.empty:
             return StreamIncomplete(
                 f"the answer, of status {answer.status}, is empty.",
@@ -405,7 +405,7 @@ class WindowStream:
         return casted
 
     def _cast(self, records: Slice, first: int) -> tuple[Casted, Records, int | None]:
-        """The slice from position `first` on; mapped rows also with their origins, and the number of parents."""
+        """The cast slice, from position `first` on; for mapped rows also the objects sent and the number of parents."""
         api = self._api
         if self._row_plan is None or api.mapping is None:
             return cast_slice(api.schema, records, first, api.extra_column), [], None
@@ -415,7 +415,7 @@ class WindowStream:
         return cast_slice(api.schema, self._row_plan.rows(sent), first, api.extra_column), sent, len(parents)
 
     def _order_of_pages(self) -> Order | None:
-        """Watches the order, where pages continue from a column whose values have one."""
+        """A check of the order, if pages continue from a column whose values have one."""
         column = self._api.paging.continues_from
         ordered = column and self._api.schema.column(column).type in ORDERED
         return Order(column) if column and ordered else None
@@ -466,7 +466,7 @@ class WindowStream:
         return wire
 
     def _format_named(self, media_type: str) -> WireFormat | None:
-        """The format that a content type stands for: its own, a structured suffix (RFC 6839), or one declared."""
+        """The format of a content type: by its own name, a structured suffix (RFC 6839), or as declared."""
         if media_type in self._api.content_types:
             return self._api.format
         return FORMATS.get(media_type) or SUFFIXES.get(media_type.rpartition("+")[2] if "+" in media_type else "")
@@ -496,5 +496,5 @@ def header_count(answer: Answer) -> int | None:
 
 
 def _as_sent(reject: RejectedRecord, sent: Mapping[str, object] | Unreadable) -> RejectedRecord:
-    """The reject with what the source sent, not what was made of it: so that it can be mapped again."""
+    """The reject as the source sent it, not as it was mapped, so that reprocessing can map it again."""
     return reject if isinstance(sent, Unreadable) else replace(reject, raw=raw_record(sent))

@@ -24,16 +24,16 @@ LONGEST_LINE = 64 * 1024
 
 
 def discard(line: str) -> None:
-    """The sink of those who read the log file instead."""
+    """A sink that drops the output; the log file has it too."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildProcess:
-    """What shall run.
+    """A process to run.
 
-    `ready` says whether it serves yet, and may raise a Transient where it never will; `serves`, whether it serves
-    still, where its process may run on without doing so. `prepare` runs before each start, with `lock` held; the lock
-    stays the child's. `tries` starts are made in all. `env` is the whole environment, None this process's own.
+    `ready` says whether it serves yet, and may raise a Transient if it never will. `serves` says whether it still
+    serves: some processes run on without serving. `prepare` runs before each start while `lock` is held; the child then
+    keeps the lock. `tries` is the number of starts in all. `env` is the whole environment; None: this process's own.
     """
 
     name: str
@@ -118,11 +118,11 @@ class RunningChild:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """The exit code; None while the child runs."""
         return self._process.poll()
 
     def failure(self, what: str) -> ProcessFailed:
-        """The error that says so, with the last lines of output."""
+        """The error that says `what` happened, with the last lines of output."""
         if self.exit_code() is not None:
             self._reader.join(1.0)
         lines = "".join(f"\n  {line}" for line in self.last_lines) or "\n  (no output)"

@@ -1,8 +1,8 @@
 """The embedded warehouse: local-bigquery, an emulator over DuckDB, as a child process on this machine's loopback.
 
-It answers who has the key of this installation, and uses no file outside of its folder: see `emulator_process`.
+It answers only requests with the key of this installation, and uses no file outside its folder: see `emulator_process`.
 
-Only what it takes to start it and know that it serves; the code that uses it is the same as for BigQuery.
+This module starts it and checks that it serves; the code that uses it is the same as for BigQuery.
 """
 
 import json
@@ -34,15 +34,15 @@ READY_TIMEOUT = 90.0
 
 
 def install_extensions() -> None:
-    """Puts DuckDB's extensions from their packages where DuckDB looks, so that it asks no host for them.
+    """Install DuckDB's extensions from their packages, so that DuckDB does not download them.
 
-    Costs a millisecond where they are installed already.
+    Takes a millisecond if they are installed already.
 
     Raises:
         ConfigurationError: DuckDB or one of its extensions is not installed.
     """
     with required(EMULATOR):
-        import duckdb  # noqa: PLC0415 - for those alone who run the emulator
+        import duckdb  # noqa: PLC0415 - only the emulator needs it
 
     with duckdb.connect() as connection:
         for name in EXTENSIONS:
@@ -58,7 +58,7 @@ def install_extensions() -> None:
 
 
 def forget_unfinished_jobs(data: Path) -> int:
-    """Deletes the jobs a killed emulator left as running, which would be waited for in vain; says how many."""
+    """Delete the jobs that a killed emulator left as running, since they never end; returns their number."""
     import duckdb  # noqa: PLC0415 - as above
 
     database = data / "emulator.duckdb"
@@ -72,9 +72,9 @@ def forget_unfinished_jobs(data: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """An emulator over the folder `data`. `log` is its log file; `port_setting` is what a person changes.
+    """An emulator over the folder `data`. `log` is its log file; `port_setting` names the setting of its port.
 
-    Its key is in `key_file`, outside of `data`, which SQL can read.
+    Its key is in `key_file`, outside `data`, which SQL can read.
     """
 
     data: Path
@@ -86,7 +86,7 @@ class Emulator:
 
     @classmethod
     def at(cls, data: Path, *, port: int = 0, log: Path | None = None) -> "Emulator":
-        """One with a free port where it is 0; key and log lie beside `data` unless said otherwise."""
+        """An emulator on a free port if `port` is 0, with its key and, by default, its log beside `data`."""
         return cls(data, port or free_port(HOST), data.with_suffix(".key"), log or data.with_suffix(".log"))
 
     @property
@@ -105,7 +105,7 @@ class Emulator:
         return (sys.executable, "-m", program, *(word for option in options.items() for word in option))
 
     def child(self) -> ChildProcess:
-        """The process for a supervisor: started anew, up to three times, where its database did not open."""
+        """The process for a supervisor, which starts it up to three times if its database does not open."""
         return ChildProcess(
             name="emulator",
             argv=self.argv,
@@ -125,7 +125,7 @@ class Emulator:
     def ready(self) -> bool:
         """Whether it answers a query.
 
-        DuckDB opens with the first request; where that fails the process stays broken for good.
+        DuckDB opens with the first request; if that fails, the process stays broken.
 
         Raises:
             WarehouseUnavailable: it answers, but with an error.
@@ -150,7 +150,7 @@ class Emulator:
 
 
 def wipe(data: Path) -> None:
-    """Removes an emulator's folder; its old files are never purged otherwise.
+    """Remove an emulator's folder; nothing else deletes its old files.
 
     Raises:
         ConfigurationError: an emulator is running on it.
@@ -169,7 +169,7 @@ def wipe(data: Path) -> None:
 
 @contextmanager
 def running(emulator: Emulator, sink: Sink = discard) -> Iterator[Emulator]:
-    """The emulator, serving until the block is left."""
+    """Run the emulator until the block is left."""
     with Supervisor(sink) as supervisor:
         supervisor.start(emulator.child())
         yield emulator

@@ -18,7 +18,7 @@ class EmulatorCredentials(Credentials):
         self._key_file = key_file
 
     def refresh(self, request: object) -> Never:  # noqa: ARG002 - the base class names it
-        """The emulator answered 401."""
+        """Raise an error: the emulator answered 401, and there is no other key."""
         raise RefreshError(  # type: ignore[no-untyped-call] # as above
             f"the emulator does not know the key in {self._key_file}: it was started with another one"
         )

@@ -1,7 +1,7 @@
-"""local-bigquery confined to its data folder: no SQL and no job reads, writes or lists a file outside of it.
+"""Confines local-bigquery to its data folder: no SQL and no job reads, writes or lists a file outside.
 
-DuckDB does most of it. What local-bigquery does by itself, beside its locked connection, is checked here: it opens a
-second connection to create a project's catalog, and it makes folders and lists files for load and export jobs.
+DuckDB does most of it. This module checks what local-bigquery does beside its locked connection: it opens a second
+connection to create a project's catalog, and it makes folders and lists files for load and export jobs.
 """
 
 import functools
@@ -16,12 +16,12 @@ from local_bigquery.errors import BigQueryError
 from local_bigquery.jobs import storage
 from local_bigquery.settings import settings
 
-# Loaded before the lock, after which none can be; json and parquet are built in, but are loaded on first use.
+# They are loaded before the lock, which forbids loading; json and parquet are built in, but are loaded on first use.
 EXTENSIONS = ("icu", "spatial", "ducklake", "json", "parquet")
 
 
 def confine(data: Path) -> None:
-    """Let the emulator of this process, which has not opened its database yet, use no file outside of `data`."""
+    """Confine this process's emulator to the folder `data`. Call it before the emulator opens its database."""
     settings.data_dir = data
     settings.gcs_local_root = settings.storage_emulator_host = None  # the environment's, of the same names
     database._connect = functools.cache(_locked(database._connect, data))  # noqa: SLF001 - it offers no hook
@@ -34,7 +34,7 @@ def _locked(connect: Callable[[], duckdb.DuckDBPyConnection], data: Path) -> Cal
         connection = connect()
         for name in EXTENSIONS:
             connection.execute(f"LOAD {name}")
-        # With its target too, where the folder is reached by a symbolic link.
+        # Both paths, in case the folder is a symbolic link.
         folders = ", ".join(sorted({_literal(f"{data}/"), _literal(f"{data.resolve()}/")}))
         connection.execute(f"SET temp_directory = {_literal(str(data / 'spilled'))}")
         connection.execute(f"SET allowed_directories = [{folders}]")
@@ -51,7 +51,7 @@ def _of_valid_projects(
     attach: Callable[[duckdb.DuckDBPyConnection, str], None],
 ) -> Callable[[duckdb.DuckDBPyConnection, str], None]:
     def checked(connection: duckdb.DuckDBPyConnection, project_id: str) -> None:
-        # guard: a project's name is no path
+        # guard: a project's name is not a path
         if not PROJECT_ID.fullmatch(project_id):
             raise BigQueryError("invalid", f"Invalid project ID: {project_id}")
         attach(connection, project_id)

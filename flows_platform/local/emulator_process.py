@@ -1,4 +1,4 @@
-"""The emulator's process: local-bigquery, confined to its folder, for who has the key of this installation.
+"""The emulator's process: local-bigquery, confined to its folder, for clients with the key of this installation.
 
 `python -m flows_platform.local.emulator_process --port P --project NAME --data-dir FOLDER --key-file FILE`
 """
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 
 def main() -> None:
-    """Serve until a signal; on loopback alone, whose names are the only ones that it answers to."""
+    """Serve until a signal, on loopback and under its names only."""
     parser = argparse.ArgumentParser(prog="emulator")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--project", required=True)

@@ -16,7 +16,7 @@ import time
 
 
 def _end_group_with_parent(grace: float) -> None:
-    """Blocks until the parent is gone."""
+    """Wait until the parent is gone, then end the group."""
     while os.read(0, 4096):
         pass
     os.killpg(0, signal.SIGTERM)
@@ -43,4 +43,4 @@ if __name__ == "__main__":
     exit_code = main(*sys.argv[1:])
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    os._exit(exit_code)  # the thread that watches the parent must not hold the exit up
+    os._exit(exit_code)  # the thread that watches the parent must not delay the exit

@@ -9,7 +9,7 @@ from flows_platform.domain.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a child will listen; `setting` names what a person changes to move it."""
+    """Where a child will listen; `setting` names the setting that changes it."""
 
     host: str
     port: int
@@ -18,7 +18,7 @@ class Address:
     def check_free(self, name: str) -> None:
         """Raises a ConfigurationError where another process listens there."""
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections in TIME_WAIT are no listener
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not listen
             try:
                 probe.bind((self.host, self.port))
             except OSError as error:

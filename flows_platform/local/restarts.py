@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Restarts:
-    """The account of crashes: waits double from `first` to `longest` seconds; beyond `most` in `within` it is over.
+    """Counts crashes. Waits double from `first` to `longest` seconds; more than `most` in `within` seconds end it.
 
-    A child that ran for `within` seconds without a crash starts from `first` again.
+    After `within` seconds without a crash, a child's wait is `first` again.
     """
 
     first: float = 1.0
@@ -18,7 +18,7 @@ class Restarts:
     _crashes: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def delay(self, name: str, now: float) -> float | None:
-        """Seconds to wait after the crash of child `name` at `now`, on any clock; None where it crashed too often."""
+        """Seconds to wait after child `name` crashed at `now`, on any clock; None if it crashed too often."""
         crashes = self._crashes[name]
         while crashes and crashes[0] <= now - self.within:
             crashes.popleft()

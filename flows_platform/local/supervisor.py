@@ -1,4 +1,4 @@
-"""Child processes started, watched and stopped together. Knows no particular program and no Dagster.
+"""Starts, watches and stops child processes together. Knows no particular program and no Dagster.
 
     with Supervisor(sink=print) as supervisor:
         supervisor.start(api, emulator)
@@ -21,7 +21,7 @@ from flows_platform.local.child import ChildProcess, RunningChild, Sink, discard
 from flows_platform.local.restarts import Restarts
 
 POLL = 0.05
-LOOK = 5.0  # seconds between two looks at whether all that run still serve
+LOOK = 5.0  # seconds between two checks that all running children still serve
 
 
 class Supervisor:
@@ -54,7 +54,7 @@ class Supervisor:
         return list(self._children)
 
     def start(self, *children: ChildProcess) -> list[RunningChild]:
-        """Starts the children side by side and waits until each is ready.
+        """Start the children side by side and wait until all are ready.
 
         Raises:
             ConfigurationError: a port or a lock that a child needs is taken.
@@ -63,7 +63,7 @@ class Supervisor:
         return self.await_ready(*self.launch(*children))
 
     def launch(self, *children: ChildProcess) -> list[RunningChild]:
-        """Starts the children, and waits for none: they get ready while the caller has other work.
+        """Start the children without waiting: they get ready while the caller has other work.
 
         Raises:
             ConfigurationError: a port or a lock that a child needs is taken.
@@ -73,7 +73,7 @@ class Supervisor:
         return [self._spawn(child) for child in children]
 
     def await_ready(self, *launched: RunningChild) -> list[RunningChild]:
-        """The same children once each is ready, or others in their places after further tries.
+        """The children once all are ready. A child that took another try is replaced by its new process.
 
         Raises:
             ProcessFailed: as `start` does.
@@ -110,8 +110,8 @@ class Supervisor:
             time.sleep(POLL)
         return None
 
-    def keep(self, tell: Sink, restarts: Restarts | None = None, look: float = LOOK) -> Never:
-        """Starts again whatever ends or serves no more, and says so to `tell`, until SIGTERM or Ctrl-C raise out of it.
+    def keep(self, report: Sink, restarts: Restarts | None = None, look: float = LOOK) -> Never:
+        """Restart children that end or no longer serve, until SIGTERM or Ctrl-C raise; `report` gets a line for each.
 
         Raises:
             ProcessFailed: a child crashed too often; with its last lines.
@@ -119,20 +119,20 @@ class Supervisor:
         account = restarts or Restarts()
         while True:
             if ended := self.wait(look):
-                self._again(ended, tell, account)
+                self._restart(ended, report, account)
             else:
-                self._end_what_serves_no_more(tell)
+                self._stop_unserving(report)
 
-    def _end_what_serves_no_more(self, tell: Sink) -> None:
+    def _stop_unserving(self, report: Sink) -> None:
         for running in self._children:
             if not running.child.serves():
-                tell(f"{running.child.name} runs but serves no more; ending it.")
+                report(f"{running.child.name} runs but no longer serves; stopping it.")
                 running.stop()
 
-    def _again(self, ended: RunningChild, tell: Sink, account: Restarts) -> None:
+    def _restart(self, ended: RunningChild, report: Sink, account: Restarts) -> None:
         child, crash = ended.child, ended.failure(f"ended with exit code {ended.exit_code()}")
         while (delay := account.delay(child.name, time.monotonic())) is not None:
-            tell(f"{child.name} ended with exit code {ended.exit_code()}; starting it again in {delay:g} s.")
+            report(f"{child.name} ended with exit code {ended.exit_code()}; starting it again in {delay:g} s.")
             ended.stop()
             self._children.remove(ended)
             time.sleep(delay)
@@ -140,14 +140,14 @@ class Supervisor:
                 self._until_ready(self._spawn(child))
             except ProcessFailed as failure:
                 crash = failure
-                ended = next(each for each in self._children if each.child is child)
+                ended = next(running for running in self._children if running.child is child)
             else:
-                tell(f"{child.name} is back.")
+                report(f"{child.name} is back.")
                 return
         raise crash
 
     def stop(self) -> None:
-        """Stops all, last started first."""
+        """Stop all children, the last started first."""
         while self._children:
             self._children.pop().stop()
 
@@ -169,7 +169,7 @@ def _await_readiness(running: RunningChild) -> None:
             raise running.failure(f"was not ready after {child.ready_timeout:g} s")
         time.sleep(POLL)
     if running.exit_code() is not None:  # what answered was another process on the same port
-        raise running.failure(f"ended with exit code {running.exit_code()}, yet something answers in its place")
+        raise running.failure(f"ended with exit code {running.exit_code()}, yet something else answers at its address")
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
@@ -182,7 +182,7 @@ def _set_handler(previous: signal.Handlers | Callable[[int, FrameType | None], o
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C or SIGTERM does not interrupt the stopping, which is bounded by the grace."""
+    """Ignore a further Ctrl-C or SIGTERM while the children stop, which takes no longer than the grace."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

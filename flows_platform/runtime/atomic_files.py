@@ -1,4 +1,4 @@
-"""Files that are the old one or the new one, never half of it; their digests. Knows no format."""
+"""Files that are replaced in one step, never half written; digests of files. Knows no format."""
 
 import fcntl
 import hashlib
@@ -49,14 +49,14 @@ def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
 
 @contextmanager
 def _storage_errors(targets: tuple[Path, ...]) -> Iterator[None]:
-    # guard: a failed write is told by type
+    # guard: a failed write has a type
     try:
         yield
     except OSError as error:
         names = " and ".join(str(target) for target in targets)
         raise StorageError(
             f"{names} cannot be written: {error.strerror or error}.",
-            remedy="Free space, mend permissions or choose another place; what stood there before is untouched.",
+            remedy="Free space, correct the permissions or choose another path; the previous file is unchanged.",
         ) from error
 
 
@@ -78,7 +78,7 @@ def _temporary(final: Path) -> Iterator[Path]:
 
 
 def _create_locked(final: Path) -> tuple[Path, int]:
-    """A new file and a descriptor that holds its lock: the sign, gone with the process, that its writer lives."""
+    """A new file and a descriptor that holds its lock. The lock shows that the writer lives, and ends with it."""
     while True:
         path = final.with_name(f".{final.name}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
         lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
@@ -90,7 +90,7 @@ def _create_locked(final: Path) -> tuple[Path, int]:
 
 
 def sweep(target: Path) -> None:
-    """Remove what killed writers of `target` left in its folder; a living writer's file is locked and stays."""
+    """Remove files that killed writers of `target` left in its folder; a living writer's file is locked and stays."""
     # More than one mark: a temporary file that was itself being replaced.
     leftover = re.compile(rf"\.+{re.escape(target.name)}(\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp)+")
     for entry in os.scandir(target.parent):

@@ -1,4 +1,4 @@
-"""What makes a process start sooner. Nothing of what the process does belongs here."""
+"""Makes processes start sooner: imports without garbage collection or pandas. Names the extra of a missing package."""
 
 import gc
 import sys
@@ -13,10 +13,10 @@ from flows_platform.domain.errors import ConfigurationError
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """For a block of imports: the collector of cycles is off, and does not look at what was made there later either.
+    """Pause the garbage collector for a block of imports; it never looks at the objects made there.
 
-    Imports make some hundred thousand objects that stay. To look for garbage among them, about a hundred times and once
-    more when the process ends, is a third of the CPU time that loading the definitions takes.
+    Imports make some hundred thousand objects that stay. Looking for garbage among them, about a hundred times and once
+    more when the process ends, takes a third of the CPU time of loading the definitions.
     """
     running = gc.isenabled()
     gc.disable()
@@ -29,7 +29,7 @@ def collector_paused() -> Iterator[None]:
 
 
 class _Refusal:
-    """Says of pandas, in the thread that made this, that it is not installed."""
+    """Reports pandas as not installed, to the thread that made this object."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -38,16 +38,16 @@ class _Refusal:
         self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name == "pandas" and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError("pandas is kept out of what can do without it.", name=name)
+            raise ModuleNotFoundError("pandas is not imported where it is optional.", name=name)
         return None
 
 
 @contextmanager
 def pandas_refused() -> Iterator[None]:
-    """For a block of imports by libraries that can do without pandas: it is not imported.
+    """Keep pandas out of a block of imports by libraries that can do without it.
 
-    It comes with dagster-gcp, takes .4 CPU-seconds and 50 MB, and nothing here uses it. Who imports it outside the
-    block, or has before, gets it.
+    It comes with dagster-gcp, takes .4 CPU-seconds and 50 MB, and nothing here uses it. Imports before or outside the
+    block get it.
     """
     refusal = _Refusal()
     sys.meta_path.insert(0, refusal)

@@ -24,15 +24,15 @@ def _typed(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StorageError(
-            f"the lock {path} cannot be taken: {error.strerror or error}.", remedy="Mend its folder's permissions."
+            f"the lock {path} cannot be taken: {error.strerror or error}.", remedy="Correct its folder's permissions."
         ) from error
 
 
 @contextmanager
 def exclusive(path: Path, waits: Callable[[], float] | None = None) -> Iterator[None]:
-    """Holds the lock at `path`, waiting for it. Each use opens the file anew, so it also keeps threads apart.
+    """Wait for the lock at `path` and hold it. Each use opens the file again, so the lock also keeps threads apart.
 
-    `waits` gives the seconds until the next look at a lock that another holds, and raises where that waited too long.
+    `waits` gives the seconds until the next try while another holds the lock, and raises when the wait is too long.
 
     Raises:
         StorageError: the file cannot be opened or locked.
@@ -59,7 +59,7 @@ def _taken(descriptor: int) -> bool:
 
 
 def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock until every copy of it is closed, or None where another holds it.
+    """A descriptor that holds the lock until every copy of it is closed; None if another process holds it.
 
     A child process that inherits the descriptor keeps the lock for its own lifetime.
     """
@@ -72,7 +72,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether another process holds the lock at `path`; makes no file where there is none."""
+    """Whether another process holds the lock at `path`. Does not create the file."""
     if not path.exists():
         return False
     descriptor = try_lock(path)

@@ -1,4 +1,4 @@
-"""Work a few items ahead of its use, in other threads. For what leaves the GIL: inflating, parsing by Arrow."""
+"""Makes items ahead of their use, in other threads. For work that releases the GIL: inflating, parsing by Arrow."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -10,9 +10,9 @@ DEPTH = 3  # items ahead
 
 
 def made_ahead[T, R](make: Callable[[T], R], items: Iterable[T], *, threads: int, depth: int = DEPTH) -> Generator[R]:
-    """What `make` gives for each item, in order, up to `depth` of them ahead; an error comes where its item would.
+    """The results of `make` for the items, in order, up to `depth` of them ahead; an error comes where its item would.
 
-    The items themselves are taken in the thread that uses this.
+    The consumer's thread iterates the items themselves.
     """
     with ThreadPoolExecutor(threads) as workers:
         ahead: deque[Future[R]] = deque()

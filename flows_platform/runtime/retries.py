@@ -1,4 +1,4 @@
-"""Retries, by stamina. What is said of each is said here: stamina's own line would show the call's arguments."""
+"""Retries by stamina. They are logged here, since stamina's own log line would show the call's arguments."""
 
 import logging
 
@@ -10,8 +10,8 @@ __all__ = ["Attempt", "RetryingCaller", "retry_context"]
 log = logging.getLogger(__name__)
 
 
-def _tell(details: RetryDetails) -> None:
+def _log_retry(details: RetryDetails) -> None:
     log.warning("%s Trying again in %.1f s.", details.caused_by, details.wait_for)
 
 
-set_on_retry_hooks([_tell])
+set_on_retry_hooks([_log_retry])

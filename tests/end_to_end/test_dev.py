@@ -82,7 +82,7 @@ def test_definitions_come_back_where_their_process_is_killed(
     lines_until(dev, READY)
     os.kill(process_of(environment, DEFINITIONS), signal.SIGKILL)
 
-    assert "code runs but serves no more; ending it." in lines_until(dev, "code is back.")
+    assert "code runs but no longer serves; stopping it." in lines_until(dev, "code is back.")
     assert eventually(lambda: "flow_windows" in assets(environment), 60)
 
 

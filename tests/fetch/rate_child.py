@@ -29,7 +29,7 @@ def main(folder: str, url: str, *figures: str) -> None:
         RateBudget(requests=requests, seconds=seconds, concurrency=2 if count else 1), Path(folder), "api", clock
     )
     if not count:
-        with gate.place():
+        with gate.slot():
             tell("held")
             time.sleep(600)
     client = HttpClient(gate=gate)

@@ -29,11 +29,11 @@ def head(body: bytes) -> bytes:
     return answer(body)[: -len(body)]
 
 
-LATE = "is not done 1 s after the window was begun"
+LATE = "is not done 1 s after the window was started"
 
 
 @pytest.mark.parametrize(
-    ("part", "fault"), [("body", LATE), ("chunk size", LATE), ("head", "no whole answer's head within 1 s")]
+    ("part", "fault"), [("body", LATE), ("chunk size", LATE), ("head", "the answer's head was not complete within 1 s")]
 )
 def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str, fault: str) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -63,7 +63,7 @@ def test_a_read_that_does_not_return_is_ended(server: ScriptedServer) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.scripts = [Trickle(chunked, b"1;" + b"x" * 50, 0.1)]
     client = HttpClient(HttpLimits(read=0.5))
-    with pytest.raises(SourceUnavailable, match=r"sent nothing whole for 0.5 s"):
+    with pytest.raises(SourceUnavailable, match=r"did not finish a read within 0.5 s"):
         read_all(client, server.url)
     client.close()
 
@@ -71,7 +71,7 @@ def test_a_read_that_does_not_return_is_ended(server: ScriptedServer) -> None:
 def test_a_deadline_that_has_passed_asks_for_nothing(server: ScriptedServer) -> None:
     client = HttpClient(clock=lambda: 100.0)
     with (
-        pytest.raises(SourceUnavailable, match="is not done 3600 s after the window was begun"),
+        pytest.raises(SourceUnavailable, match="is not done 3600 s after the window was started"),
         client.stream(Request(server.url), deadline=99.0),
     ):
         pass

@@ -243,7 +243,7 @@ def test_empty_pages_with_a_way_on_end_at_a_bound(
     stage(client, api(server, paging=NEXT), target)
     assert ids(target) == [1]
     server.scripts = pages
-    with pytest.raises(SourceRefused, match=r"4 empty pages in a row, each with a way on\. .*`ends: empty`"):
+    with pytest.raises(SourceRefused, match=r"4 empty pages in a row, each leading to another\. .*`ends: empty`"):
         stage(client, api(server, paging=NEXT), target)
     server.scripts = [answer(body(items(1, 1), next="?cursor=1")), *pages]
     stage(client, api(server, paging=NEXT.model_copy(update={"ends": "empty"})), target)

@@ -100,7 +100,7 @@ def test_a_link_to_another_origin_is_refused(link: str) -> None:
         (CUT, page({"WARNING": {"CODE": "1980", "URL": link}})),
         (LinkHeader(), page(link=f'<{link}>; rel="next"')),
     ):
-        with pytest.raises(SourceRefused, match=r"another origin|invalid port|which is no URL|with credentials"):
+        with pytest.raises(SourceRefused, match=r"another origin|invalid port|which is not a URL|holds credentials"):
             after(rule, given_page)
 
 

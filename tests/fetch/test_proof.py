@@ -92,7 +92,9 @@ def test_the_digest_is_asked_for_and_compared(
     assert (staged.verification, staged.note) == (Verification.DIGEST, "")
     assert "digest=1" in server.requests[0]
     server.scripts = [answer(body(wire, ROWS, wrong), kind=wire.content_type)]
-    with pytest.raises(StreamIncomplete, match=f"the source's digest is {wrong.digest}, that of what came"):
+    with pytest.raises(
+        StreamIncomplete, match=f"the source's digest is {wrong.digest}, but that of the received rows is"
+    ):
         stage(client, server, target, format=wire, verification=Verification.DIGEST)
 
 

@@ -42,7 +42,7 @@ def gate_of(folder: Path, fake: FakeTime, budget: RateBudget) -> RateGate:
 
 
 def begin(gate: RateGate, fake: FakeTime) -> float:
-    with gate.place():
+    with gate.slot():
         gate.take_turn()
         return fake.now - NOW
 
@@ -113,12 +113,12 @@ def test_only_so_many_requests_are_open_at_once(tmp_path: Path) -> None:
         raise TimeoutError
 
     third = RateGate(gate.budget, gate.folder, "api", fake.clock, give_up)
-    with gate.place(), gate.place():
-        with pytest.raises(TimeoutError), third.place():
+    with gate.slot(), gate.slot():
+        with pytest.raises(TimeoutError), third.slot():
             pytest.fail("a third place")
-        with RateGate(gate.budget, gate.folder, "another api").place():
+        with RateGate(gate.budget, gate.folder, "another api").slot():
             assert gave_up == [POLL]
-    with third.place():
+    with third.slot():
         assert gave_up == [POLL]
 
 
@@ -135,7 +135,7 @@ def test_a_place_is_free_again_however_its_holder_ended(tmp_path: Path) -> None:
         child.kill()
         child.wait()
 
-    with RateGate(RateBudget(requests=100, seconds=1.0), tmp_path, "api", sleep=ends_the_child).place():
+    with RateGate(RateBudget(requests=100, seconds=1.0), tmp_path, "api", sleep=ends_the_child).slot():
         assert child.returncode == -9
 
 

@@ -87,7 +87,7 @@ def test_a_child_that_runs_but_serves_no_more_is_ended_and_started_again(tmp_pat
             supervisor.keep(tell, Restarts(first=0.01), look=0.1)
     assert (tmp_path / "count").read_text() == "xx"
     assert said == [
-        "thing runs but serves no more; ending it.",
+        "thing runs but no longer serves; stopping it.",
         "thing ended with exit code 143; starting it again in 0.01 s.",
         "thing is back.",
     ]

@@ -238,7 +238,7 @@ BAD_ROWS = [
     ({"byte_count": True}, "is not an integer"),
     ({"src_comp": ["C1"]}, "is not text"),
     ({"colour": "red"}, "unknown field 'colour'"),
-    ({"time": 1000}, "lies outside the window [1, 100)"),
+    ({"time": 1000}, "is outside the window [1, 100)"),
 ]
 
 

@@ -50,7 +50,7 @@ def test_records_that_fit_after_a_fix_are_merged(server: ScriptedServer, staged:
     assert ids(staged) == [1, 3, 2, 5]
     assert pq.read_table(staged).to_pylist()[3] == row(5, byte_count=None, packet_count=5)
     (left,) = read_quarantine(quarantine_path(staged))
-    assert (left.position, left.reason) == (4, "time 5000 lies outside the window [1, 100)")
+    assert (left.position, left.reason) == (4, "time 5000 is outside the window [1, 100)")
     assert staged_facts(staged).rejected == 1
     assert (seen, len(server.requests)) == ([3], 1)
 

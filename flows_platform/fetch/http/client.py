@@ -1,7 +1,7 @@
-"""One HTTP answer as a stream of decompressed bytes. Every way it can go wrong is typed; nothing is retried here.
+"""One HTTP answer as a stream of decompressed bytes. Every failure has a type; nothing is retried here.
 
-urllib3 refuses a body shorter than its Content-Length and a chunked one without its end. A clean early end it cannot
-see: the counts in `records.py` do.
+urllib3 refuses a body that is shorter than its Content-Length, and chunks without an end. It cannot detect an early end
+of a body with neither: the counts in `proof.py` do.
 """
 
 import http.client
@@ -27,13 +27,13 @@ CHUNK = 1 << 18
 
 
 def _unseen(_url: str, _status: int) -> None:
-    """Nobody asks what was answered."""
+    """Ignores the answer's URL and status."""
 
 
 class HttpClient:
-    """A pool of connections, to be closed after use. `clock` counts seconds; only its differences matter.
+    """A pool of connections; close it after use. `clock` counts seconds; only its differences matter.
 
-    `gate` keeps the budget of requests of the API that the client is for.
+    `gate` keeps the API's budget of requests.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class HttpClient:
         self._pool.clear()
 
     def deadline(self) -> float:
-        """When a window begun now must be done, on this client's clock."""
+        """When a window that starts now must be done, on this client's clock."""
         return self._clock() + self.limits.total
 
     def left(self, deadline: float) -> float:
-        """Seconds until it."""
+        """Seconds until the deadline."""
         return max(0.0, deadline - self._clock())
 
     @contextmanager
@@ -65,7 +65,7 @@ class HttpClient:
         refusals: Refusals = USUAL,
         seen: Callable[[str, int], None] = _unseen,
     ) -> Iterator["Answer"]:
-        """The answer to one request; its connection is closed on the way out unless the body was read whole.
+        """The answer to one request. Leaving the block closes the connection unless the body was read to its end.
 
         `seen` is called with the URL and the status of the answer at the end of redirects.
 
@@ -78,7 +78,7 @@ class HttpClient:
         pace = Pace(self.limits, self._clock, self.deadline() if deadline is None else deadline)
         if fault := pace.fault():
             raise SourceUnavailable(f"{place(url)} {fault}.")
-        with self._gate.place() if self._gate else nullcontext():
+        with self._gate.slot() if self._gate else nullcontext():
             response = self._final(request, url)
             seen(url, response.status)
             try:
@@ -115,7 +115,7 @@ class HttpClient:
             )
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if _is_malformed(error):
-                raise SourceRefused(f"{place(url)} answers with a head that is no HTTP ({_brief(error)}).") from error
+                raise SourceRefused(f"{place(url)} answers with a head that is not HTTP ({_brief(error)}).") from error
             raise SourceUnavailable(
                 f"{place(url)} gives no answer ({_brief(error)}).",
                 remedy="Is the API server running, and is its address right?",
@@ -128,10 +128,10 @@ class Answer:
     def __init__(self, url: str, response: urllib3.BaseHTTPResponse, watch: Watch) -> None:
         self._response = response
         self._watch = watch
-        self._place = place(url)
+        self._url = place(url)
         self._decompressor: Decompressor = decompressor(response.headers.get("Content-Encoding", "identity"))
         self._expansion = Expansion()
-        self._first = Pending()  # what was read to see whether there is anything
+        self._first = Pending()  # bytes that `is_empty` read
         self._fault: PlatformError | None = None
         self.status = response.status
         self.headers = response.headers
@@ -139,7 +139,7 @@ class Answer:
 
     @property
     def proves_its_end(self) -> bool:
-        """Whether an early end is seen: by a length, by chunks, or by the end mark of a compression."""
+        """Whether an early end would be detected: by a length, by chunks, or by the end mark of a compression."""
         framed = "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
         return framed or not isinstance(self._decompressor, Identity)
 
@@ -149,11 +149,11 @@ class Answer:
 
     @property
     def unchecked(self) -> bool:
-        """Whether compressed data came without a checksum; final once the body was read."""
+        """Whether compressed data came without a checksum; final after the body was read."""
         return self._decompressor.unchecked
 
     def is_empty(self) -> bool:
-        """Whether the body has no byte; reads its first piece, which `read` gives later.
+        """Whether the body has no bytes. Reads the first piece, which `read` returns later.
 
         Raises:
             PlatformError: as `read`.
@@ -165,12 +165,13 @@ class Answer:
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes, fewer before the end; b"" at the end.
 
-        What a socket gives at once is 70 KB at the median, and what parsers do for each piece costs as much as 10 KB.
+        A socket gives 70 KB at a time at the median, and a parser's fixed cost per piece is that of 10 KB. So pieces
+        are joined.
 
         Raises:
             StreamIncomplete: the transfer or its compression stopped before its end.
             SourceUnavailable: it is too slow.
-            SourceRefused: it expands as no real data does.
+            SourceRefused: it expands more than real data does.
         """
         if self._fault:
             raise self._fault
@@ -183,7 +184,7 @@ class Answer:
         except PlatformError as error:
             if not pieces:
                 raise
-            self._fault = error  # behind what came before it
+            self._fault = error  # the next read raises it, after the bytes before it
         return b"".join(pieces)
 
     def _piece(self, limit: int) -> bytes:
@@ -205,9 +206,7 @@ class Answer:
             chunk = self._response.read1(CHUNK, decode_content=False)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self._require_pace()
-            raise StreamIncomplete(
-                f"{self._place} broke off after {self.received:,} bytes ({_brief(error)})."
-            ) from error
+            raise StreamIncomplete(f"{self._url} broke off after {self.received:,} bytes ({_brief(error)}).") from error
         finally:
             pace.end(len(chunk))
         self.received += len(chunk)
@@ -215,9 +214,9 @@ class Answer:
         return chunk
 
     def _require_pace(self) -> None:
-        """Also after a read that seems fine: one that was aborted may look like the end of the body."""
+        """Check the pace, also after a read without an error: an aborted read may look like the end of the body."""
         if fault := self._watch.fault or self._watch.pace.fault():
-            raise SourceUnavailable(f"{self._place} {fault}; {self.received:,} bytes had come.")
+            raise SourceUnavailable(f"{self._url} {fault}; {self.received:,} bytes had come.")
 
 
 def _abort(response: urllib3.BaseHTTPResponse) -> None:
@@ -226,7 +225,7 @@ def _abort(response: urllib3.BaseHTTPResponse) -> None:
 
 
 def _error_body(response: urllib3.BaseHTTPResponse, pace: Pace) -> bytes:
-    """What an error says, as far as it comes in time; compressed ones are left unread."""
+    """The body of an error, as far as it comes in time; a compressed one is not read."""
     body = b""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return body

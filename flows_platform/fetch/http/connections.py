@@ -1,6 +1,6 @@
-"""urllib3's connections with what it lacks: a limit on the time of an answer's head, and silence about queries in logs.
+"""urllib3's connections with two additions: a limit on the time of an answer's head, and no queries in logs.
 
-Knows nothing of windows or declarations.
+Knows no windows and no APIs.
 """
 
 import http.client
@@ -42,7 +42,7 @@ class HeadTimer:
 
 
 class HeadTimed:
-    """A connection's answer comes with its head whole within `head_seconds`, or raises a timeout."""
+    """A connection that raises a timeout if an answer's head is not complete within `head_seconds`."""
 
     head_seconds = 60.0
 
@@ -52,13 +52,13 @@ class HeadTimed:
             with timer:
                 return super().getresponse()  # type: ignore[misc]
         finally:
-            # Also where the head seems whole: http.client takes the end of the stream for the end of the head.
+            # Also if the head seems complete: http.client takes the end of the stream for the end of the head.
             if timer.expired:
-                raise TimeoutError(f"no whole answer's head within {self.head_seconds:g} s")
+                raise TimeoutError(f"the answer's head was not complete within {self.head_seconds:g} s")
 
 
 def pool_manager(*, connect: float, read: float) -> urllib3.PoolManager:
-    """A pool that retries nothing and follows nothing."""
+    """A pool that neither retries nor follows redirects."""
 
     class Plain(HeadTimed, HTTPConnection):
         head_seconds = read
@@ -90,6 +90,6 @@ _FILTER = _WithoutQueries()
 
 
 def keep_queries_out_of_logs() -> None:
-    """May be called again: a logger has a filter once."""
+    """Remove queries from urllib3's log lines. May be called again: a logger adds the same filter once."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)

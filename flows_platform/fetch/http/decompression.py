@@ -15,7 +15,7 @@ ZSTD_CHECKSUM = 4  # the bit of a frame's descriptor
 ZSTD_FIRST = {ZSTD_MAGIC[0], *range(0x50, 0x60)}  # first bytes of frames, and of those that decoders skip
 GZIP_MAGIC = b"\x1f"  # its first byte: a piece may end behind it
 MAX_EXPANSION = 250  # times; records shrink 10 to 20 times, gzip's limit is 1,032
-FREE_EXPANSION = 64 << 20  # bytes before the ratio is looked at
+FREE_EXPANSION = 64 << 20  # bytes before the ratio is checked
 
 
 class Decompressor(Protocol):
@@ -33,7 +33,7 @@ class Decompressor(Protocol):
 
 
 class Expansion:
-    """The bytes that came of those received; a bomb's ratio is no data's."""
+    """Stops compression bombs by the ratio of the bytes decompressed to those received."""
 
     def __init__(self) -> None:
         self._total = 0
@@ -67,7 +67,7 @@ class Identity:
         return self._pending.cut(limit)
 
     def finish(self) -> None:
-        """Nothing marks the end; the transfer's framing did."""
+        """Does nothing: the transfer's framing marks the end."""
 
 
 class Pending:
@@ -166,7 +166,7 @@ class Zstd:
         self._stream, self._head = _zstd_frame(), b""
 
     def _look(self, piece: bytes) -> None:
-        """Notes a frame that brings no checksum: its descriptor, the byte behind the magic number, says so."""
+        """Note a frame without a checksum: its descriptor, the byte after the magic number, says so."""
         if len(self._head) > len(ZSTD_MAGIC):
             return
         self._head += piece[: len(ZSTD_MAGIC) + 1 - len(self._head)]
@@ -179,7 +179,7 @@ class Zstd:
             raise StreamIncomplete("the zstd body ends before its end mark.")
 
 
-def _zstd_frame() -> "zstandard.ZstdDecompressionObj":  # which is no name at run time
+def _zstd_frame() -> "zstandard.ZstdDecompressionObj":  # a name that does not exist at run time
     return zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
 
 

@@ -1,7 +1,7 @@
 """How long a transfer may take: a deadline, a minimum rate, and a watch that ends a read which does not return.
 
-A read timeout never fires on a trickle: one byte now and then resets it. Only time spent waiting for the source counts
-against its rate; what we take to parse does not.
+A read timeout never fires on a trickle: one byte now and then resets it. Only the time spent waiting for the source
+counts against its rate; our own parsing does not.
 """
 
 import threading
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-WATCH_EVERY = 0.25  # seconds between two looks of the watch
+WATCH_EVERY = 0.25  # seconds between two checks by the watch
 
 type Clock = Callable[[], float]
 
@@ -46,22 +46,22 @@ class Pace:
         self._came += received
 
     def stuck(self) -> str:
-        """Why the read under way must end, or nothing. May be asked from any thread."""
+        """Why the read under way must end; empty if it may go on. Any thread may call it."""
         now, since = self.clock(), self._since
         # guard: total deadline
         if now >= self.deadline:
-            return f"is not done {self.limits.total:g} s after the window was begun"
+            return f"is not done {self.limits.total:g} s after the window was started"
         # guard: a read that does not return
         if since is not None and now - since >= self.limits.read:
-            return f"sent nothing whole for {self.limits.read:g} s"
+            return f"did not finish a read within {self.limits.read:g} s"
         return ""
 
     def fault(self) -> str:
-        """Between two reads: why there must be no other, or nothing."""
+        """Why there must be no further read; empty if there may be one. Call it between two reads."""
         return self.stuck() or self._slow()
 
     def _slow(self) -> str:
-        """Looks at the rate once the waits since the last look fill its period."""
+        """Check the rate when the waits since the last check fill its period."""
         waited, came = self._waited, self._came
         if waited < self.limits.rate_over:
             return ""
@@ -73,7 +73,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Watch:
-    """Calls `abort` when the pace has a fault while a read is under way; a thread for the length of one answer."""
+    """A thread, for the length of one answer, that calls `abort` when the pace has a fault during a read."""
 
     pace: Pace
     abort: Callable[[], None]

@@ -15,16 +15,16 @@ from flows_platform.declared import Declared
 from flows_platform.runtime.locks import exclusive, try_lock
 
 log = logging.getLogger(__name__)
-POLL = 0.2  # seconds between two looks for a free place
-TOLD_FROM = 1.0  # seconds of waiting that are worth a line
+POLL = 0.2  # seconds between two looks for a free slot
+LOGGED_FROM = 1.0  # seconds; shorter waits are not logged
 
 
 class RateBudget(Declared):
     """The API's budget of requests, kept by all processes of the machine."""
 
-    requests: int = Field(ge=1, description="Requests that may begin in that time.")
+    requests: int = Field(ge=1, description="Requests that may start within `seconds`.")
     requests_with_key: int | None = Field(None, ge=1, description="The same where the secret of `auth` is set.")
-    seconds: float = Field(gt=0, description="Length of the rolling time.")
+    seconds: float = Field(gt=0, description="Length of the rolling period.")
     concurrency: int = Field(1, ge=1, description="Requests open at once.")
 
     def with_key(self) -> "RateBudget":
@@ -34,9 +34,9 @@ class RateBudget(Declared):
 
 @dataclass(frozen=True, slots=True)
 class RateGate:
-    """Lets requests through as the budget allows; `folder` and `name` say where its state rests.
+    """Lets requests through as the budget allows; `folder` and `name` say where its state is kept.
 
-    `clock` is the wall clock, since processes share what it said.
+    `clock` is the wall clock, since processes share its readings.
     """
 
     budget: RateBudget
@@ -46,8 +46,8 @@ class RateGate:
     sleep: Callable[[float], None] = time.sleep
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Waits for one of the places, and holds it while a request is open."""
+    def slot(self) -> Iterator[None]:
+        """Wait for a free slot, and hold it while a request is open."""
         held = self._hold()
         try:
             yield
@@ -63,9 +63,9 @@ class RateGate:
             self.sleep(POLL)
 
     def take_turn(self) -> None:
-        """Waits until one more request may begin, and enters it. A redirect leads to another one."""
+        """Wait until one more request may start, and record it. A redirect is another request."""
         while wait := self._wait():
-            if wait >= TOLD_FROM:
+            if wait >= LOGGED_FROM:
                 log.info("%s: waiting %.0f s for the rate limit of %s", self.name, wait, self._limit)
             self.sleep(wait)
 
@@ -74,24 +74,24 @@ class RateGate:
         return f"{self.budget.requests} requests in {self.budget.seconds:g} s"
 
     def _wait(self) -> float:
-        """Seconds until there is room, or 0 with this request entered."""
+        """Seconds until a request may start; 0 once this one is recorded."""
         state = self.folder / f"{self.name}.rate.json"
         # guard: the budget is shared
         with exclusive(self.folder / f"{self.name}.rate.lock"):
             now = self.clock()
-            # By the same sum as the wait: it must not come out as 0 for a request that was not entered.
-            begun = [each for each in _read(state) if each <= now < each + self.budget.seconds]
-            if len(begun) >= self.budget.requests:
-                return begun[-self.budget.requests] + self.budget.seconds - now
+            # The same sum as that of the wait: rounding must not make the wait 0 for a request that is not recorded.
+            starts = [start for start in _read(state) if start <= now < start + self.budget.seconds]
+            if len(starts) >= self.budget.requests:
+                return starts[-self.budget.requests] + self.budget.seconds - now
             written = state.with_suffix(".new")
-            written.write_text(json.dumps([*begun, now]))
-            written.replace(state)  # killed anywhere, the budget is not forgotten
+            written.write_text(json.dumps([*starts, now]))
+            written.replace(state)  # a kill at any point does not lose the budget
             return 0.0
 
 
 def _read(state: Path) -> list[float]:
-    """The times of earlier requests; none where there is no such file, or none of ours."""
+    """The times of earlier requests; empty if there is no such file, or it is not ours."""
     try:
-        return sorted(float(each) for each in json.loads(state.read_text()))
+        return sorted(float(start) for start in json.loads(state.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return []

@@ -1,4 +1,4 @@
-"""Which redirects are followed: a few, on the same origin, since our credentials go with them."""
+"""Which redirects are followed: a few, on the same origin, since our credentials are sent along."""
 
 from urllib.parse import urljoin
 
@@ -14,10 +14,10 @@ PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port (RFC 6454), as the client that will ask there reads them: parsers differ in odd URLs.
+    """Scheme, host and port (RFC 6454), as the sending client reads them: parsers differ on odd URLs.
 
     Raises:
-        SourceRefused: the URL cannot be read, names no valid port, or holds credentials.
+        SourceRefused: the URL cannot be read, its port is invalid, or it holds credentials.
     """
     # guard: a link is read as the client reads it
     try:
@@ -25,7 +25,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     except urllib3.exceptions.LocationParseError as error:
         raise SourceRefused("the source names a URL with an invalid port, or one that cannot be read.") from error
     if parts.auth is not None:
-        raise SourceRefused("the source names a URL with credentials, which go to no other origin.")
+        raise SourceRefused("the source names a URL that holds credentials.")
     return parts.scheme or "", parts.host, parts.port or PORTS.get(parts.scheme or "")
 
 
@@ -33,19 +33,19 @@ def resolved(url: str, link: str) -> str:
     """The URL that a link in an answer from `url` means.
 
     Raises:
-        SourceRefused: it means none.
+        SourceRefused: the link is not a URL.
     """
     try:
         return urljoin(url, link)
     except ValueError as error:
-        raise SourceRefused(f"the source names {link[:80]!r}, which is no URL.") from error
+        raise SourceRefused(f"the source names {link[:80]!r}, which is not a URL.") from error
 
 
 def redirect_target(url: str, location: str, followed: int) -> str:
     """Where to ask next.
 
     Raises:
-        SourceRefused: too many redirects, or to another origin; from https to http is another one too.
+        SourceRefused: too many redirects, or one to another origin; http is another origin than https.
     """
     # guard: number of redirects
     if followed >= MAX_REDIRECTS:

@@ -1,4 +1,4 @@
-"""What an answer that is not the records means: come back later, or change something. Declared; reads no socket."""
+"""What an answer without the records means: come back later, or change something. Reads no socket."""
 
 import json
 import re
@@ -31,14 +31,14 @@ FIRST_MILLISECONDS = 100_000_000_000
 
 
 class Wait(Declared):
-    """What asks to come back later."""
+    """Which answers ask to come back later."""
 
     statuses: tuple[int, ...] = Field(tuple(sorted(TRANSIENT_STATUSES)), description="HTTP statuses that mean wait.")
     headers: tuple[str, ...] = Field(
         ("Retry-After",), description="Headers that may hold the seconds; the first counts."
     )
-    pause: float | None = Field(None, ge=0, description="Seconds to wait where no header says.")
-    longest: float = Field(MAX_WAIT, gt=0, description="Seconds at most, whatever a header says.")
+    pause: float | None = Field(None, ge=0, description="Seconds to wait if no header names any.")
+    longest: float = Field(MAX_WAIT, gt=0, description="Longest wait in seconds, even if a header names more.")
 
 
 USUAL_WAIT = Wait()
@@ -58,8 +58,8 @@ NothingAnswer = Literal["empty", "missing", "null"] | int | NothingCode | None
 class Nothing:
     """Which answers mean that a range has no records.
 
-    `statuses` do by themselves, and so does an `empty` body. `members` are what may stand where the array of records
-    should: `missing` or `null`. Error codes that do are the error document's own.
+    `statuses` do by themselves, and so does an `empty` body. `members` says what the array of records may be: `missing`
+    or `null`. Error codes that mean it are declared with the error document.
     """
 
     statuses: frozenset[int] = frozenset()
@@ -80,7 +80,7 @@ class Refusals:
 
     `waiting` says what asks to come back: the wait in seconds is in the first of its headers that has one, or `pause`.
     `message_header` holds the reason where the body does not; `document` is the form of the API's error documents.
-    `nothing` tells the answers that mean no records from refusals. `now` gives the seconds since 1970.
+    `nothing` lists the answers that mean that there are no records. `now` gives the seconds since 1970.
     """
 
     waiting: Wait = USUAL_WAIT
@@ -93,15 +93,15 @@ class Refusals:
         """Whether an answer of that status is records, or says that there are none."""
         return status == OK or status in self.nothing.statuses
 
-    def error(self, place: str, status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
-        """The error that an answer with another status than 200 is; `place` says whose it is."""
-        told = self._told(headers.get("Content-Type", ""), body)
-        detail = headers.get(self.message_header or "", "") or _problem(headers, body) or (str(told) if told else "")
-        message = f"{place} answered {status}{detail and f': {detail[:DETAIL].rstrip(".")}'}."
-        if isinstance(told, NoRecords):
+    def error(self, url: str, status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
+        """The error for an answer whose status is not 200; the message names `url`."""
+        found = self._error_document(headers.get("Content-Type", ""), body)
+        detail = headers.get(self.message_header or "", "") or _problem(headers, body) or (str(found) if found else "")
+        message = f"{url} answered {status}{detail and f': {detail[:DETAIL].rstrip(".")}'}."
+        if isinstance(found, NoRecords):
             return NoRecords(message)
         # guard: statuses that may pass
-        if status in self.waiting.statuses or isinstance(told, SourceUnavailable):
+        if status in self.waiting.statuses or isinstance(found, SourceUnavailable):
             return SourceUnavailable(message, retry_after=self.wait(headers))
         return SourceRefused(message, remedy=MAY_BE_NOTHING.get(status, "").format(status))
 
@@ -109,8 +109,7 @@ class Refusals:
         """The seconds that the source asks to wait, at most `longest`.
 
         A header holds seconds, an instant (in seconds or milliseconds since 1970, or in ISO 8601), or an HTTP date
-        (RFC 9110, 10.2.3).
-        An instant that has passed asks for no wait.
+        (RFC 9110, 10.2.3). An instant that has passed asks for no wait.
         """
         for name in self.waiting.headers:
             seconds = self._seconds(headers.get(name, "").strip())
@@ -130,8 +129,8 @@ class Refusals:
         instant = _instant(value)
         return instant.timestamp() - self.now() if instant else None
 
-    def _told(self, content_type: str, body: bytes) -> PlatformError | None:
-        """The error document in the body, if it is one."""
+    def _error_document(self, content_type: str, body: bytes) -> PlatformError | None:
+        """The error that the body declares, if it is an error document."""
         if self.document is None:
             return None
         try:
@@ -152,7 +151,7 @@ MAY_BE_NOTHING = dict.fromkeys(
 
 
 def _instant(value: str) -> datetime | None:
-    """The instant that an HTTP date or an ISO 8601 text says, if it is one of them; UTC where it names no zone."""
+    """The instant of an HTTP date or an ISO 8601 text, in UTC if it names no zone; None if it is neither."""
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         with suppress(ValueError, OverflowError):
             instant = parse(value)
@@ -161,7 +160,7 @@ def _instant(value: str) -> datetime | None:
 
 
 def _problem(headers: Mapping[str, str], body: bytes) -> str:
-    """The `detail` of a problem document (RFC 9457), where one came."""
+    """The `detail` of a problem document (RFC 9457), if the body is one."""
     if "json" not in headers.get("Content-Type", "").lower():
         return ""
     try:
