@@ -1,4 +1,4 @@
-"""The application: middleware, tokens and limits around the paths of its features. Knows none of them by name."""
+"""The application: middleware, tokens and limits around the paths of its features. It knows no feature by name."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -88,6 +88,6 @@ def test_every_row_has_its_tests_and_every_test_is_there() -> None:
     named = {row: [begin for begin in SHOWN_BY if row.startswith(begin)] for row in rows()}
     assert {row: len(found) for row, found in named.items()} == dict.fromkeys(named, 1)
     assert len(named) == len(SHOWN_BY)
-    for path, _, name in (each.partition("::") for tests in SHOWN_BY.values() for each in tests):
+    for path, _, name in (test.partition("::") for tests in SHOWN_BY.values() for test in tests):
         tree = ast.parse(Path("tests", path).read_text())
-        assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}, path
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, path

@@ -89,7 +89,7 @@ def build(path: Path, rows: Sequence[Row]) -> Path:
 
 
 def build_plain(path: Path, rows: Sequence[Row], declaration: str = "id INTEGER PRIMARY KEY", tail: str = "") -> Path:
-    """A table that some other tool made: not STRICT, without facts; `declaration` is that of the id."""
+    """A table that another tool made: not STRICT, without a summary; `declaration` is that of the id."""
     others = ", ".join(f"{column.name} {layout.SQLITE_TYPES[column.type]}" for column in FLOWS.columns[1:])
     with _written(path) as connection:
         connection.execute(f"CREATE TABLE flows ({declaration}, {others}) {tail}")

@@ -13,12 +13,12 @@ WITH_EMULATOR = ("window", "backfill", "backfill-all")  # tested by themselves: 
 
 
 def check_row(name: str, sizes: Sizes) -> None:
-    """Its contenders run, what they put out is equal, and its goals are told."""
+    """Its contenders run, their output is equal, and its goals are shown."""
     row = ROWS[name]
     if row.others and not others_installed():
         pytest.skip("the others' packages are absent; `make bench` installs them")
     with row.contest(sizes) as contenders:
-        trials = {each.name: [each.trial()] for each in contenders}
+        trials = {contender.name: [contender.trial()] for contender in contenders}
         require_equal(contenders)
     record = Record(name, sizes.rows, {"commit": "none", "packages": {}}, [0.0, 0.0, 0.0], 0.0, trials)
     text = render([row], {name: record})

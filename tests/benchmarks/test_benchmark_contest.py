@@ -34,7 +34,7 @@ def test_rounds_are_interleaved_and_the_first_does_not_count() -> None:
     trials = compete(contenders(turns), 3, lambda made: kept.append(len(made["A"])), {})
     assert "".join(turns) == "AB" * 4
     assert kept == [1, 2, 3]
-    assert [each.seconds for each in trials["A"]] == [1.0, 1.5, 2.0]
+    assert [trial.seconds for trial in trials["A"]] == [1.0, 1.5, 2.0]
 
 
 def test_a_stopped_contest_goes_on_after_another_warm_up() -> None:

@@ -106,8 +106,8 @@ class Platform:
     def run_check(self, asset: str) -> dg.AssetCheckEvaluation:
         """The one check of an asset that is of no window, evaluated now."""
         key = dg.AssetKey(asset)
-        specs = [each for checks in self.definitions.asset_checks or () for each in checks.check_specs]
-        (mine,) = (each for each in specs if each.asset_key == key and each.partitions_def is None)
+        specs = [spec for checks in self.definitions.asset_checks or () for spec in checks.check_specs]
+        (mine,) = (spec for spec in specs if spec.asset_key == key and spec.partitions_def is None)
         chosen = dg.AssetSelection.checks(mine.key)
         job = dg.Definitions.merge(
             self.definitions, dg.Definitions(jobs=[dg.define_asset_job("check", selection=chosen)])
@@ -119,7 +119,7 @@ class Platform:
         """A run's check outcomes by partition and name."""
         entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         found = [entry.asset_check_evaluation for entry in entries]
-        return {(each.partition, each.check_name): each.passed for each in found if each}
+        return {(evaluation.partition, evaluation.check_name): evaluation.passed for evaluation in found if evaluation}
 
 
 def scheduled_keys(

@@ -29,7 +29,7 @@ def own_environment(home: Path, **settings: object) -> dict[str, str]:
 
 @contextmanager
 def running_dev(environment: dict[str, str], *flags: str) -> Iterator[subprocess.Popen[str]]:
-    """The process, with its output as lines; it is told to end with the block, and waited for."""
+    """The process, with its output as lines; it is asked to end with the block, and waited for."""
     with subprocess.Popen(
         [*FLOWS, "dev", *flags], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

@@ -1,4 +1,4 @@
-"""A platform whose NVD is a replay server: pages, pauses, budget and clock as a test wants them; what arrived, read."""
+"""A platform whose NVD is a fake server: pages, pauses, budget and clock are set by a test, arrivals are read."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -135,7 +135,7 @@ def test_a_server_that_is_not_there(folder: Path) -> None:
         "fetch", "--url", "http://127.0.0.1:9/x", "--before", 5, "--out", out, cwd=folder, FLOWS_RETRY_ATTEMPTS="2"
     )
     failed(done, 1, "http://127.0.0.1:9/x gives no answer", "Is the API server running")
-    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)  # the tries before are not told to a pipe
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)  # a pipe does not show the earlier tries
     assert not out.exists()
 
 
@@ -153,7 +153,7 @@ def test_what_the_server_says_is_wrong_is_passed_on(url: str, folder: Path) -> N
         (["fetch", "--url", "http://u:canary@x/y", "--before", "5", "--out", "o.parquet"], "holds credentials"),
         (
             ["fetch", "--url", "http://x/", "--after", "9", "--before", "5", "--out", "o.parquet"],
-            "no second lies after 9 (--after)",
+            "--after 9 must be below",
         ),
         (["fetch", "--url", "http://x/", "--before", "5", "--format", "yaml", "--out", "o"], "--format 'yaml'"),
         (["fetch", "--url", "http://x/", "--before", "-5", "--out", "o.parquet"], "-5 is not in the range x>=0"),
@@ -202,7 +202,7 @@ def test_the_doctor_names_what_is_wrong_and_the_remedy(tmp_path: Path) -> None:
     done = flows("doctor", cwd=tmp_path, FLOWS_API_PRT="1", FLOWS_API_PORT="9", FLOWS_EMULATOR_PORT="10")
     assert done.returncode == 1
     lines = {line[6:].partition(":")[0]: line for line in done.stdout.splitlines()}
-    assert "FLOWS_API_PRT is no setting" in lines["settings"]
+    assert "FLOWS_API_PRT is not a setting" in lines["settings"]
     for name in ("home folder", "database", "API", "warehouse", "CVE database"):
         assert lines[name].startswith("ok")
     for name in ("database", "API", "warehouse"):

@@ -1,4 +1,4 @@
-"""A warehouse that no longer is what the source holds: seen by the check, the command and the sensor, and mended."""
+"""A warehouse that no longer equals the source: the check, the command and the sensor see it and repair it."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def differences(platform: Platform, *, by_rows: bool = False) -> dict[str, str]:
             if by_rows
             else compare_counts(pipeline, flows_windows(platform.settings).grid, windows)
         )
-        return {each.window.key: each.difference for each in compare if each.difference}
+        return {compared.window.key: compared.difference for compared in compare if compared.difference}
 
 
 @pytest.fixture

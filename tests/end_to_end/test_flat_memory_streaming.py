@@ -57,7 +57,7 @@ class Server:
         port = free_port()
         command = [sys.executable, "-m", "flows_platform", "serve", "--database", database, "--port", port]
         self.url = f"http://127.0.0.1:{port}/api/v1/stream/flows"
-        self.process = subprocess.Popen([str(each) for each in command])
+        self.process = subprocess.Popen([str(word) for word in command])
         for _ in range(200):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).close()

@@ -56,8 +56,8 @@ def test_a_simulated_clock_starts_switched_on_and_looks_more_often() -> None:
     def sensors(settings: Settings) -> dict[str, tuple[int | None, str]]:
         definitions = flows_definitions(flows_windows(settings), settings)
         return {
-            each.name: (each.minimum_interval_seconds, each.default_status.value)  # type: ignore[union-attr]
-            for each in definitions.sensors or ()
+            sensor.name: (sensor.minimum_interval_seconds, sensor.default_status.value)  # type: ignore[union-attr]
+            for sensor in definitions.sensors or ()
         }
 
     assert sensors(load_settings()) == {
@@ -82,7 +82,7 @@ def test_freshness_keeps_the_pace_of_the_simulated_clock(speed: float, warn: flo
     settings = Settings(simulated_speed=speed, simulated_start=START)
     policy = freshness_policy(replace(flows_windows(settings), clock=settings.clock))
     assert isinstance(policy, type(dg.FreshnessPolicy.time_window(fail_window=MINUTE)))
-    told = [each and each.to_timedelta().total_seconds() for each in (policy.warn_window, policy.fail_window)]  # type: ignore[attr-defined]
+    told = [period and period.to_timedelta().total_seconds() for period in (policy.warn_window, policy.fail_window)]  # type: ignore[attr-defined]
     assert told == [warn, fail]
 
 
@@ -91,7 +91,7 @@ def test_history_has_no_freshness_and_an_open_end_has() -> None:
     assert freshness_policy(history) is None
     live = replace(history, calendar=replace(history.calendar, end=None))
     assert freshness_policy(live) is not None
-    for specs in (each.specs for each in build_definitions(SIMULATED).assets or () if hasattr(each, "specs")):
+    for specs in (asset.specs for asset in build_definitions(SIMULATED).assets or () if hasattr(asset, "specs")):
         for spec in specs:
             is_window = spec.key.path[-1] in {"flow_windows", "flows", "flow_traffic_hourly"}
             assert (spec.freshness_policy is not None) is is_window or spec.group_name != "lanl_flows"
@@ -127,7 +127,7 @@ def scheduled(platform: Platform, at: datetime) -> list[str | None]:
 
 
 def test_a_window_that_failed_is_asked_for_again_after_pauses_that_double(platform: Platform) -> None:
-    """Also when it lies far behind the look-back by then."""
+    """Also when it is far behind the look-back by then."""
     before = Cursor(4000, KEYS[5], KEYS[0])
     assert platform.run_windows(KEYS[1], KEYS[5]).success
     for failures, wait in ((1, 60), (2, 120), (3, 240)):

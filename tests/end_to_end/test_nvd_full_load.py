@@ -1,4 +1,4 @@
-"""The SQL tables from all of NVD: the first load, what a reconcile finds and mends, and NVD's own answers."""
+"""The SQL tables from all of NVD: the first load, what a reconcile finds and repairs, and NVD's own answers."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from tests.sources.nvd_cves.documents import NEW, OLD, answer, answers, newest_o
 
 FIRST = datetime(2002, 1, 1)  # noqa: DTZ001 - NVD writes its times without a zone
 NOW = datetime(2026, 2, 2, 12, 30, 15, 123456, tzinfo=UTC)
-RANGES = 30 + 1 + 74  # days, today's hours, and what lies before in pieces of 120 days
+RANGES = 30 + 1 + 74  # days, today's hours, and what is before in pieces of 120 days
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def test_the_first_load_brings_everything_and_the_next_finds_nothing_to_do(serve
     assert agreed(nvd, nvd.run_full_load())
     assert (nvd.counts(FULL_LOAD), loaded(nvd)) == ((0, 0, 0), 0)
     assert len(server.requests) - asked == RANGES + 1
-    assert all(each.parameters["resultsPerPage"] == "1" for each in server.requests[asked:])
+    assert all(request.parameters["resultsPerPage"] == "1" for request in server.requests[asked:])
     assert agreed(nvd, nvd.run_full_load(everything=True))
     assert nvd.counts(FULL_LOAD) == (0, 0, 300)
 
 
 def test_changes_that_no_window_saw_are_found_by_their_ranges(server: NvdServer, nvd: NvdPlatform) -> None:
-    """A chain of moves leaves the counts of a range as they were: the newer range is mended first, and shows it."""
+    """A chain of moves leaves the counts of a range as they were: the newer range is repaired first, and shows it."""
     server.cves = of_years(300)
     assert agreed(nvd, nvd.run_full_load())
     old, middle, newer, *others = sorted(server.cves, key=lambda cve: str(cve["lastModified"]))[::75]
@@ -126,8 +126,8 @@ def test_a_range_of_many_is_halved_and_a_change_redoes_that_half_alone(
     assert agreed(nvd, nvd.run_full_load())
     nvd.check_stored(server.cves)
     assert nvd.counts(FULL_LOAD) == (450, 0, 0)
-    pages = [each for each in server.requests if each.parameters["resultsPerPage"] == "50"]
-    assert {each.parameters["startIndex"] for each in pages} == {"0", "50"}
+    pages = [request for request in server.requests if request.parameters["resultsPerPage"] == "50"]
+    assert {request.parameters["startIndex"] for request in pages} == {"0", "50"}
 
 
 def test_a_load_that_broke_off_goes_on_where_it_was(server: NvdServer, nvd: NvdPlatform) -> None:

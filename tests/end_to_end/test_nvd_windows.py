@@ -68,8 +68,8 @@ def test_every_cve_of_three_days_arrives_once_field_by_field(
     assert set(platform.checks(run.run_id).values()) == {True}
     assert nvd.table_rows() == expected_rows(server.cves)
     nvd.check_stored(server.cves)
-    days = [len([each for each in server.cves if each["lastModified"].startswith(key[:10])]) for key in KEYS]
-    assert [nvd.counts(day=START + n * DAY) for n in range(3)] == [(each, 0, 0) for each in days]
+    days = [len([cve for cve in server.cves if cve["lastModified"].startswith(key[:10])]) for key in KEYS]
+    assert [nvd.counts(day=START + n * DAY) for n in range(3)] == [(count, 0, 0) for count in days]
     assert nvd.figures()["notice"] == NOTICE
     assert len(server.requests) == 3
     serve_again(nvd, server.cves[7], tmp_path)
@@ -117,7 +117,7 @@ def test_a_day_that_fails_is_named_and_the_others_are_in_the_tables(server: NvdS
     server.faults[2] = Fault(Answer(404, {"message": "Invalid startIndex."}))
     nvd = as_shipped(platform)
     assert list(failure(nvd.run_windows(START, START + 2 * DAY))) == KEYS[1:2]
-    arrived = [each for each in server.cves if not each["lastModified"].startswith(KEYS[1][:10])]
+    arrived = [cve for cve in server.cves if not cve["lastModified"].startswith(KEYS[1][:10])]
     nvd.check_stored(arrived)
     assert nvd.table_rows() == expected_rows(arrived)
 
@@ -193,7 +193,7 @@ def test_schedule_and_sensor_ask_for_the_day_that_ended_and_their_job_fills_all(
     fetch = platform.resources.fetch
     look = new_windows(nvd.table, platform.instance, fetch, at + DAY, Cursor(0, KEYS[1]))
     assert isinstance(look, dg.SensorResult)
-    assert [each.partition_key for each in look.run_requests or []] == KEYS[2:]
+    assert [request.partition_key for request in look.run_requests or []] == KEYS[2:]
     assert schedule.job_name == "nvd_cves_windows_job"
     for key in KEYS:
         platform.run("nvd_cves_windows_job", {PARTITION: key})
@@ -211,7 +211,7 @@ def test_a_change_between_pages_makes_the_day_be_read_anew(server: NvdServer, pl
 
     server.on_page = leave
     assert nvd.run_windows(START).success
-    assert [each.parameters["startIndex"] for each in server.requests] == ["0", "10", "0", "10", "20"]
+    assert [request.parameters["startIndex"] for request in server.requests] == ["0", "10", "0", "10", "20"]
     assert nvd.run_windows(NEXT).success
     assert nvd.table_rows() == expected_rows(server.cves)
     nvd.check_stored(server.cves)
@@ -230,7 +230,7 @@ def test_a_shift_that_no_total_shows_is_mended_by_the_look_back(server: NvdServe
     server.on_page = shift
     assert nvd.run_windows(START).success
     assert len(server.requests) == 3
-    passed_over = {each["id"] for each in first} - {str(row[0]) for row in nvd.table_rows()}
+    passed_over = {cve["id"] for cve in first} - {str(row[0]) for row in nvd.table_rows()}
     assert passed_over == {first[10]["id"]}
     assert nvd.run_windows(START, NEXT).success  # as the next day's schedule asks, with its look-back
     assert nvd.table_rows() == expected_rows(server.cves)
@@ -245,8 +245,8 @@ def test_a_refusal_above_the_rate_is_waited_for(
     nvd = nvd_on(platform, page_size=10, pause=1.5)  # longer than our own first waits
     with caplog.at_level(logging.WARNING, "flows_platform.runtime.retries"):
         assert nvd.run_windows(START).success
-    assert [each.message.partition("Trying")[2] for each in caplog.records] == [" again in 1.5 s."]
-    asked = [(each.parameters["startIndex"], each.status) for each in server.requests]
+    assert [record.message.partition("Trying")[2] for record in caplog.records] == [" again in 1.5 s."]
+    asked = [(request.parameters["startIndex"], request.status) for request in server.requests]
     assert asked == [("0", 200), ("10", 403), ("10", 200), ("20", 200)]
     nvd.check_stored(server.cves)
 
@@ -262,8 +262,8 @@ def test_the_budget_of_requests_is_kept(make_platform: MakePlatform, monkeypatch
         nvd = nvd_on(platform, page_size=3, rate=RateBudget(requests=5, seconds=1.5))
         assert nvd.run_windows(START, START + 2 * DAY).success
         assert len(server.requests) > 10
-        assert {each.status for each in server.requests} == {200}
-        assert all("apikey" not in each.headers for each in server.requests)
+        assert {request.status for request in server.requests} == {200}
+        assert all("apikey" not in request.headers for request in server.requests)
         nvd.check_stored(server.cves)
 
 
@@ -284,11 +284,11 @@ def test_a_mistake_is_told_in_nvds_words_and_the_key_is_shown_nowhere(server: Nv
     server.api_key = "another"
     run = nvd.run_windows(NEXT)
     assert failure(run) == {KEYS[1]: f"{server.url} answered 404: Invalid apiKey. {MAY_BE_NOTHING[404].format(404)}"}
-    assert {each.headers["apikey"] for each in server.requests} == {KEY}
-    assert not any(KEY in str(each.parameters) or KEY in each.path for each in server.requests)
-    files = [each for each in platform.settings.home.rglob("*") if each.is_file()]
+    assert {request.headers["apikey"] for request in server.requests} == {KEY}
+    assert not any(KEY in str(request.parameters) or KEY in request.path for request in server.requests)
+    files = [path for path in platform.settings.home.rglob("*") if path.is_file()]
     assert len(files) > 10
-    assert [each for each in files if KEY.encode() in each.read_bytes()] == []
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
 def test_a_window_longer_than_the_api_takes_is_asked_for_in_pieces(server: NvdServer, platform: Platform) -> None:
@@ -300,7 +300,9 @@ def test_a_window_longer_than_the_api_takes_is_asked_for_in_pieces(server: NvdSe
         window = Window(first, first + 300 * DAY)
         assert pipeline.fetch(window).rows == 60
         pipeline.publish(window, "test")
-    bounds = [(each.parameters["lastModStartDate"], each.parameters["lastModEndDate"]) for each in server.requests]
+    bounds = [
+        (request.parameters["lastModStartDate"], request.parameters["lastModEndDate"]) for request in server.requests
+    ]
     assert bounds == [
         ("2024-01-01T00:00:00.000Z", "2024-04-30T00:00:00.000Z"),
         ("2024-04-30T00:00:00.000Z", "2024-08-28T00:00:00.000Z"),
@@ -320,8 +322,8 @@ def test_answers_are_kept_as_they_came_and_swept_after_a_good_fetch(server: NvdS
     assert old.exists()  # where nothing comes any more, what came is kept
     assert nvd.run_windows(START).success
     pages = sorted((platform.settings.files.raw_pulls / "nvd_cves" / "2024-03-01-0000").iterdir())
-    assert [each.name for each in pages] == ["page-0001.zst", "page-0002.zst", "page-0003.zst"]
-    texts = [zstandard.ZstdDecompressor().stream_reader(each.read_bytes()).read() for each in pages]
+    assert [page.name for page in pages] == ["page-0001.zst", "page-0002.zst", "page-0003.zst"]
+    texts = [zstandard.ZstdDecompressor().stream_reader(page.read_bytes()).read() for page in pages]
     assert [text.count(b'"cve":') for text in texts] == [10, 10, 5]
     assert not old.exists()
 

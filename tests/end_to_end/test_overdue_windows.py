@@ -22,11 +22,11 @@ def overdue_now(platform: Platform, wall: datetime) -> list[tuple[bool, object]]
         sensor.evaluate_tick(context)
     key = dg.AssetCheckKey(declaration.table_key, LAG_CHECK)
     found = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
-    evaluations = [each.evaluation for each in found]
+    evaluations = [record.evaluation for record in found]
     return [
-        (each.passed, each.metadata["missing_windows"].value)
-        for each in evaluations
-        if isinstance(each, dg.AssetCheckEvaluation)
+        (evaluation.passed, evaluation.metadata["missing_windows"].value)
+        for evaluation in evaluations
+        if isinstance(evaluation, dg.AssetCheckEvaluation)
     ]
 
 

@@ -80,7 +80,7 @@ def tool(name: str) -> str:
 
 
 def run(*arguments: str | Path) -> str:
-    done = subprocess.run([str(each) for each in arguments], capture_output=True, check=True, timeout=60)
+    done = subprocess.run([str(word) for word in arguments], capture_output=True, check=True, timeout=60)
     return done.stdout.decode()
 
 
@@ -102,8 +102,8 @@ def test_the_standard_library_and_arrow(window: Window) -> None:
     with pa.ipc.open_stream(files["arrow"]) as stream:
         assert tuples(stream.read_all().to_pylist()) == expected
     root = etree.parse(files["xml"]).getroot()
-    texts = [[(each.tag, each.text or "") for each in record] for record in root.iterfind("record")]
-    assert tuples([{k: int(v) if k in INTEGERS else v for k, v in each} for each in texts]) == expected  # type: ignore[arg-type]
+    texts = [[(element.tag, element.text or "") for element in record] for record in root.iterfind("record")]
+    assert tuples([{k: int(v) if k in INTEGERS else v for k, v in text} for text in texts]) == expected  # type: ignore[arg-type]
     (end,) = (node for node in root if isinstance(node, etree._ProcessingInstruction))
     assert end.get("count") == str(len(expected))
 

@@ -77,13 +77,13 @@ def test_one_false_zero_takes_no_row(server: NvdServer, nvd: NvdPlatform) -> Non
     assert run.success
     assert nvd.table_rows() == expected_rows(good)
     nvd.check_stored(good)
-    (failed,) = [each for each in run.get_asset_check_evaluations() if not each.passed]
+    (failed,) = [check for check in run.get_asset_check_evaluations() if not check.passed]
     assert (failed.check_name, failed.severity) == ("rows_agree", dg.AssetCheckSeverity.WARN)
     assert (failed.metadata["rows_staged"].value, failed.metadata["rows_in_warehouse"].value) == (0, 20)
     assert "0 rows were pulled, and the table keeps its 20" in str(failed.metadata["why"].value)
     server.cves = good
     run = nvd.run_windows(START)
-    assert all(each.passed for each in run.get_asset_check_evaluations())
+    assert all(check.passed for check in run.get_asset_check_evaluations())
     assert nvd.table_rows() == expected_rows(good)
     assert waiting(nvd.table) == {}
 
@@ -138,8 +138,8 @@ def test_the_same_file_published_again_is_no_second_pull(server: NvdServer, nvd:
 def test_rows_that_a_lost_ledger_does_not_know_are_kept_too(server: NvdServer, nvd: NvdPlatform) -> None:
     server.cves = some(20)
     outcome(nvd, NOON)
-    for each in nvd.table.folder.glob("ledger.db*"):
-        each.unlink()
+    for path in nvd.table.folder.glob("ledger.db*"):
+        path.unlink()
     server.cves = []
     assert isinstance(outcome(nvd, NOON + HOUR), Withheld)
 
@@ -153,10 +153,10 @@ def test_schedule_and_sensors_pull_a_waiting_window_again_after_an_hour(server: 
     assert list(waiting(nvd.table)) == [day]
     platform, last = nvd.platform, Cursor(0, "2024-03-08-00:00")
     for at, wanted in ((NOON + HOUR + 59 * MINUTE, []), (NOON + 2 * HOUR, [DAY])):
-        assert [each.key for each in confirmable(nvd.table, at)] == wanted
+        assert [window.key for window in confirmable(nvd.table, at)] == wanted
         look = new_windows(nvd.table, platform.instance, platform.resources.fetch, at, last)
         assert isinstance(look, dg.SensorResult)
-        assert [each.partition_key for each in look.run_requests or []] == wanted
+        assert [request.partition_key for request in look.run_requests or []] == wanted
         asked = scheduled_keys(platform.definitions, "nvd_cves_schedule", at, platform.instance, platform.resources)
         assert (DAY in asked) is bool(wanted)
 

@@ -83,7 +83,7 @@ class Simulated:
     def loads(self) -> list[Load]:
         chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey("flows"))
         records = self.instance.fetch_materializations(chosen, limit=1000, ascending=True).records
-        return [Load(str(each.partition_key), datetime.fromtimestamp(each.timestamp, UTC)) for each in records]
+        return [Load(str(record.partition_key), datetime.fromtimestamp(record.timestamp, UTC)) for record in records]
 
     def freshness(self) -> str:
         query = "{assetNodes{assetKey{path} freshnessStatusInfo{freshnessStatus}}}"
@@ -213,7 +213,7 @@ def test_a_day_passes(simulated: Simulated) -> None:
 
 
 def closing(simulated: Simulated, key: str) -> datetime:
-    """When a window closed, on the wall's clock."""
+    """When a window closed, by this machine's clock."""
     settings = simulated.settings
     since = flows_windows(settings).grid.from_key(key).end + timedelta(minutes=settings.grace_minutes) - settings.epoch
     return simulated.clock.start + simulated.clock.wall_time(since)
@@ -222,5 +222,5 @@ def closing(simulated: Simulated, key: str) -> datetime:
 def told(simulated: Simulated, loads: list[Load], away: tuple[datetime, datetime]) -> str:
     """What happened, for who reads a failure."""
     down, up = (f"{simulated.instant(wall):%d %H:%M}" for wall in away)
-    lines = [f"{each.key} at {simulated.instant(each.at):%d %H:%M}, {simulated.behind(each)} behind" for each in loads]
+    lines = [f"{load.key} at {simulated.instant(load.at):%d %H:%M}, {simulated.behind(load)} behind" for load in loads]
     return "\n".join([f"API away {down} to {up}", *lines, f"late {dict(simulated.late_rows())}"])

@@ -1,4 +1,4 @@
-"""`flows source try` on the sources that are shipped: our own server, and stand-ins of NVD and Qualys."""
+"""`flows source try` on the shipped sources: our own server, and stand-ins for NVD and Qualys."""
 
 import json
 from collections.abc import Iterator
@@ -59,6 +59,6 @@ def test_qualys(qualys: QualysServer, capsys: pytest.CaptureFixture[str]) -> Non
     qualys.hosts = hosts(20, seed=7, start=DAY, days=1)
     qualys.vulns = vulns(20, seed=7, start=DAY, days=1)
     first, later = DAY.strftime("%Y-%m-%dT%H:%M:%SZ"), (DAY + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    expected = sum(first <= each.updated < later for host in qualys.hosts for each in host.detections)
+    expected = sum(first <= detection.updated < later for host in qualys.hosts for detection in host.detections)
     assert rows_of("qualys_detections", f"{DAY:%Y-%m-%d}-00:00", capsys) == expected > 0
     assert rows_of("qualys_knowledge_base", f"{DAY:%Y-%m-%d}-00:00", capsys) > 0

@@ -1,4 +1,4 @@
-"""A staged file that is not what was fetched, or is gone: never published, named, fetched again where needed."""
+"""A window file that is not what was fetched, or is gone: never published, named, fetched again where needed."""
 
 import random
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def read_as(path: Path, rows: object) -> bool:
 
 
 def test_a_page_that_is_damaged_is_never_read(pipeline: WindowPipeline, window: Window, tmp_path: Path) -> None:
-    """The file's digest is not asked here: a bit within the data of each column's last page, wherever it lies."""
+    """Without the file's digest: a bit within the data of each column's last page, at any offset."""
     content, rows = pipeline.path(window).read_bytes(), pq.read_metadata(pipeline.path(window)).row_group(0)
     damaged = tmp_path / "damaged.parquet"
     for number in range(rows.num_columns):

@@ -1,4 +1,4 @@
-"""What alerts tell of real windows: one that cannot be staged, then one whose rows do not agree."""
+"""Notifications about real windows: one that cannot be fetched, then one whose rows do not agree."""
 
 import shutil
 

@@ -127,7 +127,7 @@ def test_checks_see_a_table_that_was_tampered_with(platform: Platform) -> None:
     with platform.windows() as pipeline:
         counts = pipeline.counts(flows_windows(platform.settings).grid.from_key(BAD))
     outcomes = evaluations(flows_windows(platform.settings), BAD, counts)
-    assert {each.check_name: (each.passed, each.partition) for each in outcomes} == {
+    assert {outcome.check_name: (outcome.passed, outcome.partition) for outcome in outcomes} == {
         "rows_agree": (False, BAD),
         "events_in_window": (False, BAD),
         "keys_unique": (True, BAD),

@@ -27,7 +27,7 @@ TERM = (
 
 
 def fetched(tmp_path: Path, server: QualysServer, emulator: Emulator, dataset: str) -> dict[str, float]:
-    """What the process that brought it tells."""
+    """What the process that fetched it reports."""
     arguments = [str(tmp_path), server.origin, str(emulator.port), str(emulator.key_file), dataset]
     secrets = {"QUALYS_USERNAME": "acme_ab12", "QUALYS_PASSWORD": "passwd", "FLOWS_FETCH_DEADLINE": "7200"}
     done = subprocess.run(

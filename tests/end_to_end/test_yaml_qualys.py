@@ -86,9 +86,9 @@ def test_a_cut_answer_is_followed_to_its_end_and_the_wait_asked_for_is_kept(
     }
     assert detections.run(START, START).success
     assert [record.message.partition("Trying")[2] for record in caplog.records] == [" again in 2.0 s."] * 2
-    # A page that is refused is asked for again by itself; one that told so in its document begins the window anew.
+    # A refused page alone is requested again; one refused by its document restarts the window.
     pages = [None, "1001", "2001"]
-    asked = [each.parameters.get("id_min") for each in server.requests]
+    asked = [request.parameters.get("id_min") for request in server.requests]
     assert asked == [None, "1001", *pages[1:], *pages]
     assert [row["host_id"] for row in detections.rows("host_id")] == list(range(1, 2051))
     assert detections.figures("2024-03-01-00:00")["rows"] == 2050

@@ -2,7 +2,7 @@
 
 What is known of the real one, and kept here: the bounds of a range are both inclusive and come in pairs, at most 120
 days apart; a mistake is 404 with an empty body and the reason in the header `message`; above the rate it is 403; a page
-holds at most 2,000; `resultsPerPage` tells how many came, `totalResults` is counted at each request; results stand in
+holds at most 2,000; `resultsPerPage` says how many came, `totalResults` is counted at each request; results are in
 the order of publication. Of the messages only the one on dates and the one on keys are NVD's own words.
 """
 
@@ -90,7 +90,7 @@ class NvdServer(VendorServer):
         found = self._found(asked)
         envelope = self._envelope(start, len(found), found[start : start + size])
         text = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
-        return text.replace("/", "\\/") if self.escape_slashes else text  # a slash stands in strings alone
+        return text.replace("/", "\\/") if self.escape_slashes else text  # a slash occurs in strings alone
 
     def _envelope(self, start: int, total: int, page: list[Cve]) -> dict[str, Any]:
         now = datetime.fromtimestamp(self.clock(), UTC).replace(tzinfo=None)

@@ -1,6 +1,6 @@
 """A history of gigabytes of Qualys detections, made while it is read: templates with other numbers each time.
 
-Nothing is kept, any host can be made from its place alone, and the tally of all rows comes from the same numbers.
+Nothing is kept, any host can be made from its index alone, and the tally of all rows comes from the same numbers.
 """
 
 import random
@@ -14,7 +14,7 @@ CYCLE = 64  # kinds of hosts; host number i is of kind i % CYCLE
 DAY = 86_400
 TIMES = tuple(b"T%02d:%02d:%02dZ" % (s // 3600, s // 60 % 60, s % 60) for s in range(DAY))
 
-type Template = tuple[bytes, int]  # with places for qid, times found, time; the length of the results in characters
+type Template = tuple[bytes, int]  # with slots for qid, times found, time; the length of the results in characters
 
 
 class History:
@@ -23,7 +23,7 @@ class History:
     def __init__(self, size: int, seed: int = 0, *, start: datetime = START, days: int = 30) -> None:
         chance = random.Random(seed)
         self._kinds = [_kind(chance) for _ in range(CYCLE)]
-        least = sum(len(template) for kind in self._kinds for template, _ in kind)  # places are shorter than numbers
+        least = sum(len(template) for kind in self._kinds for template, _ in kind)  # slots are shorter than numbers
         self.count = size * CYCLE // least + CYCLE
         self._first = int(start.timestamp())
         self._days = tuple((start + timedelta(days=day)).strftime("%Y-%m-%d").encode() for day in range(days))
@@ -32,21 +32,21 @@ class History:
     def from_id(self, id_min: int) -> Iterator[Host]:
         """The hosts from this id on; costs nothing for those before."""
         first = max(0, -(-(id_min - BASE) // STEP))
-        return (self._host(place) for place in range(first, self.count))
+        return (self._host(index) for index in range(first, self.count))
 
     def __iter__(self) -> Iterator[Host]:
         return self.from_id(0)
 
-    def _host(self, place: int) -> Host:
-        number = BASE + place * STEP
-        kind = self._kinds[place % CYCLE]
-        head = HEAD % (number, place >> 16 & 255, place >> 8 & 255, place & 255, number, number)
-        return Host(number, head, tuple(self._detection(place, number, nth, *kind[nth]) for nth in range(len(kind))))
+    def _host(self, index: int) -> Host:
+        number = BASE + index * STEP
+        kind = self._kinds[index % CYCLE]
+        head = HEAD % (number, index >> 16 & 255, index >> 8 & 255, index & 255, number, number)
+        return Host(number, head, tuple(self._detection(index, number, nth, *kind[nth]) for nth in range(len(kind))))
 
-    def _detection(self, place: int, number: int, nth: int, template: bytes, results: int) -> Detection:
-        qid = 100_000 + nth * 1000 + (place * 13 + nth) % 1000  # unlike for each of a host's detections
-        found = 1 + (place * 31 + nth * 17) % 1000
-        second = (place * 7919 + nth * 104_729 + self._seed) % (DAY * len(self._days))
+    def _detection(self, index: int, number: int, nth: int, template: bytes, results: int) -> Detection:
+        qid = 100_000 + nth * 1000 + (index * 13 + nth) % 1000  # unlike for each of a host's detections
+        found = 1 + (index * 31 + nth * 17) % 1000
+        second = (index * 7919 + nth * 104_729 + self._seed) % (DAY * len(self._days))
         moment = self._days[second // DAY] + TIMES[second % DAY]
         xml = template % (qid, moment, moment, found, moment, moment, moment)
         part = term(number, qid, found, self._first + second, results)

@@ -1,6 +1,6 @@
 """Qualys hosts with detections and KnowledgeBase entries, from a seed or out of a document; the tally of their rows.
 
-A record keeps its XML as bytes, so that a server gives back exactly what it was given. The long history stands in
+A record keeps its XML as bytes, so that a server gives back exactly what it was given. The long history is in
 qualys_history, documents and HTTP in qualys_documents and qualys_server.
 """
 

@@ -58,7 +58,7 @@ def moment(asked: Asked, name: str) -> str:
 
 
 def within(asked: Asked, since: str, before: str, bounds: Bounds) -> Callable[[str], bool]:
-    """Whether a moment, as Qualys writes it, lies in the range of these two parameters."""
+    """Whether a moment, as Qualys writes it, is in the range of these two parameters."""
     first, last = moment(asked, since), moment(asked, before)
     after = ge if bounds[0] == "[" else gt
     until = le if bounds[1] == "]" else lt

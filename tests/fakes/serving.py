@@ -1,4 +1,4 @@
-"""What the vendors' replay servers share: requests as they came, answers, faults, rolling budgets, HTTP on a free port.
+"""What the vendors' fake servers share: requests as they came, answers, faults, rolling budgets, HTTP on a free port.
 
 No vendor's rules belong here.
 """
@@ -112,7 +112,7 @@ class VendorServer(ABC):
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def page_fixed(self) -> None:
-        """Tells `on_page` that one more page is fixed."""
+        """Calls `on_page`: one more page is fixed."""
         self._pages += 1
         if self.on_page is not None:
             self.on_page(self._pages)
@@ -144,7 +144,7 @@ class VendorServer(ABC):
         self._http.hang_up()
         self._http.server_close()  # joins the connections' threads
         if self.failures and error is None:
-            raise BaseExceptionGroup("the replay server failed", self.failures)
+            raise BaseExceptionGroup("the fake server failed", self.failures)
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-        """Nothing: what was asked stands in `requests`."""
+        """Log nothing: the requests are in `requests`."""
 
 
 def _until(cut_after: int | None, pieces: Iterable[bytes]) -> Iterator[bytes]:

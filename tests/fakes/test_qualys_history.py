@@ -1,4 +1,4 @@
-"""The long history: as large as asked, cheap, the same from any place, and its tally is that of its XML."""
+"""The long history: as large as asked, cheap, the same from any position, and its tally is that of its XML."""
 
 import tracemalloc
 from collections import deque

@@ -31,7 +31,7 @@ def elements(root: etree._Element) -> set[str]:
 
 
 def plain(node: etree._Element) -> bytes:
-    """The element without the blanks and comments between its parts."""
+    """The element without the blanks and comments between its children."""
     return etree.tostring(etree.fromstring(etree.tostring(node, with_tail=False), QUIET), method="c14n")
 
 
@@ -47,7 +47,7 @@ def test_real_detections_come_back_unchanged(shared_data: Path, client: urllib3.
         real = etree.fromstring(document)
         with QualysServer(hosts_of(document), keep_alive_every=1) as server:
             served = etree.fromstring(ask(client, server.detections_url, **ALL).data)
-        # Real hosts do not always stand in the order of their ids.
+        # Real hosts are not always in the order of their ids.
         assert sorted(map(plain, served.iter("HOST"))) == sorted(map(plain, real.iter("HOST")))
         assert elements(served) == {path for path in elements(real) if "WARNING" not in path}
         assert (served.getroottree().docinfo.root_name, served.tag) == (real.tag, real.tag)

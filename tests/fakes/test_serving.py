@@ -1,4 +1,4 @@
-"""What all replay servers share: faults hit the request they are for, and no mistake of a test stays hidden."""
+"""What all fake servers share: faults hit the request they are for, and no mistake of a test stays hidden."""
 
 from http.client import HTTPConnection, IncompleteRead
 from urllib.parse import urlsplit

@@ -53,7 +53,7 @@ class Refused(Exception):
 class ThreatFeedServer(VendorServer):
     """`sightings` is the data, to be changed at will; see VendorServer for `requests`, `faults` and `on_page`.
 
-    With `links="header"` a page is NDJSON and the next one stands in `Link`; with "body" it is
+    With `links="header"` a page is NDJSON and the next one is in `Link`; with "body" it is
     `{"data": […], "next": "…"}`, where the last page's `next` is null.
     """
 

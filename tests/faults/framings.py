@@ -44,11 +44,11 @@ def _flushed_zstd(part: bytes) -> bytes:
 GZIP, ZSTD = "Content-Encoding: gzip", "Content-Encoding: zstd"
 END = b"0\r\n\r\n"
 
-# (content type, the part that comes, the whole body) to the bytes on the wire.
+# (content type, the chunk that comes, the whole body) to the bytes on the wire.
 FRAMINGS: dict[str, Framing] = {
     "length short": lambda kind, part, body: _length(kind, len(body)) + part,
     "length short, reset": lambda kind, part, body: Reset(_length(kind, len(body)) + part),
-    "length of the part": lambda kind, part, _: _length(kind, len(part)) + part,
+    "length of the chunk": lambda kind, part, _: _length(kind, len(part)) + part,
     "chunked, no terminator": lambda kind, part, _: chunked(kind, part),
     "chunked, inside a chunk": lambda kind, part, body: (
         _head(kind, "Transfer-Encoding: chunked") + b"%x\r\n" % len(body) + part

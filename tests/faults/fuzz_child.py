@@ -122,22 +122,22 @@ def in_json(rows: list[dict[str, object]]) -> bytes:
 
 
 def in_lines(rows: list[dict[str, object]]) -> bytes:
-    return b"".join(json.dumps(each, ensure_ascii=False).encode() + b"\n" for each in rows)
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
 def in_xml(rows: list[dict[str, object]], attribute: str = "") -> bytes:
-    texts = ("".join(f"<{name}{attribute}>{value}</{name}>" for name, value in each.items()) for each in rows)
-    return f"<records>{''.join(f'<record>{each}</record>' for each in texts)}</records>".encode()
+    texts = ("".join(f"<{name}{attribute}>{value}</{name}>" for name, value in row.items()) for row in rows)
+    return f"<records>{''.join(f'<record>{text}</record>' for text in texts)}</records>".encode()
 
 
 def in_csv(rows: list[dict[str, object]]) -> bytes:
-    lines = [",".join(f'"{value}"' for value in each.values()) for each in rows]
+    lines = [",".join(f'"{value}"' for value in row.values()) for row in rows]
     return "\r\n".join([",".join(rows[0]), *lines, ""]).encode()
 
 
 def in_arrow(rows: list[dict[str, object]]) -> bytes:
     times = pa.array([0, 1, None, 3, 4, -1], pa.timestamp("us", "UTC"))
-    columns = {name: [each[name] for each in rows] for name in "abc"} | {"t": times}
+    columns = {name: [row[name] for row in rows] for name in "abc"} | {"t": times}
     columns |= {"d": pa.array([None, "1.5", "2.5", "3", "4", "5"]).cast(pa.decimal128(9, 2)), "f": [0.5] * 6}
     batch = pa.RecordBatch.from_pydict(columns).replace_schema_metadata({"pandas": "{}", "k": "v"})
     sink = pa.BufferOutputStream()
@@ -251,5 +251,5 @@ def main(target: str, count: int, seed: int, block: Path) -> None:
 
 
 if __name__ == "__main__":
-    for each in sys.argv[4:]:
-        main(each, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    for target in sys.argv[4:]:
+        main(target, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -55,7 +55,7 @@ class Guard:
     by: str = ""
 
     def changed(self, statement: ast.stmt) -> list[ast.stmt]:
-        """What stands in place of the statement without the guard.
+        """What replaces the statement without the guard.
 
         Raises:
             GuardError: the change does not fit the statement.
@@ -95,7 +95,7 @@ def marks() -> dict[str, list[Marked]]:
 
 
 def _marks_of(text: str) -> Iterator[tuple[int, str]]:
-    """The marks of a file, each with the line of the statement below it; other comments may stand between."""
+    """The marks of a file, each with the line of the statement below it; other comments may be between."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if match := MARK.fullmatch(line):
@@ -118,7 +118,7 @@ def without(guard: Guard, text: str, line: int) -> str:
 
 
 def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
 
 
 class _Exchange(ast.NodeTransformer):

@@ -1,8 +1,8 @@
-"""Run as `python -m tests.faults.hostile_child FOLDER NAME…`: stages each body and prints what came of it.
+"""Run as `python -m tests.faults.hostile_child FOLDER NAME…`: reads each body and prints the outcome.
 
 A line of JSON a body: the error's type and message, the memory it took beyond what was there, its calls of Python
 functions (work that is the same on a busy machine). A name that ends in `(nested)` is read by a declaration that maps
-nested records and keeps what stands around them, one that ends in `(fast)` by the fast parser.
+nested records and keeps what is around them, one that ends in `(fast)` by templates.
 """
 
 import json
@@ -65,7 +65,9 @@ def memory(name: str) -> int:
 
 def nesting(api: WindowedApi) -> WindowedApi:
     """The same API, its records nested and its documents with a total, errors and an external DTD."""
-    columns = tuple(ColumnSource(each.name, each.type, (RecordPath.parse(each.name),)) for each in FLOWS.columns)
+    columns = tuple(
+        ColumnSource(column.name, column.type, (RecordPath.parse(column.name),)) for column in FLOWS.columns
+    )
     enveloped = api.format in {WireFormat.JSON, WireFormat.XML}
     return replace(
         api,

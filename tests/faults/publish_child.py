@@ -1,4 +1,4 @@
-"""A process that publishes one staged window, once.
+"""A process that publishes one window file, once.
 
 Run as `python -m tests.faults.publish_child URL KEY_FILE DATASET LOCKS WINDOW FILE ROWS`. WINDOW is a number.
 Ends with 0, or with 3 and the error where that is one of the platform's own.

@@ -41,7 +41,7 @@ class ServerChild:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def open_databases(self) -> int:
-        """Descriptors of databases, deleted ones included: each stands for a connection with its cursors."""
+        """Descriptors of databases, deleted ones included: each belongs to a connection with its cursors."""
         return sum(".db" in target for target in self._targets())
 
     def warmed_up(self) -> int:

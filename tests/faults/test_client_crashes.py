@@ -1,4 +1,4 @@
-"""A fetch that is killed, or finds the disk full, at any moment: the old file or the new one, and a rerun mends."""
+"""A fetch that is killed, or finds the disk full, at any moment: the old file or the new one, and a rerun repairs."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from tests.fetch.flow_bodies import json_body, row
 from tests.fetch.scripted import ScriptedServer, answer, scripted_server
 
 SEEDED = random.Random(0)
-# Keys that do not rise, repeats and rejects: each step of staging has work to do.
+# Keys that do not rise, repeats and rejects: each step of writing the window file has work to do.
 GOOD = [row(number, time=number % 99 + 1) for number in range(1, 6_001)]
 BAD = [row(number, byte_count=None) for number in range(20_000, 21_000)]
 NEW = SEEDED.sample([*GOOD, *GOOD[:1000], *BAD], len(GOOD) + 1000 + len(BAD))
@@ -29,7 +29,7 @@ OLD = [row(number) for number in range(1, 51)]
 
 
 def digest(rows: list[dict[str, object]]) -> RowDigest:
-    return RowDigest.of(tuple(each.values()) for each in rows)  # type: ignore[misc]
+    return RowDigest.of(tuple(row.values()) for row in rows)  # type: ignore[misc]
 
 
 @dataclass
@@ -83,7 +83,7 @@ def old(tmp_path: Path, fetcher: Fetcher) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.faults

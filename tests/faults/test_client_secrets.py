@@ -92,7 +92,7 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
             told += traceback.format_exception(error)
         client.close()
         assert any("canary" in request for request in server.requests)  # it was sent
-    files = [each.read_bytes().decode("latin-1") for each in tmp_path.iterdir()]
+    files = [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
     artefacts = "\n".join([*told, repr(api), caplog.text, *files, *map(str, tmp_path.iterdir())])
     assert [spelling for spelling in SPELLINGS if spelling in artefacts] == []
 

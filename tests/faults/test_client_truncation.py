@@ -41,7 +41,7 @@ def test_every_cut_raises_and_the_old_file_stays(tmp_path: Path, wire: WireForma
     target.write_bytes(b"old")
     survived = []
     with scripted_server() as server:
-        # The framing level: no count helps, the end of the document alone must tell.
+        # The framing level: no count helps, the end of the document alone must show it.
         api = WindowedApi(url=server.url, schema=FLOWS, format=wire, verification=Verification.FRAMING)
         client = HttpClient()
         for cut in cuts(wire):
@@ -49,7 +49,7 @@ def test_every_cut_raises_and_the_old_file_stays(tmp_path: Path, wire: WireForma
             try:
                 stage_window(client, api, BOUNDS, target, tries=1)
             except PlatformError:
-                assert [each.name for each in tmp_path.iterdir()] == [target.name]
+                assert [path.name for path in tmp_path.iterdir()] == [target.name]
             else:
                 survived.append(cut)
         client.close()

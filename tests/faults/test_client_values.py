@@ -134,7 +134,7 @@ def document(wire: WireFormat, records: list[Mapping[str, object]]) -> bytes:
 
 def _json(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(key)}:{_json(each)}" for key, each in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(key)}:{_json(member)}" for key, member in value.items()) + "}"
     return str(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
@@ -171,11 +171,12 @@ def is_same(column: Column, sent: object, held: object) -> bool:
 
 
 def is_nearest(sent: Decimal, held: float) -> bool:
-    """Whether no other double is nearer, and none of the digits that a double has was lost."""
+    """Whether no other double is nearer, and no digit that a double has was lost."""
     error = abs(Fraction(sent) - Fraction(held))
-    others = [each for each in (nextafter(held, inf), nextafter(held, -inf)) if isfinite(each)]
+    others = [neighbour for neighbour in (nextafter(held, inf), nextafter(held, -inf)) if isfinite(neighbour)]
     return (
-        all(error <= abs(Fraction(sent) - Fraction(each)) for each in others) and error <= abs(Fraction(sent)) / 2**50
+        all(error <= abs(Fraction(sent) - Fraction(neighbour)) for neighbour in others)
+        and error <= abs(Fraction(sent)) / 2**50
     )
 
 
@@ -231,7 +232,7 @@ def test_order_does_not_matter_and_nothing_outside_gets_in(seconds: list[int], o
     window = Window(epoch + timedelta(seconds=10), epoch + timedelta(seconds=100))
     records = [GOOD | {"int64_must": second} for second in seconds]
     shuffled = order.sample(records, len(records))
-    results = [inside(cast_slice(SCHEMA, list(each), 1), SCHEMA, window) for each in (records, shuffled)]
+    results = [inside(cast_slice(SCHEMA, list(order), 1), SCHEMA, window) for order in (records, shuffled)]
     for casted in results:
         assert {row["int64_must"] for row in casted.batch.to_pylist()} == {s for s in seconds if 10 <= s < 100}
         assert casted.batch.num_rows + len(casted.rejects) == len(seconds)
@@ -254,4 +255,4 @@ def test_what_is_no_record_is_set_aside_as_it_came() -> None:
     body = b'{"records":[1,"a\\ud800",null,[2.50,{"b":true}],{"int64_must":3}]}'
     (part,) = open_document(WireFormat.JSON, io.BytesIO(body), Layout(SCHEMA)).slices()
     rejects = cast_slice(SCHEMA, part, 1).rejects
-    assert [each.raw for each in rejects[:4]] == [b"1", b'"a\\ud800"', b"null", b'[2.50,{"b":true}]']
+    assert [reject.raw for reject in rejects[:4]] == [b"1", b'"a\\ud800"', b"null", b'[2.50,{"b":true}]']

@@ -89,7 +89,7 @@ class World:
         """The digest of each window in a version."""
         bounds = [bounds_since(self.settings.epoch, window) for window in self.windows]
         rows = list(iter_rows(self.versions[version], FLOWS))
-        return [RowDigest.of(row for row in rows if row[1] in each) for each in bounds]  # type: ignore[operator]
+        return [RowDigest.of(row for row in rows if row[1] in bound) for bound in bounds]  # type: ignore[operator]
 
     def held(self) -> list[RowDigest]:
         """The digest of each window in the warehouse."""

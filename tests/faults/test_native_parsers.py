@@ -16,7 +16,7 @@ from tests.faults.scale import scaled
 
 EACH = scaled(90_000, 250)
 # In the full run each parser has a process of its own; in the ordinary one all share one.
-GROUPS = [[each] for each in TARGETS] if scaled(1, 0) else [list(TARGETS)]
+GROUPS = [[target] for target in TARGETS] if scaled(1, 0) else [list(TARGETS)]
 
 
 @pytest.mark.faults

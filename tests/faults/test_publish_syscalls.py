@@ -54,7 +54,7 @@ pytestmark = [
 
 def rows_of(number: int, count: int) -> list[Row]:
     """A window's rows; its first ones differ from version to version."""
-    return [flow(number * 1000 + each, number * 10800 + each, packet_count=count) for each in range(count)]
+    return [flow(number * 1000 + row, number * 10800 + row, packet_count=count) for row in range(count)]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Many clients at once, good and bad ones: what is answered is whole, what is refused is told so, nothing stays."""
+"""Many clients at once, good and bad ones: answers are whole, refusals say so, and nothing stays open."""
 
 import asyncio
 import json

@@ -99,21 +99,21 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _kinds(annotation: Any) -> Iterator[str]:
-    """Words for a type; a template may stand where many things may, and is left out."""
+    """Words for a type; a template is possible in many of them, and is left out."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in (NoneType, Template):
         return
     if origin in (Union, UnionType):
-        for each in inner:
-            yield from _kinds(each)
+        for kind in inner:
+            yield from _kinds(kind)
     elif origin is Annotated:
         yield from _kinds(inner[0])
     elif origin is Literal:
-        yield ", ".join(f"`{each}`" if each else "nothing" for each in inner)
+        yield ", ".join(f"`{kind}`" if kind else "nothing" for kind in inner)
     elif origin in (list, tuple):
         yield "list of " + ", or ".join(_kinds(inner[0]))
     elif isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        yield ", ".join(f"`{each}`" for each in annotation)
+        yield ", ".join(f"`{kind}`" for kind in annotation)
     elif isinstance(annotation, type) and issubclass(annotation, Declared):
         yield "keys"
     else:

@@ -13,7 +13,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 PATIENCE = 60_000  # ms: a page of a busy machine takes seconds
 WIDTH = 1280
 STILL = """() => {
-  const now = [...document.querySelectorAll("canvas")].map(each => each.toDataURL()).join()
+  const now = [...document.querySelectorAll("canvas")].map(canvas => canvas.toDataURL()).join()
   const still = now === window.seen
   window.seen = now
   return still

@@ -91,7 +91,7 @@ class DagsterApi:
         counts = ("numPartitionsTargeted", "numPartitionsMaterialized", "numPartitionsFailed")
         return Backfill(
             told["status"],
-            {_name(each): tuple(each[count] for count in counts) for each in statuses},
+            {_name(status): tuple(status[count] for count in counts) for status in statuses},
             tuple(self._reasons(backfill_id)) if told["status"] == "COMPLETED_FAILED" else (),
         )
 
@@ -121,9 +121,9 @@ class DagsterApi:
     def series(self, asset: str, label: str) -> list[tuple[str, float]]:
         """A metadata entry's values as they are plotted: each materialization's partition and number, oldest first."""
         entries = [
-            (each["partition"], entry.get("intValue", entry.get("floatValue")))
-            for each in reversed(self._node(asset, MATERIALIZATIONS)["assetMaterializations"])
-            for entry in each["metadataEntries"]
+            (event["partition"], entry.get("intValue", entry.get("floatValue")))
+            for event in reversed(self._node(asset, MATERIALIZATIONS)["assetMaterializations"])
+            for entry in event["metadataEntries"]
             if entry["label"] == label
         ]
         assert all(isinstance(value, int | float) for _, value in entries), entries
@@ -132,7 +132,7 @@ class DagsterApi:
     def checks(self, asset: str, name: str) -> dict[str | None, str]:
         """How a check last ended, by the partition that it is recorded under."""
         told = ask_dagster(self.environment, CHECKS, key=_key(asset), name=name)["assetCheckExecutions"]
-        return {each["partition"]: each["status"] for each in reversed(told)}
+        return {status["partition"]: status["status"] for status in reversed(told)}
 
     def _node(self, asset: str, query: str) -> dict[str, Any]:
         node: dict[str, Any] = ask_dagster(self.environment, query, key=_key(asset))["assetNodeOrError"]

@@ -59,14 +59,14 @@ class Pages:
         return self.page.get_by_role("dialog")
 
     def launch(self, dialog: Locator, button: str, told: str) -> None:
-        """Click the dialog's button, see what is told, and follow its *View*; it is gone after some seconds."""
+        """Click the dialog's button, read the message, and follow its *View*; it is gone after some seconds."""
         dialog.get_by_role("button", name=button).click()
         notice = self.page.get_by_role("region", name="Notifications")
         expect(notice).to_contain_text(told)
         notice.get_by_text("View", exact=True).click()
 
     def see(self, text: str, within: int | None = None) -> None:
-        """The text stands on the page, or comes within so many milliseconds."""
+        """The text is on the page, or comes within this many milliseconds."""
         expect(self.page.get_by_text(text, exact=True).first).to_be_visible(timeout=within)
 
     def see_matching(self, pattern: str, within: int | None = None) -> None:
@@ -95,7 +95,7 @@ class Pages:
 
     def frames(self, assets: Iterable[str]) -> dict[str, str]:
         """The frame around each asset in the graph."""
-        return {each: colour_name(self.page.get_by_text(each, exact=True).first.evaluate(FRAME)) for each in assets}
+        return {asset: colour_name(self.page.get_by_text(asset, exact=True).first.evaluate(FRAME)) for asset in assets}
 
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Move what is under the mouse, in pixels of the page."""
@@ -112,7 +112,7 @@ class Pages:
         return self.page.locator("canvas")
 
     def plots_between(self, first: str, after: str) -> FloatRect:
-        """Where the plots stand from the one called `first`, at the left, to the last before the row of `after`."""
+        """Where the plots are, from the one called `first`, at the left, to the last before the row of `after`."""
         titles = [self.page.get_by_text(name, exact=True).bounding_box() for name in (first, after)]
         right = max(
             box["x"] + box["width"] for plot in self.page.locator("canvas").all() if (box := plot.bounding_box())

@@ -25,7 +25,7 @@ class RunningPlatform:
 
     @contextmanager
     def obstacle(self) -> Iterator[None]:
-        """A folder where the window `BAD` is to be staged: while it is there the window fails, and alone."""
+        """A folder where the file of the window `BAD` should be: while it is there, that window alone fails."""
         staged = self.files.windows / "flows" / "2014-01-01-0600.parquet"
         staged.unlink(missing_ok=True)
         staged.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A person at Dagster's UI, on Debian's Chromium: backfills, mends a failure, materialises, sees windows turn green.
+"""A person at Dagster's UI, on Debian's Chromium: backfills, repairs a failure, materialises, sees windows turn green.
 
 The README's pictures are taken on the way; `make screenshots` puts them into docs/images.
 """

@@ -76,7 +76,7 @@ def _settings(_: Settings) -> str:
 
 
 def _unknown() -> str:
-    return "".join(f" {name} is no setting." for name in unknown_variables())
+    return "".join(f" {name} is not a setting." for name in unknown_variables())
 
 
 def _home(settings: Settings) -> str:

@@ -71,7 +71,7 @@ def _limits(settings: Settings) -> HttpLimits:
 def _window(after: int | None, before: int) -> Window:
     """The seconds `after < t <= before` of the data set; without `after` from its first on."""
     if after is not None and after >= before:
-        raise ConfigurationError(f"no second lies after {after} (--after) and up to {before} (--before).")
+        raise ConfigurationError(f"the range is empty: --after {after} must be below --before {before}.")
     first = 0 if after is None else after + 1
     try:
         return Window(FLOWS.epoch + timedelta(seconds=first), FLOWS.epoch + timedelta(seconds=before + 1))

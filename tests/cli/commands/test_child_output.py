@@ -17,7 +17,7 @@ STAMP = "2026-01-01 12:00:00 +0000"
         ([f"code | {STAMP} - dagster - ERROR - failed", "code | Traceback", 'code |   File "a.py"'], [0, 1, 2]),
         ([f"code | {STAMP} - dagster - INFO - several lines:", "code | the second"], []),
         ([f"code | {STAMP} - dagster - INFO - well", "api | Traceback"], [1]),
-        ([f"code | {STAMP} - dagster - INFO - the word ERROR stands here"], []),
+        ([f"code | {STAMP} - dagster - INFO - the word ERROR is here"], []),
         ([f"daemon | {STAMP} - x - WARNING - No cursor for event type RUN_FAILURE, ignoring older events"], []),
         ([f"daemon | {STAMP} - x.SensorDaemon - WARNING - Moving dangling STARTED tick 1 into SKIPPED"], []),
     ],

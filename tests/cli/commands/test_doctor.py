@@ -20,7 +20,7 @@ LINES = ["settings", "home folder", "sources", "raw file", "database", "API", "w
 
 
 class Foreign(BaseHTTPRequestHandler):
-    """A program that is none of ours: it answers whatever it is asked."""
+    """A program of someone else: it answers every request."""
 
     def _answer(self) -> None:
         body = b"<html>hello</html>"
@@ -101,7 +101,7 @@ def test_a_misspelt_setting_is_one_failing_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FLOWS_DAYZ", "3")
-    assert "FLOWS_DAYZ is no setting" in examined(capsys)["settings"]
+    assert "FLOWS_DAYZ is not a setting" in examined(capsys)["settings"]
 
 
 def test_it_goes_on_after_a_wrong_value_and_ends_with_it(
@@ -114,7 +114,7 @@ def test_it_goes_on_after_a_wrong_value_and_ends_with_it(
     *lines, last = capsys.readouterr().out.splitlines()
     assert [line[:4] for line in lines] == ["FAIL", *["ok  "] * 8]
     assert last == "1 of 9 checks failed: settings."
-    assert "FLOWS_DAYZ is no setting" in lines[0]
+    assert "FLOWS_DAYZ is not a setting" in lines[0]
 
 
 def test_a_home_that_is_no_folder_is_one_failing_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

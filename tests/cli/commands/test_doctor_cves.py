@@ -22,7 +22,7 @@ def test_a_file_that_nothing_filled_yet_is_no_fault(tmp_path: Path) -> None:
 def test_it_says_how_many_there_are_and_how_new(tmp_path: Path) -> None:
     made = [cve(1), cve(2)]
     url = build_cves(tmp_path / "cves.db", made)()
-    newest = max(each["lastModified"] for each in made)[:19]
+    newest = max(cve["lastModified"] for cve in made)[:19]
     assert LOOK(load_settings(home=tmp_path, sql_url=url)).endswith(f"cves.db, 2 CVEs, the last modified at {newest}Z")
 
 

@@ -25,7 +25,7 @@ def test_runs_without_a_process_are_failed_and_others_left_alone(tmp_path: Path)
         assert fail_abandoned_runs(instance) == 3
 
         found = {run.run_id: run.status for run in instance.get_runs()}
-        assert [found[each] for each in lost] == [dg.DagsterRunStatus.FAILURE] * 3
+        assert [found[run_id] for run_id in lost] == [dg.DagsterRunStatus.FAILURE] * 3
         assert (found[done], found[waiting]) == (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.NOT_STARTED)
         assert fail_abandoned_runs(instance) == 0
 

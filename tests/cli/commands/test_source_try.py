@@ -52,7 +52,8 @@ class Visits(VendorServer):
     def answer(self, asked: Asked) -> Answer:
         first = "page" not in asked.parameters
         records: list[dict[str, Any]] = [
-            {"id": f"{1 if first else 2}{each}", "at": "2024-03-01T01:00:00Z", "agent": {"name": "x"}} for each in "ab"
+            {"id": f"{1 if first else 2}{letter}", "at": "2024-03-01T01:00:00Z", "agent": {"name": "x"}}
+            for letter in "ab"
         ]
         if not first:
             del records[-1]["at"]
@@ -94,7 +95,7 @@ def test_a_whole_window(
     assert set(MEMBERS) <= told.keys()
     assert "error" not in told
     assert (told["window"], told["records"], told["rows"], told["rejected"]) == (KEY, 4, 3, 1)
-    assert [(each["status"], each["records"]) for each in told["requests"]] == [(200, 2), (200, 2)]
+    assert [(request["status"], request["records"]) for request in told["requests"]] == [(200, 2), (200, 2)]
     assert told["requests"][0]["url"].endswith("?from=2024-03-01T00%3A00%3A00Z&to=2024-03-01T03%3A00%3A00Z&key=***")
     assert told["columns_not_taken"] == ["agent"]
     assert told["rejects"] == [{"reason": "at is null or missing", "records": 1}]
@@ -125,7 +126,7 @@ def test_an_error_is_the_answer(source: Callable[[VendorServer], str], capsys: p
     assert code == 1
     assert told["error"]["type"] == "SourceRefused"
     assert "answered 403: no such key: ***" in told["error"]["message"]
-    assert [each["status"] for each in told["requests"]] == [403]
+    assert [request["status"] for request in told["requests"]] == [403]
 
 
 def test_a_window_that_is_none(source: Callable[[VendorServer], str], capsys: pytest.CaptureFixture[str]) -> None:
