@@ -1,1 +1,1 @@
-"""Decoded records to Arrow columns: mapping, casting, the row digest."""
+"""From decoded records to Arrow columns: mapping, casting, the row digest."""

@@ -1,4 +1,4 @@
-"""A `TableSchema` as an Arrow schema: what Parquet files hold and Arrow streams carry. No I/O."""
+"""A `TableSchema` as an Arrow schema, as Parquet files and Arrow streams have it. No I/O."""
 
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,7 +13,7 @@ from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, bounds_since
 from flows_platform.runtime.imports import pandas_refused
 
-with pandas_refused():  # Arrow looks for it once, at a process's first array, and again when asked for a data frame
+with pandas_refused():  # Arrow tries to import it at a process's first array, and again only for a data frame
     pa.array(())
 
 ARROW_TYPES = {
@@ -28,11 +28,11 @@ ARROW_TYPES = {
 
 @cache
 def arrow_schema(schema: TableSchema) -> pa.Schema:
-    """The schema's columns in order; a column that must have a value is not nullable in Arrow either."""
+    """The schema's columns in order; a column that is not nullable is not nullable in Arrow either."""
     return pa.schema([pa.field(column.name, ARROW_TYPES[column.type], column.nullable) for column in schema.columns])
 
 
-HASH_WORDS = 4  # a SHA-256 is four 64-bit words, of which the digest takes the first
+HASH_WORDS = 4  # a SHA-256 hash is four 64-bit words; the digest uses the first one
 
 
 def batch_digest(batch: pa.RecordBatch) -> RowDigest:
@@ -52,7 +52,7 @@ def _canonical(column: pa.Array) -> pa.Array:
         lengths = pc.binary_length(column.cast(pa.binary())).cast(pa.string()).cast(pa.binary())
         text = pc.binary_join_element_wise(lengths, column.cast(pa.binary()), b":")
     elif pa.types.is_floating(column.type):
-        # Arrow writes the fewest digits that tell a double from the others; SQL has no such form.
+        # Not Arrow's own text: it has the fewest digits that identify a double, and SQL has no such format.
         zeros_alike = pc.add(column, 0.0)
         text = pa.array([None if value is None else b"%.16e" % value for value in zeros_alike.to_pylist()], pa.binary())
     else:
@@ -64,15 +64,15 @@ type Time = int | datetime
 
 
 def instant_of(schema: TableSchema, time: Time) -> datetime:
-    """The instant that a value of the time column stands for."""
+    """The instant that a value of the time column means."""
     return time if isinstance(time, datetime) else schema.epoch + timedelta(seconds=time)
 
 
 def bounds_in(schema: TableSchema, window: Window) -> tuple[int, int] | tuple[datetime, datetime]:
-    """`window` as the half-open `[first, end)` of the time column's own values.
+    """`window` as a half-open range `[first, end)` of values of the time column.
 
     Raises:
-        ConfigurationError: the column counts seconds, and the window starts before its epoch or off a whole second.
+        ConfigurationError: the column counts seconds, and the window starts before their epoch or between two seconds.
     """
     if schema.column(schema.time).type is ColumnType.TIMESTAMP:
         return window.start, window.end
@@ -81,14 +81,14 @@ def bounds_in(schema: TableSchema, window: Window) -> tuple[int, int] | tuple[da
 
 
 def all_inside(batch: pa.RecordBatch, schema: TableSchema, window: Window) -> bool:
-    """Whether every row's time lies in `window`, by the first and the last: a third of `inside`'s time."""
+    """Whether all times are in `window`, by their minimum and maximum. It takes a third of the time of `inside`."""
     ends = pc.min_max(batch.column(schema.time)).as_py()
     first, end = bounds_in(schema, window)
     return ends["min"] is None or (first <= ends["min"] and ends["max"] < end)
 
 
 def inside(batch: pa.RecordBatch, schema: TableSchema, window: Window) -> pa.Array:
-    """For each row of `batch` whether its time lies in `window`."""
+    """For each row of `batch`, whether its time is in `window`."""
     kind = ARROW_TYPES[schema.column(schema.time).type]
     first, end = (pa.scalar(bound, kind) for bound in bounds_in(schema, window))
     times = batch.column(schema.time)

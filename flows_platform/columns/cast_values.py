@@ -1,4 +1,7 @@
-"""The reference: one value, one column. What does not fit without loss is a misfit, never NULL, never another value."""
+"""The reference: casts one value of one column. A value that does not fit without loss is a misfit.
+
+It never becomes NULL or another value.
+"""
 
 import re
 import sys
@@ -13,8 +16,8 @@ from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnTyp
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 BEYOND_MICROSECONDS = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]", re.ASCII)  # Python would drop those digits
-FINER = re.compile(r"([.,][0-9]{6})[0-9]+", re.ASCII)  # a second's fraction, and what of it no column holds
-MAX_DIGITS = 64  # beyond this no int() is tried: 19 digits fit, leading zeros are forgiven, 4,301 crash parsers
+FINER = re.compile(r"([.,][0-9]{6})[0-9]+", re.ASCII)  # a second's fraction, and its digits below a microsecond
+MAX_DIGITS = 64  # no int() of a longer text: 19 digits fit, leading zeros are allowed, 4,301 digits crash parsers
 MAX_FLOAT_TEXT = 1100  # the longest double in full: 767 digits after 307 zeros
 FLOAT_DIGITS = 767
 BOOLEANS: dict[object, bool] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
@@ -27,10 +30,10 @@ class Misfit(ValueError):
 
 
 def shown(value: object) -> str:
-    """A value for a message, shortened."""
+    """A value as a message shows it, shortened."""
     try:
         text = repr(value)
-    except ValueError:  # an integer that Python writes in no decimal digits
+    except ValueError:  # an integer too long for Python to write in decimal
         return f"a {type(value).__name__} beyond {sys.get_int_max_str_digits():,} digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
 
@@ -49,14 +52,14 @@ def _integer(value: object) -> int:
 
 
 def _is_whole(number: Decimal | float) -> bool:
-    """5.0 is 5. The bound comes first, since 1e999999999 // 1 would be computed in full."""
+    """Whether the number is an integer, as 5.0 is. Bounds come first: 1e999999999 // 1 would be computed in full."""
     return INT64_MIN <= number <= INT64_MAX and number == number // 1
 
 
 def _in_range(value: int) -> int:
     if INT64_MIN <= value <= INT64_MAX:
         return value
-    raise Misfit(f"{shown(value)} does not fit 64 bits")
+    raise Misfit(f"{shown(value)} does not fit into 64 bits")
 
 
 def _text(value: object) -> str:
@@ -69,7 +72,7 @@ def _text(value: object) -> str:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise Misfit(f"{shown(value)} holds half of a surrogate pair") from None
+                raise Misfit(f"{shown(value)} contains half of a surrogate pair") from None
             return value
     raise Misfit(f"{shown(value)} is not text")
 
@@ -82,7 +85,7 @@ def _timestamp(value: object) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None or BEYOND_MICROSECONDS.search(str(value)):
-        raise Misfit(f"{shown(value)} is not an ISO 8601 time with its zone and at most microseconds")
+        raise Misfit(f"{shown(value)} is not an ISO 8601 time with a zone and at most microseconds")
     return _in_utc(instant)
 
 
@@ -111,7 +114,7 @@ def _float(value: object) -> float:
 
 
 def _unchanged(value: int) -> float:
-    """An integer is held as itself or not at all: one beyond 2^53 may be an identifier."""
+    """The integer as a float, if it is exactly equal: an integer beyond 2^53 may be an identifier."""
     try:
         number = float(value)
     except OverflowError:
@@ -122,9 +125,9 @@ def _unchanged(value: int) -> float:
 
 
 def _nearest(number: Decimal) -> float:
-    """The nearest double, where it gives the number back: in its shortest form, or rounded to the number's own digits.
+    """The nearest double, if its shortest form, or its form in as many digits as the number has, is the number again.
 
-    So 7.8 is taken, and any double that a source printed to 17 digits or in full; 3.14159265358979323846 is not.
+    So 7.8 fits, and so does any double that a source printed to 17 digits or in full; 3.14159265358979323846 does not.
     """
     nearest = float(number)
     digits = len("".join(map(str, number.as_tuple().digits)).rstrip("0"))
@@ -132,7 +135,7 @@ def _nearest(number: Decimal) -> float:
         return nearest
     if digits <= FLOAT_DIGITS and number in {Decimal(repr(nearest)), Decimal(f"{nearest:.{digits - 1}e}")}:
         return nearest
-    raise Misfit(f"{shown(number)} has more digits, or another size, than 64-bit floating point holds")
+    raise Misfit(f"{shown(number)} has more digits or a wider exponent than 64-bit floating point holds")
 
 
 def _boolean(value: object) -> bool:
@@ -147,13 +150,13 @@ def _boolean(value: object) -> bool:
 def _json(value: object) -> str:
     if _is_json(value):
         return json_text(value)
-    raise Misfit(f"{shown(value)} has no form in JSON")
+    raise Misfit(f"{shown(value)} cannot be written as JSON")
 
 
 def _is_json(value: object) -> bool:
     match value:
         case dict():
-            return all(isinstance(key, str) and _is_json(each) for key, each in value.items())
+            return all(isinstance(key, str) and _is_json(member) for key, member in value.items())
         case list():
             return all(map(_is_json, value))
         case float():
@@ -174,10 +177,10 @@ CASTS: dict[ColumnType, Callable[[object], object]] = {
 
 
 def cast_value(column: Column, value: object) -> object:
-    """`value` as the column's type holds it.
+    """`value` in the column's type.
 
     Raises:
-        Misfit: it cannot be held without loss; the message names the column and the value.
+        Misfit: it does not fit without loss; the message names the column and the value.
     """
     if value is None:
         if column.nullable:
@@ -189,5 +192,5 @@ def cast_value(column: Column, value: object) -> object:
         return CASTS[column.type](value)
     except Misfit as error:
         raise Misfit(f"{column.name}: {error}") from None
-    except (ArithmeticError, ValueError):  # NaN compared, a size that decimal or float refuse
-        raise Misfit(f"{column.name}: {shown(value)} is beyond what a column of type {column.type} holds") from None
+    except (ArithmeticError, ValueError):  # NaN was compared, or the number is too large for Decimal or float
+        raise Misfit(f"{column.name}: {shown(value)} is outside the range of a column of type {column.type}") from None

@@ -1,8 +1,8 @@
-"""Decoded values to Arrow columns, once. What does not fit without loss is rejected, never NULLed.
+"""Casts decoded values to Arrow columns. A value that does not fit without loss is not NULLed: its record is rejected.
 
-`cast_values` is the reference: one value, one column. `cast_slice` takes whole columns where a look at their Python
-types proves that the reference would take every value unchanged, and falls back to it, record by record, where not.
-Arrow batches must have been validated in full by who decoded them.
+`cast_values` is the reference: it casts one value of one column. `cast_slice` casts whole columns if their Python types
+prove that the reference would accept every value unchanged; if not, it falls back to the reference, record by record.
+The decoder must have validated Arrow batches in full.
 """
 
 from bisect import bisect_right
@@ -22,7 +22,7 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records as sequences of values, all with the same `names` in the same order."""
+    """Records as sequences of values; all have the same `names` in the same order."""
 
     names: tuple[str, ...]
     values: list[Sequence[object]]
@@ -33,28 +33,28 @@ type Slice = Records | Rows | pa.RecordBatch
 
 @dataclass(slots=True)
 class Casted:
-    """A slice's good records as one batch with their 1-based positions in the stream, its bad ones with reasons."""
+    """A slice after casting: one batch of good records with their 1-based positions in the stream, and the rejects."""
 
     batch: pa.RecordBatch
     positions: Sequence[int]
     rejects: list[RejectedRecord] = field(default_factory=list)
-    neighbours: pa.RecordBatch | None = None  # good ones that belong to another window
+    neighbours: pa.RecordBatch | None = None  # good records that belong to another window
 
     def first(self, records: int) -> "Casted":
-        """The slice's first `records` records, good and bad."""
+        """The first `records` records of the slice, good and rejected."""
         if records >= len(self.positions) + len(self.rejects):
             return self
-        last = sorted([*self.positions, *(each.position for each in self.rejects)])[records - 1]
+        last = sorted([*self.positions, *(reject.position for reject in self.rejects)])[records - 1]
         good = bisect_right(self.positions, last)
-        rejects = [each for each in self.rejects if each.position <= last]
+        rejects = [reject for reject in self.rejects if reject.position <= last]
         return Casted(self.batch.slice(0, good), self.positions[:good], rejects)
 
 
 def cast_record(schema: TableSchema, record: Mapping[str, object], extra: str | None = None) -> list[object]:
-    """A record's values in the schema's order; fields that the schema does not have go to the column `extra` as JSON.
+    """A record's values in the schema's order. Fields that the schema does not have go to the column `extra` as JSON.
 
     Raises:
-        Misfit: a value does not fit, or the record has a field that the schema does not, and there is no `extra`.
+        Misfit: a value does not fit; or the record has a field that the schema does not have, and there is no `extra`.
     """
     return _values(schema, _fields(schema, extra), record, extra)
 
@@ -75,9 +75,13 @@ def _values(
 
 
 def cast_slice(schema: TableSchema, records: Slice, first_position: int, extra: str | None = None) -> Casted:
-    """A slice as Arrow; `first_position` is the 1-based position of its first record in the stream.
+    """Cast a slice to Arrow.
 
-    `extra` names the nullable text column that keeps unknown fields; without it they are a reason to reject.
+    Args:
+        schema: The table's columns.
+        records: The slice.
+        first_position: The 1-based position of the slice's first record in the stream.
+        extra: The nullable text column that keeps unknown fields; without it, a record with such a field is rejected.
     """
     target = arrow_schema(schema)
     given = tuple(column for column in schema.columns if column.name != extra)
@@ -90,16 +94,16 @@ def cast_slice(schema: TableSchema, records: Slice, first_position: int, extra: 
             batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=target)
             return Casted(batch, range(first_position, first_position + batch.num_rows))
         except (_NotProven, Misfit, pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
-            pass  # the reference finds the records at fault
+            pass  # the reference finds which records are bad
     return _one_by_one(schema, as_mappings(records), first_position, extra)
 
 
 class _NotProven(Exception):
-    """The fast path cannot show that it would do as the reference does."""
+    """The fast path cannot prove that its result would equal the reference's."""
 
 
 def _whole_columns(given: tuple[Column, ...], records: Slice) -> list[Sequence[object] | pa.Array] | None:
-    """The slice's columns in the order of `given`, or None where some record has other fields than these."""
+    """The slice's columns in the order of `given`; None if a record has other fields than these."""
     names = [column.name for column in given]
     if isinstance(records, pa.RecordBatch):
         return [records.column(name) for name in names] if _same_names(names, records.schema.names) else None
@@ -122,7 +126,7 @@ def _same_names(names: Sequence[str], found: Sequence[str]) -> bool:
 
 
 def _whole_array(column: Column, values: Sequence[object] | pa.Array) -> pa.Array:
-    """A column's values at once; raises where the reference might see it otherwise."""
+    """A column's values as one array; raises if the reference might cast them differently."""
     if isinstance(values, pa.Array):
         return _proven(column, values)
     field_type, types = ARROW_TYPES[column.type], set(map(type, values))
@@ -152,13 +156,14 @@ def _of_texts(column: Column, texts: pa.Array) -> pa.Array:
     if column.type is ColumnType.INT64:
         return _integers(texts)
     instants = _instants(texts) if column.type is ColumnType.TIMESTAMP else None
-    return _each_once(column, texts) if instants is None else instants
+    return _cast_distinct(column, texts) if instants is None else instants
 
 
 def _instants(texts: pa.Array) -> pa.Array | None:
-    """The instants, if Arrow reads every text: what it reads, the reference reads alike, and reads more forms.
+    """The instants, if Arrow reads every text; None if not.
 
-    Arrow takes 0.02 µs a text, the reference 1.3 µs for each distinct text.
+    The reference reads the same instants from these texts, and reads more formats. Arrow takes 0.02 µs per text, the
+    reference 1.3 µs per distinct text.
     """
     try:
         times = texts.cast(ARROW_TYPES[ColumnType.TIMESTAMP])
@@ -170,8 +175,8 @@ def _instants(texts: pa.Array) -> pa.Array | None:
     return times
 
 
-def _each_once(column: Column, texts: pa.Array) -> pa.Array:
-    """Each distinct text cast by the reference; times and flags repeat."""
+def _cast_distinct(column: Column, texts: pa.Array) -> pa.Array:
+    """Cast every distinct text once, by the reference: times and flags repeat."""
     encoded = texts.dictionary_encode()
     distinct = [cast_value(column, text) for text in encoded.dictionary.to_pylist()]
     return pa.array(distinct, ARROW_TYPES[column.type]).take(encoded.indices)
@@ -181,7 +186,11 @@ FAST_PYTHON = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.FLOAT64
 
 
 def _integers(texts: pa.Array) -> pa.Array:
-    """Arrow's own cast also takes "0x1f"; what it writes as it was sent is an integer, leading zeros take a pattern."""
+    """Cast by Arrow, which also accepts "0x1f".
+
+    If Arrow writes the integers back as they were sent, they are decimal. If not, for instance because of leading
+    zeros, a pattern decides.
+    """
     integers = texts.cast(pa.int64())
     if not integers.cast(pa.string()).equals(texts) and not _all_match(texts, r"\A-?[0-9]{1,64}\z"):
         raise _NotProven
@@ -193,7 +202,7 @@ def _all_match(texts: pa.Array, pattern: str) -> bool:
 
 
 def _in_calendar(times: pa.Array) -> bool:
-    """Whether all lie in the years 1 to 9999, as the reference's do."""
+    """Whether all times are in the years 1 to 9999, as the reference requires."""
     ends = pc.min_max(times.cast(pa.int64())).as_py()
     return ends["min"] is None or (ends["min"] >= FIRST_INSTANT and ends["max"] <= LAST_INSTANT)
 
@@ -210,21 +219,21 @@ def _never(_: pa.Array) -> bool:
     return False
 
 
-# Whether the reference would take an array of the column's own type unchanged.
+# Whether the reference would accept an array of the column's own type unchanged.
 PROOFS: dict[ColumnType, Callable[[pa.Array], bool]] = {
     ColumnType.INT64: _always,
     ColumnType.STRING: _always,
     ColumnType.TIMESTAMP: _in_calendar,
     ColumnType.FLOAT64: _all_finite,
     ColumnType.BOOL: _always,
-    ColumnType.JSON: _never,  # a text is a JSON value of its own, not the text of one
+    ColumnType.JSON: _never,  # a text is itself a JSON value, not the text of one
 }
 
 
 def as_mappings(records: Slice) -> Records:
     """The slice's records one by one."""
     if isinstance(records, pa.RecordBatch):
-        # Times as texts: Python's own have no year 10000.
+        # Times as texts, since a Python datetime cannot hold the year 10000.
         columns = [
             column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in records.columns
         ]

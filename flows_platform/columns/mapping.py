@@ -1,7 +1,7 @@
-"""Nested records to rows: each column from its path, one row for each repeated child. Nothing is cast here.
+"""From nested records to rows: every column from its path, one row per repeated child. Nothing is cast here.
 
-A field that no path takes is not lost: it stays in the row as `$.` and its own path, where casting meets it as unknown.
-A path that chooses from a list takes nothing, since it leaves the others: map the whole list too, or ignore it.
+A field that no path takes is not lost: it stays in the row under `$.` and its path, where casting finds it unknown. A
+path that selects from a list takes nothing, since it leaves the other elements: map the whole list too, or ignore it.
 """
 
 import re
@@ -19,7 +19,7 @@ from flows_platform.domain.schema import ColumnType
 UNTAKEN = "$."  # before the path of a field that no column takes; no column can have such a name
 _ZONED = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What is taken for a number of seconds: Python alone would also take 1_000, and compute 1e999999 in full.
+# What counts as a number of seconds: Python alone would also accept 1_000, and compute 1e999999 in full.
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
@@ -27,17 +27,18 @@ _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 class TimeForm(StrEnum):
     """How a source writes an instant."""
 
-    ISO = "iso"  # with its zone
-    ISO_UTC = "iso_utc"  # without one, meaning UTC
+    ISO = "iso"  # with a zone
+    ISO_UTC = "iso_utc"  # without a zone, in UTC
     SECONDS = "seconds"  # since 1970
     MILLISECONDS = "milliseconds"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    r"""Where a column's value comes from: the first of `paths` that leads to one, or all of `join`, with `|` between.
+    r"""Where a column's value comes from: the first of `paths` that has a value, or all of `join`, with `|` between.
 
-    What the other paths lead to is let go. A `|` inside a joined part is written `\|`, so that no two keys are alike.
+    The values of the other paths are ignored. A `|` inside a joined value is written `\|`, so that two keys never
+    collide.
     """
 
     column: str
@@ -45,10 +46,10 @@ class ColumnSource:
     paths: tuple[RecordPath, ...] = ()
     join: tuple[RecordPath, ...] = ()
     time: TimeForm = TimeForm.ISO
-    truncates: bool = False  # a TIMESTAMP drops what is finer than a microsecond
+    truncates: bool = False  # a TIMESTAMP drops all digits finer than a microsecond
 
     def value(self, record: Mapping[str, object]) -> object:
-        """The value as the source has it, times with their zone; None where there is none."""
+        """The value as the source writes it, times with their zone; None if there is no value."""
         if self.join:
             return self.joined(single(path.find(record)) for path in self.join)
         found = ((path.find(record), path.lists) for path in self.paths)
@@ -56,10 +57,10 @@ class ColumnSource:
 
     def joined(self, values: Iterable[object]) -> str:
         """The values at the paths of `join` as one text."""
-        return "|".join(map(_part, values))
+        return "|".join(map(_escaped, values))
 
     def first(self, values: Iterable[object]) -> object:
-        """The first of the values at `paths` that is one."""
+        """The first of the values at `paths` that is neither null nor empty; a STRING may be empty."""
         for value in values:
             if value is None or (value == "" and self.type is not ColumnType.STRING):  # an empty XML element
                 continue
@@ -74,33 +75,33 @@ class ColumnSource:
         return _since_1970(value, 1000 if self.time is TimeForm.MILLISECONDS else 1, floor=self.truncates)
 
 
-def _part(value: object) -> str:
+def _escaped(value: object) -> str:
     text = "" if value is None else value if isinstance(value, str) else json_text(value)
     # guard: joined keys differ
     return text.replace("\\", r"\\").replace("|", r"\|")
 
 
-def _since_1970(value: object, parts: int, *, floor: bool) -> object:
-    """An instant from a number, or the value itself where it is none that a time can hold exactly.
+def _since_1970(value: object, per_second: int, *, floor: bool) -> object:
+    """An instant from a number; the value itself if it is not a number that a time can hold exactly.
 
-    With `floor` what is finer than a microsecond is dropped.
+    `per_second` is the number of units in a second. `floor` drops all digits finer than a microsecond.
     """
     try:
         # guard: numbers of seconds are exact
         if not _NUMBER.fullmatch(str(value)):
             return value
-        microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // parts))
+        microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // per_second))
         if floor:
             microseconds = microseconds.to_integral_value(ROUND_FLOOR)
         exact = microseconds == microseconds.to_integral_value()
         return _EPOCH + timedelta(microseconds=int(microseconds)) if exact else value
-    except (Inexact, OverflowError, ValueError):  # the last of an integer that Python writes in no decimal digits
+    except (Inexact, OverflowError, ValueError):  # ValueError: an integer too long for Python to write in decimal
         return value
 
 
 @dataclass(slots=True)
 class _Taken:
-    """The names that paths take, as a tree; a leaf takes all below it."""
+    """The names that paths take, as a tree; a leaf takes everything below it."""
 
     below: dict[str, "_Taken"] = field(default_factory=dict)
     whole: bool = False
@@ -112,32 +113,32 @@ class _Taken:
         node.whole = True
 
     def left(self, value: object, path: str = "") -> Iterator[tuple[str, object]]:
-        """What is not taken, by its path."""
+        """The fields that no path takes, with their own paths."""
         if self.whole:
             return
         if isinstance(value, list):
-            for each in value:
-                # No path leads into a list inside a list.
+            for element in value:
+                # A path never leads into a list inside a list.
                 # guard: a list inside a list is not taken
-                yield from [(path, each)] if isinstance(each, list) and each else self.left(each, path)
+                yield from [(path, element)] if isinstance(element, list) and element else self.left(element, path)
         elif isinstance(value, Mapping) and (self.below or not path):
-            for name, each in value.items():
+            for name, member in value.items():
                 inner = f"{path}.{name}" if path else str(name)
                 taken = self.below.get(name)
                 if taken is None:
-                    yield inner, each
+                    yield inner, member
                 else:
-                    yield from taken.left(each, inner)
-        elif value not in ("", None):  # an element that only ever held others, and is empty
+                    yield from taken.left(member, inner)
+        elif value not in ("", None):  # an XML element that usually holds others may be empty
             yield path, value
 
 
 @dataclass(frozen=True)
 class RecordMapping:
-    """Columns from paths. `each` leads to children that are a row each, with the record's own values beside theirs.
+    """Columns from paths. `each` is the path to the children: every child gives a row, with the record's own values.
 
-    Paths start at the record; those through `each` mean the row's own child. A record without such children gives no
-    row. `ignored` fields are let go.
+    All paths start at the record; in a row, a path through `each` leads to that row's child alone. A record without
+    children gives no row. `ignored` fields are dropped.
     """
 
     columns: tuple[ColumnSource, ...]
@@ -146,10 +147,10 @@ class RecordMapping:
     _taken: _Taken = field(init=False, repr=False, compare=False, default_factory=_Taken)
 
     def __post_init__(self) -> None:
-        """Notes what is taken.
+        """Collect the names that paths take.
 
         Raises:
-            ConfigurationError: `each` chooses some of the children, and so would lose the others.
+            ConfigurationError: `each` selects some of the children, so the others would be lost.
         """
         # guard: rows are not made from chosen children
         if self.each and self.each.chooses:
@@ -166,20 +167,20 @@ class RecordMapping:
         """The first names of all paths."""
         return frozenset(path.names[0] for column in self.columns for path in (*column.paths, *column.join))
 
-    def parts(self, records: Records) -> Records:
-        """The records, each once for every row it gives, then with that row's child alone; what is no record stays."""
-        return [part for record in records for part in self._parts(record)]
+    def split(self, records: Records) -> Records:
+        """The records, once per row that they give, with that row's child alone; unreadable ones stay as they are."""
+        return [one for record in records for one in self._split(record)]
 
-    def _parts(self, record: Mapping[str, object] | Unreadable) -> Iterator[Mapping[str, object] | Unreadable]:
+    def _split(self, record: Mapping[str, object] | Unreadable) -> Iterator[Mapping[str, object] | Unreadable]:
         if isinstance(record, Unreadable) or self.each is None:
             yield record
         else:
             yield from _with_one_child(record, self.each.names)
 
     def childless(self, records: Records) -> set[str] | None:
-        """What records without children have in their place: the paths of lists of objects that no column takes.
+        """What records without children have instead: the paths of lists of objects that no column takes.
 
-        None where one of them has the path to the children, be there none.
+        None if one of the records has the path to the children, even to an empty list.
         """
         names = self.each.names if self.each else ()
         if any(_reaches(record, names) for record in records):
@@ -187,31 +188,31 @@ class RecordMapping:
         left = (self._taken.left(record) for record in records if not isinstance(record, Unreadable))
         return {path for fields in left for path, value in fields if _holds_objects(value)}
 
-    def row(self, part: Mapping[str, object] | Unreadable) -> Mapping[str, object] | Unreadable:
-        """The row of one of the parts."""
-        if isinstance(part, Unreadable):
-            return part
-        row = {column.column: value for column in self.columns if (value := column.value(part)) is not None}
+    def row(self, record: Mapping[str, object] | Unreadable) -> Mapping[str, object] | Unreadable:
+        """The row of one record of `split`."""
+        if isinstance(record, Unreadable):
+            return record
+        row = {column.column: value for column in self.columns if (value := column.value(record)) is not None}
         left: dict[str, list[object]] = {}
-        for path, value in self._taken.left(part):
+        for path, value in self._taken.left(record):
             left.setdefault(UNTAKEN + path, []).append(value)
         # guard: untaken fields are kept
         return row | {path: single(values) for path, values in left.items()}
 
     def map(self, records: Records) -> Records:
         """The records' rows, in order."""
-        return [self.row(part) for part in self.parts(records)]
+        return [self.row(record) for record in self.split(records)]
 
-    def again(self, part: Mapping[str, object]) -> Mapping[str, object] | Unreadable:
-        """The row of a part that was set aside under an earlier mapping."""
-        rows = self.map([part])
+    def remap(self, record: Mapping[str, object]) -> Mapping[str, object] | Unreadable:
+        """The row of a record of `split` that was rejected, perhaps under an earlier mapping."""
+        rows = self.map([record])
         return rows[0] if len(rows) == 1 else Unreadable(f"gives {len(rows)} rows since the mapping was changed", b"")
 
 
 def _reaches(value: object, names: tuple[str, ...]) -> bool:
     """Whether the names lead to something, also to an empty list or null."""
     if isinstance(value, list):
-        return not value or any(_reaches(each, names) for each in value)
+        return not value or any(_reaches(element, names) for element in value)
     if not names:
         return True
     return (
@@ -222,17 +223,17 @@ def _reaches(value: object, names: tuple[str, ...]) -> bool:
 
 
 def _holds_objects(value: object) -> bool:
-    """A list of objects, or an element that holds one or several of a name."""
+    """Whether the value is a list of objects, or an element that holds other elements."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return any(isinstance(each, Mapping) or (isinstance(each, list) and _holds_objects(each)) for each in inner)
+    return any(isinstance(item, Mapping) or (isinstance(item, list) and _holds_objects(item)) for item in inner)
 
 
 def _with_one_child(record: Mapping[str, object], names: tuple[str, ...]) -> Iterator[dict[str, object]]:
-    """The record as if it had one child only, for each at the path; what lies on the way is copied, not changed."""
+    """The record once per child at the path, with that child alone. It copies the objects on the path."""
     name, *rest = names
     held = record.get(name)
     for child in held if isinstance(held, list) else [held]:
         if rest and isinstance(child, Mapping):
             yield from ({**record, name: inner} for inner in _with_one_child(child, tuple(rest)))
         elif not rest and child is not None:
-            yield {**record, name: [child] if isinstance(child, list) else child}  # a list is one child
+            yield {**record, name: [child] if isinstance(child, list) else child}  # a child that is a list is one child

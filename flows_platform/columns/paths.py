@@ -1,9 +1,9 @@
-"""Paths into nested records: `cve.id`, `descriptions[lang=en].value`, `TAGS.TAG[]`, `HOST.@id`. Looking up, no casting.
+"""Paths into nested records: `cve.id`, `descriptions[lang=en].value`, `TAGS.TAG[]`, `HOST.@id`. They do not cast.
 
-A name with points or other signs is quoted as in JSON: `"@odata.nextLink"`, `a."b.c".d`. An XML name may begin with its
-namespace in braces, whose points belong to it: `{urn:a.b}entry.id`.
+A name with dots or other signs is quoted as in JSON: `"@odata.nextLink"`, `a."b.c".d`. An XML name may begin with its
+namespace in braces, which may contain dots: `{urn:a.b}entry.id`.
 
-A record is what JSON decodes to; an XML element is given in the same shape (`formats/xml/elements.py`).
+A record is an object as JSON decodes it; XML elements get the same shape (`formats/xml/elements.py`).
 """
 
 import json
@@ -18,7 +18,7 @@ from flows_platform.domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
-_QUOTED = r'"(?:[^"\\]|\\.)+"'  # as a JSON text
+_QUOTED = r'"(?:[^"\\]|\\.)+"'  # a JSON string
 _NAME = rf"""(?:{_QUOTED}|@?\{{[^{{}}]*\}}[^.\[\]="]+|[^.\[\]="{{}}][^.\[\]=]*)"""  # in braces: an XML namespace
 _STEP = re.compile(
     rf"(?P<name>{_NAME})(?:\[(?:(?P<key>{_QUOTED}|[^.\[\]=]+)=(?P<value>{_QUOTED}|[^\[\]]*)"
@@ -29,16 +29,16 @@ _PLAIN = re.compile(r"(?:@?\{[^{}]*\})?[^.\[\]=\"{}]+")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One name of a path, and which elements of a list under it are meant."""
+    """One name of a path, and which elements it selects if a list is there."""
 
     name: str
-    key: str | None = None  # those whose member `key` is `value`
+    key: str | None = None  # the elements whose member `key` is `value`
     value: str | None = None
-    index: int | None = None  # the one there
-    all: bool = False  # all of them, as a list
+    index: int | None = None  # the element with this index
+    all: bool = False  # all elements, as a list
 
     def values(self, holder: object) -> Iterator[object]:
-        """What the step leads to from one value."""
+        """The values that the step leads to from `holder`."""
         if not isinstance(holder, Mapping) or self.name not in holder:
             return
         found = holder[self.name]
@@ -46,14 +46,14 @@ class Step:
         if self.index is not None:
             yield from several[self.index : self.index + 1]
         elif self.key is not None:
-            yield from (each for each in several if isinstance(each, Mapping) and str(each.get(self.key)) == self.value)
+            yield from (item for item in several if isinstance(item, Mapping) and str(item.get(self.key)) == self.value)
         else:
             yield from several
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPath:
-    """A path, parsed; `text` is how it was written."""
+    """A parsed path; `text` is the path as written."""
 
     text: str
     steps: tuple[Step, ...]
@@ -63,28 +63,28 @@ class RecordPath:
         """Read a path.
 
         Raises:
-            ConfigurationError: it is none.
+            ConfigurationError: the text is not a path.
         """
-        steps, place = [], 0
-        while match := _STEP.match(text, place):
+        steps, position = [], 0
+        while match := _STEP.match(text, position):
             index = int(match["index"]) if match["index"] else None
-            name, key, value = (_unquoted(match[part]) for part in ("name", "key", "value"))
+            name, key, value = (_unquoted(match[group]) for group in ("name", "key", "value"))
             steps.append(Step(name or "", key, value, index, match["all"] is not None))
-            place = match.end()
-            if place == len(text):
+            position = match.end()
+            if position == len(text):
                 break
-        if not steps or place != len(text) or text.endswith("."):
+        if not steps or position != len(text) or text.endswith("."):
             raise ConfigurationError(
-                f"{text!r} is no path into a record.",
-                remedy='Write names with points between them, a name with points in quotes (a."b.c"); after a name '
-                "[key=value], [0] or [] choose from a list.",
+                f"{text!r} is not a path into a record.",
+                remedy='Separate names by dots, and quote a name that contains dots (a."b.c"); after a name, '
+                "[key=value], [0] or [] selects from a list.",
             )
         return cls(text, tuple(steps))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> "CoreSchema":
-        """Lets a declared field hold a path: its YAML is the text. A template is parsed once it is replaced."""
-        # Imported here: the API server uses paths, and does without pydantic.
+        """Let a field of a YAML model hold a path, written as its text. A template is parsed once it is filled in."""
+        # Imported here: the API server uses paths without pydantic.
         from pydantic_core import core_schema  # noqa: PLC0415
 
         from flows_platform.declared import is_template, parsed  # noqa: PLC0415
@@ -105,16 +105,16 @@ class RecordPath:
 
     @property
     def lists(self) -> bool:
-        """Whether the path asks for a list, also of one or of none."""
+        """Whether the path's value is a list, even of one element or empty."""
         return any(step.all for step in self.steps)
 
     @property
     def chooses(self) -> bool:
-        """Whether the path leaves some elements of a list."""
+        """Whether the path skips some elements of a list."""
         return any(step.index is not None or step.key is not None for step in self.steps)
 
     def find(self, record: object) -> list[object]:
-        """All values that the path leads to; a list at its end counts as its elements."""
+        """All values that the path leads to. A list at the end of the path gives its elements."""
         found = [record]
         for step in self.steps:
             found = [value for holder in found for value in step.values(holder)]
@@ -122,21 +122,21 @@ class RecordPath:
 
 
 def quoted(name: str) -> str:
-    """A member's name as a path writes it."""
+    """A member's name as written in a path."""
     return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
-def _unquoted(part: str | None) -> str | None:
-    if part is None or len(part) < 2 or not part.startswith('"') or not part.endswith('"'):  # noqa: PLR2004 - quotes
-        return part
+def _unquoted(text: str | None) -> str | None:
+    if text is None or len(text) < 2 or not text.startswith('"') or not text.endswith('"'):  # noqa: PLR2004 - quotes
+        return text
     try:
-        return str(json.loads(part))
+        return str(json.loads(text))
     except ValueError as error:
-        raise ConfigurationError(f"{part} is not a name in quotes as JSON writes them ({error}).") from error
+        raise ConfigurationError(f"{text} is not a name quoted as in JSON ({error}).") from error
 
 
 def single(found: list[object]) -> object:
-    """The one value of a path's, or None where there is none; several are given as a list."""
+    """The only value of those found; None if there are none, and a list if there are several."""
     if not found:
         return None
     return found[0] if len(found) == 1 else found

@@ -1,4 +1,4 @@
-"""A record as one line of JSON, nothing lost: numbers keep their digits, half surrogates are escaped."""
+"""A record as one line of JSON without loss: numbers keep their digits, half surrogates are escaped."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from json.encoder import encode_basestring_ascii as quote
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that the format frames but that cannot be read: it goes to the quarantine as it is."""
+    """A record whose bounds are known but that cannot be read. It goes to the quarantine unchanged."""
 
     reason: str
     raw: bytes
@@ -20,35 +20,35 @@ type Records = list[Mapping[str, object] | Unreadable]
 
 
 def raw_record(record: Mapping[str, object]) -> bytes:
-    """A record as JSON; `record_line.read_record` gives back a record that is cast the same."""
+    """A record as JSON. Casting gives the same row after `record_line.read_record` has read it back."""
     return json_text(record).encode()
 
 
 def json_text(value: object) -> str:
-    """A value as JSON in ASCII. What JSON has no form for becomes an object that names its type.
+    """A value as JSON in ASCII. A value that JSON cannot express becomes an object that names its type.
 
-    The standard library's encoder does it, a tenth of the work, where there are no decimals: it would round those.
+    The standard library's encoder writes values without decimals, in a tenth of the time. It would round decimals.
     """
     try:
         return _plain(value)
-    except (_Digits, TypeError):  # a decimal, or a key that is no text
+    except (_Digits, TypeError):  # a decimal, or a key that is not a string
         return _with_digits(value)
 
 
 class _Digits(Exception):
-    """A decimal is there."""
+    """The value contains a decimal."""
 
 
 def _odd(value: object) -> object:
-    """What the standard library's encoder is to write in place of a value that it has no form for."""
+    """What the standard library's encoder writes instead of a value that it cannot encode."""
     match value:
         case Mapping():
-            return {str(key): each for key, each in value.items()}
+            return {str(key): member for key, member in value.items()}
         case Decimal() if value.is_finite():
             raise _Digits
         case datetime():
             return value.isoformat()
-    return {type(value).__name__: repr(value)}  # as no column takes it, no column must take it read back
+    return {type(value).__name__: repr(value)}  # no column accepts the value, and none must accept it when read back
 
 
 _plain = json.JSONEncoder(check_circular=False, separators=(",", ":"), default=_odd).encode
@@ -57,7 +57,7 @@ _plain = json.JSONEncoder(check_circular=False, separators=(",", ":"), default=_
 def _with_digits(value: object) -> str:
     match value:
         case dict():
-            return "{" + ",".join([f"{quote(str(key))}:{_with_digits(each)}" for key, each in value.items()]) + "}"
+            return "{" + ",".join([f"{quote(str(key))}:{_with_digits(member)}" for key, member in value.items()]) + "}"
         case list() | tuple():
             return "[" + ",".join(map(_with_digits, value)) + "]"
         case str():

@@ -1,1 +1,1 @@
-"""What the platform is about, in the standard library alone: no I/O, no clock, no third-party import."""
+"""The platform's concepts, on the standard library alone: no I/O, no clock, no third-party import."""

@@ -1,4 +1,4 @@
-"""The windows of a table, and when each has closed. Pure; never asks for the clock."""
+"""The windows of a table, and when they close. Pure; never reads the clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from flows_platform.domain.windows import Window, WindowGrid
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The windows from the grid's start to `end`, or without a last one; a window closes `grace` after its end."""
+    """The windows from the grid's start to `end`, or for ever without one; a window closes `grace` after its end."""
 
     grid: WindowGrid
     end: datetime | None
@@ -32,8 +32,8 @@ class Calendar:
         """The newest closed window that the source's records have reached.
 
         Args:
-            now: The instant of the data.
-            newest: The time of the source's newest record; None where it has none.
+            now: The current time of the data.
+            newest: The time of the source's newest record; None if it has no records.
         """
         closed = self.last_closed(now)
         if closed is None or newest is None or newest < self.grid.start:

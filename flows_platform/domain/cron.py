@@ -1,4 +1,4 @@
-"""Cron schedules that lay windows of equal length: hourly, every few hours, daily, weekly. No clock."""
+"""Cron schedules that define windows of equal length: hourly, every few hours, daily, weekly. No clock."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """When windows start: every `length`, at `offset` after midnight (of a Sunday, where they are weeks)."""
+    """When windows start: every `length`, `offset` after midnight. For windows of a week, after a Sunday's midnight."""
 
     text: str
     length: timedelta
@@ -32,7 +32,7 @@ class Cron:
         match = _FORMS.fullmatch(text)
         if match is None:
             raise ConfigurationError(
-                f"the cron schedule {text!r} lays no windows of equal length.",
+                f"the cron schedule {text!r} does not define windows of equal length.",
                 remedy="Use M * * * *, M */N * * *, M H * * * or M H * * D: hours, days or weeks.",
             )
         minute = timedelta(minutes=int(match["minute"]))
@@ -44,7 +44,7 @@ class Cron:
         return cls(text, 7 * DAY, time + int(match["weekday"]) * DAY)
 
     def later(self, delay: timedelta) -> str:
-        """The schedule of the same windows' ends, `delay` later: `20 */3 * * *` for `0 */3 * * *` and 20 minutes."""
+        """The schedule that ticks `delay` after these windows end: `20 */3 * * *` for `0 */3 * * *` and 20 minutes."""
         minutes = int((self.offset + delay).total_seconds()) // 60 % (int(self.length.total_seconds()) // 60)
         hours, minute = divmod(minutes, 60)
         days, hour = divmod(hours, 24)
@@ -57,14 +57,14 @@ class Cron:
         """The windows from `start` on.
 
         Raises:
-            ConfigurationError: no window starts there, or they would be shorter than a day in another zone than UTC.
+            ConfigurationError: no window starts there, or windows shorter than a day in a zone other than UTC.
         """
         clock = start.astimezone(zone).replace(tzinfo=None)
         sunday = datetime(1970, 1, 4)  # noqa: DTZ001 - on the zone's clock
         if (clock - sunday - self.offset) % self.length:
             raise ConfigurationError(
-                f"the first window's start {clock:%Y-%m-%d %H:%M} is no time of the cron schedule {self.text!r}.",
-                remedy="Move the start to one.",
+                f"the first window's start {clock:%Y-%m-%d %H:%M} does not match the cron schedule {self.text!r}.",
+                remedy="Move the start to a time that the schedule names.",
             )
         return WindowGrid(start, self.length, zone)
 
@@ -72,7 +72,7 @@ class Cron:
 def _hours(text: str, step: int, weekday: str) -> timedelta:
     if weekday != "*" or step == 0 or 24 % step:
         raise ConfigurationError(
-            f"the cron schedule {text!r} lays no windows of equal length.",
+            f"the cron schedule {text!r} does not define windows of equal length.",
             remedy="A step of hours must divide the day: 1, 2, 3, 4, 6, 8 or 12.",
         )
     return timedelta(hours=step)

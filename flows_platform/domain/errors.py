@@ -1,28 +1,28 @@
-"""The one tree of errors that a user may see.
+"""All errors that a user may see, as one tree.
 
     PlatformError
     ├── Transient                the same call may succeed later; the only branch that is retried
-    │   ├── SourceUnavailable    no connection, 429, 5xx, a deadline
+    │   ├── SourceUnavailable    no connection, 429, 5xx, or a deadline passed
     │   ├── StreamIncomplete     the stream ended before its declared end, or its count does not add up
     │   ├── MalformedDocument    the answer is not well-formed in its own format; the next one may be
-    │   └── WarehouseUnavailable a warehouse job failed for a reason that passes
+    │   └── WarehouseUnavailable a warehouse job failed for a temporary reason
     └── Terminal                 a person must change something first
-        ├── ConfigurationError   a setting, a flag or a declaration
-        ├── InputError           a file that cannot be what it should be
+        ├── ConfigurationError   a setting, a flag or a table's YAML is wrong
+        ├── InputError           a file does not hold what it should
         ├── StorageError         a file cannot be written: disk full, no permission, an I/O error
-        ├── SourceRefused        the API answered 4xx, or with something that is not the declared protocol
-        │   └── NoRecords        the API says, as declared, that a range has no records: caught where it is asked
+        ├── SourceRefused        the API answered 4xx, or does not speak the declared protocol
+        │   └── NoRecords        the API's declared way to say that a range has no records; the caller handles it
         ├── TooManyRejects       more records were quarantined than allowed
-        ├── WarehouseError       the warehouse refused, or holds something else than was sent
-        ├── ProcessFailed        a process that the platform starts ended, or never got ready
-        └── UnexpectedFailure    any other exception, which fails one window and no more
+        ├── WarehouseError       the warehouse refused, or does not hold what was sent
+        ├── ProcessFailed        a process that the platform started ended, or never became ready
+        └── UnexpectedFailure    any other exception; it fails only its window
 
-A message names the value and the place; `remedy` says what to do. Neither ever holds a secret.
+A message gives the value and its location; `remedy` says what to do. Neither ever holds a secret.
 """
 
 
 class PlatformError(Exception):
-    """An error for a person: what was found where, and the remedy."""
+    """An error for a person: what was found, where, and the remedy."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -38,9 +38,9 @@ class Transient(PlatformError):
 
 
 class SourceUnavailable(Transient):
-    """The source gave no answer, or one that asks to wait.
+    """The source did not answer, or asked to wait.
 
-    `retry_after` is the wait the source asked for, in seconds, where it did.
+    `retry_after` is the wait that the source asked for, in seconds; None if it named none.
     """
 
     def __init__(self, message: str, *, remedy: str = "", retry_after: float | None = None) -> None:
@@ -53,11 +53,11 @@ class StreamIncomplete(Transient):
 
 
 class MalformedDocument(Transient):
-    """The answer is not well-formed JSON, XML or CSV. Programs that write by hand do this once and then not again."""
+    """The answer is not well-formed JSON, XML or CSV. A source that writes these by hand may do so once, not twice."""
 
 
 class WarehouseUnavailable(Transient):
-    """A warehouse job failed for a reason that passes."""
+    """A warehouse job failed for a temporary reason."""
 
 
 class Terminal(PlatformError):
@@ -65,15 +65,15 @@ class Terminal(PlatformError):
 
 
 class ConfigurationError(Terminal):
-    """A setting, a flag or a declaration is wrong."""
+    """A setting, a flag or a table's YAML is wrong."""
 
 
 class InputError(Terminal):
-    """A file is not what it should be."""
+    """A file does not hold what it should."""
 
 
 class StorageError(Terminal):
-    """A file cannot be written; what stood there before still does."""
+    """A file cannot be written; its old content is unchanged."""
 
 
 class SourceRefused(Terminal):
@@ -81,7 +81,7 @@ class SourceRefused(Terminal):
 
 
 class NoRecords(SourceRefused):
-    """The API's error document says that there are no records, by a code that the declaration lists as that."""
+    """The API's error document says that there are no records, by a code that the table's YAML lists for this."""
 
 
 class TooManyRejects(Terminal):
@@ -89,11 +89,11 @@ class TooManyRejects(Terminal):
 
 
 class WarehouseError(Terminal):
-    """The warehouse refused, or holds something else than was sent."""
+    """The warehouse refused, or does not hold what was sent."""
 
 
 class ProcessFailed(Terminal):
-    """A process that the platform starts ended, or never got ready."""
+    """A process that the platform started ended, or never became ready."""
 
 
 class UnexpectedFailure(Terminal):

@@ -1,6 +1,6 @@
-"""How far a table is behind: the age of its oldest missing window. Pure; check, freshness and notifications take it.
+"""How far a table is behind: the age of its oldest missing window. Pure; checks, freshness and notifications use it.
 
-Sets of windows are integers, bit n for the window number n: of 37,600 windows 5 kB, and nothing to loop over.
+A set of windows is an integer with bit n for window number n: 37,600 windows take 5 kB, and no operation needs a loop.
 """
 
 import base64
@@ -13,19 +13,19 @@ from itertools import islice
 from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.windows import Window, WindowGrid
 
-NAMED = 20  # windows of a kind that are listed by name
+NAMED = 20  # windows that a message lists by name
 
 
 def bits(grid: WindowGrid, keys: Iterable[str]) -> int:
-    """The windows that `keys` name; keys of another grid, as before the declaration changed, are left out."""
+    """The windows that `keys` name; without keys of another grid, such as the one before the table's YAML changed."""
     found = bytearray()
     for number in map(grid.number_of_key, keys):
         if number is None:
             continue
-        place = number // 8
-        if place >= len(found):
-            found.extend(bytes(place + 1 - len(found)))
-        found[place] |= 1 << number % 8
+        index = number // 8
+        if index >= len(found):
+            found.extend(bytes(index + 1 - len(found)))
+        found[index] |= 1 << number % 8
     return int.from_bytes(found, "little")
 
 
@@ -43,16 +43,16 @@ def packed(windows: int) -> str:
 
 
 def unpacked(text: str) -> int:
-    """What `packed` made a text of."""
+    """The set that `packed` made the text from."""
     return int.from_bytes(zlib.decompress(base64.b64decode(text)), "little")
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """What is known of a table's windows, each a set.
+    """What is known of a table's windows, as sets.
 
-    `loaded` are in the table; `attempted` were tried since they last were; `busy` are those that a run is on or is
-    queued for; `unconfirmed` came back with far fewer rows, which a second pull has to confirm: the old rows stay.
+    `loaded` are in the table. `attempted` were tried since they were last loaded. A run works on the `busy` ones, or is
+    queued for them. The `unconfirmed` came back with far fewer rows: the old rows stay until a second pull confirms it.
     """
 
     loaded: int = 0
@@ -70,7 +70,7 @@ class Some:
 
     @classmethod
     def of(cls, grid: WindowGrid, windows: int) -> "Some":
-        return cls(windows.bit_count(), tuple(grid.nth(each).key for each in islice(numbers(windows), NAMED)))
+        return cls(windows.bit_count(), tuple(grid.nth(number).key for number in islice(numbers(windows), NAMED)))
 
     def __str__(self) -> str:
         more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
@@ -81,10 +81,10 @@ class Some:
 class Lag:
     """How far a table was behind at one instant of its data.
 
-    `age` is that instant minus the end of `oldest`, the oldest closed window that is not in the table; 0 without one.
-    Of the `missing` windows the last attempt on the `failed` ones failed, a run is on the `waiting` ones or is queued
-    for them, or their rows wait for a confirmation, and the rest were never started. `unconfirmed` are all that wait
-    for a confirmation, whether the table has older rows of them or none.
+    `oldest` is the oldest closed window that is not in the table, and `age` is that instant minus its end; 0 without
+    one. The `missing` windows are of three kinds. The last attempt on the `failed` ones failed. A run works on the
+    `waiting` ones or is queued for them, or their rows wait for a confirmation. The others were `never_started`.
+    `unconfirmed` are all windows that wait for a confirmation, whether or not the table has older rows of them.
     """
 
     closed: int
@@ -99,7 +99,7 @@ class Lag:
 
     @property
     def behind(self) -> timedelta:
-        """How old the newest instant is up to which every closed window is in the table; 0 where all are."""
+        """The age of the instant up to which no closed window is missing; 0 if none is missing at all."""
         return self.age + (self.oldest.end - self.oldest.start) if self.oldest else timedelta(0)
 
     def __str__(self) -> str:
@@ -136,7 +136,7 @@ def lag_at(calendar: Calendar, now: datetime, windows: Windows) -> Lag:
 
 
 def age_text(age: timedelta) -> str:
-    """An age as people read it: `40 min`, `5 h 20 min`, `12 days 3 h`."""
+    """An age in people's units: `40 min`, `5 h 20 min`, `12 days 3 h`."""
     minutes = int(age.total_seconds()) // 60
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)

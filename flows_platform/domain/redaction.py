@@ -1,6 +1,6 @@
-"""The one home of redaction: what must not be shown of URLs, texts and errors. Everything else asks here.
+"""Redaction: what URLs, texts and errors must not show. All other modules use this one.
 
-A secret is a value that was declared as one; in URLs also the value of any parameter whose name says so.
+A secret is a value declared as one; in a URL it is also the value of any parameter whose name says so.
 """
 
 import json
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from flows_platform.domain.errors import PlatformError
 
 MASK = "***"
-MAX_UNIT = 0xFFFF  # what one \\u of JSON can say
+MAX_UNIT = 0xFFFF  # the highest code point that one \\u of JSON can write
 URL_SAFE = str.maketrans("+/", "-_")
 XML_NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 SHORTEST = 4  # characters; masking every "1" would leave no message readable
@@ -33,30 +33,30 @@ def public_url(url: str, secret_names: AbstractSet[str] = frozenset()) -> str:
         (name, MASK if name in secret_names or SECRET_NAME.search(name) else value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=place, query=urlencode(query, safe="*"), fragment=""))
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host, query=urlencode(query, safe="*"), fragment=""))
 
 
-def place(url: str) -> str:
-    """The URL without credentials and query: for messages."""
+def bare_url(url: str) -> str:
+    """The URL without credentials and query, for messages."""
     return public_url(urlunsplit(urlsplit(url)._replace(query="")))
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Masks some secrets, in every spelling in which they travel: plain, in URLs, in JSON, in XML, in base64."""
+    """Masks secrets in every spelling in which they travel: plain, in URLs, in JSON, in XML, in base64."""
 
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __call__(self, text: str) -> str:
-        """The text with each secret masked."""
+        """The text with all secrets masked."""
         found = _spellings(self.secrets)
         # guard: secrets are masked in texts
         return found.sub(MASK, text) if found else text
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """A PlatformError raised inside leaves without the secrets, and without causes that hold them."""
+        """Remove the secrets from a PlatformError raised inside, and the causes that hold them."""
         try:
             yield
         except PlatformError as error:
@@ -72,19 +72,20 @@ class Redactor:
 
 @lru_cache(maxsize=64)
 def _spellings(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Matches each secret however it is written; the longest first, since one may be part of another.
+    """Matches any of the secrets in any spelling; the longest first, since one secret may be part of another.
 
-    Signs may be escaped as in URLs, JSON or XML, all or some of them, in capitals or not; base64 is of the whole.
+    A spelling may escape all or some characters, as URLs, JSON or XML do, in upper or lower case. Base64 encodes the
+    whole secret.
     """
-    long = sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
-    coded = [b64encode(each.encode(errors="surrogateescape")).decode().rstrip("=") for each in long]
-    safe = [each.translate(URL_SAFE) for each in coded]
-    texts = ["".join(map(_written, each)) for each in long]
-    return re.compile("|".join([*texts, *(re.escape(each) + "=*" for each in {*coded, *safe})])) if long else None
+    long = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
+    coded = [b64encode(secret.encode(errors="surrogateescape")).decode().rstrip("=") for secret in long]
+    safe = [code.translate(URL_SAFE) for code in coded]
+    texts = ["".join(map(_written, secret)) for secret in long]
+    return re.compile("|".join([*texts, *(re.escape(code) + "=*" for code in {*coded, *safe})])) if long else None
 
 
 def _written(character: str) -> str:
-    """A pattern for the ways to write a character. Letters and digits stand for themselves: the search is for these."""
+    """A pattern for all ways to write a character. A letter or digit matches only itself: so the search stays fast."""
     if character.isascii() and character.isalnum():
         return character
     octets, code = character.encode(errors="surrogateescape"), ord(character)
@@ -106,7 +107,7 @@ def _entity(character: str, code: int) -> str:
 
 def _any_case(text: str) -> str:
     letters = re.compile("[A-Za-z]")
-    return "".join(f"[{each.lower()}{each.upper()}]" if letters.match(each) else re.escape(each) for each in text)
+    return "".join(f"[{sign.lower()}{sign.upper()}]" if letters.match(sign) else re.escape(sign) for sign in text)
 
 
 def _causes(error: BaseException) -> Iterable[BaseException]:

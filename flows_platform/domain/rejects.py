@@ -1,15 +1,15 @@
-"""What becomes of a line or a record that cannot be taken: kept whole, with its place and the reason."""
+"""A line or record that the platform rejects: kept whole, with its position and the reason."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record set aside.
+    """A rejected record.
 
-    `position` is its 1-based place in what was read (a line number, or the record's number in the stream), `reason` a
-    short text that names the column and value, and `raw` the record as received (bytes of the line, or its JSON).
-    `redacted` says that a secret was masked in it: it is not what the source sent any more.
+    `position` is the 1-based number of the line, or of the record in the stream. `reason` is a short text that names
+    the column and the value. `raw` is the record as received: the bytes of the line, or its JSON. If `redacted`, a
+    secret was masked in `raw`, which is then not what the source sent.
     """
 
     position: int

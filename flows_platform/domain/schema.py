@@ -1,4 +1,4 @@
-"""The columns of a table, written down once; each technology renders them by one exhaustive map of its own."""
+"""The columns of a table, defined once; Arrow, BigQuery and the other technologies map every column type."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +10,8 @@ INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
 
-OURS = "_flows_"  # how names begin that statements give to tables: no column's may
-# BigQuery's own, in any case, and the longest that it takes.
+OURS = "_flows_"  # prefix of the names that SQL statements define; a column's name must not begin with it
+# Prefixes that BigQuery reserves, in any case, and the longest name that it accepts.
 RESERVED = (
     "_table_",
     "_file_",
@@ -27,12 +27,12 @@ LONGEST_NAME = 300
 
 
 def fault_of_name(name: str) -> str:
-    """Why no column may have the name in the warehouse; empty where one may."""
+    """Why no column in the warehouse may have the name; empty if one may."""
     if not (name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME):
         return f"a column's name is a letter or _, then letters, digits and _, {LONGEST_NAME} at most"
     if name.lower().startswith(OURS):
         return f"names that begin with {OURS} are the platform's own"
-    reserved = [each for each in RESERVED if name.lower().startswith(each)]
+    reserved = [prefix for prefix in RESERVED if name.lower().startswith(prefix)]
     return f"names that begin with {reserved[0].upper()} are BigQuery's own" if reserved else ""
 
 
@@ -51,7 +51,7 @@ class ColumnType(StrEnum):
 class Column:
     """One column; a value is required unless `nullable`.
 
-    A TIMESTAMP that `truncates` drops what of a time is finer than a microsecond; others reject it.
+    A TIMESTAMP that `truncates` drops all digits finer than a microsecond; others reject such a time.
     """
 
     name: str
@@ -63,10 +63,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """The columns of a record, in order; `key` names the one that identifies it, `time` the one that windows cut.
+    """The columns of a record, in order.
 
-    Where it takes several columns to identify a record, `key_rest` names the others. The time is a TIMESTAMP, or
-    an INT64 that counts whole seconds since `epoch`.
+    `key` names the column that identifies a record, `time` the one that puts it into a window. If only several columns
+    identify a record, `key_rest` names the others. The time is a TIMESTAMP, or an INT64 that counts whole seconds since
+    `epoch`.
     """
 
     name: str
@@ -79,7 +80,7 @@ class TableSchema:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns that identify a record together."""
+        """The columns that together identify a record."""
         return (self.key, *self.key_rest)
 
     @property
@@ -101,10 +102,10 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WarehouseTable:
-    """A `TableSchema` as it rests in the warehouse, partitioned on the instant of its records.
+    """A `TableSchema` as the warehouse stores it, partitioned on the time of its records.
 
-    Where the schema's time counts seconds, `event_time` names the column that is derived from it there:
-    `schema.epoch` + the time. Where it is a TIMESTAMP, that is the partition column itself and `event_time` is None.
+    If the schema's time counts seconds, the warehouse derives the column `event_time` from it: `schema.epoch` + the
+    time. If it is a TIMESTAMP, it is the partition column itself, and `event_time` is None.
     """
 
     schema: TableSchema
@@ -113,19 +114,19 @@ class WarehouseTable:
     granularity: Granularity = Granularity.HOUR
 
     def __post_init__(self) -> None:
-        """Refuses a table without an instant to partition on in each row.
+        """Refuse a table whose rows may lack an instant to partition on.
 
         Raises:
-            ConfigurationError: BigQuery takes no column of that name, or the platform keeps it; the time counts seconds
-                and there is no `event_time`, or it is a TIMESTAMP and there is; or time or key may be NULL: such a row
-                is of no window, so none would replace it.
+            ConfigurationError: BigQuery or the platform reserves a column's name; the time counts seconds and there is
+                no `event_time`, or it is a TIMESTAMP and there is one; or time or key may be NULL: such a row belongs
+                to no window, so no window would ever replace it.
         """
         names = [column.name for column in self.columns]
-        for place, name in enumerate(names):
-            same = [each for each in names[:place] if each.lower() == name.lower()]
-            if why := f"{same[0]!r} is one too, and case tells no columns apart" if same else fault_of_name(name):
+        for index, name in enumerate(names):
+            same = [earlier for earlier in names[:index] if earlier.lower() == name.lower()]
+            if why := f"{same[0]!r} differs from it only in case" if same else fault_of_name(name):
                 raise ConfigurationError(
-                    f"the column {name!r} of {self.schema.name}: {why}.", remedy="Name it otherwise."
+                    f"the column {name!r} of {self.schema.name}: {why}.", remedy="Choose another name."
                 )
         for name in (self.schema.time, *self.schema.keys):
             if self.schema.column(name).nullable:
@@ -147,5 +148,5 @@ class WarehouseTable:
 
     @property
     def instant(self) -> Column:
-        """The TIMESTAMP column that windows cut and partitions follow."""
+        """The TIMESTAMP column that windows and partitions are defined on."""
         return self.event_time or self.schema.column(self.schema.time)

@@ -1,9 +1,9 @@
-"""When a window may lose rows: only when two pulls, an hour apart, say the same. Pure; never asks for the clock."""
+"""When a window may lose rows: only if two pulls, an hour apart, agree. Pure; never reads the clock."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-FEWEST = 100  # rows in the table from which on a share of them may not be lost; an empty window counts from one row on
+FEWEST = 100  # rows in the table from which the share applies; losing all rows needs a confirmation from one row on
 AN_HOUR = timedelta(hours=1)
 
 
@@ -11,8 +11,9 @@ AN_HOUR = timedelta(hours=1)
 class ShrinkRule:
     """What counts as shrinking, and which second pull confirms it.
 
-    `share` of the rows (0 to 1) may be lost without a confirmation. `pause` is the least time from the pull that first
-    said so to the one that confirms it. Records leave a window of a `moving` table when they change.
+    A window may lose `share` of its rows (0 to 1) without a confirmation. `pause` is the shortest time between the
+    first pull that shows the loss and the one that confirms it. In a `moving` table, a record that changes leaves its
+    window.
     """
 
     share: float = 0.5
@@ -20,15 +21,16 @@ class ShrinkRule:
     pause: timedelta = AN_HOUR
 
     def shrinks(self, held: int, rows: int) -> bool:
-        """Whether a window that held `held` rows would become empty with `rows`, or lose more than the share."""
+        """Whether a window of `held` rows that now has `rows` would be empty, or would lose more than the share."""
         if not rows:
             return held > 0
         return held >= FEWEST and self._loses_too_much(held, rows)
 
     def says_the_same(self, first: int, again: int) -> bool:
-        """Whether a pull of `again` rows confirms one of `first`: the same number.
+        """Whether a pull of `again` rows confirms one of `first`: it has the same number.
 
-        Of a moving table also fewer, but within the share: records go on leaving. None is confirmed by none alone.
+        In a moving table, records go on leaving: fewer rows within the share confirm it too. An empty pull is only
+        confirmed by another empty pull.
         """
         if self.moving and again:
             return again <= first and not self._loses_too_much(first, again)

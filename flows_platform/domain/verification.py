@@ -1,7 +1,8 @@
 """Counts, the order-independent digest of rows, and how far a window was verified.
 
-The digest is the same wherever rows rest: each row is written in one canonical form, hashed with SHA-256, and the first
-eight bytes of the hashes are added modulo 2^64. A sum does not depend on order, and unlike XOR it sees a row twice.
+The digest is the same wherever rows are stored: each row is written in one canonical form and hashed with SHA-256, and
+the first eight bytes of the hashes are added modulo 2^64. A sum does not depend on the order, and unlike XOR it changes
+when a row comes twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,12 +17,12 @@ type Value = int | float | str | None  # True and False are integers
 
 
 class Verification(IntEnum):
-    """How strongly a fetched window is known to be whole."""
+    """How sure it is that a fetched window is complete."""
 
-    UNVERIFIED = 0  # nothing marks the end: an early one that is clean would pass (foreign NDJSON and CSV)
-    FRAMING = 1  # foreign API: transfer and document complete, container present; cannot see omitted rows
-    COUNT = 2  # and the source's own count equals what was read
-    DIGEST = 3  # and the source's own digest too
+    UNVERIFIED = 0  # nothing marks the end: a stream cut between two records would pass (foreign NDJSON and CSV)
+    FRAMING = 1  # foreign API: transfer and document are complete, the container is there; omitted rows go unseen
+    COUNT = 2  # in addition, the source's own count equals the number of rows read
+    DIGEST = 3  # in addition, the source's own digest equals that of the rows read
 
     @property
     def label(self) -> str:
@@ -29,20 +30,24 @@ class Verification(IntEnum):
 
     @property
     def word(self) -> str:
-        """As settings and declarations name it."""
+        """The level's name in settings and YAML."""
         return self.name.lower()
 
     @classmethod
     def of(cls, word: str) -> Self:
-        """The level that `word` names; raises KeyError where none is."""
+        """The level that `word` names.
+
+        Raises:
+            KeyError: no level has that name.
+        """
         return {level.word: level for level in cls}[word]
 
 
 def canonical(row: Sequence[Value]) -> bytes:
-    """A row as bytes that no other row of its table has.
+    """A row as bytes: two rows of a table that differ have different bytes.
 
-    Integers in decimal, booleans as 1 and 0, texts as `<UTF-8 length>:<text>`, NULL as `~`; floats as `%.16e`, whose 17
-    digits tell all doubles apart, with one zero: -0.0 and 0.0 are the same number.
+    Integers are decimal, booleans 1 and 0, texts `<UTF-8 length>:<text>`, NULL is `~`. Floats are `%.16e`, whose 17
+    digits distinguish all doubles; -0.0 is written as 0.0, since they are the same number.
     """
     return b",".join(_field(value) for value in row)
 
@@ -73,12 +78,12 @@ class RowDigest:
 
     @property
     def hex(self) -> str:
-        """The sum alone, as a stream's footer has it."""
+        """The sum alone, as a stream's footer writes it."""
         return f"{self.total:016x}"
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Value]]) -> "RowDigest":
-        """The digest of an iterable of rows, each a sequence of values in the schema's order."""
+        """The digest of `rows`; a row is a sequence of values in the schema's order."""
         count = total = 0
         for row in rows:
             count += 1

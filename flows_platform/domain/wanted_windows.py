@@ -1,4 +1,4 @@
-"""Which windows need a run, and why. Pure: schedule and sensors gather the state, and pass the time.
+"""Which windows need a run, and why. Pure: schedules and sensors gather the state and pass the time.
 
 All instants are in the time of the data, which a simulated clock runs faster than the wall clock.
 """
@@ -18,11 +18,11 @@ RUNS_A_LOOK = 24
 
 
 class Reason(Enum):
-    """Why a window needs a run. Where several reasons apply, the one further down counts."""
+    """Why a window needs a run. If several reasons apply, the one furthest down counts."""
 
-    LOOK_BACK = "look-back"  # records may have come late, and no count says that none did
+    LOOK_BACK = "look-back"  # records may have come late, and no count rules that out
     NOT_LOADED = "not loaded"  # it is in the look-back, and was never fetched
-    COUNT_CHANGED = "count changed"  # the source counts other records than were received
+    COUNT_CHANGED = "count changed"  # the source's number of records differs from the number received
     FAILED = "failed"  # its last runs failed, and the pause after them is over
     CLOSED = "closed"  # it closed since the last look
     DIFFERS = "differs"  # source, window file and warehouse have different counts
@@ -31,9 +31,9 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What the last look saw: the source's record count, and the key of the last window that was requested.
+    """What the last look saw: the source's number of records, and the key of the `last` window that it requested.
 
-    The windows before `first` were in the table, or are history, which a backfill loads.
+    The windows before `first` were in the table then, or are history that a backfill loads.
     """
 
     records: int = 0
@@ -42,7 +42,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
-        """The cursor that `render` wrote; an empty one before the first look."""
+        """Read what `render` wrote; before the first look, an empty cursor."""
         return cls(**json.loads(text)) if text else cls()
 
     def render(self) -> str:
@@ -52,7 +52,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Runs of a window in a row that did not load it; when the last one ended."""
+    """How many runs in a row did not load a window, and when the last one ended."""
 
     count: int
     last: datetime
@@ -62,14 +62,14 @@ class Failures:
 class TableState:
     """What is known here of a table's windows at one look.
 
-    `loaded` and `running` are keys: the windows in the table, and those that an unfinished run is to load. The
-    `confirmable` windows wait for a second pull, which may come now. `received` has the records of the last fetch of
-    the windows that were fetched, `failures` the windows whose last runs failed. The pause after a failure starts at
-    `pause` and doubles up to the window's length.
+    `loaded` and `running` are keys: the windows in the table, and those that an unfinished run will load. The
+    `confirmable` windows may now have their second pull. `received` maps the windows that were fetched to the number
+    of records then, `failures` maps windows to their last failed runs. The pause after a failure starts at `pause` and
+    doubles up to the window's length.
 
-    A schedule looks `by_clock`: once for each window, with a cursor made from the clock. It requests the look-back
-    unless a count proves that nothing changed; a sensor requests it only where a count proves that something did.
-    A first look begins with the newest windows, or `from_start` with the first one.
+    A schedule looks `by_clock`: once per window, with a cursor made from the clock. It requests the look-back unless a
+    count proves that nothing changed; a sensor requests it only if a count proves that something changed. The first
+    look begins with the newest windows, or with the first one if `from_start`.
     """
 
     calendar: Calendar
@@ -87,7 +87,7 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What the source says: its newest instant (None when empty), its number of records, and its counts of windows.
+    """What the source says: its newest instant (None if it is empty), its number of records, and its windows' counts.
 
     `differing` are the windows that a comparison of counts found.
     """
@@ -100,7 +100,7 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The windows to run, oldest first, the `overdue` ones, and the cursor of the next look.
+    """The windows to run, oldest first, and the cursor for the next look.
 
     `overdue` are the windows that earlier looks requested and that are not in the table.
     """
@@ -111,13 +111,13 @@ class Wanted:
 
 
 def candidates(state: TableState, now: datetime) -> list[Window]:
-    """Every window that may need a run at `now`, whatever the source says; oldest first."""
+    """All windows that may need a run at `now`, before the source is asked; oldest first."""
     closed = _closed(state, state.calendar.last_closed(now))
     return sorted({*_look_back(state, closed), *_overdue(state), *closed, *state.confirmable})
 
 
 def compared(state: TableState, now: datetime) -> list[Window]:
-    """The windows for which the number of records received may decide; oldest first."""
+    """The windows that may need a run or not, depending on the number of records received; oldest first."""
     closed = _closed(state, state.calendar.last_closed(now))
     return [*_look_back(state, closed), *(closed if state.by_clock else [])]
 
@@ -132,7 +132,7 @@ def worth_asking(state: TableState, now: datetime) -> list[Window]:
 
 
 def wanted_windows(state: TableState, source: SourceState, now: datetime) -> Wanted:
-    """The windows that need a run at `now`, without those that a run is on or that pause after a failure."""
+    """The windows that need a run at `now`, except those that a run works on and those that pause after a failure."""
     closed, overdue = _closed(state, state.calendar.reached(now, source.newest)), _overdue(state)
     reasons = {
         **dict(_changed(state, source, closed)),
@@ -151,12 +151,12 @@ def wanted_windows(state: TableState, source: SourceState, now: datetime) -> Wan
 
 
 def pause_after(failures: int, first: timedelta, longest: timedelta) -> timedelta:
-    """How long a window pauses after this many failures in a row."""
+    """How long a window pauses after this number of failures in a row."""
     return min(longest, first * 2 ** (failures - 1)) if failures else timedelta(0)
 
 
 def _closed(state: TableState, reached: Window | None) -> list[Window]:
-    """The windows after the cursor's up to `reached`, as many as a look requests."""
+    """The windows after the cursor's last one up to `reached`; at most as many as one look requests."""
     return list(islice(_newly_closed(state, reached), RUNS_A_LOOK)) if reached else []
 
 
@@ -184,8 +184,8 @@ def _overdue(state: TableState) -> list[Window]:
 def _look_back(state: TableState, closed: list[Window]) -> list[Window]:
     """The requested windows that may have late records.
 
-    A schedule counts them back from the window that just closed, and has none where none did; a sensor counts them back
-    from the last window that it requested.
+    A schedule counts back from the window that has just closed; if none has, there are no such windows. A sensor counts
+    back from the last window that it requested.
     """
     if not state.cursor.last or (state.by_clock and not closed):
         return []
@@ -195,7 +195,7 @@ def _look_back(state: TableState, closed: list[Window]) -> list[Window]:
 
 
 def _changed(state: TableState, source: SourceState, closed: list[Window]) -> Iterator[tuple[Window, Reason]]:
-    """The windows of the look-back to run; a sensor looks at them only when the source's number of records changed."""
+    """The windows of the look-back to run; a sensor checks them only if the source's number of records changed."""
     if not state.by_clock and source.records == state.cursor.records:
         return
     for window in _unproven(state, source, _look_back(state, closed)):
@@ -208,7 +208,7 @@ def _changed(state: TableState, source: SourceState, closed: list[Window]) -> It
 
 
 def _unproven(state: TableState, source: SourceState, windows: list[Window]) -> Iterator[Window]:
-    """The windows that the source does not count as they were received."""
+    """The windows without a count at the source that equals the number of records received."""
     for window in windows:
         if window not in source.counts or source.counts[window] != state.received.get(window):
             yield window

@@ -10,7 +10,7 @@ from flows_platform.columns.mapping import RecordMapping
 from flows_platform.columns.paths import RecordPath
 from flows_platform.declared import Declared, Secret, Secrets
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.redaction import Redactor, place, public_url
+from flows_platform.domain.redaction import Redactor, bare_url, public_url
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
@@ -173,7 +173,7 @@ class WindowedApi:
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"{place(self.url)!r} is not an http(s) URL.", remedy="Give the full endpoint.")
+            raise ConfigurationError(f"{bare_url(self.url)!r} is not an http(s) URL.", remedy="Give the full endpoint.")
         # guard: no credentials in a URL
         if parts.username or parts.password:
             raise ConfigurationError(

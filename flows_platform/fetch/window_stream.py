@@ -410,7 +410,7 @@ class WindowStream:
         if self._row_plan is None or api.mapping is None:
             return cast_slice(api.schema, records, first, api.extra_column), [], None
         parents = as_mappings(records)
-        sent = api.mapping.parts(parents)
+        sent = api.mapping.split(parents)
         self._children.note(parents, sent)
         return cast_slice(api.schema, self._row_plan.rows(sent), first, api.extra_column), sent, len(parents)
 

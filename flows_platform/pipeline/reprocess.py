@@ -118,7 +118,7 @@ def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progre
 def _read(api: WindowedApi, raw: bytes) -> Mapping[str, object] | Unreadable:
     """A quarantined row as the declaration of now takes it."""
     row = read_record(raw)
-    return row if isinstance(row, Unreadable) or api.mapping is None else api.mapping.again(row)
+    return row if isinstance(row, Unreadable) or api.mapping is None else api.mapping.remap(row)
 
 
 def _still(before: RejectedRecord, records: Records, again: RejectedRecord) -> RejectedRecord:

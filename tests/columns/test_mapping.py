@@ -271,8 +271,8 @@ def test_parts_set_aside_give_the_rows_of_another_mapping_as_if_fetched_anew(
     records = [numbered(shape, iter(range(1, 1000))) for shape in shapes]
     rows_of = RecordPath.parse(".".join(each)) if each else None
     old, new = (RecordMapping(tuple(map(column, apart(paths))), each=rows_of) for paths in (before, after))
-    kept = [read_record(raw_record(part)) for part in old.parts(records) if isinstance(part, Mapping)]  # type: ignore[arg-type]
-    again = [new.again(part) for part in kept if isinstance(part, Mapping)]
+    kept = [read_record(raw_record(record)) for record in old.split(records) if isinstance(record, Mapping)]  # type: ignore[arg-type]
+    again = [new.remap(record) for record in kept if isinstance(record, Mapping)]
     assert [raw_record(row) for row in again if isinstance(row, Mapping)] == [
         raw_record(row)
         for row in new.map(records)  # type: ignore[arg-type]
@@ -283,4 +283,4 @@ def test_parts_set_aside_give_the_rows_of_another_mapping_as_if_fetched_anew(
 def test_a_part_that_would_be_several_rows_now_is_not_guessed_at() -> None:
     mapping = RecordMapping((), each=RecordPath.parse("list"))
     for part, count in (({"list": [1, 2]}, 2), ({"list": []}, 0)):
-        assert mapping.again(part) == Unreadable(f"gives {count} rows since the mapping was changed", b"")
+        assert mapping.remap(part) == Unreadable(f"gives {count} rows since the mapping was changed", b"")

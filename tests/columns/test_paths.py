@@ -85,7 +85,7 @@ def test_what_a_path_leads_to(path: str, found: list[object]) -> None:
     ],
 )
 def test_what_is_no_path_is_refused(path: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no path into a record"):
+    with pytest.raises(ConfigurationError, match="is not a path into a record"):
         RecordPath.parse(path)
 
 

@@ -32,7 +32,7 @@ def test_a_slice_gives_the_rows_that_its_records_give_one_by_one(
 ) -> None:
     named = tuple(replace(column, column=f"column {place}") for place, column in enumerate(columns))
     mapping = RecordMapping(named, each=each, ignored=tuple(ignored))
-    parts = mapping.parts(records)
+    parts = mapping.split(records)
     rows = [_told(row) for row in as_mappings(RowPlan(mapping).rows(parts))]
     assert rows == [_told(row) for row in map(mapping.row, parts)]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.domain.redaction import MASK, SHORTEST, Redactor, place, public_url
+from flows_platform.domain.redaction import MASK, SHORTEST, Redactor, bare_url, public_url
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=SHORTEST).filter(lambda text: MASK not in text)
 
@@ -52,7 +52,7 @@ def test_texts_without_secrets_stay() -> None:
 def test_urls_lose_credentials_fragments_and_secret_values() -> None:
     url = "https://u:canary@host:8/a?scanned_after=1&api_key=canary&Token=canary&mine=canary&x=%20#canary"
     assert public_url(url, {"mine"}) == "https://host:8/a?scanned_after=1&api_key=***&Token=***&mine=***&x=+"
-    assert place(url) == "https://host:8/a"
+    assert bare_url(url) == "https://host:8/a"
 
 
 def test_an_error_leaves_without_secrets_and_without_causes_that_hold_them() -> None:

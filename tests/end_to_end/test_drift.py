@@ -130,4 +130,4 @@ def test_the_commands_tell_it(loaded: Platform) -> None:
     assert len(flows("history", FIRST).stdout.splitlines()) == 2
     wrong = flows("verify", "--partition", "yesterday")
     assert wrong.returncode == 2
-    assert "'yesterday' names no window" in wrong.stderr
+    assert "'yesterday' does not name a window" in wrong.stderr

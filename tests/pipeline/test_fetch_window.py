@@ -233,7 +233,7 @@ def test_a_whole_document_in_a_compression_without_its_end_is_refused(
 BAD_ROWS = [
     ({"byte_count": None}, "byte_count is null or missing"),
     ({"byte_count": "many"}, "'many' is not an integer"),
-    ({"byte_count": 2**63}, "does not fit 64 bits"),
+    ({"byte_count": 2**63}, "does not fit into 64 bits"),
     ({"byte_count": 1.5}, "is not an integer"),
     ({"byte_count": True}, "is not an integer"),
     ({"src_comp": ["C1"]}, "is not text"),

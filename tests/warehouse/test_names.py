@@ -83,7 +83,7 @@ def test_a_column_may_not_be_named_as_our_own_names_are() -> None:
         (["_Partitiontime"], "begin with _PARTITION are BigQuery's own"),
         (["__ROOT__x"], "begin with __ROOT__ are"),
         (["_change_TYPE"], "begin with _CHANGE_TYPE are"),
-        (["Note", "note"], "'Note' is one too, and case tells no columns apart"),
+        (["Note", "note"], "'Note' differs from it only in case"),
     ],
 )
 def test_a_column_may_not_have_a_name_that_bigquery_refuses(names: list[str], why: str) -> None:

@@ -14,7 +14,7 @@ def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
     """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none does.
 
     Raises:
-        ConfigurationError: there is no such table, or a key names no window.
+        ConfigurationError: there is no such table, or a key does not name a window.
         PlatformError: the source or the warehouse gives no answer.
     """
     settings = load_settings()
@@ -59,7 +59,7 @@ def run_reprocess(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
     True if all are published: without `confirm` one that lost rows waits for a second pull.
 
     Raises:
-        ConfigurationError: there is no such table, or a key names no window.
+        ConfigurationError: there is no such table, or a key does not name a window.
         PlatformError: a window was never fetched, or the warehouse gives no answer.
     """
     settings = load_settings()
@@ -86,7 +86,7 @@ def run_history(table: str, key: str) -> None:
     """Print the ledger's entries of the window `key`, oldest first.
 
     Raises:
-        ConfigurationError: there is no such table, or the key names no window.
+        ConfigurationError: there is no such table, or the key does not name a window.
     """
     declaration = table_named(table, load_settings())
     window = declaration.grid.from_key(key)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 import urllib3
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
-from flows_platform.domain.redaction import place
+from flows_platform.domain.redaction import bare_url
 from flows_platform.fetch.http.connections import keep_queries_out_of_logs, pool_manager
 from flows_platform.fetch.http.decompression import Decompressor, Expansion, Identity, Pending, decompressor
 from flows_platform.fetch.http.pace import Clock, HttpLimits, Pace, Watch
@@ -77,13 +77,13 @@ class HttpClient:
         url = request.target
         pace = Pace(self.limits, self._clock, self.deadline() if deadline is None else deadline)
         if fault := pace.fault():
-            raise SourceUnavailable(f"{place(url)} {fault}.")
+            raise SourceUnavailable(f"{bare_url(url)} {fault}.")
         with self._gate.slot() if self._gate else nullcontext():
             response = self._final(request, url)
             seen(url, response.status)
             try:
                 if not refusals.is_good(response.status):
-                    raise refusals.error(place(url), response.status, response.headers, _error_body(response, pace))
+                    raise refusals.error(bare_url(url), response.status, response.headers, _error_body(response, pace))
                 with Watch(pace, lambda: _abort(response)) as watch:
                     yield Answer(url, response, watch)
             finally:
@@ -115,9 +115,11 @@ class HttpClient:
             )
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if _is_malformed(error):
-                raise SourceRefused(f"{place(url)} answers with a head that is not HTTP ({_brief(error)}).") from error
+                raise SourceRefused(
+                    f"{bare_url(url)} answers with a head that is not HTTP ({_brief(error)})."
+                ) from error
             raise SourceUnavailable(
-                f"{place(url)} gives no answer ({_brief(error)}).",
+                f"{bare_url(url)} gives no answer ({_brief(error)}).",
                 remedy="Is the API server running, and is its address right?",
             ) from error
 
@@ -128,7 +130,7 @@ class Answer:
     def __init__(self, url: str, response: urllib3.BaseHTTPResponse, watch: Watch) -> None:
         self._response = response
         self._watch = watch
-        self._url = place(url)
+        self._url = bare_url(url)
         self._decompressor: Decompressor = decompressor(response.headers.get("Content-Encoding", "identity"))
         self._expansion = Expansion()
         self._first = Pending()  # bytes that `is_empty` read

@@ -6,7 +6,7 @@ import urllib3
 from urllib3.util import parse_url
 
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.domain.redaction import place
+from flows_platform.domain.redaction import bare_url
 
 MAX_REDIRECTS = 3
 STATUSES = {301, 302, 303, 307, 308}
@@ -49,13 +49,13 @@ def redirect_target(url: str, location: str, followed: int) -> str:
     """
     # guard: number of redirects
     if followed >= MAX_REDIRECTS:
-        raise SourceRefused(f"{place(url)} redirects more than {MAX_REDIRECTS} times.", remedy="Give the final URL.")
+        raise SourceRefused(f"{bare_url(url)} redirects more than {MAX_REDIRECTS} times.", remedy="Give the final URL.")
     target = resolved(url, location)
     scheme, host, _ = origin(target)
     # guard: same origin of redirects
     if not location or origin(target) != origin(url):
         raise SourceRefused(
-            f"{place(url)} redirects to another origin ({scheme}://{host}).",
+            f"{bare_url(url)} redirects to another origin ({scheme}://{host}).",
             remedy="Redirects are followed on the same origin only: give the final URL.",
         )
     return target

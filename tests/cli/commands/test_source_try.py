@@ -133,7 +133,7 @@ def test_a_window_that_is_none(source: Callable[[VendorServer], str], capsys: py
     with Visits(clock=lambda: 0.0) as server:
         code, told = tried(capsys, source(server), "2024-03-01-01:00")
     assert code == 2
-    assert "'2024-03-01-01:00' names no window" in told["error"]["message"]
+    assert "'2024-03-01-01:00' does not name a window" in told["error"]["message"]
     assert server.requests == []
 
 
