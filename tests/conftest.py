@@ -22,15 +22,17 @@ for name in [name for name in os.environ if name.startswith("FLOWS_") and not na
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data beside the project; tests that need it skip where it is absent."""
-    if not SHARED.is_dir():
-        pytest.skip("the real data beside the project is absent")
-    return SHARED
+    """The folder of real data that FLOWS_TEST_DATA names; tests that need it skip where it is not set or absent."""
+    given = os.environ.get("FLOWS_TEST_DATA")
+    if not given:
+        pytest.skip("FLOWS_TEST_DATA is not set: it names the folder of real data")
+    folder = Path(given).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"FLOWS_TEST_DATA is {given}, which is not a folder")
+    return folder
 
 
 @pytest.fixture(scope="session")
