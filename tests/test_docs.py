@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
 DOCUMENTS = [*TOP, *sorted(DOCS.rglob("*.md"))]
+TEST_SETTINGS = {
+    name
+    for path in Path(__file__).parent.rglob("*.py")
+    for name in re.findall(r'environ\.get\("(FLOWS_TEST_[A-Z_]+)"', path.read_text())
+}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 DEMO_OUTPUT = re.compile(r"[┃│├└┡]")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -75,7 +80,7 @@ def test_every_make_target_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_variable_is_a_setting(path: Path) -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | OLD_NAMES.keys()
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OLD_NAMES.keys() | TEST_SETTINGS
     assert {name for name in re.findall(rf"\b{PREFIX}[A-Z_]+\b", path.read_text()) if name != PREFIX} <= known
 
 
