@@ -209,8 +209,8 @@ def test_a_day_passes(simulated: Simulated) -> None:
     assert any(away[0] < closing(simulated, key) < away[1] for key in keys), story
     assert 0 < len(late) < len(keys)
     for key, count in Counter(load.key for load in loads).items():
-        # Once, and once more for rows that came after that: for all of them together, or for every row by itself. A busy
-        # machine may load a window for the first time when its late rows are there already.
+        # Once, and once more for rows that came after that: for all of them together, or for every row by itself.
+        # On a busy machine the first load may find the late rows already.
         before_late_rows = simulated.instant(first[key].at) < simulated.start_of(key) + LATE.delay
         assert (1 if late[key] and before_late_rows else 0) <= count - 1 <= late[key], story
     until(lambda: simulated.freshness() == "HEALTHY", 180)  # the data set is at its end, and all of it is there
