@@ -46,10 +46,10 @@ def json_document(document: Mapping[str, Any]) -> bytes:
 
 def detail_document(detail: "CveDetail") -> bytes:
     """A CVE with the rows of its child tables and, as the last member, NVD's own document unchanged."""
-    cve = {name: value for name, value in _plain(detail.fact).items() if name not in INNER} | _plain(detail.summary)
+    cve = {name: value for name, value in _plain(detail.cve).items() if name not in INNER} | _plain(detail.summary)
     children = {child_name(table): _child(table, detail.children[table.name]) for table in CHILDREN}
     head = json.dumps({"notice": NOTICE, "cve": cve | children}).removesuffix("}}")
-    return f'{head}, "{DOCUMENT}": {detail.fact[DOCUMENT]}}}}}'.encode()
+    return f'{head}, "{DOCUMENT}": {detail.cve[DOCUMENT]}}}}}'.encode()
 
 
 def csv_document(names: Sequence[str], rows: Iterable[Row]) -> bytes:

@@ -7,7 +7,7 @@ import apsw
 
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.flow_database.layout import FACTS_TABLE
+from flows_platform.flow_database.layout import SUMMARY_TABLE
 
 # Declared types that a STRICT table enforces for a column's type; empty where it does not enforce enough.
 STRICT_TYPES = {
@@ -91,9 +91,9 @@ def _is_kept(column: Column, declared: _Declared) -> bool:
 
 
 def _facts(connection: apsw.Connection, schema: TableSchema) -> Facts | None:
-    if not connection.table_exists("main", FACTS_TABLE):
+    if not connection.table_exists("main", SUMMARY_TABLE):
         return None
     row = connection.execute(
-        f"SELECT row_count, time_sorted, ids_contiguous FROM {FACTS_TABLE} WHERE table_name = ?", (schema.name,)
+        f"SELECT row_count, time_sorted, ids_contiguous FROM {SUMMARY_TABLE} WHERE table_name = ?", (schema.name,)
     ).fetchone()
     return None if row is None else Facts(int(row[0]), bool(row[1]), bool(row[2]))

@@ -1,6 +1,6 @@
 """Records outside the requested range. Those of a neighbouring window are skipped, the others become rejects.
 
-A record belongs to a neighbour if it is no further outside than the request had to reach: its own window gets it too.
+A record belongs to a neighbour if it is at most as far outside as the request had to reach: its own window gets it too.
 """
 
 import pyarrow as pa

@@ -1,7 +1,7 @@
-"""A sqlite file that is being filled: statements, and record batches inserted without a Python object per value.
+"""Fills an sqlite file: runs statements, and inserts record batches without a Python object per value.
 
-ADBC's own level below its DB-API: that one imports pandas where it is installed (.25 s, 50 MB), and turns a Ctrl-C into
-an error of the driver, which cannot be cancelled.
+It uses ADBC below its DB-API. The DB-API imports pandas if that is installed (.25 s, 50 MB), and turns a Ctrl-C into an
+error of the driver, which cannot be cancelled.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class BulkConnection:
         return found
 
     def insert(self, table: str, batch: pa.RecordBatch) -> int:
-        """Append the batch's rows to the table; how many arrived."""
+        """Append the batch's rows to the table; returns how many arrived."""
         if table not in self._inserts:
             self._inserts[table] = self._insert_into(table)
         self._inserts[table].bind(batch)

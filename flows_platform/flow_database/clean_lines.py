@@ -1,4 +1,4 @@
-"""Clean lines to typed rows, one line at a time: what is valid is defined here. The fast parser must agree with it.
+"""Clean lines to typed rows, one line at a time. `parse_lines` defines what is valid; `FastParser` must agree with it.
 
 A line is the schema's columns separated by commas, nothing quoted; one CR before the newline belongs to the line's end.
 An integer is `-?[0-9]+` within 64 bits; a text is any valid UTF-8, control characters and NUL included.
@@ -20,7 +20,7 @@ from flows_platform.flow_database.comma_counts import BYTE_ORDER_MARK, HEADER_RE
 SHOWN_BYTES = 40  # of a rejected value in the reason; the whole line is kept beside it
 _INTEGER = re.compile(rb"-?[0-9]+")
 _INT64_DIGITS = 19
-# Only these can stand in a comma-separated line without a further convention.
+# Only these types need no further convention in a comma-separated line.
 _ARROW_TYPES = {ColumnType.INT64: pa.int64(), ColumnType.STRING: pa.string()}
 
 
@@ -71,7 +71,7 @@ def parse_lines(block: bytes, schema: TableSchema) -> ParsedBlock:
 
 
 def _names_columns(line: bytes) -> bool:
-    """A header line, numbered by cleaning or not: of a file in the middle of several put together."""
+    """Whether this is a header line, numbered by cleaning or not: files put together have one in the middle."""
     number, _, rest = line.partition(b",")
     return is_header(rest if number.isdigit() else line)
 
@@ -133,7 +133,7 @@ class FastParser:
         return parse_lines(block, self.schema) if rows is None else ParsedBlock(rows, [])
 
     def _by_arrow(self, block: bytes) -> pa.RecordBatch | None:
-        """The rows, where every line is valid and Arrow's reading is the one meant."""
+        """The rows, if every line is valid and Arrow reads it as `parse_lines` does; None otherwise."""
         if b"\r" in block:
             block = (block if block.endswith(b"\n") else block + b"\n").replace(b"\r\n", b"\n")
         if any(code in block for code in _LAX_BYTES):

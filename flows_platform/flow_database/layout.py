@@ -1,7 +1,7 @@
-"""The layout of the database that a load builds and the API server reads: tables, index, facts. SQL text only.
+"""The layout of the database that a load builds and the API server reads: tables, index, load summary. SQL text only.
 
-The table is STRICT with `id INTEGER PRIMARY KEY` and an index on time, so a window is a range read: where time never
-falls as id grows (the facts say so), the index gives the window's first and last id and the rows are walked by id.
+The table is STRICT with `id INTEGER PRIMARY KEY` and an index on time, so a window is a range read. If time never falls
+as id grows (the load summary says so), the index gives the window's first and last id, and rows are read by id.
 """
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
@@ -15,17 +15,17 @@ SQLITE_TYPES = {
     ColumnType.JSON: "TEXT",
 }
 
-# What the load learned about the rows, true until a later write: triggers delete the row with the first change, so
-# a reader that finds no facts works from the rows alone.
-FACTS_TABLE = "load_facts"
-CREATE_FACTS = f"""CREATE TABLE {FACTS_TABLE} (
+# What the load learned about the rows, true until a later write. Triggers delete the summary with the first change, so
+# a reader that finds none uses the rows alone.
+SUMMARY_TABLE = "load_facts"
+CREATE_SUMMARY = f"""CREATE TABLE {SUMMARY_TABLE} (
   table_name TEXT PRIMARY KEY,
   row_count INTEGER NOT NULL,
   time_sorted INTEGER NOT NULL,    -- 1: time never falls as id grows
   ids_contiguous INTEGER NOT NULL  -- 1: every id from the first to the last is there
 ) STRICT"""
 
-# Rows the load set aside: line of the clean file, reason, the line's bytes.
+# Lines that the load rejected: line number in the clean file, reason, the line's bytes.
 CREATE_REJECTS = "CREATE TABLE rejected (position INTEGER NOT NULL, reason TEXT NOT NULL, raw BLOB NOT NULL) STRICT"
 
 
@@ -47,10 +47,10 @@ def create_index(schema: TableSchema) -> str:
 
 
 def create_triggers(schema: TableSchema) -> list[str]:
-    """Triggers that forget the facts with the first change after the load."""
-    # guard: facts are forgotten with a change
+    """Triggers that delete the load summary with the first change after the load."""
+    # guard: a change deletes the load summary
     return [
         f"CREATE TRIGGER {schema.name}_facts_{event.lower()} AFTER {event} ON {schema.name} "
-        f"BEGIN DELETE FROM {FACTS_TABLE} WHERE table_name = '{schema.name}'; END"
+        f"BEGIN DELETE FROM {SUMMARY_TABLE} WHERE table_name = '{schema.name}'; END"
         for event in ("INSERT", "UPDATE", "DELETE")
     ]

@@ -1,4 +1,4 @@
-"""Reading plain or packed files as blocks of whole lines, in bounded memory. Knows nothing of fields."""
+"""Reads plain or packed files as blocks of whole lines, in bounded memory. Knows no fields."""
 
 import os
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ MAX_LINE_BYTES = 16 << 20
 def line_blocks(path: Path, progress: Progress = silent, *, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """Blocks of about `block_bytes` that end at a line's end; only the file's last line may lack its newline.
 
-    Gzip, bzip2, xz and zip are known by their first bytes, whatever the name. Progress in bytes of the file as it
-    rests.
+    Gzip, bzip2, xz and zip are recognized by their first bytes, not by the file's name. Progress in bytes of the file
+    on disk.
 
     Raises:
         InputError: the file is missing, not readable, packed and cut or damaged, not lines of UTF-8, or has a line over
@@ -38,7 +38,7 @@ def first_lines(path: Path, count: int) -> list[bytes]:
     """
     lines: list[bytes] = []
     for block in line_blocks(path):
-        # Cut inside the block: splitting all of it for five lines would be waste.
+        # Split no further than needed: a block has thousands of lines.
         lines += block.removesuffix(b"\n").split(b"\n", count - len(lines))[: count - len(lines)]
         if len(lines) >= count:
             break
@@ -58,7 +58,7 @@ def _whole_lines(path: Path, pieces: Iterator[bytes]) -> Iterator[bytes]:
         if len(rest) > MAX_LINE_BYTES:
             raise InputError(
                 f"{path} has a line of more than {MAX_LINE_BYTES >> 20} MiB, which starts at byte {passed:,}.",
-                remedy="Check that this is the file of comma-separated lines that was meant.",
+                remedy="Check that this is the intended file of comma-separated lines.",
             )
     if rest:
         yield rest

@@ -1,4 +1,4 @@
-"""Building the database from a clean file: parse, insert, index, facts. Readers see the old file or the new one."""
+"""Builds the database from a clean file: parse, insert, index, summarize. Readers see the old file or the new one."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,15 +16,15 @@ from flows_platform.flow_database import layout
 from flows_platform.flow_database.bulk import BulkConnection, bulk_connection
 from flows_platform.flow_database.clean_lines import FastParser, ParsedBlock
 from flows_platform.flow_database.line_blocks import line_blocks
-from flows_platform.flow_database.load_summary import LoadFacts
+from flows_platform.flow_database.load_summary import LoadSummary
 from flows_platform.flow_database.page_checksums import append_checksums
 from flows_platform.flow_database.read import row_count
 from flows_platform.flow_database.replacement import Counted, ReplacementRules, described_reject, require_replaceable
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.runtime.read_ahead import read_ahead
 
-# The file is new and is thrown away when the load fails: no journal, and one sync at the end. Rows are appended, so a
-# small cache does (64 MiB was no faster), and large pages save a few per cent of the inserts.
+# The file is new and is discarded if the load fails, so there is no journal and one sync at the end. Rows are appended,
+# so a small cache is enough (64 MiB was no faster), and large pages save a few per cent of the inserts.
 _PRAGMAS = (
     "page_size = 32768",
     "journal_mode = OFF",
@@ -32,13 +32,13 @@ _PRAGMAS = (
     "locking_mode = EXCLUSIVE",
     "cache_size = -8192",
 )
-_BLOCK_BYTES = 1 << 20  # a batch of some 20,000 rows: half of it costs 3 %
+_BLOCK_BYTES = 1 << 20  # a batch of some 20,000 rows; half of it costs 3 % more time
 _REJECTS_SCHEMA = pa.schema([("position", pa.int64()), ("reason", pa.string()), ("raw", pa.binary())])
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What the load did: lines read = loaded + rejected; times are those of the loaded rows, None without any."""
+    """What the load did: lines read = loaded + rejected. Times are those of the loaded rows, None if there are none."""
 
     read: int
     loaded: int
@@ -57,37 +57,35 @@ def load(
     rules: ReplacementRules | None = None,
     progress: Progress = silent,
 ) -> LoadResult:
-    """Load the clean file (plain or packed) into a new `database` and put it in the old one's place; progress in bytes.
+    """Load the clean file (plain or packed) into a new file that replaces `database`; progress in bytes.
 
-    A line that is not valid goes to the table `rejected` and the rest goes on. With `rules`, the old database stays
-    where the outcome looks like that of a wrong file.
+    Invalid lines go to the table `rejected`. With `rules`, the old database stays if the result looks like that of a
+    wrong file.
 
     Raises:
-        InputError: the clean file is missing or damaged, repeats an id, or `rules` refuse what it gives.
+        InputError: the clean file is missing or damaged, repeats an id, or `rules` refuse the result.
         StorageError: the database cannot be written.
         ConfigurationError: both paths are the same file, or the schema cannot be loaded.
     """
     # guard: the clean file is never the database
     if clean.resolve() == database.resolve():
-        raise ConfigurationError(f"The clean file and the database are two files; got {database} for both.")
+        raise ConfigurationError(f"The clean file and the database must be two files; got {database} for both.")
     parse = FastParser(schema)
-    with atomic_path(database) as part:
+    with atomic_path(database) as draft:
         blocks = map(parse, line_blocks(clean, progress, block_bytes=_BLOCK_BYTES))
-        with _building(part, database) as connection, closing(read_ahead(blocks)) as parsed:
-            facts = _fill(connection, parsed, schema, clean)
+        with _building(draft, database) as connection, closing(read_ahead(blocks)) as parsed:
+            summary = _fill(connection, parsed, schema, clean)
         if rules:
             # guard: wrong clean files replace nothing
-            require_replaceable(_counted(facts, clean, database, schema), rules)
-        append_checksums(part)
-        sizes = clean.stat().st_size, part.stat().st_size
-    return LoadResult(
-        facts.rows + facts.rejected, facts.rows, facts.rejected, facts.first_time, facts.last_time, *sizes
-    )
+            require_replaceable(_counted(summary, clean, database, schema), rules)
+        append_checksums(draft)
+        sizes = clean.stat().st_size, draft.stat().st_size
+    return LoadResult(summary.lines, summary.rows, summary.rejected, summary.first_time, summary.last_time, *sizes)
 
 
-def _counted(facts: LoadFacts, clean: Path, database: Path, schema: TableSchema) -> Counted:
-    described = _described(facts.first_reject, len(schema.columns)) if facts.first_reject else None
-    return Counted(clean, database, facts.rows, facts.rejected, 0, _rows_of(database, schema), described)
+def _counted(summary: LoadSummary, clean: Path, database: Path, schema: TableSchema) -> Counted:
+    described = _described(summary.first_reject, len(schema.columns)) if summary.first_reject else None
+    return Counted(clean, database, summary.rows, summary.rejected, 0, _rows_of(database, schema), described)
 
 
 def _described(first: RejectedRecord, fields: int) -> str:
@@ -97,7 +95,7 @@ def _described(first: RejectedRecord, fields: int) -> str:
 
 
 def _rows_of(database: Path, schema: TableSchema) -> int | None:
-    """The rows of an earlier database; None where there is none that can be read."""
+    """The number of rows of an earlier database; None if there is none, or it cannot be read."""
     try:
         return row_count(database, schema)
     except InputError:
@@ -105,38 +103,38 @@ def _rows_of(database: Path, schema: TableSchema) -> int | None:
 
 
 @contextmanager
-def _building(part: Path, database: Path) -> Iterator[BulkConnection]:
+def _building(draft: Path, database: Path) -> Iterator[BulkConnection]:
     try:
-        with bulk_connection(part) as connection:
+        with bulk_connection(draft) as connection:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             yield connection
     except AdbcError as error:
         raise StorageError(
             f"{database} cannot be written: {error}",
-            remedy="Free space or choose another place; what stood there before is untouched.",
+            remedy="Free space or choose another path; the previous database is unchanged.",
         ) from error
 
 
-def _fill(connection: BulkConnection, parsed: Iterator[ParsedBlock], schema: TableSchema, clean: Path) -> LoadFacts:
+def _fill(connection: BulkConnection, parsed: Iterator[ParsedBlock], schema: TableSchema, clean: Path) -> LoadSummary:
     connection.execute("BEGIN")
-    for statement in (layout.create_table(schema), layout.CREATE_REJECTS, layout.CREATE_FACTS):
+    for statement in (layout.create_table(schema), layout.CREATE_REJECTS, layout.CREATE_SUMMARY):
         connection.execute(statement)
-    facts = LoadFacts(schema, clean, connection)
+    summary = LoadSummary(schema, clean, connection)
     inserted = 0
     for block in parsed:
-        _insert_rejects(connection, block, first_line=facts.lines)
-        facts.add(block)
+        _insert_rejects(connection, block, first_line=summary.lines)
+        summary.add(block)
         inserted += connection.insert(schema.name, block.rows)
-    if inserted != facts.rows:
-        raise StorageError(f"{inserted:,} rows of {facts.rows:,} arrived in the database that is made of {clean}.")
+    if inserted != summary.rows:
+        raise StorageError(f"only {inserted:,} of the {summary.rows:,} rows of {clean} arrived in the database.")
     connection.execute(layout.create_index(schema))
-    row = f"'{schema.name}', {facts.rows}, {int(facts.time_sorted)}, {int(facts.ids_contiguous)}"
-    connection.execute(f"INSERT INTO {layout.FACTS_TABLE} VALUES ({row})")
+    row = f"'{schema.name}', {summary.rows}, {int(summary.time_sorted)}, {int(summary.ids_contiguous)}"
+    connection.execute(f"INSERT INTO {layout.SUMMARY_TABLE} VALUES ({row})")
     for statement in layout.create_triggers(schema):
         connection.execute(statement)
     connection.execute("COMMIT")
-    return facts
+    return summary
 
 
 def _insert_rejects(connection: BulkConnection, block: ParsedBlock, first_line: int) -> None:

@@ -1,4 +1,4 @@
-"""What a load learns about the rows as they pass: bounds, order, and that no id comes twice."""
+"""What a load learns about the rows as they pass: bounds and order. Refuses repeated ids."""
 
 import json
 from pathlib import Path
@@ -16,10 +16,10 @@ from flows_platform.flow_database.clean_lines import ParsedBlock
 type Integers = npt.NDArray[np.int64]
 
 
-class LoadFacts:
-    """Fed with every block before its rows are inserted.
+class LoadSummary:
+    """The rows so far; the load adds every block before it inserts its rows.
 
-    `time_sorted` says that time never falls as id grows; where ids come out of order it is False without a proof.
+    `time_sorted` says that time never falls as id grows. It is False without a check if ids are out of order.
     """
 
     def __init__(self, schema: TableSchema, clean: Path, connection: BulkConnection) -> None:
@@ -41,10 +41,10 @@ class LoadFacts:
         return self.rows == 0 or self._last_id - self._first_id + 1 == self.rows
 
     def add(self, block: ParsedBlock) -> None:
-        """Take note of a block.
+        """Add a block.
 
         Raises:
-            InputError: an id was there before.
+            InputError: an id is repeated.
         """
         if block.rows.num_rows:
             ids = _integers(block.rows, self._schema.key)
@@ -78,7 +78,7 @@ class LoadFacts:
             if value in seen:
                 raise InputError(
                     f"{self._clean} line {self.lines + block.line_of_row(index):,} repeats {key} {value}.",
-                    remedy="Make the clean file anew: `flows clean` numbers the rows.",
+                    remedy="Make the clean file again: `flows clean` numbers the rows.",
                 )
             seen.add(value)
 
@@ -89,5 +89,5 @@ def _rises(values: Integers) -> bool:
 
 def _integers(rows: pa.RecordBatch, name: str) -> Integers:
     column = rows.column(name)
-    # Not to_numpy(): it imports pandas where that is installed.
+    # Not to_numpy(): it imports pandas if that is installed.
     return np.frombuffer(column.buffers()[1], np.int64, len(column), column.offset * 8)

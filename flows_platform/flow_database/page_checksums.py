@@ -1,13 +1,13 @@
-"""Checksums of a database's pages: written behind its last page by the load, compared with each page that is read.
+"""Checksums of a database's pages: the load writes them after the last page, and readers compare every page they read.
 
-A page is the range whose digest is kept: whatever sqlite reads (rows, index, facts, schema) passes the comparison, each
-time it comes from the file and not only the first time. sqlite itself does not look behind the last page.
+Everything that sqlite reads (rows, index, summary, schema) is compared every time it comes from the file, not only the
+first time. sqlite itself does not look past the last page.
 
-    pages   each `page size` bytes
-    sums    4 bytes a page, little-endian: CRC-32 of the page, begun with its number, so that no page can stand in for
-            another
-    tail    page size, number of pages, sqlite's counter of changes (4 bytes each, little-endian); the first 16 bytes of
-            the SHA-256 of sums and these three; 16 bytes that say what this is
+    pages   `page size` bytes per page
+    sums    4 bytes per page, little-endian: CRC-32 of the page, started with its number, so that pages cannot be
+            swapped
+    tail    page size, number of pages, sqlite's counter of changes (4 bytes per number, little-endian); the first 16
+            bytes of the SHA-256 of the sums and these three numbers; a mark of 16 bytes
 """
 
 import os
@@ -35,18 +35,18 @@ _READ_BYTES = 1 << 20
 _LARGEST_PAGE = 1 << 16
 _WAL = 2
 _VFS = "flows-checked"
-_REMEDY = "Build the database again with `flows load`, and check the disk that it lies on."
+_REMEDY = "Build the database again with `flows load`, and check its disk."
 
-type Read = Callable[[int, int], bytes]  # so many bytes from an offset on
+type Read = Callable[[int, int], bytes]  # gives `amount` bytes from `offset` on
 
 
 class DamagedDatabase(InputError):
-    """The file holds other bytes than the load wrote, and no sqlite has changed it since."""
+    """The file has other bytes than the load wrote, although sqlite has not changed it since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The part of sqlite's own header that says which state the file is in."""
+    """The fields of sqlite's own header that say which state the file is in."""
 
     page_size: int
     pages: int
@@ -56,7 +56,7 @@ class Header:
 
     @classmethod
     def read(cls, read: Read) -> Self | None:
-        """The header; None where the file is no sqlite database."""
+        """The header; None if the file is not an sqlite database."""
         header = read(HEADER_BYTES, 0)
         if len(header) < HEADER_BYTES or not header.startswith(SQLITE_MARK):
             return None
@@ -72,7 +72,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Checksums:
-    """The checksums of a load, and the state of the file that they are of."""
+    """The checksums of a load, and the state of the file when they were written."""
 
     page_size: int
     pages: int
@@ -81,10 +81,10 @@ class Checksums:
 
     @classmethod
     def read(cls, read: Read, size: int, name: str) -> Self | None:
-        """Those at the end of a file of `size` bytes; None where there are none that hold.
+        """The checksums at the end of a file of `size` bytes; None if there are none, or sqlite wrote over them.
 
         Raises:
-            DamagedDatabase: they are not whole, and it was not sqlite that wrote over them.
+            DamagedDatabase: the checksums are damaged, but not by sqlite.
         """
         header = Header.read(read)
         tail = read(_TAIL_BYTES, size - _TAIL_BYTES) if size > _TAIL_BYTES else b""
@@ -94,18 +94,18 @@ class Checksums:
             return None
         page_size, pages, changes = _NUMBERS.unpack_from(tail)
         if header and header.settled and header.changes != changes and header.pages > pages:
-            return None  # pages that were added lie where the sums were
-        wanted = pages * _SUM_BYTES
-        sums = read(wanted, size - _TAIL_BYTES - wanted) if wanted < size else b""
+            return None  # sqlite added pages where the sums were
+        sums_size = pages * _SUM_BYTES
+        sums = read(sums_size, size - _TAIL_BYTES - sums_size) if sums_size < size else b""
         # guard: damaged checksums are damage
-        if _tail(page_size, pages, changes, sums) != tail or size != pages * page_size + wanted + _TAIL_BYTES:
+        if _tail(page_size, pages, changes, sums) != tail or size != pages * page_size + sums_size + _TAIL_BYTES:
             raise DamagedDatabase(f"the checksums at the end of {name} are damaged.", remedy=_REMEDY)
         return cls(page_size, pages, changes, sums)
 
     def hold(self, page: int, data: bytes) -> bool:
         """Whether these are the bytes of a page, counted from 0."""
-        place = page * _SUM_BYTES
-        return self.sums[place : place + _SUM_BYTES] == _sum(page, data)
+        start = page * _SUM_BYTES
+        return self.sums[start : start + _SUM_BYTES] == _sum(page, data)
 
 
 def _sum(page: int, data: bytes | memoryview) -> bytes:
@@ -118,25 +118,30 @@ def _tail(page_size: int, pages: int, changes: int, sums: bytes) -> bytes:
 
 
 def append_checksums(database: Path) -> None:
-    """Write the checksums of a closed, new database behind its last page; raises OSError where that fails."""
+    """Write the checksums of a closed, new database after its last page.
+
+    Raises:
+        DamagedDatabase: the file is not an sqlite database.
+        OSError: the file cannot be written.
+    """
     with database.open("r+b") as file:
         header = Header.read(lambda amount, offset: os.pread(file.fileno(), amount, offset))
         if header is None:
-            raise DamagedDatabase(f"{database} is no sqlite database.", remedy=_REMEDY)
+            raise DamagedDatabase(f"{database} is not an sqlite database.", remedy=_REMEDY)
         sums = b"".join(_sums(file, header.page_size))
         file.write(sums + _tail(header.page_size, len(sums) // _SUM_BYTES, header.changes, sums))
 
 
 def _sums(file: BinaryIO, page_size: int) -> Iterator[bytes]:
-    page, block = 0, memoryview(bytearray(_READ_BYTES))  # one buffer for all: a new one for each costs as much again
+    page, block = 0, memoryview(bytearray(_READ_BYTES))  # one buffer: new ones would double the time
     while size := file.readinto(block):  # type: ignore[attr-defined]  # files that are open for bytes have it
-        for place in range(0, size, page_size):
-            yield _sum(page, block[place : place + page_size])
+        for start in range(0, size, page_size):
+            yield _sum(page, block[start : start + page_size])
             page += 1
 
 
 def checked_file(database: Path) -> str | None:
-    """The VFS that compares the pages of a file, None where it has to be opened without one: in WAL mode.
+    """The VFS that compares the pages of a file; None for a file in WAL mode, which has to be opened without one.
 
     Raises:
         OSError: the file cannot be read.
@@ -147,7 +152,7 @@ def checked_file(database: Path) -> str | None:
 
 
 def protection(database: Path) -> str | None:
-    """Why nothing is compared; None where each page is.
+    """Why pages are not compared; None if they are.
 
     Raises:
         DamagedDatabase: the checksums are damaged.
@@ -168,13 +173,13 @@ def protection(database: Path) -> str | None:
 
 
 def _changed(header: Header | None, checksums: Checksums) -> bool:
-    """Whether an sqlite wrote to the file after the load. A flipped bit of its counter is no change: it has two."""
-    # guard: a flipped counter is no change
+    """Whether sqlite wrote to the file after the load. A flipped bit in its counter is not a change: it keeps two."""
+    # guard: a flipped counter is not a change
     return header is not None and header.settled and header.changes != checksums.changes
 
 
 class _CheckedVfs(apsw.VFS):
-    """sqlite's own way to files, but for the reading of databases."""
+    """sqlite's default VFS, except that reads of databases are checked."""
 
     def __init__(self) -> None:
         self.name = _VFS
@@ -187,7 +192,7 @@ class _CheckedVfs(apsw.VFS):
 
 
 class _CheckedFile(apsw.VFSFile):
-    """A database whose pages are compared as they are read, with the checksums that this very file ends with."""
+    """A database whose pages are compared, as they are read, with the checksums at the end of the same file."""
 
     def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         super().__init__("", name, flags)
@@ -197,7 +202,7 @@ class _CheckedFile(apsw.VFSFile):
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - sqlite's name
         data = super().xRead(amount, offset)
         checksums = self._checksums
-        # Before sqlite holds its lock it looks at the header alone; it reads all of page 1 once it does.
+        # Before sqlite holds its lock, it reads the header only; with the lock, it reads all of page 1.
         if checksums is None or offset + amount <= HEADER_BYTES:
             return data
         size = checksums.page_size
@@ -217,8 +222,8 @@ class _CheckedFile(apsw.VFSFile):
             return
         size = checksums.page_size
         raise DamagedDatabase(
-            f"page {page + 1:,} of {self._name} (bytes {page * size:,} to {(page + 1) * size - 1:,}) is not the one "
-            "that the load wrote.",
+            f"page {page + 1:,} of {self._name} (bytes {page * size:,} to {(page + 1) * size - 1:,}) is not as the "
+            "load wrote it.",
             remedy=_REMEDY,
         )
 

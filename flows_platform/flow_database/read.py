@@ -1,4 +1,4 @@
-"""Reading a loaded database back, for summaries and comparisons. Never writes; the API server has its own queries."""
+"""Reads a loaded database, for summaries and comparisons. Never writes; the API server has its own queries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import Value
-from flows_platform.flow_database.layout import FACTS_TABLE
+from flows_platform.flow_database.layout import SUMMARY_TABLE
 from flows_platform.flow_database.page_checksums import checked_file
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSummary:
-    """What the table holds; times are None where it is empty."""
+    """What the table holds; times are None if it is empty."""
 
     rows: int
     first_time: int | None
@@ -27,7 +27,7 @@ class DatabaseSummary:
 
 
 def database_summary(database: Path, schema: TableSchema) -> DatabaseSummary:
-    """Counts and bounds; the row count from the load's facts where they still hold, else counted.
+    """Counts and bounds. The number of rows comes from the load summary if that is still valid; else they are counted.
 
     Raises:
         InputError: there is no such database or table.
@@ -41,7 +41,7 @@ def database_summary(database: Path, schema: TableSchema) -> DatabaseSummary:
 
 
 def row_count(database: Path, schema: TableSchema) -> int:
-    """The table's rows, from the load's facts where they still hold, else counted.
+    """The number of rows: from the load summary if that is still valid; else they are counted.
 
     Raises:
         InputError: there is no such database or table.
@@ -51,15 +51,15 @@ def row_count(database: Path, schema: TableSchema) -> int:
 
 
 def _rows(connection: apsw.Connection, schema: TableSchema) -> int:
-    facts = connection.execute(f"SELECT row_count FROM {FACTS_TABLE} WHERE table_name = ?", (schema.name,))
-    known: int | None = facts.get
+    summary = connection.execute(f"SELECT row_count FROM {SUMMARY_TABLE} WHERE table_name = ?", (schema.name,))
+    known: int | None = summary.get
     return known if known is not None else cast("int", connection.execute(f"SELECT count(*) FROM {schema.name}").get)
 
 
 def iter_rows(
     database: Path, schema: TableSchema, *, first: int | None = None, last: int | None = None
 ) -> Iterator[tuple[Value, ...]]:
-    """The rows whose time lies in `first..last` (both included, None for open) in id order, as the schema's tuples.
+    """The rows with a time in `first..last` (both included, None: no bound), by id, as tuples of the schema's columns.
 
     Raises:
         InputError: there is no such database or table.
@@ -73,7 +73,7 @@ def iter_rows(
 
 
 def iter_rejected(database: Path) -> Iterator[RejectedRecord]:
-    """The lines that the load set aside, in the clean file's order.
+    """The lines that the load rejected, in the clean file's order.
 
     Raises:
         InputError: there is no such database, or it was not made by a load.
@@ -85,11 +85,11 @@ def iter_rejected(database: Path) -> Iterator[RejectedRecord]:
 
 @contextmanager
 def open_read_only(database: Path) -> Iterator[apsw.Connection]:
-    """A read-only connection; what sqlite says inside the block becomes an InputError.
+    """A read-only connection. Errors of sqlite inside the block become InputErrors.
 
     Raises:
-        InputError: the file is missing, no sqlite database, or lacks a table.
-        DamagedDatabase: a page is not the one that the load wrote.
+        InputError: the file is missing, is not an sqlite database, or lacks a table.
+        DamagedDatabase: a page is not as the load wrote it.
     """
     try:
         uri, vfs = f"{database.resolve().as_uri()}?mode=ro", checked_file(database)

@@ -1,6 +1,6 @@
-"""Whether rows made from a file may take the place of those that are there: a wrong or cut file must not.
+"""Whether the rows of a file may replace the present ones: those of a wrong or cut file must not.
 
-Asked when everything is counted and nothing is replaced yet.
+The check comes after everything is counted, and before anything is replaced.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ MAX_REJECTED_SHARE = 0.01
 MAX_SHRINK = 0.5
 SHOWN_LINE = 60  # bytes of a rejected line in a message
 _REMEDY = (
-    "Check that this is the file that was meant. If it is, say so with --allow-shrink, or with allow_shrink: true in "
-    "the run's config"
+    "Check that this is the intended file. If it is, say so with --allow-shrink, or with allow_shrink: true in the "
+    "run's config"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ReplacementRules:
-    """Which shares of rejected lines, and of rows fewer than before, are taken for a wrong file; both from 0 to 1."""
+    """Above which shares of rejected lines, and of rows lost since before, a file counts as wrong; both from 0 to 1."""
 
     max_rejected_share: float = MAX_REJECTED_SHARE
     max_shrink: float = MAX_SHRINK
@@ -28,9 +28,9 @@ class ReplacementRules:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was made of `source` for `target`, which holds `before` rows or is not there or not ours: None.
+    """The result of reading `source` for `target`, which holds `before` rows; None: it is missing or not ours.
 
-    `named` lines are rejected for what they are known to be, and do not count as a fault: a header line.
+    `named` lines are rejected as what they are known to be, such as a header line, and do not count as faults.
     """
 
     source: Path
@@ -43,10 +43,10 @@ class Counted:
 
 
 def require_replaceable(counted: Counted, rules: ReplacementRules) -> None:
-    """Refuse what looks like a wrong file.
+    """Refuse a result that looks like that of a wrong file.
 
     Raises:
-        InputError: there is no row, or more lines are rejected or fewer rows there than `rules` allow.
+        InputError: there are no rows, or more rejected lines or fewer rows than `rules` allow.
     """
     fault = None if rules.allow_shrink else _fault(counted, rules)
     if fault:
@@ -79,12 +79,12 @@ def _fault(counted: Counted, rules: ReplacementRules) -> tuple[str, str] | None:
 
 
 def described_reject(number: int, reason: str, line: bytes) -> str:
-    """A rejected line for a message: where, why, how it begins, and what its file may be."""
+    """A rejected line for a message: its number, the reason, its start, and what may be wrong with its file."""
     shown = line[:SHOWN_LINE].decode(errors="backslashreplace")
     return f"line {number:,}: {reason}: {shown + '…' * (len(line) > SHOWN_LINE)!r}{_guess(line)}"
 
 
 def _guess(line: bytes) -> str:
     if b"\r" in line.removesuffix(b"\r"):
-        return " (its lines end in carriage returns alone; `tr '\\r' '\\n' < FILE > NEW` mends that)"
+        return " (its lines end in carriage returns alone; `tr '\\r' '\\n' < FILE > NEW` fixes that)"
     return ""

@@ -1,6 +1,6 @@
-"""A file's content as it streams out of gzip, bzip2, xz, zip or nothing; other files are refused by their name.
+"""A file's content as a stream, plain or out of gzip, bzip2, xz or zip. Other formats are refused by name.
 
-What a file is, its first bytes say, whatever its name. Memory is constant: xz may ask for 256 MiB, the others for less.
+A file's first bytes say what it is, not its name. Memory is constant: xz may need 256 MiB, the others less.
 """
 
 import zlib
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
 READ_BYTES = 1 << 16
-XZ_MEMORY = 256 << 20  # xz -9 asks for 65 MiB; a dictionary of 1.5 GiB can be written, and is refused
-ZIP_IGNORED = ("__MACOSX/",)  # what a Mac adds to an archive beside each of its files
-ENCRYPTED = 1  # of a zip member's flags
-# isal's stubs leave the one without types and call the other, a class, an instance.
+XZ_MEMORY = 256 << 20  # xz -9 needs 65 MiB; files with a dictionary of up to 1.5 GiB exist, and are refused
+ZIP_IGNORED = ("__MACOSX/",)  # macOS adds these to an archive beside its files
+ENCRYPTED = 1  # a bit of a zip member's flags
+# isal's stubs leave the first without types and declare the second, a class, as an instance.
 _INFLATING = cast("Callable[[BinaryIO, str], BinaryIO]", igzip.open)
 INFLATE_ERROR = cast("type[Exception]", igzip_lib.IsalError)
 CUT = "it ends before its end marker, or something that is not {kind} follows it"
 
-WIDE_CHARACTERS = 8  # so many in a row, each with a NUL, are no accident
-HEAD_BYTES = 512  # a tar archive says what it is at byte 257
+WIDE_CHARACTERS = 8  # as many in a row with a NUL are not an accident
+HEAD_BYTES = 512  # the mark of a tar archive is at byte 257
 _UTF8 = "Convert it: `iconv -f {0} -t UTF-8 FILE > NEW`."
 _UNPACK = "Unpack it, and name the file of lines."
-_NAME = "Name the file of comma-separated lines that was meant."
-# Marks are written in hex, as in lists of file formats. What the content may begin with, and is not lines of ASCII or
-# UTF-8; of two marks with one start the longer comes first.
+_NAME = "Name the intended file of comma-separated lines."
+# Content that is not lines of ASCII or UTF-8, by the marks it begins with. Marks are in hex, as in lists of file
+# formats; of two marks with the same start the longer one comes first.
 _FOREIGN: tuple[tuple[int, str, str, str], ...] = (
     (0, "fffe 0000", "is UTF-32 text (its byte order mark says so)", _UTF8.format("UTF-32")),
     (0, "0000 feff", "is UTF-32 text (its byte order mark says so)", _UTF8.format("UTF-32")),
@@ -51,11 +51,11 @@ _FOREIGN: tuple[tuple[int, str, str, str], ...] = (
 
 
 class _Decompressor(Protocol):
-    """One member's, of `bz2` or `lzma`."""
+    """Decompresses one member; `bz2` and `lzma` have one."""
 
     @property
     def eof(self) -> bool:
-        """Whether the member's end mark was met."""
+        """Whether the member's end mark was read."""
 
     @property
     def needs_input(self) -> bool:
@@ -66,11 +66,11 @@ class _Decompressor(Protocol):
         """What follows the member."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """At most so many bytes of content."""
+        """At most `max_length` bytes of content."""
 
 
 def content_pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
-    """The content of `file`, unpacked, in pieces of at most `size` bytes but for the first; `path` names it.
+    """The unpacked content of `file`, in pieces of at most `size` bytes except for the first. Messages name `path`.
 
     Raises:
         InputError: the file is cut or damaged, packs something that is packed again, or is not lines of UTF-8.
@@ -107,14 +107,14 @@ def _unpacked(path: Path, file: BinaryIO, kind: str, size: int) -> Iterator[byte
         raise _damaged(path, file, kind, unpacked, CUT.format(kind=kind)) from error
     except OSError as error:
         if error.errno is not None:
-            raise  # the disk's; that of damaged gzip and bzip2 has no number
+            raise  # the disk's; the errors of damaged gzip and bzip2 have no number
         raise _damaged(path, file, kind, unpacked, str(error)) from error
     except _damage(kind) as error:
         raise _damaged(path, file, kind, unpacked, str(error)) from error
 
 
 def _damage(kind: str) -> tuple[type[Exception], ...]:
-    """What the reader of damaged files of a kind raises, beside EOFError and OSError; imported where it is needed."""
+    """What the reader of a kind raises for damaged files, beside EOFError and OSError."""
     if kind == "xz":
         from lzma import LZMAError  # noqa: PLC0415 - cleaning starts sooner without these
 
@@ -123,7 +123,7 @@ def _damage(kind: str) -> tuple[type[Exception], ...]:
         from lzma import LZMAError  # noqa: PLC0415 - as above
         from zipfile import BadZipFile  # noqa: PLC0415 - as above
 
-        return (BadZipFile, ValueError, zlib.error, LZMAError)  # its own, and those of what it packs
+        return (BadZipFile, ValueError, zlib.error, LZMAError)  # zip's own, and those of its compressions
     return (BadGzipFile, INFLATE_ERROR, ValueError)
 
 
@@ -139,7 +139,7 @@ def _refuse_foreign(path: Path, head: bytes, packed: str | None) -> None:
     within = f"the content of {path}, once unpacked from {packed}," if packed else f"{path}"
     again = _packing(head) if packed else None
     if again:
-        raise InputError(f"{within} is a {again} file again.", remedy="Unpack it once, and name what comes out.")
+        raise InputError(f"{within} is a {again} file again.", remedy="Unpack it once, and name the result.")
     for start, mark, what, remedy in _FOREIGN:
         if head.startswith(bytes.fromhex(mark), start):
             raise InputError(f"{within} {what}.", remedy=remedy)
@@ -149,7 +149,7 @@ def _refuse_foreign(path: Path, head: bytes, packed: str | None) -> None:
 
 
 def _wide_text(head: bytes) -> str | None:
-    """UTF-16 without a byte order mark, by its first characters, where these are ASCII."""
+    """The encoding of UTF-16 without a byte order mark, if its first characters are ASCII."""
     for name, zeros, codes in (("UTF-16LE", head[1::2], head[::2]), ("UTF-16BE", head[::2], head[1::2])):
         if len(zeros) >= WIDE_CHARACTERS and not any(zeros) and all(codes):
             return name
@@ -168,8 +168,8 @@ def _gunzipped(_: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
 def _members(file: BinaryIO, size: int, new: Callable[[], _Decompressor], padding: bytes) -> Iterator[bytes]:
     """The content of members that follow each other; `padding` between them is skipped.
 
-    Not `BZ2File` or `LZMAFile`: both take what follows a member and cannot be read for the end of the file, and a
-    damaged second member would be lost without a word.
+    `BZ2File` and `LZMAFile` will not do: after a member they take unreadable bytes for the end of the file, and would
+    silently lose a damaged second member.
     """
     data = file.read(READ_BYTES)
     while data:
@@ -205,22 +205,23 @@ def _unzipped(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
     import zipfile  # noqa: PLC0415 - see `_damage`
 
     with zipfile.ZipFile(file) as archive:
-        held = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith(ZIP_IGNORED)]
-        if len(held) != 1:
-            names = ", ".join(each.filename for each in held[:5]) + (", …" if held[5:] else "")
+        entries = (entry for entry in archive.infolist() if not entry.is_dir())
+        files = [entry for entry in entries if not entry.filename.startswith(ZIP_IGNORED)]
+        if len(files) != 1:
+            names = ", ".join(entry.filename for entry in files[:5]) + (", …" if files[5:] else "")
             raise InputError(
-                f"{path} is a zip archive of {len(held)} files{f' ({names})' if held else ''}, not of one.",
+                f"{path} is a zip archive of {len(files)} files{f' ({names})' if files else ''}, not of one.",
                 remedy=_UNPACK,
             )
-        with _opened(path, archive, held[0]) as member:
-            yield from _read(cast("BinaryIO", member), size)
+        with _opened(path, archive, files[0]) as content:
+            yield from _read(cast("BinaryIO", content), size)
 
 
-def _opened(path: Path, archive: "ZipFile", held: "ZipInfo") -> IO[bytes]:
-    if held.flag_bits & ENCRYPTED:
+def _opened(path: Path, archive: "ZipFile", member: "ZipInfo") -> IO[bytes]:
+    if member.flag_bits & ENCRYPTED:
         raise InputError(f"{path} is a zip archive with a password, which is not read here.", remedy=_UNPACK)
     try:
-        return archive.open(held)
+        return archive.open(member)
     except NotImplementedError as error:  # Deflate64, for one
         raise InputError(f"{path} is a zip archive that is not read here: {error}.", remedy=_UNPACK) from error
 

@@ -14,4 +14,4 @@ def notice(old: str, new: str) -> str:
 @cache
 def say_renamed(old: str, new: str) -> None:
     """Print the notice on standard error, once in a process. Dagster's processes have it in their logs."""
-    print(notice(old, new), file=sys.stderr)  # noqa: T201 - for the person who started the process
+    print(notice(old, new), file=sys.stderr)  # noqa: T201 - for the person at the terminal

@@ -1,1 +1,1 @@
-"""One folder per source; sources never import each other."""
+"""One folder per source. Sources never import each other."""

@@ -77,7 +77,7 @@ def build(path: Path, rows: Sequence[Row]) -> Path:
     contiguous = not ids or ids[-1] - ids[0] + 1 == len(ids)
     with _written(path) as connection:
         connection.execute(layout.create_table(FLOWS))
-        connection.execute(layout.CREATE_FACTS)
+        connection.execute(layout.CREATE_SUMMARY)
         connection.execute(layout.CREATE_REJECTS)
         insert(connection, rows)
         connection.execute(layout.create_index(FLOWS))

@@ -83,7 +83,7 @@ def test_a_digit_that_changed_breaks_the_stream_off_and_is_logged(
     assert whole(server) is None
     page = offset // PAGE + 1
     assert f"page {page} of {tmp_path}" in caplog.text
-    assert "is not the one that the load wrote" in caplog.text
+    assert "is not as the load wrote it" in caplog.text
 
 
 @pytest.mark.parametrize(("page", "query"), [(5, ""), (11, "?scanned_after=520")], ids=["planned", "sent first"])
@@ -96,7 +96,7 @@ def test_damage_before_the_first_byte_is_a_problem(
     assert response.status == 500
     assert b'"/#database-damaged"' in body
     assert str(tmp_path).encode() not in body
-    assert "is not the one that the load wrote" in caplog.text
+    assert "is not as the load wrote it" in caplog.text
 
 
 def test_damage_while_the_server_runs_is_seen(serve: Serve, loaded: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_damaged_checksums_are_damage(loaded: Path, tmp_path: Path, part: str) -
 def test_other_readers_compare_too(loaded: Path, tmp_path: Path) -> None:
     database = flipped(loaded, tmp_path / "flows.db", offset_of(loaded, b"C411N") * 8 + 8)
     assert len(list(iter_rows(loaded, FLOWS))) == ROWS
-    with pytest.raises(DamagedDatabase, match="not the one that the load wrote"):
+    with pytest.raises(DamagedDatabase, match="not as the load wrote it"):
         list(iter_rows(database, FLOWS))
 
 

@@ -114,7 +114,7 @@ def large(path: Path, rows: int) -> Path:
     connection.pragma("journal_mode", "off")
     connection.pragma("synchronous", "off")
     connection.execute(layout.create_table(FLOWS))
-    connection.execute(layout.CREATE_FACTS)
+    connection.execute(layout.CREATE_SUMMARY)
     connection.execute(
         "INSERT INTO flows WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
         "SELECT i, i / 100, i % 60, 'C' || (i % 9999), 'N' || (i % 777), 'C' || (i % 88), '80', 6, 1, i * 40 FROM n",

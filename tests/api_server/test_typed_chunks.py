@@ -47,7 +47,7 @@ def snapshot(tmp_path: Path) -> Iterator[Snapshot]:
     connection = apsw.Connection(str(path))
     with connection:
         connection.execute(layout.create_table(SCHEMA))
-        connection.execute(layout.CREATE_FACTS)
+        connection.execute(layout.CREATE_SUMMARY)
         connection.executemany(f"INSERT INTO typed VALUES ({', '.join('?' * len(SCHEMA.columns))})", ROWS)
     connection.close()
     snapshot = Snapshot.open(path, SCHEMA)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.flow_database.clean_lines import parse_lines
-from flows_platform.flow_database.layout import FACTS_TABLE
+from flows_platform.flow_database.layout import SUMMARY_TABLE
 from flows_platform.flow_database.load import LoadResult, load
 from flows_platform.flow_database.read import DatabaseSummary, database_summary, iter_rejected, iter_rows
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -49,7 +49,7 @@ def names(folder: Path) -> list[str]:
 def facts(database: Path) -> tuple[int, ...]:
     with sqlite3.connect(database) as connection:
         row: tuple[int, ...] = connection.execute(
-            f"SELECT row_count, time_sorted, ids_contiguous FROM {FACTS_TABLE} WHERE table_name = 'flows'"
+            f"SELECT row_count, time_sorted, ids_contiguous FROM {SUMMARY_TABLE} WHERE table_name = 'flows'"
         ).fetchone()
     connection.close()
     return row

@@ -1,7 +1,7 @@
 """The assets before the windows: raw file, clean file, database, rejected lines, API.
 
-What does the work is imported when it runs: with numpy, pyarrow and ADBC (which brings pandas) loading the definitions
-would take 0.5 s more.
+The modules that do the work are imported when an asset runs: numpy, pyarrow and ADBC (which brings pandas) would add
+0.5 s to loading the definitions.
 """
 
 import dagster as dg
@@ -22,7 +22,7 @@ class ReplacementConfig(dg.Config):
     """What a run may replace."""
 
     allow_shrink: bool = Field(
-        default=False, description="Replace the old files also by none, far fewer, or mostly rejected lines."
+        default=False, description="Replace the old files even if the new ones have far fewer or mostly rejected lines."
     )
 
 
@@ -41,7 +41,7 @@ def raw_flows(settings: Settings) -> dg.AssetsDefinition:
         name="raw_flows", kinds={"python", "file"}, metadata=metadata.RAW_COLUMNS, group_name=GROUP, owners=[OWNER]
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        """LANL's `flows.txt`: nine comma-separated fields a line, no header; generated where no file is configured."""
+        """LANL's `flows.txt`: nine comma-separated fields per line, no header. Generated if no file is configured."""
         from flows_platform.sources.lanl_flows.raw import raw_file  # noqa: PLC0415 - see above
 
         raw = raw_file(settings, log_progress(context.log.info, "rows"))
@@ -65,7 +65,7 @@ def clean_flows(settings: Settings) -> dg.AssetsDefinition:
         owners=[OWNER],
     )
     def asset(context: dg.AssetExecutionContext, config: ReplacementConfig) -> dg.MaterializeResult:
-        """Every line with exactly nine fields, in order, after its row number; its bytes are otherwise untouched."""
+        """Every line with exactly nine fields, in order, after its row number; its own bytes are unchanged."""
         from flows_platform.sources.lanl_flows.cleaning import clean  # noqa: PLC0415 - see above
 
         raw = settings.raw_file or files.sample
@@ -92,7 +92,7 @@ def flows_database(settings: Settings) -> dg.AssetsDefinition:
         owners=[OWNER],
     )
     def asset(context: dg.AssetExecutionContext, config: ReplacementConfig) -> dg.MaterializeResult:
-        """The table `flows` with an index on time; built beside the old file and renamed over it."""
+        """The table `flows` with an index on time, built beside the old file and renamed over it."""
         from flows_platform.flow_database.load import load  # noqa: PLC0415 - see above
         from flows_platform.flow_database.read import database_summary  # noqa: PLC0415 - see above
 
@@ -120,7 +120,7 @@ def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
         owners=[OWNER],
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        """Every raw line that is not in the database: which stage set it aside, its number, the reason, its text."""
+        """Every raw line that is not in the database: the stage that rejected it, its number, the reason, its text."""
         from flows_platform.flow_database.read import database_summary  # noqa: PLC0415 - see above
         from flows_platform.sources.lanl_flows.rejected import collect_rejected  # noqa: PLC0415 - see above
 
@@ -134,11 +134,11 @@ def rejected_flows(settings: Settings) -> dg.AssetsDefinition:
 
 
 def flows_api(settings: Settings) -> dg.AssetSpec:
-    """The API between the database and the windows: a process of its own, not made by Dagster."""
+    """The API between the database and the windows. It is a separate process that Dagster does not start."""
     return dg.AssetSpec(
         "flows_api",
         deps=["flows_database"],
-        description=f"The streaming API over the database, a process of its own; windows are fetched from "
+        description=f"The streaming API over the database, in a process of its own. Windows are fetched from "
         f"`{settings.stream_url}`.",
         kinds={"starlette", "http"},
         metadata={**metadata.API_COLUMNS, **metadata.api_links(settings)},

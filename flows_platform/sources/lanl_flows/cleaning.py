@@ -1,8 +1,8 @@
-"""Raw lines to clean lines: nine fields or set aside. Bytes in, bytes out; values are judged at the load.
+"""Raw lines to clean lines: those with nine fields are kept, others rejected. Only bytes; the load checks values.
 
-A kept line is its row number among the kept ones, a comma, and the line's own bytes: what `awk -F, 'NF==9'` and
-`awk '{print NR "," $0}'` make of it. A quote is data; so are CR, NUL and bytes that are no UTF-8. What may begin a file
-and is not data is left out and reported: a byte order mark is dropped, a header line is rejected by that name.
+A kept line becomes its row number among the kept ones, a comma, and its own bytes, as `awk -F, 'NF==9'` and
+`awk '{print NR "," $0}'` write it. Quotes are data, and so are CR, NUL and bytes that are not UTF-8. A byte order mark
+at the start of the file is dropped, and a header line there is rejected as such; the result reports both.
 """
 
 import os
@@ -31,9 +31,9 @@ _TAIL_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class CleanResult:
-    """What cleaning did: lines read = kept + rejected; sizes in bytes of the three files as they rest.
+    """What cleaning did: lines read = kept + rejected; sizes in bytes of the three files on disk.
 
-    `byte_order_mark` and `header` say what began the raw file and is not data; a header line is one of the rejected.
+    `byte_order_mark` and `header` say whether the raw file began with one; a header line is one of the rejected.
     """
 
     read: int
@@ -52,25 +52,25 @@ def clean(
     """Write the kept lines of `raw` (plain or packed) to `clean` and all others to `rejects`; progress in raw bytes.
 
     `rejects` is RFC 4180 CSV: line number in `raw`, reason, the line's bytes. Both files appear together or not at all.
-    With `rules`, neither takes its place where the outcome looks like that of a wrong file.
+    With `rules`, neither is replaced if the result looks like that of a wrong file.
 
     Raises:
-        InputError: the raw file is missing, damaged, no file of lines, or `rules` refuse what it gives.
+        InputError: the raw file is missing, damaged or not a file of lines, or `rules` refuse the result.
         StorageError: an output cannot be written.
         ConfigurationError: two of the three are the same file.
     """
     _require_distinct(raw, clean, rejects)
-    with atomic_paths(clean, rejects) as (clean_part, rejects_part):
+    with atomic_paths(clean, rejects) as (clean_draft, rejects_draft):
         with (
-            clean_part.open("wb") as clean_file,
-            rejects_part.open("wb") as rejects_file,
-            closing(read_ahead(_parts(raw, progress), depth=2)) as parts,
+            clean_draft.open("wb") as clean_file,
+            rejects_draft.open("wb") as rejects_file,
+            closing(read_ahead(_cleaned_blocks(raw, progress), depth=2)) as blocks,
         ):
-            total = _write(parts, clean_file, rejects_file)
+            total = _write(blocks, clean_file, rejects_file)
         if rules:
             # guard: wrong raw files replace nothing
             require_replaceable(_counted(total, raw, clean), rules)
-        raw_bytes, clean_bytes, rejects_bytes = (path.stat().st_size for path in (raw, clean_part, rejects_part))
+        raw_bytes, clean_bytes, rejects_bytes = (path.stat().st_size for path in (raw, clean_draft, rejects_draft))
     return CleanResult(
         total.read,
         total.kept,
@@ -89,7 +89,7 @@ def _counted(total: "_Total", raw: Path, clean: Path) -> Counted:
 
 
 def _rows_of(clean: Path) -> int | None:
-    """The rows of an earlier clean file, which its last line has as its number; None where there is none."""
+    """The number of rows of an earlier clean file, which its last line begins with; None if there is no such file."""
     try:
         with clean.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
@@ -102,11 +102,11 @@ def _rows_of(clean: Path) -> int | None:
 def _require_distinct(*paths: Path) -> None:
     if len({path.resolve() for path in paths}) < len(paths):
         names = ", ".join(str(path) for path in paths)
-        raise ConfigurationError(f"Raw file, clean file and rejects are three files; got {names}.")
+        raise ConfigurationError(f"Raw file, clean file and rejects must be three files; got {names}.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _CleanedBlock:
     """What one block of the raw file becomes."""
 
     read: int
@@ -119,7 +119,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """What begins the raw file and is not data."""
+    """Bytes at the start of the raw file that are not data."""
 
     byte_order_mark: bool = False
     header: bytes | None = None
@@ -140,28 +140,28 @@ class _Opening:
 _NOTHING = _Opening()
 
 
-def _parts(raw: Path, progress: Progress) -> Iterator[_Part]:
-    """The raw file's blocks, split; inflating runs ahead in a thread of its own."""
+def _cleaned_blocks(raw: Path, progress: Progress) -> Iterator[_CleanedBlock]:
+    """The raw file's blocks, cleaned; a thread of its own inflates ahead."""
     read = kept = 0
     with closing(read_ahead(line_blocks(raw, progress))) as contents:
         for content in contents:
-            part = _part(content, read, kept)
-            yield part
-            read += part.read
-            kept += part.kept
+            block = _cleaned(content, read, kept)
+            yield block
+            read += block.read
+            kept += block.kept
 
 
-def _part(content: bytes, read: int, kept: int) -> _Part:
-    """A block, after so many lines read and kept."""
+def _cleaned(content: bytes, read: int, kept: int) -> _CleanedBlock:
+    """The cleaned block, after `read` lines of which `kept` were kept."""
     opening = _NOTHING if read else _Opening.of(content)
     header = [] if opening.header is None else [(1, HEADER_REASON, opening.header)]
     rest = content[opening.size :]
     if not rest:
-        return _Part(len(header), 0, [], _rows(header), _described(header), opening)
+        return _CleanedBlock(len(header), 0, [], _rows(header), _described(header), opening)
     block, before = LineBlock(rest, fields=len(RAW_FIELDS)), read + len(header)
     rejects = [(before + number, reason, line) for number, reason, line in block.rejects()]
     clean, described = list(block.numbered(first=kept + 1)), _described(rejects or header)
-    return _Part(len(header) + block.lines, block.kept, clean, _rows(header + rejects), described, opening)
+    return _CleanedBlock(len(header) + block.lines, block.kept, clean, _rows(header + rejects), described, opening)
 
 
 def _rows(rejects: list[_Reject]) -> bytes:
@@ -179,7 +179,7 @@ def reject_row(line_number: int, reason: str, line: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Total:
-    """What all parts together are."""
+    """The sums over all blocks."""
 
     read: int = 0
     kept: int = 0
@@ -187,19 +187,19 @@ class _Total:
     header: bool = False
     first_reject: str | None = None
 
-    def add(self, part: _Part) -> None:
-        self.read += part.read
-        self.kept += part.kept
-        self.byte_order_mark |= part.opening.byte_order_mark
-        self.header |= part.opening.header is not None
-        self.first_reject = self.first_reject or part.first_reject
+    def add(self, block: _CleanedBlock) -> None:
+        self.read += block.read
+        self.kept += block.kept
+        self.byte_order_mark |= block.opening.byte_order_mark
+        self.header |= block.opening.header is not None
+        self.first_reject = self.first_reject or block.first_reject
 
 
-def _write(parts: Iterator[_Part], clean_file: BinaryIO, rejects_file: BinaryIO) -> _Total:
+def _write(blocks: Iterator[_CleanedBlock], clean_file: BinaryIO, rejects_file: BinaryIO) -> _Total:
     rejects_file.write(REJECTS_HEADER)
     total = _Total()
-    for part in parts:
-        clean_file.writelines(part.clean)
-        rejects_file.write(part.rejects)
-        total.add(part)
+    for block in blocks:
+        clean_file.writelines(block.clean)
+        rejects_file.write(block.rejects)
+        total.add(block)
     return total

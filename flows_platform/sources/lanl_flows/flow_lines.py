@@ -20,8 +20,8 @@ _PROTOCOL_RANKS = np.argsort(np.argsort(np.array([str(protocol) for protocol in 
 def file_order(flows: Flows) -> Ints:
     """The permutation that puts the rows in the file's order.
 
-    A comma sorts before every digit and letter of a field, so the order of lines is the order field by field; the first
-    four fields fit a 64-bit key, and only rows equal in these are compared further.
+    A comma sorts before every digit and letter, so lines can be sorted field by field. The first four fields fit a
+    64-bit key, and only rows with equal keys are compared further.
     """
     key = flows.second - flows.second[0]
     for values, bits in ((_DURATION_RANKS[flows.duration], 7), (flows.source, 14), (flows.source_port, 15)):
@@ -39,7 +39,7 @@ def file_order(flows: Flows) -> Ints:
 
 
 def _digits_key(values: Ints, digits: int) -> Ints:
-    """A number per value that sorts as its decimal text does: its digits left-aligned, then its length."""
+    """Numbers that sort as the decimal texts of `values`: their digits left-aligned, then their length."""
     length = np.ones(len(values), np.int64)
     for power in range(1, digits):
         length += values >= 10**power

@@ -1,4 +1,4 @@
-"""What Dagster shows of the assets before the windows."""
+"""The metadata that Dagster shows for the assets before the windows."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ API_COLUMNS: dict[str, Any] = {
 REJECTED_COLUMNS: dict[str, Any] = {
     "dagster/column_schema": dg.TableSchema(
         columns=[
-            dg.TableColumn("stage", "STRING", description="clean or load: which step set the line aside."),
+            dg.TableColumn("stage", "STRING", description="clean or load: the step that rejected the line."),
             dg.TableColumn("line", "INT64", description="Its line number, in the raw file or in the clean file."),
             dg.TableColumn("reason", "STRING", description="What is wrong with it."),
             dg.TableColumn("raw", "BYTES", description="The line as it was."),
@@ -54,7 +54,7 @@ def raw(file: "RawFile") -> dict[str, Any]:
 
 
 def api_links(settings: Settings) -> dict[str, dg.MetadataValue]:
-    """Where windows are fetched from, and what our own server says of itself."""
+    """Where windows are fetched from, and the pages on which our own server describes itself."""
     links = {"url": settings.stream_url}
     if not settings.api_url:
         links |= {
@@ -102,7 +102,7 @@ def rejected(counts: "RejectedCounts", path: Path) -> dict[str, Any]:
 
 
 def lines_read(instance: dg.DagsterInstance) -> int | None:
-    """How many lines the last cleaning read, from its record."""
+    """How many lines the last cleaning read, by its materialization."""
     event = instance.get_latest_materialization_event(dg.AssetKey("clean_flows"))
     materialization = event.asset_materialization if event else None
     value = materialization.metadata[LINES_READ].value if materialization else None

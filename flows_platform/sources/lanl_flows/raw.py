@@ -1,4 +1,4 @@
-"""The raw file: the one that is configured, or a sample of the generator's, made once for the same parameters."""
+"""The raw file: the configured one, or a generated sample."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ FIRST_ROWS = 5
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """The raw file and what identifies it; `generated` tells whether it is the project's own sample."""
+    """The raw file and what identifies it; `generated` says whether it is the project's own sample."""
 
     path: Path
     size: int
@@ -25,16 +25,18 @@ class RawFile:
 
 
 def raw_file(settings: Settings, progress: Progress = silent) -> RawFile:
-    """The raw file that these settings name, generated where they name none; progress in rows.
+    """The raw file that the settings name, or a generated one if they name none; progress in rows.
 
     Raises:
-        ConfigurationError: the named file is not there.
+        ConfigurationError: the named file does not exist.
         InputError: it cannot be read.
     """
     path = settings.raw_file or settings.files.sample
     if settings.raw_file is None:
         generate(path, rows=settings.sample_rows, seed=settings.sample_seed, days=settings.days, progress=progress)
     elif not path.is_file():
-        raise ConfigurationError(f"FLOWS_RAW_FILE is {str(path)!r}, which is no file.", remedy="Set flows.txt's path.")
+        raise ConfigurationError(
+            f"FLOWS_RAW_FILE is {str(path)!r}, which is not a file.", remedy="Set it to the path of flows.txt."
+        )
     rows = tuple(line.decode(errors="replace") for line in first_lines(path, FIRST_ROWS))
     return RawFile(path, path.stat().st_size, sha256_file(path), rows, settings.raw_file is None)

@@ -26,8 +26,8 @@ class RejectedCounts:
 def collect_rejected(rejects: Path, database: Path, out: Path) -> RejectedCounts:
     """Write `out` (RFC 4180: stage, line, reason, raw) from cleaning's rejects file and the database's rejects.
 
-    A line's number counts the raw file's lines where cleaning found it, the clean file's where the load did. Raw bytes
-    are kept as they were.
+    A line's number counts lines of the raw file if cleaning rejected it, lines of the clean file if the load did. Raw
+    bytes are kept as they were.
     """
     counts = RejectedCounts()
     with atomic_path(out) as temporary, temporary.open("wb") as to:
@@ -42,7 +42,7 @@ def collect_rejected(rejects: Path, database: Path, out: Path) -> RejectedCounts
 
 
 def _from_cleaning(rejects: Path) -> Iterator[bytes]:
-    """The rows of cleaning's file, as they are; a raw line holds no line feed, so a row is a line."""
+    """The rows of cleaning's file, as they are; a raw line has no line feed, so a row is a line."""
     with rejects.open("rb") as rows:
         next(rows)  # the header
         yield from rows

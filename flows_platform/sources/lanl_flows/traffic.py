@@ -1,4 +1,4 @@
-"""Traffic by hour and computer, computed from the flows in the warehouse: what dashboards read. SQL, no Dagster."""
+"""Traffic by hour and computer for dashboards, computed from the flows in the warehouse. SQL, no Dagster."""
 
 from flows_platform.sources.lanl_flows.schema import EVENT_TIME, FLOWS, TRAFFIC, TRAFFIC_TABLE
 from flows_platform.warehouse.replace_window import DerivedTable
@@ -13,7 +13,7 @@ FROM `{FLOWS.name}` WHERE `{EVENT_TIME.name}` >= @start AND `{EVENT_TIME.name}` 
 
 
 def _sum(column: str) -> str:
-    """A sum, or NULL where it passes 64 bits: a SUM of INT64 would fail the whole window there."""
+    """A sum, or NULL if it exceeds 64 bits: a SUM of INT64 would fail the whole window."""
     return f"SAFE_CAST(SUM(CAST(`{column}` AS NUMERIC)) AS INT64)"
 
 
@@ -33,7 +33,7 @@ _BASE = ", ".join(
 _HELD = ", ".join(f"SUM(CAST(`{name}` AS NUMERIC)) AS `{name}`" for name in _SUMS)
 _OTHER = " OR ".join(f"IFNULL(`base`.`{name}`, 0) <> IFNULL(`held`.`{name}`, 0)" for name in _SUMS)
 
-# The hours whose sums are not those of the flows: each flow counts for both its ends.
+# The hours whose sums differ from those of the flows; a flow counts for both its ends.
 DIFFERING_HOURS = f"""
 SELECT IFNULL(`base`.`hour`, `held`.`hour`) AS `hour`
 FROM (SELECT TIMESTAMP_TRUNC(`{EVENT_TIME.name}`, HOUR) AS `hour`, {_BASE} FROM `{FLOWS.name}` GROUP BY 1) AS `base`

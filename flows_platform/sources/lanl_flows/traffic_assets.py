@@ -1,4 +1,4 @@
-"""The hourly traffic as Dagster shows it: recomputed with each window, and checked against the flows."""
+"""The hourly traffic in Dagster: recomputed with every window, and checked against the flows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOURS_SHOWN = 50
 
-# The columns of the flows that each column is computed from.
+# Every column, with the columns of the flows that it is computed from.
 ENDS = ("src_comp", "dst_comp")
 MADE_OF = {
     "hour": ("event_time",),
@@ -38,9 +38,9 @@ def _flows_columns(*names: str) -> list[dg.TableColumnDep]:
     return [dg.TableColumnDep(dg.AssetKey(FLOWS.name), name) for name in names]
 
 
-def hourly_traffic(declaration: WindowedTable) -> Sink:
+def hourly_traffic(table: WindowedTable) -> Sink:
     """The windows' traffic, computed in the warehouse from the table's rows."""
-    console = declaration.console
+    console = table.console
     return Sink(
         name=TRAFFIC_TABLE.name,
         description=f"{TRAFFIC_TABLE.schema.description} Computed in BigQuery; a window is replaced in one statement.",
@@ -48,7 +48,7 @@ def hourly_traffic(declaration: WindowedTable) -> Sink:
         open=partial(_opened, console),
         metadata={
             "dagster/column_schema": column_schema(TRAFFIC_TABLE.columns),
-            "dagster/table_name": f"{declaration.dataset}.{TRAFFIC_TABLE.name}",
+            "dagster/table_name": f"{table.dataset}.{TRAFFIC_TABLE.name}",
             **({"console": dg.MetadataValue.url(console.table(TRAFFIC_TABLE.name))} if console else {}),
             **lineage({name: _flows_columns(*of) for name, of in MADE_OF.items()}),
             **code_at(None, hourly_traffic),
@@ -79,12 +79,12 @@ def _opened(console: Console | None, pipeline: "WindowPipeline") -> Iterator[Fil
 
 
 def traffic_check() -> dg.AssetChecksDefinition:
-    """The sums of all hours against those of the flows."""
+    """A check of every hour's sums against those of the flows."""
 
     @dg.asset_check(
         asset=TRAFFIC_TABLE.name,
         name="sums_are_those_of_the_flows",
-        description="In every hour flows, packets and bytes add up to those of the table of flows, each flow counted "
+        description="In every hour, flows, packets and bytes have the sums of the table of flows, where a flow counts "
         "for both its ends.",
     )
     def check(warehouse: WarehouseResource) -> dg.AssetCheckResult:

@@ -1,4 +1,4 @@
-"""The windowed half of the source, as its YAML declares it."""
+"""The source's windowed table, as its YAML declares it."""
 
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import DEFS, FILE, load_declaration
@@ -7,5 +7,5 @@ from flows_platform.settings import Settings
 
 
 def flows_windows(settings: Settings) -> WindowedTable:
-    """The declaration that the windowed assets, checks and automation are made from."""
+    """The table that the windowed assets, checks and automation are made from."""
     return windowed_table(load_declaration(DEFS / "lanl_flows" / FILE, settings), settings)

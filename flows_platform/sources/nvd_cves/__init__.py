@@ -1,1 +1,1 @@
-"""NVD's CVEs (https://nvd.nist.gov/developers/vulnerabilities, API 2.0): SQL tables, and what fills and reads them."""
+"""NVD's CVEs (https://nvd.nist.gov/developers/vulnerabilities, API 2.0): SQL tables, how they are filled and read."""

@@ -1,4 +1,4 @@
-"""The SQL tables as Dagster shows them: filled window by window beside BigQuery's, and from all of NVD at once."""
+"""The SQL tables in Dagster: filled window by window beside BigQuery's tables, and from all of NVD at once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ SHOWN: dict[str, object] = {"dagster/column_schema": column_schema(CVES.columns)
 
 
 def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
-    """The place where windows of CVEs, staged as `schema` says, become rows of the SQL tables."""
+    """The sink that makes rows of the SQL tables from windows of CVEs, whose files have `schema`."""
 
     @contextmanager
     def opened(pipeline: "WindowPipeline") -> Iterator[Fill]:
@@ -40,9 +40,9 @@ def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
         with _store(settings) as store:
 
             def into_tables(window: Window, _: str) -> Metadata:
-                staged = pipeline.staged(window)
+                window_file = pipeline.staged(window)
                 store.create_tables()
-                filled = fill(store, staged, schema, settings.files.windows / TABLES / staged.name)
+                filled = fill(store, window_file, schema, settings.files.windows / TABLES / window_file.name)
                 return {
                     "dagster/partition_row_count": dg.MetadataValue.int(filled.read),
                     "rows": dg.MetadataValue.int(filled.newer),
@@ -53,8 +53,8 @@ def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
             yield into_tables
 
     description = (
-        "The CVEs of the window that are newer than what the database holds: as a Parquet file of their own, then in "
-        f"the table {CVES.name} and its child tables, where a CVE that changed replaces its rows. {NOTICE}"
+        "The CVEs of the window that are newer than those in the database: first as a Parquet file of their own, then "
+        f"in the table {CVES.name} and its child tables, where a changed CVE replaces its rows. {NOTICE}"
     )
     return Sink(TABLES, description, KINDS, opened, SHOWN)
 
@@ -62,25 +62,21 @@ def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
 class FullLoadConfig(dg.Config):
     """How much is loaded."""
 
-    everything: bool = Field(False, description="Load the ranges too whose counts agree.")
+    everything: bool = Field(False, description="Also load the ranges whose counts agree.")
 
 
-def full_load(
-    declaration: WindowedTable, settings: Settings, now: Callable[[], datetime] = utc_now
-) -> dg.AssetsDefinition:
-    """The SQL tables from all that NVD holds; `now` is the clock."""
+def full_load(table: WindowedTable, settings: Settings, now: Callable[[], datetime] = utc_now) -> dg.AssetsDefinition:
+    """The SQL tables from everything that NVD has; `now` is the clock."""
     check = dg.AssetCheckSpec(
-        TOTALS_AGREE, asset=FULL_LOAD, description="As many CVEs in the database as NVD says that there are."
+        TOTALS_AGREE, asset=FULL_LOAD, description="The database has as many CVEs as NVD says that there are."
     )
 
-    @dg.asset(
-        name=FULL_LOAD, kinds=set(KINDS), group_name=declaration.group, owners=[declaration.owner], check_specs=[check]
-    )
+    @dg.asset(name=FULL_LOAD, kinds=set(KINDS), group_name=table.group, owners=[table.owner], check_specs=[check])
     def asset(context: dg.AssetExecutionContext, config: FullLoadConfig, fetch: FetchResource) -> dg.MaterializeResult:
         """The first load of the SQL tables, and their reconcile with NVD: every range whose number of CVEs differs."""
-        with _loading(declaration, settings, fetch) as load:
+        with _loading(table, settings, fetch) as load:
             load.everything, load.say = config.everything, context.log.info
-            totals = load.run(declaration.grid.start, now)
+            totals = load.run(table.grid.start, now)
             load.source.sweep_pulls(now())
         agree = dg.AssetCheckResult(check_name=TOTALS_AGREE, passed=totals.agree, metadata=_totals(totals))
         return dg.MaterializeResult(metadata=_loaded(load) | _totals(totals), check_results=[agree])
@@ -89,11 +85,11 @@ def full_load(
 
 
 @contextmanager
-def _loading(declaration: WindowedTable, settings: Settings, fetch: FetchResource) -> Iterator["FullLoad"]:
+def _loading(table: WindowedTable, settings: Settings, fetch: FetchResource) -> Iterator["FullLoad"]:
     from flows_platform.sources.nvd_cves.full_load import FullLoad  # noqa: PLC0415 - as above
 
     files = settings.files
-    with declaration.fetching(fetch) as fetching, _store(settings) as store:
+    with table.fetching(fetch) as fetching, _store(settings) as store:
         store.create_tables()
         pulls = files.raw_pulls / FULL_LOAD if fetching.raw_pulls else None
         source = replace(fetching, folder=files.windows / FULL_LOAD, raw_pulls=pulls)

@@ -1,14 +1,14 @@
-"""The id of a CVE, and the integer that stands for it in every table. Knows no table and no database.
+"""The id of a CVE, and the integer that is its key in every table. Knows no table and no database.
 
 CVE-2021-45357 is 2021 * 10^9 + 45357 = 2021000045357: nine digits for the number, of which the longest ids use seven
-so far. Integers sort as year and number do, no two ids share one, and each is exact in JSON (below 2^53).
+so far. Keys sort by year and number, are unique, and are exact in JSON (below 2^53).
 """
 
 import re
 
 from flows_platform.domain.errors import InputError
 
-# Numbers have four digits, zeros in front, or more without: a second spelling of one number would share its key.
+# Numbers have four digits with leading zeros, or more without: another spelling of a number would share its key.
 # guard: one spelling of an id
 PATTERN = "CVE-([0-9]{4})-([0-9]{4}|[1-9][0-9]{4,8})"
 NUMBERS = 10**9
@@ -18,7 +18,7 @@ _ID = re.compile(PATTERN)
 
 
 def is_cve_id(text: str) -> bool:
-    """Whether it is the id of a CVE."""
+    """Whether the text is the id of a CVE."""
     return _ID.fullmatch(text) is not None
 
 
@@ -26,11 +26,11 @@ def key_of(cve_id: str) -> int:
     """The integer of an id.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not a CVE id.
     """
     match = _ID.fullmatch(cve_id)
     if match is None:
-        raise InputError(f"{cve_id[:60]!a} is no CVE id.", remedy=f"An id is {GRAMMAR}.")
+        raise InputError(f"{cve_id[:60]!a} is not a CVE id.", remedy=f"An id is {GRAMMAR}.")
     return int(match[1]) * NUMBERS + int(match[2])
 
 

@@ -1,4 +1,4 @@
-"""What Dagster sees of this source beside its windows; those are its YAML's."""
+"""What Dagster sees of this source beside its windows, which its YAML declares."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ NVD_CVES = "nvd_cves"
 def nvd_definitions(
     declared: WindowedTable, settings: Settings, now: Callable[[], datetime] = utc_now
 ) -> dg.Definitions:
-    """The windows of `declared` with the SQL tables beside BigQuery's, and the load of everything with its schedule."""
+    """The windows of `declared` with the SQL tables beside BigQuery's, and the full load with its schedule."""
     job = automation.full_load_job()
     everything = dg.Definitions(
         assets=[with_code(full_load(declared, settings, now))], jobs=[job], schedules=[automation.weekly_reconcile(job)]

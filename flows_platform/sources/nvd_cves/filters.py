@@ -1,4 +1,4 @@
-"""What a reader may ask of the CVEs, as plain values: importing them loads no database library."""
+"""What readers may ask about CVEs, as plain values: importing them loads no database library."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class CveFilter:
-    """Which CVEs; what is None does not narrow. Scores and `modified_since` are inclusive."""
+    """Which CVEs to list; a field that is None does not filter. Scores and `modified_since` are inclusive."""
 
     id: str | None = None
     keyword: str | None = None

@@ -1,7 +1,7 @@
-"""All of NVD against the database, range by range: what differs is loaded. The first load, and every reconcile.
+"""Compares the database with all of NVD, range by range, and loads what differs. No Dagster, no clock.
 
-From the newest range to the oldest. A CVE that changes moves to a newer range and never back: once all newer ranges
-agree, whatever the database holds in a range belongs there, and equal counts mean the same CVEs. No Dagster, no clock.
+It goes from the newest range to the oldest. A CVE that changes moves to a newer range and never back. So once all newer
+ranges agree, everything that the database holds in a range belongs there, and equal counts mean the same CVEs.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,17 +17,16 @@ from flows_platform.sources.nvd_cves.store import Counts, CveStore
 from flows_platform.sources.nvd_cves.upsert import fill
 
 DAY = timedelta(days=1)
-DAYS_ONE_BY_ONE = 30  # at the near end, where most changes are: a count is then of few CVEs
-RANGE_RECORDS = (
-    10_000  # five pages, half a minute without a key: above that a range is halved, since one change redoes it
-)
-LEAST = timedelta(minutes=2)  # that is halved: bounds lie on minutes, as keys do
-CATCH_UPS = 3  # looks at what came during the load
+DAYS_ONE_BY_ONE = 30  # the newest days, where most changes are: a range then has few CVEs
+# Five pages, half a minute without a key. A larger range is halved, since one change loads all of a range again.
+RANGE_RECORDS = 10_000
+LEAST = timedelta(minutes=2)  # the shortest range that is not halved: bounds are whole minutes, as in keys
+CATCH_UPS = 3  # times that changes during the load are loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The number of all CVEs, there and here."""
+    """The number of all CVEs, at the source and in the database."""
 
     source: int
     database: int
@@ -39,11 +38,11 @@ class Totals:
 
 @dataclass(slots=True)
 class FullLoad:
-    """One pass. `everything` loads the ranges whose counts agree as well; `say` hears of each that is loaded."""
+    """One pass. `everything` also loads the ranges whose counts agree; `say` gets a line for every range loaded."""
 
     source: WindowFetch
     store: CveStore
-    folder: Path  # of the files of what was newer
+    folder: Path  # of the files with the newer CVEs
     everything: bool = False
     say: Callable[[str], None] = lambda _: None
     counts: Counts = field(default_factory=Counts)
@@ -53,17 +52,17 @@ class FullLoad:
     rejected: int = 0
 
     def run(self, start: datetime, now: Callable[[], datetime]) -> Totals:
-        """Bring the database to what the API holds from `start` until now; gives the totals of both at the end.
+        """Bring the database to what the API has from `start` until now; returns the totals of both at the end.
 
-        Stopped anywhere, another pass goes on from there: ranges that are done agree.
+        After a stop another pass continues from there: ranges that are done agree.
 
         Raises:
             Transient: the API or the database failed; the ranges before are done.
             Terminal: the API refused, or a file or the database cannot be written.
         """
         until = _to_milliseconds(now())
-        for each in ranges(start, until, self._longest):
-            self._level(each)
+        for window in ranges(start, until, self._longest):
+            self._level(window)
         for _ in range(CATCH_UPS):
             at = _to_milliseconds(now())
             # guard: catching up
@@ -81,7 +80,7 @@ class FullLoad:
         return time_parameters.longest if time_parameters else None
 
     def _level(self, window: Window) -> None:
-        """Make the database hold what the API does in a range."""
+        """Make the database agree with the API in a range."""
         there = self._count(window)
         self.compared += 1
         held = self.store.total(modified_from=window.start, modified_before=window.end)
@@ -97,22 +96,22 @@ class FullLoad:
             self._load(window)
 
     def _load(self, window: Window) -> None:
-        staged = self.source.fetch(window)
-        target = self.folder / staged.path.name
-        self.counts += fill(self.store, staged.path, self.source.api.schema, target).counts
+        fetched = self.source.fetch(window)
+        target = self.folder / fetched.path.name
+        self.counts += fill(self.store, fetched.path, self.source.api.schema, target).counts
         self.loaded += 1
-        self.received += staged.received
-        self.rejected += staged.rejected
+        self.received += fetched.received
+        self.rejected += fetched.rejected
 
     def _count(self, window: Window | None) -> int:
         count = count_records(self.source.client, self.source.api, window, tries=self.source.tries)
         if count is None:
-            raise SourceRefused("the API tells no number of records: nothing can be compared.")
+            raise SourceRefused("the API gives no number of records: nothing can be compared.")
         return count
 
 
 def ranges(start: datetime, until: datetime, longest: timedelta | None) -> Iterator[Window]:
-    """Ranges that tile [start, until), the newest first: days, and before those the longest that the API takes."""
+    """Ranges that tile [start, until), the newest first: single days, then the longest that the API takes."""
     midnight = datetime.combine(until.date(), time(), until.tzinfo)
     recent = max(start, midnight - DAYS_ONE_BY_ONE * DAY)
     older = Window(start, recent).pieces(longest) if start < recent else ()
@@ -121,12 +120,12 @@ def ranges(start: datetime, until: datetime, longest: timedelta | None) -> Itera
 
 
 def halves(window: Window) -> Iterator[Window]:
-    """The newer half and the older one; they meet on a minute."""
+    """The newer half and the older one; they meet at a whole minute."""
     middle = (window.start + (window.end - window.start) / 2).replace(second=0, microsecond=0)
     yield Window(middle, window.end)
     yield Window(window.start, middle)
 
 
 def _to_milliseconds(instant: datetime) -> datetime:
-    """As fine as the API's bounds are."""
+    """The instant as precise as the API's bounds."""
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

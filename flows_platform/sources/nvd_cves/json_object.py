@@ -1,7 +1,7 @@
-"""A part of a CVE document with its path: values read by name and type, or refused by path. Knows no field's meaning.
+"""An object in a CVE document with its path: reads values by name and type, or names the path of a wrong one.
 
-Text columns cannot hold NUL (PostgreSQL) nor half surrogates (UTF-8): there they become U+FFFD. The document keeps
-them, as JSON escapes.
+Text columns cannot hold NUL (PostgreSQL) or half surrogates (UTF-8): both become U+FFFD there. The document keeps them
+as JSON escapes.
 """
 
 import re
@@ -14,7 +14,7 @@ from math import isfinite
 from flows_platform.domain.errors import InputError
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# NVD gives no zone and means UTC. datetime would silently cut what is finer than microseconds.
+# NVD gives no zone and means UTC. datetime would silently cut digits beyond microseconds.
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?")
 BRIEF = 60  # characters of a value that a message shows
 
@@ -25,15 +25,15 @@ def storable(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """An object inside the CVE `cve`, at `path`. A member that is null counts as absent."""
+class JsonObject:
+    """An object in the CVE `cve`, at `path`. A member that is null counts as absent."""
 
     cve: str
     path: str
     value: Mapping[str, object]
 
     def text(self, *names: str) -> str | None:
-        """The first member of `names` that is there, a text.
+        """The first member of `names` that is present, a text.
 
         Raises:
             InputError: it is something else.
@@ -47,10 +47,10 @@ class Part:
         return None
 
     def needed(self, name: str) -> str:
-        """A text that must be there.
+        """A required text.
 
         Raises:
-            InputError: it is not.
+            InputError: it is missing or something else.
         """
         found = self.text(name)
         if found is None:
@@ -82,7 +82,7 @@ class Part:
         return value
 
     def instant(self, name: str) -> datetime:
-        """A time, UTC unless it says otherwise.
+        """A time, in UTC unless it names another zone.
 
         Raises:
             InputError: it is missing or something else.
@@ -94,7 +94,7 @@ class Part:
         return found
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts, empty where it is absent.
+        """A list of texts, empty if it is absent.
 
         Raises:
             InputError: it is something else.
@@ -106,28 +106,28 @@ class Part:
             found.append(value)
         return found
 
-    def each(self, name: str) -> Iterator["Part"]:
-        """The objects of a list, none where it is absent.
+    def objects(self, name: str) -> Iterator["JsonObject"]:
+        """The objects of a list, which is empty if it is absent.
 
         Raises:
-            InputError: it is no list of objects.
+            InputError: it is not a list of objects.
         """
         for index, value in enumerate(self._list(name)):
-            yield self._part(f"{name}[{index}]", value)
+            yield self._object(f"{name}[{index}]", value)
 
-    def inner(self, name: str) -> "Part":
-        """An object, an empty one where it is absent.
+    def inner(self, name: str) -> "JsonObject":
+        """An object, an empty one if it is absent.
 
         Raises:
             InputError: it is something else.
         """
         value = self.value.get(name)
-        return self._part(name, {} if value is None else value)
+        return self._object(name, {} if value is None else value)
 
-    def _part(self, step: str, value: object) -> "Part":
+    def _object(self, step: str, value: object) -> "JsonObject":
         if not isinstance(value, Mapping):
             raise self._wrong(step, value, "an object")
-        return Part(self.cve, self._at(step), value)
+        return JsonObject(self.cve, self._at(step), value)
 
     def _list(self, name: str) -> list[object]:
         value = self.value.get(name)
@@ -159,4 +159,4 @@ def _instant(text: str) -> datetime | None:
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        return None  # there is no such day, or no such year in UTC
+        return None  # the day does not exist, or the year does not in UTC

@@ -1,7 +1,7 @@
-"""The CVSS metrics of a CVE, of every version, as rows; first the one that counts. Other parts of a CVE are elsewhere.
+"""The CVSS metrics of a CVE, of every version, as rows; first the one that counts.
 
-A family of metrics is a member of `metrics` whose name starts with `cvssMetric`; a version that does not exist yet is
-read like the others.
+A family of metrics is a member of `metrics` whose name starts with `cvssMetric`; future versions are read like the
+present ones.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.nvd_cves import schema
-from flows_platform.sources.nvd_cves.json_object import Part
+from flows_platform.sources.nvd_cves.json_object import JsonObject
 from flows_platform.sources.nvd_cves.schema import KEY, POSITION
 
 type Row = dict[str, object]
@@ -17,10 +17,10 @@ type Row = dict[str, object]
 FAMILY = "cvssMetric"
 VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 PRIMARY = "Primary"
-# CVSS 4.0's word for what the versions before it call ADJACENT_NETWORK.
+# CVSS 4.0's word for what earlier versions call ADJACENT_NETWORK.
 ONE_WORD = {"ADJACENT": "ADJACENT_NETWORK"}
 HELP = {True: "REQUIRED", False: "NONE", None: None}
-# Columns that are members of `cvssData`, with their names there: 3.x first, then 2.0's, then 4.0's two spellings.
+# Columns that are members of `cvssData`, with their names there: that of 3.x first, then 2.0's, then 4.0's spellings.
 VECTOR_MEMBERS = {
     "attack_complexity": ("attackComplexity", "accessComplexity"),
     "attack_requirements": ("attackRequirements",),
@@ -37,7 +37,7 @@ VECTOR_MEMBERS = {
 }
 
 
-def metric_rows(cve: Part, key: int) -> dict[str, list[Row]]:
+def metric_rows(cve: JsonObject, key: int) -> dict[str, list[Row]]:
     """The rows of the three tables of metrics.
 
     Raises:
@@ -45,25 +45,25 @@ def metric_rows(cve: Part, key: int) -> dict[str, list[Row]]:
     """
     rows: dict[str, list[Row]] = {table.name: [] for table in schema.METRIC_TABLES}
     for position, metric in enumerate(sorted(_metrics(cve.inner("metrics")), key=_rank)):
-        place = {KEY: key, POSITION: position}
-        rows[schema.METRICS.name].append(place | _severity(metric))
-        rows[schema.SCORES.name].append(place | _scores(metric))
-        rows[schema.VECTORS.name].append(place | _vector(metric))
+        identity = {KEY: key, POSITION: position}
+        rows[schema.METRICS.name].append(identity | _severity(metric))
+        rows[schema.SCORES.name].append(identity | _scores(metric))
+        rows[schema.VECTORS.name].append(identity | _vector(metric))
     return rows
 
 
-def _metrics(metrics: Part) -> Iterator[Part]:
+def _metrics(metrics: JsonObject) -> Iterator[JsonObject]:
     for family in metrics.value:
         if family.startswith(FAMILY):
-            yield from metrics.each(family)
+            yield from metrics.objects(family)
 
 
-def _rank(metric: Part) -> tuple[int, int, bool]:
+def _rank(metric: JsonObject) -> tuple[int, int, bool]:
     major, minor = map(int, _version(metric).split("."))
     return -major, -minor, metric.needed("type") != PRIMARY
 
 
-def _version(metric: Part) -> str:
+def _version(metric: JsonObject) -> str:
     data = metric.inner("cvssData")
     version = data.needed("version")
     if not VERSION.fullmatch(version):
@@ -71,19 +71,19 @@ def _version(metric: Part) -> str:
     return version
 
 
-def _severity(metric: Part) -> Row:
+def _severity(metric: JsonObject) -> Row:
     data = metric.inner("cvssData")
     return {
         "cvss_version": _version(metric),
         "metric_source": metric.needed("source"),
         "metric_type": metric.needed("type"),
         "vector_string": data.text("vectorString"),
-        # 2.0 rates beside its data, the later versions in them.
+        # 2.0 has its rating beside the data, later versions in them.
         "base_severity": data.text("baseSeverity") or metric.text("baseSeverity"),
     }
 
 
-def _scores(metric: Part) -> Row:
+def _scores(metric: JsonObject) -> Row:
     return {
         "base_score": metric.inner("cvssData").number("baseScore"),
         "exploitability_score": metric.number("exploitabilityScore"),
@@ -91,7 +91,7 @@ def _scores(metric: Part) -> Row:
     }
 
 
-def _vector(metric: Part) -> Row:
+def _vector(metric: JsonObject) -> Row:
     data = metric.inner("cvssData")
     origin = data.text("attackVector", "accessVector")
     return {

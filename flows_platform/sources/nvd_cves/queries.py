@@ -1,7 +1,7 @@
-"""CVEs out of the database: lists by filters, one with all its parts, totals. Writes nothing; knows no HTTP.
+"""Reads CVEs from the database: lists by filters, one CVE with all its rows, totals. Writes nothing; knows no HTTP.
 
-Lists are in the order of keys and continue after a key, so a page costs the same wherever it stands, and CVEs that come
-or change meanwhile shift nothing. Of a CVE's metrics the one that counts is meant: see `schema`.
+Lists are in the order of keys and continue after a key. So every page costs the same, and CVEs that come or change
+meanwhile do not shift it. Filters and summaries use the metric that counts: see `schema`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ VECTOR = BY_NAME[schema.VECTORS.name]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list, and the id to continue after, where there are more."""
+    """Rows of a list, and the id to continue after if there are more."""
 
     rows: Sequence[Row]
     next: str | None
@@ -35,10 +35,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class CveDetail:
-    """A CVE: its summary, its fact row, and the rows of each child table by name."""
+    """A CVE: its summary, its row in `cves`, and its rows in the child tables by table name."""
 
     summary: Row
-    fact: Row
+    cve: Row
     children: Mapping[str, Sequence[Row]]
 
 
@@ -48,7 +48,7 @@ COUNTED = {
     Aspect.EXPLOITABILITY: SCORE,
     Aspect.ATTACK_VECTOR: VECTOR,
 }
-# What each field of `CveFilter` asks for, and of which table.
+# The condition that a field of `CveFilter` sets, and its table.
 # guard: wildcards of a keyword
 CONDITIONS: dict[str, tuple[Table, Callable[[Any], ColumnElement[bool]]]] = {
     "id": (CVES, lambda cve_id: CVES.c[KEY] == key_of(cve_id)),
@@ -64,7 +64,7 @@ CONDITIONS: dict[str, tuple[Table, Callable[[Any], ColumnElement[bool]]]] = {
 class CveQueries:
     """The database as readers see it. Threads may share one.
 
-    Every method raises StorageError where the database or a table is not there, and WarehouseUnavailable where it
+    Every method raises StorageError if the database or a table does not exist, and WarehouseUnavailable if the database
     cannot be reached now.
     """
 
@@ -72,11 +72,11 @@ class CveQueries:
         self._engine = engine
 
     def close(self) -> None:
-        """Close the connections that rest."""
+        """Close the idle connections."""
         self._engine.dispose()
 
     def page(self, wanted: CveFilter, after: str | None, limit: int) -> Page:
-        """The first `limit` CVEs that fit, in the order of keys, after the id `after`."""
+        """The first `limit` CVEs that match, in the order of keys, after the id `after`."""
         keys = _keys(wanted, after, limit + 1)
         statement = _summaries().where(CVES.c[KEY].in_(keys)).order_by(CVES.c[KEY])
         with plain_errors(self._engine), self._engine.begin() as connection:
@@ -84,15 +84,15 @@ class CveQueries:
         return Page(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
 
     def one(self, cve_id: str) -> CveDetail | None:
-        """A CVE with all its parts, from one state of the database; None where it is not held."""
+        """A CVE with all its rows, from one state of the database; None if it is not stored."""
         key = key_of(cve_id)
         with plain_errors(self._engine), self._engine.begin() as connection:
             summaries = _rows(connection.execute(_summaries().where(CVES.c[KEY] == key)))
-            facts = _rows(connection.execute(select(CVES).where(CVES.c[KEY] == key)))
-            return CveDetail(summaries[0], facts[0], _children(connection, key)) if facts else None
+            cves = _rows(connection.execute(select(CVES).where(CVES.c[KEY] == key)))
+            return CveDetail(summaries[0], cves[0], _children(connection, key)) if cves else None
 
     def totals(self, aspect: Aspect, published_since: datetime | None) -> Sequence[Row]:
-        """CVEs and their mean base score by a column, those without a value last and as None; they add up to all."""
+        """The number of CVEs and their mean base score per value of a column. CVEs without one come last, as None."""
         table = COUNTED[aspect]
         column = table.c[aspect.value]
         counts = func.count().label("cves"), func.avg(SCORE.c.base_score).label("mean_base_score")
@@ -104,7 +104,7 @@ class CveQueries:
 
 
 def _joined(tables: Iterable[Table] = (SEVERITY, SCORE, VECTOR)) -> FromClause:
-    """CVEs beside what the metric that counts says in `tables`, if there is one."""
+    """CVEs joined with the rows of the metric that counts in `tables`, if there is one."""
     joined: FromClause = CVES
     for table in tables:
         joined = joined.outerjoin(table, and_(table.c[KEY] == CVES.c[KEY], *_that_counts(table)))
@@ -119,22 +119,22 @@ def _summaries() -> Select[Any]:
 def _keys(wanted: CveFilter, after: str | None, limit: int) -> Select[tuple[int]]:
     """The keys of a page, before anything else of its CVEs is read.
 
-    Where a severity or an attack vector is asked for, their index leads: it ends with the key, so a page is a range of
-    it, and no more CVEs are touched than fit. Where the time of modification is, its index shall be used and the few
-    keys sorted, rather than all CVEs walked in the order of keys: the sum is what no index of keys fits.
+    With a severity or an attack vector, their index leads: it ends with the key, so a page is a range of it, and only
+    CVEs that match are read. With a time of modification, its index must be used and the few keys sorted, instead of
+    all CVEs read in the order of keys: adding 0 to the key keeps the database from using an index of keys.
     """
-    given = [(each, getattr(wanted, name)) for name, each in CONDITIONS.items()]
+    given = [(condition, getattr(wanted, name)) for name, condition in CONDITIONS.items()]
     asked = [(table, condition(value)) for (table, condition), value in given if value is not None]
     tables = {table for table, _ in asked}
     lead = next((table for table in (SEVERITY, VECTOR) if table in tables), CVES)
     joined: FromClause = lead
     for table in tables - {lead}:
         joined = joined.join(table, and_(table.c[KEY] == lead.c[KEY], *_that_counts(table)))
-    place = lead.c[KEY] + 0 if lead is CVES and wanted.modified_since is not None else lead.c[KEY]
-    found = select(lead.c[KEY]).select_from(joined).where(*_that_counts(lead), *(each for _, each in asked))
+    order = lead.c[KEY] + 0 if lead is CVES and wanted.modified_since is not None else lead.c[KEY]
+    found = select(lead.c[KEY]).select_from(joined).where(*_that_counts(lead), *(condition for _, condition in asked))
     if after is not None:
-        found = found.where(place > key_of(after))
-    return found.order_by(place).limit(limit)
+        found = found.where(order > key_of(after))
+    return found.order_by(order).limit(limit)
 
 
 def _that_counts(table: Table) -> list[ColumnElement[bool]]:

@@ -1,8 +1,8 @@
-"""The tables and columns of CVEs, written down once: SQL, OpenAPI and CSV are rendered from here. No SQL, no data.
+"""The tables and columns of CVEs, from which SQL, OpenAPI and CSV are rendered. No SQL, no data.
 
-A CVE may carry several CVSS metrics. The one that counts, wherever one is meant, has the newest CVSS version; of
-several of that version a Primary one goes before a Secondary one, and then the earlier in the document. Metrics are
-numbered in that order, so `position` 0 is the one that counts.
+A CVE may have several CVSS metrics. The one that counts has the newest CVSS version; within a version, Primary goes
+before Secondary, then the earlier in the document. Metrics are numbered in that order, so `position` 0 is the one that
+counts.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ KEY: Final = "cve_key"
 POSITION: Final = "position"
 THE_ONE_THAT_COUNTS: Final = 0
 METRIC_RULE: Final = (
-    "Of several CVSS metrics the one with the newest version counts; of one version Primary goes before Secondary."
+    "Of several CVSS metrics the one with the newest version counts; within a version, Primary goes before Secondary."
 )
 
 SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -24,7 +24,7 @@ ATTACK_VECTORS = ("NETWORK", "ADJACENT_NETWORK", "LOCAL", "PHYSICAL")
 
 @dataclass(frozen=True, slots=True)
 class SqlTable:
-    """A table; `key` identifies a row, each of `indexes` are the columns of one."""
+    """A table. `key` identifies a row; every entry of `indexes` lists the columns of one index."""
 
     name: str
     description: str
@@ -46,7 +46,7 @@ def _required(name: str, description: str, kind: ColumnType = ColumnType.STRING)
 
 def _child(name: str, description: str, *columns: Column, index: tuple[str, ...] = ()) -> SqlTable:
     key = _required(KEY, "The CVE.", ColumnType.INT64)
-    position = _required(POSITION, "Place among the CVE's rows of this table, from 0.", ColumnType.INT64)
+    position = _required(POSITION, "Position among the CVE's rows of this table, from 0.", ColumnType.INT64)
     return SqlTable(name, description, (key, position, *columns), (KEY, POSITION), (index,) if index else ())
 
 
@@ -56,20 +56,20 @@ def _metric(name: str, description: str, *columns: Column, filtered: str) -> Sql
 
 CVES = SqlTable(
     "cves",
-    "One row a CVE, as last published by NVD.",
+    "One row per CVE, as last published by NVD.",
     (
         _required(KEY, "Year * 10^9 + number: CVE-2021-45357 is 2021000045357.", ColumnType.INT64),
         _required("id", "The CVE's id."),
         _text("description", "The first description in English."),
         _required("published", "When NVD published it, UTC.", ColumnType.TIMESTAMP),
         _required("last_modified", "When NVD changed it last, UTC.", ColumnType.TIMESTAMP),
-        _text("status", "NVD's state of work: Received, Analyzed, Modified, Deferred, Rejected and others."),
-        _text("source_identifier", "Who reported it: an address or a UUID."),
+        _text("status", "State of NVD's work: Received, Analyzed, Modified, Deferred, Rejected and others."),
+        _text("source_identifier", "Its reporter: an address or a UUID."),
         _text("cisa_exploit_add", "Date on which CISA listed it as known to be exploited."),
         _text("cisa_action_due", "Date until which US agencies must act."),
         _text("cisa_required_action", "What they must do."),
         _text("cisa_vulnerability_name", "CISA's name for it."),
-        _required("revision", "How often it was written here: 1, and 1 more with every change.", ColumnType.INT64),
+        _required("revision", "How often it was written here: 1 at first, 1 more with every change.", ColumnType.INT64),
         _required("document", "The whole CVE as NVD gave it, all languages and fields.", ColumnType.JSON),
     ),
     (KEY,),
@@ -78,9 +78,9 @@ CVES = SqlTable(
 
 METRICS = _metric(
     "cve_severities",
-    "One row a CVSS metric: who rated, by which version, how severe.",
+    "One row per CVSS metric: its author, version and severity.",
     _required("cvss_version", "Version of CVSS: 2.0, 3.0, 3.1 or 4.0."),
-    _required("metric_source", "Who gave the metric."),
+    _required("metric_source", "The metric's author."),
     _required("metric_type", "Primary or Secondary."),
     _text("vector_string", "The vector, as CVSS writes it."),
     _text("base_severity", "Severity: NONE, LOW, MEDIUM, HIGH or CRITICAL."),
@@ -98,24 +98,24 @@ SCORES = _metric(
 
 VECTORS = _metric(
     "cve_attack_vectors",
-    "What an attack takes and what it does, by each metric.",
+    "What an attack takes and what it does, one row per metric.",
     _text("attack_vector", "From where: NETWORK, ADJACENT_NETWORK (4.0 says ADJACENT), LOCAL or PHYSICAL."),
     _text("attack_complexity", "How hard: LOW, MEDIUM or HIGH."),
     _text("attack_requirements", "What the target must be like, in 4.0."),
     _text("privileges_required", "Privileges that the attacker needs, since 3.0."),
     _text("authentication", "How often the attacker logs in, in 2.0."),
     _text("user_interaction", "Whether a user must help; REQUIRED or NONE where 2.0 says true or false."),
-    _text("scope", "Whether it reaches beyond what is vulnerable, in 3.x."),
+    _text("scope", "Whether it reaches beyond the vulnerable component, in 3.x."),
     _text("confidentiality_impact", "Harm to confidentiality, in 4.0 of the vulnerable system."),
-    _text("integrity_impact", "Harm to integrity, likewise."),
-    _text("availability_impact", "Harm to availability, likewise."),
+    _text("integrity_impact", "Harm to integrity, in 4.0 of the vulnerable system."),
+    _text("availability_impact", "Harm to availability, in 4.0 of the vulnerable system."),
     filtered="attack_vector",
 )
 
 WEAKNESSES = _child(
     "cve_weaknesses",
-    "One row a weakness and language.",
-    _text("source", "Who named it."),
+    "One row per weakness and language.",
+    _text("source", "Its author."),
     _text("type", "Primary or Secondary."),
     _required("lang", "Language of the value."),
     _required("value", "CWE-79, NVD-CWE-noinfo and the like."),
@@ -123,22 +123,22 @@ WEAKNESSES = _child(
 
 REFERENCES = _child(
     "cve_references",
-    "One row a reference.",
-    _required("url", "Where it leads."),
-    _text("source", "Who gave it."),
+    "One row per reference.",
+    _required("url", "Its URL."),
+    _text("source", "Its author."),
     _required("tags", "What it is, as a JSON list of texts: Patch, Exploit and others.", ColumnType.JSON),
 )
 
 CPE_MATCHES = _child(
     "cve_cpe_matches",
-    "One row a match criterion of the CVE's configurations.",
-    _required("configuration", "Place of the configuration, from 0.", ColumnType.INT64),
+    "One row per match criterion of the CVE's configurations.",
+    _required("configuration", "Position of the configuration, from 0.", ColumnType.INT64),
     _text("configuration_operator", "How its nodes are joined: AND or OR."),
     Column("configuration_negate", ColumnType.BOOL, "Whether the configuration is negated.", nullable=True),
-    _required("node", "Place of the node in its configuration, from 0.", ColumnType.INT64),
+    _required("node", "Position of the node in its configuration, from 0.", ColumnType.INT64),
     _text("operator", "How the node's criteria are joined: AND or OR."),
     Column("negate", ColumnType.BOOL, "Whether the node is negated.", nullable=True),
-    _required("vulnerable", "Whether what matches is vulnerable itself.", ColumnType.BOOL),
+    _required("vulnerable", "Whether products that match are vulnerable themselves.", ColumnType.BOOL),
     _required("criteria", "The CPE 2.3 name or pattern."),
     _text("match_criteria_id", "UUID of the criterion."),
     _text("version_start_including", "First version, itself included."),
@@ -151,7 +151,7 @@ METRIC_TABLES = (METRICS, SCORES, VECTORS)
 CHILDREN = (*METRIC_TABLES, WEAKNESSES, REFERENCES, CPE_MATCHES)
 TABLES = (CVES, *CHILDREN)
 
-# What a list shows of a CVE: these columns, the metric's being those of the one that counts.
+# The columns of a CVE that a list shows; those of metrics are from the one that counts.
 _OF_CVES = ("id", "description", "published", "last_modified", "status", "source_identifier")
 _OF_METRICS = ("cvss_version", "metric_source", "metric_type", "vector_string", "base_severity")
 SUMMARY: tuple[tuple[SqlTable, tuple[str, ...]], ...] = (

@@ -1,9 +1,8 @@
-"""CVEs into the database: what is newer than stored, and upserts that replace a CVE whole. The read side is `queries`.
+"""Writes CVEs to the database: upserts of those that are newer than stored, replacing all their rows.
 
-A batch is one transaction of a number of statements that does not depend on its CVEs. The fact row decides: it is
-replaced only by a newer one, whose children then replace the old ones. Its lock is held to the end, so a second writer
-of the same CVE waits and then compares anew; rows are written in the order of their keys, so two writers never wait
-for each other.
+A batch is one transaction with a fixed number of statements. The row in `cves` decides: only a newer one replaces it,
+and then the CVE's child rows are replaced too. Its lock is held to the end, so a second writer of the same CVE waits
+and then compares again. Rows are written in the order of their keys, so two writers never wait for each other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,13 +24,13 @@ from flows_platform.sql.engines import BUSY_SECONDS, POSTGRESQL, SQLITE, plain_e
 from flows_platform.sql.write_ahead import write_ahead
 
 BATCH = 500  # CVEs; about 3 MB of rows
-PAGE = 10_000  # keys at a time, where all are wanted
-LOCK = 0x6E7664  # any number that is ours, for PostgreSQL's advisory lock
+PAGE = 10_000  # keys at a time, where all are read
+LOCK = 0x6E7664  # PostgreSQL's advisory lock; any number of our own
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What an upsert did; unchanged are those whose stored state is as new or newer."""
+    """What an upsert did. A CVE is unchanged if its stored state is as new or newer."""
 
     inserted: int = 0
     updated: int = 0
@@ -49,7 +48,7 @@ class CveStore:
         self._upsert = _upsert(engine.dialect.name)
 
     def create_tables(self) -> None:
-        """Make what is missing; several processes may do so at once.
+        """Create the tables that are missing; several processes may do so at once.
 
         Raises:
             StorageError: the database refuses.
@@ -64,10 +63,10 @@ class CveStore:
                 METADATA.create_all(connection)
 
     def newer(self, versions: Iterable[CveVersion]) -> set[str]:
-        """The ids of those that are newer than what is stored, or not stored.
+        """The ids of the CVEs that are newer than stored, or not stored.
 
         Raises:
-            InputError: an id is none.
+            InputError: an id is not a CVE id.
             StorageError: the database refuses.
             WarehouseUnavailable: it cannot be reached now.
         """
@@ -78,11 +77,11 @@ class CveStore:
                 held = select(CVES.c[KEY], CVES.c.last_modified).where(CVES.c[KEY].in_(keys))
                 with self._engine.begin() as connection:
                     stored = {int(row[0]): row[1] for row in connection.execute(held)}
-                found |= {each.id for each in batch if each.key not in stored or each.last_modified > stored[each.key]}
+                found |= {cve.id for cve in batch if cve.key not in stored or cve.last_modified > stored[cve.key]}
         return found
 
     def upsert(self, cves: Iterable[Mapping[str, object]], *, progress: Progress = silent) -> Counts:
-        """Write what is newer than stored, in batches; `progress` counts CVEs. What is written stays where one fails.
+        """Write the CVEs that are newer than stored, in batches; `progress` counts CVEs. Batches before a failure stay.
 
         Raises:
             InputError: a CVE is malformed; nothing of its batch is written.
@@ -99,17 +98,17 @@ class CveStore:
     def _write(self, batch: Sequence[CveRows]) -> Counts:
         newest: dict[int, CveRows] = {}
         # guard: newest of a batch
-        for each in sorted(batch, key=lambda rows: (rows.version.key, rows.version.last_modified)):
-            newest[each.version.key] = each
+        for rows in sorted(batch, key=lambda rows: (rows.version.key, rows.version.last_modified)):
+            newest[rows.version.key] = rows
         with plain_errors(self._engine), self._engine.begin() as connection:
-            facts = [each.cve for each in newest.values()]
-            written = {int(row[0]): int(row[1]) for row in connection.execute(self._upsert, facts)}
+            cves = [rows.cve for rows in newest.values()]
+            written = {int(row[0]): int(row[1]) for row in connection.execute(self._upsert, cves)}
             updated = [key for key, revision in written.items() if revision > 1]
             _replace_children(connection, [newest[key] for key in written], updated)
         return Counts(len(written) - len(updated), len(updated), len(batch) - len(written))
 
     def total(self, *, modified_from: datetime | None = None, modified_before: datetime | None = None) -> int:
-        """How many CVEs are stored; between the bounds of last-modified, the second one exclusive, where given.
+        """How many CVEs are stored, within the bounds of last-modified if they are given; the second one is exclusive.
 
         Raises:
             StorageError: the database refuses.
@@ -124,7 +123,7 @@ class CveStore:
             return connection.execute(statement).scalar_one()
 
     def newest(self) -> datetime | None:
-        """The latest last-modified that is stored.
+        """The latest last-modified that is stored; None if there are no CVEs.
 
         Raises:
             StorageError: the database refuses.
@@ -153,7 +152,7 @@ class CveStore:
 
 
 def _upsert(dialect: str) -> ReturningInsert[int, int]:
-    """One statement for the facts of a batch; gives back key and revision of each that it wrote."""
+    """One statement for the `cves` rows of a batch; it returns key and revision of the rows that it wrote."""
     statement = (postgresql.insert if dialect == POSTGRESQL else sqlite.insert)(CVES)
     given = statement.excluded
     changes = {column.name: given[column.name] for column in CVES.columns if column.name != KEY}
@@ -176,4 +175,4 @@ def _replace_children(connection: Connection, written: Sequence[CveRows], update
 
 
 def _rows(written: Sequence[CveRows], table: Table) -> list[dict[str, object]]:
-    return [row for each in written for row in each.children[table.name]]
+    return [row for rows in written for row in rows.children[table.name]]

@@ -1,4 +1,4 @@
-"""The tables of `schema` as SQLAlchemy knows them. Rendering alone: no column is named here, no statement built."""
+"""Renders the tables of `schema` for SQLAlchemy. Names no column and builds no statement."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,7 @@ from flows_platform.sources.nvd_cves.schema import KEY, SqlTable
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
-    """An instant to the microsecond. sqlite has no zones: it holds UTC as text, which sorts as time does."""
+    """An instant to the microsecond. sqlite has no zones: it holds UTC as text, which sorts by time."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -44,7 +44,7 @@ class UtcTimestamp(TypeDecorator[datetime]):
 
 
 SQL_TYPES: dict[ColumnType, TypeEngine[Any]] = {
-    # In sqlite an INTEGER that is the whole primary key is the row's place, and costs no second index.
+    # In sqlite an INTEGER that is the whole primary key is the rowid, and needs no second index.
     ColumnType.INT64: BigInteger().with_variant(Integer(), "sqlite"),
     ColumnType.STRING: Text(),
     ColumnType.TIMESTAMP: UtcTimestamp(),
@@ -59,7 +59,7 @@ METADATA = MetaData()
 def _table(declared: SqlTable) -> Table:
     indexes = [Index(f"ix_{declared.name}_{'_'.join(names)}", *names) for names in declared.indexes]
     columns = [_column(column, declared) for column in declared.columns]
-    # A child's rows rest in the order of their key, so those of one CVE lie together.
+    # Child rows are stored in the order of their key, so those of one CVE are together.
     return Table(
         declared.name,
         METADATA,

@@ -1,4 +1,4 @@
-"""Staged CVEs into the database: those newer than stored, first as a file of their own, then as rows. No Dagster."""
+"""Brings the CVEs of a window file that are newer than stored into the database. No Dagster."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from flows_platform.sources.nvd_cves.rows import CveVersion
 from flows_platform.sources.nvd_cves.store import BATCH, Counts, CveStore
 from flows_platform.window_files.parquet import ParquetSink, rows_of
 
-ID, MODIFIED, DOCUMENT = "cve_id", "last_modified", "document"  # columns of the staged file
+ID, MODIFIED, DOCUMENT = "cve_id", "last_modified", "document"  # columns of the window file
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a staged file brought: its CVEs, those newer than stored (in the file `path`), and what became of them."""
+    """What a window file brought: how many CVEs, how many newer than stored (in the file `path`), and their upsert."""
 
     path: Path
     read: int
@@ -28,19 +28,19 @@ class Filled:
     counts: Counts
 
 
-def fill(store: CveStore, staged: Path, schema: TableSchema, target: Path) -> Filled:
-    """Write the CVEs of a staged file that are newer than stored to `target`, and then into the database.
+def fill(store: CveStore, window_file: Path, schema: TableSchema, target: Path) -> Filled:
+    """Write the CVEs of a window file that are newer than stored to `target`, then to the database.
 
-    Killed anywhere, another call brings the rest; its file then holds that rest alone.
+    After a kill another call writes the rest; its file then holds the rest only.
 
     Raises:
-        InputError: the file is none of this schema, or a CVE is malformed.
-        StorageError: file or database cannot be written.
+        InputError: the file does not have this schema, or a CVE is malformed.
+        StorageError: the file or the database cannot be written.
         WarehouseUnavailable: the database cannot be reached now.
     """
     read = 0
     with atomic_path(target) as temporary, ParquetSink(temporary, schema) as sink:
-        for batch in rows_of(staged, schema, BATCH):
+        for batch in rows_of(window_file, schema, BATCH):
             read += batch.num_rows
             sink.write(_newer(store, batch))
     counts = store.upsert(_documents(target, schema))

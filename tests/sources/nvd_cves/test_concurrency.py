@@ -22,7 +22,7 @@ def said(queries: CveQueries, number: int) -> set[str]:
         return set()
     children = detail.children
     return {
-        str(detail.fact["description"]).removeprefix("A flaw, "),
+        str(detail.cve["description"]).removeprefix("A flaw, "),
         *(str(row["source"]) for row in (*children["cve_references"], *children["cve_weaknesses"])),
         *(str(row["criteria"]).split(":")[4].removesuffix("-other") for row in children["cve_cpe_matches"]),
     }

@@ -31,7 +31,7 @@ def plain(value: object) -> Any:
 def read_back(queries: CveQueries, cve_id: str) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     detail = queries.one(cve_id)
     assert detail
-    return dict(detail.fact), {name: [dict(row) for row in rows] for name, rows in detail.children.items()}
+    return dict(detail.cve), {name: [dict(row) for row in rows] for name, rows in detail.children.items()}
 
 
 def held(engine: Engine) -> dict[str, int]:

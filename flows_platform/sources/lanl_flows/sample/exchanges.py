@@ -1,6 +1,6 @@
-"""Flows as numbers, drawn from the lookup tables: exchanges between two computers, mirrored, repeated, in bursts.
+"""Draws flows as numbers from the lookup tables: exchanges between two computers, mirrored, repeated, in bursts.
 
-The unit is the exchange: a flow, or a flow and its mirror in the opposite direction in the same second.
+An exchange is a flow, or a flow and its mirror in the opposite direction in the same second.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Flows:
 
 
 def draw_flows(seconds: Ints, counts: Ints, bursts: Flags, random: np.random.PCG64) -> Flows:
-    """Flows for each second in `seconds`, as many as `counts` says; one pair of computers in those of `bursts`."""
+    """Flows for the seconds in `seconds`, as many as `counts` says. The flows of a burst are between two computers."""
     total = int(counts.sum())
     words = [random.random_raw(total).astype(np.uint64) for _ in range(4)]
     links = _link(counts, bursts, words[3])
@@ -67,7 +67,7 @@ def draw_flows(seconds: Ints, counts: Ints, bursts: Flags, random: np.random.PCG
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """How rows hang together: the row whose exchange is repeated, the repetition's number, direction."""
+    """How rows depend on each other: the row whose exchange is repeated, the repetition's number, direction."""
 
     origin: Ints
     repetition: Ints
@@ -77,15 +77,15 @@ class _Links:
 
 def _link(counts: Ints, bursts: Flags, words: Words) -> _Links:
     index = np.arange(int(counts.sum()))
-    place = index - np.repeat(np.cumsum(counts) - counts, counts)
-    lead = index - (place & 1)
+    in_second = index - np.repeat(np.cumsum(counts) - counts, counts)
+    lead = index - (in_second & 1)
     mirrored = _permille(words[lead], 0, profile.MIRRORED_PERMILLE)
-    reply = mirrored & (place & 1 == 1)
+    reply = mirrored & (in_second & 1 == 1)
     # In a burst all but one row in 1,024 repeat the second's first exchange.
     repeats = _permille(words, 10, profile.REPEATED_PERMILLE) | (
         np.repeat(bursts, counts) & (_bits(words, 10, 10) != 0)
     )
-    repeats &= place >= 2  # noqa: PLR2004 - the second's first exchange has none before it
+    repeats &= in_second >= 2  # noqa: PLR2004 - the second's first exchange has none before it
     origin = np.maximum.accumulate(np.where(reply | repeats, 0, index))
     unit = np.where(reply, lead, index)
     turned = reply ^ (~mirrored & (_bits(words, 20, 10) >= profile.FORWARD_PERCENT * 1024 // 100))
@@ -97,7 +97,7 @@ def _ends(links: _Links, kind: Ints, words: list[Words]) -> tuple[Ints, Ints, In
     own = words[0][links.origin]
     pair = pairs().drawn[_bits(own, 0, PAIR_BITS)]
     client, server = pairs().client[pair], pairs().server[pair]
-    # Each repetition takes the client's next port, as real ones do.
+    # Repetitions use the client's next port, as real ones do.
     ephemeral = _EPHEMERAL_RANKS[(_bits(own, 38, 26) + links.repetition) % len(_EPHEMERAL_RANKS)]
     port = kinds().port[kind]
     drawn = _EPHEMERAL_RANKS[_bits(words[1][links.origin], 40, 24) % len(_EPHEMERAL_RANKS)]
@@ -120,7 +120,7 @@ def _volumes(links: _Links, protocol: Ints, words: list[Words]) -> tuple[Ints, I
     duration_bin, packets_bin, bytes_bin = shapes()
     duration = durations()[duration_bin[shape] + _bits(draws, 16, RANGE_BITS)]
     packets = _within(ranges(profile_volumes.PACKETS), packets_bin[shape] + _bits(draws, 26, RANGE_BITS), spans)
-    # Ten bits of their own from the packets' spare ones: a bin's packets and bytes are drawn apart.
+    # Ten other bits: packets and bytes within their bins are independent.
     size_draw = bytes_bin[shape] + _bits(words[3][row], 40, RANGE_BITS)
     size = _within(ranges(profile_volumes.BYTES), size_draw, spans >> np.uint64(32))
     packets = np.minimum(packets, _MAX_PACKETS[protocol])

@@ -1,7 +1,7 @@
-"""A raw file in the shape of LANL's `flows.txt`, of any size, from a seed. Knows files; the shape is next door.
+"""Generates a raw file in the shape of LANL's `flows.txt`, of any size, from a seed.
 
 The same rows, seed and days give the same lines on every machine: raw bits of PCG64, integer tables, no distribution
-functions. (A `.gz` file's compressed bytes may differ with the processor, since isal picks its code by it.)
+functions. (The compressed bytes of a `.gz` file may differ, since isal chooses its code by the processor.)
 """
 
 from collections.abc import Callable, Iterator
@@ -25,15 +25,15 @@ from flows_platform.sources.lanl_flows.sample.exchanges import Flows, draw_flows
 from flows_platform.sources.lanl_flows.sample.lookup_tables import PROTOCOLS
 from flows_platform.sources.lanl_flows.sample.rates import plan_hours, spread_over_seconds
 
-CHUNK_ROWS = 1 << 15  # whole seconds up to about this many rows, some 15 MB of arrays; larger ones are no faster
-LARGEST_FROM_ROWS = 1000  # files of this size have one row with the largest packet and byte counts
+CHUNK_ROWS = 1 << 15  # whole seconds with about this many rows, some 15 MB of arrays; larger chunks are not faster
+LARGEST_FROM_ROWS = 1000  # files of at least this size have one row with the largest packet and byte counts
 # isal's stubs leave this without types: name, mode, level, file, time.
 _DEFLATING = cast("Callable[[str, str, int, BinaryIO, int], BinaryIO]", IGzipFile)
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile:
-    """What was written; bytes as the file rests."""
+    """What was written; `bytes` is the size on disk."""
 
     path: Path
     rows: int
@@ -43,12 +43,12 @@ class GeneratedFile:
 def generate(
     out: Path, *, rows: int, seed: int = 0, days: int = profile.SET_DAYS, progress: Progress = silent
 ) -> GeneratedFile:
-    """Write exactly `rows` flows over the data set's first `days` days to `out`, gzip where it ends in `.gz`.
+    """Write exactly `rows` flows over the data set's first `days` days to `out`, in gzip if it ends in `.gz`.
 
     Progress in rows.
 
     Raises:
-        ConfigurationError: rows, seed or days make no file.
+        ConfigurationError: rows, seed or days are out of range.
         StorageError: the file cannot be written.
     """
     if rows < 1 or seed < 0 or not 1 <= days <= profile.SET_DAYS:
@@ -56,17 +56,17 @@ def generate(
             f"cannot generate {rows} rows over {days} days from seed {seed}.",
             remedy=f"Rows are 1 or more, days 1 to {profile.SET_DAYS}, the seed is not negative.",
         )
-    with atomic_path(out) as part:
-        with part.open("wb") as file, closing(read_ahead(_chunks(rows, seed, days), depth=2)) as chunks:
+    with atomic_path(out) as draft:
+        with draft.open("wb") as file, closing(read_ahead(_chunks(rows, seed, days), depth=2)) as chunks:
             _write(chunks, file, compress=out.suffix == ".gz", rows=rows, progress=progress)
-        size = part.stat().st_size
+        size = draft.stat().st_size
     return GeneratedFile(out, rows, size)
 
 
 def _write(
     chunks: Iterator[tuple[int, pa.Buffer]], file: BinaryIO, *, compress: bool, rows: int, progress: Progress
 ) -> None:
-    # No name and no time in the header: the same file whenever and wherever it is made.
+    # No name and no time in the header: the file is the same at any time and any path.
     stream = _DEFLATING("", "wb", 1, file, 0) if compress else file
     done = 0
     for count, lines in chunks:
@@ -78,21 +78,21 @@ def _write(
 
 
 def _chunks(rows: int, seed: int, days: int) -> Iterator[tuple[int, pa.Buffer]]:
-    """Rows and text of each chunk, in the file's order."""
-    largest_is_due = rows >= LARGEST_FROM_ROWS
+    """The number of rows and the text of every chunk, in the file's order."""
+    needs_largest = rows >= LARGEST_FROM_ROWS
     for plan in plan_hours(rows, days):
         random = np.random.PCG64(np.random.SeedSequence((seed, plan.number)))
         spread = spread_over_seconds(plan, random)
         for piece in _cut(spread.counts):
             flows = draw_flows(spread.seconds[piece], spread.counts[piece], spread.bursts[piece], random)
-            if largest_is_due:
+            if needs_largest:
                 _make_largest(flows)
-                largest_is_due = False
+                needs_largest = False
             yield len(flows.second), to_lines(flows, file_order(flows))
 
 
 def _cut(counts: np.typing.NDArray[np.int64]) -> Iterator[slice]:
-    """Slices of whole seconds with about `CHUNK_ROWS` rows each."""
+    """Slices of whole seconds, of about `CHUNK_ROWS` rows."""
     chunk = (np.cumsum(counts) - counts) // CHUNK_ROWS
     edges = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(counts)]
     for start, end in pairwise(edges):
@@ -100,7 +100,7 @@ def _cut(counts: np.typing.NDArray[np.int64]) -> Iterator[slice]:
 
 
 def _make_largest(flows: Flows) -> None:
-    """Give one TCP row the largest counts that the real file has: more than 32 bits hold."""
+    """Give one TCP row the largest counts of the real file, which do not fit 32 bits."""
     row = int(np.argmax(flows.protocol == PROTOCOLS.index(6)))
     flows.packets[row] = profile_volumes.MAX_PACKETS[6]
     flows.bytes[row] = profile_volumes.MAX_BYTES[6]

@@ -1,7 +1,7 @@
 """The profile's distributions as lookup tables: 2^k entries, equally likely, so that k random bits draw a value.
 
-Only integers and correctly rounded operations make them, so every machine makes the same ones. Names are indices into
-tables sorted by bytes: an index is also the name's rank in the file's order.
+They are computed with integers and correctly rounded operations only, so they are the same on every machine. Names are
+indices into tables sorted by bytes: an index is also the name's rank in the file's order.
 """
 
 from collections.abc import Iterable
@@ -24,14 +24,14 @@ PROTOCOLS = (6, 17, 1, 41)
 
 
 def lookup(weights: Iterable[int], bits: int) -> Ints:
-    """Indices of `weights`, each as often among 2^bits entries as its weight says."""
+    """2^bits entries: the indices of `weights`, in proportion to their weights."""
     total = np.cumsum(np.fromiter(weights, np.int64))
     return np.repeat(np.arange(len(total)), np.diff((total << bits) // total[-1], prepend=0))
 
 
-def _spread(count: int, highest: int, prefix: str, wanted: Iterable[str]) -> list[str]:
-    """`count` names up to `highest`, the wanted ones among them, in the order of bytes."""
-    names = dict.fromkeys(wanted)
+def _spread(count: int, highest: int, prefix: str, required: Iterable[str]) -> list[str]:
+    """`count` names up to `highest`, the required ones among them, in the order of bytes."""
+    names = dict.fromkeys(required)
     names.update(dict.fromkeys(f"{prefix}{20 + step * (highest - 20) // count}" for step in range(count)))
     return sorted(list(names)[:count])
 
@@ -88,7 +88,7 @@ class Pairs:
 
 @cache
 def pairs() -> Pairs:
-    """The table of pairs: the measured ones, then a Zipf tail with s = 3/4, whose ends are drawn once, here."""
+    """The table of pairs: the measured ones, then a Zipf tail with s = 3/4, whose computers are drawn once, here."""
     rank = {name: index for index, name in enumerate(COMPUTERS)}
     known = [(rank[client], rank[server], weight) for client, server, weight in profile.PAIRS]
     tail = profile.PAIR_COUNT - len(known)
@@ -111,7 +111,7 @@ def pairs() -> Pairs:
 
 
 def _zipf_computers() -> Ints:
-    """All computers by a Zipf law with s = 7/8, in an order that has nothing to do with their names."""
+    """All computers by a Zipf law with s = 7/8, in an order that is independent of their names."""
     ranks = np.arange(1, len(COMPUTERS) + 1)
     root = np.sqrt(ranks)
     weights = 1e9 / (root * np.sqrt(root) * np.sqrt(np.sqrt(root)))
@@ -121,7 +121,7 @@ def _zipf_computers() -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """For each bin 2^10 ranges `low .. low + span - 1`; index bin << 10 | draw."""
+    """2^10 ranges `low .. low + span - 1` per bin; the index is bin << 10 | draw."""
 
     low: npt.NDArray[np.uint64]
     span: npt.NDArray[np.uint64]
@@ -146,7 +146,7 @@ def ranges(table: str) -> Ranges:
 
 @cache
 def durations() -> Ints:
-    """Durations; index bin << 10 | draw."""
+    """Durations; the index is bin << 10 | draw."""
     pieces = [entry.split(":") for entry in profile_volumes.DURATIONS.split()]
     edges = [*profile_volumes.DURATION_BINS, 77]
     tables = []
@@ -159,7 +159,7 @@ def durations() -> Ints:
 
 @cache
 def shapes() -> tuple[Ints, Ints, Ints]:
-    """Duration, packet and byte bins, each shifted to index its table; index protocol << 16 | draw."""
+    """Duration, packet and byte bins, shifted to index their tables; the index is protocol << 16 | draw."""
     columns: list[Ints] = []
     for protocol in PROTOCOLS:
         cells = [entry.split(":") for entry in profile_volumes.JOINT[protocol].split()]

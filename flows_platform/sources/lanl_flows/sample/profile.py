@@ -1,7 +1,7 @@
-"""Figures measured on LANL's `flows.txt`: its times, computers, protocols and ports. Numbers only; volumes next door.
+"""Figures measured on LANL's `flows.txt`: its times, computers, protocols and ports. `profile_volumes` has the volumes.
 
-[F] was measured over the whole file of 129,977,412 rows, [S] over its first million rows among the busiest computers,
-[A] is assumed where nothing is known. LANL cyber1 is CC0: A. D. Kent, 2015, doi:10.17021/1179829.
+[F] was measured over the whole file of 129,977,412 rows, [S] over its first million rows among the busiest computers;
+[A] is an assumption, since nothing is known. LANL cyber1 is CC0: A. D. Kent, 2015, doi:10.17021/1179829.
 """
 
 # Tables of numbers, many to a line.
@@ -46,7 +46,7 @@ SERVERS = {
     "C5787": 20, "C5808": 20, "C3173": 20, "C2588": 17, "C5736": 17, "C4174": 14, "C1973": 13, "C585": 10,
     "C5959": 8, "C6173": 8, "C7632": 7, "C5030": 7,
 }
-SERVER_SHARE = 60  # per cent of the lesser pairs whose one end is one of these; gives their share of rows
+SERVER_SHARE = 60  # per cent of the other pairs that have one of these as server; gives their share of rows
 # [S] the busiest pairs, client and server, rows in tens of both directions.
 PAIRS = (
     ("C5802", "C6200", 2430), ("C5808", "C6173", 1169), ("C5787", "C5959", 1168), ("C467", "C2320", 1045),

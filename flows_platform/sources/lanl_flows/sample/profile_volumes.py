@@ -1,7 +1,7 @@
-"""Figures measured on LANL's `flows.txt`: how duration, packets and bytes of a flow go together. Numbers only.
+"""Figures measured on LANL's `flows.txt`: the joint distribution of a flow's duration, packets and bytes. Numbers only.
 
-The joint table of the first million rows, fitted to the protocol, duration, packet and byte figures of the whole file
-(iterative proportional fitting) and cut to its heaviest cells; then how values lie within each bin.
+First the joint table of the first million rows, fitted to the protocol, duration, packet and byte figures of the whole
+file (iterative proportional fitting) and cut to its heaviest cells; then the distribution of values within the bins.
 """
 
 # By protocol, cells of `duration bin.packets bin.bytes bin:weight`.
@@ -41,7 +41,7 @@ JOINT = {
 }
 JOINT[41] = JOINT[1]
 
-# Ranges within each bin: `bin:first-last:weight` or `bin:value:weight`; weights of a bin add up to about 10,000.
+# Ranges within a bin: `bin:first-last:weight` or `bin:value:weight`; weights of a bin add up to about 10,000.
 BYTES = """
 0:46:9691 0:46-49:309 1:52:9700 1:50-52:300 2:53-56:10000 3:60:7222 3:57-60:2778 4:61-63:7400 4:64:2522 4:64:78
 5:65-69:10000 6:70-75:10000 7:76:2307 7:76-81:7693 8:82-89:10000 9:92:8242 9:90-97:1758 10:98-106:10000

@@ -1,4 +1,4 @@
-"""How many rows each second gets: hours by the daily and weekly curve, seconds by the minute and noise. In integers."""
+"""How many rows a second gets: hours by the daily and weekly curve, seconds by the minute and noise. In integers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from flows_platform.sources.lanl_flows.sample import profile
 type Ints = npt.NDArray[np.int64]
 
 HOUR = 3600
-_SILENT_BLOCK = 64  # seconds; a hole of the quiet days
+_SILENT_BLOCK = 64  # seconds; the length of a hole in the quiet days
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def _weighted_hours(days: int) -> Iterator[tuple[int, int, int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class SecondCounts:
-    """The seconds of an hour that have rows, how many each, and which of them are bursts of one pair of computers."""
+    """The seconds of an hour that have rows, their numbers of rows, and which are bursts between two computers."""
 
     seconds: Ints
     counts: Ints
@@ -57,7 +57,7 @@ class SecondCounts:
 
 
 def spread_over_seconds(plan: HourPlan, random: np.random.PCG64) -> SecondCounts:
-    """Rows by second, in twos: a flow and its mirror share a second, also where the file is sparse."""
+    """Rows by second, in twos: a flow and its mirror share a second, even in a sparse file."""
     seconds = np.arange(plan.first, plan.last + 1)
     by_second = random.random_raw(HOUR).astype(np.uint64)
     within = seconds % HOUR
