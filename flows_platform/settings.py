@@ -1,4 +1,4 @@
-"""Every setting, and the only place that reads the environment (`FLOWS_…`) or knows where things rest on disk."""
+"""All settings. The only module that reads the environment (`FLOWS_…`) or knows the paths of files on disk."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from flows_platform.runtime.old_names import say_renamed
 PREFIX = "FLOWS_"
 AUTO = "auto"
 EMULATOR_PROJECT = "local"
-# Variables that were renamed, and the settings that they are now.
+# Renamed variables, and the settings that they became.
 OLD_NAMES = {
     "FLOWS_REPLAY": "simulated_speed",
     "FLOWS_REPLAY_START": "simulated_start",
@@ -35,7 +35,7 @@ def _in_utc(instant: datetime) -> datetime:
 def _on_the_grid(epoch: datetime) -> datetime:
     epoch = _in_utc(epoch)
     if epoch != epoch.replace(hour=epoch.hour // 3 * 3, minute=0, second=0, microsecond=0):
-        raise ValueError("must lie on a three-hour mark of the UTC day, such as 2014-01-01T00:00:00Z")
+        raise ValueError("must be on a three-hour mark of the UTC day, such as 2014-01-01T00:00:00Z")
     return epoch
 
 
@@ -68,26 +68,29 @@ def _variable(name: str) -> str:
 
 
 class Settings(BaseModel):
-    """All settings with their defaults; each is read from the variable `FLOWS_` + its name in capitals.
+    """All settings with their defaults. The variable of a setting is `FLOWS_` + its name in capitals.
 
-    Values given by name win. The environment is read here, in two lines: pydantic-settings, which also reads files,
-    arguments and clouds, takes .1 CPU-seconds to import.
+    Arguments win over the environment. Two lines here read it: pydantic-settings, which also reads files, arguments and
+    clouds, takes .1 CPU-seconds to import.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(Path(".flows"), description="Folder of all files the platform writes.")
     raw_file: Path | None = Field(
-        None, description="LANL's flows.txt, plain or as gzip, bzip2, xz or zip; without it a sample is generated."
+        None, description="LANL's flows.txt, plain or as gzip, bzip2, xz or zip; by default a sample is generated."
     )
     max_raw_rejected_share: float = Field(
         MAX_REJECTED_SHARE,
         ge=0,
         le=1,
-        description="Share of rejected lines above which clean file and database stay the old ones.",
+        description="Share of rejected lines above which the old clean file and database are kept.",
     )
     max_raw_shrink: float = Field(
-        MAX_SHRINK, ge=0, le=1, description="Share of the old rows that new files may lack before they stay, likewise."
+        MAX_SHRINK,
+        ge=0,
+        le=1,
+        description="Share of the old rows that a new clean file or database may lack; above it the old one is kept.",
     )
     sample_rows: int = Field(1_000_000, ge=1, description="Rows of the generated sample.")
     sample_seed: int = Field(0, ge=0, description="Seed of the generated sample.")
@@ -103,7 +106,7 @@ class Settings(BaseModel):
         "json", description="Format to fetch: json, xml, ndjson, csv, arrow or auto (the server's best)."
     )
     api_parser: Parser = Field(
-        Parser.TEMPLATE, description="What reads text formats: template, or reference (ijson, lxml, csv) alone."
+        Parser.TEMPLATE, description="Reader of text formats: template, or reference (ijson, lxml, csv) alone."
     )
     api_token: SecretStr | None = Field(None, description="Bearer token for the API.")
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
@@ -113,21 +116,26 @@ class Settings(BaseModel):
         1800.0, gt=0, description="Seconds that all tries of publishing one window may take together."
     )
     minimum_rate: int = Field(
-        1024, ge=0, description="Bytes a second, over a minute, below which an answer is given up."
+        1024, ge=0, description="Bytes per second, over a minute, below which an answer is given up."
     )
     verification: Annotated[str, AfterValidator(_known_level)] = Field(
         "count", description="Least proof of a window: count, or digest (every row hashed at both ends)."
     )
-    retry_attempts: int = Field(5, ge=1, description="Tries of a call that fails for a reason that passes.")
+    retry_attempts: int = Field(5, ge=1, description="Tries of a call that fails for a transient reason.")
     max_rejected: int = Field(1000, ge=0, description="Rejected records above which a window fails instead of loading.")
 
-    max_rejected_share: float = Field(0.1, ge=0, le=1, description="Share of a window's records, likewise.")
-
-    qualys_url: str = Field(
-        "https://qualysapi.qualys.com", description="Qualys' API server of your platform; QUALYS_USERNAME, _PASSWORD."
+    max_rejected_share: float = Field(
+        0.1, ge=0, le=1, description="Rejected share of a window's records above which it fails instead of loading."
     )
 
-    nvd_url: str = Field("https://services.nvd.nist.gov", description="NVD's API server, or a mirror; NVD_API_KEY.")
+    qualys_url: str = Field(
+        "https://qualysapi.qualys.com",
+        description="Qualys' API server for your account; QUALYS_USERNAME and QUALYS_PASSWORD hold the credentials.",
+    )
+
+    nvd_url: str = Field(
+        "https://services.nvd.nist.gov", description="NVD's API server, or a mirror; NVD_API_KEY holds the key."
+    )
 
     bigquery_project: str = Field(
         "", description="Google Cloud project; without it the local emulator is the warehouse."
@@ -135,7 +143,7 @@ class Settings(BaseModel):
     bigquery_dataset: str = Field("flows_platform", description="Dataset of the tables.")
     bigquery_location: str = Field("US", description="Location of the dataset and its jobs.")
     bigquery_credentials: SecretStr | None = Field(
-        None, description="Service-account key, base64 of its JSON; without it application default credentials."
+        None, description="Service-account key, base64 of its JSON; by default application default credentials."
     )
     emulator_port: Port = Field(9050, description="HTTP port of the local BigQuery emulator.")
     emulator_key_file: Path | None = Field(
@@ -150,28 +158,26 @@ class Settings(BaseModel):
     dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
     dagster_url: str | None = Field(
         None,
-        description="Where people reach the Dagster UI, for links in notifications; by default this machine's own.",
+        description="Public URL of the Dagster UI, for links in notifications; by default its address on this machine.",
     )
     allowed_hosts: Annotated[str, AfterValidator(_known_hosts)] = Field(
-        "", description="Names, by commas, that UI and API answer to beside loopback's: those of a proxy before them."
+        "", description="Names, by commas, that UI and API answer to besides loopback's: those of a proxy before them."
     )
-    windows_per_run: int = Field(58, ge=1, description="Windows that one run of a backfill takes.")
+    windows_per_run: int = Field(58, ge=1, description="Windows in one run of a backfill.")
     grace_minutes: int = Field(
         20, ge=0, lt=180, description="Minutes after its end at which a window counts as closed."
     )
-    look_back: int = Field(
-        2, ge=0, description="Closed windows that schedule and sensor look at again for late records."
-    )
+    look_back: int = Field(2, ge=0, description="Closed windows that schedule and sensor check again for late records.")
     notification_url: SecretStr | None = Field(
-        None, description="Where notifications are posted; without it they are logged."
+        None, description="URL that notifications are posted to; without one they are logged."
     )
 
     simulated_speed: float | None = Field(
-        None, ge=1, le=86_400, description="Speed of the simulated clock of `flows dev`; without one all rows show."
+        None, ge=1, le=86_400, description="Speed of the simulated clock of `flows dev`; without one all rows appear."
     )
     simulated_start: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
         None,
-        description="When the simulated clock is at second 0; by default when it is first started, kept in FLOWS_HOME.",
+        description="When the simulated clock is at second 0; by default when it first starts, kept in FLOWS_HOME.",
     )
     late_share: float = Field(0.0, ge=0, le=1, description="Share of the rows that the simulated clock shows late.")
     late_minutes: int = Field(0, ge=0, description="Minutes of the data set by which they are late.")
@@ -189,13 +195,13 @@ class Settings(BaseModel):
 
     @property
     def clock(self) -> SimulatedClock | None:
-        """The simulated clock, once it was started."""
+        """The simulated clock, if it was started."""
         start = self.simulated_start
         return SimulatedClock(start, self.simulated_speed) if self.simulated_speed and start else None
 
     @property
     def stream_url(self) -> str:
-        """The endpoint windows are fetched from."""
+        """The endpoint that windows are fetched from."""
         return self.api_url or f"{self.api_base}/api/v1/stream/flows"
 
     @property
@@ -205,12 +211,12 @@ class Settings(BaseModel):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names that UI and API answer to beside loopback's, as `name` or `name:port`."""
+        """The names that UI and API answer to besides loopback's, as `name` or `name:port`."""
         return host_names(self.allowed_hosts)
 
     @property
     def ui_hosts(self) -> tuple[str, ...]:
-        """Those, and the one that people reach the UI by."""
+        """The same names, and that of the UI's public URL."""
         reached = (urlsplit(self.dagster_url).netloc,) if self.dagster_url else ()
         return (*self.hosts, *reached)
 
@@ -221,7 +227,7 @@ class Settings(BaseModel):
 
     @property
     def emulator_url(self) -> str:
-        """The emulator's address, or nothing where a real project is set."""
+        """The emulator's address; empty if a real project is set."""
         return "" if self.bigquery_project else f"http://127.0.0.1:{self.emulator_port}"
 
     @property
@@ -231,7 +237,7 @@ class Settings(BaseModel):
 
     @property
     def warehouse_project(self) -> str:
-        """The project that tables lie in; the emulator has one of its own."""
+        """The project of the tables; the emulator has its own."""
         return self.bigquery_project or EMULATOR_PROJECT
 
     @property
@@ -259,7 +265,7 @@ class Settings(BaseModel):
 
 
 class Files:
-    """Where each thing rests below the home folder."""
+    """The paths below the home folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -275,7 +281,7 @@ class Files:
         self.emulator_key = home / "emulator.key"
         self.dagster = home / "dagster"
         self.dagster_key = home / "dagster.key"
-        self.clock = home / "replay.json"  # as homes of before have it
+        self.clock = home / "replay.json"  # its name in existing homes
         self.locks = home / "locks"
         self.logs = home / "logs"
 
@@ -290,27 +296,27 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise ConfigurationError(
-            "; ".join(_fault(str(each["loc"][0]), each["msg"], each["input"]) for each in error.errors()) + ".",
+            "; ".join(_fault(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in error.errors()) + ".",
             remedy="docs/reference/settings.md lists all settings with their meaning.",
         ) from None
 
 
 def allowed_settings(**overrides: object) -> Settings:
-    """The settings of this environment with the default in the place of each value that is not allowed."""
+    """The settings of this environment, with defaults instead of values that are not allowed."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        wrong = {str(each["loc"][0]) for each in error.errors()}
+        wrong = {str(fault["loc"][0]) for fault in error.errors()}
     return Settings(**{name: Settings.model_fields[name].get_default() for name in wrong} | overrides)
 
 
 def secret(name: str) -> str | None:
-    """The value of an environment variable that a source's declaration names, or None where it is unset or empty."""
+    """The value of an environment variable that a source's YAML names; None if it is unset or empty."""
     return os.environ.get(name) or None
 
 
 def _by_old_names() -> dict[str, str]:
-    """The settings that the environment has by their old names alone."""
+    """The settings that the environment sets by their old names only."""
     found = {old: name for old, name in OLD_NAMES.items() if old in os.environ and _variable(name) not in os.environ}
     for old, name in found.items():
         say_renamed(old, _variable(name))
@@ -318,7 +324,7 @@ def _by_old_names() -> dict[str, str]:
 
 
 def unknown_variables() -> list[str]:
-    """Variables of the environment that look like settings but are not: misspelt, most likely."""
+    """Variables of the environment that look like settings but are not: most likely misspelt."""
     known = {_variable(name) for name in Settings.model_fields} | OLD_NAMES.keys()
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from flows_platform.cli.commands.instance import run_job, told_success
+from flows_platform.cli.commands.instance import report_success, run_job
 
 
 def run_here(
@@ -10,5 +10,5 @@ def run_here(
 ) -> dg.ExecuteInProcessResult:
     """Its failed steps' words are printed: `assert result.success` alone would not say why it is not so."""
     result = run_job(definitions, instance, job, title=job, materializations=1, tags=tags)
-    told_success(result)
+    report_success(result)
     return result

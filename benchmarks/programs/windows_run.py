@@ -4,7 +4,7 @@ import sys
 
 import dagster as dg
 
-from flows_platform.cli.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.instance import open_instance, report_success, run_job
 from flows_platform.definitions import build_definitions
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import load_settings
@@ -30,7 +30,7 @@ def main(first: str, last: str, *assets: str) -> int:
             materializations=len(windows) * len(chosen),
             tags=range_tags(first, last),
         )
-    return 0 if told_success(run) else 1
+    return 0 if report_success(run) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The `flows` command: arguments, help and exit codes. Each command imports what it runs only when it runs."""
+"""The `flows` command: arguments, help and exit codes. A command imports its code only when it runs."""
 
 import errno
 import gc
@@ -17,17 +17,17 @@ with collector_paused():
 
 __all__ = ["app", "files", "main", "serving", "sources", "tokens", "windows"]  # these modules register their commands
 
-# What the system says of a disk that is full, or of a place where this user, or nobody, may write.
+# The system's errors for a full or broken disk, and for paths that this user cannot write.
 OF_STORAGE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),
     *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
 }
-STORAGE_REMEDY = "Free space, mend permissions, or set FLOWS_HOME to another folder."
+STORAGE_REMEDY = "Free space, correct the permissions, or set FLOWS_HOME to another folder."
 
 
 def main() -> None:
-    """The command's entry: 0 when it did its work, 1 when it failed, 2 when it was used or configured wrongly."""
-    if not sys.stderr.isatty():  # what is tried again is for who watches; a pipe gets the one last message
+    """Run the command and exit: with 0 if it succeeded, 1 if it failed, 2 if it was used or configured wrongly."""
+    if not sys.stderr.isatty():  # log lines of retries are for a terminal; a pipe gets the final message only
         logging.getLogger("flows_platform").addHandler(logging.NullHandler())
     try:
         code = app(standalone_mode=False)
@@ -45,8 +45,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in OF_STORAGE:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"flows: {place}{error.strerror}. {STORAGE_REMEDY}", file=sys.stderr)  # noqa: T201 - likewise
+        path = f"{error.filename}: " if error.filename else ""
+        print(f"flows: {path}{error.strerror}. {STORAGE_REMEDY}", file=sys.stderr)  # noqa: T201 - as above
         code = FAILED
-    gc.freeze()  # all goes now: to look for garbage among it first takes a quarter of a second after BigQuery's clients
+    gc.freeze()  # the process ends: a last collection would take a quarter of a second after loading BigQuery's clients
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""The application that the commands register with, and what their help has in common. No command stands here."""
+"""The application that the commands register with, and what their help has in common."""
 
 from importlib.metadata import version
 from typing import Annotated

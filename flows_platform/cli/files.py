@@ -12,22 +12,22 @@ from flows_platform.runtime.imports import collector_paused
 RejectedShare = Annotated[
     float,
     typer.Option(
-        min=0, max=1, envvar="FLOWS_MAX_RAW_REJECTED_SHARE", help="Rejected share above which the old file stays."
+        min=0, max=1, envvar="FLOWS_MAX_RAW_REJECTED_SHARE", help="Rejected share above which the old file is kept."
     ),
 ]
 Shrink = Annotated[
     float,
-    typer.Option(min=0, max=1, envvar="FLOWS_MAX_RAW_SHRINK", help="Share of the old rows that the new may lack."),
+    typer.Option(min=0, max=1, envvar="FLOWS_MAX_RAW_SHRINK", help="Share of the old rows that the new file may lack."),
 ]
 AllowShrink = Annotated[
-    bool, typer.Option("--allow-shrink", help="Replace what is there, whatever the number of rejects and rows.")
+    bool, typer.Option("--allow-shrink", help="Replace the old file regardless of the number of rejects and rows.")
 ]
 
 
 @app.command(epilog=examples("flows generate --rows 1000000 --days 2 --out flows.txt.gz"))
 def generate(
     rows: Annotated[int, typer.Option(min=1, help="Rows to write.")],
-    out: Annotated[Path, typer.Option(help="File to write; gzip where its name ends in .gz.")],
+    out: Annotated[Path, typer.Option(help="File to write; gzip if its name ends in .gz.")],
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     days: Annotated[int, typer.Option(min=1, help="Days that the rows cover.")] = 58,
 ) -> None:
@@ -44,13 +44,13 @@ def generate(
 def clean(
     raw: Annotated[Path, typer.Argument(help="LANL's flows.txt, plain or as gzip, bzip2, xz or zip.")],
     out: Annotated[Path, typer.Option(help="The clean file to write.")],
-    rejects: Annotated[Path | None, typer.Option(help="Where rejected lines go; beside OUT by default.")] = None,
+    rejects: Annotated[Path | None, typer.Option(help="File for rejected lines; beside OUT by default.")] = None,
     *,
     max_rejected_share: RejectedShare = MAX_REJECTED_SHARE,
     max_shrink: Shrink = MAX_SHRINK,
     allow_shrink: AllowShrink = False,
 ) -> None:
-    """Keep every line with nine fields, numbered; set the others aside with their reason."""
+    """Keep and number every line with nine fields; write the others to a file with their reason."""
     with collector_paused():
         from flows_platform.cli.commands.terminal import progress_bar, say
         from flows_platform.sources.lanl_flows.cleaning import clean as run
@@ -75,7 +75,7 @@ def load(
     max_shrink: Shrink = MAX_SHRINK,
     allow_shrink: AllowShrink = False,
 ) -> None:
-    """Build the database that the API serves, and rename it over the old one."""
+    """Build the database that the API serves, and replace the old one with it."""
     from flows_platform.cli.commands.terminal import progress_bar, say
     from flows_platform.flow_database.load import load as run
     from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -96,11 +96,11 @@ def fetch(
     url: Annotated[str, typer.Option(help="The full stream endpoint.")],
     before: Annotated[int, typer.Option(min=0, help="Last second, inclusive.")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    after: Annotated[int | None, typer.Option(min=0, help="Second before the first one; none starts at 0.")] = None,
+    after: Annotated[int | None, typer.Option(min=0, help="Second before the first one; without it, from 0.")] = None,
     wire: Annotated[str, typer.Option("--format", help="json, xml, ndjson, csv, arrow or auto.")] = "json",
     max_rejected: Annotated[int, typer.Option(min=0, help="Rejected records that are still allowed.")] = 0,
 ) -> None:
-    """Fetch one window into a Parquet file, whole and verified, or not at all."""
+    """Fetch one window into a Parquet file, complete and verified or not at all."""
     with collector_paused():
         from flows_platform.cli.commands.fetch import fetch_file
 

@@ -1,4 +1,4 @@
-"""Old names of commands and options. They are not in the help, and work with a notice until their release."""
+"""Old names of commands and options. The help does not show them; they work for one release, with a notice."""
 
 import click
 from typer.core import TyperGroup
@@ -13,7 +13,7 @@ OPTIONS = {
 
 
 class Commands(TyperGroup):
-    """The commands of `flows`, which also have their old names."""
+    """The commands of `flows`, which also take their old names."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the arguments as if they had the new names."""
@@ -21,7 +21,7 @@ class Commands(TyperGroup):
 
 
 def with_new_names(args: list[str]) -> list[str]:
-    """The arguments after `flows`, old names replaced; says so of every one."""
+    """The arguments after `flows`, with old names replaced; prints a notice for every one."""
     if not args:
         return args
     command, *rest = args

@@ -1,4 +1,4 @@
-"""Arguments of the commands that run the platform or parts of it: serve, demo, dev, doctor."""
+"""Arguments of the commands that run and check the platform: serve, demo, dev, doctor."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,26 +28,26 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 8040,
     *,
     allowed_hosts: Annotated[
-        str, typer.Option(envvar="FLOWS_ALLOWED_HOSTS", help="Names, by commas, that it answers to beside loopback's.")
+        str, typer.Option(envvar="FLOWS_ALLOWED_HOSTS", help="Names, by commas, that it answers to besides loopback's.")
     ] = "",
     tokens: Annotated[Path | None, typer.Option(help="Ask for the tokens in this file.")] = None,
-    no_tokens: Annotated[bool, typer.Option("--no-tokens", help="Ask for none, even where others reach us.")] = False,
+    no_tokens: Annotated[bool, typer.Option("--no-tokens", help="Ask for no tokens, even off loopback.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="PEM certificate: serve TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.")] = None,
     no_page_checks: Annotated[
         bool, typer.Option("--no-page-checks", help="Serve pages without comparing them with the load's checksums.")
     ] = False,
-    streams: Annotated[int, typer.Option(min=1, help="Streams at once; a further one gets a 503.")] = 24,
+    streams: Annotated[int, typer.Option(min=1, help="Streams at once; further ones get a 503.")] = 24,
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
     simulate: Speed = None,
     simulated_start: Annotated[
-        str | None, typer.Option(help="When it is at second 0, as ISO 8601; now if none.")
+        str | None, typer.Option(help="When the simulated clock is at second 0, as ISO 8601; now by default.")
     ] = None,
-    late_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that show late.")] = 0,
+    late_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that appear late.")] = 0,
     late_minutes: Annotated[int, typer.Option(min=0, help="Minutes of the data set by which they are late.")] = 0,
 ) -> None:
-    """Serve flows and CVEs until Ctrl-C; anywhere but on loopback it asks for tokens, which `flows token` makes."""
+    """Serve flows and CVEs until Ctrl-C. Off loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
     from api_server.flows.state import FlowsConfig
     from flows_platform.access.hosts import host_names
@@ -87,7 +87,7 @@ def dev(*, simulate: Speed = None) -> None:
 
 @app.command(epilog=examples("flows doctor"))
 def doctor() -> None:
-    """Check settings, files, credentials, API, warehouse and Dagster; each failing line says the remedy."""
+    """Check settings, files, credentials, API, warehouse and Dagster; failing lines give the remedy."""
     from flows_platform.cli.commands.doctor import run_doctor
 
     if run_doctor():

@@ -7,13 +7,13 @@ import typer
 
 from flows_platform.cli.app import app, examples
 
-source_app = typer.Typer(help="Try sources: what an API answers, and what becomes of it.", no_args_is_help=True)
+source_app = typer.Typer(help="Try sources: see what an API answers, and the rows made from it.", no_args_is_help=True)
 app.add_typer(source_app, name="source")
 
 
 @source_app.callback()
 def source() -> None:
-    """Try sources: what an API answers, and what becomes of it."""
+    """Try sources: see what an API answers, and the rows made from it."""
 
 
 @source_app.command(
@@ -31,7 +31,7 @@ def try_(
     out: Annotated[Path | None, typer.Option(help="Write the window's rows to this Parquet file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
-    """Fetch one window with a run's settings and say what came of it; nothing is published."""
+    """Fetch one window with a run's settings and show the result; nothing is published."""
     from flows_platform.cli.commands.source_try import run_try
 
     if code := run_try(source, window, limit=limit, out=out, as_json=as_json):

@@ -7,7 +7,7 @@ import typer
 from flows_platform.cli.app import FAILED, app, examples
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
-Table = Annotated[str, typer.Option(help="The declared table whose windows are meant.")]
+Table = Annotated[str, typer.Option(help="The declared table that the windows belong to.")]
 
 
 @app.command(
@@ -19,7 +19,7 @@ def verify(
     table: Table = FLOWS.name,
     rows: Annotated[bool, typer.Option("--rows", help="Compare digests of all rows, not counts alone.")] = False,
 ) -> None:
-    """Compare source, staged files and warehouse window by window, and name those that differ."""
+    """Compare source, window files and warehouse window by window, and name those that differ."""
     from flows_platform.cli.commands.verify import run_verify
 
     if not run_verify(table, partition or [], by_rows=rows):
@@ -32,10 +32,10 @@ def reprocess(
     *,
     table: Table = FLOWS.name,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Publish also windows that lost rows, without a second pull.")
+        bool, typer.Option("--confirm", help="Also publish windows that lost rows, without a second pull.")
     ] = False,
 ) -> None:
-    """Run the quarantined records of windows through again after a fix, without fetching, and publish the windows."""
+    """Cast the quarantined records of windows again after a fix, without fetching, and publish the windows."""
     from flows_platform.cli.commands.verify import run_reprocess
 
     if not run_reprocess(table, partition, confirm=confirm):
@@ -44,7 +44,7 @@ def reprocess(
 
 @app.command(epilog=examples("flows history 2014-01-01-03:00"))
 def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS.name) -> None:
-    """Tell a window's ledger: every request, file, job and row count, oldest first."""
+    """Show a window's history: every request, file, job and row count, oldest first."""
     from flows_platform.cli.commands.verify import run_history
 
     run_history(table, partition)

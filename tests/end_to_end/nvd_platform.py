@@ -10,7 +10,7 @@ from decimal import Decimal
 import dagster as dg
 from sqlalchemy import Engine
 
-from flows_platform.cli.commands.instance import told_success
+from flows_platform.cli.commands.instance import report_success
 from flows_platform.components.catalog import table_named
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.rate_limit import RateBudget
@@ -53,7 +53,7 @@ class NvdPlatform:
         job = self.platform.definitions.resolve_job_def(f"{FULL_LOAD}_job")
         config = {"ops": {FULL_LOAD: {"config": {"everything": everything}}}}
         result = job.execute_in_process(instance=self.platform.instance, run_config=config, raise_on_error=False)
-        told_success(result)
+        report_success(result)
         return result
 
     def figures(self, asset: str = TABLES, day: datetime | None = None) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""What the commands do. Their flags are one level up."""
+"""What the commands do. Their arguments are one level up."""

@@ -1,14 +1,14 @@
-"""What of the children's output a person at the terminal should read; their log files hold all of it."""
+"""Selects the lines of the children's output that are shown at the terminal; their log files have all lines."""
 
 import re
 from collections.abc import Callable
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
-LEVEL_WITHIN = 80  # characters: time, logger and level stand in front of the message
+LEVEL_WITHIN = 80  # characters: time, logger and level come before the message
 QUIET = {"DEBUG", "INFO"}
-# Warnings that ask nothing of anybody: every first start of an instance brings the one, and a start after a stop in the
-# midst of a sensor's look the other.
+# Warnings that need no action: every first start of an instance logs the first, and a start after a stop during a
+# sensor's evaluation the second.
 EXPECTED = ("No cursor for event type", "Moving dangling STARTED tick")
 
 
@@ -20,11 +20,11 @@ class NotableLines:
         self._passing: dict[str, bool] = {}
 
     def __call__(self, line: str) -> None:
-        """Takes `name | text`, as the supervisor gives it."""
+        """Take a line `name | text`, as the supervisor gives it."""
         plain = COLOUR.sub("", line)
         name, _, text = plain.partition(" | ")
         level = LEVEL.search(text[:LEVEL_WITHIN])
         if level:
-            self._passing[name] = level[1] not in QUIET and not any(each in text for each in EXPECTED)
+            self._passing[name] = level[1] not in QUIET and not any(warning in text for warning in EXPECTED)
         if self._passing.get(name, True):
             self._sink(plain)

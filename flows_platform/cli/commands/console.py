@@ -1,4 +1,4 @@
-"""What a terminal shows beside the results: messages on standard error and the bar of a step. Rich is imported here."""
+"""What a terminal shows beside the results: messages on standard error and progress bars. Imports Rich."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ console = Console(stderr=True, highlight=False)
 
 @contextmanager
 def bar_of_step(title: str, unit: str) -> Iterator[Listener]:
-    """A bar for one step; the listener it gives takes (done, total) in `unit`."""
+    """A progress bar for one step. The listener takes (done, total) in `unit`."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

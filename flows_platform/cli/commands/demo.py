@@ -8,7 +8,7 @@ import dagster as dg
 from flows_platform.access.private import PRIVATE
 from flows_platform.cli.commands.console import console
 from flows_platform.cli.commands.demo_report import print_report, window_reports
-from flows_platform.cli.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.instance import open_instance, report_success, run_job
 from flows_platform.cli.commands.services import api_child, emulator_child
 from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.definitions import build_definitions
@@ -24,11 +24,11 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
 
 DAYS = 2
-DIGEST_STEP = 20_000  # rows between two signs of progress
+DIGEST_STEP = 20_000  # rows between two updates of the progress
 
 
 def demo_settings(rows: int) -> Settings:
-    """The sample's own home, days and ports, so that a demo runs beside anything else."""
+    """Settings with a home, days and ports of their own, so that a demo can run beside anything else."""
     return load_settings(
         home=load_settings().home / "demo",
         raw_file=None,
@@ -44,8 +44,8 @@ def demo_settings(rows: int) -> Settings:
 
 
 def run_demo(rows: int) -> bool:
-    """Run it and print the table of windows; True only if every window is verified and all rows are equal."""
-    os.umask(PRIVATE)  # of what is started, too
+    """Run the demo and print the table of windows; True only if every window is verified and all rows are equal."""
+    os.umask(PRIVATE)  # child processes inherit it
     settings = demo_settings(rows)
     if settings.home.exists():
         wipe(settings.files.emulator)
@@ -64,31 +64,31 @@ def run_demo(rows: int) -> bool:
 def _prepare_database(settings: Settings, instance: dg.DagsterInstance) -> bool:
     definitions = build_definitions(settings)
     done = run_job(definitions, instance, "flows_database_job", title="Raw file to database", materializations=4)
-    return told_success(done)
+    return report_success(done)
 
 
 def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
-    """Backfill every window in one run; True if each was verified."""
-    declaration = flows_windows(settings)
-    keys = declaration.partitions.get_partition_keys()
+    """Backfill all windows in one run; True if all were verified."""
+    table = flows_windows(settings)
+    keys = table.partitions.get_partition_keys()
     run = run_job(
         build_definitions(settings),
         instance,
         "flows_windows_job",
         title=f"{len(keys)} windows to BigQuery",
-        materializations=(2 + len(declaration.sinks)) * len(keys),  # the staged file, the table and its sinks
+        materializations=(2 + len(table.sinks)) * len(keys),  # the window file, the table and its sinks
         tags=range_tags(keys[0], keys[-1]),
     )
     reports = window_reports(instance, run.run_id, keys)
     print_report(reports)
-    return told_success(run) and all(report.verified for report in reports)
+    return report_success(run) and all(report.verified for report in reports)
 
 
 def _compare(settings: Settings) -> bool:
-    """Whether the table's rows are the database's, by a digest that does not depend on order."""
-    declaration = flows_windows(settings)
+    """Whether the table has the database's rows, by a digest that does not depend on order."""
+    declared = flows_windows(settings)
     with build_resources(settings).warehouse.warehouse() as opened:
-        table = opened.digest(declaration.table)
+        table = opened.digest(declared.table)
     database = _database_digest(settings)
     equal = table == database
     say(f"Rows and digest of the database: {database}")
@@ -99,12 +99,12 @@ def _compare(settings: Settings) -> bool:
 
 def _database_digest(settings: Settings) -> RowDigest:
     total = database_summary(settings.files.database, FLOWS).rows
-    digest, part = RowDigest(), list[tuple[Value, ...]]()
+    digest, batch = RowDigest(), list[tuple[Value, ...]]()
     with progress_bar("Comparing with the database", "rows") as progress:
         for row in iter_rows(settings.files.database, FLOWS):
-            part.append(row)
-            if len(part) == DIGEST_STEP:
-                digest += RowDigest.of(part)
-                part.clear()
+            batch.append(row)
+            if len(batch) == DIGEST_STEP:
+                digest += RowDigest.of(batch)
+                batch.clear()
                 progress(digest.count, total)
-    return digest + RowDigest.of(part)
+    return digest + RowDigest.of(batch)

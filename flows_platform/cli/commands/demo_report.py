@@ -1,4 +1,4 @@
-"""What a run's windows came to, read from its records, as a table on standard output."""
+"""Prints the results of a run's windows, read from the run's events, as a table on standard output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from rich.table import Table
 
 from flows_platform.orchestration.checks import CHECKS
 
-WIDTH = 120  # columns where the output is no terminal
+WIDTH = 120  # columns, if the output is not a terminal
 
 
 @dataclass(slots=True)
 class WindowReport:
-    """One window: counts in the three places, how far it was verified, and its checks' outcomes by name."""
+    """One window: its counts at source, in the file and in BigQuery, its level of verification, its checks by name."""
 
     key: str
     figures: dict[str, object] = field(default_factory=dict)
@@ -52,7 +52,7 @@ COLUMNS = {
 
 
 def print_report(reports: Sequence[WindowReport]) -> None:
-    """A line a window, and the sums."""
+    """Print a line per window, and the sums."""
     table = Table(title="Windows", show_footer=True)
     table.add_column("window (UTC)", footer=f"{len(reports)} windows")
     for title, name in COLUMNS.items():

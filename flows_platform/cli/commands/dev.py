@@ -8,7 +8,7 @@ from flows_platform.access.key import installation_key
 from flows_platform.access.private import PRIVATE
 from flows_platform.cli.commands.child_output import NotableLines
 from flows_platform.cli.commands.console import console
-from flows_platform.cli.commands.instance import open_instance, run_job, told_success
+from flows_platform.cli.commands.instance import open_instance, report_success, run_job
 from flows_platform.cli.commands.services import HOST, api_child, dagster_children, emulator_child
 from flows_platform.cli.commands.simulated_clock import check_home, started
 from flows_platform.cli.commands.terminal import say
@@ -24,40 +24,40 @@ def run_dev(speed: float | None = None) -> None:
     """Start everything, print the addresses, restart what crashes, until Ctrl-C; `speed` is the simulated clock's.
 
     Raises:
-        ConfigurationError: a port or the home folder is taken, or a home is not fit for a simulated clock.
+        ConfigurationError: a port or the home folder is in use, or the home cannot have a simulated clock.
         ProcessFailed: a process did not start, or crashed too often.
     """
     settings = load_settings(**({} if speed is None else {"simulated_speed": speed}))
-    os.umask(PRIVATE)  # of all that is started, too: runs write files with the credentials of this user
+    os.umask(PRIVATE)  # child processes inherit it: runs write files with the credentials of this user
     check_home(settings)
     emulator = [emulator_child(settings)] if settings.emulator_url else []
     for child in (*emulator, *_servers(settings)):
-        child.check_ports()  # all of them, before a database is built for minutes
+        child.check_ports()  # before the database is built, which takes minutes
     with Supervisor(sink=NotableLines(_print)) as supervisor, suppress(KeyboardInterrupt):
         try:
             if emulator:
                 console.print("Starting the BigQuery emulator.")
-            launched = supervisor.launch(*emulator)  # its lock tells first that another uses the home
+            launched = supervisor.launch(*emulator)  # first: its lock shows whether another process uses the home
             _prepare(settings)
             console.print("Starting the API server and Dagster.")
             settings = started(settings, datetime.now(UTC))
             api, code, *clients = _servers(settings)
             supervisor.await_ready(*launched, *supervisor.launch(api, code))
             supervisor.start(*clients)
-            _tell_addresses(settings)
+            _say_addresses(settings)
             supervisor.keep(say)
         finally:
             console.print("Stopping everything.")
 
 
 def _servers(settings: Settings) -> list[ChildProcess]:
-    """API server, Dagster's code server, and those that need it."""
+    """API server, Dagster's code server, and the processes that need it."""
     code, clients = dagster_children(settings)
     return [api_child(settings), code, *clients]
 
 
 def _prepare(settings: Settings) -> None:
-    """Make the instance; and the database where there is none yet, since the API has nothing to serve without it."""
+    """Create the instance, and the database if there is none: without it the API has nothing to serve."""
     with open_instance(settings) as instance:
         if settings.files.database.exists():
             return
@@ -65,11 +65,11 @@ def _prepare(settings: Settings) -> None:
         console.print(f"No database yet: building it from {what}.")
         title = "Raw file to database"
         done = run_job(build_definitions(settings), instance, "flows_database_job", title=title, materializations=4)
-        if not told_success(done):
-            raise ProcessFailed("the database could not be built.", remedy="The reason stands above.")
+        if not report_success(done):
+            raise ProcessFailed("the database could not be built.", remedy="The reason is above.")
 
 
-def _tell_addresses(settings: Settings) -> None:
+def _say_addresses(settings: Settings) -> None:
     warehouse = settings.emulator_url or f"BigQuery project {settings.bigquery_project}"
     say(f"Dagster UI    {ui_address(settings)}")
     say(f"API           {settings.api_base}/")
@@ -77,12 +77,12 @@ def _tell_addresses(settings: Settings) -> None:
     if clock := settings.clock:
         say(f"Clock         {clock.speed:g} times as fast as real time, second 0 was at {clock.start:%FT%TZ}")
     say(f"Files         {settings.files.home}")
-    say(f"Logs          {settings.files.logs} (warnings and errors come here too)")
+    say(f"Logs          {settings.files.logs} (warnings and errors are shown here too)")
     say("Ctrl-C stops everything.")
 
 
 def ui_address(settings: Settings) -> str:
-    """Where the UI is, with the key that a browser gets its cookie for."""
+    """The UI's address, with the key that a browser exchanges for a cookie."""
     return f"http://{HOST}:{settings.dagster_port}/?{KEY}={installation_key(settings.files.dagster_key)}"
 
 

@@ -1,4 +1,4 @@
-"""`flows doctor`: each thing the platform needs, looked at; a failing line says the remedy."""
+"""`flows doctor`: checks what the platform needs; the line of a failed check gives the remedy."""
 
 import json
 import os
@@ -34,16 +34,16 @@ ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound
 
 LONGEST = 10.0  # seconds that an answer may take
 
-TRIED_BYTES = 1 << 20
+TRIED_BYTES = 1 << 20  # written to see whether the disk takes them
 
 
 def run_doctor() -> int:
-    """Print a line per check, each whatever became of the others, and how many failed; gives that number.
+    """Print a line per check, also after failed ones, and how many failed; returns that number.
 
     Raises:
-        ConfigurationError: after all lines, where the value of a setting is not allowed; its default stood in for it.
+        ConfigurationError: after all lines, if the value of a setting is not allowed; the checks used its default.
     """
-    # A doctor does not wait: one try each, and short ones.
+    # A doctor does not wait: every call has one try, and a short one.
     # guard: a doctor that goes on
     settings = allowed_settings(connect_timeout=3.0, read_timeout=LONGEST, retry_attempts=1, publish_deadline=LONGEST)
     failed = [name for name, check in CHECKS.items() if not _examine(name, check, settings)]
@@ -55,9 +55,9 @@ def run_doctor() -> int:
 def _examine(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
     try:
         found = check(settings)
-    except Exception as error:  # noqa: BLE001 - the lines after it are wanted all the same
-        told = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
-        say(f"FAIL  {name}: {' '.join(told.split())}")  # on one line, whatever the error's layout
+    except Exception as error:  # noqa: BLE001 - the other checks run all the same
+        message = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+        say(f"FAIL  {name}: {' '.join(message.split())}")  # on one line
         return False
     say(f"ok    {name}: {found}")
     return True
@@ -83,12 +83,12 @@ def _home(settings: Settings) -> str:
     home = settings.files.home
     try:
         make_home(home)
-        with TemporaryFile(dir=home) as file:  # permissions do not tell of a full or read-only disk
+        with TemporaryFile(dir=home) as file:  # permissions do not show a full or read-only disk
             file.write(bytes(TRIED_BYTES))
     except OSError as error:
         raise StorageError(
             f"{home} cannot be written: {error.strerror}.",
-            remedy="Free space there, or set FLOWS_HOME to a folder of yours.",
+            remedy="Free space there, or set FLOWS_HOME to a folder that you own.",
         ) from error
     return str(home)
 
@@ -105,7 +105,7 @@ def _raw_file(settings: Settings) -> str:
 
 def _database(settings: Settings) -> str:
     if not settings.files.database.exists():
-        return f"{settings.files.database} is not there yet; `flows dev` builds it"
+        return f"{settings.files.database} does not exist yet; `flows dev` builds it"
     summary = database_summary(settings.files.database, FLOWS)
     return f"{settings.files.database}, {summary.rows:,} rows, {summary.rejected:,} rejected"
 
@@ -113,14 +113,14 @@ def _database(settings: Settings) -> str:
 def _api(settings: Settings) -> str:
     if not settings.api_url and not _is_up(settings, "the API server", _api_address(settings)):
         return f"not running yet; `flows dev` starts it at {settings.api_base}"
-    declaration = flows_windows(settings)
+    table = flows_windows(settings)
     fetch = build_resources(settings).fetch
     try:
         with fetch.client() as client:
-            latest = ask_latest(client, declaration.api(), tries=fetch.tries)
+            latest = ask_latest(client, table.api(), tries=fetch.tries)
     except (SourceUnavailable, SourceRefused) as error:
         remedy = "Set FLOWS_API_URL to an API that answers." if settings.api_url else _other(settings, "FLOWS_API_PORT")
-        refused = error.remedy if isinstance(error, SourceRefused) else None  # which knows of tokens
+        refused = error.remedy if isinstance(error, SourceRefused) else None  # it may be about tokens
         raise SourceUnavailable(error.message, remedy=refused or remedy) from error
     return f"{settings.stream_url}, {latest.records if latest else 0:,} records"
 
@@ -136,11 +136,11 @@ def _warehouse(settings: Settings) -> str:
     try:
         with build_resources(settings).warehouse.warehouse() as warehouse:
             warehouse.ping()
-    except (PlatformError, ValueError) as error:  # what is no BigQuery answers what no client of it can read
+    except (PlatformError, ValueError) as error:  # ValueError: another program answered, which the client cannot read
         if not settings.emulator_url:
             raise
-        told = error.message if isinstance(error, PlatformError) else str(error)
-        message = f"what listens at {settings.emulator_url} does not answer as the emulator of this home does ({told})."
+        cause = error.message if isinstance(error, PlatformError) else str(error)
+        message = f"the program at {settings.emulator_url} does not answer as the emulator of this home does ({cause})."
         raise WarehouseUnavailable(message, remedy=_other(settings, "FLOWS_EMULATOR_PORT")) from error
     return settings.emulator_url or f"project {settings.bigquery_project}, dataset {settings.bigquery_dataset}"
 
@@ -153,10 +153,10 @@ def _dagster(settings: Settings) -> str:
         with urlopen(f"{address}/server_info", timeout=settings.read_timeout) as answer:  # noqa: S310 - our own address
             version = json.load(answer)["dagster_webserver_version"]
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
-        message = f"what listens at {address} does not answer as Dagster's UI does ({type(error).__name__}: {error})."
+        message = f"the program at {address} does not answer as Dagster's UI does ({type(error).__name__}: {error})."
         raise ProcessFailed(message, remedy=_other(settings, "FLOWS_DAGSTER_PORT")) from error
     if not _runs(settings):
-        message = f"the UI at {address} is of another home than {settings.files.home}."
+        message = f"the UI at {address} belongs to another home than {settings.files.home}."
         raise ProcessFailed(message, remedy=_other(settings, "FLOWS_DAGSTER_PORT"))
     return f"{address}, version {version}"
 
@@ -165,15 +165,15 @@ def _is_up(settings: Settings, what: str, address: Address) -> bool:
     """Whether something listens at `address`.
 
     Raises:
-        ProcessFailed: nothing does, though the platform runs in this home.
+        ProcessFailed: nothing listens, although the platform runs in this home.
     """
     host = HOST if address.host == ANY_HOST else address.host
     # guard: a doctor that is green beside nothing
     if listens(address.port, host):
         return True
     if _runs(settings):
-        message = f"{what} does not answer at {host}:{address.port}, though the platform runs."
-        raise ProcessFailed(message, remedy=f"Look into {settings.files.logs}; it may be starting still.")
+        message = f"{what} does not answer at {host}:{address.port}, although the platform runs."
+        raise ProcessFailed(message, remedy=f"Look into {settings.files.logs}; it may still be starting.")
     return False
 
 
@@ -183,14 +183,14 @@ def _runs(settings: Settings) -> bool:
 
 
 def _other(settings: Settings, setting: str) -> str:
-    """The remedy where a port gives no answer that can be used, or another program's."""
+    """The remedy if a port gives no usable answer, or that of another program."""
     if _runs(settings):
-        return f"Look into {settings.files.logs}; where another program uses the port, set {setting} to another."
+        return f"Look into {settings.files.logs}; if another program uses the port, set {setting} to another."
     return f"Stop what uses the port, or set {setting} to another."
 
 
 def _sources(settings: Settings) -> str:
-    tables = [each.table.name for each in all_tables(settings, DEFS)]
+    tables = [declared.table.name for declared in all_tables(settings, DEFS)]
     return f"{len(tables)} tables are declared: {', '.join(tables)}"
 
 
@@ -199,7 +199,7 @@ def _cves(settings: Settings) -> str:
     from flows_platform.sql.engines import database_name, reader
 
     if settings.sql_url is None and not settings.files.cves.exists():
-        return f"{settings.files.cves} is not there yet; nvd_cve_tables and nvd_full_load make it"
+        return f"{settings.files.cves} does not exist yet; nvd_cve_tables and nvd_full_load make it"
     engine = reader(settings.cves_url)
     try:
         store = CveStore(engine)

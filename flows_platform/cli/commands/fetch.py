@@ -20,10 +20,10 @@ from flows_platform.window_files.quarantine import quarantine_path
 
 
 def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str, max_rejected: int) -> None:
-    """Fetch `after < time <= before` into `out`, and say what came.
+    """Fetch `after < time <= before` into `out`, and print the result.
 
     Raises:
-        ConfigurationError: bounds in the wrong order, or an unknown format.
+        ConfigurationError: the bounds are in the wrong order, or the format is unknown.
         PlatformError: the fetch failed; there is no new file at `out`.
     """
     window = _window(after, before)
@@ -33,7 +33,7 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
         closing(HttpClient(_limits(settings))) as client,
         progress_bar("Fetching", "records") as progress,
     ):
-        staged = stage_window(
+        fetched = stage_window(
             client,
             api,
             window,
@@ -42,10 +42,10 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
             tries=settings.retry_attempts,
             progress=progress,
         )
-    aside = f" to {quarantine_path(out)}" if staged.rejected else ""
+    quarantine = f" to {quarantine_path(out)}" if fetched.rejected else ""
     say(
-        f"{out}: {staged.rows:,} rows, {staged.rejected:,} rejected{aside}, {staged.received_bytes:,} bytes of "
-        f"{staged.format} in {staged.seconds:.1f} s, verified to {staged.verification.label}"
+        f"{out}: {fetched.rows:,} rows, {fetched.rejected:,} rejected{quarantine}, {fetched.received_bytes:,} bytes of "
+        f"{fetched.format} in {fetched.seconds:.1f} s, verified to {fetched.verification.label}"
     )
 
 
@@ -69,7 +69,7 @@ def _limits(settings: Settings) -> HttpLimits:
 
 
 def _window(after: int | None, before: int) -> Window:
-    """The seconds `after < t <= before` of the data set; without `after` from its first on."""
+    """The seconds `after < t <= before` of the data set; without `after`, from the first one on."""
     if after is not None and after >= before:
         raise ConfigurationError(f"the range is empty: --after {after} must be below --before {before}.")
     first = 0 if after is None else after + 1
@@ -77,7 +77,7 @@ def _window(after: int | None, before: int) -> Window:
         return Window(FLOWS.epoch + timedelta(seconds=first), FLOWS.epoch + timedelta(seconds=before + 1))
     except (OverflowError, ValueError):
         raise ConfigurationError(
-            f"--after {after} and --before {before} are no seconds of a data set.", remedy="Give them from 0 on."
+            f"--after {after} and --before {before} are not seconds of a data set.", remedy="Count them from 0."
         ) from None
 
 

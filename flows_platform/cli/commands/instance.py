@@ -1,4 +1,4 @@
-"""The Dagster instance of the home folder, and jobs run on it in this process with their progress shown."""
+"""The Dagster instance of the home folder, and jobs that run on it in this process with a progress bar."""
 
 import shutil
 import signal
@@ -24,7 +24,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance in the home folder, made with the platform's defaults where there is none."""
+    """The instance in the home folder, created with the platform's defaults if there is none."""
     home = settings.files.dagster
     make_home(settings.files.home)
     home.mkdir(exist_ok=True)
@@ -37,10 +37,10 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
-    """Marks the runs as failed whose processes ended with the code server that started them, and says how many.
+    """Mark runs as failed whose processes ended with the code server that started them; returns their number.
 
-    A machine that stops leaves them as started for ever, and a backfill waits for them. Call it only while no code
-    server runs on the instance. The daemon then tries each of them once more.
+    After a power cut they would stay started for ever, and a backfill would wait for them. Call it only while no code
+    server runs on the instance. The daemon then runs them once more.
     """
     unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
@@ -78,7 +78,7 @@ def run_job(
 
 
 class Materializations:
-    """How many a run has recorded. Each event is read once: all at every look took nearly half a backfill's CPU."""
+    """Counts a run's materializations. Reads every event once: reading all every time took half a backfill's CPU."""
 
     def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
         self._instance = instance
@@ -87,7 +87,7 @@ class Materializations:
         self._count = 0
 
     def count(self) -> int:
-        """Up to now."""
+        """The number so far."""
         kind = dg.DagsterEventType.ASSET_MATERIALIZATION
         new = self._instance.get_records_for_run(self._run_id, self._cursor, of_type=kind)
         self._cursor = new.cursor
@@ -102,7 +102,7 @@ def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
 
 @contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Dagster takes SIGTERM for Ctrl-C while it executes in the main thread, and would leave it so."""
+    """Restore the handler of SIGTERM: Dagster replaces it in the main thread while it executes, and leaves it so."""
     previous = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -111,8 +111,8 @@ def _sigterm_kept() -> Iterator[None]:
             signal.signal(signal.SIGTERM, previous)
 
 
-def told_success(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether the run succeeded; if not, its failed steps' own words go to the terminal."""
+def report_success(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether the run succeeded; if not, the errors of its failed steps go to the terminal."""
     for event in result.get_step_failure_events() if not result.success else ():
         console.print(f"{event.step_key} failed: {step_error(event)}", markup=False, soft_wrap=True)
     return result.success

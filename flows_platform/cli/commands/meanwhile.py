@@ -1,4 +1,4 @@
-"""Looking on while something works. What is looked at, and whether anybody wants to know, callers say."""
+"""Calls a function at intervals while a block runs."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def meanwhile(look: Callable[[], None], every: float, name: str) -> Iterator[None]:
-    """Calls `look` every so many seconds while the block runs, in a thread that is called `name`.
+    """Call `look` every `every` seconds while the block runs, in a thread named `name`.
 
-    The work stays where Ctrl-C reaches it. No look outlasts the block.
+    The block stays in the caller's thread, where Ctrl-C reaches it. Leaving the block waits for the last call.
     """
     done = threading.Event()
 

@@ -15,11 +15,11 @@ from flows_platform.domain.simulated_clock import PERMILLE, LateRows, SimulatedC
 
 
 def serve(config: ServerConfig, flows: FlowsConfig, host: str, port: int) -> None:
-    """Serve until a signal ends it; an address that others reach takes the tokens of `flows token`, where it made some.
+    """Serve until a signal. An address that others reach asks for the tokens of `flows token`, if there are any.
 
     Raises:
-        ConfigurationError: the flags contradict each other, or what they name cannot be used.
-        InputError: the database is missing or holds something else.
+        ConfigurationError: the flags contradict each other, or name something that cannot be used.
+        InputError: the database is missing or is not one of ours.
     """
     if config.tokens is None and not config.without_tokens and not is_loopback(host):
         config = replace(config, tokens=_default_tokens())
@@ -27,10 +27,10 @@ def serve(config: ServerConfig, flows: FlowsConfig, host: str, port: int) -> Non
 
 
 def simulation_of(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Simulation | None:
-    """What the flags say of a simulation; without a start it begins now.
+    """The simulation that the flags describe; None if they describe none. Without a start it starts now.
 
     Raises:
-        ConfigurationError: the start is no instant, or there is one without a speed.
+        ConfigurationError: the start is not an instant, or other flags lack a speed.
     """
     if speed is None:
         if start or late_share or late_minutes:
@@ -45,13 +45,13 @@ def _instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigurationError(
-            f"--simulated-start is {text!r}, no instant.", remedy="Write it as 2026-01-31T09:00:00Z."
+            f"--simulated-start is {text!r}, which is not an instant.", remedy="Write it as 2026-01-31T09:00:00Z."
         ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _default_tokens() -> Path | None:
-    # Settings take 20 MB, which a server on this machine alone can spare.
+    # Settings take 20 MB, which a server on loopback does not need.
     from flows_platform.cli.commands.token import default_token_file
 
     file = default_token_file()

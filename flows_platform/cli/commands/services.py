@@ -1,4 +1,4 @@
-"""The processes of the platform, as children of a supervisor: what each is started with and when it is ready."""
+"""The processes of the platform, as children of a supervisor: how they are started and when they are ready."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ LOCATION = "flows_platform"
 
 
 def emulator_child(settings: Settings) -> ChildProcess:
-    """The local BigQuery."""
+    """The local BigQuery emulator."""
     return Emulator(
         data=settings.files.emulator,
         port=settings.emulator_port,
@@ -95,12 +95,12 @@ def dagster_children(settings: Settings) -> tuple[ChildProcess, list[ChildProces
 
 
 def code_socket(settings: Settings) -> Path:
-    """The code server's socket: it runs what it is asked to, so that no other user may reach it."""
+    """The code server's socket. The server runs any code that it is asked to, so no other user may reach it."""
     return socket_path(settings.files.home, "code.sock")
 
 
 def _tidy(settings: Settings) -> None:
-    """Runs are processes of the code server's group: before it is started, or started again, there are none."""
+    """Fail abandoned runs: runs are processes of the code server's group, so none is alive before it starts."""
     # guard: the code server's folder is private
     private_folder(code_socket(settings).parent)
     with open_instance(settings) as instance:

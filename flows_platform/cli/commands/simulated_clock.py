@@ -1,4 +1,4 @@
-"""The clock of `flows dev --simulate`, kept in the home folder: after a restart it goes on as if never stopped."""
+"""The clock of `flows dev --simulate`, kept in the home folder: after a restart it continues as if never stopped."""
 
 import json
 from datetime import datetime
@@ -12,10 +12,10 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 
 
 def check_home(settings: Settings) -> None:
-    """Whether the home may start or continue a simulated clock, if one is set.
+    """Check that the home may start or continue a simulated clock, if one is set.
 
     Raises:
-        ConfigurationError: windows were loaded here without one: it would take rows from them again.
+        ConfigurationError: windows were loaded here without a simulated clock, which would take rows from them again.
     """
     folder = settings.files.windows / FLOWS.name
     # guard: homes of whole windows
@@ -40,18 +40,18 @@ def started(settings: Settings, wall: datetime) -> Settings:
     clock = settings.clock or (kept or SimulatedClock(wall, settings.simulated_speed)).at_speed(
         settings.simulated_speed, wall
     )
-    with atomic_path(settings.files.clock) as part:
-        part.write_text(json.dumps({"start": clock.start.isoformat(), "speed": clock.speed}))
+    with atomic_path(settings.files.clock) as draft:
+        draft.write_text(json.dumps({"start": clock.start.isoformat(), "speed": clock.speed}))
     return settings.model_copy(update={"simulated_start": clock.start})
 
 
 def _read(file: Path) -> SimulatedClock | None:
     try:
-        told = json.loads(file.read_text())
-        return SimulatedClock(datetime.fromisoformat(told["start"]), float(told["speed"]))
+        kept = json.loads(file.read_text())
+        return SimulatedClock(datetime.fromisoformat(kept["start"]), float(kept["speed"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{file} holds no clock ({error}).", remedy="Remove it: the clock then starts at second 0."
+            f"{file} does not hold a clock ({error}).", remedy="Remove it: the clock then starts at second 0."
         ) from error

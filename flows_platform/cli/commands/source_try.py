@@ -1,4 +1,4 @@
-"""`flows source try`: one window of a source, fetched as a run would, published nowhere, and explained."""
+"""`flows source try`: fetches one window of a source as a run would, explains the result, and publishes nothing."""
 
 import json
 import tempfile
@@ -24,13 +24,13 @@ from flows_platform.settings import Settings, load_settings
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 FAILED, WRONG_USE = 1, 2
-REASONS = 10  # distinct reasons of rejects that are shown
+REASONS = 10  # the most frequent reasons of rejects, which are shown
 SUFFIXES = {".yaml", ".yml"}
 
 
 @dataclass(slots=True)
 class Tried:
-    """One try: what was asked, and what came of it. Its fields are the members of the JSON answer."""
+    """One try: its requests and its result. Its fields are the members of the JSON output."""
 
     window: str
     requests: list[dict[str, object]] = field(default_factory=list)
@@ -49,9 +49,9 @@ class Tried:
 
 
 def run_try(source: str, key: str, *, limit: int | None, out: Path | None, as_json: bool) -> int:
-    """Fetch the window `key` of `source` and print what came of it; gives the exit code.
+    """Fetch the window `key` of `source` and print the result; returns the exit code.
 
-    `source` is a table's name or the path of a YAML file. The rows go to `out`, where it is given.
+    `source` is a table's name or the path of a YAML file. The rows go to `out`, if it is given.
     """
     tried, trace, redactor = Tried(key), Trace(), Redactor()
     code = 0
@@ -60,10 +60,10 @@ def run_try(source: str, key: str, *, limit: int | None, out: Path | None, as_js
         api = table.api()
         redactor = api.redactor
         _try(table, api, tried, trace, limit=limit, out=out)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-        tried.error = _told(error, redactor)
+    except Exception as error:  # noqa: BLE001 - any error is the result
+        tried.error = _described(error, redactor)
         code = WRONG_USE if isinstance(error, ConfigurationError) else FAILED
-    tried.requests = [asdict(each) for each in trace.requests]
+    tried.requests = [asdict(request) for request in trace.requests]
     tried.ended, tried.unread = trace.ended, list(trace.unread)
     say(redactor(_as_json(tried) if as_json else "\n".join(_as_text(tried))))
     return code
@@ -85,7 +85,7 @@ def _try(
         _target(out) as target,
         progress_bar("Fetching", "records") as progress,
     ):
-        staged = stage_window(
+        fetched = stage_window(
             client,
             api,
             window,
@@ -97,13 +97,13 @@ def _try(
             trace=trace,
             limit=limit,
         )
-        _note(tried, staged, api)
+        _note(tried, fetched, api)
         tried.out = str(out) if out else None
 
 
 @contextmanager
 def _target(out: Path | None) -> Iterator[Path]:
-    """Where the rows go: to `out`, or to a file that is removed."""
+    """The file for the rows: `out`, or a temporary one."""
     if out:
         yield out
         return
@@ -111,17 +111,17 @@ def _target(out: Path | None) -> Iterator[Path]:
         yield Path(folder) / "window.parquet"
 
 
-def _note(tried: Tried, staged: StagedWindow, api: WindowedApi) -> None:
-    tried.records, tried.rows = staged.received, staged.rows
-    tried.rejected, tried.deduplicated = staged.rejected, staged.deduplicated
-    tried.verification, tried.note = staged.verification.label, staged.note
-    reasons = Counter(reject.reason for reject in read_quarantine(quarantine_path(staged.path)))
+def _note(tried: Tried, fetched: StagedWindow, api: WindowedApi) -> None:
+    tried.records, tried.rows = fetched.received, fetched.rows
+    tried.rejected, tried.deduplicated = fetched.rejected, fetched.deduplicated
+    tried.verification, tried.note = fetched.verification.label, fetched.note
+    reasons = Counter(reject.reason for reject in read_quarantine(quarantine_path(fetched.path)))
     tried.rejects = [{"reason": reason, "records": count} for reason, count in reasons.most_common(REASONS)]
-    tried.columns_not_taken = _not_taken(staged.path, api.extra_column)
+    tried.columns_not_taken = _not_taken(fetched.path, api.extra_column)
 
 
 def _not_taken(path: Path, extra: str | None) -> list[str]:
-    """The names and paths that stand in the column for unknown fields, row group by row group."""
+    """The names and paths in the column for unknown fields, read batch by batch."""
     names: set[str] = set()
     if extra:
         with pq.ParquetFile(path) as file:
@@ -131,7 +131,7 @@ def _not_taken(path: Path, extra: str | None) -> list[str]:
     return sorted(names)
 
 
-def _told(error: Exception, redactor: Redactor) -> dict[str, str]:
+def _described(error: Exception, redactor: Redactor) -> dict[str, str]:
     message, remedy = (error.message, error.remedy) if isinstance(error, PlatformError) else (str(error), "")
     return {"type": type(error).__name__, "message": redactor(message), "remedy": redactor(remedy)}
 
@@ -155,9 +155,9 @@ def _as_text(tried: Tried) -> Iterator[str]:
         f"Records       {tried.records:,}: {tried.rows:,} rows, {tried.rejected:,} rejected, "
         f"{tried.deduplicated:,} repeated"
     )
-    for each in tried.rejects:
-        yield f"Rejected      {each['records']:,}: {each['reason']}"
-    yield f"Not read      {', '.join(tried.unread) or 'nothing stands around the records'}"
+    for rejects in tried.rejects:
+        yield f"Rejected      {rejects['records']:,}: {rejects['reason']}"
+    yield f"Not read      {', '.join(tried.unread) or 'nothing around the records'}"
     yield f"Not taken     {', '.join(tried.columns_not_taken) or 'every field has a column'}"
     yield f"Verification  {tried.verification}{tried.note and f' ({tried.note})'}"
     if tried.out:

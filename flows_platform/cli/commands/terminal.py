@@ -1,4 +1,4 @@
-"""Progress and results of a command. No progress where standard error is no terminal, so that pipes stay clean."""
+"""Progress and results of a command. Shows progress only if standard error is a terminal, so that pipes stay clean."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from flows_platform.domain.progress import Progress, silent
 
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Progress]:
-    """A bar for one step where someone watches; the listener it gives takes (done, total) in `unit`."""
+    """A progress bar for one step, if standard error is a terminal. The listener takes (done, total) in `unit`."""
     if not sys.stderr.isatty():
         yield silent
         return
@@ -20,5 +20,5 @@ def progress_bar(title: str, unit: str) -> Iterator[Progress]:
 
 
 def say(line: str) -> None:
-    """A result on standard output, plain."""
+    """Print a result on standard output, as plain text."""
     print(line)  # noqa: T201 - this is the command's output

@@ -1,4 +1,4 @@
-"""`flows token`: bearer tokens of the API server, made, listed and revoked."""
+"""`flows token`: makes, lists and revokes bearer tokens of the API server."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from flows_platform.settings import load_settings
 
 
 def default_token_file() -> Path:
-    """Where tokens rest unless another file is named."""
+    """The file of tokens unless another one is named."""
     return load_settings().files.home / "tokens.json"
 
 
@@ -20,7 +20,7 @@ def create(name: str, scopes: Sequence[str], file: Path | None) -> None:
     """Print a new token, alone on standard output.
 
     Raises:
-        ConfigurationError: a scope is unknown, or the name taken.
+        ConfigurationError: a scope is unknown, or the name is in use.
     """
     unknown = [scope for scope in scopes if scope not in set(Scope)]
     if unknown:
@@ -31,12 +31,12 @@ def create(name: str, scopes: Sequence[str], file: Path | None) -> None:
 
 
 def show(file: Path | None) -> None:
-    """Print a line per token: name, scopes, when it was made."""
+    """Print a line per token: its name, its scopes, and when it was made."""
     for entry in read_tokens(file or default_token_file()):
         say(f"{entry.name}\t{' '.join(entry.scopes)}\t{entry.created}")
 
 
 def revoke(name: str, file: Path | None) -> None:
-    """Forget a token."""
+    """Revoke a token."""
     revoke_token(file or default_token_file(), name)
     say(f"{name} is revoked")

@@ -1,4 +1,4 @@
-"""`flows verify`, `reprocess` and `history`: compare windows, cast their rejects again, show what was done to them."""
+"""`flows verify`, `reprocess` and `history`: compare windows, cast their rejects again, show their history."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,20 @@ from flows_platform.window_files.ledger import Withheld, ledger_of, told
 
 
 def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
-    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none does.
+    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none do.
 
     Raises:
-        ConfigurationError: there is no such table, or a key does not name a window.
+        ConfigurationError: there is no such table, or a key is not one of its windows.
         PlatformError: the source or the warehouse gives no answer.
     """
     settings = load_settings()
-    declaration = table_named(table, settings)
-    windows = [declaration.grid.from_key(key) for key in keys or declaration.partitions.get_partition_keys()]
+    declared = table_named(table, settings)
+    windows = [declared.grid.from_key(key) for key in keys or declared.partitions.get_partition_keys()]
     resources = build_resources(settings)
     differing = rows = unknown = 0
-    with declaration.pipeline(*resources) as pipeline, progress_bar("Comparing", "windows") as progress:
+    with declared.pipeline(*resources) as pipeline, progress_bar("Comparing", "windows") as progress:
         pipeline.warehouse.ensure_table(pipeline.table)
-        comparisons = (
-            compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, declaration.grid, windows)
-        )
+        comparisons = compare_rows(pipeline, windows) if by_rows else compare_counts(pipeline, declared.grid, windows)
         for done, comparison in enumerate(comparisons, start=1):
             progress(done, len(windows))
             rows += comparison.records
@@ -56,18 +54,18 @@ def _not_compared(windows: int) -> str:
 def run_reprocess(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
     """Cast the quarantined records of the windows `keys` again, publish the windows, and say what was recovered.
 
-    True if all are published: without `confirm` one that lost rows waits for a second pull.
+    True if all are published: without `confirm` a window that lost rows waits for a second pull.
 
     Raises:
-        ConfigurationError: there is no such table, or a key does not name a window.
+        ConfigurationError: there is no such table, or a key is not one of its windows.
         PlatformError: a window was never fetched, or the warehouse gives no answer.
     """
     settings = load_settings()
-    declaration = table_named(table, settings)
-    windows = [declaration.grid.from_key(key) for key in keys]
+    declared = table_named(table, settings)
+    windows = [declared.grid.from_key(key) for key in keys]
     waiting = 0
     with (
-        declaration.pipeline(*build_resources(settings)) as pipeline,
+        declared.pipeline(*build_resources(settings)) as pipeline,
         progress_bar("Reprocessing", "windows") as progress,
     ):
         pipeline.warehouse.ensure_table(pipeline.table)
@@ -86,11 +84,11 @@ def run_history(table: str, key: str) -> None:
     """Print the ledger's entries of the window `key`, oldest first.
 
     Raises:
-        ConfigurationError: there is no such table, or the key does not name a window.
+        ConfigurationError: there is no such table, or the key is not one of its windows.
     """
-    declaration = table_named(table, load_settings())
-    window = declaration.grid.from_key(key)
-    entries = ledger_of(declaration.folder).history(window.key)
+    declared = table_named(table, load_settings())
+    window = declared.grid.from_key(key)
+    entries = ledger_of(declared.folder).history(window.key)
     for entry in entries:
         say(", ".join(f"{name} {value}" for name, value in told(entry).items()))
     if not entries:

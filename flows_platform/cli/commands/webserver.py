@@ -1,7 +1,7 @@
-"""Dagster's webserver for its owner alone: `python -m flows_platform.cli.commands.webserver`, with its own flags.
+"""Dagster's webserver for its owner only: `python -m flows_platform.cli.commands.webserver`, with Dagster's flags.
 
-A page that the owner visits elsewhere may not act here: not by its own name (421), not from its own origin (403). Who
-else reaches the port has no key (401). Mutations are POSTed as JSON, which no form can send.
+A page that the owner visits elsewhere cannot act here, neither by its own name (421) nor from its own origin (403).
+Other clients that reach the port have no key (401). Mutations are POSTed as JSON, which no form can send.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ JSON = "application/json"
 
 
 class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg] # generic in contexts of Dagster's
-    """Dagster's webserver with a guard before it, and GraphQL by POSTed JSON alone where it changes something."""
+    """Dagster's webserver behind a guard. It takes GraphQL that changes something only as POSTed JSON."""
 
     def build_middleware(self) -> list[Middleware]:
         settings = load_settings()
@@ -50,12 +50,12 @@ class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg] # generic in
 
 
 def media_type(values: Sequence[str]) -> str:
-    """The one Content-Type without its parameters; empty where there are several or none."""
+    """The only Content-Type without its parameters; empty if there are several or none."""
     return values[0].partition(";")[0].strip() if len(values) == 1 else ""
 
 
 def has_mutation(query: str) -> bool:
-    """Whether any operation of a document is a mutation; what does not parse is not executed either."""
+    """Whether any operation of a document is a mutation. False for one that does not parse: it is not executed."""
     try:
         operations = parse(query).definitions
     except GraphQLError:

@@ -1,4 +1,4 @@
-"""ASGI: who may ask Dagster's webserver. Knows no Dagster."""
+"""ASGI: which requests reach Dagster's webserver. Knows no Dagster."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from flows_platform.access.hosts import HostList, header_values
 from flows_platform.access.key import bearer, same_key
 
 KEY = "key"  # of the query of the address that `flows dev` shows
-OPEN_PATH = "/server_info"  # versions, which Dagster's own tools ask for to see whether it serves
+OPEN_PATH = "/server_info"  # versions; Dagster's own tools ask for them to see whether it serves
 OWN_SITE = {"same-origin", "none"}  # none: the user typed the address or followed a bookmark
 COOKIE_SECONDS = 365 * 24 * 3600
 HEADERS = [
@@ -24,7 +24,7 @@ HEADERS = [
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
-    """The key of the installation, the names (`name` or `name:port`) that the UI is reached by, its path's prefix."""
+    """The installation's key, the UI's public names (`name` or `name:port`), and the prefix of its paths."""
 
     key: str
     hosts: Sequence[str] = ()
@@ -32,9 +32,9 @@ class GuardSettings:
 
 
 class WebserverGuard:
-    """Refuses requests and websockets: of another name 421, from another origin 403, without the key 401.
+    """Refuses requests and websockets for another name (421), from another origin (403) or without the key (401).
 
-    The key comes as the bearer token, or by the cookie that `/?key=…` is exchanged for.
+    The key comes as a bearer token, or in the cookie that is given for `/?key=…`.
     """
 
     def __init__(self, app: ASGIApp, settings: GuardSettings) -> None:
@@ -59,7 +59,7 @@ class WebserverGuard:
         return _refused(HTTPStatus.MISDIRECTED_REQUEST, f"The Host header is not a name of this server. {remedy}")
 
     def _from_another_origin(self, scope: Scope) -> Response | None:
-        """A GET changes nothing and its answer cannot be read elsewhere; a websocket's can, though it is a GET."""
+        """Other pages may send a GET: it changes nothing, and its answer is hidden from them; a websocket is not."""
         # guard: a websocket is not taken for a GET
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
             return None
@@ -72,7 +72,7 @@ class WebserverGuard:
         return _refused(HTTPStatus.FORBIDDEN, "Pages of another origin may not act here.")
 
     def _exchange(self, scope: Scope) -> Response | None:
-        """The cookie for the key in the address, which then leaves the address bar and the history."""
+        """Exchange the key in the address for a cookie, so that it leaves the address bar and the history."""
         if scope["type"] != "http" or scope["method"] != "GET":
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -113,7 +113,7 @@ class WebserverGuard:
 
 
 def cookie_name(scope: Scope) -> str:
-    """Of the port that is served, since browsers keep one jar for all ports of a host."""
+    """The cookie's name, which has the port: browsers keep one jar for all ports of a host."""
     return f"flows_key_{(scope.get('server') or ('', 0))[1]}"
 
 

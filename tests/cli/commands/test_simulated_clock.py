@@ -79,13 +79,16 @@ def test_a_home_with_whole_windows_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_clock_is_named(tmp_path: Path) -> None:
     settings = home(tmp_path, simulated_speed=60)
     settings.files.clock.write_text("{}")
-    with pytest.raises(InputError, match=r"replay\.json holds no clock.*Remove it"):
+    with pytest.raises(InputError, match=r"replay\.json does not hold a clock.*Remove it"):
         started(settings, NOW)
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
-    [((None, "2026-01-31", 0.0, 0), "without --simulate"), ((1.0, "yesterday", 0.0, 0), "'yesterday', no instant")],
+    [
+        ((None, "2026-01-31", 0.0, 0), "without --simulate"),
+        ((1.0, "yesterday", 0.0, 0), "'yesterday', which is not an instant"),
+    ],
 )
 def test_flags_that_give_no_clock(flags: tuple[float | None, str | None, float, int], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
