@@ -54,7 +54,7 @@ def run_all(state: State) -> None:
     with _platform(state) as platform, open_instance(platform.settings) as instance:
         fail_abandoned_runs(instance)
         declaration = flows_windows(platform.settings)
-        _windows(state, platform, instance, "fetch", declaration.staged_key)
+        _windows(state, platform, instance, "fetch", declaration.files_key)
         _windows(state, platform, instance, "publish", declaration.table_key)
         _once(state, "first again", platform.emulator, lambda: _first_again(state, platform, instance))
         verify = flows("verify")
@@ -112,7 +112,7 @@ def _first_again(state: State, platform: Platform, instance: dg.DagsterInstance)
     """The first window that has rows once more, stage by stage as before, now that all the others are in the table."""
     first = min(key for key, window in state.windows.items() if window.rows)
     declaration = flows_windows(platform.settings)
-    for asset in (declaration.staged_key, declaration.table_key):
+    for asset in (declaration.files_key, declaration.table_key):
         argv = program("windows_run", first, first, asset.to_user_string())
         run(argv, settings=platform.variables, seen=True)
     state.again = cost(platform.settings, instance, first)

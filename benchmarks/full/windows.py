@@ -29,7 +29,7 @@ def pending(settings: Settings, instance: dg.DagsterInstance, asset: dg.AssetKey
 def cost(settings: Settings, instance: dg.DagsterInstance, key: str) -> WindowCost:
     """What Dagster recorded of a window's last fetch and publication, and the emulator of its jobs."""
     declaration = flows_windows(settings)
-    fetched = _recorded(instance, declaration.staged_key, key)
+    fetched = _recorded(instance, declaration.files_key, key)
     published = _recorded(instance, declaration.table_key, key)
     jobs = [str(published[name]) for name in ("load_job", "merge_job") if name in published]  # empty ones load nothing
     warehouse = (settings.emulator_url, EMULATOR_PROJECT, settings.bigquery_location, settings.emulator_key)

@@ -22,7 +22,7 @@ from flows_platform.fetch.paging import SinglePage
 from flows_platform.formats.csv.dialect import RFC_4180
 from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.orchestration.metadata.charts import Chart
-from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import AUTO, Settings, secret
 
@@ -36,7 +36,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
     table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
     return WindowedTable(
-        staged=source.files_asset or f"{source.name}_windows",
+        files_asset=source.files_asset or f"{source.name}_windows",
         table=table,
         api=_api(source, table.schema),
         cron=cron,
@@ -55,7 +55,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
         moving=source.moving,
         shrink=source.shrink,
         charts=_charts(source, table),
-        console=_console(settings),
+        cloud_console=_cloud_console(settings),
     )
 
 
@@ -68,9 +68,9 @@ def _charts(source: TableDeclaration, table: WarehouseTable) -> tuple[Chart, ...
     return tuple(source.charts)
 
 
-def _console(settings: Settings) -> Console | None:
+def _cloud_console(settings: Settings) -> CloudConsole | None:
     project = settings.bigquery_project
-    return Console(project, settings.bigquery_dataset, settings.bigquery_location) if project else None
+    return CloudConsole(project, settings.bigquery_dataset, settings.bigquery_location) if project else None
 
 
 def _rate(api: declared.Api) -> RateBudget | None:

@@ -38,30 +38,28 @@ class WindowsConfig(dg.Config):
     )
 
 
-def windowed_assets(declaration: WindowedTable) -> dg.AssetsDefinition:
-    """The assets `declaration.staged`, `declaration.table.name` and the sinks; each may be materialised alone."""
+def windowed_assets(table: WindowedTable) -> dg.AssetsDefinition:
+    """The assets `table.files_asset`, `table.name` and the sinks; each may be materialised alone."""
 
     @dg.multi_asset(
-        name=f"{declaration.table.name}_windows",
+        name=f"{table.name}_windows",
         specs=[
-            _staged_spec(declaration),
-            _table_spec(declaration),
-            *(_sink_spec(declaration, sink) for sink in declaration.sinks),
+            _files_spec(table),
+            _table_spec(table),
+            *(_sink_spec(table, sink) for sink in table.sinks),
         ],
-        check_specs=window_checks(declaration),
+        check_specs=window_checks(table),
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.multi_run(declaration.windows_per_run),
-        pool=f"{declaration.table.name}_publish",
+        backfill_policy=dg.BackfillPolicy.multi_run(table.windows_per_run),
+        pool=f"{table.name}_publish",
     )
     def windows(
         context: dg.AssetExecutionContext, config: WindowsConfig, fetch: FetchResource, warehouse: WarehouseResource
     ) -> Iterator[Any]:
-        wanted = [sink for sink in declaration.sinks if sink.key in context.selected_asset_keys]
-        with declaration.pipeline(fetch, warehouse) as pipeline, _opened(wanted, pipeline) as fills:
+        wanted = [sink for sink in table.sinks if sink.key in context.selected_asset_keys]
+        with table.pipeline(fetch, warehouse) as pipeline, _opened(wanted, pipeline) as fills:
             confirm = config.confirm or context.run.tags.get(CONFIRM) == "true"
-            run = WindowRun(
-                context, declaration, pipeline, fills, reprocess=reprocesses(context, config), confirm=confirm
-            )
+            run = WindowRun(context, table, pipeline, fills, reprocess=reprocesses(context, config), confirm=confirm)
             yield from run.all_windows()
 
     return with_code(windows)
@@ -74,67 +72,68 @@ def reprocesses(context: dg.AssetExecutionContext, config: WindowsConfig) -> boo
     return config.reprocess or config.replay
 
 
-def _staged_spec(declaration: WindowedTable) -> dg.AssetSpec:
-    schema = declaration.table.schema
+def _files_spec(table: WindowedTable) -> dg.AssetSpec:
+    schema = table.table.schema
     return dg.AssetSpec(
-        declaration.staged,
-        deps=list(declaration.upstream),
+        table.files_asset,
+        deps=list(table.upstream),
         description="The API's records of one window as one Parquet file: streamed, cast once, counted against what "
         "the source declares. Records that do not fit are set aside in the window's quarantine file.",
-        partitions_def=declaration.partitions,
-        group_name=declaration.group,
-        owners=[declaration.owner],
+        partitions_def=table.partitions,
+        group_name=table.group,
+        owners=[table.owner],
         kinds={"python", "parquet"},
         skippable=True,
-        freshness_policy=freshness_policy(declaration),
+        freshness_policy=freshness_policy(table),
         metadata={
             "dagster/column_schema": figures.column_schema(schema.columns),
-            "dagster/uri": str(declaration.folder),
-            **figures.lineage(_same_columns(declaration)),
-            **code_at(declaration.declared_in),
+            "dagster/uri": str(table.folder),
+            **figures.lineage(_same_columns(table)),
+            **code_at(table.declared_in),
         },
     )
 
 
-def _same_columns(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
+def _same_columns(table: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
     """Where staged columns come from; nowhere that Dagster knows for an API that is not ours."""
-    return figures.same_columns(declaration.table.schema, declaration.upstream[0]) if declaration.upstream else {}
+    return figures.same_columns(table.table.schema, table.upstream[0]) if table.upstream else {}
 
 
-def _table_spec(declaration: WindowedTable) -> dg.AssetSpec:
-    table, console = declaration.table, declaration.console
+def _table_spec(table: WindowedTable) -> dg.AssetSpec:
+    target, console = table.table, table.cloud_console
     return dg.AssetSpec(
-        table.name,
-        deps=[declaration.staged],
-        description=f"{table.schema.description} Partitioned by the {table.granularity} on {_partition_source(table)}; "
+        target.name,
+        deps=[table.files_asset],
+        description=f"{target.schema.description} Partitioned by the {target.granularity} on "
+        f"{_partition_source(target)}; "
         "a window is replaced in one statement.",
-        partitions_def=declaration.partitions,
-        group_name=declaration.group,
-        owners=[declaration.owner],
+        partitions_def=table.partitions,
+        group_name=table.group,
+        owners=[table.owner],
         kinds={"bigquery", "table"},
         skippable=True,
-        freshness_policy=freshness_policy(declaration),
+        freshness_policy=freshness_policy(table),
         metadata={
-            "dagster/column_schema": figures.column_schema(table.columns),
-            "dagster/table_name": f"{declaration.dataset}.{table.name}",
-            **({"console": dg.MetadataValue.url(console.table(table.name))} if console else {}),
-            **code_at(declaration.declared_in),
-            **figures.lineage(figures.same_columns(table.schema, declaration.staged) | _derived(declaration)),
+            "dagster/column_schema": figures.column_schema(target.columns),
+            "dagster/table_name": f"{table.dataset}.{target.name}",
+            **({"console": dg.MetadataValue.url(console.table(target.name))} if console else {}),
+            **code_at(table.declared_in),
+            **figures.lineage(figures.same_columns(target.schema, table.files_asset) | _derived(table)),
         },
     )
 
 
-def _sink_spec(declaration: WindowedTable, sink: Sink) -> dg.AssetSpec:
+def _sink_spec(table: WindowedTable, sink: Sink) -> dg.AssetSpec:
     return dg.AssetSpec(
         sink.name,
-        deps=[declaration.table.name if sink.of_table else declaration.staged],
+        deps=[table.name if sink.of_table else table.files_asset],
         description=sink.description,
-        partitions_def=declaration.partitions,
-        group_name=declaration.group,
-        owners=[declaration.owner],
+        partitions_def=table.partitions,
+        group_name=table.group,
+        owners=[table.owner],
         kinds=set(sink.kinds),
         skippable=True,
-        freshness_policy=freshness_policy(declaration),
+        freshness_policy=freshness_policy(table),
         metadata=dict(sink.metadata),
     )
 
@@ -151,10 +150,10 @@ def _partition_source(table: WarehouseTable) -> str:
     return f"{table.event_time.name} = {table.schema.epoch:%Y-%m-%dT%H:%M:%SZ} + {table.schema.time} seconds"
 
 
-def _derived(declaration: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
+def _derived(table: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
     """Where the column that the warehouse adds comes from."""
-    table = declaration.table
-    if table.event_time is None:
+    target = table.table
+    if target.event_time is None:
         return {}
-    time = dg.TableColumnDep(asset_key=declaration.staged_key, column_name=table.schema.time)
-    return {table.event_time.name: [time]}
+    time = dg.TableColumnDep(asset_key=table.files_key, column_name=target.schema.time)
+    return {target.event_time.name: [time]}

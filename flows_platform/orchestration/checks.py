@@ -43,14 +43,14 @@ CHECKS = {
 }
 
 
-def window_checks(declaration: WindowedTable) -> list[dg.AssetCheckSpec]:
+def window_checks(table: WindowedTable) -> list[dg.AssetCheckSpec]:
     """The checks on the warehouse's table, one evaluation per window each."""
     with warnings.catch_warnings():
         # Partitioned checks warn that they may change in a patch release; dagster is pinned to one.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
-                name, asset=declaration.table_key, description=check.description, partitions_def=declaration.partitions
+                name, asset=table.table_key, description=check.description, partitions_def=table.partitions
             )
             for name, check in CHECKS.items()
         ]
@@ -64,7 +64,7 @@ WAITING_REMEDY = (
 )
 
 
-def evaluations(declaration: WindowedTable, key: str, counts: "WindowCounts") -> Iterator[dg.AssetCheckEvaluation]:
+def evaluations(table: WindowedTable, key: str, counts: "WindowCounts") -> Iterator[dg.AssetCheckEvaluation]:
     """Every check's outcome for the window `key`; a warning where the window waits for a confirmation."""
     for name, check in CHECKS.items():
         passed = check.holds(counts)
@@ -75,7 +75,7 @@ def evaluations(declaration: WindowedTable, key: str, counts: "WindowCounts") ->
         elif not passed:
             figures["remedy"] = dg.MetadataValue.text(check.remedy)
         yield dg.AssetCheckEvaluation(
-            asset_key=declaration.table_key,
+            asset_key=table.table_key,
             check_name=name,
             passed=passed,
             partition=key,

@@ -23,11 +23,11 @@ def code_at(file: Path | None, *functions: Callable[..., object]) -> dict[str, d
     """The metadata that leads to a declaration's file and to functions."""
     with _beta():
         files = [dg.LocalFileCodeReference(file_path=str(file), line_number=1, label="declaration")] if file else []
-        places = [_place(function) for function in functions]
-        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[*files, *places])}
+        references = [_reference(function) for function in functions]
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[*files, *references])}
 
 
-def _place(function: Callable[..., Any]) -> dg.LocalFileCodeReference:
+def _reference(function: Callable[..., Any]) -> dg.LocalFileCodeReference:
     line = inspect.getsourcelines(function)[1]
     return dg.LocalFileCodeReference(file_path=inspect.getfile(function), line_number=line, label=function.__name__)
 

@@ -9,23 +9,23 @@ from flows_platform.orchestration.table import WindowedTable
 from flows_platform.window_files.ledger import Withheld, ledger_of
 
 
-def waiting(declaration: WindowedTable) -> dict[Window, Withheld]:
+def waiting(table: WindowedTable) -> dict[Window, Withheld]:
     """The windows whose last file was withheld, in order. The table has their old rows."""
-    return dict(sorted(_of_the_grid(declaration), key=lambda pair: pair[0]))
+    return dict(sorted(_of_the_grid(table), key=lambda pair: pair[0]))
 
 
-def _of_the_grid(declaration: WindowedTable) -> Iterator[tuple[Window, Withheld]]:
-    for key, withheld in ledger_of(declaration.folder).waiting().items():
+def _of_the_grid(table: WindowedTable) -> Iterator[tuple[Window, Withheld]]:
+    for key, withheld in ledger_of(table.folder).waiting().items():
         try:
-            yield declaration.grid.from_key(key), withheld
+            yield table.grid.from_key(key), withheld
         except ConfigurationError:  # of windows as they were once declared
             continue
 
 
-def confirmable(declaration: WindowedTable, wall: datetime) -> dict[Window, Withheld]:
+def confirmable(table: WindowedTable, wall: datetime) -> dict[Window, Withheld]:
     """Those of the waiting windows that are to be pulled again at `wall`, the wall's clock."""
-    pause = declaration.shrink_rule.pause
-    return {each: withheld for each, withheld in waiting(declaration).items() if wall >= withheld.first_said + pause}
+    pause = table.shrink_rule.pause
+    return {each: withheld for each, withheld in waiting(table).items() if wall >= withheld.first_said + pause}
 
 
 def occasion(withheld: Withheld, failures: int = 0) -> str:

@@ -37,7 +37,7 @@ class Known:
     def parse(cls, text: Mapping[str, object] | None) -> "Known":
         return cls(**text) if text else cls()  # type: ignore[arg-type]
 
-    def told(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
     def is_usable(self, grid: str, wall: datetime) -> bool:
@@ -49,42 +49,42 @@ class Known:
 
 
 def known_windows(
-    declaration: WindowedTable, instance: dg.DagsterInstance, wall: datetime, before: Known | None = None
+    table: WindowedTable, instance: dg.DagsterInstance, wall: datetime, before: Known | None = None
 ) -> tuple[Windows, Known]:
     """What is known at `wall` of the wall's clock, and what to keep for the next look; all is read without `before`."""
-    grid, name = declaration.grid, _name(declaration)
-    record = newest_materialization(declaration, instance)
+    grid, name = table.grid, _name(table)
+    record = newest_materialization(table, instance)
     newest = record.storage_id if record else 0
     if before is None or not before.is_usable(name, wall) or (unpacked(before.loaded) and not newest):  # all wiped
         before = Known(packed(0), packed(0), whole=wall.isoformat(), grid=name)
     # In this order: what comes between two of these is seen twice rather than never.
-    attempts = _attempts(declaration, instance, before.event)
-    loaded = instance.get_materialized_partitions(declaration.table_key, after_cursor=before.event)
+    attempts = _attempts(table, instance, before.event)
+    loaded = instance.get_materialized_partitions(table.table_key, after_cursor=before.event)
     event = max([before.event, newest, *(event for _, event in attempts.values())])
     windows = Windows(
         loaded=unpacked(before.loaded) | bits(grid, loaded),
         attempted=unpacked(before.attempted) | bits(grid, attempts),
-        busy=bits(grid, WindowRuns(declaration, instance).on_the_way()),
-        unconfirmed=bits(grid, ledger_of(declaration.folder).waiting()),
+        busy=bits(grid, WindowRuns(table, instance).on_the_way()),
+        unconfirmed=bits(grid, ledger_of(table.folder).waiting()),
     )
     loaded_text, attempted_text = packed(windows.loaded), packed(windows.attempted)
     return windows, replace(before, loaded=loaded_text, attempted=attempted_text, event=event, newest=newest)
 
 
-def _name(declaration: WindowedTable) -> str:
-    return json.dumps([str(each) for each in (declaration.grid.start, declaration.grid.length, declaration.zone)])
+def _name(table: WindowedTable) -> str:
+    return json.dumps([str(each) for each in (table.grid.start, table.grid.length, table.zone)])
 
 
-def newest_materialization(declaration: WindowedTable, instance: dg.DagsterInstance) -> dg.EventLogRecord | None:
+def newest_materialization(table: WindowedTable, instance: dg.DagsterInstance) -> dg.EventLogRecord | None:
     """Of the table, of whichever window; None where there is none."""
-    chosen = dg.AssetRecordsFilter(asset_key=declaration.table_key)
+    chosen = dg.AssetRecordsFilter(asset_key=table.table_key)
     return next(iter(instance.fetch_materializations(chosen, limit=1).records), None)
 
 
-def _attempts(declaration: WindowedTable, instance: dg.DagsterInstance, after: int) -> Mapping[str, tuple[str, int]]:
+def _attempts(table: WindowedTable, instance: dg.DagsterInstance, after: int) -> Mapping[str, tuple[str, int]]:
     """Windows that a run was to load and none has loaded since: their runs, and the events that planned them."""
     storage = instance.event_log_storage
     # What the pages colour their partitions by.
     return storage.get_latest_asset_partition_materialization_attempts_without_materializations(
-        declaration.table_key, after_storage_id=after or None
+        table.table_key, after_storage_id=after or None
     )

@@ -14,7 +14,7 @@ from flows_platform.domain.errors import PlatformError
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.checks import evaluations
 from flows_platform.orchestration.metadata import figures
-from flows_platform.orchestration.metadata.charts import staged_pictures, table_pictures
+from flows_platform.orchestration.metadata.charts import file_charts, table_charts
 from flows_platform.orchestration.run_progress import RunProgress
 from flows_platform.orchestration.table import Fill, WindowedTable
 from flows_platform.orchestration.under_way import UnderWay
@@ -45,7 +45,7 @@ class WindowRun:
     """
 
     context: dg.AssetExecutionContext
-    declaration: WindowedTable
+    table: WindowedTable
     pipeline: "WindowPipeline"
     fills: Mapping[dg.AssetKey, Fill]
     reprocess: bool = False
@@ -66,13 +66,13 @@ class WindowRun:
         keys = self._under_way.suspects_last(self._wanted(self.context.partition_keys))
         self.last = keys[-1] if keys else ""
         self.progress = RunProgress(self.context.log.info, len(keys))
-        windows = [self.declaration.grid.from_key(key) for key in keys]
-        if self._selected(self.declaration.table_key):
-            self.pipeline.warehouse.ensure_table(self.declaration.table)
-            self.held = self.pipeline.held(self.declaration.grid, sorted(windows, key=attrgetter("start")))
-        with closing(self._staged(windows)) as stagings:
+        windows = [self.table.grid.from_key(key) for key in keys]
+        if self._selected(self.table.table_key):
+            self.pipeline.warehouse.ensure_table(self.table.table)
+            self.held = self.pipeline.held(self.table.grid, sorted(windows, key=attrgetter("start")))
+        with closing(self._files(windows)) as files:
             try:
-                for window, staged in zip(windows, stagings, strict=True):
+                for window, staged in zip(windows, files, strict=True):
                     self._land(window, staged)
                     if self.streak.ends_the_run:
                         break
@@ -102,37 +102,37 @@ class WindowRun:
 
     def _wanted(self, keys: Sequence[str]) -> list[str]:
         """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
-        runs = WindowRuns(self.declaration, self.context.instance)
+        runs = WindowRuns(self.table, self.context.instance)
         asked = runs.asked_at(self.context.run)
         if asked is None:
             return list(keys)
-        done = [key for key in keys if runs.is_loaded_since(self.declaration.grid.from_key(key), asked)]
+        done = [key for key in keys if runs.is_loaded_since(self.table.grid.from_key(key), asked)]
         if done:
             self.context.log.info("loaded since they were asked for: %s", ", ".join(done))
         # guard: windows loaded since they were asked for
         return [key for key in keys if key not in done]
 
-    def _staged(self, windows: Sequence[Window]) -> Generator[Staged]:
+    def _files(self, windows: Sequence[Window]) -> Generator[Staged]:
         """What staging each window gives, in order; the next one is under way meanwhile.
 
         Reprocessing changes files that the warehouse may be reading, and is short: one window after the other.
         """
-        if not self._selected(self.declaration.staged_key):
+        if not self._selected(self.table.files_key):
             yield from [Done(None)] * len(windows)
             return
-        staged = map(self._try_to_stage, windows)
+        staged = map(self._attempt_file, windows)
         yield from staged if self.reprocess else read_ahead(staged, AHEAD)
 
-    def _try_to_stage(self, window: Window) -> Staged:
+    def _attempt_file(self, window: Window) -> Staged:
         def work() -> figures.Metadata:
             with self._under_way.mark(window.key):
-                return self._stage(window)
+                return self._file(window)
 
         return self._attempt(window, Stage.REPROCESS if self.reprocess else Stage.FETCH, work)
 
     @property
     def _under_way(self) -> UnderWay:
-        return UnderWay(self.declaration.locks / f"{self.declaration.table.name}.under_way")
+        return UnderWay(self.table.locks / f"{self.table.name}.under_way")
 
     def _on_records(self, done: int, total: int | None) -> None:
         # guard: a stopped run fetches nothing more
@@ -142,28 +142,28 @@ class WindowRun:
 
     def _one_window(self, window: Window, staged: figures.Metadata | None) -> None:
         if staged is not None:
-            self._record(self.declaration.staged_key, window, staged)
-        published = self._publish(window) if self._selected(self.declaration.table_key) else True
+            self._record(self.table.files_key, window, staged)
+        published = self._publish(window) if self._selected(self.table.table_key) else True
         if self.context.selected_asset_check_keys:
             self._check(window)
         if published:
             self._fill(window)
 
     def _fill(self, window: Window) -> None:
-        for sink in self.declaration.sinks:
+        for sink in self.table.sinks:
             if fill := self.fills.get(sink.key):
                 shown = fill(window, self.context.run.run_id)
-                drawn = sink.pictures(self.pipeline, window) if sink.pictures and window.key == self.last else {}
+                drawn = sink.charts(self.pipeline, window) if sink.charts and window.key == self.last else {}
                 self._record(sink.key, window, shown | drawn)
 
-    def _stage(self, window: Window) -> figures.Metadata:
+    def _file(self, window: Window) -> figures.Metadata:
         if self.reprocess:
             shown = figures.reprocessed_metadata(self.pipeline.reprocess(window, self._on_records))
         else:
-            shown = figures.staged_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
-        self.progress.window_staged()
-        charts = self.declaration.charts
-        return shown | staged_pictures(self.declaration.table, charts, window, self.pipeline.path(window))
+            shown = figures.file_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
+        self.progress.window_received()
+        charts = self.table.charts
+        return shown | file_charts(self.table.table, charts, window, self.pipeline.path(window))
 
     def _publish(self, window: Window) -> bool:
         """Whether the window was replaced; else it waits for a confirmation, and nothing is made of its file."""
@@ -174,15 +174,15 @@ class WindowRun:
         if isinstance(published, Withheld):
             self.context.log.warning("window %s is not replaced. %s", window.key, published.story)
             return False
-        self._record(self.declaration.table_key, window, self._published(window, published, started))
+        self._record(self.table.table_key, window, self._published(window, published, started))
         return True
 
     def _published(self, window: Window, published: "Published", started: datetime) -> figures.Metadata:
-        table, console = self.declaration.table, self.declaration.console
+        console = self.table.cloud_console
         shown = figures.published_metadata(published, started, datetime.now(UTC), console)
         if window.key != self.last:
             return shown
-        return shown | table_pictures(table, self.declaration.charts, window, self.pipeline.warehouse)
+        return shown | table_charts(self.table.table, self.table.charts, window, self.pipeline.warehouse)
 
     def _selected(self, key: dg.AssetKey) -> bool:
         return key in self.context.selected_asset_keys
@@ -191,7 +191,7 @@ class WindowRun:
         self.context.log_event(dg.AssetMaterialization(asset_key=key, partition=window.key, metadata=shown))
 
     def _check(self, window: Window) -> None:
-        for evaluation in evaluations(self.declaration, window.key, self.pipeline.counts(window)):
+        for evaluation in evaluations(self.table, window.key, self.pipeline.counts(window)):
             if evaluation.asset_check_key in self.context.selected_asset_check_keys:
                 self.context.log_event(evaluation)
 

@@ -24,7 +24,7 @@ class RunProgress:
         self._window_records = done
         self._tell(f"; this window: {done:,} of {'?' if total is None else format(total, ',')} records")
 
-    def window_staged(self) -> None:
+    def window_received(self) -> None:
         """It was read to its end; the next one may be fetched before it is done."""
         self.records += self._window_records
         self._window_records = 0

@@ -18,7 +18,7 @@ from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
 from flows_platform.orchestration.metadata.charts import Chart
-from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.partitions import window_partitions
 from flows_platform.orchestration.resources import FetchResource, WarehouseResource
@@ -34,7 +34,7 @@ type Fill = Callable[[Window, str], Metadata]
 class Sink:
     """One more place that windows go to, an asset of its own: from their staged files, or from the table (`of_table`).
 
-    `open` gives for the length of a run, from its pipeline, what takes windows there by window and run id; `pictures`
+    `open` gives for the length of a run, from its pipeline, what takes windows there by window and run id; `charts`
     is shown with the last window of a run, `metadata` is the asset's own.
     """
 
@@ -44,7 +44,7 @@ class Sink:
     open: Callable[["WindowPipeline"], AbstractContextManager[Fill]]
     metadata: Mapping[str, object]
     of_table: bool = False
-    pictures: Callable[["WindowPipeline", Window], Metadata] | None = None
+    charts: Callable[["WindowPipeline", Window], Metadata] | None = None
 
     @property
     def key(self) -> dg.AssetKey:
@@ -53,19 +53,19 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class WindowedTable:
-    """A table filled window by window: its assets' names, their place in the graph, and how they are run.
+    """A table that is filled window by window: the names of its assets, their upstream, and how they are run.
 
-    `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
+    `files_asset` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
     `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
     `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read it.
     `look_back` counts closed windows that are asked for again. `clock` is a simulated one; any other table
     follows the wall's. `moving` records leave their window for a later one when they change, so that a window is not
     what it was once. `shrink` is the share of its rows that a window may lose without a second pull. `sinks` are where
-    else its windows go. `charts` are drawn of its columns, `console` shows the table where there is one, and
+    else its windows go. `charts` are drawn of its columns, `cloud_console` shows the table where there is one, and
     `declared_in` is the file that says this.
     """
 
-    staged: str
+    files_asset: str
     table: WarehouseTable
     api: Callable[[], WindowedApi]
     cron: Cron
@@ -86,8 +86,13 @@ class WindowedTable:
     clock: SimulatedClock | None = None
     sinks: tuple[Sink, ...] = ()
     charts: tuple[Chart, ...] = ()
-    console: Console | None = None
+    cloud_console: CloudConsole | None = None
     declared_in: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the table and of its asset."""
+        return self.table.name
 
     @property
     def grid(self) -> WindowGrid:
@@ -102,8 +107,8 @@ class WindowedTable:
         return window_partitions(self.cron.text, self.grid.start, self.calendar.end, self.zone)
 
     @property
-    def staged_key(self) -> dg.AssetKey:
-        return dg.AssetKey(self.staged)
+    def files_key(self) -> dg.AssetKey:
+        return dg.AssetKey(self.files_asset)
 
     @property
     def table_key(self) -> dg.AssetKey:
@@ -113,7 +118,7 @@ class WindowedTable:
     def window_keys(self) -> tuple[dg.AssetKey, ...]:
         """All assets that a window makes."""
         # guard: sinks in the job
-        return (self.staged_key, self.table_key, *(sink.key for sink in self.sinks))
+        return (self.files_key, self.table_key, *(sink.key for sink in self.sinks))
 
     @property
     def windows_job(self) -> str:

@@ -14,17 +14,17 @@ from flows_platform.orchestration.automation.schedule import windows_schedule
 from flows_platform.orchestration.table import WindowedTable
 
 
-def windowed_definitions(declaration: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.Definitions:
+def windowed_definitions(table: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.Definitions:
     """Assets, checks, jobs, schedule and sensors; `now` is the wall's clock."""
-    windows = windows_job(declaration)
+    windows = windows_job(table)
     return dg.Definitions(
-        assets=[windowed_assets(declaration)],
-        jobs=[windows, reprocess_job(declaration)],
-        schedules=[windows_schedule(declaration, windows)],
+        assets=[windowed_assets(table)],
+        jobs=[windows, reprocess_job(table)],
+        schedules=[windows_schedule(table, windows)],
         sensors=[
-            windows_sensor(declaration, windows, now),
-            differing_windows_sensor(declaration, windows),
-            lag_sensor(declaration, now),
+            windows_sensor(table, windows, now),
+            differing_windows_sensor(table, windows),
+            lag_sensor(table, now),
         ],
-        asset_checks=[matches_source_check(declaration), overdue_check(declaration, now)],
+        asset_checks=[matches_source_check(table), overdue_check(table, now)],
     )

@@ -21,7 +21,7 @@ FAILURES_COUNTED = 16  # waits doubled that often are beyond any that is wanted
 class WindowRuns:
     """The runs on one table's windows."""
 
-    declaration: WindowedTable
+    table: WindowedTable
     instance: dg.DagsterInstance
 
     def on_the_way(self) -> set[str]:
@@ -30,24 +30,24 @@ class WindowRuns:
         return {key for run in runs if self._is_on_table(run) for key in self._keys(run)}
 
     def _is_on_table(self, run: dg.DagsterRun) -> bool:
-        return run.job_name == self.declaration.windows_job or self.declaration.table_key in (run.asset_selection or ())
+        return run.job_name == self.table.windows_job or self.table.table_key in (run.asset_selection or ())
 
     def _keys(self, run: dg.DagsterRun) -> list[str]:
         if PARTITION in run.tags:
             return [run.tags[PARTITION]]
         if RANGE_START not in run.tags:
             return []
-        grid = self.declaration.grid
+        grid = self.table.grid
         bounds = (grid.from_key(run.tags[name]) for name in (RANGE_START, RANGE_END))
         return [window.key for window in grid.between(*bounds)]
 
     def loaded(self) -> set[str]:
         """Keys of all windows in the table."""
-        return self.instance.get_materialized_partitions(self.declaration.table_key)
+        return self.instance.get_materialized_partitions(self.table.table_key)
 
     def received(self, window: Window) -> int | None:
         """The records of the window's last fetch, good and rejected ones; None where there was none."""
-        record = self._last(self.declaration.staged_key, window)
+        record = self._last(self.table.files_key, window)
         materialization = record.asset_materialization if record else None
         if materialization is None:
             return None
@@ -55,7 +55,7 @@ class WindowRuns:
 
     def failures(self, window: Window) -> Failures | None:
         """The window's last runs that failed in a row, in the time of the data; None where its last run did not."""
-        chosen = dg.RunsFilter(job_name=self.declaration.windows_job, tags={PARTITION: window.key})
+        chosen = dg.RunsFilter(job_name=self.table.windows_job, tags={PARTITION: window.key})
         ended = []
         for record in self.instance.get_run_records(chosen, limit=FAILURES_COUNTED):
             if record.dagster_run.status not in {STATUS.FAILURE, STATUS.CANCELED}:
@@ -63,7 +63,7 @@ class WindowRuns:
             ended.append(record.end_time or record.update_timestamp.timestamp())
         if not ended:
             return None
-        return Failures(len(ended), self.declaration.instant(datetime.fromtimestamp(max(ended), UTC)))
+        return Failures(len(ended), self.table.instant(datetime.fromtimestamp(max(ended), UTC)))
 
     def asked_at(self, run: dg.DagsterRun) -> float | None:
         """When a schedule or sensor asked for the run, as a timestamp; None where a person did."""
@@ -72,7 +72,7 @@ class WindowRuns:
 
     def is_loaded_since(self, window: Window, asked: float) -> bool:
         """Whether a run that began after `asked` has put the window into the table."""
-        record = self._last(self.declaration.table_key, window)
+        record = self._last(self.table.table_key, window)
         run = self.instance.get_run_record_by_id(record.run_id) if record else None
         return run is not None and (run.start_time or 0) > asked
 

@@ -51,7 +51,7 @@ class YamlSource:
 
     def figures(self, key: str) -> dict[str, object]:
         """Metadata of the window's last fetch."""
-        asset = dg.AssetKey(self.table.staged)
+        asset = dg.AssetKey(self.table.files_asset)
         wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
         found = self.instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
         assert found is not None

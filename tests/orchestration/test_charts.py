@@ -11,8 +11,8 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.assets import windowed_assets
 from flows_platform.orchestration.metadata import charts
-from flows_platform.orchestration.metadata.charts import SLICES, slice_of, table_pictures
-from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.charts import SLICES, slice_of, table_charts
+from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.metadata.figures import quarantined
 from flows_platform.orchestration.metadata.first_rows import TEXT, cell
 from flows_platform.settings import load_settings
@@ -62,14 +62,14 @@ def test_a_cell_is_short_and_exact(value: object, shown: object) -> None:
 
 
 def test_links_to_the_console_only_where_there_is_one() -> None:
-    console = Console("acme", "network", "EU")
+    console = CloudConsole("acme", "network", "EU")
     assert console.table("flows").endswith("bigquery?project=acme&p=acme&d=network&t=flows&page=table")
     assert console.job("load_1").endswith("bigquery?project=acme&j=bq:EU:load_1&page=queryresults")
     flows = {project: all_tables(load_settings(bigquery_project=project))[0] for project in ("", "acme")}
-    assert flows[""].console is None
-    assert flows["acme"].console == Console("acme", "flows_platform", "US")
+    assert flows[""].cloud_console is None
+    assert flows["acme"].cloud_console == CloudConsole("acme", "flows_platform", "US")
     spec = windowed_assets(flows["acme"]).specs_by_key[dg.AssetKey("flows")]
-    assert spec.metadata["console"] == dg.MetadataValue.url(Console("acme", "flows_platform", "US").table("flows"))
+    assert spec.metadata["console"] == dg.MetadataValue.url(CloudConsole("acme", "flows_platform", "US").table("flows"))
 
 
 def test_code_leads_to_the_declaration_and_to_the_function() -> None:
@@ -89,7 +89,7 @@ class Unavailable:
 
 def test_a_picture_that_cannot_be_had_costs_no_window() -> None:
     window = Window(START, START + 3 * HOUR)
-    shown = table_pictures(FLOWS_TABLE, (), window, Unavailable())  # type: ignore[arg-type]
+    shown = table_charts(FLOWS_TABLE, (), window, Unavailable())  # type: ignore[arg-type]
     assert shown == {"pictures": dg.MetadataValue.text("none: charting flows: it is gone.")}
 
 

@@ -27,11 +27,11 @@ POLICIES = """{assetNodes {
 
 def specs() -> Iterator[dg.AssetSpec]:
     """An asset for each cron and speed."""
-    declaration = flows_windows(Settings())
+    table = flows_windows(Settings())
     for place, text in enumerate(CRONS):
         cron = Cron.parse(text)
         for speed in SPEEDS:
-            simulated = replace(declaration, cron=cron, clock=SimulatedClock(START, speed))
+            simulated = replace(table, cron=cron, clock=SimulatedClock(START, speed))
             yield dg.AssetSpec(
                 [str(place), f"at_{speed}".replace(".", "_")], freshness_policy=freshness_policy(simulated)
             )

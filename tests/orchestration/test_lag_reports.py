@@ -40,51 +40,51 @@ STATUS = "{assetNodes {assetKey {path} freshnessStatusInfo {freshnessStatus}}}"
 class Watched:
     """A table whose windows are loaded and missed as a test says, and its lag's sensor, tick after tick."""
 
-    declaration: WindowedTable
+    table: WindowedTable
     instance: dg.DagsterInstance
     cursor: LagCursor = field(default_factory=lambda: LagCursor.parse(None))
 
     @cached_property
     def definitions(self) -> dg.Definitions:
         resources = dg.Definitions(resources=build_resources(load_settings())._asdict())
-        return dg.Definitions.merge(windowed_definitions(self.declaration), resources)
+        return dg.Definitions.merge(windowed_definitions(self.table), resources)
 
     def wall(self, closed: int) -> datetime:
         """When so many windows have closed."""
-        return self.declaration.grid.nth(closed - 1).end + self.declaration.calendar.grace
+        return self.table.grid.nth(closed - 1).end + self.table.calendar.grace
 
     def key(self, number: int) -> str:
-        return self.declaration.grid.nth(number).key
+        return self.table.grid.nth(number).key
 
     def load(self, *numbers: int) -> None:
         for key in map(self.key, numbers):
-            self.instance.report_runless_asset_event(dg.AssetMaterialization(self.declaration.table_key, partition=key))
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(self.table.table_key, partition=key))
 
     def load_by_run(self, number: int) -> None:
         """As a run records it: what no run has made counts for Dagster as made with the check."""
-        job = self.declaration.windows_job
+        job = self.table.windows_job
         run = self.instance.create_run_for_job(self.definitions.resolve_job_def(job))
-        made = StepMaterializationData(dg.AssetMaterialization(self.declaration.table_key, partition=self.key(number)))
+        made = StepMaterializationData(dg.AssetMaterialization(self.table.table_key, partition=self.key(number)))
         event = dg.DagsterEvent(dg.DagsterEventType.ASSET_MATERIALIZATION.value, job, event_specific_data=made)
         self.instance.report_dagster_event(event, run.run_id)
 
     def run(self, first: int, last: int, *, fails: bool) -> None:
         """A run that ends without loading its windows, or waits."""
         tags = {PARTITION: self.key(first)} if first == last else range_tags(self.key(first), self.key(last))
-        job = self.definitions.resolve_job_def(self.declaration.windows_job)
+        job = self.definitions.resolve_job_def(self.table.windows_job)
         run = self.instance.create_run_for_job(job, tags=tags)
         if fails:
             self.instance.report_run_failed(run)
 
     def look(self, wall: datetime) -> str:
         """What the sensor says; its cursor goes through its text."""
-        lag, cursor = looked(self.declaration, self.instance, LagCursor.parse(self.cursor.render()), wall)
+        lag, cursor = looked(self.table, self.instance, LagCursor.parse(self.cursor.render()), wall)
         self.cursor = cursor
         return str(lag)
 
     def checks(self) -> list[dg.AssetCheckEvaluation]:
         """The outcomes on record, newest first."""
-        key = dg.AssetCheckKey(self.declaration.table_key, LAG_CHECK)
+        key = dg.AssetCheckKey(self.table.table_key, LAG_CHECK)
         found = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
         return [each.evaluation for each in found if isinstance(each.evaluation, dg.AssetCheckEvaluation)]
 
@@ -111,9 +111,9 @@ def watched(tmp_path: Path, new_home: Path) -> Iterator[Watched]:
     """Flows without an end, none loaded."""
     shutil.copytree(new_home, tmp_path / "home")
     values = load_settings(home=tmp_path / "home")
-    declaration = flows_windows(values)
+    table = flows_windows(values)
     with open_instance(values) as instance:
-        live = replace(declaration, calendar=replace(declaration.calendar, end=None))
+        live = replace(table, calendar=replace(table.calendar, end=None))
         yield Watched(live, instance)
 
 
@@ -145,7 +145,7 @@ def test_failed_waiting_and_withheld_windows_are_told_apart(watched: Watched) ->
     watched.load(*range(6))
     watched.run(7, 8, fails=True)
     watched.run(9, 9, fails=False)
-    ledger_of(watched.declaration.folder).record(
+    ledger_of(watched.table.folder).record(
         Withheld(watched.key(2), "2026-01-01T00:00:00Z", "run", "sha", 1, 500, "2026-01-01", "2026-01-01")
     )
     said = watched.look(watched.wall(12))
@@ -205,18 +205,18 @@ def test_a_wiped_asset_is_seen_at_once_or_within_the_hour(watched: Watched) -> N
     watched.load(*range(8))
     wall = watched.wall(8)
     assert "All closed windows are in the table: 8." in watched.look(wall)
-    watched.instance.wipe_assets([watched.declaration.table_key])
+    watched.instance.wipe_assets([watched.table.table_key])
     assert "8 of 8 closed windows" in watched.look(wall + timedelta(minutes=1))
     watched.load(*range(8))
     assert "All closed windows are in the table: 8." in watched.look(wall + timedelta(minutes=2))
-    watched.instance.wipe_assets([watched.declaration.table_key])
+    watched.instance.wipe_assets([watched.table.table_key])
     watched.load(7)
     assert "7 of 8 closed windows" in watched.look(wall + timedelta(minutes=62))
 
 
 def test_a_simulated_table_is_late_by_the_clock_of_its_data(watched: Watched) -> None:
     """At 360 a window closes each 30 s; a minute of the wall's clock is what a run may take."""
-    simulated = replace(watched.declaration, clock=SimulatedClock(START, 360))
+    simulated = replace(watched.table, clock=SimulatedClock(START, 360))
     fast = Watched(simulated, watched.instance)
     fast.load(0)
     second_closes = START + timedelta(hours=6, minutes=20, seconds=1.5) / 360
@@ -228,8 +228,8 @@ def test_a_simulated_table_is_late_by_the_clock_of_its_data(watched: Watched) ->
 
 
 def test_all_of_a_data_set_that_has_ended_is_fresh(watched: Watched) -> None:
-    calendar = replace(watched.declaration.calendar, end=watched.declaration.grid.nth(4).start)
-    ended = Watched(replace(watched.declaration, calendar=calendar, clock=SimulatedClock(START, 60)), watched.instance)
+    calendar = replace(watched.table.calendar, end=watched.table.grid.nth(4).start)
+    ended = Watched(replace(watched.table, calendar=calendar, clock=SimulatedClock(START, 60)), watched.instance)
     ended.load(*range(4))
     assert "All closed windows are in the table: 4." in ended.look(START + timedelta(days=30))
     assert set(ended.freshness().values()) == {"HEALTHY"}
@@ -240,7 +240,7 @@ def test_dagsters_own_daemon_is_left_alone_where_it_decides(watched: Watched, tm
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     with dg.DagsterInstance.from_config(str(home)) as theirs:
-        other = Watched(watched.declaration, theirs)
+        other = Watched(watched.table, theirs)
         other.load(0)
         other.look(other.wall(80))
         assert other.figure("missing") == 79
@@ -256,7 +256,7 @@ def test_looks_that_read_what_is_new_know_what_a_look_at_all_knows(watched: Watc
         else:
             watched.load(number)
         if chance.random() < 0.5:
-            windows, known = known_windows(watched.declaration, watched.instance, START, known)
-            whole, _ = known_windows(watched.declaration, watched.instance, START)
+            windows, known = known_windows(watched.table, watched.instance, START, known)
+            whole, _ = known_windows(watched.table, watched.instance, START)
             assert windows.loaded == whole.loaded
             assert windows.attempted & ~windows.loaded == whole.attempted & ~whole.loaded

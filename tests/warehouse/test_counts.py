@@ -10,7 +10,7 @@ import pytest
 from google.cloud import bigquery
 
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.metadata.charts import Chart, table_pictures
+from flows_platform.orchestration.metadata.charts import Chart, table_charts
 from flows_platform.warehouse.replace_window import Publication, bounds_of
 from flows_platform.warehouse.sql import BY_TIME, first_rows, spread
 from flows_platform.warehouse.warehouse import Warehouse
@@ -71,7 +71,7 @@ def test_a_table_of_any_column_types_is_pictured(events: Warehouse) -> None:
         Chart(name="scores", by="score"),
         Chart(name="names", by="name"),
     ]
-    shown = table_pictures(EVENTS_TABLE, charts, DAY, events)
+    shown = table_charts(EVENTS_TABLE, charts, DAY, events)
     assert shown.keys() == {
         *(f"recent_{chart}" for chart in ("rows_by_time", "exploited", "scores", "names")),
         "first_rows",
@@ -80,5 +80,5 @@ def test_a_table_of_any_column_types_is_pictured(events: Warehouse) -> None:
     assert isinstance(table, dg.TableMetadataValue)
     assert table.records[1].data["number"] == str(2**62)
     assert table.records[0].data["seen"] == "2024-03-05 00:00:00"
-    nothing = table_pictures(EVENTS_TABLE, charts, DAYS.floor(DAY.start - 90 * 24 * HOUR), events)
+    nothing = table_charts(EVENTS_TABLE, charts, DAYS.floor(DAY.start - 90 * 24 * HOUR), events)
     assert nothing.keys() == shown.keys()

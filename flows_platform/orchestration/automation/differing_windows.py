@@ -21,7 +21,7 @@ AN_HOUR = timedelta(hours=1)
 
 
 def loaded_windows_that_differ(
-    declaration: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, warehouse: WarehouseResource
+    table: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, warehouse: WarehouseResource
 ) -> tuple[int, list["Comparison"]]:
     """The number of loaded windows, and those whose counts differ between source, staged file and warehouse.
 
@@ -29,20 +29,20 @@ def loaded_windows_that_differ(
     """
     from flows_platform.pipeline.compare import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
 
-    loaded = instance.get_materialized_partitions(declaration.table_key)
-    windows = [declaration.grid.from_key(key) for key in sorted(loaded)]
+    loaded = instance.get_materialized_partitions(table.table_key)
+    windows = [table.grid.from_key(key) for key in sorted(loaded)]
     if not windows:
         return 0, []
-    with declaration.pipeline(fetch, warehouse) as pipeline:
-        compared = compare_counts(pipeline, declaration.grid, windows, prove_files=False)
+    with table.pipeline(fetch, warehouse) as pipeline:
+        compared = compare_counts(pipeline, table.grid, windows, prove_files=False)
         return len(windows), [comparison for comparison in compared if comparison.difference]
 
 
-def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition:
+def matches_source_check(table: WindowedTable) -> dg.AssetChecksDefinition:
     """All loaded windows against the source, by count."""
 
     @dg.asset_check(
-        asset=declaration.table_key,
+        asset=table.table_key,
         name="loaded_windows_match_source",
         description="Every loaded window has as many records at the API as in its staged file and in BigQuery, today. "
         "`flows verify --rows` compares the values too.",
@@ -50,7 +50,7 @@ def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition
     def check(
         context: dg.AssetCheckExecutionContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        windows, differing = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
+        windows, differing = loaded_windows_that_differ(table, context.instance, fetch, warehouse)
         lines = "\n".join(f"- {each.window.key}: {each.difference}" for each in differing)
         only_waiting = all(each.waits for each in differing)
         return dg.AssetCheckResult(
@@ -67,7 +67,7 @@ def matches_source_check(declaration: WindowedTable) -> dg.AssetChecksDefinition
 
 
 def differing_windows_sensor(
-    declaration: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
+    table: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
 ) -> dg.SensorDefinition:
     """Requests loaded windows that differ, once for each state of difference; `now` is the wall's clock.
 
@@ -75,29 +75,29 @@ def differing_windows_sensor(
     """
 
     @dg.sensor(
-        name=f"{declaration.table.name}_differing_windows",
+        name=f"{table.name}_differing_windows",
         job=job,
-        minimum_interval_seconds=interval(declaration, AN_HOUR),
-        default_status=status(declaration),
+        minimum_interval_seconds=interval(table, AN_HOUR),
+        default_status=status(table),
         description="Compares every loaded window with the source by count, and requests those that differ: late or "
         "changed records beyond the look-back.",
     )
     def look(
         context: dg.SensorEvaluationContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.SensorResult:
-        runs, wall = WindowRuns(declaration, context.instance), now()
+        runs, wall = WindowRuns(table, context.instance), now()
         busy = runs.on_the_way()  # before and after: a window that is being replaced differs for a moment
-        windows, found = loaded_windows_that_differ(declaration, context.instance, fetch, warehouse)
+        windows, found = loaded_windows_that_differ(table, context.instance, fetch, warehouse)
         differing = {comparison.window: comparison for comparison in found}
         waits = {comparison.window for comparison in found if comparison.waits}
         state = TableState(
-            calendar=declaration.calendar,
-            look_back=declaration.look_back,
+            calendar=table.calendar,
+            look_back=table.look_back,
             running=busy | runs.on_the_way(),
-            confirmable=waits & confirmable(declaration, wall).keys(),
+            confirmable=waits & confirmable(table, wall).keys(),
         )
         source = SourceState(differing=differing.keys() - waits)
-        wanted = wanted_windows(state, source, declaration.instant(wall)).run
+        wanted = wanted_windows(state, source, table.instant(wall)).run
         if not wanted:
             return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs that is not being loaded.")
         return dg.SensorResult(

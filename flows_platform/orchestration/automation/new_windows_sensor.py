@@ -19,65 +19,63 @@ from flows_platform.window_files.ledger import Withheld
 type AssetJob = Any  # what define_asset_job gives; dagster does not export its type
 
 
-def windows_job(declaration: WindowedTable) -> AssetJob:
+def windows_job(table: WindowedTable) -> AssetJob:
     """The job that fetches windows and replaces them in the warehouse."""
     return dg.define_asset_job(
-        declaration.windows_job,
-        selection=_windows_alone(declaration),
+        table.windows_job,
+        selection=_windows_alone(table),
         description="Fetch windows from the API and replace them in the warehouse.",
     )
 
 
-def _windows_alone(declaration: WindowedTable) -> dg.AssetSelection:
+def _windows_alone(table: WindowedTable) -> dg.AssetSelection:
     """The assets and the checks of each window. A run would plan the checks of all windows, and then skip them."""
-    checks = (dg.AssetCheckKey(declaration.table_key, name) for name in CHECKS)
-    return dg.AssetSelection.assets(*declaration.window_keys).without_checks() | dg.AssetSelection.checks(*checks)
+    checks = (dg.AssetCheckKey(table.table_key, name) for name in CHECKS)
+    return dg.AssetSelection.assets(*table.window_keys).without_checks() | dg.AssetSelection.checks(*checks)
 
 
-def reprocess_job(declaration: WindowedTable) -> AssetJob:
+def reprocess_job(table: WindowedTable) -> AssetJob:
     """The job that runs quarantined records through again, after a fix, and replaces their windows."""
-    op = f"{declaration.table.name}_windows"
+    op = f"{table.name}_windows"
     return dg.define_asset_job(
-        f"{declaration.table.name}_reprocess_job",
-        selection=_windows_alone(declaration),
+        f"{table.name}_reprocess_job",
+        selection=_windows_alone(table),
         config={"ops": {op: {"config": {"reprocess": True}}}},
         description="Cast the windows' quarantined records again without fetching, and replace them in the warehouse.",
     )
 
 
-def windows_sensor(
-    declaration: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
-) -> dg.SensorDefinition:
+def windows_sensor(table: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
     """Asks the source how far it is, and for the windows that closed or changed since; `now` is the wall's clock."""
 
     @dg.sensor(
-        name=f"{declaration.table.name}_new_windows",
+        name=f"{table.name}_new_windows",
         job=job,
-        minimum_interval_seconds=interval(declaration, A_MINUTE),
-        default_status=status(declaration),
+        minimum_interval_seconds=interval(table, A_MINUTE),
+        default_status=status(table),
         description="Requests the windows that closed since the last look, as far as the source has come, those of the "
         "look-back whose record count is no longer the one that was loaded, where the source tells it, those whose "
         "runs failed, after pauses that double, and those that have waited an hour for a confirmation. The first look "
         "starts at the newest windows: history is a backfill's.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
-        return new_windows(declaration, context.instance, fetch, now(), Cursor.parse(context.cursor))
+        return new_windows(table, context.instance, fetch, now(), Cursor.parse(context.cursor))
 
     return look
 
 
 def new_windows(
-    declaration: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, wall: datetime, cursor: Cursor
+    table: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, wall: datetime, cursor: Cursor
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick of the sensor, when the wall clock shows `wall`: what to run, and what to remember."""
-    now = declaration.instant(wall)
-    latest = _latest(declaration, fetch, now)
-    if declaration.calendar.reached(now, latest.newest) is None:
+    now = table.instant(wall)
+    latest = _latest(table, fetch, now)
+    if table.calendar.reached(now, latest.newest) is None:
         return dg.SkipReason(f"no window has closed yet; the API holds {latest.records:,} records.")
-    waited = confirmable(declaration, wall)
-    state = table_state(declaration, instance, now, cursor, waited)
+    waited = confirmable(table, wall)
+    state = table_state(table, instance, now, cursor, waited)
     asked = worth_asking(state, now) if latest.records != cursor.records else []
-    counts = source_counts(declaration, fetch, asked, tries=fetch.tries)
+    counts = source_counts(table, fetch, asked, tries=fetch.tries)
     wanted = wanted_windows(state, SourceState(latest.newest, latest.records, counts), now)
     requests = [
         run_request(window, reason, _occasion(latest, state.failures.get(window), waited.get(window)))
@@ -87,10 +85,10 @@ def new_windows(
     return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=wanted.cursor.render())
 
 
-def _latest(declaration: WindowedTable, fetch: FetchResource, now: datetime) -> Latest:
+def _latest(table: WindowedTable, fetch: FetchResource, now: datetime) -> Latest:
     """How far the source is; one that does not say is taken to be at the present, and never to change."""
-    with fetch.client(declaration.gate) as client:
-        return ask_latest(client, declaration.api(), tries=fetch.tries) or Latest(now, 0)
+    with fetch.client(table.gate) as client:
+        return ask_latest(client, table.api(), tries=fetch.tries) or Latest(now, 0)
 
 
 def _nothing_new(latest: Latest, wanted: Wanted) -> str:

@@ -30,18 +30,18 @@ REMEDY = (
 )
 
 
-def tolerated(declaration: WindowedTable) -> timedelta:
+def tolerated(table: WindowedTable) -> timedelta:
     """The lag, in the time of the data, up to which nothing is late: the grace, and once more the grace to be loaded.
 
     At least a minute of the wall's clock to be loaded, however fast a simulated clock runs.
     """
-    grace = declaration.calendar.grace
-    return grace + max(grace, declaration.data_time(LEAST_PATIENCE))
+    grace = table.calendar.grace
+    return grace + max(grace, table.data_time(LEAST_PATIENCE))
 
 
-def is_late(declaration: WindowedTable, lag: Lag) -> bool:
+def is_late(table: WindowedTable, lag: Lag) -> bool:
     """Whether a window should be in the table by now and is not."""
-    return lag.oldest is not None and lag.age >= tolerated(declaration)
+    return lag.oldest is not None and lag.age >= tolerated(table)
 
 
 def figures(lag: Lag) -> dict[str, dg.MetadataValue]:
@@ -62,19 +62,19 @@ def figures(lag: Lag) -> dict[str, dg.MetadataValue]:
     }
 
 
-def overdue_check(declaration: WindowedTable, now: Callable[[], datetime]) -> dg.AssetChecksDefinition:
+def overdue_check(table: WindowedTable, now: Callable[[], datetime]) -> dg.AssetChecksDefinition:
     """The check, for who runs it by hand; the lag's sensor reports it as it changes."""
 
     @dg.asset_check(
-        asset=declaration.table_key,
+        asset=table.table_key,
         name=LAG_CHECK,
         description="Every window that has closed is in the table; the lag is the age of the oldest one that is not. "
-        f"The sensor {declaration.table.name}_lag reports it, also while the API is down.",
+        f"The sensor {table.name}_lag reports it, also while the API is down.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        windows, _ = known_windows(declaration, context.instance, now())
-        lag = lag_at(declaration.calendar, declaration.instant(now()), windows)
-        return dg.AssetCheckResult(passed=not is_late(declaration, lag), **_verdict(lag))
+        windows, _ = known_windows(table, context.instance, now())
+        lag = lag_at(table.calendar, table.instant(now()), windows)
+        return dg.AssetCheckResult(passed=not is_late(table, lag), **_verdict(lag))
 
     return check
 
@@ -98,54 +98,52 @@ class LagCursor:
         return cls(Known.parse(told.get("known")), told.get("reported", ""), told.get("at", ""))
 
     def render(self) -> str:
-        return json.dumps({"known": self.known.told(), "reported": self.reported, "at": self.at})
+        return json.dumps({"known": self.known.as_dict(), "reported": self.reported, "at": self.at})
 
 
-def lag_sensor(declaration: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
+def lag_sensor(table: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
     """Reports how far the table is behind; asks nothing of the API. `now` is the wall's clock."""
 
     @dg.sensor(
-        name=f"{declaration.table.name}_lag",
-        minimum_interval_seconds=interval(declaration, A_MINUTE),
+        name=f"{table.name}_lag",
+        minimum_interval_seconds=interval(table, A_MINUTE),
         default_status=dg.DefaultSensorStatus.RUNNING,  # it starts no run, and nobody switches it on in time
         description="Reports the check closed_windows_are_loaded and the table's freshness: how old the oldest closed "
         "window is that is not in the table, over all windows.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        lag, cursor = looked(declaration, context.instance, LagCursor.parse(context.cursor), now())
+        lag, cursor = looked(table, context.instance, LagCursor.parse(context.cursor), now())
         return dg.SensorResult(skip_reason=str(lag), cursor=cursor.render())
 
     return look
 
 
 def looked(
-    declaration: WindowedTable, instance: dg.DagsterInstance, before: LagCursor, wall: datetime
+    table: WindowedTable, instance: dg.DagsterInstance, before: LagCursor, wall: datetime
 ) -> tuple[Lag, LagCursor]:
     """The lag at `wall`, reported where it changed or an hour has passed, and what to keep for the next look."""
-    windows, known = known_windows(declaration, instance, wall, before.known)
-    lag = lag_at(declaration.calendar, declaration.instant(wall), windows)
-    if not lag.closed or not _is_in_use(declaration, instance, windows):
+    windows, known = known_windows(table, instance, wall, before.known)
+    lag = lag_at(table.calendar, table.instant(wall), windows)
+    if not lag.closed or not _is_in_use(table, instance, windows):
         return lag, LagCursor(known, before.reported, before.at)
-    state = _state(declaration, lag, known.newest) + report_freshness(declaration, instance, lag, wall)
-    if state == before.reported and not _is_old(declaration, before.at, lag, wall):
+    state = _state(table, lag, known.newest) + report_freshness(table, instance, lag, wall)
+    if state == before.reported and not _is_old(table, before.at, lag, wall):
         return lag, LagCursor(known, before.reported, before.at)
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
-            asset_key=declaration.table_key,
+            asset_key=table.table_key,
             check_name=LAG_CHECK,
-            passed=not is_late(declaration, lag),
-            target_materialization_data=_target(declaration, instance),
+            passed=not is_late(table, lag),
+            target_materialization_data=_target(table, instance),
             **_verdict(lag),
         )
     )
     return lag, LagCursor(known, state, wall.isoformat())
 
 
-def _target(
-    declaration: WindowedTable, instance: dg.DagsterInstance
-) -> AssetCheckEvaluationTargetMaterializationData | None:
+def _target(table: WindowedTable, instance: dg.DagsterInstance) -> AssetCheckEvaluationTargetMaterializationData | None:
     """The materialisation that the check is of. Without it Dagster compares times, to the second alone."""
-    record = newest_materialization(declaration, instance)
+    record = newest_materialization(table, instance)
     if record is None:
         return None
     return AssetCheckEvaluationTargetMaterializationData(
@@ -153,26 +151,26 @@ def _target(
     )
 
 
-def _state(declaration: WindowedTable, lag: Lag, newest: int) -> str:
+def _state(table: WindowedTable, lag: Lag, newest: int) -> str:
     """What is reported as soon as it changes. While nothing is late, a window that closes is no news.
 
     The newest materialisation is: the pages show a check that is older than that as not evaluated.
     """
     news = [str(newest), str(lag.unconfirmed)]
-    if is_late(declaration, lag):
+    if is_late(table, lag):
         news += [lag.oldest.key if lag.oldest else "", str(lag.missing), str(lag.failed)]
     return json.dumps(news)
 
 
-def _is_old(declaration: WindowedTable, reported: str, lag: Lag, wall: datetime) -> bool:
+def _is_old(table: WindowedTable, reported: str, lag: Lag, wall: datetime) -> bool:
     """Whether the figures that the page shows are of an hour ago, by the clock of the data, and others by now."""
-    an_hour = max(A_MINUTE, declaration.wall_time(AN_HOUR))
+    an_hour = max(A_MINUTE, table.wall_time(AN_HOUR))
     return lag.oldest is not None and wall - datetime.fromisoformat(reported) >= an_hour
 
 
-def _is_in_use(declaration: WindowedTable, instance: dg.DagsterInstance, windows: Windows) -> bool:
+def _is_in_use(table: WindowedTable, instance: dg.DagsterInstance, windows: Windows) -> bool:
     """Whether anyone wants this table's windows: one was tried or loaded, or its schedule or sensor is on."""
-    if declaration.clock or windows.loaded or windows.attempted:
+    if table.clock or windows.loaded or windows.attempted:
         return True
-    askers = {f"{declaration.table.name}_schedule", f"{declaration.table.name}_new_windows"}
+    askers = {f"{table.name}_schedule", f"{table.name}_new_windows"}
     return any(each.is_running and each.instigator_name in askers for each in instance.all_instigator_state())

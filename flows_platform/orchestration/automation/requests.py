@@ -18,14 +18,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def interval(declaration: WindowedTable, usual: timedelta) -> int:
+def interval(table: WindowedTable, usual: timedelta) -> int:
     """Seconds between two looks of a sensor that looks every `usual` where no clock is simulated."""
-    return max(SHORTEST_INTERVAL, int(declaration.wall_time(usual).total_seconds()))
+    return max(SHORTEST_INTERVAL, int(table.wall_time(usual).total_seconds()))
 
 
-def status(declaration: WindowedTable) -> dg.DefaultSensorStatus:
+def status(table: WindowedTable) -> dg.DefaultSensorStatus:
     """With a simulated clock, sensors start switched on."""
-    return dg.DefaultSensorStatus.RUNNING if declaration.clock else dg.DefaultSensorStatus.STOPPED
+    return dg.DefaultSensorStatus.RUNNING if table.clock else dg.DefaultSensorStatus.STOPPED
 
 
 def run_request(window: Window, reason: Reason, occasion: str) -> dg.RunRequest:

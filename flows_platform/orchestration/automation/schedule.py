@@ -27,62 +27,62 @@ from flows_platform.orchestration.window_history import WindowRuns
 EVERY_MINUTE = "* * * * *"
 
 
-def windows_schedule(declaration: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:
+def windows_schedule(table: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:
     """At the end of each window, after the grace: that window, and the look-back's once more.
 
     Under a simulated clock windows end at any time of the day: the schedule checks every minute which ones did.
     """
 
     @dg.schedule(
-        name=f"{declaration.table.name}_schedule",
-        cron_schedule=EVERY_MINUTE if declaration.clock else declaration.cron.later(declaration.calendar.grace),
+        name=f"{table.name}_schedule",
+        cron_schedule=EVERY_MINUTE if table.clock else table.cron.later(table.calendar.grace),
         job=job,
-        execution_timezone=str(declaration.zone),
-        default_status=dg.DefaultScheduleStatus.RUNNING if declaration.clock else dg.DefaultScheduleStatus.STOPPED,
+        execution_timezone=str(table.zone),
+        default_status=dg.DefaultScheduleStatus.RUNNING if table.clock else dg.DefaultScheduleStatus.STOPPED,
         description="The window that just closed, and the ones before it again, since records may come late; and those "
         "that have waited an hour for a confirmation.",
     )
     def tick(context: dg.ScheduleEvaluationContext, fetch: FetchResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time.astimezone(UTC)
-        now, runs = declaration.instant(at), WindowRuns(declaration, context.instance)
+        now, runs = table.instant(at), WindowRuns(table, context.instance)
         state = TableState(
-            calendar=declaration.calendar,
-            look_back=declaration.look_back,
-            cursor=Cursor(last=closed_before(declaration, at).key),
+            calendar=table.calendar,
+            look_back=table.look_back,
+            cursor=Cursor(last=closed_before(table, at).key),
             by_clock=True,
             running=runs.on_the_way(),
-            confirmable=confirmable(declaration, at),
+            confirmable=confirmable(table, at),
         )
         if not candidates(state, now):
-            yield _nothing_closed(declaration, now)
+            yield _nothing_closed(table, now)
             return
         state = replace(state, received=received_of(runs, compared(state, now)))
-        source = SourceState(now, counts=_counts(declaration, fetch, state, now))
+        source = SourceState(now, counts=_counts(table, fetch, state, now))
         for window, reason in wanted_windows(state, source, now).run.items():
             yield run_request(window, reason, f"{at:%Y-%m-%dT%H:%M}")
 
     return tick
 
 
-def closed_before(declaration: WindowedTable, at: datetime) -> Window:
+def closed_before(table: WindowedTable, at: datetime) -> Window:
     """The last window that had closed before the tick `at` of the wall clock, or would have, on an endless grid."""
-    calendar, grid = declaration.calendar, declaration.grid
-    if declaration.clock is None:  # one window closes with each tick, also where the wall clock is changed
+    calendar, grid = table.calendar, table.grid
+    if table.clock is None:  # one window closes with each tick, also where the wall clock is changed
         return grid.before(grid.closed(at, grace=calendar.grace))
-    return calendar.last_closed(declaration.instant(at - A_MINUTE)) or grid.before(grid.floor(grid.start))
+    return calendar.last_closed(table.instant(at - A_MINUTE)) or grid.before(grid.floor(grid.start))
 
 
-def _counts(declaration: WindowedTable, fetch: FetchResource, state: TableState, now: datetime) -> dict[Window, int]:
+def _counts(table: WindowedTable, fetch: FetchResource, state: TableState, now: datetime) -> dict[Window, int]:
     """The counts of our own API; those of others prove too little, so that the look-back is read again.
 
     A window whose count does not arrive is taken as unchanged: a run would fail too, and the next look sees it.
     """
-    if not declaration.api().head_counts:
+    if not table.api().head_counts:
         return {}
-    return source_counts(declaration, fetch, worth_asking(state, now), tries=1, unanswered=state.received)
+    return source_counts(table, fetch, worth_asking(state, now), tries=1, unanswered=state.received)
 
 
-def _nothing_closed(declaration: WindowedTable, now: datetime) -> dg.SkipReason:
-    calendar = declaration.calendar
+def _nothing_closed(table: WindowedTable, now: datetime) -> dg.SkipReason:
+    calendar = table.calendar
     ends = f", they end {calendar.end:%Y-%m-%d}" if calendar.end else ""
     return dg.SkipReason(f"no window closed at {now:%Y-%m-%d %H:%M}: they start {calendar.grid.start:%Y-%m-%d}{ends}.")

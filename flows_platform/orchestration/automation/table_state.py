@@ -16,23 +16,23 @@ from flows_platform.orchestration.window_history import WindowRuns
 
 
 def table_state(
-    declaration: WindowedTable,
+    table: WindowedTable,
     instance: dg.DagsterInstance,
     now: datetime,
     cursor: Cursor,
     confirmable: Collection[Window],
 ) -> TableState:
     """The state for a sensor, at the instant `now` of the data."""
-    runs = WindowRuns(declaration, instance)
+    runs = WindowRuns(table, instance)
     state = TableState(
-        calendar=declaration.calendar,
-        look_back=declaration.look_back,
+        calendar=table.calendar,
+        look_back=table.look_back,
         cursor=cursor,
-        from_start=declaration.clock is not None,
+        from_start=table.clock is not None,
         loaded=runs.loaded(),
         running=runs.on_the_way(),
         confirmable=confirmable,
-        pause=declaration.data_time(timedelta(seconds=interval(declaration, A_MINUTE))),
+        pause=table.data_time(timedelta(seconds=interval(table, A_MINUTE))),
     )
     failures = {window: failed for window in candidates(state, now) if (failed := runs.failures(window))}
     return replace(state, received=received_of(runs, compared(state, now)), failures=failures)
@@ -45,7 +45,7 @@ def received_of(runs: WindowRuns, windows: Collection[Window]) -> dict[Window, i
 
 
 def source_counts(
-    declaration: WindowedTable,
+    table: WindowedTable,
     fetch: FetchResource,
     windows: Collection[Window],
     *,
@@ -55,7 +55,7 @@ def source_counts(
     """The source's own counts of windows; a window that it does not count is left out.
 
     Args:
-        declaration: The table.
+        table: The table.
         fetch: Limits of the requests.
         windows: The windows to ask for.
         tries: Requests for each window.
@@ -70,8 +70,8 @@ def source_counts(
     from flows_platform.fetch.count import count_records  # noqa: PLC0415
 
     counts: dict[Window, int | None] = {}
-    api = declaration.api()
-    with fetch.client(declaration.gate) as client:
+    api = table.api()
+    with fetch.client(table.gate) as client:
         for window in windows:
             try:
                 counts[window] = count_records(client, api, window, tries=tries)

@@ -45,7 +45,7 @@ class Chart(Declared):
     labels: dict[str, str] = Field({}, description="Values in other words.")
 
 
-def staged_pictures(table: WarehouseTable, charts: Sequence[Chart], window: Window, path: Path) -> Metadata:
+def file_charts(table: WarehouseTable, charts: Sequence[Chart], window: Window, path: Path) -> Metadata:
     """Charts and first rows of a staged file."""
     # Imported here: pyarrow takes a tenth of a second that loading the definitions must not.
     from flows_platform.window_files.profile import first_rows, spread_of  # noqa: PLC0415
@@ -56,7 +56,7 @@ def staged_pictures(table: WarehouseTable, charts: Sequence[Chart], window: Wind
     return drawn | {"first_rows": rows_shown(table.schema.columns, first_rows(path, ROWS))}
 
 
-def table_pictures(
+def table_charts(
     table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str = ""
 ) -> Metadata:
     """Charts of the table up to the window's end, over days, and the window's first rows: two queries.

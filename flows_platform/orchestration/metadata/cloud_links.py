@@ -7,7 +7,7 @@ BIGQUERY = "https://console.cloud.google.com/bigquery"
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
+class CloudConsole:
     """BigQuery's console for one dataset."""
 
     project: str

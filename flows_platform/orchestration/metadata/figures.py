@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.metadata.first_rows import ROWS, TYPE_NAMES, rows_shown
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def lineage(columns: dict[str, list[dg.TableColumnDep]]) -> dict[str, dg.TableCo
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=columns)}
 
 
-def staged_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metadata:
+def file_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metadata:
     """A fetched window's figures, the numbers as series that Dagster plots."""
     first, last = (_instant(pipeline, time) for time in (staged.first_time, staged.last_time))
     return {
@@ -111,7 +111,7 @@ def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
 
 
 def published_metadata(
-    published: "Published", started: datetime, ended: datetime, console: Console | None = None
+    published: "Published", started: datetime, ended: datetime, console: CloudConsole | None = None
 ) -> Metadata:
     """A replaced window's figures, its jobs as links where there is a console for them."""
 

@@ -20,7 +20,7 @@ RUN_REMEDY = (
 )
 CHECK_REMEDY = "Open the check: its figures say what differs. Materialise again, and the check is evaluated again."
 
-TOLD = {
+REPORTED = {
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -54,7 +54,7 @@ def findings_of(instance: dg.DagsterInstance, record: dg.EventLogRecord, base: s
     if run is None:  # deleted since
         return
     ended = EndedRun(run, record, base)
-    entries = instance.all_logs(run.run_id, of_type=TOLD)
+    entries = instance.all_logs(run.run_id, of_type=REPORTED)
     yield from ended.steps([entry.dagster_event for entry in entries if entry.dagster_event])
     yield from ended.checks([each for entry in entries if (each := entry.asset_check_evaluation)])
 

@@ -10,8 +10,8 @@ import dagster as dg
 
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.code_references import code_at
-from flows_platform.orchestration.metadata.charts import Chart, table_pictures
-from flows_platform.orchestration.metadata.cloud_links import Console
+from flows_platform.orchestration.metadata.charts import Chart, table_charts
+from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.metadata.figures import Metadata, column_schema, lineage, published_metadata
 from flows_platform.orchestration.resources import WarehouseResource
 from flows_platform.orchestration.table import Fill, Sink, WindowedTable
@@ -40,7 +40,7 @@ def _flows_columns(*names: str) -> list[dg.TableColumnDep]:
 
 def hourly_traffic(table: WindowedTable) -> Sink:
     """The windows' traffic, computed in the warehouse from the table's rows."""
-    console = table.console
+    console = table.cloud_console
     return Sink(
         name=TRAFFIC_TABLE.name,
         description=f"{TRAFFIC_TABLE.schema.description} Computed in BigQuery; a window is replaced in one statement.",
@@ -54,18 +54,18 @@ def hourly_traffic(table: WindowedTable) -> Sink:
             **code_at(None, hourly_traffic),
         },
         of_table=True,
-        pictures=_pictures,
+        charts=_charts,
     )
 
 
-def _pictures(pipeline: "WindowPipeline", window: Window) -> Metadata:
+def _charts(pipeline: "WindowPipeline", window: Window) -> Metadata:
     """Bytes by hour, and the computers with the most."""
     busiest = Chart(name="busiest_computers", by="computer")
-    return table_pictures(TRAFFIC_TABLE, [busiest], window, pipeline.warehouse, sum_of="bytes")
+    return table_charts(TRAFFIC_TABLE, [busiest], window, pipeline.warehouse, sum_of="bytes")
 
 
 @contextmanager
-def _opened(console: Console | None, pipeline: "WindowPipeline") -> Iterator[Fill]:
+def _opened(console: CloudConsole | None, pipeline: "WindowPipeline") -> Iterator[Fill]:
     from flows_platform.sources.lanl_flows.traffic import HOURLY_TRAFFIC  # noqa: PLC0415 - loads BigQuery's clients
 
     pipeline.warehouse.ensure_table(TRAFFIC_TABLE)
