@@ -1,1 +1,1 @@
-"""Dagster: a windowed table as assets, checks, jobs, schedules and sensors."""
+"""Dagster: the assets, checks, jobs, schedule and sensors of a windowed table."""

@@ -1,7 +1,7 @@
-"""The assets of a windowed table, made by one op: staged Parquet files, the warehouse's table, sinks; with checks.
+"""The assets of a windowed table, computed by one op: window files, the table in BigQuery, sinks; with checks.
 
-One op for all, so that in a run of many windows each good one is loaded though another fails. Each window's results
-are recorded as it lands, under its own key; the run fails at its end if a window did, and names it.
+With one op, a run of many windows loads the good ones although others fail. A window's results are recorded under its
+key as soon as they exist. If a window failed, the run fails at its end and names it.
 """
 
 from collections.abc import Iterator
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
 
 
-CONFIRM = "flows/confirm"  # a tag: the dialogs that launch backfills take no configuration
+CONFIRM = "flows/confirm"  # a tag, since Dagster's dialog for backfills takes no configuration
 
 
 class WindowsConfig(dg.Config):
-    """How a run of windows gets its records."""
+    """Where a run takes its records from, and whether windows may shrink."""
 
     reprocess: bool = Field(False, description="Cast the quarantined records again after a fix, instead of fetching.")
     replay: bool = Field(False, description="The old name of `reprocess`; it ends with 0.3.")
     confirm: bool = Field(
-        False, description="Publish also windows that lost rows, without a second pull; as the tag flows/confirm: true."
+        False,
+        description="Publish windows that lost rows without a second fetch; the tag flows/confirm: true does the same.",
     )
 
 
 def windowed_assets(table: WindowedTable) -> dg.AssetsDefinition:
-    """The assets `table.files_asset`, `table.name` and the sinks; each may be materialised alone."""
+    """The assets `table.files_asset`, `table.name` and the sinks; any of them may be materialised alone."""
 
     @dg.multi_asset(
         name=f"{table.name}_windows",
@@ -66,7 +67,7 @@ def windowed_assets(table: WindowedTable) -> dg.AssetsDefinition:
 
 
 def reprocesses(context: dg.AssetExecutionContext, config: WindowsConfig) -> bool:
-    """Whether a run casts rejects again instead of fetching; its configuration may have the old name."""
+    """Whether a run casts rejected records again instead of fetching; its configuration may use the old name."""
     if config.replay:
         context.log.warning(notice("replay: true", "reprocess: true"))
     return config.reprocess or config.replay
@@ -78,7 +79,7 @@ def _files_spec(table: WindowedTable) -> dg.AssetSpec:
         table.files_asset,
         deps=list(table.upstream),
         description="The API's records of one window as one Parquet file: streamed, cast once, counted against what "
-        "the source declares. Records that do not fit are set aside in the window's quarantine file.",
+        "the source declares. Records that do not fit are kept in the window's quarantine file.",
         partitions_def=table.partitions,
         group_name=table.group,
         owners=[table.owner],
@@ -95,7 +96,7 @@ def _files_spec(table: WindowedTable) -> dg.AssetSpec:
 
 
 def _same_columns(table: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
-    """Where staged columns come from; nowhere that Dagster knows for an API that is not ours."""
+    """Lineage of the window files' columns; empty if the API does not serve one of Dagster's assets."""
     return figures.same_columns(table.table.schema, table.upstream[0]) if table.upstream else {}
 
 
@@ -151,7 +152,7 @@ def _partition_source(table: WarehouseTable) -> str:
 
 
 def _derived(table: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
-    """Where the column that the warehouse adds comes from."""
+    """Lineage of the event time that the warehouse adds."""
     target = table.table
     if target.event_time is None:
         return {}

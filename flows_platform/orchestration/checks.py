@@ -1,4 +1,4 @@
-"""The checks of each window, declared once and evaluated from one count of source, staged file and warehouse."""
+"""The checks of every window, evaluated from one count of source, window file and warehouse."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ type Verdict = Callable[["WindowCounts"], bool]
 
 
 class WindowCheck(NamedTuple):
-    """What a check says, when it holds, and what to do where it does not."""
+    """A check: what it claims, whether that holds, and what to do if it does not."""
 
     description: str
     holds: Verdict
@@ -27,26 +27,26 @@ CHECKS = {
     "rows_agree": WindowCheck(
         "Rows at the API = rows in Parquet (and its quarantine) = rows in BigQuery.",
         lambda counts: counts.agree,
-        "Materialise the window again: the source may have changed since. Where it differs still, `flows verify "
-        "--rows` finds the place, and `flows history KEY` tells what happened to the window.",
+        "Materialise the window again: the source may have changed since. If it still differs, `flows verify --rows` "
+        "finds the differing rows, and `flows history KEY` shows what happened to the window.",
     ),
     "events_in_window": WindowCheck(
-        "Every record lies inside its window, and an event time that is derived is epoch + time.",
+        "Every record is inside its window, and a derived event time is epoch + time.",
         lambda counts: counts.in_window,
-        "Materialise the window again; where rows stay misplaced, something else writes to the table.",
+        "Materialise the window again; if rows stay misplaced, something else writes to the table.",
     ),
     "keys_unique": WindowCheck(
-        "No key comes twice in the window.",
+        "Every key is unique in the window.",
         lambda counts: counts.unique,
-        "Look up the keys in the table: they identify no row. The declaration's `key` must.",
+        "Look up the repeated keys in the table: the declaration's `key` must identify one row.",
     ),
 }
 
 
 def window_checks(table: WindowedTable) -> list[dg.AssetCheckSpec]:
-    """The checks on the warehouse's table, one evaluation per window each."""
+    """The checks on the table in BigQuery; every window has its own evaluation."""
     with warnings.catch_warnings():
-        # Partitioned checks warn that they may change in a patch release; dagster is pinned to one.
+        # Dagster warns that partitioned checks may change in a patch release; its version is pinned.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
@@ -56,16 +56,17 @@ def window_checks(table: WindowedTable) -> list[dg.AssetCheckSpec]:
         ]
 
 
-# Which of the checks cannot hold while a window waits, and what is to be done about that.
+# The check that fails while a window waits for a confirmation, and its remedy then.
 WAITING = "rows_agree"
 WAITING_REMEDY = (
-    "Nothing, where schedule or sensor is on: they ask again from an hour after the first pull on, and publish the "
-    "same answer. To publish it now, run the window with `confirm: true`, or with the tag `flows/confirm: true`."
+    "Nothing, if the schedule or the sensor is on: from an hour after the first fetch they fetch the window again, and "
+    "publish it if the answer is the same. To publish now, run the window with `confirm: true` or the tag "
+    "`flows/confirm: true`."
 )
 
 
 def evaluations(table: WindowedTable, key: str, counts: "WindowCounts") -> Iterator[dg.AssetCheckEvaluation]:
-    """Every check's outcome for the window `key`; a warning where the window waits for a confirmation."""
+    """Every check's outcome for the window `key`; only a warning if the window waits for a confirmation."""
     for name, check in CHECKS.items():
         passed = check.holds(counts)
         waits = counts.withheld if name == WAITING and not passed else None

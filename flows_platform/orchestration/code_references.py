@@ -1,4 +1,4 @@
-"""Where the code of an asset stands, for Dagster's link to it. In one place, since Dagster may still change how."""
+"""Links from an asset to its code. Dagster may still change their form, so all of them are made here."""
 
 import inspect
 import warnings
@@ -11,16 +11,16 @@ import dagster as dg
 
 
 def with_code(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset, with the place of the function that makes it after those it has."""
+    """The asset, with a reference to its function added to those it has."""
     with _beta():
         (linked,) = dg.with_source_code_references([asset])
     if not isinstance(linked, dg.AssetsDefinition):
-        raise TypeError(f"{type(linked).__name__} came back for an AssetsDefinition")
+        raise TypeError(f"Dagster returned a {type(linked).__name__} instead of an AssetsDefinition")
     return linked
 
 
 def code_at(file: Path | None, *functions: Callable[..., object]) -> dict[str, dg.CodeReferencesMetadataValue]:
-    """The metadata that leads to a declaration's file and to functions."""
+    """The metadata with references to a declaration's file and to functions."""
     with _beta():
         files = [dg.LocalFileCodeReference(file_path=str(file), line_number=1, label="declaration")] if file else []
         references = [_reference(function) for function in functions]
@@ -35,6 +35,6 @@ def _reference(function: Callable[..., Any]) -> dg.LocalFileCodeReference:
 @contextmanager
 def _beta() -> Iterator[None]:
     with warnings.catch_warnings():
-        # Code references warn that they may change in a patch release; dagster is pinned to one.
+        # Dagster warns that code references may change in a patch release; its version is pinned.
         warnings.simplefilter("ignore", dg.BetaWarning)
         yield

@@ -1,23 +1,23 @@
-"""When Dagster shows a windowed table as stale: by its lag, and by the clock that its windows follow."""
+"""When Dagster shows a windowed table as stale: by its lag, on the clock that its windows follow."""
 
 import math
 from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange  # that it takes, and exports not
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange  # not exported
 
 from flows_platform.domain.lag import Lag
 from flows_platform.orchestration.table import WindowedTable
 
-TIME_WINDOW = type(dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=1)))  # which it does not export
-SHORTEST = 60  # seconds: Dagster takes no shorter window
+TIME_WINDOW = type(dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=1)))  # not exported either
+SHORTEST = 60  # seconds; Dagster's minimum for a window
 
 
 def freshness_policy(table: WindowedTable) -> dg.FreshnessPolicy | None:
-    """A warning when a window is overdue by the grace, a failure when a whole one was missed.
+    """The policy that the pages show: a warning when a window is overdue, a failure when a whole window is missing.
 
-    None for history: where windows end and no clock is simulated, nothing new comes. The policy is what the pages show;
-    what is held against it is the lag (`freshness_state`).
+    None for history: if windows end and no clock is simulated, nothing new comes. `freshness_state` compares the lag
+    with this policy.
     """
     if table.calendar.end is not None and table.clock is None:
         return None
@@ -28,16 +28,16 @@ def freshness_policy(table: WindowedTable) -> dg.FreshnessPolicy | None:
 
 
 def whole_seconds(span: timedelta) -> timedelta:
-    """`span` as Dagster can show it: its pages read these windows as whole numbers, and fail with any other."""
+    """`span` in whole seconds: Dagster's pages read it as an integer and fail with any other number."""
     # guard: whole seconds of freshness
     return timedelta(seconds=max(SHORTEST, math.ceil(span.total_seconds())))
 
 
 def freshness_state(table: WindowedTable, lag: Lag) -> FreshnessState:
-    """How fresh the table is at a lag: as if its last window had come when the last one before the missing ones closed.
+    """How fresh the table is, by its lag: its age counts from the close of the last window before the missing ones.
 
-    Dagster's own daemon takes the age of the newest materialisation, of whichever window: one old window that is loaded
-    again makes it fresh, though forty are missing.
+    Dagster's own daemon uses the age of the newest materialisation of any window: reloading one old window makes the
+    table fresh although forty are missing.
     """
     policy = freshness_policy(table)
     if not isinstance(policy, TIME_WINDOW):
@@ -52,9 +52,9 @@ def freshness_state(table: WindowedTable, lag: Lag) -> FreshnessState:
 
 
 def report_freshness(table: WindowedTable, instance: dg.DagsterInstance, lag: Lag, wall: datetime) -> str:
-    """Record the state of the table and of what is made with it, where it changed; gives the state.
+    """Record the state of the table, its files and its sinks where it changed; return the state.
 
-    Where the instance has Dagster's own daemon decide, nothing is recorded: they would contradict each other for ever.
+    Nothing is recorded if Dagster's own daemon is on: the two would contradict each other again and again.
     """
     state = freshness_state(table, lag)
     if instance.freshness_enabled or state is FreshnessState.NOT_APPLICABLE:

@@ -1,4 +1,4 @@
-"""Windows as Dagster partitions, and the tags by which a run says which it is on; made here and nowhere else."""
+"""Windows as Dagster partitions, and the tags that name a run's windows."""
 
 from datetime import UTC, datetime, tzinfo
 
@@ -6,11 +6,11 @@ import dagster as dg
 
 from flows_platform.domain.windows import KEY_FORMAT
 
-# Dagster's own names, which it does not export: of a run on one partition, and of one on a range.
+# Dagster's tags of a run on one partition, and of a run on a range; it does not export their names.
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
-# The check of a windowed table that says how far it is behind; notifications read it.
+# The check that says how far a windowed table is behind; notifications read it.
 LAG_CHECK = "closed_windows_are_loaded"
 
 
@@ -22,7 +22,7 @@ def range_tags(first: str, last: str) -> dict[str, str]:
 def window_partitions(
     cron: str, start: datetime, end: datetime | None, zone: tzinfo = UTC
 ) -> dg.TimeWindowPartitionsDefinition:
-    """One partition per window of `cron` from `start`, up to `end` or for ever; the key is the window's start."""
+    """One partition per window of `cron` from `start` to `end`, or for ever; the key is the window's start."""
     return dg.TimeWindowPartitionsDefinition(
         start=start.astimezone(zone),
         end=end.astimezone(zone) if end else None,

@@ -1,4 +1,4 @@
-"""Dagster's handles on the outside world. They hold no secret: those are read from the environment when used."""
+"""Dagster's resources. They hold no secrets: those are read from the environment when they are used."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from flows_platform.warehouse.warehouse import Warehouse
 
 CREDENTIALS = (
-    "Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64; or unset it, and set up application "
+    "Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64; or unset it and set up application "
     "default credentials: gcloud auth application-default login."
 )
 
 
 class FetchResource(dg.ConfigurableResource):
-    """How patient and how strict fetching is, for every source."""
+    """Timeouts, tries and limits of fetching, for every source."""
 
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
@@ -37,7 +37,7 @@ class FetchResource(dg.ConfigurableResource):
 
     @contextmanager
     def client(self, gate: RateGate | None = None) -> Iterator[HttpClient]:
-        """Connections for the length of a run, within the budget of `gate`."""
+        """An HTTP client for one run, within the budget of `gate`."""
         limits = HttpLimits(
             connect=self.connect_timeout, read=self.read_timeout, total=self.deadline, rate=self.minimum_rate
         )
@@ -62,12 +62,12 @@ class WarehouseResource(dg.ConfigurableResource):
 
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
-        """The dataset, with a client for the length of a run."""
+        """The dataset, with a client for one run."""
         if self.emulator_url:
             with closing(self._emulator_client()) as client:
                 yield self._open(client)
             return
-        # Imported here: dagster_gcp alone takes 4 s, which loading the definitions must not.
+        # Imported here: dagster_gcp takes 4 s, too long for loading the definitions.
         from dagster_gcp import BigQueryResource  # noqa: PLC0415
 
         credentials = load_settings().bigquery_credentials
@@ -93,31 +93,31 @@ class WarehouseResource(dg.ConfigurableResource):
 
 
 def _entered(stack: ExitStack, resource: "BigQueryResource") -> "Client":
-    """The client of BigQuery, in `stack`.
+    """BigQuery's client; `stack` closes it.
 
     Raises:
-        ConfigurationError: there are no credentials, or what is set is not a key.
+        ConfigurationError: there are no credentials, or the setting does not hold a key.
     """
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - as above
 
     try:
         return stack.enter_context(resource.get_client())
-    # Not base64, not JSON or not a key, or a second way to name credentials.
+    # The setting is not base64, not JSON or not a key, or credentials are set in two ways.
     except (GoogleAuthError, ValueError, dg.DagsterInvalidDefinitionError) as error:
         raise ConfigurationError(
             f"the credentials of BigQuery cannot be used: {error}.".replace("..", "."), remedy=CREDENTIALS
-        ) from None  # what is chained might show them
+        ) from None  # a chained error might show them
 
 
 class Resources(NamedTuple):
-    """All resources, by the names that assets ask for."""
+    """All resources, by the names that assets use."""
 
     fetch: FetchResource
     warehouse: WarehouseResource
 
 
 def build_resources(settings: Settings) -> Resources:
-    """The resources that these settings describe."""
+    """The resources for these settings."""
     return Resources(
         fetch=FetchResource(
             connect_timeout=settings.connect_timeout,

@@ -1,4 +1,4 @@
-"""The windows of one run: each fetched while the one before it is published, each recorded as it lands."""
+"""The windows of one run: the next one is fetched while one is published, and results are recorded at once."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -27,22 +27,19 @@ if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline
     from flows_platform.warehouse.replace_window import Published
 
-AHEAD = 1  # windows staged while another is published: one fetch's memory and one connection at a time
+AHEAD = 1  # windows fetched while another is published: one fetch's memory and one connection at a time
 
 # The figures of a window's materialisation, None where the files were not selected; or the window's failure.
-type Staged = Done[figures.Metadata | None] | Failed
+type FileOutcome = Done[figures.Metadata | None] | Failed
 
 
 class RunLeft(BaseException):
-    """Ends the fetch of a window that nobody waits for any more: its run was stopped."""
+    """Ends the fetch of a window whose run was stopped."""
 
 
 @dataclass(slots=True)
 class WindowRun:
-    """The windows of one run, published one after the other; `confirm` lets them shrink.
-
-    `progress` is said in the run's log.
-    """
+    """The windows of one run, published one after the other; `confirm` lets them lose rows."""
 
     context: dg.AssetExecutionContext
     table: WindowedTable
@@ -52,16 +49,16 @@ class WindowRun:
     confirm: bool = False
     failed: dict[str, PlatformError] = field(default_factory=dict)
     held: Mapping[Window, int] = field(default_factory=dict)  # rows in the warehouse before the run
-    last: str = ""  # window of the run: the table is pictured with it
+    last: str = ""  # the run's last window, whose page shows the table's charts
     progress: RunProgress = field(init=False)
     streak: Streak = field(default_factory=Streak)
     _left: bool = False  # the run ends before its last window: nothing more is fetched
 
     def all_windows(self) -> Iterator[Any]:
-        """Run every window; yields nothing, since each window's results are recorded at once.
+        """Run every window. Yields nothing: a window's results are recorded as soon as they exist.
 
         Raises:
-            dg.Failure: after the last window, if some failed; its metadata names them with their errors.
+            dg.Failure: some windows failed; raised at the end, its metadata names them with their errors.
         """
         keys = self._under_way.suspects_last(self._wanted(self.context.partition_keys))
         self.last = keys[-1] if keys else ""
@@ -72,25 +69,25 @@ class WindowRun:
             self.held = self.pipeline.held(self.table.grid, sorted(windows, key=attrgetter("start")))
         with closing(self._files(windows)) as files:
             try:
-                for window, staged in zip(windows, files, strict=True):
-                    self._land(window, staged)
+                for window, file in zip(windows, files, strict=True):
+                    self._publish_and_note(window, file)
                     if self.streak.ends_the_run:
                         break
             finally:
-                self._left = True  # before the closing, which waits for the fetch under way
+                self._left = True  # before `closing`, which waits for a running fetch
         # guard: pulls kept where nothing comes
-        if len(self.failed) < self.progress.done:  # where nothing comes any more, what came is kept
+        if len(self.failed) < self.progress.done:  # if every window failed, the raw answers are kept for a look at them
             # guard: swept pulls
             self.pipeline.sweep_pulls(datetime.now(UTC))
         yield from ()
         self._raise_failed(keys)
 
-    def _land(self, window: Window, staged: Staged) -> None:
+    def _publish_and_note(self, window: Window, file: FileOutcome) -> None:
         outcome: Done[None] | Failed
-        if isinstance(staged, Failed):
-            outcome = staged
+        if isinstance(file, Failed):
+            outcome = file
         else:
-            outcome = self._attempt(window, Stage.PUBLISH, partial(self._one_window, window, staged.result))
+            outcome = self._attempt(window, Stage.PUBLISH, partial(self._one_window, window, file.result))
         if isinstance(outcome, Failed):
             self.failed[outcome.window.key] = outcome.error
             self.context.log.error("window %s failed: %s", outcome.window.key, outcome.error)
@@ -101,29 +98,29 @@ class WindowRun:
         return attempt(window, stage, work, log=self.context.log.error, redact=self.pipeline.api.redactor)
 
     def _wanted(self, keys: Sequence[str]) -> list[str]:
-        """The run's windows but those loaded since it was asked for: schedule and sensors may ask for the same."""
+        """The run's windows without those loaded since its request: schedule and sensors may request the same."""
         runs = WindowRuns(self.table, self.context.instance)
         asked = runs.asked_at(self.context.run)
         if asked is None:
             return list(keys)
         done = [key for key in keys if runs.is_loaded_since(self.table.grid.from_key(key), asked)]
         if done:
-            self.context.log.info("loaded since they were asked for: %s", ", ".join(done))
+            self.context.log.info("loaded since they were requested: %s", ", ".join(done))
         # guard: windows loaded since they were asked for
         return [key for key in keys if key not in done]
 
-    def _files(self, windows: Sequence[Window]) -> Generator[Staged]:
-        """What staging each window gives, in order; the next one is under way meanwhile.
+    def _files(self, windows: Sequence[Window]) -> Generator[FileOutcome]:
+        """The outcome of every window's file, in order; the next window is fetched in the meantime.
 
-        Reprocessing changes files that the warehouse may be reading, and is short: one window after the other.
+        Reprocessing does not run ahead: it is short, and it changes files that the warehouse may be reading.
         """
         if not self._selected(self.table.files_key):
             yield from [Done(None)] * len(windows)
             return
-        staged = map(self._attempt_file, windows)
-        yield from staged if self.reprocess else read_ahead(staged, AHEAD)
+        files = map(self._attempt_file, windows)
+        yield from files if self.reprocess else read_ahead(files, AHEAD)
 
-    def _attempt_file(self, window: Window) -> Staged:
+    def _attempt_file(self, window: Window) -> FileOutcome:
         def work() -> figures.Metadata:
             with self._under_way.mark(window.key):
                 return self._file(window)
@@ -140,9 +137,9 @@ class WindowRun:
             raise RunLeft
         self.progress.on_records(done, total)
 
-    def _one_window(self, window: Window, staged: figures.Metadata | None) -> None:
-        if staged is not None:
-            self._record(self.table.files_key, window, staged)
+    def _one_window(self, window: Window, file: figures.Metadata | None) -> None:
+        if file is not None:
+            self._record(self.table.files_key, window, file)
         published = self._publish(window) if self._selected(self.table.table_key) else True
         if self.context.selected_asset_check_keys:
             self._check(window)
@@ -166,7 +163,7 @@ class WindowRun:
         return shown | file_charts(self.table.table, charts, window, self.pipeline.path(window))
 
     def _publish(self, window: Window) -> bool:
-        """Whether the window was replaced; else it waits for a confirmation, and nothing is made of its file."""
+        """Replace the window in BigQuery; False if it waits for a confirmation instead."""
         started = datetime.now(UTC)
         published = self.pipeline.publish(
             window, self.context.run.run_id, confirm=self.confirm, held=self.held.get(window)

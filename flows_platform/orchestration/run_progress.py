@@ -1,4 +1,4 @@
-"""How far a run is, told in its log at most every few seconds: a log line costs Dagster 3 ms."""
+"""Progress of a run, logged at most every few seconds: a log line costs Dagster 3 ms."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ EVERY = 2.0  # seconds between two lines
 
 @dataclass(slots=True)
 class RunProgress:
-    """Windows and records done, said through `say`."""
+    """Counts windows and records and reports them through `say`."""
 
     say: Callable[[str], None]
     windows: int
@@ -22,18 +22,18 @@ class RunProgress:
     def on_records(self, done: int, total: int | None) -> None:
         """A `Progress` for the window being fetched."""
         self._window_records = done
-        self._tell(f"; this window: {done:,} of {'?' if total is None else format(total, ',')} records")
+        self._report(f"; this window: {done:,} of {'?' if total is None else format(total, ',')} records")
 
     def window_received(self) -> None:
-        """It was read to its end; the next one may be fetched before it is done."""
+        """The window was read to its end; the next one may be fetched before this one is done."""
         self.records += self._window_records
         self._window_records = 0
 
     def window_done(self) -> None:
         self.done += 1
-        self._tell("", last=self.done == self.windows)
+        self._report("", last=self.done == self.windows)
 
-    def _tell(self, detail: str, *, last: bool = False) -> None:
+    def _report(self, detail: str, *, last: bool = False) -> None:
         now = time.monotonic()
         if now - self._said < EVERY and not last:
             return

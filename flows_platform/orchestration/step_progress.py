@@ -1,4 +1,4 @@
-"""Progress of one long step as lines in a run's log, at most one every few seconds: a line costs Dagster 3 ms."""
+"""Progress of a long step, logged at most every few seconds: a log line costs Dagster 3 ms."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ EVERY = 2.0  # seconds between two lines
 
 
 def log_progress(say: Callable[[str], None], unit: str) -> Progress:
-    """A listener that says how many `unit` are done, of how many and how fast."""
+    """A listener that logs how many `unit` are done, out of how many, and how fast."""
     started = said = time.monotonic()
 
     def listener(done: int, total: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What a source says of its windowed table; everything in this package is made from it."""
+"""The windowed table of a source; this package builds everything else from it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -26,16 +26,16 @@ from flows_platform.orchestration.resources import FetchResource, WarehouseResou
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowFetch, WindowPipeline
 
-# Takes a window to its place, as often as it is called; gives what Dagster shows of it.
+# Writes a window to a sink and returns the sink's metadata; may be called again for the same window.
 type Fill = Callable[[Window, str], Metadata]
 
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """One more place that windows go to, an asset of its own: from their staged files, or from the table (`of_table`).
+    """Another asset that windows are written to, from their files or from the table (`of_table`).
 
-    `open` gives for the length of a run, from its pipeline, what takes windows there by window and run id; `charts`
-    is shown with the last window of a run, `metadata` is the asset's own.
+    `open` takes the run's pipeline and returns, for the length of the run, the function that writes a window, given
+    window and run id. `charts` draws metadata for the last window of a run; `metadata` is the asset's own.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Sink:
 class WindowedTable:
     """A table that is filled window by window: the names of its assets, their upstream, and how they are run.
 
-    `files_asset` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
-    `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
-    `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read it.
-    `look_back` counts closed windows that are asked for again. `clock` is a simulated one; any other table
-    follows the wall's. `moving` records leave their window for a later one when they change, so that a window is not
-    what it was once. `shrink` is the share of its rows that a window may lose without a second pull. `sinks` are where
-    else its windows go. `charts` are drawn of its columns, `cloud_console` shows the table where there is one, and
-    `declared_in` is the file that says this.
+    `files_asset` names the asset of window files, `table.name` the asset in BigQuery, and `upstream` the assets that
+    the API serves from. `api` reads the secrets when it is called. `folder` holds the window files, `locks` the files
+    that processes share, and `raw_pulls` the raw answers, kept for the time `keep_raw`. `dataset` is the table's
+    dataset with its project, for people. `look_back` is the number of closed windows that are fetched again. `clock` is
+    a simulated one; without it, the table follows the wall clock. `moving` means that records move to a later window
+    when they change. `shrink` is the share of its rows that a window may lose without a second fetch. `sinks` are other
+    assets that windows are written to. `charts` show columns of the table, `cloud_console` has links to it, and
+    `declared_in` is the file of its declaration.
     """
 
     files_asset: str
@@ -116,7 +116,7 @@ class WindowedTable:
 
     @property
     def window_keys(self) -> tuple[dg.AssetKey, ...]:
-        """All assets that a window makes."""
+        """The assets that a run of a window materialises."""
         # guard: sinks in the job
         return (self.files_key, self.table_key, *(sink.key for sink in self.sinks))
 
@@ -126,15 +126,15 @@ class WindowedTable:
         return f"{self.table.name}_windows_job"
 
     def instant(self, wall: datetime) -> datetime:
-        """The instant of the data when the wall's clock shows `wall`."""
+        """The instant in data time when the wall clock shows `wall`."""
         return self.table.schema.epoch + self.clock.elapsed(wall) if self.clock else wall
 
     def wall_time(self, span: timedelta) -> timedelta:
-        """How long a span of the data lasts on the wall's clock."""
+        """A span of data time as time on the wall clock."""
         return self.clock.wall_time(span) if self.clock else span
 
     def data_time(self, span: timedelta) -> timedelta:
-        """How much of the data passes in a span of the wall's clock."""
+        """A span of the wall clock as data time."""
         return self.clock.data_time(span) if self.clock else span
 
     @property
@@ -144,13 +144,13 @@ class WindowedTable:
 
     @property
     def gate(self) -> RateGate | None:
-        """What keeps all processes of this machine within the API's budget."""
+        """The gate that keeps all processes of this machine within the API's rate."""
         return RateGate(self.rate, self.locks, self.table.name) if self.rate else None
 
     @contextmanager
     def fetching(self, fetch: FetchResource) -> Iterator["WindowFetch"]:
-        """What fetches windows, for the length of a run that asks for no warehouse."""
-        # Imported here: the clients of BigQuery take seconds that loading the definitions must not.
+        """Fetching for one run, without a warehouse."""
+        # Imported here: BigQuery's clients take seconds, too long for loading the definitions.
         from flows_platform.pipeline.window_pipeline import WindowFetch  # noqa: PLC0415
 
         with fetch.client(self.gate) as client:
@@ -158,7 +158,7 @@ class WindowedTable:
 
     @contextmanager
     def pipeline(self, fetch: FetchResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
-        """The windows' pipeline for the length of a run."""
+        """The windows' pipeline for one run."""
         from flows_platform.pipeline.window_pipeline import WindowPipeline  # noqa: PLC0415 - as above
 
         with fetch.client(self.gate) as client, warehouse.warehouse() as opened:

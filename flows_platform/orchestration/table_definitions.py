@@ -1,4 +1,4 @@
-"""Everything Dagster sees of one windowed table."""
+"""Everything that Dagster sees of one windowed table."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ from flows_platform.orchestration.table import WindowedTable
 
 
 def windowed_definitions(table: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.Definitions:
-    """Assets, checks, jobs, schedule and sensors; `now` is the wall's clock."""
+    """Assets, checks, jobs, schedule and sensors; `now` is the wall clock."""
     windows = windows_job(table)
     return dg.Definitions(
         assets=[windowed_assets(table)],

@@ -1,7 +1,6 @@
-"""Which windows were being fetched when their process died: a parser that crashes takes the process of its run along.
+"""Remembers which windows were being fetched when their process died: a crash in a parser kills the run's process.
 
-Such a window is taken last by the next run, so that the others of the run are loaded; one whose process died twice
-fails by itself.
+The next run takes such a window last, so that its other windows are loaded. A window whose process died twice fails.
 """
 
 import os
@@ -13,12 +12,12 @@ from pathlib import Path
 from flows_platform.domain.errors import ProcessFailed
 from flows_platform.runtime.locks import try_lock
 
-DEATHS = 2  # one may be another's doing: the machine's end, or memory that something else took
+DEATHS = 2  # one may have another cause, such as a reboot or a lack of memory
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """Marks in `folder`, a file a window: as many bytes as times it was begun and its process died."""
+    """Marks in `folder`, one file per window; it has one byte for every time that the window's process died."""
 
     folder: Path
 
@@ -28,26 +27,26 @@ class UnderWay:
         return path.stat().st_size if path.exists() else 0
 
     def suspects_last(self, keys: Sequence[str]) -> list[str]:
-        """The keys in their order, but behind the others those of windows whose process died."""
+        """The keys in their order, with the windows whose process died at the end."""
         # guard: a window whose process died comes last
         return sorted(keys, key=self.deaths)
 
     @contextmanager
     def mark(self, key: str) -> Iterator[None]:
-        """The window is being fetched until the block is left, however it is left.
+        """Mark the window as being fetched until the block ends, normally or by an exception.
 
         Raises:
-            ProcessFailed: its process died too often. The next run tries it again.
+            ProcessFailed: the window's process died too often. The next run tries the window again.
         """
         path = self._path(key)
         if (deaths := self.deaths(key)) >= DEATHS:
             path.unlink(missing_ok=True)
             raise ProcessFailed(
-                f"the process that fetched the window {key} died {deaths} times at it.",
-                remedy="Its answer may crash a parser, or need more memory than there is: keep_raw_days keeps it.",
+                f"the process that fetched the window {key} died {deaths} times.",
+                remedy="The answer may crash a parser or need too much memory: keep_raw_days keeps it for inspection.",
             )
         held = try_lock(path)
-        if held is None:  # another process is at it
+        if held is None:  # another process is fetching it
             yield
             return
         try:

@@ -1,4 +1,4 @@
-"""What the instance knows of windows: which are being loaded, what was received, how often they failed since."""
+"""What the instance knows of windows: which are being loaded, what they received, how often they failed since."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,18 +14,18 @@ from flows_platform.orchestration.table import WindowedTable
 AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
 STATUS = dg.DagsterRunStatus
 UNFINISHED = [STATUS.QUEUED, STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING]
-FAILURES_COUNTED = 16  # waits doubled that often are beyond any that is wanted
+FAILURES_COUNTED = 16  # a pause doubled this often is longer than any that is useful
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRuns:
-    """The runs on one table's windows."""
+    """The runs on the windows of one table."""
 
     table: WindowedTable
     instance: dg.DagsterInstance
 
     def on_the_way(self) -> set[str]:
-        """Keys of windows that an unfinished run is to load."""
+        """Keys of the windows that an unfinished run will load."""
         runs = self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
         return {key for run in runs if self._is_on_table(run) for key in self._keys(run)}
 
@@ -46,7 +46,7 @@ class WindowRuns:
         return self.instance.get_materialized_partitions(self.table.table_key)
 
     def received(self, window: Window) -> int | None:
-        """The records of the window's last fetch, good and rejected ones; None where there was none."""
+        """The number of records in the window's last fetch, good and rejected; None if it was never fetched."""
         record = self._last(self.table.files_key, window)
         materialization = record.asset_materialization if record else None
         if materialization is None:
@@ -54,7 +54,7 @@ class WindowRuns:
         return sum(int(str(materialization.metadata[name].value)) for name in figures.RECEIVED)
 
     def failures(self, window: Window) -> Failures | None:
-        """The window's last runs that failed in a row, in the time of the data; None where its last run did not."""
+        """The window's most recent failures in a row, in data time; None if its last run did not fail."""
         chosen = dg.RunsFilter(job_name=self.table.windows_job, tags={PARTITION: window.key})
         ended = []
         for record in self.instance.get_run_records(chosen, limit=FAILURES_COUNTED):
@@ -66,12 +66,12 @@ class WindowRuns:
         return Failures(len(ended), self.table.instant(datetime.fromtimestamp(max(ended), UTC)))
 
     def asked_at(self, run: dg.DagsterRun) -> float | None:
-        """When a schedule or sensor asked for the run, as a timestamp; None where a person did."""
+        """The timestamp at which a schedule or sensor requested the run; None if a person started it."""
         record = self.instance.get_run_record_by_id(run.run_id) if AUTOMATED & run.tags.keys() else None
         return record.create_timestamp.timestamp() if record else None
 
     def is_loaded_since(self, window: Window, asked: float) -> bool:
-        """Whether a run that began after `asked` has put the window into the table."""
+        """Whether a run that began after `asked` has loaded the window into the table."""
         record = self._last(self.table.table_key, window)
         run = self.instance.get_run_record_by_id(record.run_id) if record else None
         return run is not None and (run.start_time or 0) > asked

@@ -1,4 +1,4 @@
-"""What Dagster's pages are made of, asked of its own GraphQL schema in this process: no webserver, no code server."""
+"""Dagster's pages without a webserver or code server: their GraphQL queries run in this process."""
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ class Pages:
     context: WorkspaceProcessContext
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
-        """The answer's data, as the webserver would send it; an error in it fails the test."""
+        """The data that the webserver would send; an error in it fails the test."""
         request = self.context.create_request_context()
         asked = create_schema().execute_async(query, context_value=request, variable_values=variables)
         answer = asyncio.run(asked).formatted

@@ -1,4 +1,4 @@
-"""What pages show of windows and tables: slices, labels, cells, links, code; and that none of it costs a window."""
+"""What pages show of windows and tables: slices, labels, cells, links, code. A failing chart fails no window."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_window_has_a_readable_number_of_slices(length: timedelta, step: timed
 
 
 def labels(step: timedelta, number: int) -> list[str]:
-    slices = [(START + place * step, 1) for place in range(number)]
+    slices = [(START + index * step, 1) for index in range(number)]
     return [text for start, _ in slices if (text := charts._clock(start, slices))]
 
 
@@ -75,7 +75,7 @@ def test_links_to_the_console_only_where_there_is_one() -> None:
 def test_code_leads_to_the_declaration_and_to_the_function() -> None:
     spec = windowed_assets(all_tables(load_settings())[0]).specs_by_key[dg.AssetKey("flow_windows")]
     references = spec.metadata["dagster/code_references"].code_references
-    files = [Path(each.file_path) for each in references]
+    files = [Path(reference.file_path) for reference in references]
     assert [file.name for file in files] == ["defs.yaml", "assets.py"]
     assert all(file.exists() for file in files)
 
@@ -95,10 +95,10 @@ def test_a_picture_that_cannot_be_had_costs_no_window() -> None:
 
 def test_the_first_rejects_are_shown_with_their_reason(tmp_path: Path) -> None:
     file = tmp_path / "w.rejected.ndjson"
-    lines = [f'{{"position": {place}, "reason": "no number", "raw": "{{}}"}}\n' for place in range(1, 9)]
+    lines = [f'{{"position": {position}, "reason": "no number", "raw": "{{}}"}}\n' for position in range(1, 9)]
     file.write_text("".join(lines))
     shown = quarantined(file)
     table = shown["first_rejected"]
     assert isinstance(table, dg.TableMetadataValue)
-    assert [each.data["position"] for each in table.records] == [1, 2, 3, 4, 5]
+    assert [record.data["position"] for record in table.records] == [1, 2, 3, 4, 5]
     assert shown["quarantine"] == dg.MetadataValue.path(file)

@@ -1,4 +1,4 @@
-"""Dagster's pages show when a table counts as stale, at any speed of a simulated clock: asked as they ask."""
+"""Dagster's pages can show when a table becomes stale, at any speed of a simulated clock: tested with their query.
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,14 +26,14 @@ POLICIES = """{assetNodes {
 
 
 def specs() -> Iterator[dg.AssetSpec]:
-    """An asset for each cron and speed."""
+    """One asset for every cron and speed."""
     table = flows_windows(Settings())
-    for place, text in enumerate(CRONS):
+    for index, text in enumerate(CRONS):
         cron = Cron.parse(text)
         for speed in SPEEDS:
             simulated = replace(table, cron=cron, clock=SimulatedClock(START, speed))
             yield dg.AssetSpec(
-                [str(place), f"at_{speed}".replace(".", "_")], freshness_policy=freshness_policy(simulated)
+                [str(index), f"at_{speed}".replace(".", "_")], freshness_policy=freshness_policy(simulated)
             )
 
 

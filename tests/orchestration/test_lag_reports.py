@@ -1,4 +1,4 @@
-"""The lag as the pages and alerts show it: one figure in check, freshness and message, whatever was loaded last."""
+"""The lag on pages and in notifications: check, freshness and message show the same figure, in any order of loading."""
 
 import random
 import shutil
@@ -38,7 +38,7 @@ STATUS = "{assetNodes {assetKey {path} freshnessStatusInfo {freshnessStatus}}}"
 
 @dataclass
 class Watched:
-    """A table whose windows are loaded and missed as a test says, and its lag's sensor, tick after tick."""
+    """A table whose windows a test loads or leaves out, and its lag sensor, tick after tick."""
 
     table: WindowedTable
     instance: dg.DagsterInstance
@@ -50,7 +50,7 @@ class Watched:
         return dg.Definitions.merge(windowed_definitions(self.table), resources)
 
     def wall(self, closed: int) -> datetime:
-        """When so many windows have closed."""
+        """The time at which `closed` windows have closed."""
         return self.table.grid.nth(closed - 1).end + self.table.calendar.grace
 
     def key(self, number: int) -> str:
@@ -61,7 +61,7 @@ class Watched:
             self.instance.report_runless_asset_event(dg.AssetMaterialization(self.table.table_key, partition=key))
 
     def load_by_run(self, number: int) -> None:
-        """As a run records it: what no run has made counts for Dagster as made with the check."""
+        """Load a window as a run records it: Dagster ties a materialisation without a run to the check."""
         job = self.table.windows_job
         run = self.instance.create_run_for_job(self.definitions.resolve_job_def(job))
         made = StepMaterializationData(dg.AssetMaterialization(self.table.table_key, partition=self.key(number)))
@@ -69,7 +69,7 @@ class Watched:
         self.instance.report_dagster_event(event, run.run_id)
 
     def run(self, first: int, last: int, *, fails: bool) -> None:
-        """A run that ends without loading its windows, or waits."""
+        """A run that fails, or stays unfinished, without loading its windows."""
         tags = {PARTITION: self.key(first)} if first == last else range_tags(self.key(first), self.key(last))
         job = self.definitions.resolve_job_def(self.table.windows_job)
         run = self.instance.create_run_for_job(job, tags=tags)
@@ -77,7 +77,7 @@ class Watched:
             self.instance.report_run_failed(run)
 
     def look(self, wall: datetime) -> str:
-        """What the sensor says; its cursor goes through its text."""
+        """The sensor's message; its cursor is rendered and parsed between ticks."""
         lag, cursor = looked(self.table, self.instance, LagCursor.parse(self.cursor.render()), wall)
         self.cursor = cursor
         return str(lag)
@@ -86,7 +86,7 @@ class Watched:
         """The outcomes on record, newest first."""
         key = dg.AssetCheckKey(self.table.table_key, LAG_CHECK)
         found = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
-        return [each.evaluation for each in found if isinstance(each.evaluation, dg.AssetCheckEvaluation)]
+        return [record.evaluation for record in found if isinstance(record.evaluation, dg.AssetCheckEvaluation)]
 
     def figure(self, name: str) -> object:
         return self.checks()[0].metadata[name].value
@@ -94,13 +94,13 @@ class Watched:
     def freshness(self) -> dict[str, str]:
         with pages_of(self.definitions, self.instance) as pages:
             nodes = pages.ask(STATUS)["assetNodes"]
-        told = {node["assetKey"]["path"][-1]: node["freshnessStatusInfo"] for node in nodes}
-        return {name: info["freshnessStatus"] for name, info in told.items() if info}
+        shown = {node["assetKey"]["path"][-1]: node["freshnessStatusInfo"] for node in nodes}
+        return {name: info["freshnessStatus"] for name, info in shown.items() if info}
 
 
 @pytest.fixture(scope="module")
 def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose instance is made: that takes longer than what a test does with it."""
+    """A home with a Dagster instance: creating it takes longer than a test."""
     home = tmp_path_factory.mktemp("new") / "home"
     with open_instance(load_settings(home=home)):
         return home
@@ -108,7 +108,7 @@ def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def watched(tmp_path: Path, new_home: Path) -> Iterator[Watched]:
-    """Flows without an end, none loaded."""
+    """The table of flows without an end date; no window is loaded."""
     shutil.copytree(new_home, tmp_path / "home")
     values = load_settings(home=tmp_path / "home")
     table = flows_windows(values)
@@ -118,7 +118,7 @@ def watched(tmp_path: Path, new_home: Path) -> Iterator[Watched]:
 
 
 def test_forty_windows_behind_is_shown_as_forty_everywhere(watched: Watched) -> None:
-    """Though one of the missing windows came a moment ago."""
+    """Even though the newest window came a moment ago."""
     watched.load(*range(3), 42)
     wall = watched.wall(43)
     watched.look(wall)
@@ -161,25 +161,25 @@ def test_the_check_is_reported_as_it_changes_and_once_an_hour_while_something_is
     watched.load(*range(5))
     closed = watched.wall(6)
     watched.look(closed)
-    assert [each.passed for each in watched.checks()] == [True]  # the newest has its time to be loaded yet
+    assert [check.passed for check in watched.checks()] == [True]  # the newest window still has time to be loaded
     watched.look(closed + timedelta(minutes=19))
     assert len(watched.checks()) == 1
     watched.look(closed + timedelta(minutes=21))
     watched.look(closed + timedelta(minutes=80))
-    assert [each.passed for each in watched.checks()] == [False, True]
+    assert [check.passed for check in watched.checks()] == [False, True]
     watched.look(closed + timedelta(minutes=81))
-    assert [watched.checks()[place].metadata["lag_seconds"].value for place in (0, 1)] == [101 * 60, 41 * 60]
+    assert [watched.checks()[index].metadata["lag_seconds"].value for index in (0, 1)] == [101 * 60, 41 * 60]
     watched.load(5)
     watched.look(closed + timedelta(minutes=82))
     watched.look(closed + timedelta(hours=2))
-    assert [each.passed for each in watched.checks()] == [True, False, False, True]
+    assert [check.passed for check in watched.checks()] == [True, False, False, True]
 
 
 def shown(watched: Watched) -> str | None:
     """The check's status as the pages show it; None where they show it as not evaluated."""
     with pages_of(watched.definitions, watched.instance) as pages:
         checks = pages.ask(CHECK_STATUS)["assetNodeOrError"]["assetChecksOrError"]["checks"]
-    (execution,) = (each["executionForLatestMaterialization"] for each in checks if each["name"] == LAG_CHECK)
+    (execution,) = (check["executionForLatestMaterialization"] for check in checks if check["name"] == LAG_CHECK)
     return execution and str(execution["status"])
 
 
@@ -215,7 +215,7 @@ def test_a_wiped_asset_is_seen_at_once_or_within_the_hour(watched: Watched) -> N
 
 
 def test_a_simulated_table_is_late_by_the_clock_of_its_data(watched: Watched) -> None:
-    """At 360 a window closes each 30 s; a minute of the wall's clock is what a run may take."""
+    """At 360 times the speed a window closes every 30 s; a run may take a minute of the wall clock."""
     simulated = replace(watched.table, clock=SimulatedClock(START, 360))
     fast = Watched(simulated, watched.instance)
     fast.load(0)

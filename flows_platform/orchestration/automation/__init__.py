@@ -1,1 +1,1 @@
-"""Which windows to run, and when: the schedule, the sensors, the overdue check."""
+"""Decides which windows to run, and when: the schedule, the sensors, the overdue check."""

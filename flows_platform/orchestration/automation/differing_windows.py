@@ -1,4 +1,4 @@
-"""Loaded windows that are no longer what the source holds: a check that names them, a sensor that runs them again."""
+"""Loaded windows that differ from the source: a check that names them, and a sensor that runs them again."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -23,9 +23,9 @@ AN_HOUR = timedelta(hours=1)
 def loaded_windows_that_differ(
     table: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, warehouse: WarehouseResource
 ) -> tuple[int, list["Comparison"]]:
-    """The number of loaded windows, and those whose counts differ between source, staged file and warehouse.
+    """The number of loaded windows, and those whose counts differ between source, window file and warehouse.
 
-    No staged file is read for its digest: that would be all that was ever fetched, each hour.
+    No file is read for its digest: that would read everything ever fetched, every hour.
     """
     from flows_platform.pipeline.compare import compare_counts  # noqa: PLC0415 - loads BigQuery's clients
 
@@ -39,20 +39,20 @@ def loaded_windows_that_differ(
 
 
 def matches_source_check(table: WindowedTable) -> dg.AssetChecksDefinition:
-    """All loaded windows against the source, by count."""
+    """The check that compares all loaded windows with the source by count."""
 
     @dg.asset_check(
         asset=table.table_key,
         name="loaded_windows_match_source",
-        description="Every loaded window has as many records at the API as in its staged file and in BigQuery, today. "
+        description="Every loaded window has the same number of records at the API, in its file and in BigQuery. "
         "`flows verify --rows` compares the values too.",
     )
     def check(
         context: dg.AssetCheckExecutionContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
         windows, differing = loaded_windows_that_differ(table, context.instance, fetch, warehouse)
-        lines = "\n".join(f"- {each.window.key}: {each.difference}" for each in differing)
-        only_waiting = all(each.waits for each in differing)
+        lines = "\n".join(f"- {comparison.window.key}: {comparison.difference}" for comparison in differing)
+        only_waiting = all(comparison.waits for comparison in differing)
         return dg.AssetCheckResult(
             passed=not differing,
             severity=dg.AssetCheckSeverity.WARN if only_waiting else dg.AssetCheckSeverity.ERROR,
@@ -69,9 +69,9 @@ def matches_source_check(table: WindowedTable) -> dg.AssetChecksDefinition:
 def differing_windows_sensor(
     table: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
 ) -> dg.SensorDefinition:
-    """Requests loaded windows that differ, once for each state of difference; `now` is the wall's clock.
+    """Requests loaded windows that differ, once for every state of the difference; `now` is the wall clock.
 
-    Those that wait for a confirmation are requested when a pull may confirm them.
+    A window that waits for a confirmation is requested when another fetch may confirm it.
     """
 
     @dg.sensor(
@@ -86,7 +86,7 @@ def differing_windows_sensor(
         context: dg.SensorEvaluationContext, fetch: FetchResource, warehouse: WarehouseResource
     ) -> dg.SensorResult:
         runs, wall = WindowRuns(table, context.instance), now()
-        busy = runs.on_the_way()  # before and after: a window that is being replaced differs for a moment
+        busy = runs.on_the_way()  # read before and after: a window differs for a moment while it is replaced
         windows, found = loaded_windows_that_differ(table, context.instance, fetch, warehouse)
         differing = {comparison.window: comparison for comparison in found}
         waits = {comparison.window for comparison in found if comparison.waits}
@@ -99,7 +99,7 @@ def differing_windows_sensor(
         source = SourceState(differing=differing.keys() - waits)
         wanted = wanted_windows(state, source, table.instant(wall)).run
         if not wanted:
-            return dg.SensorResult(skip_reason=f"{windows} loaded windows, none differs that is not being loaded.")
+            return dg.SensorResult(skip_reason=f"{windows} loaded windows; none differs, except windows being loaded.")
         return dg.SensorResult(
             run_requests=[
                 run_request(window, reason, _occasion(differing[window])) for window, reason in wanted.items()
@@ -110,7 +110,7 @@ def differing_windows_sensor(
 
 
 def _occasion(comparison: "Comparison") -> str:
-    """The counts: a difference that a run could not remove is not run for ever."""
+    """The counts, so that a difference that a run cannot remove is not requested again and again."""
     if comparison.waits and comparison.withheld:
         return occasion(comparison.withheld)
     return f"{comparison.source}-{comparison.staged.rows}-{comparison.warehouse}"

@@ -1,4 +1,4 @@
-"""Jobs of a windowed table, and the sensor that requests the windows which `domain.wanted_windows` names."""
+"""Jobs of a windowed table, and the sensor that requests the windows named by `domain.wanted_windows`."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +16,7 @@ from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.window_files.ledger import Withheld
 
-type AssetJob = Any  # what define_asset_job gives; dagster does not export its type
+type AssetJob = Any  # the result of define_asset_job; Dagster does not export its type
 
 
 def windows_job(table: WindowedTable) -> AssetJob:
@@ -29,13 +29,13 @@ def windows_job(table: WindowedTable) -> AssetJob:
 
 
 def _windows_alone(table: WindowedTable) -> dg.AssetSelection:
-    """The assets and the checks of each window. A run would plan the checks of all windows, and then skip them."""
+    """The assets and the window checks, without the checks of the whole table: a run would plan and then skip them."""
     checks = (dg.AssetCheckKey(table.table_key, name) for name in CHECKS)
     return dg.AssetSelection.assets(*table.window_keys).without_checks() | dg.AssetSelection.checks(*checks)
 
 
 def reprocess_job(table: WindowedTable) -> AssetJob:
-    """The job that runs quarantined records through again, after a fix, and replaces their windows."""
+    """The job that casts quarantined records again after a fix and replaces their windows."""
     op = f"{table.name}_windows"
     return dg.define_asset_job(
         f"{table.name}_reprocess_job",
@@ -46,17 +46,17 @@ def reprocess_job(table: WindowedTable) -> AssetJob:
 
 
 def windows_sensor(table: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
-    """Asks the source how far it is, and for the windows that closed or changed since; `now` is the wall's clock."""
+    """Asks the source how new its records are, and requests windows that closed or changed; `now` is the wall clock."""
 
     @dg.sensor(
         name=f"{table.name}_new_windows",
         job=job,
         minimum_interval_seconds=interval(table, A_MINUTE),
         default_status=status(table),
-        description="Requests the windows that closed since the last look, as far as the source has come, those of the "
-        "look-back whose record count is no longer the one that was loaded, where the source tells it, those whose "
-        "runs failed, after pauses that double, and those that have waited an hour for a confirmation. The first look "
-        "starts at the newest windows: history is a backfill's.",
+        description="Requests the windows that closed since the last tick, as far as the source has records; windows "
+        "of the look-back whose record count at the source is no longer the loaded one; windows whose runs failed, "
+        "after pauses that double; and windows that have waited an hour for a confirmation. The first tick starts at "
+        "the newest windows: load history with a backfill.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult | dg.SkipReason:
         return new_windows(table, context.instance, fetch, now(), Cursor.parse(context.cursor))
@@ -86,7 +86,7 @@ def new_windows(
 
 
 def _latest(table: WindowedTable, fetch: FetchResource, now: datetime) -> Latest:
-    """How far the source is; one that does not say is taken to be at the present, and never to change."""
+    """How new the source's records are; a source that does not say counts as up to date and unchanged."""
     with fetch.client(table.gate) as client:
         return ask_latest(client, table.api(), tries=fetch.tries) or Latest(now, 0)
 

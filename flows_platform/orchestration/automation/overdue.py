@@ -1,6 +1,6 @@
-"""Closed windows that are not in the table: a check that says how far it is behind, and a sensor that reports it.
+"""Closed windows that are not in the table: a check of how far the table is behind, and a sensor that reports it.
 
-A backfill of an old window makes Dagster take the asset for fresh; it does not make this check pass.
+A backfill of an old window makes an asset fresh for Dagster, but does not make this check pass.
 """
 
 import json
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # that an evaluation takes, and exports not
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # not exported
     AssetCheckEvaluationTargetMaterializationData,
 )
 
@@ -21,19 +21,19 @@ from flows_platform.orchestration.known_windows import Known, known_windows, new
 from flows_platform.orchestration.partitions import LAG_CHECK
 from flows_platform.orchestration.table import WindowedTable
 
-LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, however fast the clock is
+LEAST_PATIENCE = timedelta(minutes=1)  # a run takes seconds, also with a fast simulated clock
 AN_HOUR = timedelta(hours=1)
 
 REMEDY = (
-    "Failed windows: *Materialize*, *Failed and missing*, once what their runs name is mended. Windows that were never "
-    "started: are schedule and sensor on, and does the API answer? History is loaded by a backfill."
+    "Failed windows: fix what their runs name, then *Materialize*, *Failed and missing*. Windows that were never "
+    "started: check that schedule and sensor are on and that the API answers. Load history with a backfill."
 )
 
 
 def tolerated(table: WindowedTable) -> timedelta:
-    """The lag, in the time of the data, up to which nothing is late: the grace, and once more the grace to be loaded.
+    """The lag, in data time, up to which no window is late: the grace, and as much again to load the window.
 
-    At least a minute of the wall's clock to be loaded, however fast a simulated clock runs.
+    Loading has at least a minute of the wall clock, also with a fast simulated clock.
     """
     grace = table.calendar.grace
     return grace + max(grace, table.data_time(LEAST_PATIENCE))
@@ -45,7 +45,7 @@ def is_late(table: WindowedTable, lag: Lag) -> bool:
 
 
 def figures(lag: Lag) -> dict[str, dg.MetadataValue]:
-    """The lag as metadata; `lag_seconds` is in the time of the data."""
+    """The lag as metadata; `lag_seconds` is in data time."""
     return {
         "lag_seconds": dg.MetadataValue.int(int(lag.age.total_seconds())),
         "oldest_missing": dg.MetadataValue.text(lag.oldest.key if lag.oldest else "none"),
@@ -63,13 +63,13 @@ def figures(lag: Lag) -> dict[str, dg.MetadataValue]:
 
 
 def overdue_check(table: WindowedTable, now: Callable[[], datetime]) -> dg.AssetChecksDefinition:
-    """The check, for who runs it by hand; the lag's sensor reports it as it changes."""
+    """The check, to be run by hand; the lag's sensor reports it whenever it changes."""
 
     @dg.asset_check(
         asset=table.table_key,
         name=LAG_CHECK,
-        description="Every window that has closed is in the table; the lag is the age of the oldest one that is not. "
-        f"The sensor {table.name}_lag reports it, also while the API is down.",
+        description="Every closed window is in the table; the lag is the age of the oldest one that is not. "
+        f"The sensor {table.name}_lag reports it, even while the API is down.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         windows, _ = known_windows(table, context.instance, now())
@@ -86,7 +86,7 @@ def _verdict(lag: Lag) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class LagCursor:
-    """What the last look knew, what it reported, and when something was last reported."""
+    """What the last tick knew, what it reported, and when something was last reported."""
 
     known: Known
     reported: str = ""
@@ -94,22 +94,22 @@ class LagCursor:
 
     @classmethod
     def parse(cls, text: str | None) -> "LagCursor":
-        told = json.loads(text) if text else {}
-        return cls(Known.parse(told.get("known")), told.get("reported", ""), told.get("at", ""))
+        held = json.loads(text) if text else {}
+        return cls(Known.parse(held.get("known")), held.get("reported", ""), held.get("at", ""))
 
     def render(self) -> str:
         return json.dumps({"known": self.known.as_dict(), "reported": self.reported, "at": self.at})
 
 
 def lag_sensor(table: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
-    """Reports how far the table is behind; asks nothing of the API. `now` is the wall's clock."""
+    """Reports how far the table is behind, without asking the API. `now` is the wall clock."""
 
     @dg.sensor(
         name=f"{table.name}_lag",
         minimum_interval_seconds=interval(table, A_MINUTE),
-        default_status=dg.DefaultSensorStatus.RUNNING,  # it starts no run, and nobody switches it on in time
-        description="Reports the check closed_windows_are_loaded and the table's freshness: how old the oldest closed "
-        "window is that is not in the table, over all windows.",
+        default_status=dg.DefaultSensorStatus.RUNNING,  # it starts no runs, and nobody would switch it on in time
+        description="Reports the check closed_windows_are_loaded and the table's freshness: the age of the oldest "
+        "closed window that is not in the table.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         lag, cursor = looked(table, context.instance, LagCursor.parse(context.cursor), now())
@@ -121,7 +121,7 @@ def lag_sensor(table: WindowedTable, now: Callable[[], datetime] = utc_now) -> d
 def looked(
     table: WindowedTable, instance: dg.DagsterInstance, before: LagCursor, wall: datetime
 ) -> tuple[Lag, LagCursor]:
-    """The lag at `wall`, reported where it changed or an hour has passed, and what to keep for the next look."""
+    """The lag at `wall`, reported if it changed or an hour has passed, and what to keep for the next tick."""
     windows, known = known_windows(table, instance, wall, before.known)
     lag = lag_at(table.calendar, table.instant(wall), windows)
     if not lag.closed or not _is_in_use(table, instance, windows):
@@ -142,7 +142,7 @@ def looked(
 
 
 def _target(table: WindowedTable, instance: dg.DagsterInstance) -> AssetCheckEvaluationTargetMaterializationData | None:
-    """The materialisation that the check is of. Without it Dagster compares times, to the second alone."""
+    """The materialisation that the check is about. Without it, Dagster compares times, to the second only."""
     record = newest_materialization(table, instance)
     if record is None:
         return None
@@ -152,9 +152,9 @@ def _target(table: WindowedTable, instance: dg.DagsterInstance) -> AssetCheckEva
 
 
 def _state(table: WindowedTable, lag: Lag, newest: int) -> str:
-    """What is reported as soon as it changes. While nothing is late, a window that closes is no news.
+    """What is reported as soon as it changes. While no window is late, a window that closes is not reported.
 
-    The newest materialisation is: the pages show a check that is older than that as not evaluated.
+    A new materialisation is: the pages show a check that is older than it as not evaluated.
     """
     news = [str(newest), str(lag.unconfirmed)]
     if is_late(table, lag):
@@ -163,14 +163,14 @@ def _state(table: WindowedTable, lag: Lag, newest: int) -> str:
 
 
 def _is_old(table: WindowedTable, reported: str, lag: Lag, wall: datetime) -> bool:
-    """Whether the figures that the page shows are of an hour ago, by the clock of the data, and others by now."""
+    """Whether the reported figures are out of date: an hour old, in data time, while a window is missing."""
     an_hour = max(A_MINUTE, table.wall_time(AN_HOUR))
     return lag.oldest is not None and wall - datetime.fromisoformat(reported) >= an_hour
 
 
 def _is_in_use(table: WindowedTable, instance: dg.DagsterInstance, windows: Windows) -> bool:
-    """Whether anyone wants this table's windows: one was tried or loaded, or its schedule or sensor is on."""
+    """Whether the table is in use: a window was tried or loaded, or its schedule or sensor is on."""
     if table.clock or windows.loaded or windows.attempted:
         return True
-    askers = {f"{table.name}_schedule", f"{table.name}_new_windows"}
-    return any(each.is_running and each.instigator_name in askers for each in instance.all_instigator_state())
+    requesters = {f"{table.name}_schedule", f"{table.name}_new_windows"}
+    return any(state.is_running and state.instigator_name in requesters for state in instance.all_instigator_state())

@@ -1,4 +1,4 @@
-"""What schedule and sensors share: how often they look, and how they request a run."""
+"""What schedule and sensors share: how often they tick, and how they request a run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,17 +9,17 @@ from flows_platform.domain.windows import Window
 from flows_platform.orchestration.table import WindowedTable
 
 A_MINUTE = timedelta(minutes=1)
-SHORTEST_INTERVAL = 5  # seconds from one round of Dagster's sensors to the next
+SHORTEST_INTERVAL = 5  # seconds between two rounds of Dagster's sensor daemon
 REASON = "flows/reason"  # a tag of a run: why it was requested
 
 
 def utc_now() -> datetime:
-    """The wall clock, for everything that is not given another."""
+    """The wall clock, the default for everything that takes a clock."""
     return datetime.now(UTC)
 
 
 def interval(table: WindowedTable, usual: timedelta) -> int:
-    """Seconds between two looks of a sensor that looks every `usual` where no clock is simulated."""
+    """Seconds between two ticks of a sensor; `usual` is its interval without a simulated clock."""
     return max(SHORTEST_INTERVAL, int(table.wall_time(usual).total_seconds()))
 
 
@@ -29,9 +29,9 @@ def status(table: WindowedTable) -> dg.DefaultSensorStatus:
 
 
 def run_request(window: Window, reason: Reason, occasion: str) -> dg.RunRequest:
-    """A run of the window.
+    """A request to run the window.
 
-    Dagster uses a run key only once, even if its run fails: the occasion is part of it.
+    Dagster uses a run key only once, even if its run fails, so the key contains the occasion.
     """
     return dg.RunRequest(
         run_key=f"{window.key}@{occasion}", partition_key=window.key, tags={REASON: reason.value.replace(" ", "_")}

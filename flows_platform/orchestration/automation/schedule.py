@@ -1,4 +1,4 @@
-"""The schedule of a windowed table: windows by the clock alone, also where the source tells nothing of itself."""
+"""The schedule of a windowed table: requests windows by the clock alone, for sources that say nothing of themselves."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,9 +28,9 @@ EVERY_MINUTE = "* * * * *"
 
 
 def windows_schedule(table: WindowedTable, job: AssetJob) -> dg.ScheduleDefinition:
-    """At the end of each window, after the grace: that window, and the look-back's once more.
+    """At the end of every window, after the grace, requests that window and those of the look-back.
 
-    Under a simulated clock windows end at any time of the day: the schedule checks every minute which ones did.
+    With a simulated clock windows end at any time of the day, so the schedule checks every minute which ones did.
     """
 
     @dg.schedule(
@@ -39,8 +39,8 @@ def windows_schedule(table: WindowedTable, job: AssetJob) -> dg.ScheduleDefiniti
         job=job,
         execution_timezone=str(table.zone),
         default_status=dg.DefaultScheduleStatus.RUNNING if table.clock else dg.DefaultScheduleStatus.STOPPED,
-        description="The window that just closed, and the ones before it again, since records may come late; and those "
-        "that have waited an hour for a confirmation.",
+        description="Requests the window that just closed, the windows before it, since records may come late, and "
+        "windows that have waited an hour for a confirmation.",
     )
     def tick(context: dg.ScheduleEvaluationContext, fetch: FetchResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time.astimezone(UTC)
@@ -65,17 +65,17 @@ def windows_schedule(table: WindowedTable, job: AssetJob) -> dg.ScheduleDefiniti
 
 
 def closed_before(table: WindowedTable, at: datetime) -> Window:
-    """The last window that had closed before the tick `at` of the wall clock, or would have, on an endless grid."""
+    """The last window that closed before the tick `at` of the wall clock, also beyond the table's end."""
     calendar, grid = table.calendar, table.grid
-    if table.clock is None:  # one window closes with each tick, also where the wall clock is changed
+    if table.clock is None:  # one window closes at every tick, also when the wall clock is changed
         return grid.before(grid.closed(at, grace=calendar.grace))
     return calendar.last_closed(table.instant(at - A_MINUTE)) or grid.before(grid.floor(grid.start))
 
 
 def _counts(table: WindowedTable, fetch: FetchResource, state: TableState, now: datetime) -> dict[Window, int]:
-    """The counts of our own API; those of others prove too little, so that the look-back is read again.
+    """Counts of the platform's own API. Other APIs' counts prove too little: their look-back is fetched again.
 
-    A window whose count does not arrive is taken as unchanged: a run would fail too, and the next look sees it.
+    A window without an answer counts as unchanged: its run would fail too, and the next tick asks again.
     """
     if not table.api().head_counts:
         return {}

@@ -1,4 +1,4 @@
-"""Gathers what the instance and the source know of a table's windows, for `domain.wanted_windows`."""
+"""Collects what the instance and the source know of a table's windows, for `domain.wanted_windows`."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def table_state(
     cursor: Cursor,
     confirmable: Collection[Window],
 ) -> TableState:
-    """The state for a sensor, at the instant `now` of the data."""
+    """The state for a sensor; `now` is in data time."""
     runs = WindowRuns(table, instance)
     state = TableState(
         calendar=table.calendar,
@@ -39,7 +39,7 @@ def table_state(
 
 
 def received_of(runs: WindowRuns, windows: Collection[Window]) -> dict[Window, int]:
-    """The records of the last fetch of the windows that were fetched."""
+    """The number of records in the last fetch of every window that was fetched."""
     found = ((window, runs.received(window)) for window in windows)
     return {window: received for window, received in found if received is not None}
 
@@ -52,21 +52,21 @@ def source_counts(
     tries: int,
     unanswered: Mapping[Window, int] | None = None,
 ) -> dict[Window, int]:
-    """The source's own counts of windows; a window that it does not count is left out.
+    """The source's own record counts; a window that it does not count is left out.
 
     Args:
         table: The table.
         fetch: Limits of the requests.
         windows: The windows to ask for.
         tries: Requests for each window.
-        unanswered: Counts to assume where the source does not answer.
+        unanswered: Counts to assume if the source does not answer.
 
     Raises:
         Transient: the source does not answer, and no count may be assumed.
     """
     if not windows:
         return {}
-    # Imported here: what reads records takes half a second that loading the definitions must not.
+    # Imported here: the reading of records takes half a second to import, too long for loading the definitions.
     from flows_platform.fetch.count import count_records  # noqa: PLC0415
 
     counts: dict[Window, int | None] = {}

@@ -1,1 +1,1 @@
-"""What an asset's page shows: figures, charts, first rows, links to the cloud console."""
+"""Metadata for an asset's page: figures, charts, first rows, links to the cloud console."""

@@ -1,7 +1,4 @@
-"""What a window and its table look like: charts and first rows, as metadata. What is counted, stores count.
-
-Nothing is decided by it, and none of it may cost a window: a query for it that fails is told in its place.
-"""
+"""Charts and first rows of windows and tables, as metadata; a failing query never fails the window."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,32 +19,32 @@ from flows_platform.runtime.imports import CHARTS, required
 if TYPE_CHECKING:
     from flows_platform.warehouse.warehouse import Warehouse
 
-BARS = 6  # of the most frequent values
-LABEL = 12  # characters under a bar
+BARS = 6  # the most frequent values of a column
+LABEL = 12  # characters under a bar, at most
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SHORT_WINDOW = 6 * HOUR  # up to it a table is shown by the hour, else by the day
-RECENT = {HOUR: 3 * DAY, DAY: 60 * DAY}  # how far back
+SHORT_WINDOW = 6 * HOUR  # up to this length a table's chart is by hour, beyond it by day
+RECENT = {HOUR: 3 * DAY, DAY: 60 * DAY}  # the time that a chart by hour or by day covers
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 30, 60, 180, 360, 1440, 7 * 1440, 30 * 1440, 365 * 1440)]
-RECENTLY = "recent_"  # before a chart's name: it shows more than the window
-SLICES = 24  # of a window, at most
+RECENTLY = "recent_"  # prefix of charts that show more than the window
+SLICES = 24  # bars for a window, at most
 
-type Count = tuple[str | None, int]  # a value as text, None where there is none, and its rows
-type Slices = list[tuple[datetime, int]]  # starts, one after the other without gaps, and their rows
+type Count = tuple[str | None, int]  # a value as text, or None, and its number of rows
+type Slices = list[tuple[datetime, int]]  # starts in order, without gaps, and their numbers of rows
 
 
 class Chart(Declared):
-    """A chart of a column's most frequent values, beside the one of rows by time that every table has."""
+    """A chart of a column's most frequent values, besides the chart of rows by time that every table has."""
 
-    # Of a table that is summed up rather than counted: the sums of the values, the highest first.
+    # If the table's chart sums a column instead of counting rows: the values with the highest sums.
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name on the pages.")
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The chart's name on Dagster's pages.")
     by: str = Field(description="The column.")
-    labels: dict[str, str] = Field({}, description="Values in other words.")
+    labels: dict[str, str] = Field({}, description="Labels to show instead of values.")
 
 
 def file_charts(table: WarehouseTable, charts: Sequence[Chart], window: Window, path: Path) -> Metadata:
-    """Charts and first rows of a staged file."""
-    # Imported here: pyarrow takes a tenth of a second that loading the definitions must not.
+    """Charts and first rows of a window file."""
+    # Imported here: pyarrow takes a tenth of a second, too long for loading the definitions.
     from flows_platform.window_files.profile import first_rows, spread_of  # noqa: PLC0415
 
     spread = spread_of(path, table.schema, window, slice_of(window), {chart.by for chart in charts})
@@ -59,12 +56,12 @@ def file_charts(table: WarehouseTable, charts: Sequence[Chart], window: Window, 
 def table_charts(
     table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str = ""
 ) -> Metadata:
-    """Charts of the table up to the window's end, over days, and the window's first rows: two queries.
+    """Charts of the table's last days up to the window's end, and the window's first rows: two queries.
 
-    The charts are named `recent_…`, since they show more than the window. They count rows, or add up the column
-    `sum_of`. Where a query fails its error stands instead: the window is loaded already.
+    The charts are named `recent_…`, since they show more than the window. They count rows, or sum the column `sum_of`.
+    If a query fails, its error is shown instead: the window is already loaded.
     """
-    # guard: a picture costs no window
+    # guard: a failing chart fails no window
     try:
         drawn = _charts(charts, *_recent(table, charts, window, warehouse, sum_of), sum_of or "rows", RECENTLY)
         return drawn | _rows(table, window, warehouse)
@@ -75,7 +72,7 @@ def table_charts(
 def _recent(
     table: WarehouseTable, charts: Sequence[Chart], window: Window, warehouse: "Warehouse", sum_of: str
 ) -> tuple[Slices, dict[str, list[Count]]]:
-    """The rows of the last days by time, and by each chart's values."""
+    """The rows of the last days by time, and by the values of every chart."""
     from flows_platform.warehouse.replace_window import bounds_of  # noqa: PLC0415 - loads BigQuery's client
     from flows_platform.warehouse.sql import BY_TIME, spread  # noqa: PLC0415 - as above
 
@@ -87,15 +84,16 @@ def _recent(
     for row in rows:
         found.setdefault(row["of"], []).append((row["value"], row["number"] or 0))
     times = {datetime.fromtimestamp(int(value or 0), UTC): count for value, count in found.get(BY_TIME, [])}
-    ordered = {each.name: sorted(found.get(each.by, []), key=lambda pair: -pair[1]) for each in charts}
+    ordered = {chart.name: sorted(found.get(chart.by, []), key=lambda pair: -pair[1]) for chart in charts}
     return _gapless(times, step, window.end), ordered
 
 
 def _gapless(times: Mapping[datetime, int], step: timedelta, end: datetime) -> Slices:
-    """All slices from the first that has rows to the end, those without any too."""
+    """All slices from the first one with rows to the end, including empty ones."""
     first = min(times, default=end)
     number = -(-(end - first) // step)
-    return [(first + place * step, times.get(first + place * step, 0)) for place in range(number)]
+    starts = [first + index * step for index in range(number)]
+    return [(start, times.get(start, 0)) for start in starts]
 
 
 def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Metadata:
@@ -126,7 +124,7 @@ def _label(chart: Chart, value: str | None) -> str:
 
 
 def _clock(start: datetime, slices: Slices) -> str:
-    """What stands under a slice, in UTC: hours, over more than a day dates; nothing between round ones."""
+    """A slice's label in UTC: the hour, or the date if the chart covers more than a day; "" between round ones."""
     span, step = slices[-1][0] - slices[0][0], slices[1 % len(slices)][0] - slices[0][0]
     if span < DAY:
         round_one = not start.minute and (span < SHORT_WINDOW or start.hour % 3 == 0)
@@ -136,6 +134,6 @@ def _clock(start: datetime, slices: Slices) -> str:
 
 
 def slice_of(window: Window) -> timedelta:
-    """The shortest usual length of which at most `SLICES` make up the window."""
+    """The shortest usual step that cuts the window into at most `SLICES` slices."""
     length = window.end - window.start
     return next((step for step in STEPS if length / step <= SLICES), STEPS[-1])

@@ -1,4 +1,4 @@
-"""Where Google Cloud's console shows a table and a job. For tables of a real project: the emulator has no console."""
+"""Links to tables and jobs in Google Cloud's console. Only for a real project: the emulator has no console."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -8,7 +8,7 @@ BIGQUERY = "https://console.cloud.google.com/bigquery"
 
 @dataclass(frozen=True, slots=True)
 class CloudConsole:
-    """BigQuery's console for one dataset."""
+    """The cloud console's pages for one dataset of BigQuery."""
 
     project: str
     dataset: str
@@ -21,5 +21,5 @@ class CloudConsole:
 
     def job(self, job_id: str) -> str:
         """The page of a job: its statement, bytes, errors."""
-        place = f"bq:{self.location}:{job_id}"
-        return f"{BIGQUERY}?{urlencode({'project': self.project, 'j': place, 'page': 'queryresults'}, safe=':')}"
+        job = f"bq:{self.location}:{job_id}"
+        return f"{BIGQUERY}?{urlencode({'project': self.project, 'j': job, 'page': 'queryresults'}, safe=':')}"

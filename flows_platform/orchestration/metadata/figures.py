@@ -1,4 +1,4 @@
-"""What Dagster shows of tables and windows, rendered from schemas and results."""
+"""Metadata of tables and windows, rendered from schemas and results."""
 
 from datetime import datetime
 from itertools import islice
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
     from flows_platform.warehouse.replace_window import Published
 
-# The figures that add up to what the source sent.
+# The figures whose sum is the number of records that the source sent.
 RECEIVED = ("rows", "rejected", "deduplicated")
 
 QUARANTINE_COLUMNS = (
-    Column("position", ColumnType.INT64, "Its place in the answer, from 1."),
+    Column("position", ColumnType.INT64, "Its position in the answer, from 1."),
     Column("reason", ColumnType.STRING, "What is wrong with it."),
     Column("raw", ColumnType.STRING, "The record as it came, secrets masked."),
 )
@@ -47,7 +47,7 @@ def column_schema(columns: tuple[Column, ...], tags: dict[str, dict[str, str]] |
 
 
 def same_columns(schema: TableSchema, upstream: str) -> dict[str, list[dg.TableColumnDep]]:
-    """Each column comes from the column of that name in `upstream`."""
+    """Lineage of columns that come from the column of the same name in `upstream`."""
     return {name: [dg.TableColumnDep(asset_key=dg.AssetKey(upstream), column_name=name)] for name in schema.names}
 
 
@@ -57,7 +57,7 @@ def lineage(columns: dict[str, list[dg.TableColumnDep]]) -> dict[str, dg.TableCo
 
 
 def file_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metadata:
-    """A fetched window's figures, the numbers as series that Dagster plots."""
+    """A fetched window's figures; Dagster plots the numbers."""
     first, last = (_instant(pipeline, time) for time in (staged.first_time, staged.last_time))
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(staged.rows),
@@ -80,12 +80,12 @@ def file_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metadat
 
 
 def quarantined(file: Path) -> Metadata:
-    """Where the records that were set aside lie, and the first of them."""
+    """The path of the rejected records, and the first ones."""
     from flows_platform.window_files.quarantine import read_quarantine  # noqa: PLC0415 - as below
 
     first = [
-        {"position": each.position, "reason": each.reason, "raw": each.raw.decode(errors="replace")}
-        for each in islice(read_quarantine(file), ROWS)
+        {"position": reject.position, "reason": reject.reason, "raw": reject.raw.decode(errors="replace")}
+        for reject in islice(read_quarantine(file), ROWS)
     ]
     return {"quarantine": dg.MetadataValue.path(file), "first_rejected": rows_shown(QUARANTINE_COLUMNS, first)}
 
@@ -104,7 +104,7 @@ def reprocessed_metadata(reprocessed: "Reprocessed") -> Metadata:
 
 
 def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
-    # Imported here: pyarrow takes a tenth of a second that loading the definitions must not.
+    # Imported here: pyarrow takes a tenth of a second, too long for loading the definitions.
     from flows_platform.columns.batches import instant_of  # noqa: PLC0415
 
     return "none" if time is None else f"{instant_of(pipeline.table.schema, time):%Y-%m-%dT%H:%M:%SZ}"
@@ -113,7 +113,7 @@ def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
 def published_metadata(
     published: "Published", started: datetime, ended: datetime, console: CloudConsole | None = None
 ) -> Metadata:
-    """A replaced window's figures, its jobs as links where there is a console for them."""
+    """A replaced window's figures; its jobs are links if there is a cloud console."""
 
     def job(job_id: str) -> dg.MetadataValue:
         return dg.MetadataValue.url(console.job(job_id)) if console else dg.MetadataValue.text(job_id)

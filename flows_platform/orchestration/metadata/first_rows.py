@@ -1,4 +1,4 @@
-"""A few rows as Dagster's table. Which rows, others say."""
+"""Renders a few rows as Dagster's table."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,9 +8,9 @@ import dagster as dg
 from flows_platform.domain.schema import Column, ColumnType
 
 ROWS = 5
-COLUMNS = 12  # more make the page scroll sideways
-TEXT = 60  # characters of a value
-SAFE = 1 << 53  # integers from here on a browser rounds
+COLUMNS = 12  # more columns make the page scroll sideways
+TEXT = 60  # characters of a value, at most
+SAFE = 1 << 53  # a browser rounds integers from here on
 
 TYPE_NAMES = {
     ColumnType.INT64: "INT64",
@@ -23,15 +23,15 @@ TYPE_NAMES = {
 
 
 def rows_shown(columns: Iterable[Column], rows: Iterable[dict[str, object]]) -> dg.MetadataValue:
-    """Rows as Dagster's table, the first columns of each."""
+    """Rows as Dagster's table, with the first columns only."""
     shown = [*columns][:COLUMNS]
-    schema = dg.TableSchema(columns=[dg.TableColumn(each.name, TYPE_NAMES[each.type]) for each in shown])
-    records = [dg.TableRecord({each.name: cell(row[each.name]) for each in shown}) for row in rows]
+    schema = dg.TableSchema(columns=[dg.TableColumn(column.name, TYPE_NAMES[column.type]) for column in shown])
+    records = [dg.TableRecord({column.name: cell(row[column.name]) for column in shown}) for row in rows]
     return dg.MetadataValue.table(records=records, schema=schema)
 
 
 def cell(value: object) -> str | int | float | bool | None:
-    """A value as a cell holds it: long texts cut, instants in UTC."""
+    """A value for a cell: long texts are cut, instants are in UTC."""
     match value:
         case None | bool() | float():
             return value
@@ -44,5 +44,5 @@ def cell(value: object) -> str | int | float | bool | None:
 
 
 def clipped(text: str, length: int) -> str:
-    """The text, or its beginning and a mark."""
+    """The text, or its beginning and an ellipsis."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

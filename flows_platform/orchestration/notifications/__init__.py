@@ -1,1 +1,1 @@
-"""Messages about failed runs and stale tables, posted to the operator's URL."""
+"""Messages about failed runs, failed checks and stale tables, posted to the operator's URL."""

@@ -1,4 +1,4 @@
-"""Which groups of assets are stale, by the freshness that the pages show: findings."""
+"""Findings about stale groups of assets, by the freshness that Dagster's pages show."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -9,8 +9,8 @@ from flows_platform.orchestration.notifications.runs import instant
 from flows_platform.orchestration.partitions import LAG_CHECK
 
 REMEDY = (
-    "Look under *Automation* whether schedule and sensor of the table are on and their ticks succeed, then for failed "
-    "runs; `flows doctor` says whether API and warehouse answer."
+    "Check under *Automation* that the table's schedule and sensor are on and their ticks succeed; then look for "
+    "failed runs. `flows doctor` says whether API and warehouse answer."
 )
 
 
@@ -27,7 +27,7 @@ def watched(repository: dg.RepositoryDefinition) -> dict[str, list[dg.AssetKey]]
 def stale_groups(
     instance: dg.DagsterInstance, groups: Mapping[str, Sequence[dg.AssetKey]], base: str
 ) -> Iterator[Finding]:
-    """Each group with those of its assets that are stale; a group whose windows come late is one problem."""
+    """One finding per group, with its stale assets: a group whose windows come late is one problem."""
     records = instance.get_freshness_state_records([key for keys in groups.values() for key in keys])
     for group, keys in groups.items():
         stale = [key for key in keys if key in records and records[key].freshness_state.value == "FAIL"]
@@ -42,14 +42,15 @@ def stale_groups(
 
 
 def no_longer_watched(problems: Iterable[Problem], groups: Mapping[str, Sequence[dg.AssetKey]]) -> Iterator[Finding]:
-    """Open problems of groups without a freshness policy by now, such as after a simulated clock was removed."""
-    for each in problems:
-        if each.kind is Kind.FRESHNESS and each.subject not in groups:
-            yield Finding(each.kind, each.subject, frozenset(), frozenset(each.members).__contains__, each.story)
+    """Findings that heal groups without a freshness policy now, such as after a simulated clock was removed."""
+    for problem in problems:
+        if problem.kind is Kind.FRESHNESS and problem.subject not in groups:
+            well = frozenset(problem.members).__contains__
+            yield Finding(problem.kind, problem.subject, frozenset(), well, problem.story)
 
 
 def _lag(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> str:
-    """How far the table among these assets is behind, in the words and figures of its check; empty without one."""
+    """How far the table among these assets is behind, as its check says; empty without a failing check."""
     for key in keys:
         record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(key, LAG_CHECK))
         evaluation = record.evaluation if record else None
@@ -59,7 +60,7 @@ def _lag(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> str:
 
 
 def _last(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
-    """When a window last came."""
+    """When the last window came."""
     event = instance.get_latest_materialization_event(key)
     if event is None or event.asset_materialization is None:
         return "no window has come yet."

@@ -1,4 +1,4 @@
-"""A change as the message that is posted, in the form that Slack takes."""
+"""Renders a change as a message and posts it, in a form that Slack accepts."""
 
 import json
 
@@ -8,9 +8,9 @@ from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.orchestration.notifications.problems import Change, Kind
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
-SHOWN = 20  # windows or assets in a message
-LONGEST = 2000  # characters of an error
-NAMED = 3  # of them in its text
+SHOWN = 20  # windows or assets in a message, at most
+LONGEST = 2000  # characters of an error, at most
+NAMED = 3  # windows or assets in a message's text, at most
 
 TITLES = {Kind.RUN: "Run failed", Kind.CHECK: "Check failed", Kind.FRESHNESS: "Stale"}
 
@@ -18,7 +18,7 @@ type Message = dict[str, object]
 
 
 def message_of(change: Change) -> Message:
-    """The payload: `text` for people, and the same in parts; docs/operations.md tells what each holds."""
+    """The payload: `text` for people, and the same as separate fields; docs/operations.md describes them."""
     problem, story = change.problem, change.problem.story
     named = [member for member in problem.members if member]
     return {
@@ -49,8 +49,8 @@ def _text(change: Change, named: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """What Slack would take for a link or a mention stays text."""
-    # guard: an error is no mention
+    """The text without what Slack would read as a link or a mention."""
+    # guard: an error is not a mention
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -58,7 +58,7 @@ def post(url: str, message: Message) -> None:
     """Send `message` as JSON.
 
     Raises:
-        SourceUnavailable: nothing took it; the URL, a secret, is not in the message.
+        SourceUnavailable: the message was not accepted. The error does not name the URL, which is a secret.
     """
     try:
         with urllib3.PoolManager(timeout=TIMEOUT, retries=urllib3.Retry(2, redirect=0)) as pool:

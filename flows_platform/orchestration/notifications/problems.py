@@ -1,7 +1,7 @@
-"""Which problems are open, and what changes as looks find more. Pure: no Dagster, no clock, no network.
+"""Open problems, and how findings change them. Pure: no Dagster, no clock, no network.
 
-A problem is one step, job, check or group of assets that is not well, with all its windows or assets that are not: it
-opens with the first of them and is healed with the last.
+A problem is one step, job, check or group of assets with failing members (windows or assets): it opens with the first
+failing member and is healed when the last one is well.
 """
 
 import json
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What is not well."""
+    """What a problem is about."""
 
     RUN = "run"
     CHECK = "check"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a person must know: what went wrong and when (ISO 8601, UTC), what to do, where to look."""
+    """What a person needs to know: what went wrong and when (ISO 8601, UTC), what to do, where to look."""
 
     error: str
     remedy: str
@@ -32,7 +32,7 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look saw of a subject: its members (windows, assets, or "" for itself) that fail, and which are well."""
+    """What one tick saw of a subject: its failing members (windows, assets, or "" for itself), and which are well."""
 
     kind: Kind
     subject: str
@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An open problem. `story` is of its beginning."""
+    """An open problem. `story` describes how it began."""
 
     kind: Kind
     subject: str
@@ -57,7 +57,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A problem that opened, or one that is `healed`; `at` when that was found."""
+    """A problem that opened or was `healed`; `at` is when that was found."""
 
     problem: Problem
     healed: bool
@@ -69,7 +69,7 @@ type OpenProblems = dict[str, Problem]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered from look to look: the last event seen, what is open, and messages that did not get out."""
+    """What is kept between ticks: the last event seen, open problems, and messages that could not be sent."""
 
     after: int | None = None
     problems: OpenProblems = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Memory:
         if not text:
             return cls()
         held = json.loads(text)
-        problems = {key: _problem(**each) for key, each in held["problems"].items()}
+        problems = {key: _problem(**fields) for key, fields in held["problems"].items()}
         return cls(held["after"], problems, tuple(held["unsent"]))
 
     def render(self) -> str:
@@ -92,7 +92,7 @@ def _problem(kind: str, subject: str, members: list[str], story: dict[str, str])
 
 
 def applied(before: OpenProblems, findings: Iterable[Finding]) -> tuple[OpenProblems, list[Change]]:
-    """The open problems after the findings, which come in the order of time, and what changed on the whole."""
+    """The open problems after these findings, which are in order of time, and the overall changes."""
     problems, last = dict(before), {}
     for finding in findings:
         last[finding.key] = finding.story.at
@@ -102,7 +102,7 @@ def applied(before: OpenProblems, findings: Iterable[Finding]) -> tuple[OpenProb
         if members := tuple(sorted(ill | finding.failing)):
             fresh = Problem(finding.kind, finding.subject, members, finding.story)
             problems[finding.key] = replace(known, members=members) if known else fresh
-    # guard: a problem is told once
-    opened = [Change(each, False, each.story.at) for key, each in problems.items() if key not in before]
-    healed = [Change(each, True, last[key]) for key, each in before.items() if key not in problems]
+    # guard: a problem is reported once
+    opened = [Change(problem, False, problem.story.at) for key, problem in problems.items() if key not in before]
+    healed = [Change(problem, True, last[key]) for key, problem in before.items() if key not in problems]
     return problems, healed + opened

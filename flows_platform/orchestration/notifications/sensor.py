@@ -1,4 +1,4 @@
-"""The sensor that looks for problems and reports every one once: to the notification URL, or else to its own log."""
+"""The sensor that finds problems and reports every one once: to the notification URL, or to its own log."""
 
 from dataclasses import replace
 
@@ -11,25 +11,27 @@ from flows_platform.orchestration.notifications.problems import Memory, applied
 from flows_platform.orchestration.notifications.runs import ended_after, findings_of, newest_end
 from flows_platform.settings import load_settings
 
-EVERY = 30  # seconds: as often as Dagster's daemon looks at freshness
+EVERY = 30  # seconds, as Dagster's freshness daemon
 KEPT = 100  # messages kept for a URL that does not answer; then the oldest are dropped
 
 
 def notifications_sensor() -> dg.SensorDefinition:
-    """Failed runs, failed checks, stale tables: each told when it begins and when it is over."""
+    """Reports failed runs, failed checks and stale tables: when they begin and when they are over."""
 
     @dg.sensor(
         name="notifications",
         minimum_interval_seconds=EVERY,
-        description="Posts failed runs, failed checks and stale tables to FLOWS_NOTIFICATION_URL: once when it "
-        "begins, once when it has healed. Logs them without one.",
-        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody switches an alarm on before it is needed
+        description="Posts failed runs, failed checks and stale tables to FLOWS_NOTIFICATION_URL, once when a problem "
+        "begins and once when it is healed. Without a URL, it logs them.",
+        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody would switch it on before it is needed
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory, messages = looked(context.instance, Memory.parse(context.cursor), context.repository_def)
-        told = Teller(context).tell([*memory.unsent, *messages])
+        unsent = Sender(context).send([*memory.unsent, *messages])
         problems = ", ".join(memory.problems) or "none"
-        return dg.SensorResult(skip_reason=f"open problems: {problems}.", cursor=replace(memory, unsent=told).render())
+        return dg.SensorResult(
+            skip_reason=f"open problems: {problems}.", cursor=replace(memory, unsent=unsent).render()
+        )
 
     return look
 
@@ -37,7 +39,7 @@ def notifications_sensor() -> dg.SensorDefinition:
 def looked(
     instance: dg.DagsterInstance, memory: Memory, repository: dg.RepositoryDefinition | None
 ) -> tuple[Memory, list[Message]]:
-    """What is so now, and the messages of what changed. The first look starts at the present."""
+    """The state now, and messages about what changed. The first tick starts at the present."""
     base = load_settings().dagster_base
     # guard: the first look starts at the present
     after = newest_end(instance) if memory.after is None else memory.after
@@ -52,25 +54,25 @@ def looked(
     return Memory(seen, problems, memory.unsent), [message_of(change) for change in changes]
 
 
-class Teller:
-    """Where messages go."""
+class Sender:
+    """Sends messages to the notification URL, or logs them without one."""
 
     def __init__(self, context: dg.SensorEvaluationContext) -> None:
         self._log = context.log
         self._url = load_settings().notification_url
 
-    def tell(self, messages: list[Message]) -> tuple[Message, ...]:
-        """Tells them in order; gives those that did not get out, for the next look."""
-        for place, message in enumerate(messages):
+    def send(self, messages: list[Message]) -> tuple[Message, ...]:
+        """Send the messages in order; return those that could not be sent, for the next tick."""
+        for index, message in enumerate(messages):
             try:
-                self._tell(message)
+                self._send(message)
             except SourceUnavailable as error:
-                self._log.error("%s messages wait: %s", len(messages) - place, error)
+                self._log.error("%s messages wait: %s", len(messages) - index, error)
                 # guard: messages wait for an answer
-                return tuple(messages[place:][-KEPT:])
+                return tuple(messages[index:][-KEPT:])
         return ()
 
-    def _tell(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         if self._url is not None:
             post(self._url.get_secret_value(), message)
         elif message["event"] == "healed":

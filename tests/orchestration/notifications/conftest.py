@@ -1,4 +1,4 @@
-"""A receiver that keeps what is posted to it, and a small platform that can be made to fail."""
+"""A receiver that keeps what is posted to it, and a small platform with a sensor."""
 
 import json
 import threading
@@ -15,14 +15,14 @@ from flows_platform.orchestration.notifications.sensor import notifications_sens
 
 @dataclass
 class Receiver:
-    """What came, and what it answers."""
+    """The messages that arrived, and the status to answer with."""
 
     url: str
     posts: list[dict[str, Any]] = field(default_factory=list)
     status: int = 204
 
-    def told(self) -> list[tuple[str, str, str]]:
-        """What came since it was last asked, in short."""
+    def arrived(self) -> list[tuple[str, str, str]]:
+        """Event, kind and problem of the messages that arrived since the last call."""
         came = [(post["event"], post["kind"], post["problem"]) for post in self.posts]
         self.posts.clear()
         return came
@@ -57,7 +57,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 @dataclass
 class Looker:
-    """The sensor as the daemon runs it, tick after tick, its cursor kept."""
+    """The sensor as the daemon runs it, tick after tick, with its cursor."""
 
     instance: dg.DagsterInstance
     definitions: dg.Definitions

@@ -1,4 +1,4 @@
-"""Failed runs, failed checks, stale tables: posted once, and once more when they are over; to a real receiver."""
+"""Failed runs, failed checks and stale tables are posted to a real receiver: once, and once more when they are over."""
 
 import warnings
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CHECKED: dict[str, bool] = {}  # window -> whether its check holds
 
 
 def table() -> dg.AssetsDefinition:
-    """A table of days whose windows, step and check fail as the test says."""
+    """A daily table whose windows, step and check fail as the test decides."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         check = dg.AssetCheckSpec("rows_agree", asset="events", description="They agree.", partitions_def=DAYS)
@@ -67,7 +67,7 @@ def table() -> dg.AssetsDefinition:
 
 @pytest.fixture
 def looker() -> Iterator[Looker]:
-    """The platform with nothing wrong, looked at once."""
+    """The platform with nothing wrong, after the sensor's first tick."""
     ILL.clear()
     CHECKED.clear()
     definitions = dg.Definitions(
@@ -100,21 +100,21 @@ def test_a_failed_window_is_told_once_until_it_heals(looker: Looker, receiver: R
     assert post["link"] == f"http://127.0.0.1:3000/runs/{run_id}"
     assert "Failed and missing" in post["remedy"]
     assert (post["job"], post["run_id"]) == ("events_job", run_id)
-    assert receiver.told() == [("opened", "run", "events_windows")]
+    assert receiver.arrived() == [("opened", "run", "events_windows")]
 
     looker.look()
     run(looker)  # fails again
     del ILL[KEYS[1]]
     run(looker, KEYS[1])  # one of the two is well
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
 
     ILL.clear()
     run(looker, KEYS[2], KEYS[4])
     looker.look()
-    assert receiver.told() == [("healed", "run", "events_windows")]
+    assert receiver.arrived() == [("healed", "run", "events_windows")]
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
 
 
 def test_a_step_that_fails_as_a_whole_fails_all_its_windows(looker: Looker, receiver: Receiver) -> None:
@@ -128,14 +128,14 @@ def test_a_step_that_fails_as_a_whole_fails_all_its_windows(looker: Looker, rece
     ILL.clear()
     run(looker)
     looker.look()
-    assert receiver.told() == [("healed", "run", "events_windows")]
+    assert receiver.arrived() == [("healed", "run", "events_windows")]
 
 
 def test_a_run_that_will_be_tried_again_is_not_told(looker: Looker, receiver: Receiver) -> None:
     ILL[KEYS[0]] = "its process died."
     run(looker, tags={"dagster/will_retry": "true"})
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
 
 
 def test_a_run_that_fails_without_a_step_is_told_by_its_job(looker: Looker, receiver: Receiver) -> None:
@@ -144,10 +144,10 @@ def test_a_run_that_fails_without_a_step_is_told_by_its_job(looker: Looker, rece
     looker.instance.report_run_failed(lost, "The process of this run ended.")
     looker.look()
     assert receiver.posts[0]["error"] == "The process of this run ended."
-    assert receiver.told() == [("opened", "run", "events_job")]
+    assert receiver.arrived() == [("opened", "run", "events_job")]
     run(looker)
     looker.look()
-    assert receiver.told() == [("healed", "run", "events_job")]
+    assert receiver.arrived() == [("healed", "run", "events_job")]
 
 
 def test_a_failed_check_is_told_with_its_remedy_until_it_holds(looker: Looker, receiver: Receiver) -> None:
@@ -159,20 +159,20 @@ def test_a_failed_check_is_told_with_its_remedy_until_it_holds(looker: Looker, r
     assert post["error"] == "does not hold: They agree. rows 5"
     assert post["remedy"] == "Count again."
     assert post["link"].endswith("/assets/events?view=checks&checkDetail=rows_agree")
-    assert receiver.told() == [("opened", "check", "events: rows_agree")]
+    assert receiver.arrived() == [("opened", "check", "events: rows_agree")]
 
     CHECKED.update({KEYS[1]: True})
     run(looker)
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
     CHECKED.update({KEYS[2]: True})
     run(looker)
     looker.look()
-    assert receiver.told() == [("healed", "check", "events: rows_agree")]
+    assert receiver.arrived() == [("healed", "check", "events: rows_agree")]
 
 
 def freshness(looker: Looker, new: FreshnessState, old: FreshnessState) -> None:
-    """What Dagster's daemon records when an asset's freshness changes."""
+    """Record what Dagster's daemon records when an asset's freshness changes."""
     change = FreshnessStateChange(
         key=dg.AssetKey("events"), new_state=new, previous_state=old, state_change_timestamp=1_700_000_000.0
     )
@@ -182,28 +182,28 @@ def freshness(looker: Looker, new: FreshnessState, old: FreshnessState) -> None:
 def test_a_stale_table_is_told_until_it_is_fresh(looker: Looker, receiver: Receiver) -> None:
     freshness(looker, FreshnessState.WARN, FreshnessState.PASS)
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
     freshness(looker, FreshnessState.FAIL, FreshnessState.WARN)
     looker.look()
     (post,) = receiver.posts
     assert (post["members"], post["since"]) == (["events"], "2023-11-14T22:13:20Z")
     assert post["error"] == "no window has come yet."
     assert post["link"].endswith("/assets/events")
-    assert receiver.told() == [("opened", "freshness", "feed")]
+    assert receiver.arrived() == [("opened", "freshness", "feed")]
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
     freshness(looker, FreshnessState.PASS, FreshnessState.FAIL)
     looker.look()
-    assert receiver.told() == [("healed", "freshness", "feed")]
+    assert receiver.arrived() == [("healed", "freshness", "feed")]
 
 
 def test_what_is_no_longer_watched_is_no_problem(looker: Looker, receiver: Receiver) -> None:
     freshness(looker, FreshnessState.FAIL, FreshnessState.PASS)
     looker.look()
-    assert receiver.told() == [("opened", "freshness", "feed")]
+    assert receiver.arrived() == [("opened", "freshness", "feed")]
     looker.definitions = dg.Definitions()
     looker.look()
-    assert receiver.told() == [("healed", "freshness", "feed")]
+    assert receiver.arrived() == [("healed", "freshness", "feed")]
 
 
 def test_what_is_not_taken_is_sent_later_and_once(
@@ -214,15 +214,15 @@ def test_what_is_not_taken_is_sent_later_and_once(
     run(looker)
     receiver.status = 503
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
     logged = capsys.readouterr()
     assert "2 messages wait: the notification URL answered 503" in logged.err
     assert "canary" not in logged.err + logged.out
     receiver.status = 200
     looker.look()
-    assert receiver.told() == [("opened", "run", "events_windows"), ("opened", "check", "events: rows_agree")]
+    assert receiver.arrived() == [("opened", "run", "events_windows"), ("opened", "check", "events: rows_agree")]
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
 
 
 def test_a_receiver_that_is_not_there_is_not_named(
@@ -250,10 +250,10 @@ def test_what_failed_before_the_first_look_is_history(looker: Looker, receiver: 
     run(looker)
     looker.cursor = None
     looker.look()
-    assert receiver.told() == []
+    assert receiver.arrived() == []
     run(looker)
     looker.look()
-    assert receiver.told() == [("opened", "run", "events_windows")]
+    assert receiver.arrived() == [("opened", "run", "events_windows")]
 
 
 def test_the_sensor_runs_from_the_start_in_the_platform() -> None:

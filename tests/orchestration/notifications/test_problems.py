@@ -1,4 +1,4 @@
-"""A problem is told when it opens and when it is healed, and never in between."""
+"""A problem is reported when it opens and when it is healed, and never in between."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ WINDOWS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
 
 
 def found(failing: set[str], well: set[str], at: str = "t", error: str = "broken") -> Finding:
-    story = Story(error, "mend it", "http://ui/runs/1", at, job="flows_windows_job", run_id="1")
+    story = Story(error, "fix it", "http://ui/runs/1", at, job="flows_windows_job", run_id="1")
     return Finding(Kind.RUN, "flows_windows", frozenset(failing), well.__contains__, story)
 
 
@@ -54,7 +54,7 @@ def test_openings_and_healings_alternate_and_tell_what_is_open(history: list[lis
             assert change.healed is is_open
             is_open = not is_open
         assert is_open is bool(ill)
-        assert {member for each in problems.values() for member in each.members} == ill
+        assert {member for problem in problems.values() for member in problem.members} == ill
 
 
 def test_the_message_holds_text_for_people_and_its_parts() -> None:
@@ -62,7 +62,7 @@ def test_the_message_holds_text_for_people_and_its_parts() -> None:
     (message,) = map(message_of, changes)
     assert message["text"] == (
         "Run failed: flows_windows (2014-01-01-00:00, 2014-01-01-03:00, 2014-01-01-06:00 and 5 more)\n"
-        "&lt;!channel&gt; &amp; so on\nWhat to do: mend it\nhttp://ui/runs/1"
+        "&lt;!channel&gt; &amp; so on\nWhat to do: fix it\nhttp://ui/runs/1"
     )
     assert message["error"] == "<!channel> & so on"
     assert (message["count"], message["members"]) == (8, WINDOWS)
