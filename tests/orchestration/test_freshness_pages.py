@@ -1,4 +1,4 @@
-"""Dagster's pages can show when a table becomes stale, at any speed of a simulated clock: tested with their query.
+"""Dagster's pages can show when a table becomes stale, at any speed of a simulated clock: tested with their query."""
 
 from collections.abc import Iterator
 from dataclasses import replace
