@@ -1,4 +1,4 @@
-"""The key of an installation: created once, by the first that needs it, and closed to other users."""
+"""The key of an installation: created once, by the first process that needs it, and closed to other users."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor

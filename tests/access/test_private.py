@@ -1,4 +1,4 @@
-"""Folders of one user, and where a socket goes whose path would be too long."""
+"""Folders of one user, and the path of a socket whose usual path would be too long."""
 
 import os
 import stat

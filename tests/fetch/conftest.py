@@ -31,6 +31,6 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_waiting() -> Iterator[None]:
-    """Retries happen at once in tests; how long they wait is asserted on the schedule, not lived through."""
+    """Retries do not wait in tests; tests of the schedule assert how long they would."""
     with stamina.set_testing(True, attempts=10, cap=True):
         yield

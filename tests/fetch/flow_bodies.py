@@ -27,7 +27,7 @@ def json_body(rows: list[dict[str, object]], count: int | None = None) -> bytes:
 
 def xml_body(rows: list[dict[str, object]], end: str | None = None) -> bytes:
     records = "".join(
-        "<record>" + "".join(f"<{name}>{value}</{name}>" for name, value in each.items()) + "</record>" for each in rows
+        "<record>" + "".join(f"<{name}>{value}</{name}>" for name, value in row.items()) + "</record>" for row in rows
     )
     end = f'<?end count="{len(rows)}"?>' if end is None else end
     return f"<?xml version='1.0' encoding='UTF-8'?><records>{records}{end}</records>".encode()

@@ -1,4 +1,4 @@
-"""An API of nested items for paging tests: its declaration, and bodies as it answers."""
+"""An API of nested items for paging tests: its definition and its bodies."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,6 @@
 """Run as `python -m tests.fetch.rate_child FOLDER URL REQUESTS SECONDS COUNT`: requests through one gate.
 
-Tells of each the time at which it was entered. With COUNT 0 it takes a place, says `held`, and waits to be killed.
+Prints the time at which every request was recorded. With COUNT 0 it takes a slot, prints `held` and waits for a kill.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main(folder: str, url: str, *figures: str) -> None:
     for _ in range(count):
         with client.stream(Request(url)) as answer:
             answer.read()
-            tell(repr(read[-1]))  # the last look at the clock let the request through
+            tell(repr(read[-1]))  # the last reading of the clock let the request through
     client.close()
 
 

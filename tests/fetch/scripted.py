@@ -1,4 +1,4 @@
-"""A scripted HTTP server on a raw socket: it sends exactly the bytes it is told to, faults included."""
+"""A scripted HTTP server on a raw socket: it sends exactly the bytes of its scripts, faults included."""
 
 import socket
 import struct
@@ -19,7 +19,7 @@ class Reset(bytes):
 
 @dataclass(frozen=True)
 class Trickle:
-    """Bytes at once, then one byte every so many seconds."""
+    """Bytes at once, then one byte at a time at an interval in seconds."""
 
     first: bytes
     rest: bytes
@@ -34,7 +34,7 @@ class Trickle:
 
 @dataclass
 class ScriptedServer:
-    """Answers each connection with the next script (the last one for ever); keeps the requests it got."""
+    """Answers every connection with the next script, the last one again and again; keeps the requests it got."""
 
     scripts: list[bytes | Trickle] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ def _request(connection: socket.socket) -> str:
 
 
 def answer(body: bytes, *, kind: str = "application/json", status: str = "200 OK", **headers: str) -> bytes:
-    """A whole answer with its Content-Length; underscores in header names become hyphens."""
+    """A complete answer with its Content-Length; underscores in header names become hyphens."""
     fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

@@ -1,4 +1,4 @@
-"""Slow, wandering and bloated answers: each ends by type within its limit."""
+"""Slow, redirected and bloated answers: all end with their own error within their limit."""
 
 import gzip
 import zlib
@@ -39,7 +39,7 @@ def test_a_trickle_ends_with_the_deadline(server: ScriptedServer, part: str, fau
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.scripts = [
         {
-            "body": Trickle(head(BODY), BODY[:50], 0.1),  # five seconds, should nothing end it
+            "body": Trickle(head(BODY), BODY[:50], 0.1),  # five seconds, if nothing ends it
             "chunk size": Trickle(chunked, b"1;" + b"x" * 50, 0.1),
             "head": Trickle(b"HTTP/1.1 200 OK\r\n", b"X-Padding: " + b"x" * 50, 0.1),
         }[part]
@@ -92,7 +92,7 @@ def test_only_waiting_counts_against_the_rate() -> None:
         now[0] += 100  # our own work between reads
         assert read(1.0, 1000) == ""
     assert read(9.0, 8000) == ""  # 59 s of waiting
-    assert read(1.0, 2500) == ""  # 60 s: 60,500 bytes, and the account starts anew
+    assert read(1.0, 2500) == ""  # 60 s: 60,500 bytes, and the account starts again
     assert read(59.0, 30_000) == ""
     assert read(1.0, 0) == "sends 500 bytes a second, less than 1,000"
 
@@ -206,7 +206,7 @@ CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
 SKIPPABLE = b"\x5a\x2a\x4d\x18\x05\x00\x00\x00other"  # RFC 8878, 3.1.2
 CHECKED = zstandard.ZstdCompressor(write_checksum=True)
 EMPTY_FRAME = CHECKED.compress(b"")
-PARTS: dict[str, tuple[str, Callable[[bytes], bytes], bool]] = {  # coding, packed part, whether it lacks a checksum
+PARTS: dict[str, tuple[str, Callable[[bytes], bytes], bool]] = {  # coding, packed bytes, whether they lack a checksum
     "gzip": ("gzip", lambda part: gzip.compress(part) + gzip.compress(b""), False),
     "zstd": ("zstd", CHECKED.compress, False),
     "zstd with what is skipped": ("zstd", lambda part: SKIPPABLE + CHECKED.compress(part) + EMPTY_FRAME, False),

@@ -1,4 +1,4 @@
-"""Windows that come in pages: all of them, once, in order; what changes meanwhile is fetched anew, the rest refused."""
+"""Windows in pages: all pages, once, in order. A window that changes meanwhile is fetched again; faults are refused."""
 
 import json
 import re
@@ -63,11 +63,11 @@ def stage(client: HttpClient, declared: WindowedApi, target: Path, **options: in
 
 
 def ids(target: Path) -> list[int]:
-    return [int(each) for each in pq.read_table(target).column("id").to_pylist()]
+    return [int(value) for value in pq.read_table(target).column("id").to_pylist()]
 
 
 def asked(server: ScriptedServer) -> list[str]:
-    """What was asked for, without what every request says."""
+    """The requested parameters, without those of every request."""
     queries = [request.split(" ")[1].partition("?")[2] for request in server.requests]
     window = "from=2024-01-01T00%3A00%3A00Z&to=2024-01-02T00%3A00%3A00Z"
     return [query.replace(window, "WINDOW") for query in queries]
@@ -132,7 +132,7 @@ def test_pages_by_links_in_the_document(
 ) -> None:
     pages = [items(1, 2), items(3, 4), items(5, 5)]
     links = [f"{server.origin}/items?cursor=a", "?cursor=b", None]
-    flat = [[each["item"] for each in page] for page in pages]
+    flat = [[nested["item"] for nested in page] for page in pages]
     server.scripts = [
         answer(body(page, next=link))  # type: ignore[arg-type]
         for page, link in zip(pages if mapped else flat, links, strict=True)
@@ -170,7 +170,7 @@ def test_a_page_continues_only_where_records_are_in_order(
 ) -> None:
     def scripts(*pages: tuple[int, ...]) -> list[bytes]:
         records = [[item(number) for number in page] for page in pages]
-        return [answer(body([each if mapped else each["item"] for each in page])) for page in (*records, [])]  # type: ignore[misc]
+        return [answer(body([nested if mapped else nested["item"] for nested in page])) for page in (*records, [])]  # type: ignore[misc]
 
     changes = {} if mapped else {"mapping": None}
     declared = api(server, paging=ContinueFrom(parameter="from_id", column=column, step=0), **changes)
@@ -190,7 +190,7 @@ def test_a_page_continues_from_a_reject_where_its_key_can_be_read(
     bad = {number: item(number, seen="soon") for number in (2, 3, 4)}
     pages = [[item(1), bad[2]], [bad[3], bad[4]], [item(5), item(6, id="six", seen="soon")], []]
     server.scripts = [
-        answer(body(page if mapped else [each["item"] for each in page]))  # type: ignore[arg-type, misc]
+        answer(body(page if mapped else [nested["item"] for nested in page]))  # type: ignore[arg-type, misc]
         for page in pages
     ]
     declared = api(
@@ -439,7 +439,7 @@ def test_records_without_rows_may_not_have_lists_of_objects_in_another_place(
 
 def test_a_total_of_parents_is_compared_with_parents(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     def host(number: int, *children: int) -> dict[str, object]:
-        return {"host": number, "list": [{"id": each, "at": "2024-01-01T00:00:05Z"} for each in children]}
+        return {"host": number, "list": [{"id": child, "at": "2024-01-01T00:00:05Z"} for child in children]}
 
     columns = (("id", "list.id"), ("seen", "list.at"), ("name", "host"))
     mapping = RecordMapping(
@@ -530,8 +530,8 @@ def test_records_of_all_pages_have_rising_positions_and_are_kept_as_they_were_se
     staged = stage(client, api(server, paging=OFFSET, total=TOTAL), target, max_rejected=4)
     assert (ids(target), staged.rejected) == ([1, 3, 4, 6, 7], 4)
     rejects = list(read_quarantine(quarantine_path(target)))
-    assert [each.position for each in rejects] == [2, 5, 9, 8]  # of one slice those outside the window come last
-    assert [each.raw.decode() for each in rejects] == [
+    assert [reject.position for reject in rejects] == [2, 5, 9, 8]  # of one slice those outside the window come last
+    assert [reject.raw.decode() for reject in rejects] == [
         json.dumps(BAD[number], separators=(",", ":")) for number in (0, 1, 3, 2)
     ]
     server.scripts = [answer(body(page, total=9)) for page in pages]
@@ -560,7 +560,7 @@ def test_quarantined_parts_are_mapped_again_after_a_fix_as_if_fetched_anew(
 
     server.scripts = [answer(body(children))]
     window = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC))
-    wrong, right = (api(server, mapping=each) for each in (mapping(), mapping(seen=TimeForm.SECONDS)))
+    wrong, right = (api(server, mapping=declared) for declared in (mapping(), mapping(seen=TimeForm.SECONDS)))
     assert stage_window(client, wrong, window, target, max_rejected=3, tries=1).rejected == 3
     assert reprocess_quarantine(wrong, window, target).recovered == 0
     reprocessed = reprocess_quarantine(right, window, target)
@@ -583,7 +583,7 @@ def test_where_bounds_are_not_known_the_neighbours_records_are_let_go_and_positi
     declared = api(server, paging=OFFSET, total=TOTAL, time=time, verification=Verification.COUNT)
     staged = stage(client, declared, target, max_rejected=2)
     assert (ids(target), staged.rejected, staged.verification) == ([1, 3], 2, Verification.COUNT)
-    assert [each.position for each in read_quarantine(quarantine_path(target))] == [3, 5]
+    assert [reject.position for reject in read_quarantine(quarantine_path(target))] == [3, 5]
     assert "from=2023-12-31T23%3A59%3A59Z&to=2024-01-02T00%3A00%3A00Z" in server.requests[0]
 
 
@@ -656,7 +656,7 @@ def test_a_right_window_agrees_with_the_sources_count_of_neighbours_and_of_paren
     )
     assert counted(client, server, numbered, tmp_path / "edges", pieces) == (2, 2)
 
-    hosts = [{"host": 1, "list": [{"id": each, "at": "2024-01-01T00:00:05Z"} for each in (1, 2, 3)]}, {"host": 2}]
+    hosts = [{"host": 1, "list": [{"id": child, "at": "2024-01-01T00:00:05Z"} for child in (1, 2, 3)]}, {"host": 2}]
     columns = (("id", "list.id"), ("seen", "list.at"))
     mapping = RecordMapping(
         tuple(ColumnSource(name, ITEMS.column(name).type, (RecordPath.parse(path),)) for name, path in columns),
@@ -670,7 +670,7 @@ def test_a_right_window_agrees_with_the_sources_count_of_neighbours_and_of_paren
 def counted(
     client: HttpClient, server: ScriptedServer, declared: WindowedApi, folder: Path, answers: list[bytes]
 ) -> tuple[int, int | None]:
-    """A window's rows, and how many the source is found to count of it."""
+    """A window's rows, and the source's own count of them."""
     table = WarehouseTable(ITEMS, ())
     warehouse = Warehouse(bigquery.Client("p", AnonymousCredentials()), "d", "US", folder)  # type: ignore[no-untyped-call]
     pipeline = WindowPipeline(api=declared, client=client, folder=folder, tries=1, table=table, warehouse=warehouse)

@@ -1,4 +1,4 @@
-"""Where the next page is, by each rule, and what is refused: another origin, a cut without a link, no number."""
+"""Where the next page is, by every rule, and what is refused: another origin, a cut without a link, a bad total."""
 
 from dataclasses import replace
 from decimal import Decimal

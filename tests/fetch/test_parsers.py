@@ -1,4 +1,4 @@
-"""A window by templates and by the reference alone: the same files, the same complaints, in each format."""
+"""A window by templates and by the reference alone: the same files and the same complaints in every format."""
 
 import csv
 import io
@@ -28,12 +28,12 @@ BAD = {number: {"byte_count": f"x{number}"} for number in (7, 15_000, 15_001, 22
 
 
 def ndjson_body(rows: list[dict[str, object]]) -> bytes:
-    return "".join(json.dumps(each) + "\n" for each in rows).encode()
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def csv_body(rows: list[dict[str, object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows([FLOWS.names, *(each.values() for each in rows)])
+    csv.writer(text).writerows([FLOWS.names, *(row.values() for row in rows)])
     return text.getvalue().encode()
 
 
@@ -54,10 +54,10 @@ def stage(
 
 @pytest.fixture
 def proven(monkeypatch: pytest.MonkeyPatch) -> list[Proven]:
-    """The blocks that are proven."""
+    """The blocks that the templates prove."""
     found: list[Proven] = []
     for kind in (TemplateReader, CsvReader):
-        monkeypatch.setattr(kind, "proved", lambda _, each: found.append(each))
+        monkeypatch.setattr(kind, "proved", lambda _, block: found.append(block))
     return found
 
 
@@ -65,16 +65,16 @@ def proven(monkeypatch: pytest.MonkeyPatch) -> list[Proven]:
 def test_both_give_the_same_files(
     client: HttpClient, server: ScriptedServer, tmp_path: Path, wire: WireFormat, proven: list[Proven]
 ) -> None:
-    body = BODIES[wire]([each | BAD.get(place, {}) for place, each in enumerate(ROWS, start=1)])
+    body = BODIES[wire]([row | BAD.get(place, {}) for place, row in enumerate(ROWS, start=1)])
     server.scripts = [answer(body, kind=wire.content_type, Record_Count=str(len(ROWS)))] * 2
     files = {parser: tmp_path / f"{parser}.parquet" for parser in Parser}
     staged = {parser: stage(client, server, file, wire, parser) for parser, file in files.items()}
-    for each in staged.values():
-        assert (each.rows, each.rejected) == (len(ROWS) - len(BAD), len(BAD))
+    for window in staged.values():
+        assert (window.rows, window.rejected) == (len(ROWS) - len(BAD), len(BAD))
     assert pq.read_table(files[Parser.TEMPLATE]).equals(pq.read_table(files[Parser.REFERENCE]))
     quarantines = [quarantine_path(file).read_bytes() for file in files.values()]
     assert quarantines[0] == quarantines[1]
-    assert sum(each.batch.num_rows for each in proven if each.batch) > 10_000
+    assert sum(block.batch.num_rows for block in proven if block.batch) > 10_000
 
 
 SPOILT: dict[str, tuple[Callable[[bytes], bytes], type[Exception]]] = {

@@ -1,4 +1,4 @@
-"""The levels of verification: what each format offers, what is asked for, and what a window reaches."""
+"""The levels of verification: what a format offers, what is required, and what a window reaches."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ PLAIN = {WireFormat.NDJSON, WireFormat.CSV, WireFormat.ARROW}  # have no footer 
 
 def body(wire: WireFormat, rows: list[dict[str, object]], footer: Footer | None) -> bytes:
     encoder = for_format(wire, FLOWS)
-    values = [tuple(each.values()) for each in rows]
+    values = [tuple(row.values()) for row in rows]
     end = encoder.footer(footer) if footer else b""
     records = encoder.encode(values).removeprefix(encoder.lead)  # type: ignore[arg-type]
     return encoder.prologue() + records + end + encoder.epilogue()
 
 
 def digest(rows: list[dict[str, object]]) -> str:
-    return RowDigest.of(tuple(each.values()) for each in rows).hex  # type: ignore[misc]
+    return RowDigest.of(tuple(row.values()) for row in rows).hex  # type: ignore[misc]
 
 
 def stage(client: HttpClient, server: ScriptedServer, target: Path, **api: object) -> StagedWindow:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class FakeTime:
-    """A clock that only sleeping moves on."""
+    """A clock that only moves while it sleeps."""
 
     now: float = NOW
     slept: list[float] = field(default_factory=list)
@@ -73,7 +73,7 @@ def test_no_span_of_the_budgets_length_holds_more_requests(
         begun.append(fake.now)
     assert all(later >= earlier + seconds for earlier, later in zip(begun, begun[requests:], strict=False))
     entered = json.loads((tmp_path_factory.getbasetemp() / gate.folder / "api.rate.json").read_text())
-    assert entered[-1] == begun[-1]  # none passes without being entered
+    assert entered[-1] == begun[-1]  # none passes without being recorded
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_only_so_many_requests_are_open_at_once(tmp_path: Path) -> None:
     third = RateGate(gate.budget, gate.folder, "api", fake.clock, give_up)
     with gate.slot(), gate.slot():
         with pytest.raises(TimeoutError), third.slot():
-            pytest.fail("a third place")
+            pytest.fail("a third slot")
         with RateGate(gate.budget, gate.folder, "another api").slot():
             assert gave_up == [POLL]
     with third.slot():

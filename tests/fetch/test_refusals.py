@@ -124,8 +124,8 @@ def test_an_error_document_tells_by_its_code_whether_to_come_back(
     script = answer(SIMPLE_RETURN % code.encode(), status="409 X", kind="text/xml", X_RateLimit_ToWait_Sec="9")
     # The head alone, and the body a little later, as most servers send them.
     head, _, rest = script.partition(b"<RESPONSE>")
-    for each in (script, Trickle(head, b"<RESPONSE>" + rest, 0.001)):
-        server.scripts = [each]
+    for refused in (script, Trickle(head, b"<RESPONSE>" + rest, 0.001)):
+        server.scripts = [refused]
         with pytest.raises(kind, match=f"the API answers with an error {code}: Not now\\.") as raised:
             stage(client, api(server, refusals=rule), target)
         assert getattr(raised.value, "retry_after", None) == (9.0 if kind is SourceUnavailable else None)

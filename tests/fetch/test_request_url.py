@@ -1,4 +1,4 @@
-"""What a window's URL may bring with it, what it must leave to the window, and what authentication adds."""
+"""What a declared URL may hold, what it must leave to the window, and what authentication adds."""
 
 from dataclasses import replace
 

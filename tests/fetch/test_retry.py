@@ -1,4 +1,4 @@
-"""How long the waits between tries are: drawn from a doubling range, never less than the server asks, never hours."""
+"""The waits between tries: drawn from a doubling range, never less than the server asks, never hours."""
 
 import pytest
 import stamina
@@ -31,7 +31,7 @@ def test_full_jitter_draws_from_nothing_to_the_doubled_wait() -> None:
 def test_what_the_server_asks_for_is_the_least() -> None:
     backoff = Backoff(longest)
     asked = [3.0, 0.0, None, 300.0]
-    assert [backoff(SourceUnavailable("busy.", retry_after=each)) for each in asked] == [3.0, 1.0, 2.0, 300.0]
+    assert [backoff(SourceUnavailable("busy.", retry_after=seconds)) for seconds in asked] == [3.0, 1.0, 2.0, 300.0]
 
 
 def test_terminal_errors_are_not_tried_again() -> None:

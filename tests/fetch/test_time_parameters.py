@@ -1,4 +1,4 @@
-"""A window as an API is asked for it: adjacent requests share no instant and miss none, in every form of parameter."""
+"""The request of a window: adjacent requests share no instant and miss no instant, in every form of parameter."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def asking(form: str = "time", after: bool = True, before: bool = True, **keys: 
 
 
 def read(form: InstantText, text: str) -> datetime:
-    """What an API makes of a parameter; written anew, so that it cannot err as the code does."""
+    """How an API reads a parameter. Independent of the code, so that it cannot have the same errors."""
     if isinstance(form, EpochTime):
         return form.epoch + timedelta(microseconds=int(text) * 10**6 // form.unit)
     instant = datetime.fromisoformat(text)
@@ -59,7 +59,7 @@ def gives(parameters: TimeParameters, schema: TableSchema, query: dict[str, str]
 
 
 def kept(parameters: TimeParameters, schema: TableSchema, piece: Window, instant: datetime) -> tuple[int, int, int]:
-    """How many rows, neighbours and rejects a record of that instant becomes, where it is in the piece's answer."""
+    """How many rows, neighbours and rejects a record of that instant becomes, if it is in the piece's answer."""
     seconds = schema.column(schema.time).type is ColumnType.INT64
     value = int((instant - schema.epoch).total_seconds()) if seconds else instant
     casted = cast_slice(schema, [{"id": 1, "at": value}], 1)
@@ -115,7 +115,7 @@ def test_each_instant_is_asked_for_and_kept_once(  # noqa: PLR0917 - what is dra
         for piece in pieces
         if gives(parameters, table, parameters.render(piece, table), instant)
     ]
-    assert [sum(each) for each in found] == [1] * len(found)
+    assert [sum(counts) for counts in found] == [1] * len(found)
     assert sum(rows for rows, _, _ in found) == (1 if ORIGIN <= instant < start else 0)
     assert sum(rejects for _, _, rejects in found) == 0
 

@@ -1,4 +1,4 @@
-"""What follows a document that ends by itself is not passed over."""
+"""Bytes after a document that ends by itself are not ignored."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a valid clean line is, and that the fast parser says the same as the reference for any bytes."""
+"""What a valid clean line is, and that the fast parser agrees with the reference for any bytes."""
 
 import pytest
 from hypothesis import example, given, settings

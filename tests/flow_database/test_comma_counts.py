@@ -1,4 +1,4 @@
-"""A block's lines are split and numbered as one line at a time would be, whatever the numbers and the lines' places."""
+"""A block's lines are split and numbered as one line at a time would be, for any numbers and positions."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def test_lines_are_numbered_as_one_by_one(lines: list[bytes], first: int, earlie
     block = LineBlock(b"\n".join(lines) + b"\n", fields=2)
     kept = [line for line in lines if line.count(b",") == 1]
     assert (block.lines, block.kept) == (len(lines), len(kept))
-    assert b"".join(block.numbered(first)) == b"".join(b"%d,%s\n" % each for each in enumerate(kept, first))
+    assert b"".join(block.numbered(first)) == b"".join(b"%d,%s\n" % row for row in enumerate(kept, first))
     rejected = [(number, line) for number, line in enumerate(lines, 1) if line.count(b",") != 1]
     assert [(number, line) for number, _, line in block.rejects()] == rejected
 

@@ -1,4 +1,4 @@
-"""Blocks of whole lines from plain and gzip files; damage is told, with the place."""
+"""Blocks of whole lines from plain and gzip files; damage is reported with its position."""
 
 import gzip
 import random

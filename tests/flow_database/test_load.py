@@ -1,4 +1,4 @@
-"""Loading a clean file: every line in the table or set aside with its reason, exactly, atomically, indexed."""
+"""Loading a clean file: every line is in the table or rejected with its reason, exactly, atomically, indexed."""
 
 import gzip
 import sqlite3

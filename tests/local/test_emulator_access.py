@@ -1,4 +1,4 @@
-"""Who may use the emulator, and what even its own clients' SQL may not do: use a file outside of its folder."""
+"""Which clients may use the emulator, and that even their SQL cannot use a file outside its folder."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Asker:
-    """Someone on this machine, or a page in the browser of someone, who asks the emulator."""
+    """A user of this machine, or a page in a user's browser, that sends requests to the emulator."""
 
     emulator: Emulator
 
@@ -65,7 +65,7 @@ def asker(emulator: Emulator) -> Asker:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Path]:
-    """A folder outside of the emulator's, with a file in it; nothing has changed there in the end."""
+    """A folder outside the emulator's, with a file in it; the test ends with a check that nothing changed there."""
     (tmp_path / "secret.csv").write_text(f"{CANARY},1\n")
     yield tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
@@ -73,7 +73,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 
 
 def form(sql: str) -> tuple[str, str]:
-    """What an HTML form with enctype multipart/form-data posts: content type and body. No preflight comes first."""
+    """Content type and body of an HTML form with enctype multipart/form-data, which needs no preflight."""
     job = json.dumps({"configuration": {"query": {"query": sql, "useLegacySql": False}}})
     parts = "".join(f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{job}\r\n' for name in "ab")
     return "multipart/form-data; boundary=b", parts + "--b--\r\n"
@@ -283,7 +283,7 @@ def test_only_one_port_is_opened_and_on_loopback(emulator: Emulator) -> None:
 
 
 def listeners(mark: Path) -> list[tuple[str, int]]:
-    """Where the process with this path among its arguments listens."""
+    """The address that the process with this path among its arguments listens on."""
     (pid,) = (path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if is_emulator(path, mark))
     sockets = {link.readlink().name for link in (pid / "fd").iterdir() if link.is_symlink()}
     found = []

@@ -1,4 +1,4 @@
-"""What DuckDB itself refuses once it is locked, said in its own SQL, which the emulator's dialect mostly cannot say."""
+"""What DuckDB itself refuses once it is locked, in its own SQL, most of which the emulator's dialect does not have."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -59,7 +59,7 @@ def test_launched_children_get_ready_while_the_caller_works(tmp_path: Path) -> N
     child = python("web", server(port), tmp_path / "web.log", ready=lambda: listens(port))
     unready = python("unready", SLEEP, tmp_path / "unready.log", ready=lambda: False, ready_timeout=0.5)
     with Supervisor() as supervisor:
-        launched = supervisor.launch(child, unready)  # would not come back if it waited
+        launched = supervisor.launch(child, unready)  # would not return if it waited
         assert supervisor.children == launched
         assert supervisor.await_ready(launched[0]) == launched[:1]
         assert listens(port)

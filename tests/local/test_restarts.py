@@ -1,4 +1,4 @@
-"""A child that crashes is started again, later each time, and not for ever."""
+"""A child that crashes is restarted after ever longer waits, and not for ever."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from flows_platform.local.child import ChildProcess
 from flows_platform.local.restarts import Restarts
 from flows_platform.local.supervisor import Supervisor
 
-# Counts its starts in a file; crashes at those that are named, else serves its readiness as a file.
+# Counts its starts in a file. Crashes at the named starts; otherwise a file shows that it is ready.
 CHILD = """
 import pathlib, sys, time
 count, ready, crashing = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3].split(",")
@@ -60,7 +60,7 @@ def test_a_killed_child_is_started_again_and_that_is_said(tmp_path: Path) -> Non
         os.killpg(started.pid, signal.SIGKILL)
         with pytest.raises(Back):
             supervisor.keep(tell, Restarts(first=0.01))
-        assert [each.child.name for each in supervisor.children] == ["thing"]
+        assert [running.child.name for running in supervisor.children] == ["thing"]
     assert (tmp_path / "count").read_text() == "xxx"  # the second start crashed before it was ready
     assert said == [
         "thing ended with exit code -9; starting it again in 0.01 s.",

@@ -1,4 +1,4 @@
-"""Atomic files: the old one or the new one, whatever happens; leftovers of killed writers are swept."""
+"""Atomic files: the old one or the new one after any fault; leftovers of killed writers are swept."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ DIE_HALFWAY = """
 import os, signal, sys
 from pathlib import Path
 from flows_platform.runtime.atomic_files import atomic_path
-with atomic_path(Path(sys.argv[1])) as part:
-    part.write_text("half")
+with atomic_path(Path(sys.argv[1])) as draft:
+    draft.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -28,8 +28,8 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.runtime.atomic_files import atomic_path
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    with atomic_path(Path(sys.argv[1])) as part:
-        part.write_bytes(bytes(2000))
+    with atomic_path(Path(sys.argv[1])) as draft:
+        draft.write_bytes(bytes(2000))
 except StorageError as error:
     print(error)
 """
@@ -46,9 +46,9 @@ def names(folder: Path) -> list[str]:
 
 def test_the_new_file_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "new" / "file.txt"
-    with atomic_path(target) as part:
-        part.write_text("new")
-        assert part.parent == target.parent
+    with atomic_path(target) as draft:
+        draft.write_text("new")
+        assert draft.parent == target.parent
         assert not target.exists()
     assert target.read_text() == "new"
     assert names(target.parent) == ["file.txt"]
@@ -57,8 +57,8 @@ def test_the_new_file_appears_whole(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_path(target) as part:
-        part.write_text(f"half {1 / 0}")
+    with pytest.raises(ZeroDivisionError), atomic_path(target) as draft:
+        draft.write_text(f"half {1 / 0}")
     assert target.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
@@ -76,8 +76,8 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_one_sweeps(tmp_path: P
     assert run_python(DIE_HALFWAY, target).returncode == -signal.SIGKILL
     assert target.read_text() == "old"
     assert len(names(tmp_path)) == 2
-    with atomic_path(target) as part:
-        part.write_text("new")
+    with atomic_path(target) as draft:
+        draft.write_text("new")
     assert names(tmp_path) == ["file.txt"]
 
 
@@ -94,8 +94,8 @@ def test_a_living_writer_of_the_same_file_is_not_swept(tmp_path: Path) -> None:
 def test_leftovers_of_other_files_stay(tmp_path: Path) -> None:
     other = tmp_path / f".file.txt.gz.{'0' * 16}.tmp"
     other.touch()
-    with atomic_path(tmp_path / "file.txt") as part:
-        part.touch()
+    with atomic_path(tmp_path / "file.txt") as draft:
+        draft.touch()
     assert other.exists()
 
 
@@ -111,8 +111,8 @@ def test_a_full_disk_is_a_typed_error_that_keeps_the_old_file(tmp_path: Path) ->
 def test_a_link_is_followed_and_kept(tmp_path: Path) -> None:
     target, link = tmp_path / "file.txt", tmp_path / "link"
     link.symlink_to(target)
-    with atomic_path(link) as part:
-        part.write_text("new")
+    with atomic_path(link) as draft:
+        draft.write_text("new")
     assert link.is_symlink()
     assert target.read_text() == "new"
 

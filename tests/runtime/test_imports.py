@@ -1,4 +1,4 @@
-"""What loading the definitions costs, in things that can be counted: modules, and looks for garbage."""
+"""What loading the definitions costs, in modules and in garbage collections."""
 
 import gc
 import json
@@ -9,13 +9,13 @@ import pytest
 
 from flows_platform.runtime.imports import collector_paused
 
-# Each is wanted by a run or by the server alone, and takes from 20 to 300 ms.
+# Only runs or the server need these modules, which take from 20 to 300 ms.
 LATER = {"PIL", "adbc_driver_manager", "duckdb", "google.cloud.bigquery", "jinja2", "numpy", "pandas", "psycopg"}
 LATER |= {"pyarrow", "sqlalchemy", "uvicorn", "starlette"}
 MEASURE = """
 import gc, json, sys
 import flows_platform.definitions
-looks = sum(each["collections"] for each in gc.get_stats())
+looks = sum(generation["collections"] for generation in gc.get_stats())
 print(json.dumps([list(sys.modules), looks, gc.isenabled(), gc.get_freeze_count()]))
 """
 

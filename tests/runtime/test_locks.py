@@ -1,4 +1,4 @@
-"""Locks are held by one at a time, and gone with their holder however it dies."""
+"""A lock has one holder at a time, and ends with the holder however it dies."""
 
 import os
 import signal

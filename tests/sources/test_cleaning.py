@@ -1,4 +1,4 @@
-"""Cleaning is awk's `NF==9` and a row number, byte for byte; every other line is set aside with place and reason."""
+"""Cleaning is awk's `NF==9` and a row number, byte for byte; other lines are rejected with number and reason."""
 
 import csv
 import gzip
@@ -105,7 +105,7 @@ def test_line_soups_are_those_of_awk(tmp_path_factory: pytest.TempPathFactory, s
 @given(st.one_of(soups, st.binary(), st.lists(st.sampled_from([*tokens, b"\0"]), max_size=60).map(b"".join)))
 def test_any_bytes_are_kept_or_rejected(tmp_path_factory: pytest.TempPathFactory, soup: bytes) -> None:
     if soup.startswith((b"\x1f\x8b", b"PK", b"BZh", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return  # packed, or marked: not as it stands
+        return  # packed, or with a byte order mark: not unchanged
     result, kept, rejects = run(tmp_path_factory.mktemp("soup"), soup)
     assert (kept, rejects) == reference(soup)
     assert result.read == result.kept + result.rejected

@@ -12,7 +12,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.sample.rates import plan_hours
 
-# Of generate(rows=5000, seed=7, days=2): a change here changes every generated file and every figure made from one.
+# Of generate(rows=5000, seed=7, days=2). If it changes, every generated file and every figure from one changes.
 PINNED = "b8afe236560f5b2d076f537dc7986734cd4cebe1929364340219b9e14cad53b1"
 
 type Row = tuple[str, ...]

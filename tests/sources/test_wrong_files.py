@@ -1,4 +1,4 @@
-"""A wrong, cut or packed raw or clean file: read for what it is, or refused by its name before anything is replaced."""
+"""A wrong, cut or packed raw or clean file: read as what it is, or refused by its kind before anything is replaced."""
 
 import bz2
 import gzip
@@ -86,7 +86,7 @@ def failure(result: Result) -> str:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> dict[str, bytes]:
-    """Good files of 200 rows at their places, by name."""
+    """Good files of 200 rows at their paths, by name."""
     (tmp_path / "good.txt").write_bytes(raw_lines(200))
     assert call("clean", tmp_path / "good.txt", "--out", tmp_path / "clean.csv").exit_code == 0
     assert call("load", tmp_path / "clean.csv", "--database", tmp_path / "flows.db").exit_code == 0
@@ -119,7 +119,7 @@ def test_a_cut_file_is_refused_with_the_place(tmp_path: Path, kept: dict[str, by
 
 @pytest.mark.parametrize("kind", ["bzip2", "xz"])
 def test_what_follows_a_member_and_is_none_is_refused(tmp_path: Path, kind: str) -> None:
-    """Python's own readers end there as if the file did."""
+    """Python's own readers take this for the end of the file."""
     one = PACKED[kind](raw_lines(100))
     for rest in (one.replace(one[:3], b"XXX", 1), b"garbage", one[:9]):
         (tmp_path / "raw").write_bytes(one + rest)
@@ -240,7 +240,7 @@ def test_a_second_header_and_mark_are_named_by_the_load(tmp_path: Path) -> None:
     )
     assert call("clean", tmp_path / "raw", "--out", tmp_path / "clean.csv").exit_code == 0
     assert call("load", tmp_path / "clean.csv", "--database", tmp_path / "flows.db").exit_code == 0
-    assert [(each.position, each.reason) for each in iter_rejected(tmp_path / "flows.db")] == [
+    assert [(reject.position, reject.reason) for reject in iter_rejected(tmp_path / "flows.db")] == [
         (301, "header line: names of columns, not values"),
         (602, "time: '\\ufeff0' begins with a byte order mark"),
     ]

@@ -1,4 +1,4 @@
-"""What is asked of Dagster's code server, by a server that answers as it does."""
+"""What we ask of Dagster's code server, on a server that answers as it does."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

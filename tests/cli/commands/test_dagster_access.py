@@ -1,4 +1,4 @@
-"""Who may use Dagster's webserver and code server as `flows dev` starts them; the right visitors find all of it."""
+"""Which clients may use the webserver and code server that `flows dev` starts; the right ones can use everything."""
 
 import json
 import os
@@ -63,7 +63,7 @@ class Running:
         return self.ask("/graphql", "POST", json.dumps({"query": query}), **sent)
 
     def websocket(self, **headers: str) -> int:
-        """The status of the answer to a handshake: 101 where it is accepted."""
+        """The status of the answer to a handshake: 101 if it is accepted."""
         shake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
         shake |= {"Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec_WebSocket_Protocol": "graphql-ws"}
         return self.status("/graphql", **shake | headers)
@@ -301,7 +301,7 @@ print(code.ping("hello")["echo"])
 
 
 def reached(running: Running, user: int) -> str:
-    """What a process of that user is answered by the code server, or the error."""
+    """The code server's answer to a process of that user, or the error."""
     arguments = [str(code_socket(running.settings)), str(user)]
     environment = {"DAGSTER_HOME": "", "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     done = subprocess.run(
@@ -316,7 +316,7 @@ def test_the_code_server_is_there_for_its_user(running: Running) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
 def test_another_user_does_not_reach_the_code_server(running: Running) -> None:
-    """Its StartRun names classes to load: whoever reaches it runs code as its user."""
+    """StartRun names classes to load: a client that reaches it runs code as its user."""
     assert reached(running, 65534) == "PermissionError"
 
 

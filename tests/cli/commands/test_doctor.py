@@ -1,4 +1,4 @@
-"""The doctor's lines as a platform may be: green where nothing is wrong, and red for one reason at a time."""
+"""The doctor's lines for states of a platform: green if nothing is wrong, red for one reason at a time."""
 
 import base64
 import fcntl
@@ -33,7 +33,7 @@ class Foreign(BaseHTTPRequestHandler):
     do_GET = do_POST = do_HEAD = _answer  # noqa: N815 - named by the standard library
 
     def log_message(self, *_: object) -> None:
-        """Nothing is said."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def running_at(home: Path) -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home that nothing was started in, and ports that nobody uses."""
+    """A home in which nothing was started, and free ports."""
     monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
     for name in ("API", "EMULATOR", "DAGSTER"):
         monkeypatch.setenv(f"FLOWS_{name}_PORT", str(free_port()))
@@ -71,7 +71,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def examined(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """The failing lines, by what they are of; every line is there, and the last counts them."""
+    """The failing lines by their checks; all lines are present, and the last one counts them."""
     count = doctor.run_doctor()
     *lines, last = capsys.readouterr().out.splitlines()
     assert [line[6:].partition(":")[0] for line in lines] == LINES
@@ -83,7 +83,7 @@ def examined(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 def test_it_is_green_before_the_first_start(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert examined(capsys) == {}
-    assert not (home / "dagster").exists()  # looking makes nothing but the home
+    assert not (home / "dagster").exists()  # the checks create nothing but the home
 
 
 @pytest.mark.parametrize(("name", "line"), [("API", "API"), ("EMULATOR", "warehouse"), ("DAGSTER", "Dagster")])

@@ -1,4 +1,4 @@
-"""The doctor's line on the database of CVEs: not there yet, filled, away."""
+"""The doctor's line on the database of CVEs: missing, filled, unreachable."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ from flows_platform.settings import load_settings
 
 @dg.job
 def nothing() -> None:
-    """A job to have runs of."""
+    """A job whose runs the tests use."""
 
 
 def test_runs_without_a_process_are_failed_and_others_left_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Looks while a block works: some, in a thread of their own, and none afterwards."""
+"""Calls while a block runs: some, in a thread of their own, and none afterwards."""
 
 import threading
 

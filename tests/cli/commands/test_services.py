@@ -1,4 +1,4 @@
-"""What the platform's processes are started with."""
+"""The arguments and environment of the platform's processes."""
 
 from pathlib import Path
 

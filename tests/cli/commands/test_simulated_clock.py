@@ -1,4 +1,4 @@
-"""The clock of `flows dev --simulate`: where it starts, that a restart goes on, and which homes it refuses."""
+"""The clock of `flows dev --simulate`: where it starts, that a restart continues it, and which homes it refuses."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`flows source try`: what it says of a window, by its JSON and its exit code."""
+"""`flows source try`: what it reports about a window in its JSON and exit code."""
 
 import json
 from collections.abc import Callable
@@ -47,7 +47,7 @@ attributes:
 
 
 class Visits(VendorServer):
-    """Two pages of two records; the last record has no time, and each has a field that no column takes."""
+    """Two pages of two records. The last record has no time, and all have a field that no column reads."""
 
     def answer(self, asked: Asked) -> Answer:
         first = "page" not in asked.parameters
@@ -63,7 +63,7 @@ class Visits(VendorServer):
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[VendorServer], str]:
-    """Writes the declaration of a server's source; gives its path."""
+    """Write the YAML of a server's source; returns its path."""
     monkeypatch.setenv("VISITS_KEY", "s3cr3t+/9")
     monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLOWS_MAX_REJECTED_SHARE", "0.5")
@@ -101,7 +101,7 @@ def test_a_whole_window(
     assert told["rejects"] == [{"reason": "at is null or missing", "records": 1}]
     assert told["verification"] == "L1 framing"
     assert pq.read_table(out).column("id").to_pylist() == ["1a", "1b", "2a"]
-    assert not (tmp_path / "home" / "windows").exists()  # nothing of it is the platform's
+    assert not (tmp_path / "home" / "windows").exists()  # no module of it is the platform's
 
 
 @pytest.mark.parametrize("limit", [1, 3])

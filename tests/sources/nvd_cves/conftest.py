@@ -1,4 +1,4 @@
-"""An empty database of CVEs on each engine there is."""
+"""An empty database of CVEs on every engine."""
 
 from collections.abc import Iterator
 from pathlib import Path

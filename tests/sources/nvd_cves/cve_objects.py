@@ -39,7 +39,7 @@ def metric(version: str = "3.1", score: float = 9.8, kind: str = "Primary", **ch
 
 
 def cve(number: int, version: int = 0, **changes: Any) -> Cve:
-    """CVE-2024-<number> in its state <version>, which each of its parts says too."""
+    """CVE-2024-<number> in its state <version>, which its texts and rows name too."""
     said = f"v{version}"
     node = {"operator": "OR", "negate": False, "cpeMatch": [criterion(said), criterion(f"{said}-other")]}
     found: Cve = {

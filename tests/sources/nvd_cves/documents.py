@@ -1,4 +1,4 @@
-"""CVE documents read anew by other code than the project's, held against the rows of all tables."""
+"""Reads CVE documents with other code than the project's, and compares them with the rows of all tables."""
 
 import gzip
 import json
@@ -23,11 +23,11 @@ OLD, NEW = "page_200_start0_20230713.json.gz", "page_2000_start0_20250623.json.g
 def answer(file: Path) -> list[Cve]:
     text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     document = json.loads(text, parse_float=Decimal)
-    return [each["cve"] for each in document.get("vulnerabilities", [])]
+    return [entry["cve"] for entry in document.get("vulnerabilities", [])]
 
 
 def answers(folder: Path) -> Iterator[list[Cve]]:
-    """Each of NVD's own answers."""
+    """All of NVD's own answers."""
     for file in sorted((folder / "nvd").glob("*.json*")):
         if not any(other in file.name for other in ("schema", "cpematch", "history", "sources")):
             yield answer(file)
@@ -62,7 +62,7 @@ def columns(rows: Any, *names: str) -> list[tuple[Any, ...]]:
 
 
 def stored(engine: Engine) -> dict[int, Parts]:
-    """The fact row and the children of every CVE."""
+    """The row in `cves` and the child rows of every CVE."""
     with engine.begin() as connection:
         found: dict[int, Parts] = {
             row["cve_key"]: (row, defaultdict(list)) for row in connection.execute(select(CVES)).mappings()
@@ -74,7 +74,7 @@ def stored(engine: Engine) -> dict[int, Parts]:
 
 
 def newest_of(cves: Iterable[Cve]) -> dict[str, Cve]:
-    """The newest state of each CVE by its id."""
+    """The newest state of every CVE by its id."""
     newest: dict[str, Cve] = {}
     for cve in cves:
         held = newest.setdefault(cve["id"], cve)
@@ -88,10 +88,10 @@ def check(held: Parts, cve: Cve) -> None:
     assert fact["id"] == cve["id"]
     assert json.loads(fact["document"], parse_float=Decimal) == cve
     assert (fact["published"], fact["last_modified"]) == (instant(cve["published"]), instant(cve["lastModified"]))
-    assert fact["description"] == next(each["value"] for each in cve["descriptions"] if each["lang"] == "en")
+    assert fact["description"] == next(text["value"] for text in cve["descriptions"] if text["lang"] == "en")
     assert (fact["status"], fact["cisa_exploit_add"]) == (cve["vulnStatus"], cve.get("cisaExploitAdd"))
     assert columns(parts["cve_references"], "url", "source", "tags") == [
-        (each["url"], each["source"], json_text(each.get("tags", []))) for each in cve["references"]
+        (reference["url"], reference["source"], json_text(reference.get("tags", []))) for reference in cve["references"]
     ]
     assert columns(parts["cve_weaknesses"], "source", "type", "lang", "value") == [
         (weakness["source"], weakness["type"], text["lang"], text["value"])

@@ -1,4 +1,4 @@
-"""A real PostgreSQL in a folder of its own on a free port, where one is installed. No tests."""
+"""A real PostgreSQL in a folder of its own on a free port, if one is installed. No tests."""
 
 import os
 import pwd
@@ -38,7 +38,7 @@ def _free_port() -> int:
 
 
 class Postgres:
-    """A server that runs, with one database; a test gets it empty."""
+    """A running server with one database, which a test gets empty."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -47,7 +47,7 @@ class Postgres:
         return f"postgresql://{OWNER}:{password}@127.0.0.1:{self.port}/{database}"
 
     def emptied(self) -> str:
-        """The URL of the database, which then holds nothing."""
+        """The URL of the database, emptied."""
         import psycopg  # noqa: PLC0415  only where a server was found
 
         with psycopg.connect(self.url(), autocommit=True) as connection:
@@ -58,9 +58,9 @@ class Postgres:
 
 @contextmanager
 def running() -> Iterator[Postgres]:
-    """Start one; the test that asks is skipped where that cannot be."""
+    """Start a server, or skip the test if that is not possible."""
     initdb, pg_ctl, prefix = _program("initdb"), _program("pg_ctl"), _as_owner()
-    # Not pytest's folder: root alone may enter it.
+    # Not pytest's folder, which only root may enter.
     folder = Path(tempfile.mkdtemp(prefix="cves-postgres-"))
     port = _free_port()
     secret = folder / "password"

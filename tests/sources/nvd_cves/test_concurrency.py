@@ -16,7 +16,7 @@ VERSIONS = 12
 
 
 def said(queries: CveQueries, number: int) -> set[str]:
-    """The version that each part of a CVE says; one alone where they belong together."""
+    """The versions that a CVE's rows name: a single one if the rows belong together."""
     detail = queries.one(f"CVE-2024-{number:04}")
     if detail is None:
         return set()
@@ -59,8 +59,8 @@ def test_the_newest_wins_and_no_reader_sees_a_mix(url: str, store: CveStore, que
             done.set()
         assert reader.result() > 0
     assert all(said(queries, number) == {f"v{VERSIONS - 1}"} for number in NUMBERS)
-    assert sum(each.inserted for each in counts) == len(NUMBERS) == store.total()
-    written = sum(each.inserted + each.updated + each.unchanged for each in counts)
+    assert sum(count.inserted for count in counts) == len(NUMBERS) == store.total()
+    written = sum(count.inserted + count.updated + count.unchanged for count in counts)
     assert written == WRITERS * VERSIONS * len(NUMBERS)
 
 

@@ -73,5 +73,5 @@ def test_a_path_with_odd_characters_is_one_path(tmp_path: Path) -> None:
     CveStore(engine).create_tables()
     assert CveQueries(reader).page(CveFilter(), None, 1).rows == []
     assert file.exists()
-    for each in (engine, reader):
-        each.dispose()
+    for opened in (engine, reader):
+        opened.dispose()

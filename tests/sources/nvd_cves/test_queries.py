@@ -1,4 +1,4 @@
-"""Filters, pages and totals on every engine, against the same said in Python."""
+"""Filters, pages and totals on every engine, compared with the same in Python."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -88,7 +88,7 @@ def test_pages_add_up_to_the_whole(filled: CveQueries, limit: int) -> None:
         if page.next is None:
             break
         after = page.next
-    assert seen == [each["id"] for each in made()]
+    assert seen == [document["id"] for document in made()]
 
 
 def test_a_page_is_not_shifted_by_what_comes_meanwhile(filled: CveQueries, store: CveStore) -> None:

@@ -19,10 +19,10 @@ def test_they_tile_the_time_newest_first(until: datetime) -> None:
     found = list(ranges(START, until, LONGEST))
     assert (found[0].end, found[-1].start) == (until, START)
     assert all(newer.start == older.end for newer, older in pairwise(found))
-    assert all(each.end - each.start <= LONGEST for each in found)
-    assert [each for each in found if each.start.time() != START.time()] == []
-    newest = [each for each in found if until - each.start < timedelta(days=30)]
-    assert all(each.end - each.start <= timedelta(days=1) for each in newest)
+    assert all(window.end - window.start <= LONGEST for window in found)
+    assert [window for window in found if window.start.time() != START.time()] == []
+    newest = [window for window in found if until - window.start < timedelta(days=30)]
+    assert all(window.end - window.start <= timedelta(days=1) for window in newest)
 
 
 @given(INSTANTS, st.timedeltas(LEAST + timedelta(milliseconds=1), LONGEST))

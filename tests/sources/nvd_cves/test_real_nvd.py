@@ -1,4 +1,4 @@
-"""NVD's own answers, every CVE and field of them: the tables say what the documents say, read anew by other code."""
+"""NVD's own answers, every CVE and field: the tables agree with the documents, which other code reads."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def test_every_cve_and_field(shared_data: Path, store: CveStore, engine: Engine)
 def test_two_snapshots_give_exactly_the_changed_rows(
     shared_data: Path, store: CveStore, engine: Engine, kept: int
 ) -> None:
-    """All 200 CVEs of the later snapshot are newer; where it shows `kept` of them as they were, the others alone."""
+    """All 200 CVEs of the later snapshot are newer; if `kept` of them are unchanged, only the others are."""
     old, new = answer(shared_data / "nvd" / OLD), answer(shared_data / "nvd" / NEW)[:200]
-    assert [each["id"] for each in old] == [each["id"] for each in new]
+    assert [document["id"] for document in old] == [document["id"] for document in new]
     assert store.upsert(old) == Counts(inserted=200)
     later = old[:kept] + new[kept:]
-    assert store.newer(rows_of(each).version for each in later) == {each["id"] for each in new[kept:]}
+    assert store.newer(rows_of(document).version for document in later) == {document["id"] for document in new[kept:]}
     assert store.upsert(later) == Counts(updated=200 - kept, unchanged=kept)
     held = stored(engine)
     for cve in later:

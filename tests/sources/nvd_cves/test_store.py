@@ -1,4 +1,4 @@
-"""Upserts on every engine: nothing lost, idempotent, whole or not at all, and never backwards."""
+"""Upserts on every engine: complete, idempotent, atomic, and never back to an older state."""
 
 import json
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ def test_an_older_state_never_wins(store: CveStore, queries: CveQueries) -> None
 
 def test_what_is_newer(store: CveStore) -> None:
     store.upsert([cve(1, version=5), cve(2, version=5)])
-    asked = [rows_of(each).version for each in (cve(1, version=4), cve(2, version=5), cve(3))]
+    asked = [rows_of(document).version for document in (cve(1, version=4), cve(2, version=5), cve(3))]
     assert store.newer(asked) == {"CVE-2024-0003"}
     millisecond = timedelta(milliseconds=1)
     assert store.newer([replace(asked[1], last_modified=asked[1].last_modified + millisecond)]) == {"CVE-2024-0002"}
@@ -154,7 +154,7 @@ def statements(engine: Engine, store: CveStore, made: list[Cve]) -> int:
 def test_statements_are_counted_by_batch_and_not_by_cve(store: CveStore, engine: Engine) -> None:
     few = [cve(number, version=1) for number in range(1, 11)]
     many = [cve(number, version=1) for number in range(11, 11 + BATCH)]
-    store.upsert([cve(int(each["id"].removeprefix("CVE-2024-"))) for each in [*few, *many]])
+    store.upsert([cve(int(document["id"].removeprefix("CVE-2024-"))) for document in [*few, *many]])
     assert statements(engine, store, few) <= 15
     assert statements(engine, store, many) <= 15
 
