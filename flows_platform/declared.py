@@ -35,7 +35,7 @@ class Secret(Declared):
     @model_validator(mode="before")
     @classmethod
     def _is_named(cls, given: object) -> object:
-        # guard: a secret stands outside the YAML
+        # guard: a secret is outside the YAML
         if isinstance(given, str):
             raise refused("a secret does not belong in a file: write {env: NAME}, and set that variable")
         return given

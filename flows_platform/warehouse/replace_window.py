@@ -1,4 +1,4 @@
-"""One attempt to replace a window: load into staging, compare counts, one MERGE. Its safety depends on this order."""
+"""One attempt to replace a window: load a staging table, compare counts, one MERGE. Safe because of this order."""
 
 import secrets
 from dataclasses import dataclass
