@@ -1,1 +1,1 @@
-"""Wire formats, a package for each. `encoders` and `decoders` choose one by its name."""
+"""Wire formats, one package per format. `encoders` and `decoders` choose one by its name."""

@@ -1,4 +1,4 @@
-"""The decoder of each format, by one exhaustive map."""
+"""Opens a document of any format with that format's decoder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from flows_platform.formats.xml.decode import XmlDocument
 
 
 class Document(Protocol):
-    """Records in slices.
+    """A document whose records come in slices.
 
-    Once these are read: what the footer declares, and whether the document marked its end.
+    Once all slices are read, `declared` is the total from the footer, and `enclosed` says whether the document marked
+    its end.
     """
 
     @property
@@ -38,15 +39,26 @@ class Document(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How records lie in a document: the container's and element's names where the format has them.
+    """Where records are in a document and how to read them.
 
-    `footer` says that one was asked for in a format that has none by itself: it must be there. `record_bytes` is the
-    most that one record may take. With `whole` records are given with all that they nest, and what stands around them
-    is kept of XML too, as it is where they are `enveloped`; `total` leads to their number there. `nothing` names
-    answers that mean no records: `missing`, `null`. `errors` tells an error document; `doctype` lets an external one
-    pass. With `plain_names` XML's are read without their namespace. `parser` says whether text formats may be read by
-    templates. The column `extra` is not among what is sent. `dialect` is CSV's, and `fields` are the names that its
-    header may have. `proven` says that the transfer proves its own end.
+    Attributes:
+        schema: The table's columns.
+        records: The container's name or path, in formats that have one.
+        record: The name of a record's element, in XML.
+        footer: The request asked for a footer in a format that has none by itself: it must be there.
+        record_bytes: The most bytes that one record may take.
+        whole: Records keep everything nested in them, and XML keeps its envelope.
+        total: Path to the number of records in the envelope.
+        errors: How to recognize an error document.
+        nothing: Answers that mean no records: `missing`, `null`.
+        enveloped: XML keeps its envelope.
+        doctype: XML may have an external DOCTYPE.
+        plain_names: XML names are read without their namespace.
+        parser: Whether templates may read text formats.
+        extra: The column for unknown fields, which the source does not send.
+        dialect: The dialect of CSV.
+        fields: The names that a CSV header may have.
+        proven: The transfer proves its own end.
     """
 
     schema: TableSchema
@@ -69,19 +81,19 @@ class Layout:
 
     @property
     def blank(self) -> frozenset[str]:
-        """The columns of which an empty cell is NULL, where the cells are the columns' own."""
+        """The columns for which an empty cell is NULL, in CSV whose cells are the columns."""
         return frozenset(
             column.name for column in self.columns if column.nullable and column.type is not ColumnType.STRING
         )
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Those that records have fields for."""
+        """The columns that the source sends."""
         return tuple(column for column in self.schema.columns if column.name != self.extra)
 
     @property
     def flat(self) -> Flat | None:
-        """What templates may read: records that are as flat as the columns."""
+        """What templates may read: records as flat as the columns. None if only the reference may read."""
         return (
             Flat(self.columns, self.certain, self.record_bytes)
             if self.parser is Parser.TEMPLATE and not self.whole
@@ -89,7 +101,7 @@ class Layout:
         )
 
     def certain(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
-        """A batch of the columns, cast; None where a record of it is to be rejected, as its own parser reads it."""
+        """A batch of the columns, cast; None if casting rejects a record, which the reference parser must then read."""
         casted = cast_slice(self.schema, batch, 0, self.extra)
         return None if casted.rejects else casted.batch.select([column.name for column in self.columns])
 
@@ -147,10 +159,10 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
 
 
 def open_document(wire: WireFormat, source: ByteSource, layout: Layout) -> Document:
-    """The document on `source`."""
+    """Open the document that `source` reads."""
     return OPENERS[wire](source, layout)
 
 
 def envelope_of(document: Document) -> Mapping[str, object]:
-    """What stood around the records, once these are read; empty for formats where nothing does."""
+    """The envelope around the records, once these are read; empty for formats without one."""
     return document.envelope if isinstance(document, JsonDocument | XmlDocument) else {}

@@ -1,4 +1,4 @@
-"""Rows to bytes, one module a format; `for_format` gives a table's encoder. No I/O, no selection of rows."""
+"""From rows to bytes: `for_format` returns the encoder of a table in a format. No I/O, no selection of rows."""
 
 from flows_platform.domain.schema import TableSchema
 from flows_platform.formats.csv.encode import CsvEncoder
@@ -21,7 +21,7 @@ def for_format(wire_format: WireFormat, schema: TableSchema) -> Encoder:
         case WireFormat.CSV:
             return CsvEncoder(schema)
         case WireFormat.ARROW:
-            # pyarrow takes 40 MB and a third of a second, which a server that never sends Arrow should not pay.
+            # pyarrow takes 40 MB and a third of a second to load; a server that never sends Arrow should not pay that.
             from flows_platform.formats.arrow.encode import ArrowEncoder  # noqa: PLC0415
 
             return ArrowEncoder(schema)

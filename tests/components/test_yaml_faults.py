@@ -111,7 +111,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ),
     ("format: json", "format: json\n    nothing: [404, 429]", "7: api.nothing.1: 429 does not say whether"),
     ("format: json", "format: json\n    nothing: [99]", "7: api.nothing.0: 99 is not a status of an HTTP answer"),
-    ("format: json", "format: ndjson", "6: api.format: nothing stands around the records of ndjson: no total"),
+    ("format: json", "format: ndjson", "6: api.format: ndjson has nothing around the records: no total"),
     ("written: iso", "written: date", "8: api.time.written: dates need windows of whole days"),
     ("https://feed", "ftp://feed", "5: api.url is 'ftp://feed.example/v1/sightings': this is not an http(s) URL"),
     ("https://feed.example/v1/sightings", '"{{ settings.feed }}"', "5 - attributes.api.url"),

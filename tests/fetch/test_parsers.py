@@ -79,7 +79,7 @@ def test_both_give_the_same_files(
 
 SPOILT: dict[str, tuple[Callable[[bytes], bytes], type[Exception]]] = {
     "not valid JSON": (lambda body: body.replace(b'"id": 20000,', b'"id": 20000 '), MalformedDocument),
-    "keys repeat": (lambda body: body.replace(b'"id": 20000,', b'"id": 0, "id": 20000,'), SourceRefused),
+    "repeat keys": (lambda body: body.replace(b'"id": 20000,', b'"id": 0, "id": 20000,'), SourceRefused),
     "ends early": (lambda body: body[: len(body) - 300_000], StreamIncomplete),
     "80,000 came": (lambda body: body.replace(b'"count": 80000', b'"count": 80001'), StreamIncomplete),
 }

@@ -69,7 +69,7 @@ def test_a_footer_that_was_asked_for_must_come(
     client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
 ) -> None:
     server.scripts = [answer(body(wire, ROWS, None), kind=wire.content_type, Record_Count="50")]
-    with pytest.raises(StreamIncomplete, match="without the footer that was asked for"):
+    with pytest.raises(StreamIncomplete, match="without the requested footer"):
         stage(client, server, target, format=wire, footers=True)
     assert stage(client, server, target, format=wire).rows == 50
 

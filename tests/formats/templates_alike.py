@@ -23,7 +23,7 @@ PIECES = ([1 << 20], [700, 33, 4096], [257])  # bytes that the source gives at o
 _SIZES = cycle(PIECES)
 # A native parser's words of a place in what it was given, and what stands before a character in a piece.
 OWN_WORDS = re.compile(
-    r"(?<= valid JSON) \(.*\)|(?<= ends early) \(.*\)|(?<=well-formed XML) \(.*\)|(?<= behind ).*", re.DOTALL
+    r"(?<= valid JSON) \(.*\)|(?<= ends early) \(.*\)|(?<=well-formed XML) \(.*\)|(?<= after ).*", re.DOTALL
 )
 
 

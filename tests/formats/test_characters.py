@@ -59,7 +59,7 @@ def test_a_text_that_a_line_leaves_open_ends_with_it(size: int) -> None:
     ("text", "code"), [("a\x0bb", "000B"), ("<![CDATA[a\x1fb]]>", "001F"), ("a&#11;", "000B"), ("a&#xD800;", "D800")]
 )
 def test_an_invalid_character_is_refused_by_its_name(text: str, code: str, *, whole: bool) -> None:
-    with pytest.raises(SourceRefused, match=rf"U\+{code}, .* behind '.*a'.*invalid_characters: replace"):
+    with pytest.raises(SourceRefused, match=rf"U\+{code}, .* after '.*a'.*invalid_characters: replace"):
         read(out(f"<LIST><HOST><T>{text}</T></HOST></LIST>"), layout(whole=whole))
 
 
@@ -77,7 +77,7 @@ def test_bytes_of_another_encoding_are_letters_and_a_control_character_there_is_
 def test_a_control_character_in_json_is_refused_by_its_name(character: str, code: str, parser: Parser) -> None:
     body = f'{{"records":[\n{{"id":1}},\t{{"id":"é ban{character}ner"}}]}}'.encode()
     document = open_document(WireFormat.JSON, Cut(body, [1000]), Layout(FLOWS, parser=parser))
-    with pytest.raises(PlatformError, match=rf"U\+{code}.* behind '.*ban'.*invalid_characters: replace"):
+    with pytest.raises(PlatformError, match=rf"U\+{code}.* after '.*ban'.*invalid_characters: replace"):
         list(document.slices())
 
 

@@ -51,7 +51,7 @@ def test_a_damaged_footer_is_no_footer(count: str) -> None:
     with pyarrow.ipc.new_stream(sink, GOOD.schema) as writer:
         writer.write_batch(GOOD)
         writer.write_batch(footer, custom_metadata={"count": count})
-    with pytest.raises(StreamIncomplete, match="without the footer"):
+    with pytest.raises(StreamIncomplete, match="without the requested footer"):
         read(bytes(sink.getvalue().to_pybytes()), footer=True)
 
 

@@ -110,7 +110,7 @@ def test_the_envelope_is_kept_also_where_records_come_in_blocks(count: int, size
     ],
 )
 def test_a_name_that_stands_twice_around_the_records_is_refused(body: str, place: str) -> None:
-    with pytest.raises(SourceRefused, match=f"the member '{place}' stands twice"):
+    with pytest.raises(SourceRefused, match=f"the member '{place}' is repeated"):
         read(body.encode(), layout())
 
 
@@ -149,7 +149,7 @@ def test_no_array_is_an_error_unless_declared_to_mean_nothing(body: object, ther
 
 @pytest.mark.parametrize("value", [{}, "", "none", 0, False, {"items": []}])
 def test_another_value_than_an_array_never_means_nothing(value: object) -> None:
-    with pytest.raises(SourceRefused, match=r"no array at 'data\.items': .* stands there"):
+    with pytest.raises(SourceRefused, match=r"no array at 'data\.items': the value is "):
         read(json.dumps({"data": {"items": value}}).encode(), layout(nothing=frozenset({"missing", "null"})))
 
 
@@ -221,5 +221,5 @@ def test_an_error_document_that_is_cut_is_incomplete() -> None:
 
 
 def test_keys_that_repeat_in_a_record_are_refused_also_with_an_envelope() -> None:
-    with pytest.raises(SourceRefused, match="keys repeat"):
+    with pytest.raises(SourceRefused, match="repeat keys"):
         read(b'{"page": {"a": [{"b": 1}]}, "data": {"items": [{"a": {"b": 1, "b": 2}}]}}', layout())

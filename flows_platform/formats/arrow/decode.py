@@ -33,7 +33,7 @@ class ArrowDocument:
         """The stream's batches as they come, in pieces of at most 65,536 rows.
 
         Raises:
-            StreamIncomplete: a message is cut, or the footer that was asked for is missing.
+            StreamIncomplete: a message is cut, or the requested footer is missing.
             SourceRefused: not an Arrow stream, one of other than plain columns, or one that claims too much.
         """
         # guard: Arrow: names in UTF-8
@@ -50,7 +50,7 @@ class ArrowDocument:
         except (pa.ArrowException, OSError) as error:
             raise SourceRefused(f"the answer is not an Arrow stream ({str(error)[:200]}).") from error
         if self._footer and self.declared is None:
-            raise StreamIncomplete("the Arrow stream ends without the footer that was asked for.")
+            raise StreamIncomplete("the Arrow stream ends without the requested footer.")
 
     def _batches(self, stream: pyarrow.ipc.RecordBatchStreamReader) -> Iterator[pa.RecordBatch]:
         for batch, metadata in stream.iter_batches_with_custom_metadata():

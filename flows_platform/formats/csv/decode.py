@@ -332,7 +332,7 @@ def _declared(part: list[list[str]]) -> DeclaredTotal:
     last = part[-1] if part else []
     footer = declared_text(*last[1:]) if len(last) in FOOTER_FIELDS and last[0] == END else None
     if footer is None:
-        raise StreamIncomplete("the CSV answer ends without the footer that was asked for.")
+        raise StreamIncomplete("the CSV answer ends without the requested footer.")
     return footer
 
 

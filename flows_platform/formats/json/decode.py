@@ -1,4 +1,4 @@
-"""A JSON document to records, by ijson: the container must be there, the document whole, the footer last."""
+"""Reads records from a JSON document with ijson: the array must be there, the document complete, the footer last."""
 
 import json
 import re
@@ -24,25 +24,25 @@ from flows_platform.formats.protocol.names import COUNT, DIGEST, END
 from flows_platform.formats.templates.blocks import Flat, TemplateReader, parsed, proven
 from flows_platform.formats.templates.template import json_templates
 
-THERE = {"missing": "the member is missing", "null": "null stands there"}
-KINDS = {dict: "an object", list: "an array of another place", str: "a text", bool: "a truth value"}
-SLICE = 256  # records a slice: with the texts of their keys they stay in the processor's cache
-BUFFER = 1 << 15  # bytes: likewise, with what the guard makes of them; 256 KB take a sixth longer
-SHOWN = 120  # characters of the parser's own words
-# Decimal has no exponents of 19 digits.
+THERE = {"missing": "the member is missing", "null": "the value is null"}
+KINDS = {dict: "an object", list: "an array at another path", str: "a text", bool: "a truth value"}
+SLICE = 256  # records per slice: with the texts of their keys they stay in the processor's cache
+BUFFER = 1 << 15  # bytes: with the guard's arrays they stay in the cache too; 256 KB take a sixth longer
+SHOWN = 120  # characters of the parser's message
+# Decimal cannot hold exponents of 19 digits.
 # guard: numbers beyond decimals in JSON
 NOT_JSON = (ijson.JSONError, UnicodeDecodeError, InvalidOperation)
-# The footer as the document's last member: `],"end":{…}}` and nothing after. In a document that ijson found whole this
-# cannot lie inside a string, since a string's quotes would be escaped.
+# The footer as the document's last member: `],"end":{…}}` with nothing after it. In a document that ijson has read to
+# its end, this cannot be inside a string, where its quotes would be escaped.
 FOOTER = re.compile(rb'"' + END.encode() + rb'"\s*:\s*(\{[^{}\[\]]*\})\s*\}\s*\Z')
 
 
 class JsonDocument:
-    """`{"…": [records], …, "end": {"count": N}}`; `path` leads to the array, as `records` or `result.items`.
+    """`{"…": [records], …, "end": {"count": N}}`; `path` leads to the array, such as `records` or `result.items`.
 
-    An empty path means that the document is the array. What stands around the array is kept. `errors` tells an error
-    document. Where `total` leads to 0 the array may be missing or null, and so it may be where `nothing` says so.
-    With `template` records of its columns and nothing else are read by templates where these are sure.
+    With an empty path, the document itself is the array. The envelope around the array is kept. `errors` recognizes an
+    error document. The array may be missing or null if the value at `total` is 0, or if `nothing` allows it. With
+    `template`, templates read records of exactly its columns, where they are proven to be right.
     """
 
     enclosed = True
@@ -60,8 +60,8 @@ class JsonDocument:
     ) -> None:
         if ijson.backend_name != "yajl2_c":
             raise ConfigurationError(
-                f"ijson runs on its {ijson.backend_name} backend, 12 to 20 times slower than yajl2_c.",
-                remedy="Install the ijson wheel for this platform, which brings yajl2_c; check IJSON_BACKEND.",
+                f"ijson uses its {ijson.backend_name} backend, which is 12 to 20 times slower than yajl2_c.",
+                remedy="Install the ijson wheel for this platform, which includes yajl2_c; check IJSON_BACKEND.",
             )
         self._path = RecordPath.parse(path) if path else None
         names = self._path.names if self._path else ()
@@ -73,7 +73,7 @@ class JsonDocument:
         self._source = source
         self._meter = Meter(self._guard, record_bytes)
         self._parser = _Items(f"{self._prefix}.item".lstrip("."))
-        self._part: Records = []
+        self._found: Records = []
         self._reader: TemplateReader | None = None
         if template:
             columns = template.columns
@@ -85,8 +85,9 @@ class JsonDocument:
         """Lists of at most 256 records, or batches.
 
         Raises:
-            StreamIncomplete: the document ends before its end.
-            SourceRefused: it is not JSON, has no array at the path, or is made to harm its reader.
+            StreamIncomplete: the document is cut.
+            MalformedDocument: it is not JSON.
+            SourceRefused: it has no array at the path, is an error document, or would harm the parser.
         """
         try:
             if self._reader:
@@ -99,8 +100,8 @@ class JsonDocument:
             raise _not_json(error) from error
         self._guard.end()
         # guard: error documents with status 200
-        if told := self._errors and self._errors.error(None, self.envelope):
-            raise told
+        if error_document := self._errors and self._errors.error(None, self.envelope):
+            raise error_document
         if not self._guard.found:
             self._require_nothing()
         self._guard.require_whole(self._keys, self._reader.values if self._reader else 0)
@@ -108,11 +109,11 @@ class JsonDocument:
 
     @property
     def envelope(self) -> Mapping[str, object]:
-        """What stood around the array."""
+        """The document around the array."""
         return self._guard.envelope.value
 
     def _require_nothing(self) -> None:
-        """Without the array the document may be an answer that means no records."""
+        """Refuse a document without the array, unless it is an answer that means no records."""
         counted_none = self._total is not None and str(single(self._total.find(self.envelope))) == "0"
         there = self._instead()
         # guard: another value than an array never means nothing
@@ -121,14 +122,14 @@ class JsonDocument:
         named = self._path.text if self._path else ""
         raise SourceRefused(
             f"the JSON document has no array at {named!r}: {THERE.get(there, there)}.",
-            remedy="Check the URL and `records`; where such an answer means that there are no records, say so in "
+            remedy="Check the URL and `records`; if such an answer means that there are no records, declare "
             f"`nothing: [{there}]`."
             if there in THERE
-            else "Check the URL and `records`: this is not the stream of records it should be.",
+            else "Check the URL and `records`: this is not the expected stream of records.",
         )
 
     def _instead(self) -> str:
-        """What stands where the array should: missing, null, or another kind of value in words."""
+        """What is at the array's path instead: `missing`, `null`, or a text about another kind of value."""
         value = self._guard.envelope.root
         for name in self._path.names if self._path else ():
             if isinstance(value, dict) and name not in value:
@@ -136,9 +137,9 @@ class JsonDocument:
             if value is None:
                 break
             value = value.get(name) if isinstance(value, dict) else value
-        return "null" if value is None else f"{KINDS.get(type(value), 'a number')} stands there"
+        return "null" if value is None else f"the value is {KINDS.get(type(value), 'a number')}"
 
-    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Records]:  # noqa: ARG002 - for lines
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Records]:  # noqa: ARG002 - CSV uses it
         for start in range(0, len(text), BUFFER):
             if admitted := self._meter.admit(text[start : start + BUFFER]):
                 self._parser.send(admitted)
@@ -148,9 +149,9 @@ class JsonDocument:
         return self._guard.is_between_records
 
     def flush(self) -> Iterator[Records]:
-        if self._part:
-            part, self._part = self._part, []
-            yield self._finished(part)
+        if self._found:
+            records, self._found = self._found, []
+            yield self._finished(records)
             self._meter.release()
 
     def finish(self, text: bytes) -> Iterator[Records]:
@@ -163,43 +164,43 @@ class JsonDocument:
 
     def _taken(self) -> Iterator[Records]:
         """Slices of the records that the parser has found so far."""
-        self._part += cast("Records", self._parser.found)
+        self._found += cast("Records", self._parser.found)
         self._parser.found.clear()
-        while len(self._part) >= SLICE:
-            part, self._part = self._part[:SLICE], self._part[SLICE:]
-            yield self._finished(part)
+        while len(self._found) >= SLICE:
+            records, self._found = self._found[:SLICE], self._found[SLICE:]
+            yield self._finished(records)
             self._meter.release()
         if self._meter.pending > SLICE_BYTES:
             yield from self.flush()
 
-    def _finished(self, part: Records) -> Records:
-        """Records as ijson gave them, mended; what is no object is unreadable."""
-        self._keys += sum(map(keys_in, part)) if self._guard.nested else _flat_keys(part)
+    def _finished(self, records: Records) -> Records:
+        """The values with their half surrogates restored; a value that is not an object is unreadable."""
+        self._keys += sum(map(keys_in, records)) if self._guard.nested else _flat_keys(records)
         if self._guard.surrogates.seen:
-            part = [cast("dict[str, object]", self._guard.surrogates.restore(each)) for each in part]
-        return part if set(map(type, part)) == {dict} else [_record(each) for each in part]
+            records = [cast("dict[str, object]", self._guard.surrogates.restore(record)) for record in records]
+        return records if set(map(type, records)) == {dict} else [_record(record) for record in records]
 
 
 class _Items:
-    """What ijson finds at `prefix`, in pieces that it is given.
+    """Collects the items that ijson finds at `prefix` in pieces of a document.
 
-    It is ijson's reader of asynchronous files, driven by hand: its coroutines, made for this, take three times as long.
+    It drives ijson's reader of asynchronous files by hand: ijson's own coroutines for pieces take three times as long.
     """
 
     def __init__(self, prefix: str) -> None:
         self.found: list[object] = []
         self._piece: bytes | None = None
         self._run = self._find(prefix)
-        self._run.send(None)  # to where it waits for the first piece
+        self._run.send(None)  # run up to the wait for the first piece
 
     def send(self, piece: bytes) -> None:
-        """The next bytes, of which there is at least one."""
+        """Parse the next piece, of at least one byte."""
         self._piece = piece
         while self._piece is not None:
             self._run.send(None)
 
     def close(self) -> None:
-        """There are no more: the document is whole, or ijson says what it lacks."""
+        """End the document; ijson raises an error if it is incomplete."""
         self._piece = b""
         with suppress(StopIteration):
             while True:
@@ -210,7 +211,7 @@ class _Items:
             self.found.append(item)
 
     async def read(self, size: int) -> bytes:
-        """As of a file, which ijson also asks for nothing, to learn whether it gets bytes."""
+        """The next piece, as a file returns it. ijson first reads 0 bytes, to see whether it gets bytes or text."""
         return await self._given() if size else b""
 
     @coroutine
@@ -222,29 +223,29 @@ class _Items:
 
 
 class _ContainerGuard(JsonGuard):
-    """Looks for the array's start, and keeps what stands around it; ijson alone finds no records in `{"error": …}`.
+    """Finds the array and keeps the envelope around it: by itself, ijson finds zero records in `{"error": …}`.
 
-    What stands inside the array is left to the reader of records: the envelope's parser gets an empty one.
+    The records' parser reads the inside of the array; the envelope's parser gets an empty array.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
         self._names = names
         self._prefix = ".".join(names)
-        self._key: Event = ("", "map_key", "")  # the last that was met
+        self._key: Event = ("", "map_key", "")  # the last key so far
         self._openings = 0  # brackets before this piece
         self._opened: list[Event] = ijson.sendable_list()
         self._look = ijson.parse_coro(self._opened)
         self._events: list[Event] = ijson.sendable_list()
         self._parser = ijson.parse_coro(self._events)
-        self._closed = False  # the array was read, and what follows it is the envelope's
+        self._closed = False  # whether the array has ended, so that the rest is envelope
         self.envelope = JsonEnvelope()
         self.sent: SentKeys | None = None  # once the array was found
         self._early: list[tuple[Marks, Depths]] = []  # marks from before the array was found
 
     @property
     def found(self) -> bool:
-        """Whether the array was there."""
+        """Whether the array has been found."""
         return self.sent is not None
 
     @property
@@ -270,7 +271,7 @@ class _ContainerGuard(JsonGuard):
         return admitted
 
     def end(self) -> None:
-        """The document was read whole: another parser found its end."""
+        """End the envelope, once the records' parser has found the document's end."""
         self._parser.close()
         self.envelope.take(self._events)
         del self._events[:]
@@ -282,7 +283,7 @@ class _ContainerGuard(JsonGuard):
             self.sent.add(marks, depths)
 
     def _follow(self, piece: bytes) -> None:
-        """Give the envelope's parser what of the piece lies outside the array."""
+        """Give the envelope's parser the bytes of the piece that are outside the array."""
         if self._closed:
             self._keep(piece)
             return
@@ -293,14 +294,14 @@ class _ContainerGuard(JsonGuard):
                 self._keep(piece)
                 return
             opening = found
-            self._keep(piece[: self.places(piece, opening)[0] + 1])
+            self._keep(piece[: self.positions(piece, opening)[0] + 1])
         if self.sent is not None and self.sent.closed:
             self._closed = True
             closing = opening + 1 + int(np.argmax(self.look.depths[opening + 1 :] < self.sent.depth))
-            self._keep(piece[self.places(piece, closing)[0] :])
+            self._keep(piece[self.positions(piece, closing)[0] :])
 
     def _found_in(self, piece: bytes) -> int | None:
-        """Which of the piece's marks opens the array."""
+        """The index of the piece's mark that opens the array; None if the array does not start in the piece."""
         self._look.send(piece)
         openings = 0
         for event in self._opened:
@@ -317,7 +318,7 @@ class _ContainerGuard(JsonGuard):
         return None
 
     def _is_array(self, event: Event, openings: int) -> bool:
-        """A name with a point is not two names: the last one that was met must be the path's last."""
+        """Whether the array is the one at the path. A name with a dot is not two names, so the last key must match."""
         if not self._names:
             return self._openings + openings == 0
         return event[0] == self._prefix and self._key[2] == self._names[-1]
@@ -328,32 +329,36 @@ class _ContainerGuard(JsonGuard):
         del self._events[:]
 
     def require_whole(self, keys: int, more: int) -> None:
-        """At the end: the records have all the keys that were sent, as `more` have in blocks that were proven.
+        """At the end, check that the records have all keys that were sent.
+
+        Args:
+            keys: The number of keys in the decoded records.
+            more: The number of keys in the blocks that templates read and proved.
 
         Raises:
-            SourceRefused: they have not.
+            SourceRefused: keys are missing.
         """
         if self.sent is not None:
             require_all(self.sent.count + more, keys + more)
 
 
 def _not_json(error: Exception) -> SourceRefused | MalformedDocument:
-    """What ijson found, as an error of ours."""
-    if isinstance(error, InvalidOperation):  # JSON, but ijson does not say which record the number is in
-        return SourceRefused("the JSON answer has a number whose exponent is beyond 10^18, which no column holds.")
+    """The platform's error for one of ijson's."""
+    if isinstance(error, InvalidOperation):  # the document is JSON, but ijson does not say which record has the number
+        return SourceRefused("the JSON answer has a number whose exponent is beyond 10^18: no column type can hold it.")
     return invalid_in_json(str(error)) or MalformedDocument(f"the answer is not valid JSON ({_brief(error)}).")
 
 
 def _brief(error: Exception) -> str:
-    """The parser's own words, shortened."""
+    """The parser's message, shortened."""
     return " ".join(str(error).split())[:SHOWN]
 
 
-def _flat_keys(part: Records) -> int:
+def _flat_keys(records: Records) -> int:
     try:
-        return sum(map(dict.__len__, part))  # type: ignore[arg-type]  # what is no record raises
+        return sum(map(dict.__len__, records))  # type: ignore[arg-type]  # a value that is not an object raises
     except TypeError:
-        return sum(map(keys_in, part))
+        return sum(map(keys_in, records))
 
 
 def _record(value: object) -> dict[str, object] | Unreadable:

@@ -1,4 +1,4 @@
-"""One JSON document: `{"records":[…],"end":{"count":N}}`, a record a line; the digest where it was asked for."""
+"""Writes a JSON document: `{"records":[…],"end":{"count":N}}`, one record per line; with a digest if requested."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ LEAD = ",\n"
 
 
 class JsonEncoder:
-    """NDJSON's records with commas, in a document that a cut leaves open."""
+    """Writes NDJSON's records, separated by commas, in a document that a cut leaves open."""
 
     record_separator = b""
     lead = LEAD.encode()

@@ -1,4 +1,4 @@
-"""A JSON object a line to records. Nothing marks its end but the count: a header's, or a footer's."""
+"""Reads records from NDJSON, one JSON object per line. Only a count in a header or footer marks the end."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +18,10 @@ from flows_platform.formats.templates.template import json_templates
 
 
 class NdjsonDocument:
-    """Lines of JSON objects. With `template` blocks of whole lines are read by templates or Arrow where these are sure.
+    """Lines of JSON objects.
 
-    All others are read line by line.
+    With `template`, templates or Arrow read blocks of whole lines, where they are proven to be right. All other lines
+    are read one by one.
     """
 
     enclosed = False
@@ -37,9 +38,9 @@ class NdjsonDocument:
         proven: bool = False,
     ) -> None:
         self._source = source
-        # An error is looked for in each record that may tell one.
-        told = errors is not None and any(column.name == errors.message.names[0] for column in columns)
-        self._reader = None if told or not template else _reader(template, keeps_last=footer)
+        # If a column has the name of the error's message, any record may be an error: only the reference checks them.
+        any_record = errors is not None and any(column.name == errors.message.names[0] for column in columns)
+        self._reader = None if any_record or not template else _reader(template, keeps_last=footer)
         self._errors = errors
         self._rest, self._last, self._mark = b"", b"", BYTE_ORDER_MARK
         self._proven = proven or footer
@@ -48,11 +49,11 @@ class NdjsonDocument:
         self.declared: DeclaredTotal | None = None
 
     def slices(self) -> Iterator[Records | pa.RecordBatch]:
-        """Batches of the lines of about 1 MiB each, or lists of those of 256 KiB.
+        """Batches from about 1 MiB of lines, or lists of records from 256 KiB.
 
         Raises:
-            StreamIncomplete: the last line may be cut, or is not the footer that was asked for.
-            SourceRefused: a line is too long, or tells an error as the API does.
+            StreamIncomplete: the last line may be cut, or is not the requested footer.
+            SourceRefused: a line is too long, or is one of the API's error documents.
         """
         if self._reader is None:
             yield from parsed(self._source, self)
@@ -74,7 +75,7 @@ class NdjsonDocument:
         if len(self._rest) > self._record_bytes:
             raise SourceRefused(
                 f"a line of the NDJSON answer is longer than {self._record_bytes:,} bytes.",
-                remedy="Check the URL; where records are that large, raise the API's record_bytes.",
+                remedy="Check the URL; if records are that large, raise the API's record_bytes.",
             )
 
     def is_between_records(self) -> bool:
@@ -89,7 +90,7 @@ class NdjsonDocument:
         yield from self.feed(text, bytes)
         rest = self._rest.removeprefix(self._mark)
         if rest.strip(WHITE_SPACE):
-            # Where the transfer proves its own end a last line needs none (jsonlines.org), if it is a whole record.
+            # If the transfer proves its own end, a complete last record needs no line end (jsonlines.org).
             if not self._proven or isinstance(read_record(rest), Unreadable):
                 raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
             yield from self.feed(b"\n", bytes)
@@ -97,7 +98,7 @@ class NdjsonDocument:
             self.declared = _declared(self._last)
 
     def _line_by_line(self, block: bytes) -> Iterator[Records]:
-        """The reference parser, a slice after the other."""
+        """The records of a block, by the reference parser, in slices."""
         unread = io.BytesIO(block)
         while lines := unread.readlines(SLICE_BYTES):
             records: Records = [read_record(line.removesuffix(b"\n")) for line in lines if line.strip(WHITE_SPACE)]
@@ -112,14 +113,14 @@ class NdjsonDocument:
                 raise error
 
     def _without_last(self, lines: bytes) -> bytes:
-        """The lines, the last one held back: it may be the footer."""
+        """The lines without the last one, which is held back since it may be the footer."""
         before, newline, line = (self._last + lines[:-1]).rpartition(b"\n")
         self._last = line + b"\n"
         return before + newline
 
 
 def _reader(flat: Flat, *, keeps_last: bool) -> TemplateReader:
-    """Arrow has no schema for a value of any type, and rounds numbers."""
+    """The reader by templates and Arrow; without Arrow if a column has any JSON value, or numbers it would round."""
     return TemplateReader(
         lambda text: json_templates(text, flat.columns, comma=""),
         flat,
@@ -135,5 +136,5 @@ def _declared(line: bytes) -> DeclaredTotal:
     members = record.get(END) if not isinstance(record, Unreadable) and record.keys() == {END} else None
     footer = declared(members.get(COUNT), members.get(DIGEST)) if isinstance(members, dict) else None
     if footer is None:
-        raise StreamIncomplete("the NDJSON answer ends without the footer that was asked for.")
+        raise StreamIncomplete("the NDJSON answer ends without the requested footer.")
     return footer

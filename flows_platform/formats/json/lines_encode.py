@@ -1,11 +1,11 @@
-"""NDJSON: a JSON object a line, keys in the order of the columns. The JSON document holds the same records.
+"""Writes NDJSON: one JSON object per line, with keys in the order of the columns. A JSON document has the same records.
 
-The footer, where it is asked for, is a last line `{"end":{"count":N}}`.
+A footer, if requested, is a last line `{"end":{"count":N}}`.
 """
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from json.encoder import encode_basestring as quote  # escapes quote, backslash and controls alone: UTF-8 stays UTF-8
+from json.encoder import encode_basestring as quote  # escapes only quote, backslash and controls: UTF-8 stays UTF-8
 
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Value
@@ -15,13 +15,13 @@ from flows_platform.formats.protocol.sql_text import concat, count_of, count_up_
 
 
 def _on_one_line(value: Value) -> str:
-    # Within its texts JSON escapes line ends: a raw one stands between tokens.
+    # JSON escapes line ends inside its texts, so a raw one is white space between tokens.
     return str(value).translate({ord("\n"): " ", ord("\r"): " "})
 
 
 RENDER: dict[ColumnType, Callable[[Value], str]] = {
     ColumnType.INT64: str,
-    ColumnType.STRING: quote,  # type: ignore[dict-item]  # only texts reach it: rows were checked
+    ColumnType.STRING: quote,  # type: ignore[dict-item]  # it only gets texts: rows were checked
     ColumnType.TIMESTAMP: quote,  # type: ignore[dict-item]
     ColumnType.FLOAT64: repr,
     ColumnType.BOOL: lambda value: "true" if value else "false",
@@ -38,7 +38,7 @@ QUOTE_MARKS = {
 
 
 class NdjsonEncoder:
-    """A record a line, each line ended."""
+    """Writes one record per line; every line ends with a line feed."""
 
     record_separator = b""
     lead = b""
@@ -56,7 +56,7 @@ class NdjsonEncoder:
         return self.sql("", "\n")
 
     def sql(self, start: str, end: str) -> str:
-        """A SQL expression for one record between these texts."""
+        """A SQL expression for one record between `start` and `end`."""
         pieces: list[tuple[str, str]] = []
         before = f"{start}{{"
         for key, column in zip(self._keys, self._schema.columns, strict=True):
@@ -77,7 +77,7 @@ class NdjsonEncoder:
     def is_plain(self, records: bytes, rows: int) -> bool:
         """Whether the only quotes and control characters are those between the values, and the text is UTF-8.
 
-        A record has one line end. A quote is the third character after the controls, so one count tells of all.
+        A record has one line end. Only space and ! are between the controls and the quote, so one count covers all.
         """
         if b"\\" in records or not is_utf8(records):
             return False
@@ -99,7 +99,7 @@ class NdjsonEncoder:
         return f"{{{','.join(members)}}}"
 
     def lines(self, rows: Sequence[Row]) -> list[str]:
-        """Each row as one JSON object."""
+        """The rows as JSON objects."""
         return [self._record(row) for row in rows]
 
 

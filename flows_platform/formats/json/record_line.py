@@ -1,4 +1,4 @@
-"""A record read from one line of JSON, as the quarantine keeps it and NDJSON sends it."""
+"""Reads a record from one line of JSON, as the quarantine stores it and NDJSON sends it."""
 
 import json
 from decimal import Decimal, InvalidOperation
@@ -9,11 +9,11 @@ from flows_platform.formats.json.guard import MAX_DEPTH, JsonGuard
 
 
 def read_record(line: bytes) -> dict[str, object] | Unreadable:
-    """The JSON object on a line; numbers with a point or an exponent as decimals."""
+    """The JSON object on a line; numbers with a decimal point or an exponent become decimals."""
     try:
         if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
             JsonGuard().admit(line)
-        # Decoded here: left to itself json.loads guesses UTF-16 and UTF-32 too.
+        # Decoded here: given bytes, json.loads would also try UTF-16 and UTF-32.
         record = json.loads(line.decode(), parse_float=_decimal, parse_constant=_refuse, object_pairs_hook=_distinct)
     except (ValueError, SourceRefused) as error:
         return Unreadable(f"not a JSON object: {error}", line)
@@ -28,11 +28,11 @@ def _decimal(number: str) -> Decimal:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     record = dict(pairs)
     if len(record) != len(pairs):
-        raise ValueError("a key repeats")
+        raise ValueError("a key is repeated")
     return record

@@ -1,1 +1,1 @@
-"""What all formats share: names, footers, the metered reader, the base class of encoders."""
+"""What all formats share: names, footers, the metered reader, the encoder protocol."""

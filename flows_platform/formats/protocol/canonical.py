@@ -1,6 +1,6 @@
-"""Rows in the canonical form of `domain.verification`, as sqlite writes them, and the sum of their hashes.
+"""Rows in the canonical form of `domain.verification`, written by sqlite, and the sum of their hashes.
 
-The server's way to a row digest without pyarrow: sqlite writes the rows three times as fast as Python would.
+The server computes the row digest this way, without pyarrow: sqlite writes the rows three times as fast as Python.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ from flows_platform.domain.verification import MODULUS, Value, canonical
 from flows_platform.formats.protocol.sql_text import identifier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HASH_WORDS = 4  # a SHA-256 is four 64-bit words, of which the digest takes the first
+HASH_WORDS = 4  # a SHA-256 hash is four 64-bit words; the digest uses the first one
 
 
 def _microseconds(value: Value) -> Value:
-    """A timestamp counts as microseconds since 1970, however its text was written."""
+    """A timestamp's text, in any ISO 8601 form, as microseconds since 1970."""
     return None if value is None else (datetime.fromisoformat(str(value)) - EPOCH) // timedelta(microseconds=1)
 
 
@@ -34,7 +34,7 @@ VALUES: dict[ColumnType, Callable[[Value], Value]] = {
     ColumnType.BOOL: _as_is,
     ColumnType.JSON: _as_is,
 }
-# None: sqlite's functions of time stop at milliseconds, and its numbers as text are not exact to the last digit.
+# None: sqlite's time functions stop at milliseconds, and its text of a float is not exact to the last digit.
 SQL: dict[ColumnType, str | None] = {
     ColumnType.INT64: "{0}",
     ColumnType.STRING: "octet_length({0}), ':', {0}",
@@ -46,7 +46,7 @@ SQL: dict[ColumnType, str | None] = {
 
 
 def canonical_sql(schema: TableSchema) -> str | None:
-    """A SQL expression that is one row's canonical bytes where no value is NULL; None where sqlite cannot write it."""
+    """A SQL expression for the canonical bytes of a row without NULLs; None if sqlite cannot write a column exactly."""
     fields: list[str] = []
     for column in schema.columns:
         template = SQL[column.type]
@@ -57,12 +57,12 @@ def canonical_sql(schema: TableSchema) -> str | None:
 
 
 def canonical_rows(schema: TableSchema, rows: Sequence[Sequence[Value]]) -> list[bytes]:
-    """The reference, in Python, for any rows that fit the schema."""
+    """The reference in Python, for any rows that fit the schema."""
     convert = [VALUES[column.type] for column in schema.columns]
     return [canonical([to(value) for to, value in zip(convert, row, strict=True)]) for row in rows]
 
 
 def sum_of_hashes(rows: Sequence[bytes]) -> int:
-    """What `RowDigest.total` is for rows in canonical form."""
+    """`RowDigest.total` of rows in canonical form."""
     words = np.frombuffer(b"".join([sha256(row).digest() for row in rows]), dtype=">u8")
     return int(words[::HASH_WORDS].sum(dtype=np.uint64)) % MODULUS

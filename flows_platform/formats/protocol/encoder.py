@@ -1,11 +1,11 @@
-"""What an encoder of a stream is, and the check of a row against its columns. The formats are in modules of their own.
+"""The protocol of stream encoders, and the check of a row against its columns.
 
-A format has two ways to write rows, and both give the same bytes:
+A format has two ways to write rows, which give the same bytes:
 
-- the reference, in Python, exact for any row that fits the schema: `encode`;
-- the fast way, where sqlite joins the values with the format's fixed pieces (`record_sql`, ten times the reference) and
-  `assembled` proves from the bytes that no value needed escaping, or says that it cannot. It is for columns of the
-  types `WRITTEN_BY_SQLITE` alone.
+- the reference in Python, exact for any row that fits the schema: `encode`;
+- the fast way, ten times as fast: sqlite joins the values with the format's fixed text (`record_sql`), and `assembled`
+  proves from the bytes that no value needed escaping, or says that it cannot. All columns must be of the types
+  `WRITTEN_BY_SQLITE`.
 """
 
 import json
@@ -20,7 +20,7 @@ from flows_platform.domain.verification import Value
 
 type Row = Sequence[Value]
 
-# What sqlite gives for a value that fits; it has no booleans of its own.
+# The Python type that sqlite returns for a value that fits; sqlite has no booleans.
 PYTHON_TYPES = {
     ColumnType.INT64: int,
     ColumnType.STRING: str,
@@ -29,66 +29,66 @@ PYTHON_TYPES = {
     ColumnType.BOOL: int,
     ColumnType.JSON: str,
 }
-# The others are not in every format the text that sqlite makes of them.
+# sqlite's text of the other types differs from what some format needs.
 WRITTEN_BY_SQLITE = frozenset({ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP})
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a stream says of itself at its end: the rows it held and, where it was asked for, their digest in hex."""
+    """What a stream declares at its end: the number of rows and, if requested, their digest in hex."""
 
     count: int
     digest: str | None = None
 
 
 class Encoder(Protocol):
-    """Writes one stream; each piece is whole bytes.
+    """Writes one stream in pieces.
 
-    The pieces are `prologue`, chunks of rows, `footer` (where it belongs to the format, or the client asked for it) and
-    `epilogue`. Each record stands after `lead`, of which the first one of a stream is spared.
+    The pieces are `prologue`, chunks of rows, `footer` (if the format always has one, or the client asked for it) and
+    `epilogue`. A record begins with `lead`, which is left out before the first record of a stream.
     """
 
     @property
     def record_sql(self) -> str:
-        """A SQL expression over the columns: one record as text, exact where no value needs escaping."""
+        """A SQL expression over the columns for one record as text, exact if no value needs escaping."""
 
     @property
     def record_separator(self) -> bytes:
-        """What sqlite puts between two records; `assembled` knows what is still missing."""
+        """What sqlite puts between two records; `assembled` adds what is still missing."""
 
     @property
     def lead(self) -> bytes:
-        """What stands before every record but the first one of a stream."""
+        """The bytes before every record except the first one of a stream."""
 
     @property
     def chunk_rows(self) -> int:
-        """Rows of a chunk, for about 256 to 512 KB of ordinary rows."""
+        """The number of rows in a chunk: about 256 to 512 KB of ordinary rows."""
 
     def prologue(self) -> bytes:
-        """What comes before the first record."""
+        """The bytes before the first record."""
 
     def encode(self, rows: Sequence[Row]) -> bytes:
-        """The reference: a chunk of rows, each fitting the schema."""
+        """The reference: encode a chunk of rows that fit the schema."""
 
     def assembled(self, records: bytes, rows: int) -> bytes | None:
-        """The chunk that `encode` gives, from `rows` records joined in sqlite; None where a value needs escaping."""
+        """The chunk that `encode` would give, from `rows` records joined by sqlite; None if a value needs escaping."""
 
     @property
     def footer_belongs(self) -> bool:
-        """Whether the format always has a footer, since no reader takes it for a row."""
+        """Whether the format always has a footer, since no reader would take it for a row."""
 
     def footer(self, footer: Footer) -> bytes:
-        """What comes after the last record."""
+        """The bytes of the footer, after the last record."""
 
     def epilogue(self) -> bytes:
-        """What ends the stream, with or without a footer."""
+        """The bytes that end the stream, with or without a footer."""
 
 
 def checked(schema: TableSchema, rows: Sequence[Sequence[object]]) -> Sequence[Row]:
-    """The rows, each value of which fits its column.
+    """The rows, once all values are known to fit their columns.
 
     Raises:
-        InputError: a value is NULL where one is required, or of another type, or beyond what the type holds.
+        InputError: a required value is NULL, or a value is of another type or outside its range.
     """
     for row in rows:
         _check(schema, row)
@@ -101,7 +101,7 @@ def _check(schema: TableSchema, row: Sequence[object]) -> None:
             raise InputError(
                 f"table {schema.name}: the row with {schema.key} {_brief(row[schema.names.index(schema.key)])} holds "
                 f"{_brief(value)} in the {column.type} column {column.name}.",
-                remedy="Build the database anew: `flows load` sets such rows aside.",
+                remedy="Rebuild the database: `flows load` rejects such rows.",
             )
 
 
@@ -120,7 +120,7 @@ def _is_json(value: object) -> bool:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def _anything(_: object) -> bool:

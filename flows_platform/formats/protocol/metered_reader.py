@@ -1,30 +1,30 @@
-"""What decoders read from, and the meter between the bytes and a parser: it counts, guards and keeps the tail."""
+"""The byte source of decoders, and the meter before a parser: it counts bytes, calls a guard and keeps the tail."""
 
 from typing import Protocol
 
 from flows_platform.domain.errors import SourceRefused
 
 TAIL = 4096  # bytes kept for the footer
-SLICE_BYTES = 1 << 18  # a slice of records ends with the first one complete after so many bytes
-# The most that one record may take, unless the API's declaration says otherwise. A parser makes up to 28 bytes of
-# objects from one of input (`[1e1,1e1,…`), and its quarantine as much again, so this keeps the worst under 64 MB.
+SLICE_BYTES = 1 << 18  # a slice ends with the first record that is complete after this number of bytes
+# The most bytes that one record may take, unless the table's YAML says otherwise. A parser makes up to 28 bytes of
+# objects from one byte of input (`[1e1,1e1,…`), and the quarantine as much again: this keeps the worst below 64 MB.
 RECORD_BYTES = 1 << 20
 
 
 class RecordTooLarge(SourceRefused):
-    """More bytes came than one record may take."""
+    """More bytes came without the end of a record than one record may take."""
 
 
 class ByteSource(Protocol):
-    """Decompressed bytes of one answer: `read(n)` gives at most n, and b"" at the end only."""
+    """Decompressed bytes of one answer: `read(n)` returns at most n bytes, and b"" only at the end."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Guard(Protocol):
-    """Looks at every piece of a document before the parser does; may hold bytes back or rewrite them.
+    """Checks every piece of a document before the parser gets it; may hold back or rewrite bytes.
 
-    `release` is told that a slice was taken, and with it all that the pieces so far may have filled memory with.
+    The caller calls `release` after every slice: the memory that the pieces so far may have filled is free again.
     """
 
     def admit(self, chunk: bytes) -> bytes: ...
@@ -35,7 +35,7 @@ class Guard(Protocol):
 
 
 class Unguarded:
-    """For parsers that bound themselves."""
+    """The guard for parsers that limit themselves."""
 
     def admit(self, chunk: bytes) -> bytes:
         return chunk
@@ -44,14 +44,14 @@ class Unguarded:
         return b""
 
     def release(self) -> None:
-        """Nothing is held."""
+        """Do nothing: this guard holds no memory."""
 
 
 class Meter:
     """Passes pieces through a guard and keeps the last bytes; refuses a record that does not end.
 
-    `pending` counts the bytes since the last slice: who cuts slices does so at `SLICE_BYTES`, so what goes beyond is
-    one record (or what surrounds the records).
+    `pending` counts the bytes since the last slice. Decoders cut slices at `SLICE_BYTES`, so all bytes beyond belong to
+    one record (or to the envelope).
     """
 
     def __init__(self, guard: Guard | None = None, record_bytes: int = RECORD_BYTES) -> None:
@@ -62,10 +62,10 @@ class Meter:
         self.pending = 0
 
     def admit(self, chunk: bytes) -> bytes:
-        """The piece, or a little more or less of it where the guard rewrites or holds back bytes.
+        """The piece; a little more or less if the guard rewrites or holds back bytes.
 
         Raises:
-            SourceRefused: a record is too large, or the guard says so.
+            SourceRefused: a record is too large, or the guard refuses the piece.
         """
         self.tail = chunk[-TAIL:] if len(chunk) >= TAIL else (self.tail + chunk)[-TAIL:]
         self.pending += len(chunk)
@@ -73,16 +73,16 @@ class Meter:
         if self.pending > self._limit:
             raise RecordTooLarge(
                 f"more than {self._limit - SLICE_BYTES:,} bytes came without the end of a record.",
-                remedy="Check the URL; where records are that large, raise the API's record_bytes.",
+                remedy="Check the URL; if records are that large, raise the API's record_bytes.",
             )
         return self._guard.admit(chunk)
 
     def finish(self) -> bytes:
-        """What the guard held back, at the document's end."""
+        """The bytes that the guard held back, at the document's end."""
         self.ended = True
         return self._guard.finish()
 
     def release(self) -> None:
-        """A slice was taken."""
+        """Start the count for the next slice."""
         self.pending = 0
         self._guard.release()

@@ -1,13 +1,10 @@
 """The protocol between the API server and its clients: formats, content types, container names, the end marker.
 
-Plain readers of NDJSON, CSV and Arrow would take a footer for a row, so those have one only where it is asked for
-(`footer=1`): a last line `{"end":{"count":N}}`, a last record `end,N`, a last batch without rows whose custom metadata
-holds `count`. `digest=1` adds the row digest (`RowDigest.total`, 16 hex digits) to the footer of any format, and so
-implies one: `{"end":{"count":N,"digest":"…"}}`, `<?end count="N" digest="…"?>`, `end,N,…`, metadata `digest`.
-
-Both halves take these names from here. JSON is `{"records":[…],"end":{"count":N}}`; XML is
-`<records><record>…</record>…<?end count="N"?></records>`; NDJSON, CSV and Arrow carry rows alone, counted by
-the header.
+JSON is `{"records":[…],"end":{"count":N}}`; XML is `<records><record>…</record>…<?end count="N"?></records>`. NDJSON,
+CSV and Arrow contain only rows, which a header counts: a plain reader would take a footer for a row. With `footer=1`
+they have one: a last line `{"end":{"count":N}}`, a last record `end,N`, a last batch without rows whose custom metadata
+has `count`. `digest=1` adds a footer with the row digest (`RowDigest.total`, 16 hex digits) to any format:
+`{"end":{"count":N,"digest":"…"}}`, `<?end count="N" digest="…"?>`, `end,N,…`, metadata `digest`.
 """
 
 from enum import StrEnum
@@ -20,13 +17,13 @@ DIGEST_PARAMETER = "digest"
 COUNT = "count"
 DIGEST = "digest"
 END = "end"  # JSON's footer object and XML's processing instruction
-# XML 1.0 cannot carry most control characters: such a value is sent in base64 and says so in this attribute.
+# XML 1.0 does not allow most control characters: such a value is sent in base64, with this attribute.
 ENCODING_ATTRIBUTE = "encoding"
 BASE64 = "base64"
 
 
 class WireFormat(StrEnum):
-    """The formats a stream may take, best first where a client leaves the choice to the server."""
+    """The formats of a stream; the best come first, for clients that leave the choice to the server."""
 
     ARROW = "arrow"
     NDJSON = "ndjson"
@@ -40,14 +37,14 @@ class WireFormat(StrEnum):
 
     @property
     def has_envelope(self) -> bool:
-        """Whether something may stand around the records: a total, or a link to the next page."""
+        """Whether the format has an envelope around the records, for a total or a link to the next page."""
         return self in {WireFormat.JSON, WireFormat.XML}
 
 
 class Parser(StrEnum):
-    """What reads a document: templates where they provably give what the reference gives, or the reference alone.
+    """What reads a document: templates if they provably give the same as the reference, or only the reference.
 
-    The reference is ijson for JSON, lxml for XML and Python's own reader for CSV.
+    The reference is ijson for JSON, lxml for XML and Python's csv module for CSV.
     """
 
     TEMPLATE = "template"
@@ -69,5 +66,5 @@ CONTENT_TYPES = {
 
 
 def nothing_around(wire: str) -> str:
-    """Why a format without an envelope does not do."""
-    return f"nothing stands around the records of {wire}: no total, and no next link"
+    """Why an option that reads the envelope does not fit a format without one."""
+    return f"{wire} has nothing around the records: no total, and no next link"

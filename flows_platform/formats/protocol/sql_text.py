@@ -1,4 +1,4 @@
-"""Pieces of SQL that put a record together, and counts over the bytes that come out. Knows no format."""
+"""SQL text that assembles a record, and counts over the resulting bytes. Independent of any format."""
 
 from collections.abc import Iterable
 
@@ -13,8 +13,8 @@ FIRST_BEYOND_ASCII = 0x80
 def concat(pieces: Iterable[tuple[str, str]]) -> str:
     """`concat('…', "column", …)` from pieces of (literal text, column name); either may be empty.
 
-    concat keeps every byte of a text, where printf stops at a NUL; it takes NULL for an empty text, so a caller must
-    have seen that there is none.
+    Unlike printf, which stops at a NUL, concat keeps every byte of a text. It treats NULL as an empty text, so the
+    caller must make sure that there is none.
     """
     arguments: list[str] = []
     for literal, column in pieces:
@@ -36,7 +36,7 @@ def identifier(name: str) -> str:
 
 
 def octets(data: bytes) -> Octets:
-    """The bytes as an array, without a copy: counting in it takes a tenth of the time of bytes.count on dense hits."""
+    """The bytes as an array, without a copy. Counting in it takes a tenth of the time of bytes.count on dense hits."""
     return np.frombuffer(data, np.uint8)
 
 
@@ -56,23 +56,23 @@ def count_controls(data: Octets) -> int:
 
 
 def has_controls(data: Octets) -> bool:
-    """Whether there is any C0 control character: a fifth of the time of counting them."""
+    """Whether there is a C0 control character. It takes a fifth of the time of counting them."""
     return bool(data.min() < ord(" "))
 
 
 def count_angles(data: Octets) -> int:
-    """How many bytes are < or >, which differ by one bit. In one array: a second one may cost its pages anew."""
+    """How many bytes are < or >, which differ by one bit. It uses one array: a second one may cost new memory pages."""
     marked = data | (ord("<") ^ ord(">"))
     return int(np.count_nonzero(np.equal(marked, ord(">"), out=marked.view(np.bool))))
 
 
 def is_ascii(data: Octets) -> bool:
-    """Whether the bytes, of which there are some, are ASCII: a third of the time of bytes.isascii."""
+    """Whether the bytes are ASCII; there must be at least one. It takes a third of the time of bytes.isascii."""
     return bool(data.max() < FIRST_BEYOND_ASCII)
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether the bytes, of which there are some, are valid UTF-8; ASCII is told at memory speed."""
+    """Whether the bytes are valid UTF-8; there must be at least one. ASCII takes no longer than reading the memory."""
     if is_ascii(octets(data)):
         return True
     try:

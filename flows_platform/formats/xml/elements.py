@@ -26,7 +26,7 @@ def nested(element: etree._Element, depth: int = 1) -> object:
         return element.text or ""
     # guard: levels of XML
     if depth > MAX_DEPTH:
-        raise SourceRefused(f"the XML document nests deeper than {MAX_DEPTH} levels.")
+        raise SourceRefused(f"the XML document is nested deeper than {MAX_DEPTH} levels.")
     found: dict[str, object] = {f"@{name!s}": str(value) for name, value in element.items()}
     texts, plain = [element.text or ""], not found
     for child in element:
