@@ -19,6 +19,4 @@ class EmulatorCredentials(Credentials):
 
     def refresh(self, request: object) -> Never:  # noqa: ARG002 - the base class names it
         """Raise an error: the emulator answered 401, and there is no other key."""
-        raise RefreshError(  # type: ignore[no-untyped-call] # as above
-            f"the emulator does not know the key in {self._key_file}: it was started with another one"
-        )
+        raise RefreshError(f"the emulator does not know the key in {self._key_file}: it was started with another one")

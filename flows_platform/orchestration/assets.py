@@ -31,10 +31,12 @@ CONFIRM = "flows/confirm"  # a tag, since Dagster's dialog for backfills takes n
 class WindowsConfig(dg.Config):
     """Where a run takes its records from, and whether windows may shrink."""
 
-    reprocess: bool = Field(False, description="Cast the quarantined records again after a fix, instead of fetching.")
-    replay: bool = Field(False, description="The old name of `reprocess`; it ends with 0.3.")
+    reprocess: bool = Field(
+        default=False, description="Cast the quarantined records again after a fix, instead of fetching."
+    )
+    replay: bool = Field(default=False, description="The old name of `reprocess`; it ends with 0.3.")
     confirm: bool = Field(
-        False,
+        default=False,
         description="Publish windows that lost rows without a second fetch; the tag flows/confirm: true does the same.",
     )
 

@@ -15,6 +15,7 @@ from api_server.flows.database import Snapshot
 from api_server.flows.selection import Query, Selector, newest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN
+from flows_platform.domain.verification import Value
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -116,8 +117,8 @@ def test_a_window_is_found_by_the_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("time", [None, "noon", 1.5])
-def test_a_time_that_is_no_integer_is_not_passed_over(tmp_path: Path, time: object) -> None:
-    rows = [flow(1), (*flow(2)[:1], time, *flow(2)[2:])]  # type: ignore[operator]
+def test_a_time_that_is_no_integer_is_not_passed_over(tmp_path: Path, time: Value) -> None:
+    rows = [flow(1), (*flow(2)[:1], time, *flow(2)[2:])]
     database = build_plain(tmp_path / "flows.db", rows)
     with pytest.raises(InputError, match=r"time"):
         read(database, Query(0, None))

@@ -34,7 +34,7 @@ def ids(database: Path, query: Query) -> list[int]:
     finally:
         snapshot.close()
     assert counted == selection.count == len(found)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def shown(row: Row, simulation: Simulation, second: int) -> bool:

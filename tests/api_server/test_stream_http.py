@@ -41,7 +41,7 @@ def parsed(wire_format: WireFormat, data: bytes) -> list[Row]:
         case WireFormat.CSV:
             return [_typed(row) for row in list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))[1:]]
         case WireFormat.XML:
-            return [_typed([_text(child) for child in record]) for record in etree.fromstring(data)[:-1]]
+            return [_typed([_text(child) for child in record]) for record in list(etree.fromstring(data))[:-1]]
         case WireFormat.ARROW:
             with pa.ipc.open_stream(data) as reader:
                 return [tuple(row.values()) for row in reader.read_all().to_pylist()]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import machine, record
+from benchmarks import machine
 from benchmarks.contest import Contender, Goal, Quantity, Row, Trial, Trials, compete, require_equal
 from benchmarks.record import Record, begun, saved
 from benchmarks.report import render
@@ -86,7 +86,7 @@ def test_a_goal_compares_medians(goal: Goal, value: float, reached: bool | None)
 
 
 def test_the_range_is_that_of_the_rounds() -> None:
-    assert Goal("", "ours", "theirs").range(TRIALS) == (pytest.approx(0.4), pytest.approx(4.0))
+    assert Goal("", "ours", "theirs").range(TRIALS) == pytest.approx((0.4, 4.0))
 
 
 ROW = Row("row", (Goal("a stage", "ours", "theirs", at_least=50),), clean)
@@ -132,7 +132,7 @@ def test_figures_of_two_commits_are_told() -> None:
 def test_a_record_is_resumed_only_for_the_same_product_and_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record.machine, "facts", lambda: FACTS)
+    monkeypatch.setattr(machine, "facts", lambda: FACTS)
     sizes = Sizes(rows=1000, work=tmp_path, quiet_seconds=0)
     first = begun(sizes, "row", again=False)
     first.trials = TRIALS
@@ -142,7 +142,7 @@ def test_a_record_is_resumed_only_for_the_same_product_and_size(
     assert begun(sizes, "row", again=False).trials == TRIALS
     assert begun(sizes, "row", again=True).trials == {}
     assert begun(Sizes(rows=2000, work=tmp_path, quiet_seconds=0), "row", again=False).trials == {}
-    monkeypatch.setattr(record.machine, "facts", lambda: FACTS | {"commit": "def"})
+    monkeypatch.setattr(machine, "facts", lambda: FACTS | {"commit": "def"})
     assert begun(sizes, "row", again=False).trials == {}
 
 

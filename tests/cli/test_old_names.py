@@ -109,7 +109,7 @@ def test_the_key_staged_still_names_the_asset_of_files(tmp_path: Path, capsys: p
 
 
 def test_runs_configured_with_replay_are_reprocessed(capsys: pytest.CaptureFixture[str]) -> None:
-    context = dg.build_op_context()
+    context = dg.build_asset_context()
     assert not reprocesses(context, WindowsConfig())
     assert reprocesses(context, WindowsConfig(reprocess=True))
     assert "old name" not in capsys.readouterr().err

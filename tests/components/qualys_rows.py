@@ -44,14 +44,16 @@ def _pairs(hosts: Iterable[Host]) -> Iterator[tuple[etree._Element, etree._Eleme
 
 def _value(column: ColumnDeclaration, head: etree._Element, found: etree._Element) -> object:
     if column.join:
-        texts = [_text(path.text, head, found) or "" for path in column.join]
-        return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
+        joined = [_text(path.text, head, found) or "" for path in column.join]
+        return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in joined)
     declared = [column.path] if isinstance(column.path, RecordPath) else column.path or []
     paths = [path.text for path in declared] or [column.name]
     if column.type is ColumnType.JSON:
         return _json(paths[0], head, found)
     texts = [_text(path, head, found) for path in paths]
-    return next((_typed(column.type, text) for text in texts if text or (text == "" and column.type == "string")), None)
+    return next(
+        (_typed(column.type, text) for text in texts if text or (text == "" and column.type is ColumnType.STRING)), None
+    )
 
 
 def _where(path: str, head: etree._Element, found: etree._Element) -> tuple[etree._Element, str]:
@@ -76,7 +78,7 @@ def _shape(node: etree._Element) -> object:
     inner = list(node.iterchildren(tag=etree.Element))
     if not inner and not node.keys():
         return node.text or ""
-    shape: dict[str, object] = {f"@{name}": value for name, value in node.items()}
+    shape: dict[str, object] = {"@" + str(name): value for name, value in node.items()}
     for tag in dict.fromkeys(str(child.tag) for child in inner):
         several = [_shape(child) for child in inner if child.tag == tag]
         shape[tag] = several[0] if len(several) == 1 else several

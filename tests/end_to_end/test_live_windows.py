@@ -56,7 +56,7 @@ def test_a_simulated_clock_starts_switched_on_and_looks_more_often() -> None:
     def sensors(settings: Settings) -> dict[str, tuple[int | None, str]]:
         definitions = flows_definitions(flows_windows(settings), settings)
         return {
-            sensor.name: (sensor.minimum_interval_seconds, sensor.default_status.value)  # type: ignore[union-attr]
+            sensor.name: (sensor.minimum_interval_seconds, sensor.default_status.value)
             for sensor in definitions.sensors or ()
         }
 
@@ -82,7 +82,7 @@ def test_freshness_keeps_the_pace_of_the_simulated_clock(speed: float, warn: flo
     settings = Settings(simulated_speed=speed, simulated_start=START)
     policy = freshness_policy(replace(flows_windows(settings), clock=settings.clock))
     assert isinstance(policy, type(dg.FreshnessPolicy.time_window(fail_window=MINUTE)))
-    told = [period and period.to_timedelta().total_seconds() for period in (policy.warn_window, policy.fail_window)]  # type: ignore[attr-defined]
+    told = [period and period.to_timedelta().total_seconds() for period in (policy.warn_window, policy.fail_window)]
     assert told == [warn, fail]
 
 

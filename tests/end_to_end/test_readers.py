@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import urllib.request
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import apsw
@@ -17,6 +18,7 @@ from lxml import etree
 
 from flows_platform.cli.commands.services import api_child
 from flows_platform.domain.schema import ColumnType
+from flows_platform.domain.verification import Value
 from flows_platform.flow_database.load import load
 from flows_platform.flow_database.read import iter_rows
 from flows_platform.local.ports import free_port
@@ -26,7 +28,7 @@ from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
-type Row = tuple[object, ...]
+type Row = tuple[Value, ...]
 
 FIRST, LAST = 21600, 32399
 INTEGERS = {column.name for column in FLOWS.columns if column.type is ColumnType.INT64}
@@ -66,7 +68,7 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], l
                 shutil.copyfileobj(answer, file)
     expected = sorted(row for row in iter_rows(database, FLOWS) if FIRST <= row[1] <= LAST)  # type: ignore[operator]
     assert len(expected) > 100
-    return files, expected  # type: ignore[return-value]
+    return files, expected
 
 
 type Window = tuple[dict[str, Path], list[Row]]
@@ -84,7 +86,7 @@ def run(*arguments: str | Path) -> str:
     return done.stdout.decode()
 
 
-def tuples(records: list[dict[str, object]]) -> list[Row]:
+def tuples(records: Iterable[Mapping[str, Value]]) -> list[Row]:
     assert all(list(record) == list(FLOWS.names) for record in records)
     return [tuple(record.values()) for record in records]
 
@@ -103,7 +105,7 @@ def test_the_standard_library_and_arrow(window: Window) -> None:
         assert tuples(stream.read_all().to_pylist()) == expected
     root = etree.parse(files["xml"]).getroot()
     texts = [[(element.tag, element.text or "") for element in record] for record in root.iterfind("record")]
-    assert tuples([{k: int(v) if k in INTEGERS else v for k, v in text} for text in texts]) == expected  # type: ignore[arg-type]
+    assert tuples([{k: int(v) if k in INTEGERS else v for k, v in text} for text in texts]) == expected
     (end,) = (node for node in root if isinstance(node, etree._ProcessingInstruction))
     assert end.get("count") == str(len(expected))
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -68,7 +69,7 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
         for name in ("rows by time", "top computers", "protocol mix"):
             chart = str(shown[(recent + name).replace(" ", "_")])
             assert re.match(rf"!\[{recent}{name}: bars, the highest of \d+ is \S+\]\(data:image/png;base64,", chart)
-        ((first, *_), *_) = shown["first_rows"]  # type: ignore[misc]
+        ((first, *_), *_) = cast("list[list[Any]]", shown["first_rows"])
         assert first.data["time"] >= 10_800
     assert first.data["event_time"].startswith("2014-01-01 03:")
 

@@ -93,7 +93,7 @@ def in_windows(server: ThreatFeedServer, first: int, last: int) -> list[dict[str
     rows = [expected(sighting) for sighting in server.sightings]
     start, end = START + first * HOURS, START + (last + 1) * HOURS
     inside = [row for row in rows if start <= datetime.fromisoformat(str(row["seen_at"])) < end]
-    return sorted(inside, key=lambda row: (row["seen_at"], row["sighting_id"]))  # type: ignore[arg-type,return-value]
+    return sorted(inside, key=lambda row: (str(row["seen_at"]), str(row["sighting_id"])))
 
 
 @pytest.mark.parametrize("server", list(FORMS), indirect=True)

@@ -117,11 +117,13 @@ def without(guard: Guard, text: str, line: int) -> str:
     statement = next(starts, None)
     if statement is None:
         raise GuardError(f"{guard.name}: no statement begins at line {line}")
-    return ast.unparse(ast.fix_missing_locations(_Exchange(statement, guard.changed(statement)).visit(tree)))
+    _Exchange(statement, guard.changed(statement)).visit(tree)
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 class _Exchange(ast.NodeTransformer):

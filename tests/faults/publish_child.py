@@ -9,7 +9,8 @@ from pathlib import Path
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.replace_window import Publication
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from tests.warehouse.flow_rows import window
 
 TYPED = 3

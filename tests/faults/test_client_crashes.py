@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from flows_platform.domain.verification import RowDigest
+from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.window_files.parquet import file_digest
 from flows_platform.window_files.quarantine import quarantine_path
 from tests.faults.scale import scaled
@@ -29,7 +30,7 @@ OLD = [row(number) for number in range(1, 51)]
 
 
 def digest(rows: list[dict[str, object]]) -> RowDigest:
-    return RowDigest.of(tuple(row.values()) for row in rows)  # type: ignore[misc]
+    return RowDigest.of(cast("tuple[Value, ...]", tuple(row.values())) for row in rows)
 
 
 @dataclass

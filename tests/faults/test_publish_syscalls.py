@@ -19,7 +19,8 @@ import pytest
 from flows_platform.domain.verification import RowDigest
 from flows_platform.local.emulator import Emulator
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.replace_window import Publication
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from tests.faults.injection import can_trace, points, run_with
 from tests.faults.publish_child import TYPED
 from tests.faults.scale import scaled

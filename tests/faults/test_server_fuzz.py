@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from api_server.cves import paths as cve_paths
@@ -60,6 +61,7 @@ def test_the_description_is_valid(secured: bool) -> None:  # noqa: FBT001  pytes
 def operations(server: Server) -> Iterator[Any]:
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}{paths.OPENAPI}")
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         yield result.ok()
 
 

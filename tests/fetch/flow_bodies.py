@@ -1,6 +1,7 @@
 """Flows as the bodies of answers."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from flows_platform.domain.windows import Window
@@ -21,11 +22,11 @@ def row(number: int, **changes: object) -> dict[str, object]:
     return dict(zip(FLOWS.names, values, strict=True)) | changes
 
 
-def json_body(rows: list[dict[str, object]], count: int | None = None) -> bytes:
+def json_body(rows: Sequence[Mapping[str, object]], count: int | None = None) -> bytes:
     return json.dumps({"records": rows, "end": {"count": len(rows) if count is None else count}}).encode()
 
 
-def xml_body(rows: list[dict[str, object]], end: str | None = None) -> bytes:
+def xml_body(rows: Sequence[Mapping[str, object]], end: str | None = None) -> bytes:
     records = "".join(
         "<record>" + "".join(f"<{name}>{value}</{name}>" for name, value in row.items()) + "</record>" for row in rows
     )

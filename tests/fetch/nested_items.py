@@ -1,6 +1,7 @@
 """An API of nested items for paging tests: its definition and its bodies."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
@@ -47,7 +48,7 @@ def items(first: int, last: int) -> list[dict[str, object]]:
     return [item(number) for number in range(first, last + 1)]
 
 
-def body(records: list[dict[str, object]], **around: object) -> bytes:
+def body(records: Sequence[object], **around: object) -> bytes:
     return json.dumps({"records": records, **around}).encode()
 
 

@@ -32,11 +32,14 @@ class Trickle:
             connection.sendall(bytes([byte]))
 
 
+type Script = bytes | Trickle
+
+
 @dataclass
 class ScriptedServer:
     """Answers every connection with the next script, the last one again and again; keeps the requests it got."""
 
-    scripts: list[bytes | Trickle] = field(default_factory=list)
+    scripts: list[Script] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     _socket: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
@@ -64,7 +67,7 @@ class ScriptedServer:
         self._socket.close()
 
 
-def _send(connection: socket.socket, script: bytes | Trickle) -> None:
+def _send(connection: socket.socket, script: Script) -> None:
     if isinstance(script, Trickle):
         script.send(connection)
         return

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,7 +53,7 @@ from flows_platform.window_files.parquet import staged_facts
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 from .nested_items import DAY, ITEMS, MAPPING, START, TIME, TOTAL, api, body, item, items
-from .scripted import ScriptedServer, answer
+from .scripted import Script, ScriptedServer, answer
 
 OFFSET = Offset(start="start", size_parameter="limit", size=3)
 NEXT = NextLink(link=RecordPath.parse("next"))
@@ -133,10 +134,8 @@ def test_pages_by_links_in_the_document(
     pages = [items(1, 2), items(3, 4), items(5, 5)]
     links = [f"{server.origin}/items?cursor=a", "?cursor=b", None]
     flat = [[nested["item"] for nested in page] for page in pages]
-    server.scripts = [
-        answer(body(page, next=link))  # type: ignore[arg-type]
-        for page, link in zip(pages if mapped else flat, links, strict=True)
-    ]
+    sent: Sequence[Sequence[object]] = pages if mapped else flat
+    server.scripts = [answer(body(page, next=link)) for page, link in zip(sent, links, strict=True)]
     stage(client, api(server, paging=NEXT, mapping=MAPPING if mapped else None), target)
     assert ids(target) == [1, 2, 3, 4, 5]
     assert asked(server) == ["WINDOW", "cursor=a", "cursor=b"]
@@ -168,9 +167,9 @@ def test_pages_that_continue_from_the_last_record(client: HttpClient, server: Sc
 def test_a_page_continues_only_where_records_are_in_order(
     client: HttpClient, server: ScriptedServer, target: Path, column: str, *, mapped: bool
 ) -> None:
-    def scripts(*pages: tuple[int, ...]) -> list[bytes]:
+    def scripts(*pages: tuple[int, ...]) -> list[Script]:
         records = [[item(number) for number in page] for page in pages]
-        return [answer(body([nested if mapped else nested["item"] for nested in page])) for page in (*records, [])]  # type: ignore[misc]
+        return [answer(body([nested if mapped else nested["item"] for nested in page])) for page in (*records, [])]
 
     changes = {} if mapped else {"mapping": None}
     declared = api(server, paging=ContinueFrom(parameter="from_id", column=column, step=0), **changes)
@@ -189,10 +188,7 @@ def test_a_page_continues_from_a_reject_where_its_key_can_be_read(
 ) -> None:
     bad = {number: item(number, seen="soon") for number in (2, 3, 4)}
     pages = [[item(1), bad[2]], [bad[3], bad[4]], [item(5), item(6, id="six", seen="soon")], []]
-    server.scripts = [
-        answer(body(page if mapped else [nested["item"] for nested in page]))  # type: ignore[arg-type, misc]
-        for page in pages
-    ]
+    server.scripts = [answer(body(page if mapped else [nested["item"] for nested in page])) for page in pages]
     declared = api(
         server,
         paging=ContinueFrom(parameter="id_min", column="id", size_parameter="limit", size=2),
@@ -238,7 +234,7 @@ def test_empty_pages_with_a_way_on_end_at_a_bound(
     client: HttpClient, server: ScriptedServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(window_stream, "EMPTY_PAGES", 3)
-    pages = [answer(body([], next=f"?cursor={number}")) for number in range(9)]
+    pages: list[Script] = [answer(body([], next=f"?cursor={number}")) for number in range(9)]
     server.scripts = [*pages[:3], answer(body(items(1, 1), next="?cursor=10")), answer(body([]))]
     stage(client, api(server, paging=NEXT), target)
     assert ids(target) == [1]
@@ -345,7 +341,7 @@ def test_a_next_link_in_a_header_is_not_passed_over(client: HttpClient, server: 
         stage(client, api(server, format=None, mapping=None, verification=Verification.UNVERIFIED), target)
 
 
-def moved(*pages: list[dict[str, object]], total: int | None = 4) -> list[bytes]:
+def moved(*pages: list[dict[str, object]], total: int | None = 4) -> list[Script]:
     around = {} if total is None else {"total": total}
     return [answer(body(page, **around)) for page in pages]
 
@@ -430,7 +426,8 @@ def test_records_without_rows_may_not_have_lists_of_objects_in_another_place(
         server.scripts = [answer(body([{"name": "a"}], next="?c=2")), answer(body([{"name": "b"}, renamed]))]
         with pytest.raises(SourceRefused, match=r"no record has 'list', .* there are lists at (L|l)ists?\..*`ignore`"):
             stage(client, declared, target)
-    for whole in ({"list": []}, {"list": None}, {"tags": ["a"], "os": {"name": "b"}}, {}):
+    without: list[dict[str, object]] = [{"list": []}, {"list": None}, {"tags": ["a"], "os": {"name": "b"}}, {}]
+    for whole in without:
         server.scripts = [answer(body([{"name": "a"}, whole]))]
         assert stage(client, declared, target).rows == 0
     server.scripts = [answer(body([{"List": [child]}], next="?c=2")), answer(body([{"list": [child]}]))]
@@ -672,7 +669,7 @@ def counted(
 ) -> tuple[int, int | None]:
     """A window's rows, and the source's own count of them."""
     table = WarehouseTable(ITEMS, ())
-    warehouse = Warehouse(bigquery.Client("p", AnonymousCredentials()), "d", "US", folder)  # type: ignore[no-untyped-call]
+    warehouse = Warehouse(bigquery.Client("p", AnonymousCredentials()), "d", "US", folder)
     pipeline = WindowPipeline(api=declared, client=client, folder=folder, tries=1, table=table, warehouse=warehouse)
     server.scripts = [*answers, *answers]
     return pipeline.fetch(DAY).rows, pipeline.source_count(DAY)

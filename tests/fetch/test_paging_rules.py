@@ -139,8 +139,8 @@ def test_a_cut_answer_must_say_how_to_go_on() -> None:
         after(any_mark, page({"truncated": "yes"}))
 
 
-TRUE = [True, "true", "True", "TRUE", 1, Decimal("1.0"), "1", "yes", {"a": 1}]
-FALSE = [False, None, "false", "False", 0, Decimal("0.0"), "0", "", {}]
+TRUE: list[object] = [True, "true", "True", "TRUE", 1, Decimal("1.0"), "1", "yes", {"a": 1}]
+FALSE: list[object] = [False, None, "false", "False", 0, Decimal("0.0"), "0", "", {}]
 FLAGGED: list[Paging] = [
     NextLink(link=RecordPath.parse("next"), more=RecordPath.parse("meta.more")),
     Cursor(cursor=RecordPath.parse("next"), into=Into(query="c"), more=RecordPath.parse("meta.more")),

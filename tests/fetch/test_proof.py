@@ -1,15 +1,16 @@
 """The levels of verification: what a format offers, what is required, and what a window reaches."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.domain.verification import RowDigest, Verification
+from flows_platform.domain.verification import RowDigest, Value, Verification
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.encoders import for_format
-from flows_platform.formats.protocol.encoder import Footer
+from flows_platform.formats.protocol.encoder import Footer, Row
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -23,14 +24,14 @@ PLAIN = {WireFormat.NDJSON, WireFormat.CSV, WireFormat.ARROW}  # have no footer 
 
 def body(wire: WireFormat, rows: list[dict[str, object]], footer: Footer | None) -> bytes:
     encoder = for_format(wire, FLOWS)
-    values = [tuple(row.values()) for row in rows]
+    values = cast("list[Row]", [tuple(row.values()) for row in rows])
     end = encoder.footer(footer) if footer else b""
-    records = encoder.encode(values).removeprefix(encoder.lead)  # type: ignore[arg-type]
+    records = encoder.encode(values).removeprefix(encoder.lead)
     return encoder.prologue() + records + end + encoder.epilogue()
 
 
 def digest(rows: list[dict[str, object]]) -> str:
-    return RowDigest.of(tuple(row.values()) for row in rows).hex  # type: ignore[misc]
+    return RowDigest.of(cast("tuple[Value, ...]", tuple(row.values())) for row in rows).hex
 
 
 def stage(client: HttpClient, server: ScriptedServer, target: Path, **api: object) -> StagedWindow:

@@ -34,7 +34,7 @@ FORMS: dict[str, dict[str, object]] = {
 def asking(form: str = "time", after: bool = True, before: bool = True, **keys: object) -> TimeParameters:  # noqa: FBT001, FBT002
     """Parameters of that form, whose bounds are inclusive or not."""
     bounds = {"after_inclusive": after, "before_inclusive": before}
-    return TimeParameters(after="a", before="b", **bounds | FORMS[form] | keys)  # type: ignore[arg-type]
+    return TimeParameters(after="a", before="b", **bounds | FORMS[form] | keys)
 
 
 def read(form: InstantText, text: str) -> datetime:
@@ -145,8 +145,8 @@ def test_an_inclusive_end_is_asked_for_as_itself_but_where_times_are_whole_secon
 def test_a_record_that_was_not_asked_for_is_a_reject() -> None:
     window, table = Window(ORIGIN, ORIGIN + timedelta(hours=3)), schema(ColumnType.TIMESTAMP)
     parameters = asking("time", after=False)
-    for offset, kind in ((-2, 2), (-1, 1), (0, 0), (3 * 3600 - 1, 0), (3 * 3600, 1), (3 * 3600 + 1, 2)):
-        found = kept(parameters, table, window, ORIGIN + timedelta(seconds=offset))
+    for seconds, kind in ((-2, 2), (-1, 1), (0, 0), (3 * 3600 - 1, 0), (3 * 3600, 1), (3 * 3600 + 1, 2)):
+        found = kept(parameters, table, window, ORIGIN + timedelta(seconds=seconds))
         assert found.index(1) == kind
     finer = asking("microseconds")  # an API may compare whole seconds all the same
     for offset, kind in ((timedelta(microseconds=-1), 0), (timedelta(seconds=1) - MICROSECOND, 1), (timedelta(1), 2)):

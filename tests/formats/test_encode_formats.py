@@ -115,7 +115,7 @@ def from_xml(data: bytes) -> list[Row]:
     assert root.tag == "records"
     instruction = root[-1]
     assert (instruction.target, instruction.text) == ("end", f'count="{len(root) - 1}"')  # type: ignore[attr-defined]
-    return [tuple(map(_xml_value, record)) for record in root[:-1]]
+    return [tuple(map(_xml_value, record)) for record in list(root)[:-1]]
 
 
 def _xml_value(element: etree._Element) -> Value:

@@ -14,7 +14,8 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.warehouse.warehouse import Publication, Warehouse
+from flows_platform.warehouse.replace_window import Publication
+from flows_platform.warehouse.warehouse import Warehouse
 from tests.warehouse.flow_rows import Row, flow, window, write_parquet
 
 PROJECT = os.environ.get("FLOWS_TEST_BIGQUERY_PROJECT", "")

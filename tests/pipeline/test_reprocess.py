@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -112,7 +113,7 @@ def test_a_recovered_record_that_contradicts_a_row_is_refused(
 
 def test_a_record_with_a_masked_secret_stays(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(1), row(2, byte_count=None, src_comp="canary-7")]))]
-    keyed = {"auth": Bearer(token=Secret(env="KEY")), "secrets": {"KEY": "canary-7"}}
+    keyed: dict[str, Any] = {"auth": Bearer(token=Secret(env="KEY")), "secrets": {"KEY": "canary-7"}}
     declared = api(server, **keyed)
     stage_window(client, declared, BOUNDS, target, max_rejected=1, tries=1)
     reprocessed = reprocess_quarantine(api(server, NULLABLE, **keyed), BOUNDS, target)

@@ -67,12 +67,10 @@ def test_the_full_size_is_planned_exactly() -> None:
     assert sum(plan.rows for plan in plan_hours(129_977_412, 58)) == 129_977_412
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"rows": 0}, {"rows": 1, "seed": -1}, {"rows": 1, "days": 0}, {"rows": 1, "days": 59}]
-)
-def test_what_makes_no_file_is_refused(tmp_path: Path, arguments: dict[str, int]) -> None:
+@pytest.mark.parametrize(("rows", "seed", "days"), [(0, 0, 1), (1, -1, 1), (1, 0, 0), (1, 0, 59)])
+def test_what_makes_no_file_is_refused(tmp_path: Path, rows: int, seed: int, days: int) -> None:
     with pytest.raises(ConfigurationError, match="cannot generate"):
-        generate(tmp_path / "flows.txt", **arguments)
+        generate(tmp_path / "flows.txt", rows=rows, seed=seed, days=days)
 
 
 def test_rows_are_ordered_by_second_then_as_strings(day: list[Row], whole: list[Row]) -> None:

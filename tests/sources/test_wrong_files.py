@@ -13,7 +13,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from flows_platform.cli import app
 from flows_platform.domain.errors import InputError
@@ -252,7 +253,11 @@ def test_the_assets_keep_what_is_there(tmp_path: Path) -> None:
 
     def made(**config: bool) -> bool:
         ops = {name: {"config": config} for name in ("clean_flows", "flows_database")}
-        assets = [dg.AssetSpec("raw_flows"), clean_flows(settings), flows_database(settings)]
+        assets: list[dg.AssetSpec | dg.AssetsDefinition] = [
+            dg.AssetSpec("raw_flows"),
+            clean_flows(settings),
+            flows_database(settings),
+        ]
         return dg.materialize(assets, run_config={"ops": ops}, raise_on_error=False).success
 
     def rows() -> int:

@@ -104,7 +104,7 @@ def test_a_bad_window_fails_alone_and_failed_and_missing_loads_just_it(
 def begun(dagster: DagsterApi, day: dict[str, int]) -> str:
     """The id of a backfill of the day, whose first run has loaded a window."""
     launched = dagster.launch(WINDOWED, list(day))
-    assert eventually(lambda: loaded(dagster, day), 120)
+    assert eventually(lambda: bool(loaded(dagster, day)), 120)
     return launched
 
 

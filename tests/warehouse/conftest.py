@@ -10,7 +10,8 @@ from google.cloud import bigquery
 from flows_platform.domain.windows import Window
 from flows_platform.local.emulator import Emulator
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
-from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.replace_window import Publication
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from tests.warehouse.flow_rows import Row, write_parquet
 
 

@@ -12,7 +12,8 @@ from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.domain.windows import Window
 from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
 from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
-from flows_platform.warehouse.warehouse import Publication, Warehouse
+from flows_platform.warehouse.replace_window import Publication
+from flows_platform.warehouse.warehouse import Warehouse
 from tests.warehouse.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

@@ -11,7 +11,8 @@ from flows_platform.columns.raw_records import json_text
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
 from flows_platform.domain.verification import RowDigest
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
-from flows_platform.warehouse.warehouse import Publication, Warehouse
+from flows_platform.warehouse.replace_window import Publication
+from flows_platform.warehouse.warehouse import Warehouse
 from tests.warehouse.flow_rows import Row, window, write_parquet
 
 # Every type, nullable or not.

@@ -23,7 +23,8 @@ from flows_platform.local.supervisor import Supervisor
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse import replace_window
 from flows_platform.warehouse.jobs import Jobs
-from flows_platform.warehouse.warehouse import Publication, Published, Warehouse, emulator_client
+from flows_platform.warehouse.replace_window import Publication, Published
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from tests.warehouse.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

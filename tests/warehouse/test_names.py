@@ -16,9 +16,9 @@ from flows_platform.domain.windows import WindowGrid
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE, TRAFFIC, TRAFFIC_TABLE
 from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
 from flows_platform.warehouse import sql as builders
-from flows_platform.warehouse.replace_window import bounds_of
+from flows_platform.warehouse.replace_window import Publication, bounds_of
 from flows_platform.warehouse.sql import first_rows, spread
-from flows_platform.warehouse.warehouse import Publication, Warehouse, WindowSummary
+from flows_platform.warehouse.warehouse import Warehouse, WindowSummary
 from tests.warehouse.flow_rows import write_parquet
 
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords

@@ -16,8 +16,8 @@ from flows_platform.local.emulator import Emulator
 from flows_platform.runtime.locks import exclusive
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.jobs import Deadline, Jobs
-from flows_platform.warehouse.replace_window import WindowChange
-from flows_platform.warehouse.warehouse import Publication, Warehouse
+from flows_platform.warehouse.replace_window import Publication, WindowChange
+from flows_platform.warehouse.warehouse import Warehouse
 from tests.warehouse.flow_rows import Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

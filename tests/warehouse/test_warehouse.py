@@ -16,9 +16,9 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
 from flows_platform.local.emulator import Emulator
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
-from flows_platform.warehouse.replace_window import load
+from flows_platform.warehouse.replace_window import Publication, load
 from flows_platform.warehouse.tables import MARK
-from flows_platform.warehouse.warehouse import Publication, Warehouse, emulator_client
+from flows_platform.warehouse.warehouse import Warehouse, emulator_client
 from tests.warehouse.flow_rows import GRID, Row, flow, window, write_parquet
 
 type Made = Callable[[Window, Sequence[Row]], Publication]

@@ -1,6 +1,7 @@
 """What a staged file's rows spread over, and its first rows."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def schema(time: ColumnType) -> TableSchema:
     return TableSchema("events", "", columns, key="id", time="at", epoch=START - timedelta(days=1))
 
 
-def staged(path: Path, of: TableSchema, times: list[object], kinds: list[str | None]) -> Path:
+def staged(path: Path, of: TableSchema, times: Sequence[object], kinds: list[str | None]) -> Path:
     with ParquetSink(path, of) as sink:
         if times:
             columns = {"id": [*range(len(times))], "at": times, "kind": kinds}

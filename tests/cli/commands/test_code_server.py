@@ -26,11 +26,13 @@ def serving(answer: Callable[[bytes, grpc.ServicerContext], bytes]) -> Iterator[
 
 
 def child_is_gone(_: bytes, context: grpc.ServicerContext) -> bytes:
-    context.abort(grpc.StatusCode.UNKNOWN, "Exception calling application")
+    context.abort(grpc.StatusCode.UNKNOWN, "Exception calling application")  # raises
+    return b""
 
 
 def late(_: bytes, context: grpc.ServicerContext) -> bytes:
-    context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "busy")
+    context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "busy")  # raises
+    return b""
 
 
 def test_only_an_answer_that_the_child_is_gone_says_so() -> None:
