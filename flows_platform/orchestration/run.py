@@ -155,12 +155,13 @@ class WindowRun:
 
     def _file(self, window: Window) -> figures.Metadata:
         if self.reprocess:
-            shown = figures.reprocessed_metadata(self.pipeline.reprocess(window, self._on_records))
+            reprocessed = self.pipeline.reprocess(window, self._on_records)
+            shown, profile = figures.reprocessed_metadata(reprocessed), reprocessed.profile
         else:
-            shown = figures.file_metadata(self.pipeline, self.pipeline.fetch(window, self._on_records))
+            fetched = self.pipeline.fetch(window, self._on_records)
+            shown, profile = figures.file_metadata(self.table.table.schema, fetched), fetched.file.profile
         self.progress.window_received()
-        charts = self.table.charts
-        return shown | file_charts(self.table.table, charts, window, self.pipeline.path(window))
+        return shown | (file_charts(self.table.table, self.table.charts, profile) if profile else {})
 
     def _publish(self, window: Window) -> bool:
         """Replace the window in BigQuery; False if it waits for a confirmation instead."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from flows_platform.domain.simulated_clock import SimulatedClock
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
-from flows_platform.orchestration.metadata.charts import Chart
+from flows_platform.orchestration.metadata.charts import Chart, profile_plan
 from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.partitions import window_partitions
@@ -179,4 +180,5 @@ class WindowedTable:
             "max_rejected_share": fetch.max_rejected_share,
             "raw_pulls": self.raw_pulls if self.keep_raw else None,
             "keep_raw": self.keep_raw,
+            "profile": partial(profile_plan, self.charts),
         }

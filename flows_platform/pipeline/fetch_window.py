@@ -4,13 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete, TooManyRejects
 from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.schema import TableSchema
-from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
@@ -19,44 +17,26 @@ from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.window_stream import FetchPlan, FetchResult, Tee, WindowStream
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.window_files.duplicates import NONE, Key, PullAccount, Repeats, drop_repeats
-from flows_platform.window_files.parquet import ParquetSink
+from flows_platform.window_files.parquet import Footer, ParquetSink
+from flows_platform.window_files.profile import ProfilePlan, Profiler
 from flows_platform.window_files.quarantine import QuarantineSink, quarantine_path
+from flows_platform.window_files.window_file import WindowFile
 
 MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
 
 
 @dataclass(frozen=True, slots=True)
-class StagedWindow:
-    """What one fetch brought. `received` = `rows` + `rejected` + `deduplicated`; times in the source's own seconds.
+class FetchedWindow:
+    """One fetch of a window: the file, and the answers that it came from.
 
-    `url` is the request without what is secret in it; `note` says why the verification is not more.
+    `url` is the request without its secrets; `seconds` is the time of the try that succeeded, number `tries`.
     """
 
-    path: Path
+    file: WindowFile
+    answers: FetchResult
     url: str
-    rows: int
-    rejected: int
-    deduplicated: int
-    requests: int
-    received_bytes: int  # on the wire, before decompression
-    file_bytes: int
     seconds: float
-    first_time: int | datetime | None
-    last_time: int | datetime | None
-    format: str
-    verification: Verification
-    note: str
     tries: int
-    replaced_characters: int = 0  # that the format does not allow: U+FFFD stands for them
-
-    @property
-    def received(self) -> int:
-        return self.rows + self.rejected + self.deduplicated
-
-    @property
-    def quarantine(self) -> Path | None:
-        """The file of rejected records, where there are any."""
-        return quarantine_path(self.path) if self.rejected else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +63,7 @@ class RejectLimits:
             )
 
 
-def stage_window(
+def fetch_window(
     client: HttpClient,
     api: WindowedApi,
     window: Window | None,
@@ -96,7 +76,8 @@ def stage_window(
     tee: Callable[[], Tee] = lambda: nullcontext,
     trace: Trace | None = None,
     limit: int | None = None,
-) -> StagedWindow:
+    profile: ProfilePlan | None = None,
+) -> FetchedWindow:
     """Fetch the window (all that there is for None) into `target`; progress in records.
 
     The file appears, or is replaced, only when all is proven. `tee` gives each try what may keep a copy of its pages.
@@ -117,49 +98,44 @@ def stage_window(
         # guard: secrets leave no error of a fetch
         with attempt, api.redactor.errors():
             plan = FetchPlan(client, api, window, progress, deadline, tries, tee(), seen, limit)
-            return _stage_once(plan, target, limits, known, number=attempt.num)
+            return _fetch_once(plan, target, limits, known, number=attempt.num, profile=profile)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
 
-def _stage_once(
-    plan: FetchPlan, target: Path, limits: RejectLimits, known: dict[Key, bytes], *, number: int
-) -> StagedWindow:
+def _fetch_once(
+    plan: FetchPlan,
+    target: Path,
+    limits: RejectLimits,
+    known: dict[Key, bytes],
+    *,
+    number: int,
+    profile: ProfilePlan | None,
+) -> FetchedWindow:
     started, api, quarantine = time.monotonic(), plan.api, quarantine_path(target)
+
+    def profiler() -> Profiler | None:
+        return Profiler(profile, api.schema) if profile else None
+
     with atomic_path(target) as temporary:
-        sink = ParquetSink(temporary, api.schema)
+        sink = ParquetSink(temporary, api.schema, profiler())
         with PullAccount(api.schema, target.parent, counting=api.counts_rows) as account:
             stream = WindowStream(plan)
             rejects = _drain(stream, sink, account, quarantine, most=limits.number + MORE_REJECTS)
             limits.require(rejects, sink.rows + rejects.count, plan.url, quarantine)
             result = stream.result()
-            repeats = NONE if sink.keys_rise else _without_repeats(temporary, api.schema, account.pages)
+            repeats = NONE if sink.keys_rise else _without_repeats(temporary, api.schema, account.pages, profiler)
             if result.complete:
                 _require_distinct(result, repeats, repeats.dropped + account.repeats(), known, by_row=api.counts_rows)
-        size = temporary.stat().st_size
-    return StagedWindow(
-        path=target,
-        url=plan.url,
-        rows=sink.rows - repeats.dropped,
-        rejected=rejects.count,
-        deduplicated=repeats.dropped,
-        requests=result.requests,
-        received_bytes=result.received_bytes,
-        file_bytes=size,
-        seconds=time.monotonic() - started,
-        first_time=sink.first_time,
-        last_time=sink.last_time,
-        format=result.format.value if result.format else "",
-        verification=result.level,
-        note=result.level_reason,
-        replaced_characters=result.replaced_characters,
-        tries=number,
-    )
+    file = (repeats.sink or sink).window_file(plan.window, target)
+    return FetchedWindow(file, result, plan.url, time.monotonic() - started, number)
 
 
-def _without_repeats(path: Path, schema: TableSchema, pages: Sequence[int]) -> Repeats:
+def _without_repeats(
+    path: Path, schema: TableSchema, pages: Sequence[int], profiler: Callable[[], Profiler | None]
+) -> Repeats:
     """Records that contradict each other may come of one that changed while the pages were read: pull again."""
     try:
-        return drop_repeats(path, schema, pages)
+        return drop_repeats(path, schema, pages, profiler)
     except SourceRefused as error:
         raise StreamIncomplete(error.message, remedy=error.remedy) from error
 
@@ -219,7 +195,8 @@ def _drain(
             if rejects.count > most:
                 break
         else:
-            sink.describe(rejected=rejects.count, quarantine=rejects.sha256, beside=stream.result().beside)
+            beside = stream.result().beside
+            sink.footer = Footer(rejected=rejects.count, quarantine=rejects.sha256, beside=beside)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
     return rejects

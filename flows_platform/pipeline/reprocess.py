@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import batched
 from pathlib import Path
 
+import pyarrow as pa
+
 from flows_platform.columns.casting import Casted, cast_slice
 from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import InputError
@@ -15,30 +17,37 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.out_of_window import inside
 from flows_platform.formats.json.record_line import read_record
 from flows_platform.runtime.atomic_files import atomic_paths, sha256_file
-from flows_platform.window_files.duplicates import drop_repeats
-from flows_platform.window_files.parquet import ParquetSink, StagedFacts, rows_of, staged_facts
+from flows_platform.window_files.duplicates import NONE, drop_repeats
+from flows_platform.window_files.parquet import Footer, ParquetSink, batches_of, footer_of, rows_of
+from flows_platform.window_files.profile import Profile, ProfilePlan, Profiler
 from flows_platform.window_files.quarantine import QuarantineSink, quarantine_path, read_quarantine
+from flows_platform.window_files.window_file import WindowFile
 
 SLICE = 1024  # records
 
 
 @dataclass(frozen=True, slots=True)
 class Reprocessed:
-    """What became of a window's quarantined records; `recovered` of them are rows of the staged file now."""
+    """What became of a window's quarantined records: `recovered` of them are rows of the file now.
 
-    path: Path
+    `deduplicated` of them were rows of it before, `rejected` are still quarantined. `profile` is None where none was
+    asked for.
+    """
+
+    location: Path
     rows: int
     recovered: int
     deduplicated: int
     rejected: int
+    profile: Profile | None = None
 
     @property
     def quarantine(self) -> Path | None:
-        """The file of records that are still rejected, where there are any."""
-        return quarantine_path(self.path) if self.rejected else None
+        """The file of records that are still rejected; None where there are none."""
+        return quarantine_path(self.location) if self.rejected else None
 
 
-type Merged = Callable[[Reprocessed, Path], None]
+type Merged = Callable[[Reprocessed, WindowFile], None]
 
 
 def reprocess_quarantine(
@@ -48,60 +57,71 @@ def reprocess_quarantine(
     *,
     progress: Progress = silent,
     merged: Merged = lambda *_: None,
+    profile: ProfilePlan | None = None,
 ) -> Reprocessed:
-    """Cast the window's quarantined records again, after a fix, and merge the good ones into its staged file.
+    """Cast the window's quarantined records again, after a fix, and merge the good ones into its file.
 
-    Fetches nothing; progress in records. Killed anywhere, another try gives the same files. `merged` is called with
-    the outcome and the new file before that takes the old one's name; not where there was nothing to reprocess.
+    Fetches nothing; progress in records. Killed at any point, another try gives the same files. `merged` is called with
+    the outcome and the new file, before that takes the old one's name; not where there was nothing to reprocess.
 
     Raises:
-        InputError: there is no staged file, one of another schema, or the quarantine is not that of this file.
-        SourceRefused: a record contradicts one of the file.
+        InputError: there is no window file, it has another schema, or the quarantine does not belong to it.
+        SourceRefused: a record contradicts a row of the file.
         StorageError: the files cannot be written.
     """
+
+    def profiler() -> Profiler | None:
+        return Profiler(profile, api.schema) if profile else None
+
     quarantine = quarantine_path(target)
-    facts, content = _matching(target, quarantine)
+    footer, content = _matching(target, quarantine)
     if not content:
-        return Reprocessed(target, facts.rows, 0, 0, 0)
-    with atomic_paths(target, quarantine) as (mended, still):
-        with still.open("wb") as file, ParquetSink(mended, api.schema) as sink:
+        return Reprocessed(target, footer.rows, 0, 0, 0, _read_profile(target, profiler()))
+    with atomic_paths(target, quarantine) as (temporary, still):
+        with still.open("wb") as file, ParquetSink(temporary, api.schema, profiler()) as sink:
             rejects = QuarantineSink(file, api.redactor)
             for batch in rows_of(target, api.schema):
                 sink.write(batch)
             for casted in _recast(api, window, quarantine, progress):
                 sink.write(casted.batch)
                 rejects.write(casted.rejects)
-            sink.describe(
-                rejected=rejects.count,
-                deduplicated=facts.deduplicated,
-                quarantine=rejects.sha256,
-                replayed=content,  # the footer's key, as files of before have it
-                beside=facts.beside,
-            )
-        deduplicated = 0 if sink.keys_rise else drop_repeats(mended, api.schema).dropped
-        recovered = sink.rows - facts.rows - deduplicated
-        reprocessed = Reprocessed(target, sink.rows - deduplicated, recovered, deduplicated, rejects.count)
-        merged(reprocessed, mended)
+            sink.footer = replace(footer, rejected=rejects.count, quarantine=rejects.sha256, reprocessed=content)
+        repeats = NONE if sink.keys_rise else drop_repeats(temporary, api.schema, profiler=profiler)
+        made = (repeats.sink or sink).window_file(window, target)
+        recovered = made.rows - footer.rows
+        reprocessed = Reprocessed(target, made.rows, recovered, repeats.dropped, rejects.count, made.profile)
+        merged(reprocessed, made)
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
     return reprocessed
 
 
-def _matching(target: Path, quarantine: Path) -> tuple[StagedFacts, str]:
-    """The staged file's facts and its quarantine's digest, empty where there is none to reprocess."""
+def _read_profile(path: Path, profiler: Profiler | None) -> Profile | None:
+    """The profile of a file that is not written again."""
+    if profiler is None:
+        return None
+    for batch in batches_of(path):
+        profiler.add(pa.Table.from_batches([batch]))
+    return profiler.profile()
+
+
+def _matching(target: Path, quarantine: Path) -> tuple[Footer, str]:
+    """The window file's footer, and the digest of its quarantine; empty where there is nothing to reprocess."""
     if not target.exists():
-        raise InputError(f"{target} is not there: nothing to merge records into.", remedy="Fetch the window first.")
-    facts = staged_facts(target)
-    if not quarantine.exists() and not facts.rejected:
-        return facts, ""
+        raise InputError(
+            f"{target} does not exist: there is nothing to merge records into.", remedy="Fetch the window first."
+        )
+    footer = footer_of(target)
+    if not quarantine.exists() and not footer.rejected:
+        return footer, ""
     content = sha256_file(quarantine)
     # guard: a quarantine belongs to its file
-    if content not in {facts.quarantine, facts.reprocessed}:
+    if content not in {footer.quarantine, footer.reprocessed}:
         raise InputError(
-            f"{quarantine} does not belong to {target}: it is of a fetch that failed later.",
+            f"{quarantine} does not belong to {target}: it comes from a later fetch, which failed.",
             remedy="Fetch the window again.",
         )
-    return facts, content
+    return footer, content
 
 
 def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progress) -> Iterator[Casted]:

@@ -1,7 +1,7 @@
 """One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,14 +14,16 @@ from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.pipeline.reprocess import Reprocessed, reprocess_quarantine
-from flows_platform.runtime.atomic_files import sha256_file
 from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.warehouse.warehouse import Warehouse, WindowSummary
-from flows_platform.window_files.ledger import Committed, Fetched, Ledger, Recovered, StagedEntry, Withheld, ledger_of
-from flows_platform.window_files.parquet import row_count, staged_facts
+from flows_platform.window_files.check import check_window_file
+from flows_platform.window_files.ledger import Committed, Fetched, Ledger, RecordedFile, Recovered, Withheld, ledger_of
+from flows_platform.window_files.parquet import OpenFile, footer_of, opened
+from flows_platform.window_files.profile import ProfilePlan
 from flows_platform.window_files.raw_answers import RawPulls, sweep_pulls
+from flows_platform.window_files.window_file import WindowFile
 
 FETCH_AGAIN = "Fetch the window again: materialise it, or its staged file alone."
 
@@ -39,7 +41,7 @@ class WindowCounts:
     """
 
     source: int | None
-    staged: int
+    file_rows: int
     rejected: int
     deduplicated: int
     warehouse: WindowSummary
@@ -47,9 +49,9 @@ class WindowCounts:
 
     @property
     def agree(self) -> bool:
-        """Rows at the API = rows in Parquet (and set aside) = rows in BigQuery."""
-        staged = self.staged + self.rejected + self.deduplicated
-        return self.source in {None, staged} and self.staged == self.warehouse.rows
+        """Whether the source's records are the file's rows and its other records, and the table has the file's rows."""
+        records = self.file_rows + self.rejected + self.deduplicated
+        return self.source in {None, records} and self.file_rows == self.warehouse.rows
 
     @property
     def in_window(self) -> bool:
@@ -76,6 +78,7 @@ class WindowFetch:
     max_rejected_share: float = 1.0
     raw_pulls: Path | None = None
     keep_raw: timedelta | None = None
+    profile: Callable[[Window], ProfilePlan] | None = None
     now: Callable[[], datetime] = utc_now
 
     @property
@@ -86,10 +89,10 @@ class WindowFetch:
         """Where the window's staged file rests: colons are left out of its name."""
         return self.folder / f"{window.key.replace(':', '')}.parquet"
 
-    def fetch(self, window: Window, progress: Progress = silent) -> StagedWindow:
-        """Stream the window from the API into its staged file; progress in records."""
+    def fetch(self, window: Window, progress: Progress = silent) -> FetchedWindow:
+        """Stream the window from the API into its file; progress in records."""
         pulls = RawPulls(self.raw_pulls, window.key) if self.raw_pulls else None
-        staged = stage_window(
+        fetched = fetch_window(
             self.client,
             self.api,
             window,
@@ -99,25 +102,30 @@ class WindowFetch:
             tries=self.tries,
             progress=progress,
             tee=lambda: pulls.page() if pulls else nullcontext,
+            profile=self._plan(window),
         )
+        file, answers = fetched.file, fetched.answers
         if pulls:
-            pulls.forget_after(staged.requests)
+            pulls.forget_after(answers.requests)
         # guard: fetches are in the ledger
         self.ledger.record(
             Fetched(
                 window=window.key,
                 at=self._at(),
-                request=staged.url,
-                format=staged.format,
-                verification=staged.verification.label,
-                received_bytes=staged.received_bytes,
-                rows=staged.rows,
-                rejected=staged.rejected,
-                deduplicated=staged.deduplicated,
-                file_sha256=sha256_file(staged.path),
+                request=fetched.url,
+                format=answers.format or "",
+                verification=answers.level.label,
+                received_bytes=answers.received_bytes,
+                rows=file.rows,
+                rejected=file.rejected,
+                deduplicated=file.deduplicated,
+                file_sha256=file.sha256,
             )
         )
-        return staged
+        return fetched
+
+    def _plan(self, window: Window) -> ProfilePlan | None:
+        return self.profile(window) if self.profile else None
 
     def _at(self) -> str:
         """When an entry is made."""
@@ -158,23 +166,24 @@ class WindowPipeline(WindowFetch):
         Raises:
             InputError: the window was not fetched yet, or its file is not the one that was.
         """
-        path, content, staged = self._proven(window)
-        rows = row_count(path)
+        with self._proven(window) as (opened_file, recorded):
+            file = check_window_file(self.table, window, opened_file, recorded.rows[opened_file.sha256])
         if not confirm:
             held = self.warehouse.count(self.table, window) if held is None else held
-            found = Withheld(window.key, self._at(), run, content, rows, held, staged.pulled, since=staged.pulled)
+            pulled = recorded.pulled
+            found = Withheld(window.key, self._at(), run, file.sha256, file.rows, held, pulled, since=pulled)
             # guard: a window that shrinks is withheld
             if withheld := self._withheld(found):
                 self.ledger.record(withheld)
                 return withheld
-        published = self.warehouse.replace_window(Publication(self.table, window, path, rows, content, run))
+        published = self.warehouse.replace_window(Publication(self.table, window, file, run))
         # guard: publications are in the ledger
         self.ledger.record(
             Committed(
                 window=window.key,
                 at=self._at(),
                 run=run,
-                file_sha256=content,
+                file_sha256=file.sha256,
                 load_job=published.load_job,
                 merge_job=published.merge_job,
                 rows_committed=published.inserted,
@@ -185,13 +194,14 @@ class WindowPipeline(WindowFetch):
 
     def counts(self, window: Window) -> WindowCounts:
         """Count the window afresh at the source, in the staged file and in the warehouse."""
-        facts = staged_facts(self.staged(window))
+        with self._proven(window) as (opened_file, _):
+            footer = opened_file.footer
         return WindowCounts(
             withheld=self.ledger.waiting().get(window.key),
             source=self.source_count(window),
-            staged=facts.rows,
-            rejected=facts.rejected,
-            deduplicated=facts.deduplicated,
+            file_rows=footer.rows,
+            rejected=footer.rejected,
+            deduplicated=footer.deduplicated,
             warehouse=self.warehouse.window_summary(self.table, window),
         )
 
@@ -203,7 +213,7 @@ class WindowPipeline(WindowFetch):
         if self.shrink.moving:
             return None
         count, path = count_records(self.client, self.api, window, tries=self.tries), self.path(window)
-        return count - staged_facts(path).beside if count is not None and path.exists() else count
+        return count - footer_of(path).beside if count is not None and path.exists() else count
 
     def reprocess(self, window: Window, progress: Progress = silent) -> Reprocessed:
         """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.
@@ -212,7 +222,7 @@ class WindowPipeline(WindowFetch):
             InputError: the window was not fetched yet, or its file is not the one that was.
         """
 
-        def record(reprocessed: Reprocessed, mended: Path) -> None:
+        def record(reprocessed: Reprocessed, file: WindowFile) -> None:
             self.ledger.record(
                 Recovered(
                     window=window.key,
@@ -220,36 +230,47 @@ class WindowPipeline(WindowFetch):
                     recovered=reprocessed.recovered,
                     rejected=reprocessed.rejected,
                     rows=reprocessed.rows,
-                    file_sha256=sha256_file(mended),
+                    file_sha256=file.sha256,
                 )
             )
 
-        return reprocess_quarantine(self.api, window, self.staged(window), progress=progress, merged=record)
+        return reprocess_quarantine(
+            self.api,
+            window,
+            self.proven_path(window),
+            progress=progress,
+            merged=record,
+            profile=self._plan(window),
+        )
 
-    def staged(self, window: Window) -> Path:
-        """The window's staged file, byte for byte as it was written.
+    def proven_path(self, window: Window) -> Path:
+        """The path of the window's file, which is byte for byte as it was written.
 
         Raises:
             InputError: the window was not fetched yet, or its file is not the one that was.
         """
-        return self._proven(window)[0]
+        with self._proven(window) as (file, _):
+            return file.path
 
-    def _proven(self, window: Window) -> tuple[Path, str, StagedEntry]:
-        """The staged file, its SHA-256, and what the ledger says of it."""
+    @contextmanager
+    def _proven(self, window: Window) -> Iterator[tuple[OpenFile, RecordedFile]]:
+        """The window's file, open and compared with what the ledger knows of it."""
         path = self.path(window)
         if not path.exists():
-            raise InputError(f"the window {window.key} has no staged file {path}.", remedy="Fetch it first.")
-        content, entry = sha256_file(path), self.ledger.staged(window.key).get(window.key)
-        # guard: a staged file that the ledger does not know
-        if entry is None:
+            raise InputError(f"the window {window.key} has no file {path}.", remedy="Fetch it first.")
+        recorded = self.ledger.window_files(window.key).get(window.key)
+        # guard: a window file that the ledger does not know
+        if recorded is None:
             raise InputError(f"the ledger has no fetch that made {path}.", remedy=FETCH_AGAIN)
-        # guard: a staged file is the one that was fetched
-        if content not in entry.digests:
-            raise InputError(
-                f"{path} is not the file that was fetched: its SHA-256 is {content}, the ledger's {entry.digests[-1]}.",
-                remedy=FETCH_AGAIN,
-            )
-        return path, content, entry
+        with opened(path) as file:
+            # guard: a window file is the one that was fetched
+            if file.sha256 not in recorded.rows:
+                raise InputError(
+                    f"{path} is not the file that was fetched: its SHA-256 is {file.sha256}, the ledger's "
+                    f"{recorded.digest}.",
+                    remedy=FETCH_AGAIN,
+                )
+            yield file, recorded
 
     def _withheld(self, found: Withheld) -> Withheld | None:
         """What was found, dated back to the first in the row of pulls that said the same; None where it may go on."""

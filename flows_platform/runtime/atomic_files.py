@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from flows_platform.domain.errors import InputError, StorageError
 from flows_platform.domain.progress import Progress, silent
@@ -119,13 +120,17 @@ def sha256_file(path: Path, progress: Progress = silent) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    digest, done = hashlib.sha256(), 0
     with reading(path), path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        while chunk := file.read(HASH_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            progress(done, size)
+        return sha256_of(file, progress)
+
+
+def sha256_of(file: IO[bytes], progress: Progress = silent) -> str:
+    """The SHA-256 of an open file from its position on, in hex; progress in bytes."""
+    digest, done, size = hashlib.sha256(), 0, os.fstat(file.fileno()).st_size
+    while chunk := file.read(HASH_CHUNK):
+        digest.update(chunk)
+        done += len(chunk)
+        progress(done, size)
     return digest.hexdigest()
 
 

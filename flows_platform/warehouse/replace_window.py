@@ -15,28 +15,26 @@ from flows_platform.warehouse.jobs import Jobs, Parameters
 from flows_platform.warehouse.schema import schema_field
 from flows_platform.warehouse.sql import count, in_window, merge, replacement
 from flows_platform.warehouse.tables import Staging
+from flows_platform.window_files.check import CheckedFile
 
 LOCK_PAUSE = 0.05  # seconds between two attempts to take a window's lock
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A window file to publish.
+    """A window of a table, and the checked file whose rows it shall have; it has no column for the event time.
 
-    `parquet` holds the schema's columns without the event time; `rows` is its number of rows, verified at the source.
-    `content` (the file's digest) and `run` (the run's id) go into the jobs' labels.
+    The file's digest and `run` (the run's id) go into the jobs' labels.
     """
 
     table: WarehouseTable
     window: Window
-    parquet: Path
-    rows: int
-    content: str
+    file: CheckedFile
     run: str
 
     @property
     def labels(self) -> dict[str, str]:
-        return {"window": label(self.window.key), "content": label(self.content), "run": label(self.run)}
+        return {"window": label(self.window.key), "content": label(self.file.sha256), "run": label(self.run)}
 
     @property
     def doing(self) -> str:
@@ -74,16 +72,16 @@ def publish(publication: Publication, jobs: Jobs, staging: Staging, locks: Path)
     no old rows, nothing else runs: half of a feed's windows may be empty, and a MERGE takes seconds.
     """
     change = WindowChange(publication.table, publication.window, publication.labels, publication.doing)
-    if not publication.rows and (counted := change.found_empty(jobs, locks)):
+    if not publication.file.rows and (counted := change.found_empty(jobs, locks)):
         return Published(0, 0, "", counted)
     with staging.table(publication.table) as staging_table:
-        load_job = load(publication, jobs, staging_table) if publication.rows else ""
+        load_job = load(publication, jobs, staging_table) if publication.file.rows else ""
         job = change.run(merge(publication.table, staging_table), jobs, locks)
-    stats = job.dml_stats
+    stats, rows = job.dml_stats, publication.file.rows
     # guard: inserted rows are the loaded rows
-    if stats is None or stats.inserted_row_count != publication.rows:
-        raise WarehouseError(f"{publication.doing}: {publication.rows:,} rows loaded, but the job reports {stats}.")
-    return Published(publication.rows, stats.deleted_row_count, load_job, str(job.job_id))
+    if stats is None or stats.inserted_row_count != rows:
+        raise WarehouseError(f"{publication.doing}: {rows:,} rows loaded, but the job reports {stats}.")
+    return Published(rows, stats.deleted_row_count, load_job, str(job.job_id))
 
 
 def load(publication: Publication, jobs: Jobs, staging_table: str) -> str:
@@ -100,12 +98,12 @@ def load(publication: Publication, jobs: Jobs, staging_table: str) -> str:
         labels=publication.labels,
     )
     # Every attempt has a new staging table, so the job's id is new too.
-    job = jobs.load(publication.parquet, staging_table, f"load_{staging_table}", config)
+    job = jobs.load(publication.file.location, staging_table, f"load_{staging_table}", config)
     # guard: loaded rows are the verified rows
-    if job.output_rows != publication.rows:
+    if job.output_rows != publication.file.rows:
         raise WarehouseError(
-            f"{publication.doing}: {publication.rows:,} rows were verified, but the load counted {job.output_rows:,}; "
-            "the table is unchanged.",
+            f"{publication.doing}: {publication.file.rows:,} rows were verified, but the load counted "
+            f"{job.output_rows:,}; the table is unchanged.",
             remedy="Fetch the window again.",
         )
     return str(job.job_id)

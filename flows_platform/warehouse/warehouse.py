@@ -28,7 +28,6 @@ from flows_platform.warehouse.jobs import NEVER, Deadline, Jobs, Parameters
 from flows_platform.warehouse.replace_window import DerivedTable, Publication, Published, bounds_of, publish, recompute
 from flows_platform.warehouse.schema import identifier
 from flows_platform.warehouse.tables import Staging, ensure_dataset, ensure_target, utc_now
-from flows_platform.window_files.check import check_staged_file
 
 QUARTER = timedelta(minutes=15)
 
@@ -116,11 +115,9 @@ class Warehouse:
         """Replace the window's rows with those of the file, in one statement: readers see the old or the new rows.
 
         Raises:
-            InputError: the file has other columns, more or fewer rows than were verified, or rows outside the window.
             WarehouseUnavailable: a transient failure, after all attempts. The window has its old rows or the new ones.
             WarehouseError: the warehouse refused, or counted another number of rows than were sent.
         """
-        check_staged_file(publication.table, publication.window, publication.parquet, publication.rows)
         deadline = Deadline(self.deadline)
         return self._retrying(publish, publication, self._jobs(deadline), self._staging(deadline), self.locks)
 

@@ -5,8 +5,8 @@ account says how many did, so that a total is compared with records that differ.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,23 +22,30 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
 from flows_platform.runtime.atomic_files import atomic_path
-from flows_platform.window_files.parquet import ParquetSink, batches_of, staged_facts
+from flows_platform.window_files.parquet import ParquetSink, batches_of, footer_of
+from flows_platform.window_files.profile import Profiler
 
 type Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """How many records were dropped, since they came before; `across` has the content of those of an earlier page."""
+    """How many repeated records were dropped, and the sink that wrote the file without them (None where none was).
+
+    `across` has the content of the records that came on an earlier page too.
+    """
 
     dropped: int = 0
     across: dict[Key, bytes] = field(default_factory=dict)
+    sink: ParquetSink | None = None
 
 
 NONE = Repeats()
 
 
-def drop_repeats(path: Path, schema: TableSchema, pages: Sequence[int] = ()) -> Repeats:
+def drop_repeats(
+    path: Path, schema: TableSchema, pages: Sequence[int] = (), profiler: Callable[[], Profiler | None] = lambda: None
+) -> Repeats:
     """Rewrite the file without repeated records, if it has any; `pages` are the numbers of the rows that begin a page.
 
     Holds the key columns; then a hash for each key that repeats.
@@ -50,16 +57,14 @@ def drop_repeats(path: Path, schema: TableSchema, pages: Sequence[int] = ()) -> 
     repeated = _repeated(pa.Table.from_batches(keys)) if keys else None
     if repeated is None or not repeated.num_rows:
         return NONE
-    facts = staged_facts(path)
-    with atomic_path(path) as temporary, ParquetSink(temporary, schema) as sink:
+    footer = footer_of(path)
+    with atomic_path(path) as temporary, ParquetSink(temporary, schema, profiler()) as sink:
         first = _FirstOfEach(schema, repeated, pages)
         for batch in batches_of(path):
             sink.write(first.of(batch))
-        dropped = facts.rows - sink.rows
-        entries = asdict(facts) | {"deduplicated": facts.deduplicated + dropped}
-        del entries["rows"]
-        sink.describe(**entries)
-    return Repeats(dropped, first.across)
+        dropped = footer.rows - sink.rows
+        sink.footer = replace(footer, deduplicated=footer.deduplicated + dropped)
+    return Repeats(dropped, first.across, sink)
 
 
 def _repeated(keys: pa.Table) -> pa.Table:

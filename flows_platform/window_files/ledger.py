@@ -94,17 +94,34 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedEntry:
-    """A window's staged file as the ledger has it: from its last fetch, and the reprocessing after that.
+class RecordedFile:
+    """A window's file as the ledger knows it: from the last fetch, and the reprocessing after it.
 
-    `pulled` is when it was fetched (UTC, ISO 8601), `set_aside` the records that are no rows of it. Of reprocessing the
-    entry is made before its file takes its name, so the file may still be the one before: `digests` has both.
+    `pulled` is when it was fetched (UTC, ISO 8601); `other_records` are the records that are not rows of it. `rows` has
+    the rows by the file's digest, the last one's last. Reprocessing enters its file before that takes its name, so the
+    file may still be the one before: then there are two.
     """
 
     pulled: str
-    rows: int
-    set_aside: int
-    digests: tuple[str, ...]
+    other_records: int
+    rows: dict[str, int]
+
+    @property
+    def digest(self) -> str:
+        """The last file's SHA-256."""
+        return list(self.rows)[-1]
+
+    @property
+    def last_rows(self) -> int:
+        """The last file's rows."""
+        return self.rows[self.digest]
+
+    def reprocessed(self, entry: Recovered) -> "RecordedFile":
+        """The file after the reprocessing."""
+        records = self.last_rows + self.other_records
+        # The same file again: the process died before it took its name, and may die once more.
+        before = self.rows if self.digest == entry.file_sha256 else {self.digest: self.last_rows}
+        return RecordedFile(self.pulled, records - entry.rows, before | {entry.file_sha256: entry.rows})
 
 
 type Entry = Fetched | Recovered | Committed | Withheld
@@ -150,20 +167,20 @@ class Ledger:
             found = [kind(*row) for kind in TABLES for row in _rows(connection, TABLES[kind], window)]
         return sorted(found, key=lambda entry: entry.at)
 
-    def staged(self, window: str | None = None) -> dict[str, StagedEntry]:
-        """The staged files of all windows by their keys, or of one; none of a window that was never fetched."""
+    def window_files(self, window: str | None = None) -> dict[str, RecordedFile]:
+        """The files of all windows by their keys, or of one window; a window that was never fetched is missing."""
         if not self.path.exists():
             return {}
         with self._open() as connection:
             where, given = ("WHERE window = ?", (window,)) if window else ("", ())
             last = f"SELECT MAX(rowid) FROM fetched {where} GROUP BY window"
             fetched = connection.execute(f"SELECT * FROM fetched WHERE rowid IN ({last})", given).fetchall()
-            replayed = connection.execute(f"SELECT * FROM replayed {where} ORDER BY rowid", given).fetchall()
-        staged = {entry.window: _staged(entry) for entry in (Fetched(*row) for row in fetched)}
-        for entry in (Recovered(*row) for row in replayed):
-            if entry.window in staged and entry.at > staged[entry.window].pulled:
-                staged[entry.window] = _mended(staged[entry.window], entry)
-        return staged
+            reprocessed = connection.execute(f"SELECT * FROM replayed {where} ORDER BY rowid", given).fetchall()
+        files = {entry.window: _recorded(entry) for entry in (Fetched(*row) for row in fetched)}
+        for entry in (Recovered(*row) for row in reprocessed):
+            if entry.window in files and entry.at > files[entry.window].pulled:
+                files[entry.window] = files[entry.window].reprocessed(entry)
+        return files
 
     def waiting(self) -> dict[str, Withheld]:
         """The windows that wait for a confirmation, by their keys in order: what was last withheld of each.
@@ -196,13 +213,8 @@ def ledger_of(folder: Path) -> Ledger:
     return Ledger(folder / "ledger.db")
 
 
-def _staged(entry: Fetched) -> StagedEntry:
-    return StagedEntry(entry.at, entry.rows, entry.rejected + entry.deduplicated, (entry.file_sha256,))
-
-
-def _mended(staged: StagedEntry, entry: Recovered) -> StagedEntry:
-    records = staged.rows + staged.set_aside
-    return StagedEntry(staged.pulled, entry.rows, records - entry.rows, (staged.digests[-1], entry.file_sha256))
+def _recorded(entry: Fetched) -> RecordedFile:
+    return RecordedFile(entry.at, entry.rejected + entry.deduplicated, {entry.file_sha256: entry.rows})
 
 
 def _rows(connection: sqlite3.Connection, table: str, window: str) -> list[tuple[Any, ...]]:

@@ -1,16 +1,17 @@
-"""One Parquet file from a stream of batches, in constant memory, and what it says of itself.
+"""Window files as Parquet: written from a stream of batches in constant memory, and read.
 
-Atomicity is `files.atomic_path`'s.
+The callers write to a path of `atomic_path`, so a file is complete or absent.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Buffer, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,10 @@ from flows_platform.columns.batches import Time, arrow_schema, batch_digest
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
+from flows_platform.domain.windows import Window
+from flows_platform.runtime.atomic_files import reading, sha256_of
+from flows_platform.window_files.profile import Profiler
+from flows_platform.window_files.window_file import WindowFile
 
 GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows
 GROUP_BYTES = 1 << 25  # of a row group in memory; the most that is held: rows with long texts take kilobytes
@@ -28,40 +33,95 @@ PREFIX = "flows."  # of our own entries among the file's metadata
 
 
 @dataclass(frozen=True, slots=True)
-class StagedFacts:
-    """What a staged file's footer says: its rows, and how they and the quarantine beside it came about.
+class Footer:
+    """What a window file says of itself: its rows, and what became of the other records.
 
-    `beside` is how many records more than these the source counts of the window: neighbours, which are not kept, and
-    parents in the place of rows (so it may be less than 0). `quarantine` is the SHA-256 of the quarantine file that
-    belongs to it, `reprocessed` of the one it was mended from.
+    `beside` is how many more records than these the source counts in the window: records of neighbouring windows,
+    which are not kept, and parents that count as one record but give several rows (so it may be negative).
+    `quarantine` is the SHA-256 of the quarantine file that belongs to it, `reprocessed` of the one whose records were
+    merged into it.
     """
 
-    rows: int
+    rows: int = 0
     rejected: int = 0
     deduplicated: int = 0
     quarantine: str = ""
     reprocessed: str = ""
     beside: int = 0
 
+    @property
+    def other_records(self) -> int:
+        """Records of the source that are not rows of the file."""
+        return self.rejected + self.deduplicated
+
+    @classmethod
+    def of(cls, found: pq.FileMetaData) -> Self:
+        """The footer as it was read."""
+        entries = {key.decode(): value.decode() for key, value in (found.metadata or {}).items()}
+        return cls(
+            rows=found.num_rows,
+            rejected=int(entries.get(f"{PREFIX}rejected", 0)),
+            deduplicated=int(entries.get(f"{PREFIX}deduplicated", 0)),
+            quarantine=entries.get(f"{PREFIX}quarantine", ""),
+            reprocessed=entries.get(f"{PREFIX}replayed", ""),
+            beside=int(entries.get(f"{PREFIX}beside", 0)),
+        )
+
+    def entries(self) -> dict[str, str]:
+        """The entries of the file's metadata; Parquet itself counts the rows."""
+        return {
+            f"{PREFIX}rejected": str(self.rejected),
+            f"{PREFIX}deduplicated": str(self.deduplicated),
+            f"{PREFIX}quarantine": self.quarantine,
+            f"{PREFIX}replayed": self.reprocessed,  # the older name: files keep it
+            f"{PREFIX}beside": str(self.beside),
+        }
+
+
+class _DigestedFile:
+    """A file to write to, which digests what is written: the Parquet writer never seeks back."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+        self.tell = self._file.tell
+        self.flush = self._file.flush
+        self.close = self._file.close
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, data: Buffer) -> int:
+        self._digest.update(data)
+        return self._file.write(data)
+
 
 @dataclass(slots=True)
 class ParquetSink:
-    """Writes batches of `schema` to `path`; counts rows, the time range, and whether keys only ever rise.
+    """Writes batches of `schema` to `path`, and learns what a `WindowFile` tells while it does.
 
-    The times are the time column's own values: seconds since the schema's epoch, or instants.
+    The times are the time column's own values: seconds since the schema's epoch, or instants. `keys_rise` says
+    whether each key was greater than the one before.
     """
 
     path: Path
     schema: TableSchema
+    profiler: Profiler | None = None
     rows: int = 0
     first_time: Time | None = None
     last_time: Time | None = None
     keys_rise: bool = True
+    footer: Footer = field(default_factory=Footer)
     _last_key: pa.Scalar | None = None
     _held: list[pa.RecordBatch] = field(default_factory=list)
     _held_rows: int = 0
     _held_bytes: int = 0
-    _entries: dict[str, str] = field(default_factory=dict)
+    _file: _DigestedFile | None = None
     _writer: pq.ParquetWriter | None = None
     _encoder: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1))
     _encoding: Future[None] | None = None
@@ -76,12 +136,37 @@ class ParquetSink:
             if kind is None:
                 self._flush()
                 self._encoded()
-                self._opened(arrow_schema(self.schema).empty_table()).add_key_value_metadata(self._entries)
+                writer = self._opened(arrow_schema(self.schema).empty_table())
+                writer.add_key_value_metadata(self.footer.entries())
         finally:
             self._encoder.shutdown()
+            self._close()
+
+    def _close(self) -> None:
+        try:
             if self._writer:
                 self._writer.close()
                 self._writer = None
+        finally:
+            if self._file:
+                self._file.close()
+
+    def window_file(self, window: Window | None, location: Path) -> WindowFile:
+        """What is known of the file, which takes the name `location`; after the block."""
+        if self._file is None or not self._file.closed:
+            raise RuntimeError("the sink is still writing")
+        return WindowFile(
+            window=window,
+            location=location,
+            sha256=self._file.sha256,
+            rows=self.rows,
+            rejected=self.footer.rejected,
+            deduplicated=self.footer.deduplicated,
+            first_time=self.first_time,
+            last_time=self.last_time,
+            quarantine_sha256=self.footer.quarantine,
+            profile=self.profiler.profile() if self.profiler else None,
+        )
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a batch; it reaches the file, and what is known of times and keys, with its row group."""
@@ -94,10 +179,6 @@ class ParquetSink:
         # guard: a row group is bounded by bytes
         if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
             self._flush()
-
-    def describe(self, **entries: str | int) -> None:
-        """Put entries of `StagedFacts` into the file's own metadata; before the block ends."""
-        self._entries |= {PREFIX + name: str(value) for name, value in entries.items()}
 
     def _flush(self) -> None:
         """Hand the row group to the second thread, once it is done with the one before: encoding leaves the GIL."""
@@ -125,9 +206,10 @@ class ParquetSink:
         no more time than none; those of all columns take half as long again and save nothing.
         """
         if self._writer is None:
+            self._file = _DigestedFile(self.path)
             # guard: pages' checksums are written
             self._writer = pq.ParquetWriter(
-                self.path,
+                self._file,
                 arrow_schema(self.schema),
                 compression="zstd",
                 compression_level=1,
@@ -137,6 +219,8 @@ class ParquetSink:
         return self._writer
 
     def _observe(self, group: pa.Table) -> None:
+        if self.profiler:
+            self.profiler.add(group)
         times = pc.min_max(group.column(self.schema.time)).as_py()
         self.first_time = times["min"] if self.first_time is None else min(self.first_time, times["min"])
         self.last_time = times["max"] if self.last_time is None else max(self.last_time, times["max"])
@@ -200,36 +284,30 @@ def batches_of(path: Path, size: int = GROUP_ROWS, columns: Sequence[str] | None
     """A Parquet file's rows, `size` at a time, or some of its columns; each page's checksum is verified.
 
     Raises:
-        InputError: the file is no Parquet, or a page is damaged.
+        InputError: the file is not Parquet, or a page is damaged.
     """
-    # guard: pages' checksums are verified
-    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        yield from file.iter_batches(size, columns=columns)
-
-
-def _footer_of(path: Path) -> pq.FileMetaData:
-    """A Parquet file's footer.
-
-    Raises:
-        InputError: the file is no Parquet.
-    """
-    with _readable(path):
-        return pq.read_metadata(path)
+    with opened(path) as file:
+        yield from file.batches(size, columns)
 
 
 def columns_of(path: Path) -> pa.Schema:
     """A Parquet file's columns, as Arrow wrote them.
 
     Raises:
-        InputError: the file is no Parquet.
+        InputError: the file is not Parquet.
     """
-    with _readable(path):
-        return pq.read_schema(path)
+    with opened(path) as file:
+        return file.columns
 
 
-def row_count(path: Path) -> int:
-    """Rows of a Parquet file, from its footer."""
-    return int(_footer_of(path).num_rows)
+def footer_of(path: Path) -> Footer:
+    """A window file's footer.
+
+    Raises:
+        InputError: the file is not Parquet.
+    """
+    with opened(path) as file:
+        return file.footer
 
 
 def file_digest(path: Path) -> RowDigest:
@@ -237,19 +315,49 @@ def file_digest(path: Path) -> RowDigest:
     return sum((batch_digest(batch) for batch in batches_of(path)), RowDigest())
 
 
-def staged_facts(path: Path) -> StagedFacts:
-    """What the staged file says of itself.
+class OpenFile:
+    """A window file that is open for reading: every question is answered by the same file, opened once.
 
     Raises:
-        InputError: it is no Parquet file.
+        InputError: from any member, where the file is not Parquet or a page is damaged.
     """
-    footer = _footer_of(path)
-    told = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
-    return StagedFacts(
-        rows=footer.num_rows,
-        rejected=int(told.get(f"{PREFIX}rejected", 0)),
-        deduplicated=int(told.get(f"{PREFIX}deduplicated", 0)),
-        quarantine=told.get(f"{PREFIX}quarantine", ""),
-        reprocessed=told.get(f"{PREFIX}replayed", ""),
-        beside=int(told.get(f"{PREFIX}beside", 0)),
-    )
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path = path
+        self._file = file
+
+    @cached_property
+    def sha256(self) -> str:
+        self._file.seek(0)
+        return sha256_of(self._file)
+
+    @property
+    def footer(self) -> Footer:
+        return Footer.of(self._parquet.metadata)
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The columns, as Arrow wrote them."""
+        return self._parquet.schema_arrow
+
+    def batches(self, size: int = GROUP_ROWS, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows, `size` at a time, or some of their columns; each page's checksum is verified."""
+        with _readable(self.path):
+            yield from self._parquet.iter_batches(size, columns=columns)
+
+    @cached_property
+    def _parquet(self) -> pq.ParquetFile:
+        # guard: pages' checksums are verified
+        with _readable(self.path):
+            return pq.ParquetFile(self._file, page_checksum_verification=True)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[OpenFile]:
+    """The file, open until the block ends.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        yield OpenFile(path, file)

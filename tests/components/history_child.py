@@ -36,8 +36,16 @@ def main(home: str, url: str, port: str, key: str, dataset: str) -> None:
         pipeline.warehouse.ensure_table(pipeline.table)
         published = pipeline.publish(WINDOW, "test")
         assert isinstance(published, Published)
-        told |= {"rows": staged.rows, "rejected": staged.rejected, "received_bytes": staged.received_bytes}
-        told |= {"requests": staged.requests, "file_bytes": staged.file_bytes, "inserted": published.inserted}
+        told |= {
+            "rows": staged.file.rows,
+            "rejected": staged.file.rejected,
+            "received_bytes": staged.answers.received_bytes,
+        }
+        told |= {
+            "requests": staged.answers.requests,
+            "file_bytes": staged.file.location.stat().st_size,
+            "inserted": published.inserted,
+        }
     sys.stdout.write(json.dumps(told | {"peak_mb": peak_mb()}))
 
 

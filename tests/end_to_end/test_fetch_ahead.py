@@ -8,7 +8,7 @@ import pytest
 
 from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
-from flows_platform.pipeline.fetch_window import StagedWindow
+from flows_platform.pipeline.fetch_window import FetchedWindow
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.warehouse.replace_window import Published
@@ -41,7 +41,7 @@ def test_a_stopped_run_does_not_wait_for_the_window_being_fetched(
 ) -> None:
     fetch, under_way, ended = WindowPipeline.fetch, threading.Event(), threading.Event()
 
-    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> FetchedWindow:
         if window.key == platform.keys[0]:
             return fetch(self, window, progress)
         under_way.set()

@@ -28,12 +28,12 @@ from tests.fetch.flow_bodies import seconds
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.formats.protocol.names import Parser
 url, last, wire, out = {url!r}, {last}, WireFormat({wire!r}), Path({out!r})
 api = WindowedApi(url=url, schema=FLOWS, format=wire, parser=Parser({parser!r}))
-print(stage_window(HttpClient(), api, seconds(None, last), out).rows)
+print(fetch_window(HttpClient(), api, seconds(None, last), out).file.rows)
 # VmHWM and not ru_maxrss: that one keeps the parent's peak across exec.
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

@@ -177,7 +177,7 @@ def test_every_real_cve_arrives_field_by_field_in_both_places(
     with nvd.table.pipeline(*build_resources(platform.settings)) as pipeline:
         pipeline.warehouse.ensure_table(pipeline.table)
         window = Window(FIRST.replace(tzinfo=UTC), NOW.replace(microsecond=0))
-        assert pipeline.fetch(window).rejected == 0
+        assert pipeline.fetch(window).file.rejected == 0
         pipeline.publish(window, "test")
     assert nvd.table_rows() == expected_rows(server.cves)
 

@@ -298,7 +298,7 @@ def test_a_window_longer_than_the_api_takes_is_asked_for_in_pieces(server: NvdSe
     with nvd.table.pipeline(*build_resources(platform.settings)) as pipeline:
         pipeline.warehouse.ensure_table(pipeline.table)
         window = Window(first, first + 300 * DAY)
-        assert pipeline.fetch(window).rows == 60
+        assert pipeline.fetch(window).file.rows == 60
         pipeline.publish(window, "test")
     bounds = [
         (request.parameters["lastModStartDate"], request.parameters["lastModEndDate"]) for request in server.requests

@@ -49,7 +49,7 @@ def test_no_flipped_bit_is_published_counted_verified_or_reprocessed(pipeline: W
     seen_by_pages = 0
     for bit in pick.sample(range(len(content) * 8), FLIPS):
         path.write_bytes(flipped(content, bit))
-        for way in (lambda: pipeline.publish(window, "test"), lambda: pipeline.staged(window)):
+        for way in (lambda: pipeline.publish(window, "test"), lambda: pipeline.proven_path(window)):
             with pytest.raises(InputError, match=rf"{path} is not the file that was fetched.*Fetch the window again"):
                 way()
         seen_by_pages += not read_as(path, rows)
@@ -114,11 +114,11 @@ def test_a_file_that_is_gone_makes_no_difference_where_source_and_warehouse_agre
 def test_the_ledger_knows_the_file_before_and_after_reprocessing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.record(Fetched("w", "2014-01-01T00:00:01", "", "", "", 0, 5, 3, 1, "first"))
-    assert ledger.staged()["w"].digests == ("first",)
+    assert list(ledger.window_files()["w"].rows) == ["first"]
     for number, digest in enumerate(("second", "third"), start=2):
         ledger.record(Recovered("w", f"2014-01-01T00:00:0{number}", 1, 1, 5 + number, digest))
-    assert ledger.staged("w")["w"].digests == ("second", "third")
-    assert (ledger.staged()["w"].rows, ledger.staged()["w"].set_aside) == (8, 1)
+    assert list(ledger.window_files("w")["w"].rows) == ["second", "third"]
+    assert (ledger.window_files()["w"].last_rows, ledger.window_files()["w"].other_records) == (8, 1)
     ledger.record(Fetched("w", "2014-01-01T00:00:09", "", "", "", 0, 5, 0, 0, "new"))
-    assert ledger.staged("w")["w"].digests == ("new",)
-    assert ledger.staged("other") == {}
+    assert list(ledger.window_files("w")["w"].rows) == ["new"]
+    assert ledger.window_files("other") == {}

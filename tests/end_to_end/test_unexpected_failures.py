@@ -13,7 +13,7 @@ import pytest
 from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.under_way import UnderWay
-from flows_platform.pipeline.fetch_window import StagedWindow
+from flows_platform.pipeline.fetch_window import FetchedWindow
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from tests.end_to_end.conftest import Platform
 
@@ -52,7 +52,7 @@ def test_each_window_fails_alone(platform: Platform, monkeypatch: pytest.MonkeyP
     )
     fetch, keys = WindowPipeline.fetch, platform.keys[:6]
 
-    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> FetchedWindow:
         _fail(keys.index(window.key))
         return fetch(self, window, progress)
 
@@ -73,7 +73,7 @@ def test_each_window_fails_alone(platform: Platform, monkeypatch: pytest.MonkeyP
 def test_three_windows_that_fail_alike_end_the_run(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch, keys, tried = WindowPipeline.fetch, platform.keys, []
 
-    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+    def fetched(self: WindowPipeline, window: Window, progress: Progress) -> FetchedWindow:
         tried.append(window.key)
         if len(tried) > 1:
             raise TypeError(window.key)
@@ -94,7 +94,7 @@ def test_a_window_whose_process_dies_is_taken_last_and_then_fails_alone(
 ) -> None:
     fetch, keys, fetched = WindowPipeline.fetch, platform.keys[:3], []
 
-    def noted(self: WindowPipeline, window: Window, progress: Progress) -> StagedWindow:
+    def noted(self: WindowPipeline, window: Window, progress: Progress) -> FetchedWindow:
         fetched.append(window.key)
         return fetch(self, window, progress)
 

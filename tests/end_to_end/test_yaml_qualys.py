@@ -9,7 +9,7 @@ import pytest
 
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.resources import build_resources
-from flows_platform.pipeline.fetch_window import StagedWindow
+from flows_platform.pipeline.fetch_window import FetchedWindow
 from tests.components.qualys_rows import as_expected, detection_rows, vuln_rows
 from tests.components.yaml_platform import YamlSource, failure, shipped
 from tests.end_to_end.conftest import MakePlatform
@@ -174,7 +174,7 @@ def test_the_knowledge_base_arrives_field_by_field(server: QualysServer, make_pl
     assert arrived(entries) == vuln_rows(entries.declaration, server.vulns)
 
 
-def one_wide_window(source: YamlSource) -> StagedWindow:
+def one_wide_window(source: YamlSource) -> FetchedWindow:
     """All of the source's time as one window: real records lie years apart."""
     window = Window(datetime(2000, 1, 1, tzinfo=UTC), START)
     with source.table.pipeline(*build_resources(source.settings)) as pipeline:
@@ -196,7 +196,7 @@ def test_the_real_detections_arrive_field_by_field(
     server.hosts = [host for document in documents for host in hosts_of(document)]
     expected = detection_rows(detections.declaration, kept(server.hosts, lambda one: bool(one.updated)))
     assert len(expected) > 10
-    assert one_wide_window(detections).rejected == 0
+    assert one_wide_window(detections).file.rejected == 0
     assert arrived(detections) == expected
     assert untaken(detections) == [None]
 
@@ -208,6 +208,6 @@ def test_the_real_knowledge_base_arrives_field_by_field(
     documents = [path.read_bytes() for path in sorted((shared_data / "qualys").glob("knowledgebase_*.xml"))]
     server.vulns = [vuln for document in documents for vuln in vulns_of(document)]
     assert len(server.vulns) > 40
-    assert one_wide_window(entries).rejected == 0
+    assert one_wide_window(entries).file.rejected == 0
     assert arrived(entries) == vuln_rows(entries.declaration, server.vulns)
     assert untaken(entries) == [None]

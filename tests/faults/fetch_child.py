@@ -14,7 +14,7 @@ import stamina
 from flows_platform.domain.errors import PlatformError
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.fetch.flow_bodies import BOUNDS
 
@@ -23,7 +23,7 @@ def fetch(url: str, target: Path) -> str:
     """The error's type and message, or "0"."""
     stamina.set_testing(True, attempts=1)
     try:
-        stage_window(HttpClient(), WindowedApi(url=url, schema=FLOWS), BOUNDS, target, max_rejected=10**6, tries=1)
+        fetch_window(HttpClient(), WindowedApi(url=url, schema=FLOWS), BOUNDS, target, max_rejected=10**6, tries=1)
     except PlatformError as error:
         return f"{type(error).__name__}: {error}"
     return "0"

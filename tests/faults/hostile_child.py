@@ -23,7 +23,7 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import CONTENT_TYPES, Parser, WireFormat
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.faults.hostile_bodies import HOSTILE
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
@@ -88,7 +88,7 @@ def stage(client: HttpClient, server: ScriptedServer, name: str, target: Path) -
     before, error = memory("VmRSS"), "none"
     with counted() as work:
         try:
-            stage_window(client, api, BOUNDS, target, tries=1)
+            fetch_window(client, api, BOUNDS, target, tries=1)
         except PlatformError as raised:
             error = f"{type(raised).__name__}: {raised}"[:300]
     sys.stdout.write(json.dumps({"error": error, "extra": memory("VmHWM") - before, "calls": work.calls}) + "\n")
@@ -100,7 +100,7 @@ def main(folder: Path, names: list[str]) -> None:
     client, target = HttpClient(), folder / "window.parquet"
     with scripted_server() as server:
         server.scripts = [answer(json_body([row(1)]))]
-        stage_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, folder / "warm.parquet", tries=1)
+        fetch_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, folder / "warm.parquet", tries=1)
         for name in names:
             stage(client, server, name, target)
 

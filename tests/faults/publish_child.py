@@ -11,6 +11,7 @@ from flows_platform.domain.errors import PlatformError
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
+from flows_platform.window_files.check import CheckedFile
 from tests.warehouse.flow_rows import window
 
 TYPED = 3
@@ -20,7 +21,7 @@ def main() -> None:
     url, key, dataset, locks, number, parquet, rows = sys.argv[1:]
     with emulator_client(url, "local", "US", Path(key)) as client:
         warehouse = Warehouse(client, dataset, "US", Path(locks), timeout=60.0, attempts=1)
-        publication = Publication(FLOWS_TABLE, window(int(number)), Path(parquet), int(rows), content="sha", run="Run")
+        publication = Publication(FLOWS_TABLE, window(int(number)), CheckedFile(Path(parquet), "sha", int(rows)), "Run")
         try:
             warehouse.replace_window(publication)
         except PlatformError as error:

@@ -16,7 +16,7 @@ from flows_platform.fetch.auth import Auth, Basic, Bearer, HeaderKey, QueryKey
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.fetch.window_stream import FetchPlan, WindowStream
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, seconds
 from tests.fetch.scripted import Reset, answer, scripted_server
@@ -76,7 +76,7 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
         for maximum in (0, 5):
             try:
                 told.append(
-                    repr(stage_window(client, api, BOUNDS, tmp_path / "w.parquet", max_rejected=maximum, tries=2))
+                    repr(fetch_window(client, api, BOUNDS, tmp_path / "w.parquet", max_rejected=maximum, tries=2))
                 )
             except PlatformError as error:
                 told += traceback.format_exception(error)
@@ -101,7 +101,7 @@ def test_no_artefact_holds_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_a_secret_that_no_header_can_hold_is_told_by_its_place(tmp_path: Path, secret: str) -> None:
     api = WindowedApi(url="http://127.0.0.1:9/stream", schema=FLOWS, auth=BEARER, secrets={"KEY": secret})
     with pytest.raises(ConfigurationError, match="the secret for the header Authorization") as error:
-        stage_window(HttpClient(), api, BOUNDS, tmp_path / "w.parquet", tries=1)
+        fetch_window(HttpClient(), api, BOUNDS, tmp_path / "w.parquet", tries=1)
     assert "canary" not in "".join(traceback.format_exception(error.value))
 
 
@@ -112,7 +112,7 @@ def test_a_server_that_is_not_there_learns_and_tells_nothing(tmp_path: Path, cap
     )
     client = HttpClient(HttpLimits(connect=1.0))
     with pytest.raises(PlatformError) as error:
-        stage_window(client, api, seconds(None, 9), tmp_path / "w.parquet", tries=1)
+        fetch_window(client, api, seconds(None, 9), tmp_path / "w.parquet", tries=1)
     text = "".join(traceback.format_exception(error.value)) + caplog.text + api.shown(api.request(BOUNDS))
     assert "canary" not in text
 
@@ -125,5 +125,5 @@ def test_a_record_whose_key_is_a_secret_is_not_named_by_it(tmp_path: Path) -> No
         server.scripts = [answer(json.dumps({"records": records, "end": {"count": 2}}).encode())]
         api = WindowedApi(url=server.url, schema=schema, auth=BEARER, secrets=SECRETS, time=None)
         with pytest.raises(StreamIncomplete, match="id") as error:
-            stage_window(HttpClient(), api, None, tmp_path / "w.parquet", tries=1)
+            fetch_window(HttpClient(), api, None, tmp_path / "w.parquet", tries=1)
     assert "canary" not in "".join(traceback.format_exception(error.value))

@@ -11,7 +11,7 @@ from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.faults.framings import END, FRAMINGS, chunked
 from tests.faults.scale import scaled
@@ -47,7 +47,7 @@ def test_every_cut_raises_and_the_old_file_stays(tmp_path: Path, wire: WireForma
         for cut in cuts(wire):
             server.scripts = [FRAMINGS[framing](wire.content_type, BODIES[wire][:cut], BODIES[wire])]
             try:
-                stage_window(client, api, BOUNDS, target, tries=1)
+                fetch_window(client, api, BOUNDS, target, tries=1)
             except PlatformError:
                 assert [path.name for path in tmp_path.iterdir()] == [target.name]
             else:
@@ -66,5 +66,5 @@ def test_a_document_closed_over_missing_records_is_seen_by_its_count(tmp_path: P
         server.scripts = [chunked(wire.content_type, closed) + END]
         api = WindowedApi(url=server.url, schema=FLOWS, format=wire)
         with pytest.raises(StreamIncomplete, match="footer declares 40 records, but 25 came"):
-            stage_window(HttpClient(), api, BOUNDS, tmp_path / "window.parquet", tries=1)
+            fetch_window(HttpClient(), api, BOUNDS, tmp_path / "window.parquet", tries=1)
     assert list(tmp_path.iterdir()) == []

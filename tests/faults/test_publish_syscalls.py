@@ -21,6 +21,7 @@ from flows_platform.local.emulator import Emulator
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
+from flows_platform.window_files.check import CheckedFile
 from tests.faults.injection import can_trace, points, run_with
 from tests.faults.publish_child import TYPED
 from tests.faults.scale import scaled
@@ -68,13 +69,13 @@ class Publisher:
 
     def made(self, number: int, count: int) -> Publication:
         path = write_parquet(self.folder / "window.parquet", rows_of(number, count))
-        return Publication(FLOWS_TABLE, window(number), path, count, content="sha", run="Run")
+        return Publication(FLOWS_TABLE, window(number), CheckedFile(path, "sha", count), "Run")
 
     def publish(self, number: int, count: int) -> None:
         self.warehouse.replace_window(self.made(number, count))
 
     def command(self, number: int, count: int) -> list[str]:
-        path = self.made(number, count).parquet
+        path = self.made(number, count).file.location
         child = [sys.executable, "-m", "tests.faults.publish_child", self.emulator.url, str(self.emulator.key_file)]
         return [*child, self.warehouse.dataset, *map(str, (self.warehouse.locks, number, path, count))]
 

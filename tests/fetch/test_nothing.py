@@ -36,7 +36,11 @@ def test_an_answer_means_no_records_where_that_is_declared(
     server.scripts = [ANSWERS[kind][0]]
     staged = stage(client, api(server, refusals=Refusals(nothing=ANSWERS[kind][1])), target)
     by_itself = kind in {"204", "404", "empty"}  # the source counts, and comes to 0
-    assert (staged.rows, staged.requests, staged.verification) == (0, 1, Verification(2 if by_itself else 1))
+    assert (staged.file.rows, staged.answers.requests, staged.answers.level) == (
+        0,
+        1,
+        Verification(2 if by_itself else 1),
+    )
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
@@ -59,7 +63,7 @@ def test_a_code_of_an_error_document_means_no_records(
     client: HttpClient, server: ScriptedServer, target: Path, status: str
 ) -> None:
     server.scripts = [answer(NONE, status=status)]
-    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).rows == 0
+    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).file.rows == 0
     server.scripts = [answer(NONE.replace(b"noRecordsMatch", b"badArgument"), status=status)]
     with pytest.raises(SourceRefused, match="badArgument"):
         stage(client, api(server, refusals=Refusals(document=CODED)), target)
@@ -76,7 +80,7 @@ def test_records_before_such_a_code_are_no_whole_answer(
 @pytest.mark.parametrize("kind", ["application/vnd.api+json", "application/hal+json; charset=utf-8", "text/x-log"])
 def test_content_types_of_the_format(client: HttpClient, server: ScriptedServer, target: Path, kind: str) -> None:
     server.scripts = [answer(body(items(1, 2)), kind=kind)]
-    assert stage(client, api(server, content_types=frozenset({"text/x-log"})), target).rows == 2
+    assert stage(client, api(server, content_types=frozenset({"text/x-log"})), target).file.rows == 2
     server.scripts = [answer(b"<records/>", kind="application/atom+xml")]
     with pytest.raises(SourceRefused, match=r"'application/atom\+xml', not application/json.*`content_types`"):
         stage(client, api(server, format=WireFormat.JSON), target)
@@ -86,7 +90,7 @@ def test_a_malformed_document_is_asked_for_again(client: HttpClient, server: Scr
     good, spoilt = answer(body(items(1, 2))), answer(body(items(1, 2)).replace(b"}]", b"},]"))
     server.scripts = [spoilt, good]
     staged = stage(client, api(server), target, tries=2)
-    assert (staged.rows, staged.tries) == (2, 2)
+    assert (staged.file.rows, staged.tries) == (2, 2)
     server.scripts = [spoilt]
     with pytest.raises(MalformedDocument, match="not valid JSON"):
         stage(client, api(server), target, tries=2)
@@ -98,7 +102,7 @@ def test_declared_nothing_is_a_count_for_windows_that_must_be_counted(
     script, rule, _ = ANSWERS["404"]
     server.scripts = [script]
     counted = api(server, refusals=Refusals(nothing=rule), verification=Verification.COUNT)
-    assert stage(client, counted, target).rows == 0
+    assert stage(client, counted, target).file.rows == 0
 
 
 def test_an_empty_body_whose_end_nothing_proves_may_be_cut(
@@ -117,11 +121,11 @@ def test_blank_lines_are_an_empty_answer(
     lines = {"format": WireFormat.NDJSON, "verification": Verification.UNVERIFIED}
     with pytest.raises(StreamIncomplete, match="is empty"):
         stage(client, api(server, **lines), target)
-    assert stage(client, api(server, refusals=Refusals(nothing=Nothing(empty=True)), **lines), target).rows == 0
+    assert stage(client, api(server, refusals=Refusals(nothing=Nothing(empty=True)), **lines), target).file.rows == 0
 
 
 def test_a_code_that_means_nothing_needs_no_text(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(b'{"code": "noRecordsMatch"}')]
-    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).rows == 0
+    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).file.rows == 0
     server.scripts = [answer(b'{"code": "ok", "records": []}')]
-    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).requests == 1
+    assert stage(client, api(server, refusals=Refusals(document=CODED)), target).answers.requests == 1

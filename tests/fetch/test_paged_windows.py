@@ -45,11 +45,11 @@ from flows_platform.fetch.trace import Trace
 from flows_platform.fetch.window_stream import FetchPlan, WindowStream
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.pipeline.reprocess import reprocess_quarantine
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.warehouse.warehouse import Warehouse
-from flows_platform.window_files.parquet import staged_facts
+from flows_platform.window_files.parquet import footer_of
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
 from .nested_items import DAY, ITEMS, MAPPING, START, TIME, TOTAL, api, body, item, items
@@ -59,8 +59,8 @@ OFFSET = Offset(start="start", size_parameter="limit", size=3)
 NEXT = NextLink(link=RecordPath.parse("next"))
 
 
-def stage(client: HttpClient, declared: WindowedApi, target: Path, **options: int) -> StagedWindow:
-    return stage_window(client, declared, DAY, target, **{"tries": 1, **options})  # type: ignore[arg-type]
+def stage(client: HttpClient, declared: WindowedApi, target: Path, **options: int) -> FetchedWindow:
+    return fetch_window(client, declared, DAY, target, **{"tries": 1, **options})  # type: ignore[arg-type]
 
 
 def ids(target: Path) -> list[int]:
@@ -79,14 +79,14 @@ def test_pages_by_offset_up_to_the_total(client: HttpClient, server: ScriptedSer
     server.scripts = [answer(body(page, total=7)) for page in pages]
     staged = stage(client, api(server, paging=OFFSET, total=TOTAL, verification=Verification.COUNT), target)
     assert ids(target) == [1, 2, 3, 4, 5, 6, 7]
-    assert (staged.requests, staged.verification) == (3, Verification.COUNT)
+    assert (staged.answers.requests, staged.answers.level) == (3, Verification.COUNT)
     assert asked(server) == ["WINDOW&limit=3&start=0", "WINDOW&limit=3&start=3", "WINDOW&limit=3&start=5"]
 
 
 def test_pages_by_offset_without_a_total(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(body(page)) for page in (items(1, 3), items(4, 6), [])]
     declared = api(server, paging=Offset(start="start", size_parameter="limit", size=3))
-    assert stage(client, declared, target).verification is Verification.FRAMING
+    assert stage(client, declared, target).answers.level is Verification.FRAMING
     assert ids(target) == [1, 2, 3, 4, 5, 6]
     server.scripts = [answer(body(page)) for page in (items(1, 3), items(4, 5), [])]
     with pytest.raises(SourceRefused, match="verified to L1 framing only"):
@@ -175,7 +175,7 @@ def test_a_page_continues_only_where_records_are_in_order(
     declared = api(server, paging=ContinueFrom(parameter="from_id", column=column, step=0), **changes)
     for whole in [((1, 2), (3,)), ((3, 2), (1,)), ((2, 1, 3), (4, 5)), ((1,), (2,))]:
         server.scripts = scripts(*whole)
-        assert stage(client, declared, target).rows == len({number for page in whole for number in page})
+        assert stage(client, declared, target).file.rows == len({number for page in whole for number in page})
     for odd in [((3, 2), (3, 1)), ((1, 3, 2),), ((3, 2), (4,), (5, 4))]:
         server.scripts = scripts(*odd)
         with pytest.raises(SourceRefused, match=f"not in the order of {column}: .*Ask the API to sort by {column}"):
@@ -195,7 +195,7 @@ def test_a_page_continues_from_a_reject_where_its_key_can_be_read(
         mapping=MAPPING if mapped else None,
     )
     staged = stage(client, declared, target, max_rejected=4)
-    assert (ids(target), staged.rejected) == ([1, 5], 4)
+    assert (ids(target), staged.file.rejected) == ([1, 5], 4)
     assert [query.rpartition("=")[2] for query in asked(server)] == ["2", "3", "5", "6"]
 
 
@@ -224,7 +224,7 @@ def test_a_total_that_is_a_lower_bound_is_none(client: HttpClient, server: Scrip
     with pytest.raises(SourceRefused, match=r"the total at hits\.total\.value is 2 or more.*leave `total` out"):
         stage(client, declared, target)
     server.scripts = [answer(body(items(1, 2), hits={"total": {"value": 2, "relation": "eq"}}))]
-    assert stage(client, declared, target).verification is Verification.COUNT
+    assert stage(client, declared, target).answers.level is Verification.COUNT
     server.scripts = [answer(body(items(1, 2), hits={"total": {"value": "10000+"}}))]
     with pytest.raises(SourceRefused, match=r"'10000\+', not a number\. .*leave `total` out"):
         stage(client, declared, target)
@@ -278,7 +278,7 @@ def test_the_last_page_may_say_more_nowhere_that_nothing_reads(  # noqa: PLR0917
     ignored = RecordPath.parse(place)
     assert place in str(raised.value)
     trace = Trace()
-    stage_window(client, api(server, paging=paging, ignored=(ignored,)), DAY, target, tries=1, trace=trace)
+    fetch_window(client, api(server, paging=paging, ignored=(ignored,)), DAY, target, tries=1, trace=trace)
     assert (ids(target), place in trace.unread) == ([1, 2], True)
 
 
@@ -363,7 +363,7 @@ def test_a_repeat_on_another_page_hides_no_record_that_never_came(
     for first in (shifted, changed):
         server.scripts = [*first, *clean]
         staged = stage(client, declared, target, tries=2)
-        assert (ids(target), staged.tries, staged.deduplicated) == ([1, 2, 3, 4], 2, 0)
+        assert (ids(target), staged.tries, staged.file.deduplicated) == ([1, 2, 3, 4], 2, 0)
     server.scripts = [*changed, *changed]
     with pytest.raises(StreamIncomplete, match="have id 2 and differ"):
         stage(client, declared, target, tries=2)
@@ -381,8 +381,8 @@ def test_a_repeated_neighbour_or_reject_hides_no_record_either(
             stage(client, declared, target, max_rejected=2)
     server.scripts = moved([item(1), edge], [bad, item(2)])
     staged = stage(client, declared, target, max_rejected=1)
-    assert (ids(target), staged.rejected, staged.received) == ([1, 2], 1, 3)
-    assert staged_facts(target).beside == 1
+    assert (ids(target), staged.file.rejected, staged.file.received) == ([1, 2], 1, 3)
+    assert footer_of(target).beside == 1
 
 
 def test_links_that_overlap_are_whole_where_as_many_differ_as_the_total_says(
@@ -393,7 +393,7 @@ def test_links_that_overlap_are_whole_where_as_many_differ_as_the_total_says(
         answer(body(items(2, 3), total=3)),
     ]
     staged = stage(client, api(server, paging=NEXT, total=TOTAL, verification=Verification.COUNT), target)
-    assert (ids(target), staged.deduplicated, staged.verification) == ([1, 2, 3], 1, Verification.COUNT)
+    assert (ids(target), staged.file.deduplicated, staged.answers.level) == ([1, 2, 3], 1, Verification.COUNT)
 
 
 def test_without_a_total_a_repeat_that_a_second_pull_gives_too_counts_once(
@@ -407,7 +407,7 @@ def test_without_a_total_a_repeat_that_a_second_pull_gives_too_counts_once(
         stage(client, declared, target)
     server.scripts = [*overlap, *overlap]
     staged = stage(client, declared, target, tries=5)
-    assert (ids(target), staged.deduplicated, staged.tries) == ([1, 2, 3], 1, 2)
+    assert (ids(target), staged.file.deduplicated, staged.tries) == ([1, 2, 3], 1, 2)
     server.scripts = [*overlap, *later, *later]  # another one: so the pages did move
     assert (stage(client, declared, target, tries=5).tries, ids(target)) == (3, [1, 2, 3, 4])
 
@@ -429,9 +429,9 @@ def test_records_without_rows_may_not_have_lists_of_objects_in_another_place(
     without: list[dict[str, object]] = [{"list": []}, {"list": None}, {"tags": ["a"], "os": {"name": "b"}}, {}]
     for whole in without:
         server.scripts = [answer(body([{"name": "a"}, whole]))]
-        assert stage(client, declared, target).rows == 0
+        assert stage(client, declared, target).file.rows == 0
     server.scripts = [answer(body([{"List": [child]}], next="?c=2")), answer(body([{"list": [child]}]))]
-    assert stage(client, replace(declared, extra_column="name"), target).rows == 1
+    assert stage(client, replace(declared, extra_column="name"), target).file.rows == 1
 
 
 def test_a_total_of_parents_is_compared_with_parents(client: HttpClient, server: ScriptedServer, target: Path) -> None:
@@ -447,7 +447,7 @@ def test_a_total_of_parents_is_compared_with_parents(client: HttpClient, server:
     declared = api(server, paging=Offset(start="start", size_parameter="limit", size=2), total=TOTAL, mapping=texts)
     server.scripts = moved([host(1, 1, 2, 3), host(2)], [host(3, 4)], total=3)
     stage(client, declared, target)
-    assert (ids(target), staged_facts(target).beside) == ([1, 2, 3, 4], -1)
+    assert (ids(target), footer_of(target).beside) == ([1, 2, 3, 4], -1)
     server.scripts = moved([host(1, 1), host(2, 2)], [host(2, 2)], total=3) * 2
     with pytest.raises(StreamIncomplete, match="1 records came again on a later page"):
         stage(client, declared, target, tries=2)
@@ -507,7 +507,7 @@ def test_long_windows_are_asked_for_in_ranges_each_with_its_pages(
     time = TIME.model_copy(update={"longest_days": 0.5})
     declared = api(server, paging=OFFSET, total=TOTAL, time=time, verification=Verification.COUNT)
     staged = stage(client, declared, target)
-    assert (ids(target), staged.verification) == ([1, 2, 3, 4, 5], Verification.COUNT)
+    assert (ids(target), staged.answers.level) == ([1, 2, 3, 4, 5], Verification.COUNT)
     spans = [request.split("from=")[1].split("&limit")[0] for request in server.requests]
     assert spans == [
         "2024-01-01T00%3A00%3A00Z&to=2024-01-01T12%3A00%3A00Z",
@@ -525,7 +525,7 @@ def test_records_of_all_pages_have_rising_positions_and_are_kept_as_they_were_se
     pages = [[item(1), BAD[0], item(3)], [item(4), BAD[1], item(6)], [item(7), BAD[2], BAD[3]]]
     server.scripts = [answer(body(page, total=9)) for page in pages]
     staged = stage(client, api(server, paging=OFFSET, total=TOTAL), target, max_rejected=4)
-    assert (ids(target), staged.rejected) == ([1, 3, 4, 6, 7], 4)
+    assert (ids(target), staged.file.rejected) == ([1, 3, 4, 6, 7], 4)
     rejects = list(read_quarantine(quarantine_path(target)))
     assert [reject.position for reject in rejects] == [2, 5, 9, 8]  # of one slice those outside the window come last
     assert [reject.raw.decode() for reject in rejects] == [
@@ -558,7 +558,7 @@ def test_quarantined_parts_are_mapped_again_after_a_fix_as_if_fetched_anew(
     server.scripts = [answer(body(children))]
     window = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC))
     wrong, right = (api(server, mapping=declared) for declared in (mapping(), mapping(seen=TimeForm.SECONDS)))
-    assert stage_window(client, wrong, window, target, max_rejected=3, tries=1).rejected == 3
+    assert fetch_window(client, wrong, window, target, max_rejected=3, tries=1).file.rejected == 3
     assert reprocess_quarantine(wrong, window, target).recovered == 0
     reprocessed = reprocess_quarantine(right, window, target)
     assert (reprocessed.recovered, reprocessed.rejected) == (2, 1)
@@ -566,7 +566,7 @@ def test_quarantined_parts_are_mapped_again_after_a_fix_as_if_fetched_anew(
     (left,) = read_quarantine(quarantine_path(target))
     assert (left.position, left.reason[:6]) == (2, "seen: ")
     assert json.loads(left.raw) == {"host": 1, "list": {"id": 2, "at": "soon"}}
-    stage_window(client, right, window, target, max_rejected=1, tries=1)
+    fetch_window(client, right, window, target, max_rejected=1, tries=1)
     assert pq.read_table(target).to_pylist() == rows
     assert len(server.requests) == 2
 
@@ -579,7 +579,7 @@ def test_where_bounds_are_not_known_the_neighbours_records_are_let_go_and_positi
     time = TIME.model_copy(update={"exact": False})
     declared = api(server, paging=OFFSET, total=TOTAL, time=time, verification=Verification.COUNT)
     staged = stage(client, declared, target, max_rejected=2)
-    assert (ids(target), staged.rejected, staged.verification) == ([1, 3], 2, Verification.COUNT)
+    assert (ids(target), staged.file.rejected, staged.answers.level) == ([1, 3], 2, Verification.COUNT)
     assert [reject.position for reject in read_quarantine(quarantine_path(target))] == [3, 5]
     assert "from=2023-12-31T23%3A59%3A59Z&to=2024-01-02T00%3A00%3A00Z" in server.requests[0]
 
@@ -672,4 +672,4 @@ def counted(
     warehouse = Warehouse(bigquery.Client("p", AnonymousCredentials()), "d", "US", folder)
     pipeline = WindowPipeline(api=declared, client=client, folder=folder, tries=1, table=table, warehouse=warehouse)
     server.scripts = [*answers, *answers]
-    return pipeline.fetch(DAY).rows, pipeline.source_count(DAY)
+    return pipeline.fetch(DAY).file.rows, pipeline.source_count(DAY)

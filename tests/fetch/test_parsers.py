@@ -16,7 +16,7 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.csv.blocks import CsvReader
 from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.formats.templates.blocks import Proven, TemplateReader
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.quarantine import quarantine_path
 
@@ -47,9 +47,9 @@ BODIES: dict[WireFormat, Callable[[list[dict[str, object]]], bytes]] = {
 
 def stage(
     client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat, parser: Parser = Parser.TEMPLATE
-) -> StagedWindow:
+) -> FetchedWindow:
     api = WindowedApi(url=server.url, schema=FLOWS, format=wire, parser=parser)
-    return stage_window(client, api, BOUNDS, target, max_rejected=10, tries=1)
+    return fetch_window(client, api, BOUNDS, target, max_rejected=10, tries=1)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_both_give_the_same_files(
     files = {parser: tmp_path / f"{parser}.parquet" for parser in Parser}
     staged = {parser: stage(client, server, file, wire, parser) for parser, file in files.items()}
     for window in staged.values():
-        assert (window.rows, window.rejected) == (len(ROWS) - len(BAD), len(BAD))
+        assert (window.file.rows, window.file.rejected) == (len(ROWS) - len(BAD), len(BAD))
     assert pq.read_table(files[Parser.TEMPLATE]).equals(pq.read_table(files[Parser.REFERENCE]))
     quarantines = [quarantine_path(file).read_bytes() for file in files.values()]
     assert quarantines[0] == quarantines[1]
@@ -108,4 +108,4 @@ def test_a_total_beside_flat_records_is_read(
     server.scripts = [answer(json_text if wire is WireFormat.JSON else xml_text, kind=wire.content_type)]
     api = WindowedApi(url=server.url, schema=FLOWS, format=wire, parser=parser, total=RecordPath.parse("total"))
     with pytest.raises(StreamIncomplete, match=r"declares 20,001 records in all, but 20,000 came\."):
-        stage_window(client, api, BOUNDS, target, tries=1)
+        fetch_window(client, api, BOUNDS, target, tries=1)

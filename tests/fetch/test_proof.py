@@ -12,7 +12,7 @@ from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.encoders import for_format
 from flows_platform.formats.protocol.encoder import Footer, Row
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .flow_bodies import BOUNDS, row
@@ -34,9 +34,9 @@ def digest(rows: list[dict[str, object]]) -> str:
     return RowDigest.of(cast("tuple[Value, ...]", tuple(row.values())) for row in rows).hex
 
 
-def stage(client: HttpClient, server: ScriptedServer, target: Path, **api: object) -> StagedWindow:
+def stage(client: HttpClient, server: ScriptedServer, target: Path, **api: object) -> FetchedWindow:
     declaration = WindowedApi(url=server.url, schema=FLOWS, **api)  # type: ignore[arg-type]
-    return stage_window(client, declaration, BOUNDS, target, max_rejected=5, tries=1)
+    return fetch_window(client, declaration, BOUNDS, target, max_rejected=5, tries=1)
 
 
 @pytest.mark.parametrize("wire", list(WireFormat))
@@ -45,7 +45,7 @@ def test_a_footer_proves_the_count_in_every_format(
 ) -> None:
     server.scripts = [answer(body(wire, ROWS, Footer(50)), kind=wire.content_type)]
     staged = stage(client, server, target, format=wire, footers=True)
-    assert (staged.rows, staged.verification) == (50, Verification.COUNT)
+    assert (staged.file.rows, staged.answers.level) == (50, Verification.COUNT)
     assert ("footer=1" in server.requests[0]) == (wire in PLAIN)
     server.scripts = [answer(body(wire, ROWS[:49], Footer(50)), kind=wire.content_type)]
     with pytest.raises(StreamIncomplete, match="footer declares 50 records, but 49 came"):
@@ -62,7 +62,7 @@ def test_an_empty_stream_may_have_a_footer(
     else:
         empty = body(wire, [], Footer(0))
     server.scripts = [answer(empty, kind=wire.content_type)]
-    assert stage(client, server, target, format=wire, footers=True).received == 0
+    assert stage(client, server, target, format=wire, footers=True).file.received == 0
 
 
 @pytest.mark.parametrize("wire", sorted(PLAIN))
@@ -72,7 +72,7 @@ def test_a_footer_that_was_asked_for_must_come(
     server.scripts = [answer(body(wire, ROWS, None), kind=wire.content_type, Record_Count="50")]
     with pytest.raises(StreamIncomplete, match="without the requested footer"):
         stage(client, server, target, format=wire, footers=True)
-    assert stage(client, server, target, format=wire).rows == 50
+    assert stage(client, server, target, format=wire).file.rows == 50
 
 
 @pytest.mark.parametrize("wire", [WireFormat.NDJSON, WireFormat.CSV])
@@ -80,7 +80,7 @@ def test_a_footer_that_nobody_asked_for_is_a_bad_record(
     client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
 ) -> None:
     server.scripts = [answer(body(wire, ROWS, Footer(50)), kind=wire.content_type, Record_Count="51")]
-    assert stage(client, server, target, format=wire).rejected == 1
+    assert stage(client, server, target, format=wire).file.rejected == 1
 
 
 @pytest.mark.parametrize("wire", list(WireFormat))
@@ -90,7 +90,7 @@ def test_the_digest_is_asked_for_and_compared(
     right, wrong = (Footer(50, digest(rows)) for rows in (ROWS, [*ROWS[:49], row(50, src_comp="changed")]))
     server.scripts = [answer(body(wire, ROWS, right), kind=wire.content_type)]
     staged = stage(client, server, target, format=wire, verification=Verification.DIGEST)
-    assert (staged.verification, staged.note) == (Verification.DIGEST, "")
+    assert (staged.answers.level, staged.answers.level_reason) == (Verification.DIGEST, "")
     assert "digest=1" in server.requests[0]
     server.scripts = [answer(body(wire, ROWS, wrong), kind=wire.content_type)]
     with pytest.raises(
@@ -106,8 +106,8 @@ def test_the_digest_covers_repeats_and_what_lies_outside_the_window(
     wire = WireFormat.NDJSON
     server.scripts = [answer(body(wire, rows, Footer(52, digest(rows))), kind=wire.content_type)]
     staged = stage(client, server, target, format=wire, verification=Verification.DIGEST)
-    assert (staged.rows, staged.deduplicated, staged.rejected) == (50, 1, 1)
-    assert staged.verification is Verification.DIGEST
+    assert (staged.file.rows, staged.file.deduplicated, staged.file.rejected) == (50, 1, 1)
+    assert staged.answers.level is Verification.DIGEST
 
 
 def test_with_records_that_cannot_be_cast_the_digest_is_not_claimed(
@@ -117,8 +117,8 @@ def test_with_records_that_cannot_be_cast_the_digest_is_not_claimed(
     data = body(wire, ROWS, Footer(50, digest(ROWS))).replace(b'"byte_count":46', b'"byte_count":"many"', 1)
     server.scripts = [answer(data, kind=wire.content_type)]
     staged = stage(client, server, target, format=wire, verification=Verification.DIGEST)
-    assert (staged.rows, staged.rejected, staged.verification) == (49, 1, Verification.COUNT)
-    assert "no digest of rows that cannot be cast, such as record 1: byte_count: 'many'" in staged.note
+    assert (staged.file.rows, staged.file.rejected, staged.answers.level) == (49, 1, Verification.COUNT)
+    assert "no digest of rows that cannot be cast, such as record 1: byte_count: 'many'" in staged.answers.level_reason
 
 
 def test_less_than_the_least_is_an_error(client: HttpClient, server: ScriptedServer, target: Path) -> None:

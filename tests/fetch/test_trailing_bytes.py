@@ -9,7 +9,7 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
 from .flow_bodies import BOUNDS, row
@@ -27,5 +27,5 @@ def test_bytes_after_the_end_of_an_arrow_stream_are_refused(
     server.scripts = [answer(body, kind=WireFormat.ARROW.content_type, Record_Count="1")]
     api = WindowedApi(url=server.url, schema=FLOWS, format=WireFormat.ARROW)
     with pytest.raises(SourceRefused, match="follow the end"):
-        stage_window(client, api, BOUNDS, target, tries=1)
+        fetch_window(client, api, BOUNDS, target, tries=1)
     assert not target.exists()

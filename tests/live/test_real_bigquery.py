@@ -16,6 +16,7 @@ from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication
 from flows_platform.warehouse.warehouse import Warehouse
+from flows_platform.window_files.check import CheckedFile
 from tests.warehouse.flow_rows import Row, flow, window, write_parquet
 
 PROJECT = os.environ.get("FLOWS_TEST_BIGQUERY_PROJECT", "")
@@ -37,7 +38,9 @@ def test_windows_are_replaced_emptied_and_digested(warehouse: Warehouse, tmp_pat
 
     def replace(number: int, rows: Sequence[Row]) -> None:
         parquet = write_parquet(tmp_path / f"{uuid4().hex}.parquet", rows)
-        warehouse.replace_window(Publication(FLOWS_TABLE, window(number), parquet, len(rows), "sha", "live"))
+        warehouse.replace_window(
+            Publication(FLOWS_TABLE, window(number), CheckedFile(parquet, "sha", len(rows)), "live")
+        )
 
     replace(0, first)
     replace(1, second)

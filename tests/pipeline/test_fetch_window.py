@@ -25,9 +25,9 @@ from flows_platform.fetch.auth import Basic, Bearer, HeaderKey
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import LinkHeader
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.window_files.parquet import staged_facts
+from flows_platform.window_files.parquet import footer_of
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, xml_body
 from tests.fetch.scripted import ScriptedServer, answer
@@ -51,9 +51,9 @@ def bodies(rows: list[dict[str, object]]) -> dict[WireFormat, bytes]:
 
 def stage(
     client: HttpClient, server: ScriptedServer, target: Path, *, max_rejected: int = 0, tries: int = 1, **api: object
-) -> StagedWindow:
+) -> FetchedWindow:
     declaration = WindowedApi(url=server.url, schema=FLOWS, **api)  # type: ignore[arg-type]
-    return stage_window(client, declaration, BOUNDS, target, max_rejected=max_rejected, tries=tries)
+    return fetch_window(client, declaration, BOUNDS, target, max_rejected=max_rejected, tries=tries)
 
 
 ROWS = [row(number) for number in range(1, 51)]
@@ -66,8 +66,8 @@ def test_every_format_gives_the_same_rows(
     server.scripts = [answer(bodies(ROWS)[wire], kind=wire.content_type, Record_Count="50")]
     staged = stage(client, server, target, format=wire)
     assert pq.read_table(target).to_pylist() == ROWS
-    assert (staged.rows, staged.rejected, staged.first_time, staged.last_time) == (50, 0, 1, 50)
-    assert staged.verification is Verification.COUNT
+    assert (staged.file.rows, staged.file.rejected, staged.file.first_time, staged.file.last_time) == (50, 0, 1, 50)
+    assert staged.answers.level is Verification.COUNT
     assert f"format={wire}" in server.requests[0]
     assert "scanned_after=0&scanned_before=99" in server.requests[0]
 
@@ -77,7 +77,7 @@ def test_the_server_chooses_the_format_where_none_is_declared(
     client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
 ) -> None:
     server.scripts = [answer(bodies(ROWS)[wire], kind=wire.content_type, Record_Count="50")]
-    assert stage(client, server, target, format=None).format == wire
+    assert stage(client, server, target, format=None).answers.format == wire
     assert "Accept: application/vnd.apache.arrow.stream;q=1.0, application/x-ndjson;q=0.9" in server.requests[0]
 
 
@@ -91,7 +91,7 @@ def test_an_empty_window_is_an_empty_file(
     elif wire is not WireFormat.ARROW:
         empty = (",".join(FLOWS.names) + "\r\n").encode() if wire is WireFormat.CSV else b""
     server.scripts = [answer(empty, kind=wire.content_type, Record_Count="0")]
-    assert stage(client, server, target, format=wire).rows == 0
+    assert stage(client, server, target, format=wire).file.rows == 0
     assert pq.read_table(target).column_names == list(FLOWS.names)
 
 
@@ -160,7 +160,7 @@ def test_a_stream_without_any_count_is_refused_unless_less_is_declared(
         with pytest.raises(SourceRefused, match="not L1 framing"):
             stage(client, server, target, format=wire, verification=Verification.FRAMING)
     staged = stage(client, server, target, format=wire, verification=reached)
-    assert (staged.rows, staged.verification) == (50, reached)
+    assert (staged.file.rows, staged.answers.level) == (50, reached)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_bad_record_is_quarantined_whole_and_counted(
     assert not target.exists()
     staged = stage(client, server, target, max_rejected=1)
     (reject,) = read_quarantine(quarantine_path(target))
-    assert (staged.rows, staged.rejected, staged.received) == (2, 1, 3)
+    assert (staged.file.rows, staged.file.rejected, staged.file.received) == (2, 1, 3)
     assert reason in reject.reason
     assert json.loads(reject.raw)["id"] == 2
     assert pq.read_table(target).column("id").to_pylist() == [1, 3]
@@ -261,7 +261,7 @@ def test_a_bad_record_is_quarantined_whole_and_counted(
 
 def test_values_that_fit_without_loss_are_cast(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(1, byte_count="2681847376", packet_count=5.0, src_port=389)]))]
-    assert stage(client, server, target).rejected == 0
+    assert stage(client, server, target).file.rejected == 0
     assert pq.read_table(target).to_pylist() == [row(1, byte_count=2681847376, packet_count=5, src_port="389")]
 
 
@@ -274,8 +274,8 @@ def test_invalid_characters_are_replaced_and_counted_where_that_is_declared(
         server.scripts = [answer(body, kind=wire.content_type)]
         if declared:
             staged = stage(client, server, target, format=wire, replaces_characters=True)
-            assert (staged.rows, staged.replaced_characters) == (50, 100)
-            assert staged.note == "100 invalid characters became U+FFFD"
+            assert (staged.file.rows, staged.answers.replaced_characters) == (50, 100)
+            assert staged.answers.level_reason == "100 invalid characters became U+FFFD"
             assert set(pq.read_table(target)["src_port"].to_pylist()) == {"N\ufffd\ufffd"}
         else:
             with pytest.raises(PlatformError, match="invalid_characters: replace"):
@@ -312,15 +312,15 @@ def test_records_that_contradict_each_other_are_refused(
 def test_identical_records_are_kept_once_and_counted(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(3), row(2), row(3), row(4), row(4), row(3)]))]
     staged = stage(client, server, target)
-    assert (staged.rows, staged.deduplicated, staged.rejected, staged.received) == (3, 3, 0, 6)
+    assert (staged.file.rows, staged.file.deduplicated, staged.file.rejected, staged.file.received) == (3, 3, 0, 6)
     assert pq.read_table(target).to_pylist() == [row(3), row(2), row(4)]
-    assert staged_facts(target).deduplicated == 3
+    assert footer_of(target).deduplicated == 3
     assert list(target.parent.iterdir()) == [target]
 
 
 def test_keys_in_any_order_are_taken(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(3), row(2), row(9)]))]
-    assert stage(client, server, target).rows == 3
+    assert stage(client, server, target).file.rows == 3
 
 
 def test_a_transient_failure_is_tried_again_and_a_terminal_one_is_not(
@@ -345,7 +345,7 @@ def test_the_last_of_the_tries_raises_its_own_error(client: HttpClient, server: 
 def test_a_server_that_is_not_there_is_named(client: HttpClient, tmp_path: Path) -> None:
     api = WindowedApi(url="http://127.0.0.1:9/stream", schema=FLOWS)
     with pytest.raises(SourceUnavailable, match=r"http://127.0.0.1:9/stream gives no answer .*Connection refused"):
-        stage_window(client, api, BOUNDS, tmp_path / "x.parquet", tries=1)
+        fetch_window(client, api, BOUNDS, tmp_path / "x.parquet", tries=1)
 
 
 @pytest.mark.parametrize("fault", ["short", "no terminator", "inside a chunk", "reset length"])
@@ -372,7 +372,7 @@ def test_gzip_and_zstd_are_read_and_must_be_whole(client: HttpClient, server: Sc
     packed = {"gzip": gzip.compress(body), "zstd": zstandard.compress(body)}
     for coding, data in packed.items():
         server.scripts = [answer(data, Content_Encoding=coding)]
-        assert stage(client, server, target, compression=("gzip", "zstd")).rows == 50
+        assert stage(client, server, target, compression=("gzip", "zstd")).file.rows == 50
         for broken in (data[:-1], data[:-9], data[: len(data) // 2]):
             server.scripts = [answer(broken, Content_Encoding=coding)]
             with pytest.raises(StreamIncomplete):
@@ -385,7 +385,7 @@ def test_gzip_and_zstd_are_read_and_must_be_whole(client: HttpClient, server: Sc
         (zstandard.ZstdCompressor(write_checksum=True).compress(body), ""),
     ):
         server.scripts = [answer(data, Content_Encoding="zstd")]
-        assert stage(client, server, target).note == note
+        assert stage(client, server, target).answers.level_reason == note
     server.scripts = [answer(body, Content_Encoding="br")]
     with pytest.raises(SourceRefused, match="coded as 'br'"):
         stage(client, server, target)
@@ -412,7 +412,7 @@ def test_pages_are_followed_and_each_is_proven(client: HttpClient, server: Scrip
         answer(json_body(ROWS[:30]), Record_Count="30", Link=f'<{following}>; rel="next"'),
         answer(json_body(ROWS[30:]), Record_Count="20"),
     ]
-    assert stage(client, server, target, paging=LinkHeader()).rows == 50
+    assert stage(client, server, target, paging=LinkHeader()).file.rows == 50
     assert server.requests[1].startswith("GET /api/v1/stream/flows?page=2 ")
     server.scripts = [answer(json_body(ROWS[:30]), Link='<http://elsewhere/>; rel="next"')]
     with pytest.raises(SourceRefused, match="another origin"):

@@ -9,7 +9,7 @@ from flows_platform.declared import Secret
 from flows_platform.domain.errors import TooManyRejects
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
@@ -24,8 +24,8 @@ def test_as_many_rejects_as_allowed_are_set_aside(
 ) -> None:
     server.scripts = [answer(json_body(ROWS))]
     api = WindowedApi(url=server.url, schema=FLOWS)
-    staged = stage_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
-    assert staged.rejected == 3
+    staged = fetch_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
+    assert staged.file.rejected == 3
 
 
 @pytest.mark.parametrize(("number", "share"), [(2, 1.0), (9, 0.5)])
@@ -35,7 +35,7 @@ def test_more_rejects_than_allowed_are_refused(
     server.scripts = [answer(json_body(ROWS))]
     api = WindowedApi(url=server.url, schema=FLOWS)
     with pytest.raises(TooManyRejects, match=r"3 records .* 2 are allowed"):
-        stage_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
+        fetch_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
 
 
 def test_rejects_beyond_all_measure_end_the_fetch(
@@ -45,7 +45,7 @@ def test_rejects_beyond_all_measure_end_the_fetch(
     monkeypatch.setattr("flows_platform.pipeline.fetch_window.MORE_REJECTS", 3)
     server.scripts = [answer(json_body([row(number, byte_count="many") for number in range(sent)]))]
     with pytest.raises(TooManyRejects):
-        stage_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, target, tries=1)
+        fetch_window(client, WindowedApi(url=server.url, schema=FLOWS), BOUNDS, target, tries=1)
     assert 3 < len(list(read_quarantine(quarantine_path(target)))) < sent
 
 
@@ -57,7 +57,7 @@ def test_each_of_many_rejects_is_kept_as_it_was_sent(
     server.scripts = [answer(json_body(sent))]
     api = WindowedApi(url=server.url, schema=FLOWS, headers={"X-Key": Secret(env="KEY")}, secrets={"KEY": secret})
     with pytest.raises(TooManyRejects, match=r"600 records .* the first is record 1: byte_count"):
-        stage_window(client, api, BOUNDS, target, tries=1)
+        fetch_window(client, api, BOUNDS, target, tries=1)
     kept = list(read_quarantine(quarantine_path(target)))
     expected = [row(number, byte_count=f"many {'***' if secret else 'hush-hush'} {number}") for number in range(600)]
     assert [json.loads(each.raw) for each in kept] == expected

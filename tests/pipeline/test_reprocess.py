@@ -13,10 +13,10 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Bearer
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.pipeline.reprocess import Reprocessed, reprocess_quarantine
 from flows_platform.sources.lanl_flows.schema import FLOWS
-from flows_platform.window_files.parquet import staged_facts
+from flows_platform.window_files.parquet import footer_of
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 from tests.fetch.flow_bodies import BOUNDS, json_body, row
 from tests.fetch.scripted import ScriptedServer, answer
@@ -34,7 +34,7 @@ def api(server: ScriptedServer, schema: TableSchema = FLOWS, **changes: object) 
 @pytest.fixture
 def staged(client: HttpClient, server: ScriptedServer, target: Path) -> Path:
     server.scripts = [answer(json_body(ROWS))]
-    assert stage_window(client, api(server), BOUNDS, target, max_rejected=3, tries=1).rejected == 3
+    assert fetch_window(client, api(server), BOUNDS, target, max_rejected=3, tries=1).file.rejected == 3
     return target
 
 
@@ -52,7 +52,7 @@ def test_records_that_fit_after_a_fix_are_merged(server: ScriptedServer, staged:
     assert pq.read_table(staged).to_pylist()[3] == row(5, byte_count=None, packet_count=5)
     (left,) = read_quarantine(quarantine_path(staged))
     assert (left.position, left.reason) == (4, "time 5000 is outside the window [1, 100)")
-    assert staged_facts(staged).rejected == 1
+    assert footer_of(staged).rejected == 1
     assert (seen, len(server.requests)) == ([3], 1)
 
 
@@ -79,7 +79,7 @@ def test_reprocessing_killed_between_its_two_files_converges(server: ScriptedSer
 
 def test_when_nothing_is_left_the_quarantine_goes(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(1), row(2, byte_count=None)]))]
-    stage_window(client, api(server), BOUNDS, target, max_rejected=1, tries=1)
+    fetch_window(client, api(server), BOUNDS, target, max_rejected=1, tries=1)
     assert reprocess_quarantine(api(server, NULLABLE), BOUNDS, target).rejected == 0
     assert list(target.parent.iterdir()) == [target]
     assert reprocess_quarantine(api(server, NULLABLE), BOUNDS, target) == Reprocessed(target, 2, 0, 0, 0)
@@ -90,7 +90,7 @@ def test_the_quarantine_of_a_later_failed_fetch_is_not_merged(
 ) -> None:
     server.scripts = [answer(json_body([row(number, byte_count=None) for number in range(1, 9)]))]
     with pytest.raises(TooManyRejects):
-        stage_window(client, api(server), BOUNDS, staged, tries=1)
+        fetch_window(client, api(server), BOUNDS, staged, tries=1)
     with pytest.raises(InputError, match="does not belong to"):
         reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
     assert ids(staged) == [1, 3]
@@ -105,7 +105,7 @@ def test_a_recovered_record_that_contradicts_a_row_is_refused(
     client: HttpClient, server: ScriptedServer, target: Path
 ) -> None:
     server.scripts = [answer(json_body([row(1), row(1, byte_count=None)]))]
-    stage_window(client, api(server), BOUNDS, target, max_rejected=1, tries=1)
+    fetch_window(client, api(server), BOUNDS, target, max_rejected=1, tries=1)
     with pytest.raises(SourceRefused, match="id 1 and differ"):
         reprocess_quarantine(api(server, NULLABLE), BOUNDS, target)
     assert (ids(target), len(list(target.parent.iterdir()))) == ([1], 2)
@@ -115,7 +115,7 @@ def test_a_record_with_a_masked_secret_stays(client: HttpClient, server: Scripte
     server.scripts = [answer(json_body([row(1), row(2, byte_count=None, src_comp="canary-7")]))]
     keyed: dict[str, Any] = {"auth": Bearer(token=Secret(env="KEY")), "secrets": {"KEY": "canary-7"}}
     declared = api(server, **keyed)
-    stage_window(client, declared, BOUNDS, target, max_rejected=1, tries=1)
+    fetch_window(client, declared, BOUNDS, target, max_rejected=1, tries=1)
     reprocessed = reprocess_quarantine(api(server, NULLABLE, **keyed), BOUNDS, target)
     assert (reprocessed.recovered, reprocessed.rejected) == (0, 1)
     assert b"canary-7" not in quarantine_path(target).read_bytes()
@@ -126,8 +126,8 @@ def test_unknown_fields_are_kept_as_json_where_declared(
 ) -> None:
     rows = [row(1), row(2, colour="rot\ud800", size={"a": [1.50, None, 2**70]}), row(3, extra="mine")]
     server.scripts = [answer(json_body(rows))]
-    staged = stage_window(client, api(server, WIDER, extra_column="extra"), BOUNDS, target, tries=1)
-    assert staged.rows == 3
+    staged = fetch_window(client, api(server, WIDER, extra_column="extra"), BOUNDS, target, tries=1)
+    assert staged.file.rows == 3
     assert pq.read_table(target).column("extra").to_pylist() == [
         None,
         '{"colour":"rot\\ud800","size":{"a":[1.5,null,1180591620717411303424]}}',
@@ -140,7 +140,7 @@ def test_unknown_fields_refused_yesterday_are_recovered_by_keeping_them(
 ) -> None:
     server.scripts = [answer(json_body([row(1), row(2, colour="red")]))]
     narrow = api(server, WIDER)
-    stage_window(client, narrow, BOUNDS, target, max_rejected=2, tries=1)
+    fetch_window(client, narrow, BOUNDS, target, max_rejected=2, tries=1)
     assert reprocess_quarantine(api(server, WIDER, extra_column="extra"), BOUNDS, target).recovered == 1
 
 

@@ -12,6 +12,7 @@ from flows_platform.local.emulator import Emulator
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
+from flows_platform.window_files.check import CheckedFile
 from tests.warehouse.flow_rows import Row, write_parquet
 
 
@@ -35,6 +36,6 @@ def publication(tmp_path: Path) -> Callable[[Window, Sequence[Row]], Publication
 
     def made(window: Window, rows: Sequence[Row]) -> Publication:
         path = write_parquet(tmp_path / f"{uuid4().hex}.parquet", rows)
-        return Publication(FLOWS_TABLE, window, path, len(rows), content="sha", run="Run 1")
+        return Publication(FLOWS_TABLE, window, CheckedFile(path, "sha", len(rows)), "Run 1")
 
     return made

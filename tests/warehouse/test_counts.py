@@ -14,6 +14,7 @@ from flows_platform.orchestration.metadata.charts import Chart, table_charts
 from flows_platform.warehouse.replace_window import Publication, bounds_of
 from flows_platform.warehouse.sql import BY_TIME, first_rows, spread
 from flows_platform.warehouse.warehouse import Warehouse
+from flows_platform.window_files.check import CheckedFile
 from tests.warehouse.event_rows import DAYS, EVENTS, EVENTS_TABLE, event
 from tests.warehouse.flow_rows import Row, write_parquet
 
@@ -33,7 +34,7 @@ def events(client: bigquery.Client, tmp_path: Path) -> Warehouse:
     warehouse = Warehouse(client, f"test_{uuid4().hex}", "US", tmp_path / "locks", timeout=60.0, attempts=1)
     warehouse.ensure_table(EVENTS_TABLE)
     path = write_parquet(tmp_path / "day.parquet", ROWS, EVENTS)
-    warehouse.replace_window(Publication(EVENTS_TABLE, DAY, path, len(ROWS), content="sha", run="run"))
+    warehouse.replace_window(Publication(EVENTS_TABLE, DAY, CheckedFile(path, "sha", len(ROWS)), "run"))
     return warehouse
 
 

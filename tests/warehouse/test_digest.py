@@ -13,6 +13,7 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication
 from flows_platform.warehouse.warehouse import Warehouse
+from flows_platform.window_files.check import CheckedFile
 from tests.warehouse.flow_rows import Row, window, write_parquet
 
 # Every type, nullable or not.
@@ -64,5 +65,5 @@ ROWS = st.lists(
 def test_the_warehouse_digests_any_rows_as_python_does(warehouse: Warehouse, tmp_path: Path, rows: list[Row]) -> None:
     warehouse.ensure_table(TABLE)
     path = write_parquet(tmp_path / f"{uuid4().hex}.parquet", rows, ODDITIES)
-    warehouse.replace_window(Publication(TABLE, window(0), path, len(rows), content="c", run="r"))
+    warehouse.replace_window(Publication(TABLE, window(0), CheckedFile(path, "sha", len(rows)), "r"))
     assert warehouse.digest(TABLE) == RowDigest.of(rows)

@@ -18,7 +18,8 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
 from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.warehouse.warehouse import Warehouse
-from flows_platform.window_files.parquet import file_digest
+from flows_platform.window_files.check import check_window_file
+from flows_platform.window_files.parquet import file_digest, opened
 from tests.warehouse.event_rows import DAYS, EVENTS, EVENTS_TABLE, LOCAL_DAYS, event
 from tests.warehouse.flow_rows import Row, write_parquet
 
@@ -45,7 +46,9 @@ def events(client: bigquery.Client, tmp_path: Path) -> Warehouse:
 def publish(warehouse: Warehouse, window: Window, rows: Sequence[Row]) -> Published:
     path = write_parquet(warehouse.locks.parent / f"{uuid4().hex}.parquet", rows, EVENTS)
     assert file_digest(path) == RowDigest.of(rows)
-    return warehouse.replace_window(Publication(EVENTS_TABLE, window, path, len(rows), content="sha", run="run"))
+    with opened(path) as file:
+        checked = check_window_file(EVENTS_TABLE, window, file, len(rows))
+    return warehouse.replace_window(Publication(EVENTS_TABLE, window, checked, "run"))
 
 
 def test_windows_are_replaced_and_their_neighbours_left(events: Warehouse) -> None:

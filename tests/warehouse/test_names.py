@@ -19,6 +19,7 @@ from flows_platform.warehouse import sql as builders
 from flows_platform.warehouse.replace_window import Publication, bounds_of
 from flows_platform.warehouse.sql import first_rows, spread
 from flows_platform.warehouse.warehouse import Warehouse, WindowSummary
+from flows_platform.window_files.check import CheckedFile
 from tests.warehouse.flow_rows import write_parquet
 
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
@@ -137,7 +138,7 @@ def test_columns_named_as_what_statements_name_are_replaced_counted_and_digested
     rows = [("a", instant, *values), ("b", instant + 1, *values)]
     path = write_parquet(tmp_path / "day.parquet", rows, FEW.schema)
     for _ in range(2):
-        warehouse.replace_window(Publication(FEW, day, path, len(rows), content="sha", run="run"))
+        warehouse.replace_window(Publication(FEW, day, CheckedFile(path, "sha", len(rows)), "run"))
     assert warehouse.digest(FEW, day) == RowDigest.of(rows)
     assert warehouse.window_summary(FEW) == WindowSummary(2, 2, 0, day.start, day.start + timedelta(microseconds=1))
     grid = WindowGrid(day.start, timedelta(days=1))

@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 from google.cloud import bigquery
 
-from flows_platform.domain.errors import ConfigurationError, InputError, WarehouseError, WarehouseUnavailable
+from flows_platform.domain.errors import ConfigurationError, WarehouseError, WarehouseUnavailable
 from flows_platform.domain.schema import Column, ColumnType, WarehouseTable
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
@@ -19,7 +19,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication, load
 from flows_platform.warehouse.tables import MARK
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
-from tests.warehouse.flow_rows import GRID, Row, flow, window, write_parquet
+from tests.warehouse.flow_rows import GRID, Row, flow, window
 
 type Made = Callable[[Window, Sequence[Row]], Publication]
 
@@ -100,33 +100,9 @@ def test_rows_whose_event_time_is_not_epoch_plus_time_are_counted(warehouse: War
     assert warehouse.window_summary(FLOWS_TABLE, window(0)).misplaced == 1
 
 
-@pytest.mark.parametrize("time", [10799, 21600, 2**63 - 1, -(2**63)])
-def test_rows_outside_the_window_are_refused(warehouse: Warehouse, publication: Made, time: int) -> None:
-    warehouse.replace_window(publication(window(1), SECOND))
-    with pytest.raises(InputError, match=f"holds time {time}, outside the window 2014-01-01-03:00"):
-        warehouse.replace_window(publication(window(1), [*SECOND, flow(9, time)]))
-    assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(SECOND)
-
-
-def test_a_file_with_other_columns_other_rows_or_none_at_all_is_refused(
-    warehouse: Warehouse, publication: Made, tmp_path: Path
-) -> None:
-    made = publication(window(0), FIRST)
-    with pytest.raises(InputError, match="holds 4 rows, but 5 were verified"):
-        warehouse.replace_window(replace(made, rows=5))
-    fewer = replace(FLOWS, columns=FLOWS.columns[:9])
-    other = write_parquet(tmp_path / "other.parquet", [row[:9] for row in FIRST], fewer)
-    with pytest.raises(InputError, match="does not have the columns of flows"):
-        warehouse.replace_window(replace(made, parquet=other))
-    (tmp_path / "text").write_text("id,time\n")
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
-        warehouse.replace_window(replace(made, parquet=tmp_path / "text"))
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
-        warehouse.replace_window(replace(made, parquet=tmp_path / "absent"))
-
-
 def test_a_load_that_counts_other_rows_stops_before_the_table(warehouse: Warehouse, publication: Made) -> None:
-    made = replace(publication(window(0), FIRST), rows=5)
+    made = publication(window(0), FIRST)
+    made = replace(made, file=replace(made.file, rows=5))
     with (
         pytest.raises(WarehouseError, match="5 rows were verified, but the load counted 4"),
         warehouse._staging().table(FLOWS_TABLE) as staged,

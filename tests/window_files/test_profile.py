@@ -1,4 +1,4 @@
-"""What a staged file's rows spread over, and its first rows."""
+"""How the rows of a window file spread over its window and values, and its first rows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.window_files import profile
 from flows_platform.window_files.parquet import ParquetSink
-from flows_platform.window_files.profile import ValueCounts, first_rows, spread_of
+from flows_platform.window_files.profile import Profile, ProfilePlan, Profiler, ValueCounts
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(hours=3))
@@ -31,35 +31,44 @@ def schema(time: ColumnType) -> TableSchema:
     return TableSchema("events", "", columns, key="id", time="at", epoch=START - timedelta(days=1))
 
 
-def staged(path: Path, of: TableSchema, times: Sequence[object], kinds: list[str | None]) -> Path:
-    with ParquetSink(path, of) as sink:
+def profiled(path: Path, of: TableSchema, times: Sequence[object], kinds: list[str | None]) -> Profile:
+    plan = ProfilePlan(WINDOW, TEN, frozenset({"kind"}), first_rows=3)
+    with ParquetSink(path, of, Profiler(plan, of)) as sink:
         if times:
             columns = {"id": [*range(len(times))], "at": times, "kind": kinds}
             sink.write(pa.RecordBatch.from_pydict(columns, schema=arrow_schema(of)))
-    return path
+    found = sink.window_file(WINDOW, path).profile
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("time", [ColumnType.INT64, ColumnType.TIMESTAMP])
 def test_rows_by_slice_and_by_value(time: ColumnType, tmp_path: Path) -> None:
     offsets = [timedelta(0), timedelta(minutes=9, seconds=59), timedelta(minutes=10), timedelta(hours=2, minutes=59)]
-    seconds = [int((timedelta(days=1) + each).total_seconds()) for each in offsets]
-    times = seconds if time is ColumnType.INT64 else [START + each for each in offsets]
-    path = staged(tmp_path / "w.parquet", schema(time), times, ["a", None, "b", "a"])
-    spread = spread_of(path, schema(time), WINDOW, TEN, ["kind"])
-    assert len(spread.slices) == 18
-    assert [pair for pair in spread.slices if pair[1]] == [(START, 2), (START + TEN, 1), (WINDOW.end - TEN, 1)]
-    assert spread.values["kind"].top(2) == [("a", 2), ("b", 1)]
-    assert dict(spread.values["kind"].top(9))[None] == 1
-    assert [row["id"] for row in first_rows(path, 3)] == [0, 1, 2]
+    seconds = [int((timedelta(days=1) + offset).total_seconds()) for offset in offsets]
+    times = seconds if time is ColumnType.INT64 else [START + offset for offset in offsets]
+    found = profiled(tmp_path / "w.parquet", schema(time), times, ["a", None, "b", "a"])
+    assert len(found.slices) == 18
+    assert [pair for pair in found.slices if pair[1]] == [(START, 2), (START + TEN, 1), (WINDOW.end - TEN, 1)]
+    assert found.values["kind"].top(2) == [("a", 2), ("b", 1)]
+    assert dict(found.values["kind"].top(9))[None] == 1
+    assert [row["id"] for row in found.first_rows] == [0, 1, 2]
 
 
 def test_an_empty_file_has_slices_and_no_rows(tmp_path: Path) -> None:
-    of = schema(ColumnType.TIMESTAMP)
-    path = staged(tmp_path / "w.parquet", of, [], [])
-    spread = spread_of(path, of, WINDOW, TEN, ["kind"])
-    assert {count for _, count in spread.slices} == {0}
-    assert spread.values["kind"].top(3) == []
-    assert first_rows(path, 3) == []
+    found = profiled(tmp_path / "w.parquet", schema(ColumnType.TIMESTAMP), [], [])
+    assert {count for _, count in found.slices} == {0}
+    assert found.values["kind"].top(3) == []
+    assert found.first_rows == []
+
+
+def test_the_first_rows_may_come_in_several_row_groups() -> None:
+    of = schema(ColumnType.INT64)
+    profiler = Profiler(ProfilePlan(WINDOW, TEN, frozenset(), first_rows=3), of)
+    for first in (0, 2, 4):
+        columns = {"id": [first, first + 1], "at": [86_400, 86_401], "kind": ["a", "b"]}
+        profiler.add(pa.Table.from_pydict(columns, schema=arrow_schema(of)))
+    assert [row["id"] for row in profiler.profile().first_rows] == [0, 1, 2]
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1), max_size=5))
@@ -76,5 +85,5 @@ def test_what_is_held_is_bounded_and_the_frequent_values_stay(monkeypatch: pytes
     counts = ValueCounts()
     for batch in range(50):
         counts.add(pa.array([*(f"rare {batch} {number}" for number in range(60)), *["common"] * 5]))
-        assert sum(part.num_rows for part in counts.parts) <= 100
+        assert sum(table.num_rows for table in counts.tables) <= 100
     assert counts.top(1) == [("common", 250)]

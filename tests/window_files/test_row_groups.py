@@ -9,7 +9,7 @@ import pytest
 
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
-from flows_platform.window_files.parquet import GROUP_BYTES, GROUP_ROWS, REPEATS, ParquetSink, staged_facts
+from flows_platform.window_files.parquet import GROUP_BYTES, GROUP_ROWS, REPEATS, Footer, ParquetSink, footer_of
 
 SCHEMA = TableSchema(
     "texts",
@@ -79,7 +79,7 @@ def test_columns_whose_values_repeat_in_the_first_row_group_have_dictionaries(
 
 def test_a_file_without_rows_has_its_columns_and_entries(tmp_path: Path) -> None:
     with ParquetSink(tmp_path / "none.parquet", SCHEMA) as sink:
-        sink.describe(rejected=3, quarantine="abc")
+        sink.footer = Footer(rejected=3, quarantine="abc")
     assert pq.read_table(tmp_path / "none.parquet").equals(arrow_schema(SCHEMA).empty_table())
-    facts = staged_facts(tmp_path / "none.parquet")
+    facts = footer_of(tmp_path / "none.parquet")
     assert (facts.rows, facts.rejected, facts.quarantine) == (0, 3, "abc")

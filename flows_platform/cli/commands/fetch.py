@@ -13,7 +13,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Bearer
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.window_files.quarantine import quarantine_path
@@ -33,7 +33,7 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
         closing(HttpClient(_limits(settings))) as client,
         progress_bar("Fetching", "records") as progress,
     ):
-        fetched = stage_window(
+        fetched = fetch_window(
             client,
             api,
             window,
@@ -42,10 +42,11 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
             tries=settings.retry_attempts,
             progress=progress,
         )
-    quarantine = f" to {quarantine_path(out)}" if fetched.rejected else ""
+    file, answers = fetched.file, fetched.answers
+    quarantine = f" to {quarantine_path(out)}" if file.rejected else ""
     say(
-        f"{out}: {fetched.rows:,} rows, {fetched.rejected:,} rejected{quarantine}, {fetched.received_bytes:,} bytes of "
-        f"{fetched.format} in {fetched.seconds:.1f} s, verified to {fetched.verification.label}"
+        f"{out}: {file.rows:,} rows, {file.rejected:,} rejected{quarantine}, {answers.received_bytes:,} bytes of "
+        f"{answers.format or ''} in {fetched.seconds:.1f} s, verified to {answers.level.label}"
     )
 
 

@@ -19,7 +19,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.trace import Trace
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable
-from flows_platform.pipeline.fetch_window import StagedWindow, stage_window
+from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.settings import Settings, load_settings
 from flows_platform.window_files.quarantine import quarantine_path, read_quarantine
 
@@ -85,7 +85,7 @@ def _try(
         _target(out) as target,
         progress_bar("Fetching", "records") as progress,
     ):
-        fetched = stage_window(
+        fetched = fetch_window(
             client,
             api,
             window,
@@ -111,13 +111,14 @@ def _target(out: Path | None) -> Iterator[Path]:
         yield Path(folder) / "window.parquet"
 
 
-def _note(tried: Tried, fetched: StagedWindow, api: WindowedApi) -> None:
-    tried.records, tried.rows = fetched.received, fetched.rows
-    tried.rejected, tried.deduplicated = fetched.rejected, fetched.deduplicated
-    tried.verification, tried.note = fetched.verification.label, fetched.note
-    reasons = Counter(reject.reason for reject in read_quarantine(quarantine_path(fetched.path)))
+def _note(tried: Tried, fetched: FetchedWindow, api: WindowedApi) -> None:
+    file, answers = fetched.file, fetched.answers
+    tried.records, tried.rows = file.received, file.rows
+    tried.rejected, tried.deduplicated = file.rejected, file.deduplicated
+    tried.verification, tried.note = answers.level.label, answers.level_reason
+    reasons = Counter(reject.reason for reject in read_quarantine(quarantine_path(file.location)))
     tried.rejects = [{"reason": reason, "records": count} for reason, count in reasons.most_common(REASONS)]
-    tried.columns_not_taken = _not_taken(fetched.path, api.extra_column)
+    tried.columns_not_taken = _not_taken(file.location, api.extra_column)
 
 
 def _not_taken(path: Path, extra: str | None) -> list[str]:

@@ -113,4 +113,4 @@ def _occasion(comparison: "Comparison") -> str:
     """The counts, so that a difference that a run cannot remove is not requested again and again."""
     if comparison.waits and comparison.withheld:
         return occasion(comparison.withheld)
-    return f"{comparison.source}-{comparison.staged.rows}-{comparison.warehouse}"
+    return f"{comparison.source}-{comparison.file.rows}-{comparison.warehouse}"

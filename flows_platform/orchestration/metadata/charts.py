@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,6 +17,7 @@ from flows_platform.runtime.imports import CHARTS, required
 
 if TYPE_CHECKING:
     from flows_platform.warehouse.warehouse import Warehouse
+    from flows_platform.window_files.profile import Profile, ProfilePlan
 
 BARS = 6  # the most frequent values of a column
 LABEL = 12  # characters under a bar, at most
@@ -42,15 +42,19 @@ class Chart(Declared):
     labels: dict[str, str] = Field({}, description="Labels to show instead of values.")
 
 
-def file_charts(table: WarehouseTable, charts: Sequence[Chart], window: Window, path: Path) -> Metadata:
-    """Charts and first rows of a window file."""
+def profile_plan(charts: Sequence[Chart], window: Window) -> "ProfilePlan":
+    """The profile of a window file that the charts show."""
     # Imported here: pyarrow takes a tenth of a second, too long for loading the definitions.
-    from flows_platform.window_files.profile import first_rows, spread_of  # noqa: PLC0415
+    from flows_platform.window_files.profile import ProfilePlan  # noqa: PLC0415
 
-    spread = spread_of(path, table.schema, window, slice_of(window), {chart.by for chart in charts})
-    counted = {chart.name: spread.values[chart.by].top(BARS) for chart in charts}
-    drawn = _charts(charts, spread.slices, counted, "rows")
-    return drawn | {"first_rows": rows_shown(table.schema.columns, first_rows(path, ROWS))}
+    return ProfilePlan(window, slice_of(window), frozenset(chart.by for chart in charts), ROWS)
+
+
+def file_charts(table: WarehouseTable, charts: Sequence[Chart], profile: "Profile") -> Metadata:
+    """Charts and first rows of a window file."""
+    counted = {chart.name: profile.values[chart.by].top(BARS) for chart in charts}
+    drawn = _charts(charts, profile.slices, counted, "rows")
+    return drawn | {"first_rows": rows_shown(table.schema.columns, profile.first_rows)}
 
 
 def table_charts(

@@ -13,9 +13,9 @@ from flows_platform.orchestration.metadata.first_rows import ROWS, TYPE_NAMES, r
 
 if TYPE_CHECKING:
     from flows_platform.columns.batches import Time
-    from flows_platform.pipeline.fetch_window import StagedWindow
+    from flows_platform.pipeline.fetch_window import FetchedWindow
     from flows_platform.pipeline.reprocess import Reprocessed
-    from flows_platform.pipeline.window_pipeline import WindowCounts, WindowPipeline
+    from flows_platform.pipeline.window_pipeline import WindowCounts
     from flows_platform.warehouse.replace_window import Published
 
 # The figures whose sum is the number of records that the source sent.
@@ -56,26 +56,27 @@ def lineage(columns: dict[str, list[dg.TableColumnDep]]) -> dict[str, dg.TableCo
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=columns)}
 
 
-def file_metadata(pipeline: "WindowPipeline", staged: "StagedWindow") -> Metadata:
+def file_metadata(schema: TableSchema, fetched: "FetchedWindow") -> Metadata:
     """A fetched window's figures; Dagster plots the numbers."""
-    first, last = (_instant(pipeline, time) for time in (staged.first_time, staged.last_time))
+    file, answers = fetched.file, fetched.answers
+    first, last = (_instant(schema, time) for time in (file.first_time, file.last_time))
     return {
-        "dagster/partition_row_count": dg.MetadataValue.int(staged.rows),
-        "rows": dg.MetadataValue.int(staged.rows),
-        "rejected": dg.MetadataValue.int(staged.rejected),
-        "deduplicated": dg.MetadataValue.int(staged.deduplicated),
-        "received_bytes": dg.MetadataValue.int(staged.received_bytes),
-        "file_bytes": dg.MetadataValue.int(staged.file_bytes),
-        "seconds": dg.MetadataValue.float(round(staged.seconds, 3)),
-        "rows_per_second": dg.MetadataValue.int(round(staged.received / staged.seconds)),
-        "tries": dg.MetadataValue.int(staged.tries),
+        "dagster/partition_row_count": dg.MetadataValue.int(file.rows),
+        "rows": dg.MetadataValue.int(file.rows),
+        "rejected": dg.MetadataValue.int(file.rejected),
+        "deduplicated": dg.MetadataValue.int(file.deduplicated),
+        "received_bytes": dg.MetadataValue.int(answers.received_bytes),
+        "file_bytes": dg.MetadataValue.int(file.location.stat().st_size),
+        "seconds": dg.MetadataValue.float(round(fetched.seconds, 3)),
+        "rows_per_second": dg.MetadataValue.int(round(file.received / fetched.seconds)),
+        "tries": dg.MetadataValue.int(fetched.tries),
         "first_event": dg.MetadataValue.text(first),
         "last_event": dg.MetadataValue.text(last),
-        "verification": dg.MetadataValue.text(f"{staged.verification.label} {staged.note}".strip()),
-        "request": dg.MetadataValue.text(f"curl --fail '{staged.url}'"),
-        "request_url": dg.MetadataValue.url(staged.url),
-        "file": dg.MetadataValue.path(staged.path),
-        **(quarantined(staged.quarantine) if staged.quarantine else {}),
+        "verification": dg.MetadataValue.text(f"{answers.level.label} {answers.level_reason}".strip()),
+        "request": dg.MetadataValue.text(f"curl --fail '{fetched.url}'"),
+        "request_url": dg.MetadataValue.url(fetched.url),
+        "file": dg.MetadataValue.path(file.location),
+        **(quarantined(file.quarantine) if file.quarantine else {}),
     }
 
 
@@ -98,16 +99,16 @@ def reprocessed_metadata(reprocessed: "Reprocessed") -> Metadata:
         "rejected": dg.MetadataValue.int(reprocessed.rejected),
         "deduplicated": dg.MetadataValue.int(reprocessed.deduplicated),
         "recovered": dg.MetadataValue.int(reprocessed.recovered),
-        "file": dg.MetadataValue.path(reprocessed.path),
+        "file": dg.MetadataValue.path(reprocessed.location),
         **(quarantined(reprocessed.quarantine) if reprocessed.quarantine else {}),
     }
 
 
-def _instant(pipeline: "WindowPipeline", time: "Time | None") -> str:
+def _instant(schema: TableSchema, time: "Time | None") -> str:
     # Imported here: pyarrow takes a tenth of a second, too long for loading the definitions.
     from flows_platform.columns.batches import instant_of  # noqa: PLC0415
 
-    return "none" if time is None else f"{instant_of(pipeline.table.schema, time):%Y-%m-%dT%H:%M:%SZ}"
+    return "none" if time is None else f"{instant_of(schema, time):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def published_metadata(
@@ -132,7 +133,7 @@ def counts_metadata(counts: "WindowCounts") -> Metadata:
     """A verified window's figures."""
     return {
         **({} if counts.source is None else {"rows_at_source": dg.MetadataValue.int(counts.source)}),
-        "rows_staged": dg.MetadataValue.int(counts.staged),
+        "rows_staged": dg.MetadataValue.int(counts.file_rows),
         "rows_rejected": dg.MetadataValue.int(counts.rejected),
         "rows_deduplicated": dg.MetadataValue.int(counts.deduplicated),
         "rows_in_warehouse": dg.MetadataValue.int(counts.warehouse.rows),

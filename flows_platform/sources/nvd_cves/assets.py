@@ -40,7 +40,7 @@ def cve_tables(settings: Settings, schema: TableSchema) -> Sink:
         with _store(settings) as store:
 
             def into_tables(window: Window, _: str) -> Metadata:
-                window_file = pipeline.staged(window)
+                window_file = pipeline.proven_path(window)
                 store.create_tables()
                 filled = fill(store, window_file, schema, settings.files.windows / TABLES / window_file.name)
                 return {

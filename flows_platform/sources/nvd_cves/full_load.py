@@ -96,12 +96,12 @@ class FullLoad:
             self._load(window)
 
     def _load(self, window: Window) -> None:
-        fetched = self.source.fetch(window)
-        target = self.folder / fetched.path.name
-        self.counts += fill(self.store, fetched.path, self.source.api.schema, target).counts
+        file = self.source.fetch(window).file
+        target = self.folder / file.location.name
+        self.counts += fill(self.store, file.location, self.source.api.schema, target).counts
         self.loaded += 1
-        self.received += fetched.received
-        self.rejected += fetched.rejected
+        self.received += file.received
+        self.rejected += file.rejected
 
     def _count(self, window: Window | None) -> int:
         count = count_records(self.source.client, self.source.api, window, tries=self.source.tries)

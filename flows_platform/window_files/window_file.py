@@ -1,0 +1,40 @@
+"""A finished window file: what its writer knows of it, so that nobody reads it again to find out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows_platform.columns.batches import Time
+from flows_platform.domain.windows import Window
+from flows_platform.window_files.profile import Profile
+from flows_platform.window_files.quarantine import quarantine_path
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFile:
+    """One window's Parquet file at `location`, filled by the sink while it writes.
+
+    `rows`, `rejected` and `deduplicated` add up to the records that were received. `first_time` and `last_time` are in
+    the source's own unit, None where there is no row. `quarantine_sha256` is of the file of rejected records.
+
+    `window` is None for all records of a source; `profile` is None where none was asked for.
+    """
+
+    window: Window | None
+    location: Path
+    sha256: str
+    rows: int
+    rejected: int
+    deduplicated: int
+    first_time: Time | None
+    last_time: Time | None
+    quarantine_sha256: str
+    profile: Profile | None = None
+
+    @property
+    def received(self) -> int:
+        return self.rows + self.rejected + self.deduplicated
+
+    @property
+    def quarantine(self) -> Path | None:
+        """The file of rejected records; None where there are none."""
+        return quarantine_path(self.location) if self.rejected else None
