@@ -148,8 +148,8 @@ def test_csv_rows_of_another_length_are_rejected_alone() -> None:
     (part,) = open_document(WireFormat.CSV, io.BytesIO("\r\n".join(lines).encode()), Layout(FLOWS)).slices()
     casted = cast_slice(FLOWS, part, 1)
     assert [reject.reason for reject in casted.rejects] == [
-        "2 fields where the header has 10",
-        "11 fields where the header has 10",
+        "2 fields, but the header has 10",
+        "11 fields, but the header has 10",
     ]
 
 

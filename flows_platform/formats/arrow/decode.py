@@ -1,4 +1,4 @@
-"""An Arrow IPC stream to record batches of plain columns. Its end mark is optional: the count proves it whole."""
+"""Reads record batches of plain columns from an Arrow IPC stream. Its end mark is optional: a count proves it whole."""
 
 import io
 from collections.abc import Iterator
@@ -30,15 +30,15 @@ class ArrowDocument:
         return self._reader.enclosed
 
     def slices(self) -> Iterator[pa.RecordBatch]:
-        """The stream's batches as they come, in pieces of at most 65,536 rows.
+        """The stream's batches in order, in slices of at most 65,536 rows.
 
         Raises:
             StreamIncomplete: a message is cut, or the requested footer is missing.
-            SourceRefused: not an Arrow stream, one of other than plain columns, or one that claims too much.
+            SourceRefused: it is not an Arrow stream, has columns that are not plain, or claims too many bytes or rows.
         """
         # guard: Arrow: names in UTF-8
         try:
-            # Buffered, since Arrow takes a short read for the end.
+            # Buffered, since Arrow treats a short read as the end.
             with pyarrow.ipc.open_stream(io.BufferedReader(self._reader, BUFFER)) as stream:
                 _require_plain(stream.schema)
                 for batch in self._batches(stream):
@@ -67,14 +67,14 @@ def _text(metadata: pa.KeyValueMetadata, name: str) -> str | None:
 
 
 def _require_plain(schema: pa.Schema) -> None:
-    """Columns whose values all lie in the batch: those of nulls, views, runs and lists may claim more than was sent."""
+    """Refuse columns of nulls, views, runs and lists: they may claim more values than were sent."""
     if len(set(schema.names)) != len(schema.names):
-        raise SourceRefused("two columns of the Arrow stream have one name.")
+        raise SourceRefused("two columns of the Arrow stream have the same name.")
     for field in schema:
         if not _is_plain(field.type):
             raise SourceRefused(
-                f"the Arrow column {field.name[:80]!r} is of type {str(field.type)[:80]}; numbers, texts and times "
-                "with at most microseconds are read.",
+                f"the Arrow column {field.name[:80]!r} is of type {str(field.type)[:80]}; only numbers, texts and "
+                "times with at most microseconds are supported.",
                 remedy="Have the server send plain columns.",
             )
 
@@ -82,20 +82,22 @@ def _require_plain(schema: pa.Schema) -> None:
 def _is_plain(kind: pa.DataType) -> bool:
     types = pa.types
     # guard: Arrow: scales of decimals
-    # guard: Arrow: time zones that there are
+    # guard: Arrow: existing time zones
     return bool(
         types.is_integer(kind)
         or types.is_floating(kind)
-        or (types.is_decimal(kind) and 0 <= kind.scale <= kind.precision)  # a damaged scale is no Python decimal's
+        or (types.is_decimal(kind) and 0 <= kind.scale <= kind.precision)  # Python's Decimal fails on a damaged scale
         or types.is_boolean(kind)
         or types.is_string(kind)
         or types.is_large_string(kind)
-        or (types.is_timestamp(kind) and kind.unit != "ns" and _has_zone(kind))  # Python's would lose three digits
+        or (
+            types.is_timestamp(kind) and kind.unit != "ns" and _has_zone(kind)
+        )  # a Python datetime would lose nanoseconds
     )
 
 
 def _has_zone(kind: pa.TimestampType) -> bool:
-    """Whether Arrow knows the type's time zone: it finds out where it writes a time."""
+    """Whether Arrow knows the type's time zone, which it only looks up when it writes a time."""
     try:
         pa.array([0], kind).cast(pa.string())
     except pa.ArrowInvalid:

@@ -1,6 +1,6 @@
-"""An Arrow IPC stream: the schema first, also where no row follows; then record batches; then the end mark.
+"""Writes an Arrow IPC stream: the schema, even if there are no rows; then record batches; then the end mark.
 
-The footer, where it is asked for, is a last batch without rows, whose custom metadata holds it.
+The footer, if requested, is in the custom metadata of a last batch without rows.
 """
 
 from codecs import BOM_UTF8
@@ -36,7 +36,7 @@ BUILD: dict[ColumnType, Build] = {
 
 
 class ArrowEncoder:
-    """A record batch a chunk. The fast way reads the CSV that sqlite writes, three times as fast as from tuples."""
+    """Writes one record batch per chunk. The fast way reads CSV from sqlite, three times as fast as tuples."""
 
     lead = b""
     footer_belongs = False
@@ -60,11 +60,11 @@ class ArrowEncoder:
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         values = zip(*rows, strict=True)
-        arrays = [BUILD[column.type](part) for column, part in zip(self._columns, values, strict=True)]
+        arrays = [BUILD[column.type](given) for column, given in zip(self._columns, values, strict=True)]
         return self._message(arrays)
 
     def assembled(self, records: bytes, rows: int) -> bytes | None:
-        # A mark at the very start would be taken for the file's own and dropped.
+        # Arrow would treat a byte order mark at the very start as the file's own and drop it.
         if records.startswith(BOM_UTF8) or not self._csv.is_plain(records, rows):
             return None
         # One block, so that the chunk stays one batch.
@@ -82,7 +82,7 @@ class ArrowEncoder:
     def footer(self, footer: Footer) -> bytes:
         metadata = {COUNT: str(footer.count)} | ({} if footer.digest is None else {DIGEST: footer.digest})
         empty = pa.RecordBatch.from_pylist([], schema=self._schema)
-        # A message with metadata is written by a stream writer alone: its stream, without schema and end mark.
+        # Only a stream writer can write a message with metadata: take its stream without schema and end mark.
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:
             writer.write_batch(empty, custom_metadata=metadata)

@@ -1,8 +1,8 @@
-"""The frames of an Arrow IPC stream, each looked at before Arrow sees it: sizes claimed, compression, dictionaries.
+"""Checks the messages of an Arrow IPC stream before Arrow gets them: claimed sizes, compression, dictionaries.
 
-Arrow allocates what a header claims: a body of terabytes, or a buffer that says it inflates to so much. The headers are
-flatbuffers (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format, Message.fbs); five of their fields
-are read here.
+Arrow allocates what a header claims: a body of terabytes, or a buffer that claims to inflate to that size. The headers
+are flatbuffers (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format, Message.fbs). This module
+reads five of their fields.
 """
 
 import io
@@ -13,50 +13,50 @@ from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.formats.protocol.metered_reader import ByteSource
 
 MAX_METADATA = 1 << 20
-MAX_BODY = 32 << 20  # bytes of one batch; our own server's have half a megabyte
-MAX_ROWS = 1 << 22  # of one batch
+MAX_BODY = 32 << 20  # bytes of one batch; the API server's batches have half a megabyte
+MAX_ROWS = 1 << 22  # rows of one batch
 CONTINUATION = 0xFFFFFFFF
 SCHEMA, RECORD_BATCH = 1, 3
 KINDS = {2: "a dictionary", 4: "a tensor", 5: "a sparse tensor"}
 
-# Places in the tables of Message.fbs.
+# Field numbers in the tables of Message.fbs.
 _HEADER_TYPE, _HEADER, _BODY_LENGTH = 1, 2, 3
 _BATCH_LENGTH, _BATCH_COMPRESSION = 0, 3
 
 
 class Table:
-    """A flatbuffer table: fields by their place, absent ones None."""
+    """A flatbuffer table, whose fields have numbers; an absent field is 0 or None."""
 
-    def __init__(self, data: bytes, place: int) -> None:
-        self._data, self._place = data, place
-        self._vtable = place - _read("<i", data, place)
+    def __init__(self, data: bytes, position: int) -> None:
+        self._data, self._position = data, position
+        self._vtable = position - _read("<i", data, position)
         self._size = _read("<H", data, self._vtable)
 
     def _field(self, number: int) -> int | None:
         entry = 4 + 2 * number
         offset = _read("<H", self._data, self._vtable + entry) if entry < self._size else 0
-        return self._place + offset if offset else None
+        return self._position + offset if offset else None
 
     def integer(self, number: int, form: str) -> int:
-        place = self._field(number)
-        return 0 if place is None else _read(form, self._data, place)
+        position = self._field(number)
+        return 0 if position is None else _read(form, self._data, position)
 
     def table(self, number: int) -> "Table | None":
-        place = self._field(number)
-        return None if place is None else Table(self._data, place + _read("<I", self._data, place))
+        position = self._field(number)
+        return None if position is None else Table(self._data, position + _read("<I", self._data, position))
 
 
-def _read(form: str, data: bytes, place: int) -> int:
-    if place < 0:
+def _read(form: str, data: bytes, position: int) -> int:
+    if position < 0:
         raise struct.error("an offset before the header's start")
-    return int(struct.unpack_from(form, data, place)[0])
+    return int(struct.unpack_from(form, data, position)[0])
 
 
 def body_length(metadata: bytes) -> int:
-    """The bytes that follow a message's header.
+    """The number of bytes that follow a message's header.
 
     Raises:
-        SourceRefused: the message is none that a stream of records needs, or claims too much.
+        SourceRefused: a stream of records does not need such a message, or it claims too many bytes or rows.
     """
     try:
         message = Table(metadata, _read("<I", metadata, 0))
@@ -65,20 +65,20 @@ def body_length(metadata: bytes) -> int:
         if kind == RECORD_BATCH and header:
             _check_batch(header)
     except struct.error as error:
-        raise SourceRefused(f"the answer is not an Arrow stream (a header that is no flatbuffer: {error}).") from error
+        raise SourceRefused(f"the answer is not an Arrow stream (a header is not a flatbuffer: {error}).") from error
     if kind not in {SCHEMA, RECORD_BATCH} or header is None:
         raise SourceRefused(
-            f"the Arrow stream holds {KINDS.get(kind, f'a message of kind {kind}')}, not plain batches."
+            f"the Arrow stream contains {KINDS.get(kind, f'a message of kind {kind}')}, not only plain batches."
         )
     if not 0 <= length <= MAX_BODY:
-        raise SourceRefused(f"an Arrow batch claims {length:,} bytes; {MAX_BODY:,} are read.")
+        raise SourceRefused(f"an Arrow batch claims {length:,} bytes; at most {MAX_BODY:,} are allowed.")
     return length
 
 
 def _check_batch(header: Table) -> None:
     rows = header.integer(_BATCH_LENGTH, "<q")
     if not 0 <= rows <= MAX_ROWS:
-        raise SourceRefused(f"an Arrow batch claims {rows:,} rows; {MAX_ROWS:,} are read.")
+        raise SourceRefused(f"an Arrow batch claims {rows:,} rows; at most {MAX_ROWS:,} are allowed.")
     if header.table(_BATCH_COMPRESSION):
         raise SourceRefused(
             "the Arrow stream compresses its buffers.", remedy="Compress the transfer instead: gzip or zstd."
@@ -86,12 +86,12 @@ def _check_batch(header: Table) -> None:
 
 
 class MessageReader(io.RawIOBase):
-    """The stream as a file, message by message."""
+    """The stream as a file, one message at a time."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._message = memoryview(b"")
-        self.enclosed = False  # the end mark was seen
+        self.enclosed = False  # whether the end mark has come
 
     def readable(self) -> bool:
         return True
@@ -106,7 +106,7 @@ class MessageReader(io.RawIOBase):
         return size
 
     def _next(self) -> bytes:
-        """The next message whole, the end mark, or b"" where the stream just ends."""
+        """The next complete message, the end mark, or b"" if the stream just ends."""
         prefix = self._exactly(8, may_end=True)
         if not prefix:
             return b""

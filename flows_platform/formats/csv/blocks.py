@@ -1,4 +1,4 @@
-"""Blocks of CSV lines read by Arrow, where Python's reader would certainly give the same."""
+"""Reads blocks of CSV lines with Arrow, if Python's csv module would certainly give the same."""
 
 import csv
 from collections.abc import Callable
@@ -18,10 +18,10 @@ FORBIDDEN = (b'"', b"\0")
 
 
 class CsvReader:
-    """Blocks of lines with a field for each of the columns, in the order of `header`.
+    """Reads blocks of lines with one field per column, in the order of `header`.
 
-    Of columns in `blank` an empty field is NULL. With `keeps_last` the last line is in no block. `lines` counts those
-    that were read.
+    An empty field is NULL in the columns in `blank`. With `keeps_last`, the last line is never in a block. `lines`
+    counts the lines that were read.
     """
 
     def __init__(self, flat: Flat, blank: frozenset[str], *, keeps_last: bool) -> None:
@@ -33,7 +33,7 @@ class CsvReader:
         self.lines = 0
 
     def head(self, text: bytes, start: int) -> int:
-        """The header's end, where it can be seen: its line has no quotes."""
+        """The header's end; 0 if it cannot be seen, because the line has quotes."""
         end = text.find(b"\n") + 1
         return end if not start and not self.header and b'"' not in text[:end] else 0
 
@@ -45,7 +45,7 @@ class CsvReader:
         return lambda: self._read(block)
 
     def missed(self, block: bytes) -> None:
-        """There is nothing to learn."""
+        """Do nothing: there is nothing to learn."""
 
     def proved(self, found: Proven) -> None:
         self.lines += found.batch.num_rows if found.batch else 0
@@ -84,8 +84,8 @@ class CsvReader:
 
 
 def _is_plain(block: bytes) -> bool:
-    """Whether each line is a record of plain fields, also to Python: no quotes, no empty line, one kind of line end."""
-    if any(each in block for each in FORBIDDEN) or block.startswith((BYTE_ORDER_MARK, b"\n", b"\r\n")):
+    """Whether Python too would read every line as a record: no quotes, no empty line, one kind of line end."""
+    if any(octet in block for octet in FORBIDDEN) or block.startswith((BYTE_ORDER_MARK, b"\n", b"\r\n")):
         return False
     octets = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(octets == NEWLINE)
@@ -97,6 +97,6 @@ def _is_plain(block: bytes) -> bool:
     return _have_fields(ends, bool(returns))
 
 
-def _have_fields(ends: npt.NDArray[np.int64], returns: bool) -> bool:  # noqa: FBT001 - one more byte a line
+def _have_fields(ends: npt.NDArray[np.int64], returns: bool) -> bool:  # noqa: FBT001 - one more byte per line
     sizes = np.diff(ends, prepend=-1) - 1 - returns
     return bool(sizes.min() > 0 and sizes.max() <= csv.field_size_limit())

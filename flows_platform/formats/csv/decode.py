@@ -1,6 +1,6 @@
-"""CSV to rows of texts: RFC 4180 with a header line, or as a dialect says.
+"""Reads CSV as rows of texts: RFC 4180 with a header line, or a dialect.
 
-Nothing marks the end of RFC 4180 but the count: a header's, or a footer's. A dialect may have an end line.
+In RFC 4180, only a count in a header or footer marks the end. A dialect may have an end line.
 """
 
 import codecs
@@ -29,12 +29,12 @@ SHOWN = 200  # characters of a header in a message
 
 
 class CsvDocument:
-    """A line a record, below a header line with the columns' names; a field may hold 131,072 characters.
+    """One record per line, below a header line with the columns' names; a field may have 131,072 characters.
 
-    The header must have one of the names in `known`, where they are given. Of the columns in `blank` an empty cell is
-    NULL. `errors` tells a row that is an error. A last line without its end is whole only where the transfer has proven
-    its own (`proven`), or a footer does. With `template`, where its columns are the header's, Arrow reads the blocks
-    of lines of which it certainly reads the same.
+    The header must have one of the names in `known`, unless it is empty. An empty cell is NULL in the columns in
+    `blank`. `errors` recognizes a row that is an error. A last line without a line end is complete only if the transfer
+    proves its own end (`proven`), or if there is a footer. With `template`, if its columns are the header's, Arrow
+    reads the blocks of lines where it certainly gives the same as Python's csv module.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class CsvDocument:
             quotechar=dialect.quote,
         )
         self._header: tuple[str, ...] = ()
-        self._part: list[list[str]] = []
+        self._unsent: list[list[str]] = []
         plain = template if dialect == RFC_4180 and errors is None else None
         self._reader = CsvReader(plain, blank, keeps_last=footer) if plain else None
         self._footer = footer
@@ -77,9 +77,9 @@ class CsvDocument:
         """Rows of at most 4,096 records, or batches.
 
         Raises:
-            MalformedDocument: not UTF-8, a broken quote, or a field that is too long.
-            SourceRefused: a record that is too long, a row that is an error, or a header without a declared column.
-            StreamIncomplete: there should be a footer or an end line, and there is none; or the last line may be cut.
+            MalformedDocument: it is not UTF-8, has a broken quote, or a field that is too long.
+            SourceRefused: a record is too long, a row is an error, or the header does not name a declared column.
+            StreamIncomplete: the required footer or end line is missing, or the last line may be cut.
         """
         try:
             if self._reader:
@@ -105,9 +105,9 @@ class CsvDocument:
         return bool(self._header) and not self._text.is_within_line()
 
     def flush(self) -> Iterator[Rows | Records]:
-        if self._part:
-            part, self._part = self._part, []
-            yield self._slice(part)
+        if self._unsent:
+            rows, self._unsent = self._unsent, []
+            yield self._slice(rows)
             self._meter.release()
 
     def finish(self, text: bytes) -> Iterator[Rows | Records]:
@@ -118,10 +118,10 @@ class CsvDocument:
         while (row := self._lines.record(self._rows)) is not None:
             yield from self._taken(row)
         if self._footer:
-            self.declared = _declared(self._part)
-            self._part.pop()
-        elif self._part:
-            self._require_line_end(self._part[-1])
+            self.declared = _declared(self._unsent)
+            self._unsent.pop()
+        elif self._unsent:
+            self._require_line_end(self._unsent[-1])
         yield from self.flush()
 
     def _begin(self) -> None:
@@ -131,12 +131,12 @@ class CsvDocument:
             self._reader.header = self._header
 
     def _taken(self, row: list[str]) -> Iterator[Rows | Records]:
-        if not row and len(self._header) > 1:  # an empty line is no record
+        if not row and len(self._header) > 1:  # an empty line is not a record
             return
-        # Cut before the row is added: what is left at the end holds the last one, which may be the footer.
-        if len(self._part) == SLICE or (self._part and self._meter.pending > SLICE_BYTES):
+        # Cut before the row is added, so that the last rows include the last one, which may be the footer.
+        if len(self._unsent) == SLICE or (self._unsent and self._meter.pending > SLICE_BYTES):
             yield from self.flush()
-        self._part.append(row)
+        self._unsent.append(row)
 
     def _read_header(self) -> tuple[str, ...]:
         header = self._dialect.names or tuple(self._lines.record(self._rows) or ())
@@ -145,13 +145,13 @@ class CsvDocument:
             raise SourceRefused(f"the CSV answer has no header of distinct names, but {shown!r}.")
         if self._known and self._known.isdisjoint(header):
             raise SourceRefused(
-                f"the CSV header {shown!r} has none of the declared columns {', '.join(sorted(self._known))[:SHOWN]}.",
-                remedy="Write the columns' paths as the header does; if there is no header line, declare `csv.names`.",
+                f"the CSV header {shown!r} does not name a declared column ({', '.join(sorted(self._known))[:SHOWN]}).",
+                remedy="Write the columns' paths as in the header; if there is no header line, declare `csv.names`.",
             )
         return header
 
     def _require_line_end(self, last: list[str]) -> None:
-        """A last line without its end may be cut; where errors come as rows, one with fewer fields may be one."""
+        """Refuse a last line without its end, which may be cut, or with too few fields, if errors come as rows."""
         width = len(self._header)
         if self._dialect.end:
             return
@@ -159,55 +159,55 @@ class CsvDocument:
             raise StreamIncomplete(f"the CSV answer ends inside a line ({','.join(last)[:60]!r}…).")
         if self._errors and len(last) < width:
             raise StreamIncomplete(
-                f"the last line of the CSV answer is no record: {len(last)} fields where the header has {width} "
+                f"the last line of the CSV answer is not a record: {len(last)} fields, but the header has {width} "
                 f"({','.join(last)[:SHOWN]!r}).",
-                remedy="It may be an error; where it ends each answer, declare `csv.end` or `csv.comment`.",
+                remedy="It may be an error; if every answer ends with it, declare `csv.end` or `csv.comment`.",
             )
 
-    def _slice(self, part: list[list[str]]) -> Rows | Records:
+    def _slice(self, rows: list[list[str]]) -> Rows | Records:
         header = self._header
-        whole = all(len(row) == len(header) for row in part)
+        whole = all(len(row) == len(header) for row in rows)
         if self._errors:
-            self._refuse_errors(self._errors, header, part)
-        for place in [place for place, name in enumerate(header) if name in self._blank]:
-            for row in part:
-                if place < len(row) and not row[place]:
-                    row[place] = None  # type: ignore[call-overload]  # NULL, from here on
-        return Rows(header, list(part)) if whole else [_record(header, row) for row in part]
+            self._refuse_errors(self._errors, header, rows)
+        for index in [index for index, name in enumerate(header) if name in self._blank]:
+            for row in rows:
+                if index < len(row) and not row[index]:
+                    row[index] = None  # type: ignore[call-overload]  # NULL from here on
+        return Rows(header, list(rows)) if whole else [_record(header, row) for row in rows]
 
     @staticmethod
-    def _refuse_errors(errors: ErrorDocument, header: tuple[str, ...], part: list[list[str]]) -> None:
+    def _refuse_errors(errors: ErrorDocument, header: tuple[str, ...], rows: list[list[str]]) -> None:
         if (name := errors.message.names[0]) not in header:
             return
-        place = header.index(name)
-        for row in part:
-            if place < len(row) and row[place] and (error := errors.error(None, dict(zip(header, row, strict=False)))):
+        index = header.index(name)
+        for row in rows:
+            if index < len(row) and row[index] and (error := errors.error(None, dict(zip(header, row, strict=False)))):
                 raise error
 
 
 class _Text:
-    """The lines of a text that comes in pieces."""
+    """The lines of a text that arrives in pieces."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._bytes = b""  # not decoded yet
         self._more: Callable[[], bytes] = bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._line = ""  # the last one, as far as it came
+        self._line = ""  # the start of the last line, until its end has come
         self._ready: deque[str] = deque()
         self._fault: UnicodeDecodeError | None = None
         self._begun = self._ended = False
 
     def give(self, text: bytes, more: Callable[[], bytes]) -> None:
-        """The next bytes; a record that does not end with them takes what `more` gives."""
+        """Add the next bytes; if a record does not end in them, the reader gets the following bytes from `more`."""
         self._bytes, self._more = self._bytes + text, more
 
     def end(self) -> None:
-        """All bytes were given."""
+        """Mark the end: all bytes were given."""
         self._ended = True
 
     def is_there(self) -> bool:
-        """Whether there is a line without asking for more."""
+        """Whether there is a line without more bytes."""
         while not self._ready and self._bytes and not self._fault:
             self._decode()
         return bool(self._ready or self._fault)
@@ -230,12 +230,12 @@ class _Text:
         return self._ready.popleft()
 
     def _last(self) -> str:
-        """The last line, which has no end."""
+        """The last line, which has no line end."""
         self._ended = True
         line, self._line = self._line + self._decoder.decode(b"", final=True), ""
         if not line:
             raise StopIteration
-        *before, line = io.StringIO(line, newline="")  # `a\rb` is two
+        *before, line = io.StringIO(line, newline="")  # `a\rb` is two lines
         self._ready.extend([*before, line])
         return self._ready.popleft()
 
@@ -250,13 +250,13 @@ class _Text:
             text, self._begun = text.removeprefix(MARK), True
         text = self._line + text
         lines = list(io.StringIO(text, newline=""))
-        # A carriage return may be half of a line's end.
+        # A carriage return may be the first half of a line end.
         self._line = lines.pop() if lines and not lines[-1].endswith("\n") else ""
         self._ready.extend(lines)
 
 
 def _within_line(error: UnicodeDecodeError) -> UnicodeDecodeError:
-    """The error with its place in its line: the same, however the bytes came."""
+    """The error with its position in its line, which does not depend on how the bytes were cut."""
     start = error.object.rfind(b"\n", 0, error.start) + 1
     return UnicodeDecodeError(
         error.encoding, error.object[start:], error.start - start, error.end - start, error.reason
@@ -264,31 +264,31 @@ def _within_line(error: UnicodeDecodeError) -> UnicodeDecodeError:
 
 
 class _Lines:
-    """The lines of the records, as the reader asks for them; the dialect looks where a record may begin."""
+    """The lines of the records, for csv.reader; the dialect's marks count only where a record may begin."""
 
     def __init__(self, text: Iterator[str], dialect: CsvDialect) -> None:
         self._text = text
         self._dialect = dialect
-        self._fresh = True  # the next line begins a record
-        self.ended = False  # the end line was met
+        self._fresh = True  # whether the next line begins a record
+        self.ended = False  # whether the end line has come
 
     @property
     def plain(self) -> bool:
-        """Whether every line is a record's."""
+        """Whether every line belongs to a record."""
         return not (self._dialect.comment or self._dialect.end)
 
     def all_records(self) -> Iterator[str]:
-        """Every line, for who need not look at them."""
+        """All lines, if they need no check."""
         return iter(self._text)
 
     def begin(self) -> None:
-        """Passes over the lines before the header."""
+        """Skip the lines before the header."""
         for _ in range(self._dialect.skip):
             next(self._text, "")
         if self._dialect.begin and not any(_is(line, self._dialect.begin) for line in self._text):
             raise SourceRefused(
-                f"the CSV answer has no line {self._dialect.begin!r} to begin after.",
-                remedy="Check the URL, and `csv.begin`.",
+                f"the CSV answer has no line {self._dialect.begin!r}, after which the records begin.",
+                remedy="Check the URL and `csv.begin`.",
             )
 
     def record(self, rows: Iterator[list[str]]) -> list[str] | None:
@@ -312,24 +312,25 @@ class _Lines:
         raise StopIteration
 
     def require_end(self) -> None:
-        """Refuses an answer without its end line.
+        """Refuse an answer without its end line, or with records after it.
 
         Raises:
-            StreamIncomplete: it has none: it was cut.
+            StreamIncomplete: the end line is missing, so the answer was cut.
+            SourceRefused: there are lines after it.
         """
         if self._dialect.end and not self.ended:
             raise StreamIncomplete(f"the CSV answer ends without its end line {self._dialect.end!r}: it was cut.")
-        for line in self._text:  # to the end of the transfer, which proves itself there
+        for line in self._text:  # up to the end of the transfer, which may prove its completeness there
             if line.strip(" \t\r\n"):
-                raise SourceRefused(f"after the end line {self._dialect.end!r} the CSV answer has {line[:60]!r}.")
+                raise SourceRefused(f"after the end line {self._dialect.end!r}, the CSV answer has {line[:60]!r}.")
 
 
 def _is(line: str, mark: str) -> bool:
     return line.rstrip("\r\n") == mark
 
 
-def _declared(part: list[list[str]]) -> DeclaredTotal:
-    last = part[-1] if part else []
+def _declared(rows: list[list[str]]) -> DeclaredTotal:
+    last = rows[-1] if rows else []
     footer = declared_text(*last[1:]) if len(last) in FOOTER_FIELDS and last[0] == END else None
     if footer is None:
         raise StreamIncomplete("the CSV answer ends without the requested footer.")
@@ -339,4 +340,4 @@ def _declared(part: list[list[str]]) -> DeclaredTotal:
 def _record(header: tuple[str, ...], row: list[str]) -> dict[str, object] | Unreadable:
     if len(row) == len(header):
         return dict(zip(header, row, strict=True))
-    return Unreadable(f"{len(row)} fields where the header has {len(header)}", json.dumps(row).encode())
+    return Unreadable(f"{len(row)} fields, but the header has {len(header)}", json.dumps(row).encode())

@@ -1,4 +1,4 @@
-"""How an API writes CSV where it is not as RFC 4180 has it."""
+"""How an API's CSV differs from RFC 4180."""
 
 from typing import Self
 
@@ -8,25 +8,25 @@ from flows_platform.declared import Declared, refused
 
 
 class CsvDialect(Declared):
-    """CSV where it is not as RFC 4180 has it."""
+    """How the CSV differs from RFC 4180."""
 
     # The first `skip` lines are skipped; then, with `begin`, all lines up to the one that equals it. Lines that start
     # with `comment` are skipped too. With `end` the records end at the line that equals it.
 
-    delimiter: str = Field(",", min_length=1, max_length=1, description="What stands between two cells.")
-    quote: str = Field('"', min_length=1, max_length=1, description="What encloses a cell.")
-    comment: str = Field("", description="What a line that is no record starts with.")
-    skip: int = Field(0, ge=0, description="Lines to pass over, from the first on.")
-    names: tuple[str, ...] = Field((), description="The columns' names, where no header line has them.")
-    begin: str = Field("", description="The line after which header and records stand.")
-    end: str = Field("", description="The line that ends them; an answer without it was cut.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="The character between two cells.")
+    quote: str = Field('"', min_length=1, max_length=1, description="The character around a quoted cell.")
+    comment: str = Field("", description="Start of lines that are not records.")
+    skip: int = Field(0, ge=0, description="Number of lines to skip at the start.")
+    names: tuple[str, ...] = Field((), description="The columns' names, if there is no header line.")
+    begin: str = Field("", description="The line after which the header and the records come.")
+    end: str = Field("", description="The line that ends the records; an answer without it was cut.")
 
     @model_validator(mode="after")
     def _is_unambiguous(self) -> Self:
         if len(set(self.names)) != len(self.names):
-            raise refused("a name is there twice", ("names",))
+            raise refused("a name is listed twice", ("names",))
         if self.delimiter == self.quote:
-            raise refused(f"{self.quote!r} is the delimiter too", ("quote",))
+            raise refused(f"{self.quote!r} is also the delimiter", ("quote",))
         return self
 
 

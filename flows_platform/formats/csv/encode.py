@@ -1,7 +1,7 @@
-"""CSV as RFC 4180 has it: a header, CRLF line ends, quotes only where a value needs them.
+"""Writes CSV as in RFC 4180: a header, CRLF line ends, quotes only around values that need them.
 
-A NULL, where a column allows it, is an empty field, and the empty text of such a column is `""`. The footer, where
-it is asked for, is a last record `end,N` or `end,N,digest`.
+NULL is an empty field; the empty text in a nullable column is `""`. The footer, if requested, is a last record `end,N`
+or `end,N,digest`.
 """
 
 import re
@@ -27,7 +27,7 @@ SPECIAL = re.compile('[",\r\n]')
 
 
 class CsvEncoder:
-    """A line a record, each line ended."""
+    """Writes one record per line; every line ends with CRLF."""
 
     record_separator = LINE_END.encode()
     lead = b""
@@ -40,7 +40,7 @@ class CsvEncoder:
 
     @cached_property
     def record_sql(self) -> str:
-        # concat_ws leaves NULLs out, separator and all: the caller has seen that there are none.
+        # concat_ws skips NULLs and their separators: the caller has made sure that there are none.
         return f"concat_ws(',', {', '.join(map(identifier, self._schema.names))})"
 
     def prologue(self) -> bytes:
@@ -58,7 +58,7 @@ class CsvEncoder:
         return b'"' not in records and is_utf8(records) and self._has_no_others(octets(records), commas, ends)
 
     def _has_no_others(self, data: Octets, commas: int, ends: int) -> bool:
-        # Nearly all there is up to the comma are the ends and commas themselves: one count then tells of both.
+        # Nearly all characters up to the comma are the line ends and commas themselves, so one count usually suffices.
         return count_up_to(data, ",") == commas + ends or (
             count_controls(data) == ends and count_of(data, ",") == commas
         )

@@ -96,7 +96,7 @@ class XmlCharacters:
         self._held = b""
         self._until = b""  # the end mark of the open section
         self._ended = False
-        self._start = b""  # the first bytes of the document, with its declaration
+        self._start = b""  # the first bytes of the document, which name its encoding
         self.replaced = 0
 
     def read(self, size: int = -1, /) -> bytes:

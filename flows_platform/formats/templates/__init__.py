@@ -1,1 +1,1 @@
-"""Blocks that prove themselves copies of the first record and are read as columns."""
+"""Blocks of records that provably repeat the layout of one record, read as columns."""

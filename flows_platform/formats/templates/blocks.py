@@ -1,9 +1,10 @@
-"""A document's records in order: in blocks that a reader proves ahead, and by the document's parser all the rest.
+"""A document's records in order: a reader proves blocks ahead, and the document's parser reads all other bytes.
 
-The reader takes nothing that it does not prove, so the parser gets the head, the tail, and each block in between that
-is not proven. `[{…},{…},{…}]` without `,{…},{…}` is as much JSON as with it, and so it is with XML's elements and with
-lines: the parser never misses what was read beside it. Where a block ends between two records only the parser can say,
-of what it got; so a block is taken as proven only behind one that was, or behind which the parser says so.
+The reader takes only blocks that it can prove. The parser gets the head, the tail, and all blocks in between that are
+not proven. `[{…},{…},{…}]` is valid JSON with and without `,{…},{…}`, and the same is true of XML's elements and of
+lines, so the parser never misses the blocks that the reader took. Only the parser knows whether the bytes that it got
+end between two records. So a proven block is taken only after another one, or if the parser says that it is between
+records.
 """
 
 import io
@@ -25,22 +26,22 @@ from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.formats.protocol.metered_reader import SLICE_BYTES, ByteSource
 from flows_platform.formats.templates.template import Template
 
-# Bytes. With 256 KiB a third more is spent on calls, with 4 MiB as much on memory that no cache holds.
+# Bytes. With 256 KiB, calls take a third more time; with 4 MiB, memory outside the cache takes as much.
 BLOCK = 1 << 20
-LONGEST = 4 * BLOCK  # of what has no end of a record that can be seen
-AHEAD = 3  # blocks
-HEADS = 256  # ends of objects, or elements, at which the first record is looked for
-TEMPLATES = 6  # that are tried
-MISSES = 16  # blocks in a row after which the parser gets all the rest
+LONGEST = 4 * BLOCK  # bytes without the end of a record that are held back
+AHEAD = 3  # blocks that are read ahead
+HEADS = 256  # ends of objects or elements that are tried as the end of the first record
+TEMPLATES = 6  # templates that are tried
+MISSES = 16  # unproven blocks in a row after which the parser reads all the rest
 
 NEWLINE = b"\n"[0]
-# Arrow dies (SIGSEGV) of a block whose first value is null, and passes over a byte order mark before it.
-_BETWEEN = (b"}\n{", b"}\r\n{")  # objects, each on a line: no text holds a newline
+_BETWEEN = (b"}\n{", b"}\r\n{")  # between two objects on their own lines: a text cannot contain a line feed
+# A block must begin with an object: Arrow crashes (SIGSEGV) if the first value is null, and ignores a byte order mark.
 _OBJECT = re.compile(rb"[ \t\n\r]*\{")
 # Arrow rounds numbers to doubles without a warning and has no type for arbitrary JSON values.
 ARROW_READS = {ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.BOOL}
-# Times are left as texts: Arrow's own reading of them also takes what has no zone.
-PARSED = {each: ARROW_TYPES[each] for each in ARROW_READS} | {ColumnType.TIMESTAMP: pa.string()}
+# Times stay texts: Arrow would also accept times without a zone.
+PARSED = {kind: ARROW_TYPES[kind] for kind in ARROW_READS} | {ColumnType.TIMESTAMP: pa.string()}
 
 
 type Certain = Callable[[pa.RecordBatch], pa.RecordBatch | None]
@@ -50,42 +51,42 @@ class Parser(Protocol):
     """A document's own parser, which gets its bytes in order."""
 
     def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Slice]:
-        """The records of some more bytes; `more` gives the bytes that follow, b"" at the end."""
+        """The records of some more bytes; `more` returns the bytes after them, b"" at the end."""
 
     def is_between_records(self) -> bool:
-        """Whether what it got ends with a record, and another one may follow."""
+        """Whether the bytes so far end with a record, and another one may follow."""
 
     def flush(self) -> Iterator[Slice]:
-        """The records so far that were not given yet."""
+        """The records that were not yielded yet."""
 
     def finish(self, text: bytes) -> Iterator[Slice]:
-        """Those of the last bytes, where the document must end."""
+        """The records of the last bytes, after which the document must end."""
 
 
 class Reader(Protocol):
     """Reads blocks of whole records."""
 
     def head(self, text: bytes, start: int) -> int:
-        """Where the next record in `text` may end, looked for from `start` on; 0 if it cannot be seen."""
+        """Where the next record in `text` may end, from `start` on; 0 if the end cannot be seen."""
 
     def cut(self, text: bytes) -> int:
-        """Where the last record ends that another one follows; 0 where there is none."""
+        """Where the last record that another one follows ends; 0 if there is none."""
 
     def task(self, block: bytes) -> Callable[[], "Proven | None"]:
-        """What reads a block, in another thread."""
+        """A function that reads a block, for another thread."""
 
     def missed(self, block: bytes) -> None:
         """Learn from a block that was not proven."""
 
     def proved(self, found: "Proven") -> None:
-        """A block was proven, and what was found is taken."""
+        """Note that a block was proven and its records were taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """What flat records may be read as, beside a parser: these columns, of at most `longest` bytes a record.
+    """What may be read without the parser: flat records of these columns, of at most `longest` bytes.
 
-    `certain` gives a batch of them cast, or None where a record of it cannot be.
+    `certain` casts a batch of them; it returns None if a record cannot be cast.
     """
 
     columns: Sequence[Column]
@@ -95,9 +96,9 @@ class Flat:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A block's records, and the template that they follow if they do.
+    """A block's records, and the template that they follow, if they follow one.
 
-    Without a batch some record cannot be cast: then the parser says what was sent.
+    The batch is None if a record cannot be cast: then the parser must read the block.
     """
 
     batch: pa.RecordBatch | None
@@ -109,14 +110,14 @@ def _nothing() -> bytes:
 
 
 def parsed(source: ByteSource, parser: Parser) -> Iterator[Slice]:
-    """All of the document by its parser."""
+    """The records of the document, all read by its parser."""
     while text := source.read(SLICE_BYTES):
         yield from parser.feed(text, partial(source.read, SLICE_BYTES))
     yield from parser.finish(b"")
 
 
 def proven(source: ByteSource, parser: Parser, reader: Reader) -> Iterator[Slice]:
-    """What the reader proves as it gives it, ahead of its use, the rest by the parser; in order."""
+    """The records of the document in order: blocks that the reader proves ahead, and all others by the parser."""
     text = yield from _head(source, parser, reader)
     if text is None:
         yield from parsed(source, parser)
@@ -130,7 +131,10 @@ def proven(source: ByteSource, parser: Parser, reader: Reader) -> Iterator[Slice
 
 
 def _head(source: ByteSource, parser: Parser, reader: Reader) -> Generator[Slice, None, bytes | None]:
-    """What follows the first record, or the head of the document; None where all that was read was parsed."""
+    """Parse up to the end of the first record, or the head of the document; returns the bytes read after it.
+
+    None if no end of a record was found, and the parser got all bytes.
+    """
     looks = 0
     while text := source.read(BLOCK):
         start = 0
@@ -165,7 +169,7 @@ def _in_order(blocks: "_Blocks", parser: Parser, reader: Reader) -> Iterator[Sli
 
 @dataclass(slots=True)
 class _Ahead:
-    """A block, and what its reading makes of it."""
+    """A block, and the result of reading it."""
 
     block: bytes
     reading: Future[Proven | None] | None
@@ -176,7 +180,7 @@ class _Ahead:
 
 @dataclass(slots=True)
 class _Blocks:
-    """The blocks of a document, each read ahead of its use; `rest` is what follows the last one."""
+    """The blocks of a document, read ahead; `rest` are the bytes after the last block."""
 
     source: ByteSource
     reader: Reader
@@ -185,7 +189,7 @@ class _Blocks:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _reading: bool = True
     _ended: bool = False
-    _error: Exception | None = None  # of the source, told where its bytes would have come
+    _error: Exception | None = None  # an error of the source, raised where its bytes would have come
 
     def next(self) -> _Ahead | None:
         while len(self._ahead) <= AHEAD and not self._ended:
@@ -195,7 +199,7 @@ class _Blocks:
         return self._ahead.popleft() if self._ahead else None
 
     def more(self) -> bytes:
-        """The next block as it is, for a parser that is within a record; at last what follows all of them."""
+        """The next block's bytes, for a parser that is inside a record; in the end, the bytes after the last block."""
         if ahead := self.next():
             return ahead.block
         rest, self.rest = self.rest, b""
@@ -210,9 +214,9 @@ class _Blocks:
     def _take(self) -> None:
         try:
             text = self.source.read(BLOCK)
-        except Exception as error:  # noqa: BLE001 - raised again, behind what came before it
+        except Exception as error:  # noqa: BLE001 - raised again, after the bytes before it
             self._ended, self._error = True, error
-            if self.rest:  # what is wrong with it comes first
+            if self.rest:  # an error in these bytes comes first
                 self._hand_over(len(self.rest))
             return
         self._ended = not text
@@ -228,15 +232,15 @@ class _Blocks:
 
 
 class ArrowLines:
-    """Reads objects of these columns, all of which it can read."""
+    """Reads JSON objects with Arrow; it must be able to read all of the columns."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._schema = pa.schema([(column.name, PARSED[column.type]) for column in columns])
 
     def read_whole(self, lines: bytes, longest: int) -> pa.RecordBatch | None:
-        """A record of each line, where it is certain that the reference would give the same.
+        """One record per line; None if it is not certain that the reference would give the same.
 
-        No line is read that has more than `longest` bytes.
+        A line of more than `longest` bytes is never read.
         """
         ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == NEWLINE)
         if not len(ends) or int(np.diff(ends, prepend=-1).max()) > longest + 1:
@@ -244,18 +248,18 @@ class ArrowLines:
         batch = self.read(lines)
         if batch is None or batch.num_rows != len(ends):
             return None
-        # As many records as lines, but two on one and none on another are not what they seem.
+        # The number of records equals that of lines, but two may be on one line and none on another.
         if not lines.endswith((b"}\n", b"}\r\n")) or sum(map(lines.count, _BETWEEN)) != batch.num_rows - 1:
             return None
         return None if any(column.null_count for column in batch.columns) else batch
 
     def read(self, lines: bytes) -> pa.RecordBatch | None:
-        """All of them, NULL where a field is missing; None where one has another field, or a value of another type.
+        """The objects as rows, with NULL for missing fields; None if one has another field or a value of another type.
 
-        White space alone need not part them. None also where each column has a NULL: of a record that is `null` Arrow
-        makes a row of nothing else.
+        The objects need no white space between them. None also if all columns have a NULL, since Arrow makes a row of
+        NULLs from a record that is `null`.
         """
-        # guard: Arrow sees objects alone: it dies of null
+        # guard: Arrow gets only objects: null crashes it
         if not _OBJECT.match(lines):
             return None
         options = pyarrow.json.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="error")
@@ -264,11 +268,11 @@ class ArrowLines:
             batches = pyarrow.json.read_json(io.BytesIO(lines), whole, options).combine_chunks().to_batches()
             for batch in batches:
                 # guard: bytes that are not UTF-8, read by Arrow
-                batch.validate(full=True)  # it takes bytes that are not UTF-8
+                batch.validate(full=True)  # the reader accepts bytes that are not UTF-8
         except pa.ArrowException:
             return None
         # guard: Arrow makes a row of NULLs of null
-        return batches[0] if len(batches) == 1 and not all(each.null_count for each in batches[0].columns) else None
+        return batches[0] if len(batches) == 1 and not all(column.null_count for column in batches[0].columns) else None
 
 
 def left_to_reference(columns: Iterable[Column]) -> list[Column]:
@@ -277,10 +281,10 @@ def left_to_reference(columns: Iterable[Column]) -> list[Column]:
 
 
 class TemplateReader:
-    """Blocks of records that follow one of some templates, which `learn` finds in a text.
+    """Reads blocks of records that follow one of several templates, which `learn` finds in a text.
 
-    Records end with `ending`, and between two stands the separator; `by_line` it stands behind each. With `keeps_last`
-    the last line is in no block. What follows no template is tried by `lines`.
+    Records end with `ending`. The separator is between two records; with `by_line` it is after every record. With
+    `keeps_last`, the last line is never in a block. `lines` reads blocks that follow no template.
     """
 
     def __init__(
@@ -296,7 +300,7 @@ class TemplateReader:
         self._learn, self._flat, self._ending, self._lines = learn, flat, ending, lines
         self._by_line, self._keeps_last = by_line, keeps_last
         self._templates: tuple[Template, ...] = ()
-        self.values = 0  # in blocks that were proven
+        self.values = 0  # the number of values in proven blocks
 
     def head(self, text: bytes, start: int) -> int:
         found = text.find(self._ending, start)
@@ -320,13 +324,13 @@ class TemplateReader:
 
     def missed(self, block: bytes) -> None:
         found = self._learn(block)
-        self._templates = (*found, *(each for each in self._templates if each not in found))[:TEMPLATES]
+        self._templates = (*found, *(known for known in self._templates if known not in found))[:TEMPLATES]
 
     def proved(self, found: Proven) -> None:
         template = found.template
         self.values += found.batch.num_rows * found.batch.num_columns if found.batch else 0
         if template and template is not self._templates[0]:
-            self._templates = (template, *(each for each in self._templates if each is not template))
+            self._templates = (template, *(known for known in self._templates if known is not template))
 
     def _read(self, block: bytes, templates: tuple[Template, ...]) -> Proven | None:
         for template in templates:

@@ -1,12 +1,12 @@
-"""Records that repeat one layout, read as columns without a parser: what is not proven to repeat it is not read.
+"""Records that repeat one layout, read as columns without a parser; only records proven to repeat it are read.
 
-A stream is written by one program: after its first record all others have the same bytes around their values. Those
-bytes, learnt from one record, are the template. In a block of records every place of a mark, a byte or two, is found at
-once; around each the template's bytes are compared, eight at a time. What lies between them are the values. Where each
-byte of a block is either the template's or a value that could be no markup, a parser would give the same records; in
-any other case there is no result, and the parser decides.
+One program writes a stream, so all records have the same bytes around their values as the first one. These bytes,
+learned from one record, are the template. In a block of records, all positions of a mark (a byte or two) are found at
+once, and the template's bytes are compared around them, eight at a time. The bytes between them are the values. If all
+bytes of a block belong either to the template or to values that cannot be markup, a parser would give the same records.
+In any other case there is no result, and the parser decides.
 
-Text and JSON, or XML, is told by the learners, `json_templates` and `xml_template`.
+`json_templates` and `xml_template` learn the templates of JSON and XML.
 """
 
 import re
@@ -23,12 +23,12 @@ import pyarrow as pa
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.domain.schema import Column, ColumnType
 
-type Places = npt.NDArray[np.int64]
+type Positions = npt.NDArray[np.int64]
 type Octets = npt.NDArray[np.uint8]
 
 WORD = 8  # bytes compared at once
-NAME_END = b'":'  # in no text of JSON that has no escapes, although a colon may be
-LOOKED_AT = 20  # records in which a template is looked for
+NAME_END = b'":'  # cannot occur in a JSON text without escapes, although a colon can
+LOOKED_AT = 20  # records that are searched for a template
 MOST_FIELDS = 512
 QUOTE, MINUS, ZERO, NINE = b'"'[0], b"-"[0], b"0"[0], b"9"[0]
 BLANK = 32  # bytes below are control characters
@@ -38,10 +38,10 @@ NULL = b"null"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A field's value in a record: which column it is, and how it is written.
+    """A field's value in a record: its column, and how it is written.
 
-    `quoted` has quotes around it, which belong to the template unless it is `nullable`: then `null` may stand there
-    instead. Else it is `bare`, or a text of XML.
+    A `quoted` value has quotes around it. They belong to the template, unless the value is `nullable` and may be `null`
+    instead. Other values are `bare`, or a text of XML.
     """
 
     column: Column
@@ -52,9 +52,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Template:
-    """The bytes around the values of a record: `begin`, one of `between` after each value but the last, `end`.
+    """The bytes around the values of a record: `begin`, one of `between` after every value but the last, `end`.
 
-    Records are separated by `separator`. `forbidden` bytes are in no block, `counted` ones in no value.
+    `separator` is between two records. A block must not contain the `forbidden` bytes, nor a value the `counted` ones.
     """
 
     mark: bytes
@@ -68,12 +68,12 @@ class Template:
 
     @cached_property
     def boundary(self) -> bytes:
-        """What stands between the last value of a record and the first one of the next."""
+        """The bytes between the last value of a record and the first value of the next one."""
         return self.end + self.separator + self.begin
 
     @cached_property
     def _marks(self) -> list[list[int]]:
-        """Where the marks end in `begin`, each of `between`, and `end`."""
+        """The positions where marks end in `begin`, in the literals of `between`, and in `end`."""
         return [
             [found.end() - 1 for found in re.finditer(re.escape(self.mark), literal)]
             for literal in (self.begin, *self.between, self.end)
@@ -81,41 +81,41 @@ class Template:
 
     @property
     def is_usable(self) -> bool:
-        """Whether each literal but the end has a mark, and a word before the second value lies within the record."""
+        """Whether all literals but the end have a mark, and eight bytes before the second value are in the record."""
         shortest = len(self.begin) + min(map(len, self.between), default=len(self.boundary))
         return all(self._marks[:-1]) and shortest >= WORD and len(self.boundary) >= WORD
 
     def cut(self, text: bytes) -> int:
-        """The place after the last record in `text` that another one follows; 0 where there is none."""
+        """The end of the last record in `text` that another record follows; 0 if there is none."""
         found = text.rfind(self.boundary)
         return found + len(self.end) if found >= 0 else 0
 
     def read(self, text: bytes, longest: int) -> pa.RecordBatch | None:
-        """The records of a text that begins and ends with a record; None where that is not proven.
+        """The records of a text that begins and ends with a record; None if they are not proven.
 
-        No record is proven that has more than `longest` bytes.
+        A record of more than `longest` bytes is never proven.
         """
-        placed = self._placed(text)
-        if placed is None or not self._are_texts(text, len(placed.starts)):
+        spans = self._spans(text)
+        if spans is None or not self._are_texts(text, len(spans.starts)):
             return None
-        if int((placed.stops[:, -1] - placed.starts[:, 0]).max()) > longest:
+        if int((spans.stops[:, -1] - spans.starts[:, 0]).max()) > longest:
             return None
         octets = np.frombuffer(text, np.uint8)
         nulls: dict[int, npt.NDArray[np.bool_]] = {}
         quotes = 0
         for number, value in enumerate(self.values):
             if value.nullable:
-                null = _unquoted(octets, placed, number, quoted=value.quoted)
+                null = _unquoted(octets, spans, number, quoted=value.quoted)
                 if null is None:
                     return None
                 quotes += 2 * int(np.count_nonzero(~null)) if value.quoted else 0
                 nulls[number] = null
-        if not self._counts_agree(octets, len(placed.starts), quotes):
+        if not self._counts_agree(octets, len(spans.starts), quotes):
             return None
-        return self._batch(text, octets, placed, nulls)
+        return self._batch(text, octets, spans, nulls)
 
-    def _placed(self, text: bytes) -> "_Placed | None":
-        """Where the values are; None where the literals are not what stands around them."""
+    def _spans(self, text: bytes) -> "_Spans | None":
+        """Where the values are; None if the literals are not around them."""
         if len(text) < WORD:
             return None
         octets = np.frombuffer(text, np.uint8)
@@ -123,29 +123,29 @@ class Template:
         marks = _marks_in(octets, self.mark)
         if not text.startswith(self.begin) or not text.endswith(self.end) or not len(marks) or len(marks) % width:
             return None
-        places = marks.reshape(-1, width)
-        words = np.ndarray((len(text) - WORD + 1,), "<u8", text, strides=(1,))  # the one at every place
-        begins = places[:, 0] - self._marks[0][0]
+        positions = marks.reshape(-1, width)
+        words = np.ndarray((len(text) - WORD + 1,), "<u8", text, strides=(1,))  # the word at every position
+        begins = positions[:, 0] - self._marks[0][0]
         ends = np.append(begins[1:] - len(self.separator) - len(self.end), len(text) - len(self.end))
-        if not _stand(words, ends[:-1], self.boundary):
+        if not _occurs_at(words, ends[:-1], self.boundary):
             return None
         literals = [begins]
         next_mark = len(self._marks[0])
         for literal, inner in zip(self.between, self._marks[1:-1], strict=True):
-            literals.append(places[:, next_mark] - inner[0])
-            if not _stand(words, literals[-1], literal):
+            literals.append(positions[:, next_mark] - inner[0])
+            if not _occurs_at(words, literals[-1], literal):
                 return None
             next_mark += len(inner)
         literals.append(ends)
         sizes = (len(self.begin), *map(len, self.between))
         starts = np.stack([at + size for at, size in zip(literals, sizes, strict=False)], axis=1)
         stops = np.stack(literals[1:], axis=1)
-        # Literals that do not overlap have as many marks as there are: so no other place has one.
-        return None if (starts > stops).any() else _Placed(starts, stops)
+        # The literals do not overlap and have as many marks as the text: so there is no mark anywhere else.
+        return None if (starts > stops).any() else _Spans(starts, stops)
 
     def _are_texts(self, text: bytes, rows: int) -> bool:
-        """Whether all is UTF-8 without what no value may hold."""
-        if any(each in text for each in self.forbidden):
+        """Whether the text is UTF-8 without forbidden bytes, and without control characters in values."""
+        if any(bad in text for bad in self.forbidden):
             return False
         octets = np.frombuffer(text, np.uint8)
         control = sum(byte < BLANK for byte in self.begin + b"".join(self.between) + self.end)
@@ -161,7 +161,7 @@ class Template:
         return True
 
     def _counts_agree(self, octets: Octets, rows: int, quotes: int) -> bool:
-        """Whether the literals have all of the bytes that are in no value."""
+        """Whether all `counted` bytes of the text are in the literals, or are quotes around nullable values."""
         literals = self.begin + b"".join(self.between) + self.end
         return all(
             np.count_nonzero(octets == byte)
@@ -170,19 +170,19 @@ class Template:
         )
 
     def _batch(
-        self, text: bytes, octets: Octets, placed: "_Placed", nulls: Mapping[int, npt.NDArray[np.bool_]]
+        self, text: bytes, octets: Octets, spans: "_Spans", nulls: Mapping[int, npt.NDArray[np.bool_]]
     ) -> pa.RecordBatch | None:
-        rows, width = placed.starts.shape
+        rows, width = spans.starts.shape
         offsets = np.empty((rows, 2 * width), np.int32)
-        offsets[:, 0::2], offsets[:, 1::2] = placed.starts, placed.stops
+        offsets[:, 0::2], offsets[:, 1::2] = spans.starts, spans.stops
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
         pieces = pa.Array.from_buffers(pa.string(), 2 * rows * width - 1, buffers)
         arrays = []
         indices = np.arange(0, 2 * rows * width, 2 * width, dtype=np.int32)
         for number, value in enumerate(self.values):
             texts = pieces.take(_indices(indices + 2 * number, nulls.get(number)))
-            sizes = placed.stops[:, number] - placed.starts[:, number]
-            array = typed(value, texts, octets[placed.starts[:, number]], sizes)
+            sizes = spans.stops[:, number] - spans.starts[:, number]
+            array = typed(value, texts, octets[spans.starts[:, number]], sizes)
             if array is None:
                 return None
             arrays.append(array)
@@ -190,15 +190,15 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    """Where the values are: a row for each record, a column for each value."""
+class _Spans:
+    """Where the values are: one row per record, one column per value."""
 
-    starts: Places
-    stops: Places
+    starts: Positions
+    stops: Positions
 
 
-def _marks_in(octets: Octets, mark: bytes) -> Places:
-    """The places of the mark's last byte; it has one or two."""
+def _marks_in(octets: Octets, mark: bytes) -> Positions:
+    """The positions of the last byte of the mark, which has one or two bytes."""
     last = octets == mark[-1]
     if len(mark) > 1:
         last[1:] &= octets[:-1] == mark[0]
@@ -206,29 +206,35 @@ def _marks_in(octets: Octets, mark: bytes) -> Places:
     return np.flatnonzero(last)
 
 
-def _stand(words: npt.NDArray[np.uint64], places: Places, literal: bytes) -> bool:
-    """Whether the literal stands at each of the rising places; of a short one, the word that it ends is compared."""
+def _occurs_at(words: npt.NDArray[np.uint64], positions: Positions, literal: bytes) -> bool:
+    """Whether the literal is at all of the ascending positions.
+
+    For a literal shorter than a word, it compares the word that ends with the literal.
+    """
     size = len(literal)
-    if not len(places):
+    if not len(positions):
         return True
-    if int(places[0]) + min(0, size - WORD) < 0 or int(places[-1]) + max(0, size - WORD) >= len(words):
+    if int(positions[0]) + min(0, size - WORD) < 0 or int(positions[-1]) + max(0, size - WORD) >= len(words):
         return False
     if size < WORD:
         shift = 8 * (WORD - size)
-        return bool((words[places + (size - WORD)] >> np.uint64(shift) == int.from_bytes(literal, "little")).all())
+        return bool((words[positions + (size - WORD)] >> np.uint64(shift) == int.from_bytes(literal, "little")).all())
     for start in (*range(0, size - WORD, WORD), size - WORD):
-        if (words[places + start] != int.from_bytes(literal[start : start + WORD], "little")).any():
+        if (words[positions + start] != int.from_bytes(literal[start : start + WORD], "little")).any():
             return False
     return True
 
 
-def _unquoted(octets: Octets, placed: _Placed, number: int, *, quoted: bool) -> npt.NDArray[np.bool_] | None:
-    """Which values of a column are `null`, and the places of the others without their quotes; None for other values."""
-    starts, stops = placed.starts[:, number], placed.stops[:, number]
+def _unquoted(octets: Octets, spans: _Spans, number: int, *, quoted: bool) -> npt.NDArray[np.bool_] | None:
+    """Which values of a column are `null`; None if a value should be quoted and is not.
+
+    It moves the positions of the other values inside their quotes.
+    """
+    starts, stops = spans.starts[:, number], spans.stops[:, number]
     sizes = stops - starts
     null: npt.NDArray[np.bool_] = sizes == len(NULL)
-    for place, letter in enumerate(NULL):
-        null &= octets[np.minimum(starts + place, len(octets) - 1)] == letter
+    for index, letter in enumerate(NULL):
+        null &= octets[np.minimum(starts + index, len(octets) - 1)] == letter
     if quoted:
         around = (sizes > 1) & (octets[starts] == QUOTE) & (octets[stops - 1] == QUOTE)
         if not (around | null).all():
@@ -239,17 +245,21 @@ def _unquoted(octets: Octets, placed: _Placed, number: int, *, quoted: bool) -> 
 
 
 def _indices(indices: npt.NDArray[np.int32], null: npt.NDArray[np.bool_] | None) -> pa.Array:
-    """Built of buffers: `pa.array` of numpy's imports pandas where that is installed, which takes half a second."""
+    """The indices as an Arrow array, built from buffers: `pa.array` of a numpy array would import pandas (0.5 s)."""
     buffers: list[pa.Buffer | None] = [None, pa.py_buffer(np.ascontiguousarray(indices))]
     if null is not None and null.any():
         buffers[0] = pa.py_buffer(np.packbits(~null, bitorder="little"))
     return pa.Array.from_buffers(pa.int32(), len(indices), buffers)
 
 
-def typed(value: Value, texts: pa.Array, first: Octets, sizes: Places) -> pa.Array | None:
-    """The values as the column's type, or as texts for who casts them; None where JSON would not read them so.
+def typed(value: Value, texts: pa.Array, first: Octets, sizes: Positions) -> pa.Array | None:
+    """The values in the column's type, or as texts that casting will read; None if JSON would read them differently.
 
-    `first` are their first bytes; of an empty one, the one after it.
+    Args:
+        value: The field, and how it is written.
+        texts: The values as texts.
+        first: The first byte of every text; for an empty text, the byte after it.
+        sizes: The texts' lengths in bytes.
     """
     kind = value.column.type
     if kind is ColumnType.INT64 and _are_integers(texts, first, sizes):
@@ -264,10 +274,10 @@ def typed(value: Value, texts: pa.Array, first: Octets, sizes: Places) -> pa.Arr
     return _numbers(value.column, texts) if kind is ColumnType.FLOAT64 else None
 
 
-def _are_integers(texts: pa.Array, first: Octets, sizes: Places) -> bool:
-    """Whether each is written as an integer is: no sign but one minus, no zeros before it, digits alone.
+def _are_integers(texts: pa.Array, first: Octets, sizes: Positions) -> bool:
+    """Whether all texts may be integers: no plus sign, no leading zeros.
 
-    Arrow's cast, which follows, refuses what has other characters than digits behind the first, but for `0x`.
+    Arrow's cast comes next. It refuses texts with other characters than digits after the first one, except `0x…`.
     """
     usual = ((first > ZERO) & (first <= NINE) & (sizes > 0)) | ((first == ZERO) & (sizes == 1))
     if usual.all():
@@ -293,7 +303,7 @@ LONGEST_NUMBER = 400
 
 
 def _numbers(column: Column, texts: pa.Array) -> pa.Array | None:
-    """Each distinct number as the reference reads and casts it."""
+    """The numbers, every distinct one read and cast by the reference; None if it would reject one."""
     encoded = texts.dictionary_encode()
     numbers = []
     for text in encoded.dictionary.to_pylist():
@@ -318,7 +328,7 @@ _SEPARATORS = {",": re.compile(rb"[ \t\r\n]*,[ \t\r\n]*(?=\{)"), "": re.compile(
 
 @dataclass(slots=True)
 class _Record:
-    """A record as it is written: for each field what stands before its value, its name, and the value's kind."""
+    """A record as written: for every field the bytes before its value, its name, and the value's kind and text."""
 
     before: list[bytes] = field(default_factory=list)
     names: list[bytes] = field(default_factory=list)
@@ -328,9 +338,9 @@ class _Record:
 
 
 def json_templates(text: bytes, columns: Sequence[Column], comma: str) -> list[Template]:
-    """The templates that the first flat record of these columns in `text` may follow, likely ones first.
+    """The templates of the first flat record of these columns in `text`; the likely ones come first.
 
-    Records are separated by `comma` and white space; without one, by a line end.
+    `comma` and white space separate the records; if `comma` is empty, a line end does.
     """
     start = text.find(b"{")
     for _ in range(LOOKED_AT):
@@ -347,21 +357,21 @@ def json_templates(text: bytes, columns: Sequence[Column], comma: str) -> list[T
 
 
 def _json_record(text: bytes, start: int) -> tuple[_Record, int] | None:
-    record, place, lead = _Record(), start + 1, b"{"
-    while len(record.names) < MOST_FIELDS and (found := _FIELD.match(text, place)):
+    record, position, lead = _Record(), start + 1, b"{"
+    while len(record.names) < MOST_FIELDS and (found := _FIELD.match(text, position)):
         before, name, quoted, bare, _ = found.groups()
         record.before.append(lead + before)
         record.names.append(name)
         record.kinds.append("quoted" if quoted is not None else "bare" if bare is not None else "null")
         record.texts.append(quoted or b"")
-        place = found.end()
-        if close := _CLOSE.match(text, place):
+        position = found.end()
+        if close := _CLOSE.match(text, position):
             record.close = close[0]
             return record, close.end()
-        comma = _NEXT.match(text, place)
+        comma = _NEXT.match(text, position)
         if comma is None:
             return None
-        lead, place = comma[0], comma.end()
+        lead, position = comma[0], comma.end()
     return None
 
 
@@ -390,9 +400,9 @@ def _nullable(column: Column, kind: str) -> Value:
 
 
 def _usable(record: _Record, separator: bytes, values: tuple[Value, ...], mark: bytes) -> Iterator[Template]:
-    """The template with these values, if they can be what their columns hold."""
+    """The template with these values, unless one of its columns cannot have such a value."""
     if any(value.column.type is ColumnType.JSON for value in values):
-        return  # what a column of JSON keeps of a number depends on each digit
+        return  # a column of JSON keeps every digit of a number
     if any(value.bare and value.column.type in {ColumnType.STRING, ColumnType.TIMESTAMP} for value in values):
         return
     quotes = [b'"' if value.quoted and not value.nullable else b"" for value in values]
@@ -411,7 +421,7 @@ _CHILD = re.compile(rb"([ \t\r\n]*<([A-Za-z_][A-Za-z0-9_.-]*)>)([^<>&\x00-\x1f]*
 
 
 def xml_template(text: bytes, record: str, columns: Sequence[Column]) -> list[Template]:
-    """The template of the first flat `record` of these columns in `text`, if there is one."""
+    """The template of the first flat `record` of these columns in `text`; empty if there is none."""
     opening, start = f"<{record}>".encode(), -1
     for _ in range(LOOKED_AT):
         start = text.find(opening, start + 1)
@@ -424,15 +434,15 @@ def xml_template(text: bytes, record: str, columns: Sequence[Column]) -> list[Te
 
 def _xml_record(text: bytes, start: int, opening: bytes, columns: Sequence[Column]) -> Template | None:
     by_name = {column.name.encode(): column for column in columns}
-    place, lead = start + len(opening), opening
+    position, lead = start + len(opening), opening
     literals: list[bytes] = []
     names: list[bytes] = []
-    for child in islice(_children(text, place), MOST_FIELDS):
+    for child in islice(_children(text, position), MOST_FIELDS):
         literals.append(lead + child[1])
         names.append(child[2])
-        lead, place = child[4], child.end()
+        lead, position = child[4], child.end()
     closing = b"</" + opening[1:]
-    close = re.compile(rb"[ \t\r\n]*" + re.escape(closing)).match(text, place)
+    close = re.compile(rb"[ \t\r\n]*" + re.escape(closing)).match(text, position)
     if close is None or sorted(names) != sorted(by_name):
         return None
     separator = re.compile(rb"[ \t\r\n]*(?=" + re.escape(opening) + rb")").match(text, close.end())
@@ -446,7 +456,7 @@ def _xml_record(text: bytes, start: int, opening: bytes, columns: Sequence[Colum
     )  # fmt: skip
 
 
-def _children(text: bytes, place: int) -> Iterator[re.Match[bytes]]:
-    while child := _CHILD.match(text, place):
+def _children(text: bytes, position: int) -> Iterator[re.Match[bytes]]:
+    while child := _CHILD.match(text, position):
         yield child
-        place = child.end()
+        position = child.end()

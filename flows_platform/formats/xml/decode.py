@@ -1,4 +1,4 @@
-"""An XML document to records, by lxml's iterparse or what it is made of, in constant memory: records leave the tree."""
+"""Reads records from an XML document with lxml's pull parser, in constant memory: records are removed from the tree."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -22,25 +22,25 @@ from flows_platform.formats.xml.flat_elements import flat_columns
 from flows_platform.formats.xml.guard import XmlGuard, names_in
 from flows_platform.formats.xml.positions import NotMet, Others, in_namespace, not_met, steps_of
 
-SLICE = 512  # records a slice where they nest; the tree never holds more
+SLICE = 512  # nested records per slice; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
-PIECE = 1 << 15  # bytes that the parser gets at once where records nest
-START = 1 << 16  # bytes from the document's start that are parsed beside it, to see what stands there
-CUT = "flows-cut"  # target of our instruction, by which the parser tells where it stands
+PIECE = 1 << 15  # bytes that the parser gets at once if records are nested
+START = 1 << 16  # bytes of the document's start that a second parser reads, to see what is there
+CUT = "flows-cut"  # target of an instruction that is inserted to learn where the parser is
 INSTRUCTION = f"<?{CUT}?>".encode()
-SHOWN = 200  # characters of the parser's own words
-STRING = "(<string>, line 1)"  # a place in what libxml2 was fed: of no use
+SHOWN = 200  # characters of the parser's message
+STRING = "(<string>, line 1)"  # libxml2's position in a piece, which does not help a reader
 PSEUDO_ATTRIBUTE = re.compile(r"""(?:^|\s)([a-z]+)\s*=\s*["']([^"']*)["']""")
 
 
 class XmlDocument:
-    """`<root><record>…</record>…<?end count="N"?></root>`; `root` and `record` are the element names required.
+    """`<root><record>…</record>…<?end count="N"?></root>`; `root` and `record` are the required element names.
 
-    `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole` each record is given with all that
-    it nests; where they are `enveloped`, what stands around them is kept. `errors` tells an error document. `doctype`
-    lets one pass that names an external DTD, which is never read. Where `total` leads to 0, or `nothing` names what is
-    `missing`, the way to the records may be. With `plain_names` names are read without their namespace. With
-    `template` records of its columns and nothing else are read by templates where these are sure.
+    `record` may be a path from the root (`RESPONSE/HOST_LIST/HOST`). With `whole`, records keep everything nested in
+    them; with `enveloped`, the envelope around them is kept. `errors` recognizes an error document. `doctype` allows a
+    DOCTYPE that names an external DTD, which is never read. The path to the records may be missing if the value at
+    `total` is 0, or if `nothing` contains `missing`. With `plain_names`, names are read without their namespace. With
+    `template`, templates read records of exactly its columns, where they are proven to be right.
     """
 
     enclosed = True
@@ -69,7 +69,7 @@ class XmlDocument:
         self._whole = whole
         self._enveloped = enveloped
         self._beside = 0
-        self._instructions = False  # were met
+        self._instructions = False  # whether there was a processing instruction
         self._errors = errors
         self._doctype = doctype
         self._total = total
@@ -77,23 +77,24 @@ class XmlDocument:
         self._plain_names = plain_names
         self._start: etree.XMLPullParser | None = etree.XMLPullParser(events=("start",), huge_tree=True)
         self._left = START
-        self._seen: etree._Element | None = None  # the root, as far as the document's start has it
-        self._met = False  # a record
-        self._others = Others()  # children of the root that are no records, until one is met
+        self._seen: etree._Element | None = None  # the root, from the second parser of the document's start
+        self._met = False  # whether there was a record
+        self._others = Others()  # the root's children before the first record
         self._parser = etree.XMLPullParser(events=("start", "pi"), tag=self._any(root), huge_tree=True)
-        self._top: etree._Element | None = None  # the root, where records are its children
+        self._top: etree._Element | None = None  # the root, if records are its children
         self._template = None if doctype or plain_names else template
         self._closing = f"</{self._record}>".encode()
-        self._closes = False  # the last bytes are a record's end
+        self._closes = False  # whether the last bytes are a record's end
         self.declared: DeclaredTotal | None = None
         self.envelope: Mapping[str, object] = {}
 
     def slices(self) -> Iterator[Slice]:
-        """Slices of 256 KB, or of 512 records where these nest.
+        """Slices of 256 KB, or of 512 nested records.
 
         Raises:
-            StreamIncomplete: the document ends before its end.
-            SourceRefused: it is not well-formed, has another root, brings a DOCTYPE, or is made to harm its reader.
+            StreamIncomplete: the document is cut.
+            MalformedDocument: it is not well-formed.
+            SourceRefused: it has another root or a DOCTYPE, is an error document, or would harm the parser.
         """
         plain = not (self._parents or self._whole or self._enveloped)
         try:
@@ -111,8 +112,8 @@ class XmlDocument:
                 raise StreamIncomplete(f"the XML document ends early ({_brief(error)}).") from error
             raise _not_xml(error, b"".join(self._guard.recent)) from error
 
-    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[pa.RecordBatch | Records]:  # noqa: ARG002 - for lines
-        """Without an event for each record, which costs as much as parsing it: all children but the last are whole."""
+    def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[pa.RecordBatch | Records]:  # noqa: ARG002 - CSV uses it
+        """Take all children but the last as complete: an event per record would cost as much as parsing it."""
         for start in range(0, len(text), SLICE_BYTES):
             chunk = self._meter.admit(text[start : start + SLICE_BYTES])
             self._look(chunk)
@@ -123,17 +124,17 @@ class XmlDocument:
         self._closes = text.endswith(self._closing)
 
     def is_between_records(self) -> bool:
-        """The parser tells by an instruction of ours: in a plain document that can be in no text."""
+        """Inserts an instruction and looks where the parser puts it; in a plain document it cannot be inside a text."""
         # guard: blocks of XML without namespaces
         if not self._closes or not self._guard.plain or self._top is None or self._top.nsmap:
             return False
         if next(self._top[-1].iterdescendants(self._record), None) is not None:
-            return False  # the instruction might be left within a record, and be told as sent
+            return False  # the instruction might stay inside a record and be given as its content
         self._parser.feed(INSTRUCTION)
         return self._take_events()
 
     def flush(self) -> Iterator[pa.RecordBatch | Records]:
-        if self._top is not None and len(self._top) > 1:  # the last one is our instruction
+        if self._top is not None and len(self._top) > 1:  # the last child is the inserted instruction
             yield from self._first(self._top, len(self._top) - 1)
 
     def finish(self, text: bytes) -> Iterator[pa.RecordBatch | Records]:
@@ -146,7 +147,7 @@ class XmlDocument:
             self._require_nothing(NotMet(self._root, (self._record,), self._others, record=True))
 
     def _take_events(self) -> bool:
-        """The root and instructions as they come; whether the last of them is ours, below the root."""
+        """Take the root and instructions; returns whether the last instruction is the inserted one, in the root."""
         ours = False
         for _, element in self._parser.read_events():
             if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
@@ -158,14 +159,14 @@ class XmlDocument:
         return ours
 
     def _first(self, root: etree._Element, count: int) -> Iterator[pa.RecordBatch | Records]:
-        """The records in the first children of the root, which are let go: all that the parser is done with.
+        """The records in the first children of the root, which are then removed.
 
-        It may still write to the last child, or to the text after it.
+        The parser must be done with them: it may still write to its last child, or to the text after it.
         """
         if self._instructions:
-            inside = [each for each in islice(root, count) if not isinstance(each.tag, str)]
-            for each in inside:
-                root.remove(each)
+            inside = [child for child in islice(root, count) if not isinstance(child.tag, str)]
+            for child in inside:
+                root.remove(child)
             count -= len(inside)
         if count:
             yield self._read(root, count)
@@ -190,7 +191,7 @@ class XmlDocument:
         return records
 
     def _anywhere(self) -> Iterator[Records]:
-        # Defaults kept on purpose: no network, no external entities.
+        # The parser's defaults are kept on purpose: no network, no external entities.
         parser = etree.XMLPullParser(events=("end", "pi"), tag=self._any(self._record), huge_tree=True)
         yield from self._slices(self._events(parser))
         root: etree._Element = parser.close()
@@ -213,7 +214,7 @@ class XmlDocument:
                     yield element
 
     def _next(self) -> bytes:
-        """The next piece; where no record was met in so many bytes, what stands in its place is the error."""
+        """The next piece; if it is too large before any record, the error names the elements found instead."""
         text = self._source.read(PIECE)
         try:
             return self._meter.admit(text) if text else self._meter.finish()
@@ -228,7 +229,7 @@ class XmlDocument:
             raise unmet.error() from None
 
     def _look(self, chunk: bytes) -> None:
-        """Parse the document's start beside it: another root is known at once, and what stands there later."""
+        """Parse the document's start a second time, to find a wrong root at once, and what is there but no records."""
         if self._start is None:
             return
         self._start.feed(chunk[: self._left])
@@ -242,7 +243,7 @@ class XmlDocument:
             self._start = None
 
     def _require_nothing(self, unmet: NotMet) -> None:
-        """No record was met: the list is there and empty, or may be left out."""
+        """Refuse a document without records, unless the list is empty or may be missing."""
         if unmet.is_nothing:
             return
         counted_none = self._total is not None and str(single(self._total.find(self.envelope))) == "0"
@@ -254,27 +255,27 @@ class XmlDocument:
         return [*self._parents, self._record]
 
     def _any(self, name: str) -> str:
-        """The name as the parser looks for it: in any namespace where they are left out."""
+        """The name for the parser's search; in any namespace with `plain_names`."""
         return f"{{*}}{name}" if self._plain_names else name
 
     def _named(self, element: etree._Element) -> str:
         return local(element.tag) if self._plain_names else str(element.tag)
 
     def _slices(self, events: Iterator[etree._Element]) -> Iterator[Records]:
-        part: list[etree._Element] = []
+        found: list[etree._Element] = []
         for element in events:
             if isinstance(element, etree._ProcessingInstruction):  # noqa: SLF001 - lxml has no public name
                 self._take_instruction(element)
                 continue
-            self._check_place(element)
-            part.append(element)
-            if len(part) == SLICE or self._meter.pending > SLICE_BYTES:
-                yield self._records(part)
-                self._release(part)
-        if part:
-            yield self._records(part)
+            self._check_path(element)
+            found.append(element)
+            if len(found) == SLICE or self._meter.pending > SLICE_BYTES:
+                yield self._records(found)
+                self._release(found)
+        if found:
+            yield self._records(found)
             if self._enveloped:  # the rest of the tree is the envelope
-                self._release(part)
+                self._release(found)
 
     def _records(self, elements: list[etree._Element]) -> Records:
         self._met = True
@@ -283,12 +284,12 @@ class XmlDocument:
             drop_namespaces(elements)
         return [nested_record(element) if self._whole else plain_record(element) for element in elements]
 
-    def _release(self, part: list[etree._Element]) -> None:
-        """Takes the records out of the tree, and out of lists that are done also the empty list."""
-        lasts = {element.getparent(): element for element in part}
+    def _release(self, records: list[etree._Element]) -> None:
+        """Remove the records from the tree, and the lists that have ended and are now empty."""
+        lasts = {element.getparent(): element for element in records}
         *done, parent = lasts
         if parent is None:
-            raise SourceRefused(f"the XML root is <{part[-1].tag}> itself, not a list of records.")
+            raise SourceRefused(f"the XML root <{records[-1].tag}> is itself the record, not a list of records.")
         self._check_root(parent.getroottree().getroot())
         beside = 0
         for holder, last in lasts.items():
@@ -298,19 +299,22 @@ class XmlDocument:
         # guard: elements around XML records
         if self._beside + beside > MAX_BESIDE:
             raise SourceRefused(
-                f"more than {MAX_BESIDE:,} elements lie around the records of the XML document.",
-                remedy="Declare the element that holds them as the record, and rows from its children.",
+                f"the XML document has more than {MAX_BESIDE:,} elements around its records.",
+                remedy="Declare their parent element as the record, and rows from its children.",
             )
-        part.clear()
+        records.clear()
         self._meter.release()
 
     def _take_out(self, holder: etree._Element, last: etree._Element) -> int:
-        """Removes the records up to `last`, and the comments between them; what follows is not parsed to its end.
+        """Remove the records up to `last`, and the comments between them; elements after it are not parsed completely.
 
-        Other elements are kept where the envelope is: they may tell of more records. Their number is given back.
+        With the envelope, other elements are kept, since they may point to more records.
+
+        Returns:
+            The number of elements that are kept.
         """
         end = holder.index(last) + 1
-        # guard: what lies beside XML records is kept
+        # guard: elements beside XML records are kept
         if not self._enveloped:
             del holder[:end]
             return 0
@@ -330,20 +334,20 @@ class XmlDocument:
             members = dict(PSEUDO_ATTRIBUTE.findall(instruction.text or ""))
             self.declared = declared_text(members.get(COUNT), members.get(DIGEST))
 
-    def _check_place(self, element: etree._Element) -> None:
-        """A record lies where the declaration says."""
+    def _check_path(self, element: etree._Element) -> None:
+        """Refuse a record outside the declared path."""
         if self._parents:
-            above = [self._named(each) for each in element.iterancestors()][-2::-1]
-            # guard: XML records lie where they should
+            above = [self._named(ancestor) for ancestor in element.iterancestors()][-2::-1]
+            # guard: XML records are at their path
             if above != self._parents:
                 raise SourceRefused(
-                    f"a <{self._record}> lies in {'/'.join(above)!r}, not in {'/'.join(self._parents)!r}."
+                    f"a <{self._record}> is in {'/'.join(above)!r}, not in {'/'.join(self._parents)!r}."
                 )
 
     def _check_root(self, root: etree._Element) -> None:
         dtd = root.getroottree().docinfo.internalDTD
         if dtd is not None and (not self._doctype or _declares(dtd)):
-            raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
+            raise SourceRefused("the XML document has a DOCTYPE, which no stream of records needs.")
         if error := self._errors and self._errors.error(self._named(root), self.envelope):
             raise error
         # guard: XML root
@@ -353,7 +357,7 @@ class XmlDocument:
                 f"the XML root is <{root.tag}>, not <{self._root}>.",
                 remedy=in_namespace(str(root.tag))
                 if elsewhere
-                else "Check the URL: this is not the stream of records it should be.",
+                else "Check the URL: this is not the expected stream of records.",
             )
 
 
@@ -362,10 +366,10 @@ def _declares(dtd: etree.DTD) -> bool:
 
 
 def _not_xml(error: etree.XMLSyntaxError, text: bytes) -> SourceRefused | MalformedDocument:
-    """What libxml2 found in the text, as an error of ours."""
+    """The platform's error for one of libxml2's."""
     return invalid_in_xml(text) or MalformedDocument(f"the answer is not well-formed XML ({_brief(error)}).")
 
 
 def _brief(error: etree.XMLSyntaxError) -> str:
-    """The parser's own words, shortened."""
+    """The parser's message, shortened."""
     return str(error).removesuffix(STRING)[:SHOWN]

@@ -1,4 +1,4 @@
-"""XML elements as records: plain, or in the shape of decoded JSON with all that they nest."""
+"""XML elements as records: flat, or nested in the shape of decoded JSON."""
 
 import base64
 import binascii
@@ -14,15 +14,15 @@ MAX_DEPTH = 256  # levels below a record: casting and the quarantine recurse
 
 
 def nested(element: etree._Element, depth: int = 1) -> object:
-    """An element's text, or a mapping of its attributes, its children and (as `#text`) its own text, where it has any.
+    """An element's text; if it has attributes or children, a mapping of these and (as `#text`) of its own text.
 
-    Children lie under their names, repeated ones as a list, attributes under `@name`.
-    Comments and processing instructions are left out; white space between children is no text.
+    The key of a child is its name, and that of an attribute `@name`; repeated children are a list. Comments and
+    processing instructions are left out, and so is white space between children.
 
     Raises:
-        SourceRefused: it nests too deep.
+        SourceRefused: it is nested too deep.
     """
-    if len(element) == 0 and not element.keys():  # most elements: spares the steps below
+    if len(element) == 0 and not element.keys():  # most elements: this avoids the steps below
         return element.text or ""
     # guard: levels of XML
     if depth > MAX_DEPTH:
@@ -45,22 +45,22 @@ def _add(found: dict[str, object], name: str, value: object) -> None:
     if name not in found:
         found[name] = value
         return
-    there = found[name]
-    # Only this function makes lists, so a list is always the elements of that name so far.
-    if isinstance(there, list):
-        there.append(value)
+    earlier = found[name]
+    # Only this function makes lists, so a list always holds the elements of that name so far.
+    if isinstance(earlier, list):
+        earlier.append(value)
     else:
-        found[name] = [there, value]
+        found[name] = [earlier, value]
 
 
 def nested_record(element: etree._Element) -> dict[str, object]:
-    """A record's element as a mapping, also where it holds nothing but text."""
+    """A record's element as a mapping, even if it contains only text."""
     value = nested(element)
     return value if isinstance(value, dict) else ({"#text": value} if value else {})
 
 
 def drop_empty(holder: etree._Element) -> bool:
-    """Removes a list that holds nothing more, and says nothing itself."""
+    """Remove a list that is empty and has no attributes; returns whether it did."""
     above = holder.getparent()
     if above is None or len(holder) or holder.keys():
         return False
@@ -69,9 +69,10 @@ def drop_empty(holder: etree._Element) -> bool:
 
 
 def plain_record(element: etree._Element) -> dict[str, object]:
-    """A record's children by their tags, as texts; one that repeats or nests is given as its own XML.
+    """A record's children as texts, by their tags. A child that is repeated or nested is given as its own XML.
 
-    Attributes lie under `@name`, and a child's under `child.@name`; a text between the children is `#text`.
+    The key of an attribute is `@name`, and that of a child's attribute `child.@name`; text between the children is
+    `#text`.
     """
     record: dict[str, object] = {f"@{name!s}": value for name, value in element.items()}
     texts = [element.text or ""]
@@ -103,7 +104,7 @@ def _text(child: etree._Element, *, in_base64: bool) -> object:
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        return text.encode()  # bytes fit no column: the record is quarantined with what was sent
+        return text.encode()  # no column accepts bytes: the record is quarantined as it was sent
 
 
 def local(name: object) -> str:
@@ -112,11 +113,11 @@ def local(name: object) -> str:
 
 
 def drop_namespaces(elements: Iterable[etree._Element]) -> None:
-    """Rename the elements, what lies below them and the attributes of both, unless two become one."""
+    """Rename the elements, all elements below them and their attributes; not an attribute whose new name is taken."""
     for element in elements:
-        for each in element.iter(etree.Element):
-            if str(each.tag).startswith("{"):
-                each.tag = local(each.tag)
-            for name in each.keys():  # noqa: SIM118 - an element is no mapping
-                if str(name).startswith("{") and local(name) not in each.attrib:
-                    each.set(local(name), each.attrib.pop(name))
+        for node in element.iter(etree.Element):
+            if str(node.tag).startswith("{"):
+                node.tag = local(node.tag)
+            for name in node.keys():  # noqa: SIM118 - an element is not a mapping
+                if str(name).startswith("{") and local(name) not in node.attrib:
+                    node.set(local(name), node.attrib.pop(name))

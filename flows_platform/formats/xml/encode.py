@@ -1,8 +1,8 @@
-"""One XML document: `<records><record><id>1</id>…</record>…<?end count="N"?></records>`.
+"""Writes an XML document: `<records><record><id>1</id>…</record>…<?end count="N"?></records>`.
 
-Text is escaped; CR becomes `&#13;`, since a parser turns a raw one into LF. Text with characters that XML 1.0 cannot
-carry is sent in base64 and marked so. A NULL, where a column allows it, is an element that is not there. The digest,
-where it was asked for, follows the count.
+Text is escaped; CR becomes `&#13;`, since a parser turns a raw CR into LF. Text with characters that XML 1.0 does not
+allow is sent in base64, with an attribute that says so. For NULL, the element is left out. The digest, if requested,
+follows the count.
 """
 
 import re
@@ -16,11 +16,11 @@ from flows_platform.formats.protocol.encoder import Footer, Row
 from flows_platform.formats.protocol.names import BASE64, COUNT, DIGEST, ENCODING_ATTRIBUTE, END, RECORD, RECORDS
 from flows_platform.formats.protocol.sql_text import concat, count_angles, has_controls, is_ascii, is_utf8, octets
 
-# XML 1.0's Char production, turned round: https://www.w3.org/TR/xml/#NT-Char
+# The complement of XML 1.0's Char production: https://www.w3.org/TR/xml/#NT-Char
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-# Whether a type's values may hold markup: numbers are spared the look.
+# Whether values of a type may contain markup; numbers need no check.
 IS_TEXT = {
     ColumnType.INT64: False,
     ColumnType.STRING: True,
@@ -32,7 +32,7 @@ IS_TEXT = {
 
 
 class XmlEncoder:
-    """Records without white space between them, as the element content is data."""
+    """Writes records without white space between them, since white space in elements is data."""
 
     record_separator = b""
     lead = b""
@@ -60,7 +60,7 @@ class XmlEncoder:
         return "".join([self._record(row) for row in rows]).encode()
 
     def assembled(self, records: bytes, rows: int) -> bytes | None:
-        """Plain when the only angle brackets are the tags' own, and no other character means something to XML."""
+        """The records, if all angle brackets belong to the tags and no other character needs escaping; None if not."""
         data = octets(records)
         # guard: & is escaped
         # guard: control characters in XML
@@ -89,7 +89,7 @@ class XmlEncoder:
 
 
 def _is_xml_text(data: bytes) -> bool:
-    # Looking for three bytes takes longer than putting the chunk together: for chunks beyond ASCII alone.
+    # Called only for chunks beyond ASCII: a search for three bytes takes longer than assembling the chunk.
     return is_utf8(data) and not any(bad in data for bad in NONCHARACTERS)
 
 

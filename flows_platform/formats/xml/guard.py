@@ -1,9 +1,9 @@
-"""What must not reach libxml2 although it would take it: DTDs, and documents made to fill its memory.
+"""Keeps from libxml2 what it would accept: DTDs, and documents made to fill its memory.
 
-libxml2's own bounds (256 levels, 10 MB of text, names of 50,000 bytes) are lifted: they cannot be declared. It then
-stops at 2,048 levels. What a text may take is `record_bytes`; entities, which amplify, need the DTD that is refused. It
-accepts 400,000 attributes on an element (116 MB) and keeps every distinct name for the life of the thread (2 million:
-318 MB). Costs about 2 % of parsing.
+libxml2's own limits (256 levels, 10 MB of text, names of 50,000 bytes) are lifted, since a table's YAML cannot set
+them. It then stops at 2,048 levels. `record_bytes` limits a text. Entities, which multiply text, need a DTD, which is
+refused. libxml2 accepts 400,000 attributes on an element (116 MB) and keeps every distinct name as long as the thread
+lives (2 million: 318 MB). The guard takes about 2 % of the parser's time.
 """
 
 import re
@@ -16,16 +16,16 @@ from flows_platform.domain.errors import SourceRefused
 from flows_platform.formats.protocol.characters import ENCODING
 
 MAX_PROLOG = 1 << 16  # bytes before the root element
-MAX_MARKUP = 200_000  # `<` in one slice: 120 bytes of tree each from four of input
-MAX_EQUALS = 150_000  # `=` in one slice: 290 bytes an attribute
+MAX_MARKUP = 200_000  # `<` in one slice: four bytes of input become 120 bytes of tree
+MAX_EQUALS = 150_000  # `=` in one slice: an attribute takes 290 bytes
 MAX_ATTRIBUTES = 256  # on one element
 MAX_NAMES = 4096  # distinct names of elements, attributes, instructions and namespaces in one document
-MAX_NAME = 2048  # characters of one name, its namespace among them
-LONG_TAG = 1 << 15  # bytes without `<` from which attributes are counted
-ENCODINGS = {"UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252"}  # in which markup looks as it does in ASCII
+MAX_NAME = 2048  # characters of one name, including its namespace
+LONG_TAG = 1 << 15  # bytes without `<` after which attributes are counted
+ENCODINGS = {"UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252"}  # their markup has the same bytes as in ASCII
 
 _ROOT = re.compile(rb"<[A-Za-z_:\x80-\xff]")
-_MISC = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)  # what may look like markup and is none
+_MISC = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)  # may contain text that looks like markup
 _LITERAL = rb"""(?:"[^"<>\[\]]*"|'[^'<>\[\]]*')"""
 _EXTERNAL = re.compile(
     rb"\s*<!DOCTYPE\s+[^\s\"'<>\[]+(?:\s+(?:SYSTEM|PUBLIC\s+%b)\s+%b)?\s*>\s*" % (_LITERAL, _LITERAL)
@@ -41,10 +41,10 @@ _NAMESPACE = re.compile(rb"""xmlns[^\s=]*\s*=\s*["'][^"']{0,1000}""")
 
 
 class XmlGuard:
-    """Looks at the pieces of one document in order and gives them on as they are.
+    """Checks the pieces of one document in order and passes them on unchanged.
 
-    With `doctype` a DOCTYPE may name an external DTD; it is never read, and may declare nothing itself. A document is
-    `plain` while it is in UTF-8 and has had no comment, CDATA or instruction: each `<` begins a tag.
+    With `doctype`, a DOCTYPE may name an external DTD, which is never read; the DOCTYPE itself may declare nothing. A
+    document is `plain` while it is in UTF-8 without comments, CDATA or instructions, so that every `<` begins a tag.
     """
 
     def __init__(self, *, doctype: bool = False) -> None:
@@ -52,17 +52,17 @@ class XmlGuard:
         self._doctype = doctype
         self._prolog: bytes | None = b""
         self._markup = self._equals = 0
-        self._last = b""  # byte
-        self._open = b""  # from the last `<` on
+        self._last = b""  # the last byte so far
+        self._open = b""  # the bytes from the last `<` on
         self._look = LONG_TAG
-        self.recent = (b"", b"")  # the last two pieces: to find in them what the parser complains of
-        self.names: set[object] = set()  # distinct ones so far
+        self.recent = (b"", b"")  # the last two pieces, to find the character of a parser's error in them
+        self.names: set[object] = set()  # distinct names so far
 
     def admit(self, chunk: bytes) -> bytes:
-        """The piece, checked.
+        """Check a piece, and return it.
 
         Raises:
-            SourceRefused: a DOCTYPE, another encoding, or more of something than a record needs.
+            SourceRefused: it has a DOCTYPE, another encoding, or more tags, attributes or names than the limits.
         """
         self.recent = self.recent[-1], chunk
         inside = chunk if self._prolog is None else self._check_prolog(self._prolog + chunk)
@@ -72,7 +72,7 @@ class XmlGuard:
         self._equals += int(np.count_nonzero(octets == ord("=")))
         # guard: tags and attributes of a record
         if self._markup > MAX_MARKUP or self._equals > MAX_EQUALS:
-            raise SourceRefused(f"more than {MAX_MARKUP:,} tags or {MAX_EQUALS:,} attributes stand in one XML record.")
+            raise SourceRefused(f"an XML record has more than {MAX_MARKUP:,} tags or {MAX_EQUALS:,} attributes.")
         if b"xmlns" in chunk:
             self.note_names(_NAMESPACE.findall(chunk))
         self._check_long_tag(chunk)
@@ -85,10 +85,10 @@ class XmlGuard:
         self._markup = self._equals = 0
 
     def note_names(self, names: Iterable[object]) -> None:
-        """Names that a slice brought.
+        """Add the names of a slice.
 
         Raises:
-            SourceRefused: the document has too many distinct ones.
+            SourceRefused: a name is too long, or the document has too many distinct names.
         """
         for name in set(names) - self.names:
             # guard: length of a name in XML
@@ -100,13 +100,13 @@ class XmlGuard:
             raise SourceRefused(f"the XML document has more than {MAX_NAMES:,} distinct names.")
 
     def _note_plain(self, inside: bytes) -> None:
-        """What lies in the root: two bytes may lie in two pieces."""
+        """Check the bytes inside the root; the two bytes of a mark may come in two pieces."""
         if self.plain and inside:
             text = self._last + inside
-            self.plain, self._last = not any(each in text for each in _HIDING), text[-1:]
+            self.plain, self._last = not any(mark in text for mark in _HIDING), text[-1:]
 
     def _check_prolog(self, prolog: bytes) -> bytes:
-        """Gives what follows it."""
+        """Check the prolog, and return the bytes after it."""
         prolog = prolog.removeprefix(b"\xef\xbb\xbf")
         blank = _MISC.sub(lambda match: b" " * len(match[0]), prolog)
         root = _ROOT.search(blank)
@@ -115,11 +115,11 @@ class XmlGuard:
         start = before.lstrip()
         encoding = ENCODING.match(start)
         if (start and not start.startswith(b"<")) or b"\0" in before:
-            raise SourceRefused(f"the answer is no XML in UTF-8: it starts with {prolog[:20]!r}.")
+            raise SourceRefused(f"the answer is not XML in UTF-8: it starts with {prolog[:20]!r}.")
         # guard: encoding of XML
         if encoding and encoding[1].decode("latin-1").upper() not in ENCODINGS:
             raise SourceRefused(
-                f"the XML document is in {encoding[1][:40]!r}; {', '.join(sorted(ENCODINGS))} are read."
+                f"the XML document is in {encoding[1][:40]!r}; {', '.join(sorted(ENCODINGS))} are supported."
             )
         # guard: length of the prolog
         if len(before) > MAX_PROLOG:
@@ -135,14 +135,16 @@ class XmlGuard:
         # guard: DOCTYPE before libxml2
         # guard: a DOCTYPE where none is declared
         if not self._doctype:
-            raise SourceRefused("the XML document brings a DOCTYPE, which no stream of records needs.")
+            raise SourceRefused("the XML document has a DOCTYPE, which no stream of records needs.")
         # guard: a DOCTYPE declares nothing
         # guard: the internal subset of a DOCTYPE
         if b"[" in before or (whole and not _EXTERNAL.fullmatch(before)):
-            raise SourceRefused("the XML document's DOCTYPE declares something itself; only an external one may pass.")
+            raise SourceRefused(
+                "the XML document's DOCTYPE declares names of its own; only an external DTD is allowed."
+            )
 
     def _check_long_tag(self, chunk: bytes) -> None:
-        """An element with many attributes is a long way without `<`, which attribute values must escape."""
+        """Refuse an element with many attributes: it is long and without `<`, which attribute values must escape."""
         last = chunk.rfind(b"<")
         if last >= 0:
             self._open, self._look = chunk[last:], LONG_TAG
@@ -152,17 +154,17 @@ class XmlGuard:
             return
         self._look = 2 * len(self._open)
         name = _NAME.match(self._open)
-        place, count = (name.end() if name else len(self._open)), 0
-        while (attribute := _ATTRIBUTE.match(self._open, place)) and count <= MAX_ATTRIBUTES:
-            place, count = attribute.end(), count + 1
+        position, count = (name.end() if name else len(self._open)), 0
+        while (attribute := _ATTRIBUTE.match(self._open, position)) and count <= MAX_ATTRIBUTES:
+            position, count = attribute.end(), count + 1
         # guard: attributes of an element
         if count > MAX_ATTRIBUTES:
             raise SourceRefused(f"an XML element has more than {MAX_ATTRIBUTES} attributes.")
 
 
 def names_in(elements: Iterable[etree._Element]) -> Iterable[object]:
-    """All names below and on some elements."""
+    """All names of the elements, of the elements below them and of their attributes."""
     for element in elements:
-        for each in element.iter():
-            yield each.tag if isinstance(each.tag, str) else getattr(each, "target", None)
-            yield from each.keys()
+        for node in element.iter():
+            yield node.tag if isinstance(node.tag, str) else getattr(node, "target", None)
+            yield from node.keys()
