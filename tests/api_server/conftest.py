@@ -129,7 +129,7 @@ class Server:
 
     @contextmanager
     def answer(self, path: str, method: str = "GET", **headers: str) -> Iterator[HTTPResponse]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
             yield connection.getresponse()

@@ -220,7 +220,7 @@ def test_tls(tmp_path: Path) -> None:
     context = ssl.create_default_context(cafile=str(cert))
     with running(config, features) as server:
         url = f"https://127.0.0.1:{server.port}{flow_paths.STREAM}?format=ndjson&footer=1"
-        with urlopen(Request(url), context=context, timeout=20) as response:
+        with urlopen(Request(url), context=context, timeout=60) as response:
             assert response.read().endswith(b'{"end":{"count":30000}}\n')
 
 
@@ -228,7 +228,7 @@ def test_a_tls_stream_that_fails_is_no_whole_one(serve: Serve, tmp_path: Path) -
     cert, key = certificate(tmp_path)
     server = serve(build_plain(tmp_path / "flows.db", [*flows(9000), flow(9001, time=None)]), certificate=cert, key=key)
     context = ssl.create_default_context(cafile=str(cert))
-    raw = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    raw = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     with context.wrap_socket(raw, server_hostname="127.0.0.1") as client:
         client.sendall(f"GET {flow_paths.STREAM} HTTP/1.0\r\n\r\n".encode())
         with pytest.raises(OSError, match=r"reset|EOF"):

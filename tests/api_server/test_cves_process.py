@@ -23,7 +23,7 @@ def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
         [*command, "--port", str(port)], env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert eventually(lambda: listens(port), 30)
+            assert eventually(lambda: listens(port))
             yield process, Server(port)
         finally:
             process.terminate()
@@ -47,7 +47,7 @@ def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
         assert response.status == 503
         assert "canary" not in Path(f"/proc/{process.pid}/cmdline").read_text()
         process.terminate()
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
     assert "127.0.0.1" in log
     assert "canary" not in log + body.decode()
 

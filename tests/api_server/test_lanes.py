@@ -9,7 +9,7 @@ from api_server.flows.lanes import Lanes
 from api_server.http.workers import Workers
 from tests.conditions import eventually
 
-SECONDS = 10
+SECONDS = 60
 
 
 class Connection:

@@ -27,7 +27,7 @@ def database(tmp_path: Path) -> Path:
 
 @contextmanager
 def connected(server: Server) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         yield client
 
 
@@ -143,12 +143,12 @@ def test_what_is_no_http_is_told_so(serve: Serve, database: Path, data: bytes) -
     ids=["nothing", "half a head", "half a body"],
 )
 def test_a_connection_must_bring_a_whole_request(serve: Serve, database: Path, sent: bytes, expected: bytes) -> None:
-    server = serve(database, head_seconds=0.5)
+    server = serve(database, head_seconds=2)  # what is sent at once must be there by then
     with connected(server) as client:
         client.sendall(sent)
         received = b""
         client.settimeout(0.1)
-        for _ in range(100):  # trickles on, which must not help
+        for _ in range(600):  # a minute; trickles on, which must not help
             try:
                 data = client.recv(2**16)
                 received += data
@@ -191,7 +191,7 @@ def test_a_slow_reader_is_not_cut(serve: Serve, database: Path, caplog: pytest.L
 
 def test_the_rest_of_an_answer_has_the_deadline_too(database: Path) -> None:
     """An answer the server is done with, a connection it has closed, a reader that never takes the last bytes."""
-    config, features = configured(database, write_seconds=0.5, shutdown_seconds=1)
+    config, features = configured(database, write_seconds=3, shutdown_seconds=1)
     with running(config, features, send_buffer=2048) as server, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", server.port))

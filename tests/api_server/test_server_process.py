@@ -56,7 +56,7 @@ def test_it_says_one_line_and_ends_on_a_signal(tmp_path: Path) -> None:
     with child(build(tmp_path / "flows.db", flows(10))) as (process, server):
         assert server.get("/healthz")[0].status == 200
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -65,7 +65,7 @@ def test_it_ends_although_a_reader_stalls(tmp_path: Path) -> None:
     with child(database) as (process, server), server.answer("/api/v1/stream/flows") as response:
         response.read(1000)
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
     assert process.returncode == -signal.SIGTERM
 
 

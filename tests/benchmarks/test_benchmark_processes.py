@@ -13,7 +13,7 @@ from benchmarks.processes import cpu_seconds, memory, run, tree
 from flows_platform.domain.errors import ProcessFailed
 from tests.conditions import eventually
 
-HOLD = "b = bytearray({size}); import time; time.sleep(0.1)"
+HOLD = "b = bytearray({size}); import time; time.sleep(1)"  # long enough to be looked at on a busy machine
 MIB = 2**20
 
 

@@ -79,7 +79,7 @@ def server(database: Path) -> Iterator[Server]:
     server = Server(database)
     yield server
     server.process.terminate()
-    server.process.wait(30)
+    server.process.wait(60)
 
 
 def second_of_row(database: Path, number: int) -> int:

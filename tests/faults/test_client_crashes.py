@@ -70,7 +70,7 @@ def fetcher() -> Iterator[Fetcher]:
             cwd=Path(__file__).parents[2],
         )
         yield Fetcher(process, server)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture

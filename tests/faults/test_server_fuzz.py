@@ -114,7 +114,7 @@ IDS = st.one_of(
 
 
 def request(server: Server, method: str, target: bytes, accept: bytes) -> tuple[HTTPResponse, bytes]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(b"%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n" % (method.encode(), target, accept))
         response = HTTPResponse(client, method=method)
         response.begin()

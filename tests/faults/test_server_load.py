@@ -32,7 +32,7 @@ LORISES = scaled(full=500, ci=200)
 STALLED = scaled(full=32, ci=8)
 REPLACEMENTS = scaled(full=200, ci=20)
 MOST_MEMORY = 256 * 2**20
-OPENING = 20  # seconds
+OPENING = 60  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def leave(port: int, rng: random.Random) -> None:
     """Ask, read up to a random byte of the answer and go, by a FIN or a reset."""
     wire_format, coding = rng.choice(list(WireFormat)), rng.choice(["gzip", "zstd", "identity"])
     digest = rng.choice(["", "&digest=1"])
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         target = f"{STREAM}?format={wire_format}{digest}"
         head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {coding}\r\n\r\n"
         client.sendall(head.encode())
@@ -158,7 +158,7 @@ def test_a_healthy_client_is_served_among_trickling_ones(database: Path) -> None
     with child(database, '{"head_seconds": 4}') as running, ExitStack() as stack:
         before = running.warmed_up()
         lorises = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", running.server.port), timeout=20))
+            stack.enter_context(socket.create_connection(("127.0.0.1", running.server.port), timeout=60))
             for _ in range(LORISES)
         ]
         for client in lorises:
@@ -210,7 +210,7 @@ def test_readers_that_stall_are_cut_and_make_room(database: Path) -> None:
 
 def test_a_signal_ends_the_server_in_time_whoever_reads(database: Path) -> None:
     """Streams that move go on to their end, those that stall are cut, and the process is gone."""
-    patience = 5  # seconds; the moving stream takes half of one, on a busy machine more
+    patience = 15  # seconds; the moving stream takes half of one, on a busy machine more
     with child(database, f'{{"shutdown_seconds": {patience}}}') as running, ExitStack() as stack:
         for _ in range(8):
             stall(running, stack)

@@ -61,7 +61,7 @@ def test_it_starts_again_after_a_kill(tmp_path: Path) -> None:
     with Supervisor() as supervisor:
         (child,) = supervisor.start(emulator.child())
         os.killpg(child.pid, signal.SIGKILL)
-        assert supervisor.wait(timeout=20) is child
+        assert supervisor.wait(timeout=60) is child
         assert not emulator.ready()
     with running(emulator):
         assert emulator.ready()

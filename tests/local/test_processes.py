@@ -72,7 +72,7 @@ def test_output_goes_to_the_sink_with_the_name_and_to_the_log(tmp_path: Path) ->
     log = tmp_path / "logs" / "talk.log"
     with Supervisor(lines.append) as supervisor:
         supervisor.start(python("talker", "import sys; print('one'); print('two', file=sys.stderr)", log))
-        ended = supervisor.wait(timeout=20)
+        ended = supervisor.wait(timeout=60)
     assert ended is not None
     assert ended.exit_code() == 0
     assert sorted(lines) == ["talker | one", "talker | two"]
@@ -198,5 +198,5 @@ def test_children_and_grandchildren_go_when_the_parent_is_ended(tmp_path: Path, 
         pids = [int(word) for word in parent.stdout.readline().split()[-2:]]
         assert all(running(pid) for pid in pids)
         parent.send_signal(number)
-        assert parent.wait(20) == code
-    assert eventually(lambda: not any(running(pid) for pid in pids), 20)
+        assert parent.wait(60) == code
+    assert eventually(lambda: not any(running(pid) for pid in pids))
