@@ -15,7 +15,7 @@ SHOWN_BY = {
     ],
     "A stream ended early": [
         "pipeline/test_fetch_window.py::test_a_document_that_ends_early_is_refused_though_the_transfer_ends_cleanly",
-        "pipeline/test_fetch_window.py::test_a_transfer_cut_at_any_place_is_refused",
+        "pipeline/test_fetch_window.py::test_a_transfer_cut_at_any_byte_is_refused",
     ],
     "Records do not fit the schema": [
         "pipeline/test_fetch_window.py::test_a_bad_record_is_quarantined_whole_and_counted",

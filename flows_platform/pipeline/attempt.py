@@ -9,7 +9,7 @@ from flows_platform.domain.errors import PlatformError, UnexpectedFailure
 from flows_platform.domain.redaction import Redactor
 from flows_platform.domain.windows import Window
 
-ALIKE = 3  # unexpected failures in a row that end a run: a bug hits each window alike, bad data seldom does
+ALIKE = 3  # unexpected failures in a row that end a run: a bug hits every window, bad data seldom does
 
 
 class Stage(StrEnum):

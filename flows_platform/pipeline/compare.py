@@ -22,10 +22,10 @@ from flows_platform.window_files.parquet import file_digest, footer_of
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A window's file: its rows, and the source's records that are not rows of it (rejected or repeated).
+    """A window file: its rows, and the source's records that are not rows of it (rejected or repeated).
 
-    `by` names the source of these numbers: the file, or the ledger where the file is gone. `rows` is None where neither
-    knows: the window was never fetched here, or the file has a `fault`. `path` is None where it cannot be read.
+    `by` says where the numbers come from: the file, or the ledger if the file is gone. `rows` is None if both are
+    missing, or the file has a `fault`. `path` is None if the file cannot be read.
     """
 
     rows: int | None
@@ -41,10 +41,10 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One window at the source, in its file and in the warehouse. `source` is None where the source gives no count.
+    """One window at the source, in its file and in the warehouse. `source` is None if the source gives no count.
 
-    `digests` are by the names of these three, or None where only counts were compared; a file that is gone has none.
-    `withheld` is set where the file waits for a confirmation.
+    `digests` has the digest of each of the three by its name, or is None if only counts were compared. `withheld` is
+    set if the file waits for a confirmation.
     """
 
     window: Window

@@ -1,4 +1,4 @@
-"""One window from the API to one staged Parquet file: whole and verified, or not there."""
+"""Fetch one window from the API into one Parquet file, which is complete and verified, or absent."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ from flows_platform.window_files.profile import ProfilePlan, Profiler
 from flows_platform.window_files.quarantine import QuarantineSink, quarantine_path
 from flows_platform.window_files.window_file import WindowFile
 
-MORE_REJECTS = 100_000  # beyond those allowed: then the rest is not worth fetching, nor a full disk
+MORE_REJECTS = 100_000  # above the number allowed: then the fetch stops, before rejects fill the disk
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedWindow:
-    """One fetch of a window: the file, and the answers that it came from.
+    """One fetch of a window: the file, and what is known of the answers.
 
-    `url` is the request without its secrets; `seconds` is the time of the try that succeeded, number `tries`.
+    `url` is the request without its secrets. Try number `tries` succeeded and took `seconds`.
     """
 
     file: WindowFile
@@ -41,13 +41,13 @@ class FetchedWindow:
 
 @dataclass(frozen=True, slots=True)
 class RejectLimits:
-    """How many records a window may set aside: a number, and a share of those received (0 to 1)."""
+    """How many records of a window may be rejected: a number, and a share of the records received (0 to 1)."""
 
     number: int = 0
     share: float = 1.0
 
     def require(self, rejects: QuarantineSink, received: int, url: str, quarantine: Path) -> None:
-        """Refuse more.
+        """Refuse a window with more rejects than allowed.
 
         Raises:
             TooManyRejects: there are more.
@@ -59,7 +59,7 @@ class RejectLimits:
             raise TooManyRejects(
                 f"{rejects.count:,} records of {url} do not fit the schema, {allowed:,} are allowed; the first is "
                 f"record {first.position:,}: {first.reason}.",
-                remedy=f"They are kept in {quarantine}; mend the source, or allow more rejected records.",
+                remedy=f"They are kept in {quarantine}. Correct the source, or allow more rejected records.",
             )
 
 
@@ -78,13 +78,14 @@ def fetch_window(
     limit: int | None = None,
     profile: ProfilePlan | None = None,
 ) -> FetchedWindow:
-    """Fetch the window (all that there is for None) into `target`; progress in records.
+    """Fetch the window into `target`; progress in records.
 
-    The file appears, or is replaced, only when all is proven. `tee` gives each try what may keep a copy of its pages.
-    `trace` notes what is asked and answered. With `limit` only that many records are taken, which proves nothing.
+    The file appears, or is replaced, once all its records are verified. Rejected records go to a file beside it
+    (`quarantine_path`), even if there are too many of them. The client's deadline limits all tries together.
 
-    Rejected records go beside it (`quarantine_path`), also where there are too many. All tries together end with the
-    client's deadline.
+    `window` is None for all records of the source. `tee` is called for each try; its result may copy the try's pages.
+    `trace` notes requests and answers. `limit` takes only that many records, and then nothing is verified. `profile`
+    says what to count while the file is written.
 
     Raises:
         Transient: the source failed `tries` times.
@@ -133,7 +134,7 @@ def _fetch_once(
 def _without_repeats(
     path: Path, schema: TableSchema, pages: Sequence[int], profiler: Callable[[], Profiler | None]
 ) -> Repeats:
-    """Records that contradict each other may come of one that changed while the pages were read: pull again."""
+    """Drop repeats; records that contradict each other may be one that changed during the pull, so pull again."""
     try:
         return drop_repeats(path, schema, pages, profiler)
     except SourceRefused as error:
@@ -145,10 +146,8 @@ def _require_distinct(
 ) -> None:
     """Refuse a pull whose pages moved while they were read; `number` records came more than once.
 
-    With a total, as many records must differ as the source counts. Without one, those that an earlier pull repeated
-    too, with the same content (`known`), count once.
-
-    `by_row` says that the total counts rows.
+    With a total, the number of distinct records must equal it; `by_row` says that it counts rows. Without a total, a
+    record that repeats in this pull and repeated in an earlier one, with the same content (`known`), counts once.
 
     Raises:
         StreamIncomplete: another pull is needed.
@@ -173,7 +172,7 @@ def _require_distinct(
         raise StreamIncomplete(
             f"{len(repeats.across):,} records came again on a later page, such as {next(iter(repeats.across))}: the "
             "pages moved while they were read, or overlap.",
-            remedy="Another pull tells: without a total, records that it repeats too count once.",
+            remedy="The window is pulled again: without a total, records that repeat there too count once.",
         )
 
 
@@ -182,8 +181,8 @@ def _drain(
 ) -> QuarantineSink:
     """Write good records to the Parquet file and bad ones to the quarantine, which is complete on its own.
 
-    The Parquet file names the quarantine by its digest, since the two cannot be replaced in one step. Stops after
-    `most` rejects: then the stream has no result.
+    The Parquet file holds the quarantine's digest, since the two files cannot be replaced in one step. Stops after
+    `most` rejects; then the stream has no result.
     """
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
         rejects = QuarantineSink(file, stream.plan.api.redactor)

@@ -1,4 +1,4 @@
-"""A window's quarantined records, cast again after a fix and merged into its staged file. Fetches nothing."""
+"""Reprocess a window: cast its quarantined records again and merge the good ones into its file. Fetches nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,8 +30,7 @@ SLICE = 1024  # records
 class Reprocessed:
     """What became of a window's quarantined records: `recovered` of them are rows of the file now.
 
-    `deduplicated` of them were rows of it before, `rejected` are still quarantined. `profile` is None where none was
-    asked for.
+    `deduplicated` of them were rows of the file already, `rejected` are still quarantined.
     """
 
     location: Path
@@ -43,7 +42,7 @@ class Reprocessed:
 
     @property
     def quarantine(self) -> Path | None:
-        """The file of records that are still rejected; None where there are none."""
+        """Path of the records that are still rejected; None if there are none."""
         return quarantine_path(self.location) if self.rejected else None
 
 
@@ -61,8 +60,8 @@ def reprocess_quarantine(
 ) -> Reprocessed:
     """Cast the window's quarantined records again, after a fix, and merge the good ones into its file.
 
-    Fetches nothing; progress in records. Killed at any point, another try gives the same files. `merged` is called with
-    the outcome and the new file, before that takes the old one's name; not where there was nothing to reprocess.
+    Progress in records. If the process dies at any point, another try gives the same files. `merged` is called with the
+    outcome and the new file, before this replaces the old file; it is not called if there is nothing to reprocess.
 
     Raises:
         InputError: there is no window file, it has another schema, or the quarantine does not belong to it.
@@ -97,7 +96,7 @@ def reprocess_quarantine(
 
 
 def _read_profile(path: Path, profiler: Profiler | None) -> Profile | None:
-    """The profile of a file that is not written again."""
+    """The profile of a file that exists already."""
     if profiler is None:
         return None
     for batch in batches_of(path):
@@ -106,7 +105,7 @@ def _read_profile(path: Path, profiler: Profiler | None) -> Profile | None:
 
 
 def _matching(target: Path, quarantine: Path) -> tuple[Footer, str]:
-    """The window file's footer, and the digest of its quarantine; empty where there is nothing to reprocess."""
+    """The window file's footer, and the digest of its quarantine; empty if there is nothing to reprocess."""
     if not target.exists():
         raise InputError(
             f"{target} does not exist: there is nothing to merge records into.", remedy="Fetch the window first."
@@ -127,21 +126,21 @@ def _matching(target: Path, quarantine: Path) -> tuple[Footer, str]:
 def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progress) -> Iterator[Casted]:
     done = 0
     for rejects in batched(read_quarantine(quarantine), SLICE, strict=False):
-        # A masked record is not what the source sent: it stays, and an unreadable one keeps its own reason.
-        records: Records = [{} if each.redacted else _read(api, each.raw) for each in rejects]
+        # A masked record is not what the source sent, so it stays rejected; an unreadable one keeps its reason.
+        records: Records = [{} if reject.redacted else _read(api, reject.raw) for reject in rejects]
         casted = inside(cast_slice(api.schema, records, 0, api.extra_column), api.schema, window)
-        yield Casted(casted.batch, (), [_still(rejects[each.position], records, each) for each in casted.rejects])
+        yield Casted(casted.batch, (), [_still(rejects[again.position], records, again) for again in casted.rejects])
         done += len(rejects)
         progress(done, None)
 
 
 def _read(api: WindowedApi, raw: bytes) -> Mapping[str, object] | Unreadable:
-    """A quarantined row as the declaration of now takes it."""
+    """A quarantined row as the current mapping reads it."""
     row = read_record(raw)
     return row if isinstance(row, Unreadable) or api.mapping is None else api.mapping.remap(row)
 
 
 def _still(before: RejectedRecord, records: Records, again: RejectedRecord) -> RejectedRecord:
-    """A record rejected anew: at its old place, as it came, with what is wrong with it now."""
+    """A record that is rejected again: its position and content stay, the reason is the current one."""
     readable = isinstance(records[again.position], dict) and not before.redacted
     return replace(before, reason=again.reason if readable else before.reason)

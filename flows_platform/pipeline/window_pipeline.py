@@ -1,4 +1,4 @@
-"""One window's way: fetched into a staged file, published to the warehouse, verified against the source. No Dagster."""
+"""Fetch a window into its file, publish it to the warehouse, and compare it with the source. No Dagster."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -25,19 +25,19 @@ from flows_platform.window_files.profile import ProfilePlan
 from flows_platform.window_files.raw_answers import RawPulls, sweep_pulls
 from flows_platform.window_files.window_file import WindowFile
 
-FETCH_AGAIN = "Fetch the window again: materialise it, or its staged file alone."
+FETCH_AGAIN = "Fetch the window again: materialise it, or its window file alone."
 
 
 def utc_now() -> datetime:
-    """The clock of those who are given no other."""
+    """The default clock."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """A window's records in the three places it passes, and what the warehouse says of its rows.
+    """A window's numbers of records at the source and in its file, and a summary of its rows in the warehouse.
 
-    `source` is None where the source tells no count. `withheld` is set where the staged file waits for a confirmation.
+    `source` is None if the source gives no count. `withheld` is set if the file waits for a confirmation.
     """
 
     source: int | None
@@ -49,7 +49,7 @@ class WindowCounts:
 
     @property
     def agree(self) -> bool:
-        """Whether the source's records are the file's rows and its other records, and the table has the file's rows."""
+        """Whether the source counts the records received, and the warehouse the rows of the file."""
         records = self.file_rows + self.rejected + self.deduplicated
         return self.source in {None, records} and self.file_rows == self.warehouse.rows
 
@@ -64,10 +64,10 @@ class WindowCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowFetch:
-    """The way's first half: windows of an API as staged files in `folder`, and a ledger beside them.
+    """Fetches windows of an API into files in `folder`, with a ledger beside them.
 
-    With `raw_pulls` the API's answers are kept there as they came, for `keep_raw` where that is given. `now` is the
-    wall's clock, by which the ledger's entries are dated.
+    If `raw_pulls` is set, the API's answers are kept there as they came, for `keep_raw`. `profile` says what to count
+    of a window while its file is written. `now` is the real time, which dates the ledger's entries.
     """
 
     api: WindowedApi
@@ -86,7 +86,7 @@ class WindowFetch:
         return ledger_of(self.folder)
 
     def path(self, window: Window) -> Path:
-        """Where the window's staged file rests: colons are left out of its name."""
+        """Path of the window file; its name is the window's key without colons."""
         return self.folder / f"{window.key.replace(':', '')}.parquet"
 
     def fetch(self, window: Window, progress: Progress = silent) -> FetchedWindow:
@@ -128,20 +128,19 @@ class WindowFetch:
         return self.profile(window) if self.profile else None
 
     def _at(self) -> str:
-        """When an entry is made."""
+        """The time of a ledger entry."""
         return self.now().isoformat(timespec="microseconds")
 
     def sweep_pulls(self, now: datetime) -> int:
-        """Remove the answers of pulls that are older than they are kept; gives the number of pulls."""
+        """Remove the answers of pulls older than `keep_raw`, and return the number of these pulls."""
         return sweep_pulls(self.raw_pulls, self.keep_raw, now) if self.raw_pulls and self.keep_raw else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowPipeline(WindowFetch):
-    """The windows of one table. Each step may be run again at any time: it replaces what it made before.
+    """Fetches, publishes and counts the windows of one table. Every step may be repeated: it replaces its own result.
 
-    `shrink` says which windows may lose rows only by a second pull. Records of a moving table may have left their
-    window since it was fetched: the source's count of now says nothing of it.
+    `shrink` says which windows may lose rows only if a second pull confirms it.
     """
 
     table: WarehouseTable
@@ -149,7 +148,7 @@ class WindowPipeline(WindowFetch):
     shrink: ShrinkRule = USUAL
 
     def held(self, grid: WindowGrid, windows: Sequence[Window]) -> dict[Window, int]:
-        """The rows that the warehouse has of each of these windows, which are in order; one query."""
+        """The warehouse's number of rows in each of these windows, which are in order; one query."""
         if not windows:
             return {}
         counts = self.warehouse.window_counts(self.table, grid, Window(windows[0].start, windows[-1].end))
@@ -158,13 +157,14 @@ class WindowPipeline(WindowFetch):
     def publish(
         self, window: Window, run: str, *, confirm: bool = False, held: int | None = None
     ) -> Published | Withheld:
-        """Replace the window in the warehouse by its staged file; or keep the old rows where it would shrink.
+        """Replace the window in the warehouse with the rows of its file, or withhold the file if rows would be lost.
 
-        Such a file is published once a later pull says the same, or at once where a person may `confirm` it. `held` are
-        the rows that the warehouse has of the window; where it is left out they are counted.
+        A withheld file is published once a later pull gives the same, or at once if a person confirms it (`confirm`).
+        `held` is the warehouse's number of rows in the window; if it is None they are counted.
 
         Raises:
-            InputError: the window was not fetched yet, or its file is not the one that was.
+            InputError: the window was not fetched yet, its file is not the one that was fetched, or has rows that do
+                not belong to the window.
         """
         with self._proven(window) as (opened_file, recorded):
             file = check_window_file(self.table, window, opened_file, recorded.rows[opened_file.sha256])
@@ -193,7 +193,7 @@ class WindowPipeline(WindowFetch):
         return published
 
     def counts(self, window: Window) -> WindowCounts:
-        """Count the window afresh at the source, in the staged file and in the warehouse."""
+        """Count the window at the source, in its file and in the warehouse."""
         with self._proven(window) as (opened_file, _):
             footer = opened_file.footer
         return WindowCounts(
@@ -206,9 +206,10 @@ class WindowPipeline(WindowFetch):
         )
 
     def source_count(self, window: Window) -> int | None:
-        """The source's count of the window, where it tells one that must be ours; in rows, as we count them.
+        """The source's current count of the window, in rows; None if it gives no count that ours must equal.
 
-        What it counts beside them was noted when the window was fetched: neighbours, and parents in the place of rows.
+        The window's fetch noted how far the two differ: the source may count records of neighbouring windows, or
+        parents instead of rows. Records of a moving table may have left the window since, so its count says nothing.
         """
         if self.shrink.moving:
             return None
@@ -216,10 +217,10 @@ class WindowPipeline(WindowFetch):
         return count - footer_of(path).beside if count is not None and path.exists() else count
 
     def reprocess(self, window: Window, progress: Progress = silent) -> Reprocessed:
-        """Cast the window's quarantined records again and merge the good ones into its staged file; fetches nothing.
+        """Cast the window's quarantined records again and merge the good ones into its file; fetches nothing.
 
         Raises:
-            InputError: the window was not fetched yet, or its file is not the one that was.
+            InputError: the window was not fetched yet, or its file is not the one that was fetched.
         """
 
         def record(reprocessed: Reprocessed, file: WindowFile) -> None:
@@ -244,17 +245,17 @@ class WindowPipeline(WindowFetch):
         )
 
     def proven_path(self, window: Window) -> Path:
-        """The path of the window's file, which is byte for byte as it was written.
+        """Path of the window file, once its bytes are proven to be those that were written.
 
         Raises:
-            InputError: the window was not fetched yet, or its file is not the one that was.
+            InputError: the window was not fetched yet, or its file is not the one that was fetched.
         """
         with self._proven(window) as (file, _):
             return file.path
 
     @contextmanager
     def _proven(self, window: Window) -> Iterator[tuple[OpenFile, RecordedFile]]:
-        """The window's file, open and compared with what the ledger knows of it."""
+        """The window file, open and proven to be the one in the ledger."""
         path = self.path(window)
         if not path.exists():
             raise InputError(f"the window {window.key} has no file {path}.", remedy="Fetch it first.")
@@ -273,7 +274,7 @@ class WindowPipeline(WindowFetch):
             yield file, recorded
 
     def _withheld(self, found: Withheld) -> Withheld | None:
-        """What was found, dated back to the first in the row of pulls that said the same; None where it may go on."""
+        """The entry, with the date of the first pull in a row that gave the same; None if the file may be published."""
         if not self.shrink.shrinks(found.rows_held, found.rows):
             return None
         before = self.ledger.waiting().get(found.window)

@@ -1,7 +1,7 @@
 """Records that came more than once in one pull: identical ones are kept once, conflicting ones refused.
 
-Where one comes on two pages the pages moved while they were read, or overlap, and another may have come on none: the
-account says how many did, so that a total is compared with records that differ.
+If a record is on two pages, the pages moved while they were read, or overlap; then another record may be on no page.
+The account counts such repeats, so that a declared total is compared with the number of distinct records.
 """
 
 from bisect import bisect_right
@@ -30,9 +30,9 @@ type Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """How many repeated records were dropped, and the sink that wrote the file without them (None where none was).
+    """How many repeated records were dropped, and the sink that wrote the file without them; None if there were none.
 
-    `across` has the content of the records that came on an earlier page too.
+    `across` has the content of the records that were on an earlier page too.
     """
 
     dropped: int = 0
@@ -46,9 +46,9 @@ NONE = Repeats()
 def drop_repeats(
     path: Path, schema: TableSchema, pages: Sequence[int] = (), profiler: Callable[[], Profiler | None] = lambda: None
 ) -> Repeats:
-    """Rewrite the file without repeated records, if it has any; `pages` are the numbers of the rows that begin a page.
+    """Rewrite the file without repeated records, if it has any; `pages` are the numbers of the pages' first rows.
 
-    Holds the key columns; then a hash for each key that repeats.
+    Holds the key columns in memory, then a hash for each key that repeats.
 
     Raises:
         SourceRefused: two records of one key differ.
@@ -94,10 +94,10 @@ class _FirstOfEach:
         suspects = pc.is_in(batch.column(self._keys[0]), value_set=self._suspects)
         if not pc.any(suspects).as_py():
             return batch
-        places = [place for place, suspect in enumerate(suspects.to_pylist()) if suspect]
-        records = zip(places, batch.filter(suspects).to_pylist(), strict=True)
-        gone = {place for place, record in records if not self._is_first(record, first + place)}
-        return batch.filter(pa.array([place not in gone for place in range(batch.num_rows)]))
+        indices = [index for index, suspect in enumerate(suspects.to_pylist()) if suspect]
+        records = zip(indices, batch.filter(suspects).to_pylist(), strict=True)
+        dropped = {index for index, record in records if not self._is_first(record, first + index)}
+        return batch.filter(pa.array([index not in dropped for index in range(batch.num_rows)]))
 
     def _is_first(self, record: dict[str, object], row: int) -> bool:
         key = tuple(record[name] for name in self._keys)
@@ -112,8 +112,8 @@ class _FirstOfEach:
             named = ", ".join(f"{name} {value!r}" for name, value in zip(self._keys, key, strict=True))
             raise SourceRefused(
                 f"two records of one window have {named} and differ.",
-                remedy="The source contradicts itself: mend it there, or declare a `key` that tells them apart, then "
-                "run the window again.",
+                remedy="The source contradicts itself: correct it there, or declare a `key` that distinguishes them, "
+                "then run the window again.",
             )
         if page != before:
             self.across[key] = content
@@ -121,10 +121,10 @@ class _FirstOfEach:
 
 
 class PullAccount:
-    """What tells repeats of a pull that are not in its file: the pages' first rows, rejects, the neighbours' keys.
+    """Finds repeats that are not in the file of a pull: of rejects, and of neighbouring windows' records.
 
-    The keys lie in a file without a name in `folder`, where there are any. A pull without a total needs the pages
-    alone: `counting` False.
+    The neighbours' keys go to a temporary file in `folder`. `pages` has the number of each page's first row; a pull
+    without a total needs nothing else (`counting` is False).
     """
 
     def __init__(self, schema: TableSchema, folder: Path, *, counting: bool) -> None:
@@ -148,19 +148,19 @@ class PullAccount:
         if self._file is not None:
             self._file.close()
 
-    def add(self, casted: Casted, page: int, part: int) -> None:
-        """Note a slice of the page, which is of the range number `part`."""
+    def add(self, casted: Casted, page: int, range_number: int) -> None:
+        """Note a slice of the page, which belongs to that range."""
         if page != self._page:
             self._page = page
             self.pages.append(self._rows)
         self._rows += casted.batch.num_rows
         if self._counting:
-            self._note_rejects(casted.rejects, part)
+            self._note_rejects(casted.rejects, range_number)
             if casted.neighbours is not None and casted.neighbours.num_rows:
-                self._note_neighbours(casted.neighbours, part)
+                self._note_neighbours(casted.neighbours, range_number)
 
     def repeats(self) -> int:
-        """The neighbours, and rejects of different pages, that a range gave more than once."""
+        """How many neighbours, and rejects of different pages, came more than once in a range."""
         if self._writer is None:
             return self._repeated_rejects
         self._writer.close()
@@ -168,13 +168,14 @@ class PullAccount:
         distinct = keys.group_by(keys.column_names).aggregate([]).num_rows
         return self._repeated_rejects + int(keys.num_rows - distinct)
 
-    def _note_rejects(self, rejects: Sequence[RejectedRecord], part: int) -> None:
+    def _note_rejects(self, rejects: Sequence[RejectedRecord], range_number: int) -> None:
         for reject in rejects:
-            content = part, sha256(reject.raw).digest()[:8]
+            content = range_number, sha256(reject.raw).digest()[:8]
             self._repeated_rejects += self._rejects.setdefault(content, self._page) != self._page
 
-    def _note_neighbours(self, batch: pa.RecordBatch, part: int) -> None:
-        columns = [pa.array([part] * batch.num_rows, pa.int64()), *(batch.column(name) for name in self._schema.keys)]
+    def _note_neighbours(self, batch: pa.RecordBatch, range_number: int) -> None:
+        numbers = pa.array([range_number] * batch.num_rows, pa.int64())
+        columns = [numbers, *(batch.column(name) for name in self._schema.keys)]
         noted = pa.RecordBatch.from_arrays(columns, names=["", *self._schema.keys])
         if self._writer is None:
             self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - open until the block ends

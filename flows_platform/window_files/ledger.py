@@ -1,9 +1,9 @@
-"""The ledger of one table: what each window's fetches and publications were, tied by the staged file's digest.
+"""The ledger of one table: every fetch and publication of its windows, connected by the window file's digest.
 
-Append-only, in sqlite beside the staged files: request → bytes → records → rejected → file → jobs → rows committed.
+Append-only, in sqlite beside the window files: request → bytes → records → rejected → file → jobs → rows committed.
 
-Two things are decided by it: whether a staged file is the one that was fetched, by its digest; and whether a window
-that would shrink was found so before.
+It decides two things: whether a window file is the one that was fetched (by its digest), and whether an earlier pull
+of a window that would shrink gave the same.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ BUSY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One fetch of a window, and the file it left."""
+    """One fetch of a window, and the file that it made."""
 
     window: str
     at: str  # UTC, ISO 8601
@@ -38,7 +38,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The window's quarantine, reprocessed, and the file this made."""
+    """One reprocessing of a window's quarantine, and the file that it made."""
 
     window: str
     at: str
@@ -50,7 +50,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """One replacement of a window in the warehouse by the file of that digest."""
+    """One replacement of a window in the warehouse with the rows of the file of that digest."""
 
     window: str
     at: str
@@ -64,10 +64,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A file that was not published: its window would shrink, and only a second pull may say so.
+    """A file that was not published: its window would lose rows, which a second pull must confirm.
 
-    `rows` are the file's, `rows_held` those that the table has and keeps. `pulled` is when the file was fetched,
-    `since` when the first in the row of pulls was that said the same.
+    `rows` is the file's number of rows, `rows_held` that of the table, which keeps them. `pulled` is the time of the
+    fetch, `since` that of the first pull in a row that gave the same.
     """
 
     window: str
@@ -86,20 +86,20 @@ class Withheld:
 
     @property
     def story(self) -> str:
-        """For people: both counts, and what is waited for."""
+        """A sentence for people: both counts, and what the window waits for."""
         return (
             f"Waiting for a confirmation since {self.first_said:%Y-%m-%d %H:%M} UTC: {self.rows:,} rows were pulled, "
-            f"and the table keeps its {self.rows_held:,} until another pull says the same."
+            f"and the table keeps its {self.rows_held:,} until another pull gives the same."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """A window's file as the ledger knows it: from the last fetch, and the reprocessing after it.
+    """A window file as the ledger knows it: from the last fetch, and the reprocessing after it.
 
-    `pulled` is when it was fetched (UTC, ISO 8601); `other_records` are the records that are not rows of it. `rows` has
-    the rows by the file's digest, the last one's last. Reprocessing enters its file before that takes its name, so the
-    file may still be the one before: then there are two.
+    `pulled` is the time of the fetch (UTC, ISO 8601), `other_records` the number of records that are not rows of the
+    file. `rows` has the number of rows by the file's digest, oldest first. Reprocessing enters its file in the ledger
+    before it replaces the one before, so that either may be on disk.
     """
 
     pulled: str
@@ -108,18 +108,18 @@ class RecordedFile:
 
     @property
     def digest(self) -> str:
-        """The last file's SHA-256."""
+        """SHA-256 of the last file."""
         return list(self.rows)[-1]
 
     @property
     def last_rows(self) -> int:
-        """The last file's rows."""
+        """Number of rows of the last file."""
         return self.rows[self.digest]
 
     def reprocessed(self, entry: Recovered) -> "RecordedFile":
-        """The file after the reprocessing."""
+        """The file after that reprocessing."""
         records = self.last_rows + self.other_records
-        # The same file again: the process died before it took its name, and may die once more.
+        # The same file again: the process died before it replaced the one before, and may die once more.
         before = self.rows if self.digest == entry.file_sha256 else {self.digest: self.last_rows}
         return RecordedFile(self.pulled, records - entry.rows, before | {entry.file_sha256: entry.rows})
 
@@ -132,7 +132,7 @@ TABLES: dict[type[Fetched | Recovered | Committed | Withheld], str] = {
     Withheld: "withheld",
 }
 
-# The newest entry of each window that waits: nothing was committed after it.
+# The newest withheld file of each window, if nothing was committed after it.
 WAITING = """
 SELECT * FROM withheld WHERE rowid IN (SELECT MAX(rowid) FROM withheld GROUP BY window)
 AND NOT EXISTS (SELECT 1 FROM committed WHERE committed.window = withheld.window AND committed.at > withheld.at)
@@ -143,7 +143,7 @@ SQL_TYPES: dict[Any, str] = {int: "INTEGER", str: "TEXT"}
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger in the file `path`, made with its first entry."""
+    """The ledger in the file `path`, which the first entry creates."""
 
     path: Path
 
@@ -183,9 +183,9 @@ class Ledger:
         return files
 
     def waiting(self) -> dict[str, Withheld]:
-        """The windows that wait for a confirmation, by their keys in order: what was last withheld of each.
+        """The last withheld file of every window that waits for a confirmation, by the windows' keys in order.
 
-        `Withheld.first_said` plus the table's `shrink_rule.pause` is when another pull may confirm it.
+        Another pull may confirm it from `Withheld.first_said` plus the table's `shrink_rule.pause` on.
         """
         if not self.path.exists():
             return {}
@@ -195,7 +195,7 @@ class Ledger:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        # guard: a ledger's failure is told by type
+        # guard: a ledger's failure is a StorageError
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_ahead(self.path, BUSY_SECONDS)
@@ -209,7 +209,7 @@ class Ledger:
 
 
 def ledger_of(folder: Path) -> Ledger:
-    """The ledger of the staged files in `folder`."""
+    """The ledger of the window files in `folder`."""
     return Ledger(folder / "ledger.db")
 
 
@@ -222,10 +222,10 @@ def _rows(connection: sqlite3.Connection, table: str, window: str) -> list[tuple
 
 
 def _create(kind: type[Entry], table: str) -> str:
-    columns = ", ".join(f"{each.name} {SQL_TYPES[each.type]} NOT NULL" for each in fields(kind))
+    columns = ", ".join(f"{column.name} {SQL_TYPES[column.type]} NOT NULL" for column in fields(kind))
     return f"CREATE TABLE IF NOT EXISTS {table} ({columns}) STRICT"
 
 
-def told(entry: Entry) -> dict[str, object]:
-    """An entry by its names, for showing."""
+def as_dict(entry: Entry) -> dict[str, object]:
+    """The fields of an entry by name, and what it is."""
     return {"what": type(entry).__name__.lower(), **asdict(entry)}

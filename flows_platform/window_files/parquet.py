@@ -26,20 +26,19 @@ from flows_platform.runtime.atomic_files import reading, sha256_of
 from flows_platform.window_files.profile import Profiler
 from flows_platform.window_files.window_file import WindowFile
 
-GROUP_ROWS = 1 << 16  # rows a row group: 5 MB of flows
-GROUP_BYTES = 1 << 25  # of a row group in memory; the most that is held: rows with long texts take kilobytes
-REPEATS = 8  # times that a value comes at the mean, at least, for a column to have a dictionary
-PREFIX = "flows."  # of our own entries among the file's metadata
+GROUP_ROWS = 1 << 16  # rows of a row group, at most: 5 MB of flows
+GROUP_BYTES = 1 << 25  # of a row group in memory, about: rows with long texts take kilobytes each
+REPEATS = 8  # a column has a dictionary if its values occur more often than this on average
+PREFIX = "flows."  # of our own entries in the file's metadata
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a window file says of itself: its rows, and what became of the other records.
+    """The footer of a window file: its number of rows, and what became of the other records.
 
-    `beside` is how many more records than these the source counts in the window: records of neighbouring windows,
-    which are not kept, and parents that count as one record but give several rows (so it may be negative).
-    `quarantine` is the SHA-256 of the quarantine file that belongs to it, `reprocessed` of the one whose records were
-    merged into it.
+    `beside` is the source's count minus our own records. It is positive if the source counts records of neighbouring
+    windows, which are skipped, and negative if it counts parents that give several rows. `quarantine` is the SHA-256 of
+    the file's quarantine, `reprocessed` that of the quarantine whose records were merged into it.
     """
 
     rows: int = 0
@@ -51,12 +50,12 @@ class Footer:
 
     @property
     def other_records(self) -> int:
-        """Records of the source that are not rows of the file."""
+        """Number of the source's records that are not rows of the file."""
         return self.rejected + self.deduplicated
 
     @classmethod
     def of(cls, found: pq.FileMetaData) -> Self:
-        """The footer as it was read."""
+        """The footer of a file that was read."""
         entries = {key.decode(): value.decode() for key, value in (found.metadata or {}).items()}
         return cls(
             rows=found.num_rows,
@@ -68,18 +67,18 @@ class Footer:
         )
 
     def entries(self) -> dict[str, str]:
-        """The entries of the file's metadata; Parquet itself counts the rows."""
+        """The entries for the file's metadata; Parquet counts the rows itself."""
         return {
             f"{PREFIX}rejected": str(self.rejected),
             f"{PREFIX}deduplicated": str(self.deduplicated),
             f"{PREFIX}quarantine": self.quarantine,
-            f"{PREFIX}replayed": self.reprocessed,  # the older name: files keep it
+            f"{PREFIX}replayed": self.reprocessed,  # the old name of `reprocessed`, which existing files have
             f"{PREFIX}beside": str(self.beside),
         }
 
 
 class _DigestedFile:
-    """A file to write to, which digests what is written: the Parquet writer never seeks back."""
+    """A file that digests what is written to it. The Parquet writer never seeks back."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -103,10 +102,10 @@ class _DigestedFile:
 
 @dataclass(slots=True)
 class ParquetSink:
-    """Writes batches of `schema` to `path`, and learns what a `WindowFile` tells while it does.
+    """Writes batches of `schema` to `path`, and collects the content of a `WindowFile` meanwhile.
 
-    The times are the time column's own values: seconds since the schema's epoch, or instants. `keys_rise` says
-    whether each key was greater than the one before.
+    The times are the time column's own values: seconds since the schema's epoch, or instants. `keys_rise` says whether
+    every key was greater than the one before. Set `footer` before the block ends.
     """
 
     path: Path
@@ -152,7 +151,7 @@ class ParquetSink:
                 self._file.close()
 
     def window_file(self, window: Window | None, location: Path) -> WindowFile:
-        """What is known of the file, which takes the name `location`; after the block."""
+        """The finished file, which the caller moves to `location`; call it after the block."""
         if self._file is None or not self._file.closed:
             raise RuntimeError("the sink is still writing")
         return WindowFile(
@@ -169,7 +168,7 @@ class ParquetSink:
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add a batch; it reaches the file, and what is known of times and keys, with its row group."""
+        """Add a batch; times, keys and the file change only with its row group."""
         if not batch.num_rows:
             return
         self.rows += batch.num_rows
@@ -181,7 +180,7 @@ class ParquetSink:
             self._flush()
 
     def _flush(self) -> None:
-        """Hand the row group to the second thread, once it is done with the one before: encoding leaves the GIL."""
+        """Hand the row group to the second thread once it is done with the one before; encoding releases the GIL."""
         if not self._held:
             return
         group = pa.Table.from_batches(self._held)
@@ -190,7 +189,7 @@ class ParquetSink:
         self._encoding = self._encoder.submit(self._encode, group)
 
     def _encoded(self) -> None:
-        """Wait for the row group under way; its error is raised here."""
+        """Wait for the row group that is being encoded, and raise its error."""
         if self._encoding:
             self._encoding.result()
             self._encoding = None
@@ -200,10 +199,10 @@ class ParquetSink:
         self._opened(group).write_table(group, row_group_size=GROUP_ROWS)
 
     def _opened(self, group: pa.Table) -> pq.ParquetWriter:
-        """The writer, which the first row group opens: it shows which columns repeat.
+        """The writer; the first row group opens it, and shows which columns have repeating values.
 
-        zstd 1 is as fast as snappy and 40 % smaller on flows. Dictionaries of those columns take a tenth less space and
-        no more time than none; those of all columns take half as long again and save nothing.
+        zstd 1 is as fast as snappy and 40 % smaller on flows. Dictionaries of these columns save a tenth of the space
+        and take no time; dictionaries of all columns take half as long again and save no more.
         """
         if self._writer is None:
             self._file = _DigestedFile(self.path)
@@ -224,7 +223,7 @@ class ParquetSink:
         times = pc.min_max(group.column(self.schema.time)).as_py()
         self.first_time = times["min"] if self.first_time is None else min(self.first_time, times["min"])
         self.last_time = times["max"] if self.last_time is None else max(self.last_time, times["max"])
-        if self.schema.key_rest:  # whether these rise costs more than to look for repeats at the end
+        if self.schema.key_rest:  # checking that these rise costs more than a search for repeats at the end
             self.keys_rise = False
             return
         keys = group.column(self.schema.key).combine_chunks()
@@ -235,7 +234,7 @@ class ParquetSink:
 
 
 def _repeating(group: pa.Table) -> list[str]:
-    """The columns whose values come `REPEATS` times at the mean, or more often."""
+    """The columns whose values occur more than `REPEATS` times on average."""
     return [
         name
         for name, column in zip(group.column_names, group.columns, strict=True)
@@ -244,25 +243,25 @@ def _repeating(group: pa.Table) -> list[str]:
 
 
 def rows_of(path: Path, schema: TableSchema, size: int = GROUP_ROWS) -> Iterator[pa.RecordBatch]:
-    """A staged file's rows as `schema` has them now, `size` at a time: a nullable column that is new is null.
+    """A window file's rows in the columns of `schema`, `size` at a time; a new nullable column is null.
 
     Raises:
-        InputError: the file's columns cannot be those of the schema.
+        InputError: the file's columns do not fit the schema.
     """
     target = arrow_schema(schema)
     if set(columns_of(path).names) - set(target.names):
         raise _foreign(path, schema, "it has more columns")
     for batch in batches_of(path, size):
-        columns = [_column(batch, each) for each in target]
-        for each, column in zip(target, columns, strict=True):
-            if column.type != each.type or (column.null_count and not each.nullable):
-                raise _foreign(path, schema, f"its {each.name} is another")
+        columns = [_column(batch, declared) for declared in target]
+        for declared, column in zip(target, columns, strict=True):
+            if column.type != declared.type or (column.null_count and not declared.nullable):
+                raise _foreign(path, schema, f"its column {declared.name} differs")
         yield pa.RecordBatch.from_arrays(columns, schema=target)
 
 
-def _column(batch: pa.RecordBatch, wanted: pa.Field) -> pa.Array:
-    known = wanted.name in batch.schema.names
-    return batch.column(wanted.name) if known else pa.nulls(batch.num_rows, wanted.type)
+def _column(batch: pa.RecordBatch, declared: pa.Field) -> pa.Array:
+    known = declared.name in batch.schema.names
+    return batch.column(declared.name) if known else pa.nulls(batch.num_rows, declared.type)
 
 
 def _foreign(path: Path, schema: TableSchema, why: str) -> InputError:
@@ -273,7 +272,7 @@ def _foreign(path: Path, schema: TableSchema, why: str) -> InputError:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What Arrow says of a file that it cannot read becomes an InputError."""
+    """Arrow's error about a file that it cannot read becomes an InputError."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -281,7 +280,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def batches_of(path: Path, size: int = GROUP_ROWS, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows, `size` at a time, or some of its columns; each page's checksum is verified.
+    """A Parquet file's rows, `size` at a time, or only these columns; every page's checksum is verified.
 
     Raises:
         InputError: the file is not Parquet, or a page is damaged.
@@ -316,10 +315,10 @@ def file_digest(path: Path) -> RowDigest:
 
 
 class OpenFile:
-    """A window file that is open for reading: every question is answered by the same file, opened once.
+    """A window file that is open for reading: digest, footer and rows come from one open file.
 
     Raises:
-        InputError: from any member, where the file is not Parquet or a page is damaged.
+        InputError: by any member, if the file is not Parquet or a page is damaged.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
@@ -341,7 +340,7 @@ class OpenFile:
         return self._parquet.schema_arrow
 
     def batches(self, size: int = GROUP_ROWS, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows, `size` at a time, or some of their columns; each page's checksum is verified."""
+        """The rows, `size` at a time, or only these columns; every page's checksum is verified."""
         with _readable(self.path):
             yield from self._parquet.iter_batches(size, columns=columns)
 

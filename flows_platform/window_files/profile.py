@@ -14,9 +14,7 @@ from flows_platform.columns.batches import bounds_in
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 
-HELD = (
-    1 << 18
-)  # counts of a column that are held; above it, where half of them are distinct, the rarer ones are dropped
+HELD = 1 << 18  # counts of a column in memory; above it they are summed, and the rarer values dropped if need be
 COUNTS = pa.schema([("values", pa.string()), ("counts", pa.int64())])
 
 
@@ -57,7 +55,7 @@ def _most(counts: pa.Table, number: int) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class ProfilePlan:
-    """What a profile of the window shows: slices of `step`, the values of `columns`, and so many `first_rows`."""
+    """What a profile of the window has: slices of `step`, the values of `columns`, and this many `first_rows`."""
 
     window: Window
     step: timedelta
@@ -67,7 +65,7 @@ class ProfilePlan:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Rows by slice of the window, from its start on without gaps; the counts of values by column; the first rows."""
+    """Numbers of rows by slice of the window, without gaps; counts of values by column; the first rows."""
 
     slices: list[tuple[datetime, int]]
     values: Mapping[str, ValueCounts]

@@ -1,4 +1,4 @@
-"""Rejected records beside the file they are missing from: a JSON line each, with position, reason and raw text."""
+"""The file of a window's rejected records: one JSON line a record, with its position, reason and raw text."""
 
 import hashlib
 import json
@@ -12,13 +12,13 @@ from flows_platform.domain.rejects import RejectedRecord
 
 
 def quarantine_path(target: Path) -> Path:
-    """Where the rejects of `target` go: `FILE.parquet` has `FILE.rejected.ndjson`."""
+    """Path of the rejects of `target`: those of `FILE.parquet` are in `FILE.rejected.ndjson`."""
     return target.with_name(f"{target.stem}.rejected.ndjson")
 
 
 @dataclass(slots=True)
 class QuarantineSink:
-    """Appends rejects to an open file and counts them, secrets masked; `first` is for messages."""
+    """Appends rejects to an open file with their secrets masked, and counts them; `first` is for messages."""
 
     file: IO[bytes]
     redact: Redactor = field(default_factory=Redactor)
@@ -37,7 +37,7 @@ class QuarantineSink:
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far, in hex."""
+        """SHA-256 of the lines written so far, in hex."""
         return self._digest.hexdigest()
 
     def _line(self, reject: RejectedRecord) -> bytes:
@@ -51,7 +51,7 @@ class QuarantineSink:
 
 
 def _as_text(raw: bytes) -> str:
-    """Bytes as text that gives them back: what is not UTF-8 becomes lone surrogates, which JSON escapes."""
+    """Bytes as text, reversibly: bytes that are not UTF-8 become lone surrogates, which JSON escapes."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -60,7 +60,7 @@ def _as_bytes(text: str) -> bytes:
 
 
 def read_quarantine(path: Path) -> Iterator[RejectedRecord]:
-    """The rejects in a quarantine file, raw bytes as they came; none where there is no file."""
+    """The rejects in a quarantine file, with their raw bytes as received; nothing if there is no file."""
     if not path.exists():
         return
     with path.open("rb") as lines:

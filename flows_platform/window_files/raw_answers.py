@@ -1,4 +1,4 @@
-"""An API's answers as they came, a compressed file a page, until they are too old. The platform never reads them."""
+"""An API's answers as received: one compressed file a page, kept for a time. The platform never reads them."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ _PAGE = re.compile(r"page-([0-9]+)\.zst")
 
 @dataclass(frozen=True, slots=True)
 class RawPulls:
-    """The pages of one pull: `FOLDER/NAME/page-0001.zst` and so on, each there when it was read whole."""
+    """The pages of one pull: `FOLDER/NAME/page-0001.zst` and so on; a file appears once its page was read in full."""
 
     folder: Path
     name: str
@@ -31,7 +31,7 @@ class RawPulls:
         return self.folder / self.name.replace(":", "")
 
     def page(self) -> Callable[[ByteSource], AbstractContextManager[ByteSource]]:
-        """What copies the pages of one try while they are read, numbered from 1."""
+        """A function that copies the pages of one try while they are read, numbered from 1."""
         numbers = count(1)
         return lambda source: self._copied(source, self.path / f"page-{next(numbers):04}.zst")
 
@@ -40,16 +40,16 @@ class RawPulls:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{target.parent} cannot be made: {error.strerror}.") from error
+            raise StorageError(f"{target.parent} cannot be created: {error.strerror}.") from error
         with atomic_path(target) as temporary, zstandard.open(temporary, "wb", zstandard.ZstdCompressor(LEVEL)) as copy:
             yield _Copying(source, copy)
 
     def forget_after(self, pages: int) -> None:
-        """Remove what an earlier, longer pull left beyond `pages`."""
-        for each in self.path.iterdir() if self.path.is_dir() else ():
-            number = _PAGE.fullmatch(each.name)
+        """Remove the pages after number `pages`, which an earlier, longer pull left behind."""
+        for path in self.path.iterdir() if self.path.is_dir() else ():
+            number = _PAGE.fullmatch(path.name)
             if number and int(number[1]) > pages:
-                each.unlink()
+                path.unlink()
 
 
 @dataclass(slots=True)
@@ -64,8 +64,8 @@ class _Copying:
 
 
 def sweep_pulls(folder: Path, keep: timedelta, now: datetime) -> int:
-    """Remove the pulls whose files are all older than `keep`; gives their number."""
-    pulls = [each for each in folder.iterdir() if each.is_dir()] if folder.is_dir() else []
+    """Remove the pulls whose files are all older than `keep`, and return their number."""
+    pulls = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     old = [pull for pull in pulls if _newest(pull) < now - keep]
     for pull in old:
         shutil.rmtree(pull)
@@ -73,4 +73,4 @@ def sweep_pulls(folder: Path, keep: timedelta, now: datetime) -> int:
 
 
 def _newest(pull: Path) -> datetime:
-    return datetime.fromtimestamp(max((each.stat().st_mtime for each in pull.iterdir()), default=0.0), UTC)
+    return datetime.fromtimestamp(max((page.stat().st_mtime for page in pull.iterdir()), default=0.0), UTC)

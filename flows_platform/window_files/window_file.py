@@ -1,4 +1,4 @@
-"""A finished window file: what its writer knows of it, so that nobody reads it again to find out."""
+"""A finished window file as its writer knows it, so that it need not be read again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ class WindowFile:
     """One window's Parquet file at `location`, filled by the sink while it writes.
 
     `rows`, `rejected` and `deduplicated` add up to the records that were received. `first_time` and `last_time` are in
-    the source's own unit, None where there is no row. `quarantine_sha256` is of the file of rejected records.
+    the source's own unit, None if there are no rows. `quarantine_sha256` is of the file of rejected records.
 
-    `window` is None for all records of a source; `profile` is None where none was asked for.
+    `window` is None for all records of a source; `profile` is None if it was not asked for.
     """
 
     window: Window | None
@@ -36,5 +36,5 @@ class WindowFile:
 
     @property
     def quarantine(self) -> Path | None:
-        """The file of rejected records; None where there are none."""
+        """Path of the rejected records; None if there are none."""
         return quarantine_path(self.location) if self.rejected else None

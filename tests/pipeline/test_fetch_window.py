@@ -39,11 +39,11 @@ def bodies(rows: list[dict[str, object]]) -> dict[WireFormat, bytes]:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     head = ",".join(FLOWS.names)
-    lines = [",".join(map(str, each.values())) for each in rows]
+    lines = [",".join(map(str, record.values())) for record in rows]
     return {
         WireFormat.JSON: json_body(rows),
         WireFormat.XML: xml_body(rows),
-        WireFormat.NDJSON: "".join(json.dumps(each) + "\n" for each in rows).encode(),
+        WireFormat.NDJSON: "".join(json.dumps(record) + "\n" for record in rows).encode(),
         WireFormat.CSV: "".join(line + "\r\n" for line in (head, *lines)).encode(),
         WireFormat.ARROW: sink.getvalue().to_pybytes(),
     }
@@ -64,10 +64,10 @@ def test_every_format_gives_the_same_rows(
     client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat
 ) -> None:
     server.scripts = [answer(bodies(ROWS)[wire], kind=wire.content_type, Record_Count="50")]
-    staged = stage(client, server, target, format=wire)
+    fetched = stage(client, server, target, format=wire)
     assert pq.read_table(target).to_pylist() == ROWS
-    assert (staged.file.rows, staged.file.rejected, staged.file.first_time, staged.file.last_time) == (50, 0, 1, 50)
-    assert staged.answers.level is Verification.COUNT
+    assert (fetched.file.rows, fetched.file.rejected, fetched.file.first_time, fetched.file.last_time) == (50, 0, 1, 50)
+    assert fetched.answers.level is Verification.COUNT
     assert f"format={wire}" in server.requests[0]
     assert "scanned_after=0&scanned_before=99" in server.requests[0]
 
@@ -103,12 +103,12 @@ def _empty_arrow() -> bytes:
 
 
 @pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.XML])
-@pytest.mark.parametrize("part", range(1, 20))
+@pytest.mark.parametrize("twentieths", range(1, 20))
 def test_a_document_that_ends_early_is_refused_though_the_transfer_ends_cleanly(
-    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat, part: int
+    client: HttpClient, server: ScriptedServer, target: Path, wire: WireFormat, twentieths: int
 ) -> None:
     body = bodies(ROWS)[wire]
-    server.scripts = [answer(body[: len(body) * part // 20], kind=wire.content_type)]
+    server.scripts = [answer(body[: len(body) * twentieths // 20], kind=wire.content_type)]
     with pytest.raises(StreamIncomplete):
         stage(client, server, target, format=wire)
     assert not target.exists()
@@ -125,7 +125,7 @@ def test_missing_records_are_seen_by_the_header_count(
 
 
 @pytest.mark.parametrize("count", ["", "ten", "-50", "+50", "5e1", "5_0", " ", "\xb2", "9" * 20])
-def test_a_declared_count_that_is_no_number_is_refused(
+def test_a_declared_count_that_is_not_a_number_is_refused(
     client: HttpClient, server: ScriptedServer, target: Path, count: str
 ) -> None:
     server.scripts = [answer(json_body(ROWS), Record_Count=count)]
@@ -159,8 +159,8 @@ def test_a_stream_without_any_count_is_refused_unless_less_is_declared(
     if not marked:
         with pytest.raises(SourceRefused, match="not L1 framing"):
             stage(client, server, target, format=wire, verification=Verification.FRAMING)
-    staged = stage(client, server, target, format=wire, verification=reached)
-    assert (staged.file.rows, staged.answers.level) == (50, reached)
+    fetched = stage(client, server, target, format=wire, verification=reached)
+    assert (fetched.file.rows, fetched.answers.level) == (50, reached)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_stream_without_any_count_is_refused_unless_less_is_declared(
         b'{"records": [1,]}',
     ],
 )
-def test_an_answer_that_is_no_stream_of_records_never_counts_as_empty(
+def test_an_answer_that_is_not_a_stream_of_records_never_counts_as_empty(
     client: HttpClient, server: ScriptedServer, target: Path, body: bytes
 ) -> None:
     server.scripts = [answer(body, Record_Count="0")]
@@ -196,7 +196,7 @@ def test_an_answer_that_is_no_stream_of_records_never_counts_as_empty(
         b"<records><record></records>",
     ],
 )
-def test_xml_that_is_no_stream_of_records_never_counts_as_empty(
+def test_xml_that_is_not_a_stream_of_records_never_counts_as_empty(
     client: HttpClient, server: ScriptedServer, target: Path, body: bytes
 ) -> None:
     server.scripts = [answer(body, kind="application/xml", Record_Count="0")]
@@ -251,9 +251,9 @@ def test_a_bad_record_is_quarantined_whole_and_counted(
     with pytest.raises(TooManyRejects, match=r"1 records .* 0 are allowed; the first is record 2"):
         stage(client, server, target)
     assert not target.exists()
-    staged = stage(client, server, target, max_rejected=1)
+    fetched = stage(client, server, target, max_rejected=1)
     (reject,) = read_quarantine(quarantine_path(target))
-    assert (staged.file.rows, staged.file.rejected, staged.file.received) == (2, 1, 3)
+    assert (fetched.file.rows, fetched.file.rejected, fetched.file.received) == (2, 1, 3)
     assert reason in reject.reason
     assert json.loads(reject.raw)["id"] == 2
     assert pq.read_table(target).column("id").to_pylist() == [1, 3]
@@ -273,9 +273,9 @@ def test_invalid_characters_are_replaced_and_counted_where_that_is_declared(
     for declared in (True, False):
         server.scripts = [answer(body, kind=wire.content_type)]
         if declared:
-            staged = stage(client, server, target, format=wire, replaces_characters=True)
-            assert (staged.file.rows, staged.answers.replaced_characters) == (50, 100)
-            assert staged.answers.level_reason == "100 invalid characters became U+FFFD"
+            fetched = stage(client, server, target, format=wire, replaces_characters=True)
+            assert (fetched.file.rows, fetched.answers.replaced_characters) == (50, 100)
+            assert fetched.answers.level_reason == "100 invalid characters became U+FFFD"
             assert set(pq.read_table(target)["src_port"].to_pylist()) == {"N\ufffd\ufffd"}
         else:
             with pytest.raises(PlatformError, match="invalid_characters: replace"):
@@ -311,8 +311,8 @@ def test_records_that_contradict_each_other_are_refused(
 
 def test_identical_records_are_kept_once_and_counted(client: HttpClient, server: ScriptedServer, target: Path) -> None:
     server.scripts = [answer(json_body([row(3), row(2), row(3), row(4), row(4), row(3)]))]
-    staged = stage(client, server, target)
-    assert (staged.file.rows, staged.file.deduplicated, staged.file.rejected, staged.file.received) == (3, 3, 0, 6)
+    fetched = stage(client, server, target)
+    assert (fetched.file.rows, fetched.file.deduplicated, fetched.file.rejected, fetched.file.received) == (3, 3, 0, 6)
     assert pq.read_table(target).to_pylist() == [row(3), row(2), row(4)]
     assert footer_of(target).deduplicated == 3
     assert list(target.parent.iterdir()) == [target]
@@ -349,7 +349,7 @@ def test_a_server_that_is_not_there_is_named(client: HttpClient, tmp_path: Path)
 
 
 @pytest.mark.parametrize("fault", ["short", "no terminator", "inside a chunk", "reset length"])
-def test_a_transfer_cut_at_any_place_is_refused(
+def test_a_transfer_cut_at_any_byte_is_refused(
     client: HttpClient, server: ScriptedServer, target: Path, fault: str
 ) -> None:
     body = json_body(ROWS)
@@ -401,9 +401,9 @@ def test_authentication_goes_into_headers_and_nowhere_else(
         (Basic(user=Secret(env="USER"), password=key), "Authorization: Basic dXNlcjpjYW5hcnk="),
         (HeaderKey(name="apiKey", value=key), "apiKey: canary"),
     ):
-        staged = stage(client, server, target, auth=auth, secrets=secrets)
+        fetched = stage(client, server, target, auth=auth, secrets=secrets)
         assert header in server.requests[-1]
-        assert "canary" not in repr(WindowedApi(url="", schema=FLOWS, auth=auth, secrets=secrets)) + repr(staged)
+        assert "canary" not in repr(WindowedApi(url="", schema=FLOWS, auth=auth, secrets=secrets)) + repr(fetched)
 
 
 def test_pages_are_followed_and_each_is_proven(client: HttpClient, server: ScriptedServer, target: Path) -> None:

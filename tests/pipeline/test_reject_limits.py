@@ -1,4 +1,4 @@
-"""How many records a window may set aside, by number and by share; far beyond that, the rest is not fetched."""
+"""How many records of a window may be rejected, by number and by share; far above that, the fetch stops."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,13 @@ ROWS = [row(number, byte_count=number if number < 3 else None) for number in ran
 
 
 @pytest.mark.parametrize(("number", "share"), [(9, 1.0), (9, 0.6)])
-def test_as_many_rejects_as_allowed_are_set_aside(
+def test_as_many_rejects_as_allowed_are_quarantined(
     client: HttpClient, server: ScriptedServer, target: Path, number: int, share: float
 ) -> None:
     server.scripts = [answer(json_body(ROWS))]
     api = WindowedApi(url=server.url, schema=FLOWS)
-    staged = fetch_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
-    assert staged.file.rejected == 3
+    fetched = fetch_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
+    assert fetched.file.rejected == 3
 
 
 @pytest.mark.parametrize(("number", "share"), [(2, 1.0), (9, 0.5)])
@@ -38,7 +38,7 @@ def test_more_rejects_than_allowed_are_refused(
         fetch_window(client, api, BOUNDS, target, max_rejected=number, max_rejected_share=share, tries=1)
 
 
-def test_rejects_beyond_all_measure_end_the_fetch(
+def test_far_too_many_rejects_end_the_fetch(
     client: HttpClient, server: ScriptedServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = 5000  # several slices
@@ -60,7 +60,7 @@ def test_each_of_many_rejects_is_kept_as_it_was_sent(
         fetch_window(client, api, BOUNDS, target, tries=1)
     kept = list(read_quarantine(quarantine_path(target)))
     expected = [row(number, byte_count=f"many {'***' if secret else 'hush-hush'} {number}") for number in range(600)]
-    assert [json.loads(each.raw) for each in kept] == expected
-    assert [each.position for each in kept] == list(range(1, 601))
-    assert {each.redacted for each in kept} == {bool(secret)}
-    assert not any("hush" in each.reason for each in kept) or not secret
+    assert [json.loads(reject.raw) for reject in kept] == expected
+    assert [reject.position for reject in kept] == list(range(1, 601))
+    assert {reject.redacted for reject in kept} == {bool(secret)}
+    assert not any("hush" in reject.reason for reject in kept) or not secret

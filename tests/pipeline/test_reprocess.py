@@ -1,4 +1,4 @@
-"""Quarantined records cast again after a fix: the good ones join the staged file, nothing is fetched or lost."""
+"""Quarantined records cast again after a fix: the good ones join the window file, nothing is fetched or lost."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,9 @@ from tests.fetch.scripted import ScriptedServer, answer
 
 EXTRA = Column("extra", ColumnType.STRING, "Fields unknown to the schema, as JSON.", nullable=True)
 WIDER = replace(FLOWS, columns=(*FLOWS.columns, EXTRA))
-NULLABLE = replace(FLOWS, columns=tuple(replace(each, nullable=each.name == "byte_count") for each in FLOWS.columns))
+NULLABLE = replace(
+    FLOWS, columns=tuple(replace(column, nullable=column.name == "byte_count") for column in FLOWS.columns)
+)
 ROWS = [row(1), row(2, byte_count=None), row(3), row(4, time=5000), row(5, byte_count=None, packet_count=5.0)]
 
 
@@ -32,49 +34,49 @@ def api(server: ScriptedServer, schema: TableSchema = FLOWS, **changes: object) 
 
 
 @pytest.fixture
-def staged(client: HttpClient, server: ScriptedServer, target: Path) -> Path:
+def window_file(client: HttpClient, server: ScriptedServer, target: Path) -> Path:
     server.scripts = [answer(json_body(ROWS))]
     assert fetch_window(client, api(server), BOUNDS, target, max_rejected=3, tries=1).file.rejected == 3
     return target
 
 
 def ids(target: Path) -> list[int]:
-    return [int(each) for each in pq.read_table(target).column("id").to_pylist()]
+    return [int(number) for number in pq.read_table(target).column("id").to_pylist()]
 
 
-def test_records_that_fit_after_a_fix_are_merged(server: ScriptedServer, staged: Path) -> None:
+def test_records_that_fit_after_a_fix_are_merged(server: ScriptedServer, window_file: Path) -> None:
     seen: list[int] = []
     reprocessed = reprocess_quarantine(
-        api(server, NULLABLE), BOUNDS, staged, progress=lambda done, _: seen.append(done)
+        api(server, NULLABLE), BOUNDS, window_file, progress=lambda done, _: seen.append(done)
     )
-    assert reprocessed == Reprocessed(staged, rows=4, recovered=2, deduplicated=0, rejected=1)
-    assert ids(staged) == [1, 3, 2, 5]
-    assert pq.read_table(staged).to_pylist()[3] == row(5, byte_count=None, packet_count=5)
-    (left,) = read_quarantine(quarantine_path(staged))
+    assert reprocessed == Reprocessed(window_file, rows=4, recovered=2, deduplicated=0, rejected=1)
+    assert ids(window_file) == [1, 3, 2, 5]
+    assert pq.read_table(window_file).to_pylist()[3] == row(5, byte_count=None, packet_count=5)
+    (left,) = read_quarantine(quarantine_path(window_file))
     assert (left.position, left.reason) == (4, "time 5000 is outside the window [1, 100)")
-    assert footer_of(staged).rejected == 1
+    assert footer_of(window_file).rejected == 1
     assert (seen, len(server.requests)) == ([3], 1)
 
 
-def test_reprocessing_without_a_fix_changes_nothing(server: ScriptedServer, staged: Path) -> None:
-    before = quarantine_path(staged).read_bytes()
-    assert reprocess_quarantine(api(server), BOUNDS, staged) == Reprocessed(staged, 2, 0, 0, 3)
-    assert (ids(staged), quarantine_path(staged).read_bytes()) == ([1, 3], before)
+def test_reprocessing_without_a_fix_changes_nothing(server: ScriptedServer, window_file: Path) -> None:
+    before = quarantine_path(window_file).read_bytes()
+    assert reprocess_quarantine(api(server), BOUNDS, window_file) == Reprocessed(window_file, 2, 0, 0, 3)
+    assert (ids(window_file), quarantine_path(window_file).read_bytes()) == ([1, 3], before)
 
 
-def test_reprocessing_may_be_repeated(server: ScriptedServer, staged: Path) -> None:
-    again = [reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged) for _ in range(3)]
-    assert [each.recovered for each in again] == [2, 0, 0]
-    assert sorted(ids(staged)) == [1, 2, 3, 5]
+def test_reprocessing_may_be_repeated(server: ScriptedServer, window_file: Path) -> None:
+    again = [reprocess_quarantine(api(server, NULLABLE), BOUNDS, window_file) for _ in range(3)]
+    assert [reprocessed.recovered for reprocessed in again] == [2, 0, 0]
+    assert sorted(ids(window_file)) == [1, 2, 3, 5]
 
 
-def test_reprocessing_killed_between_its_two_files_converges(server: ScriptedServer, staged: Path) -> None:
-    before = quarantine_path(staged).read_bytes()
-    reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
-    quarantine_path(staged).write_bytes(before)  # the staged file was replaced, the quarantine was not
-    reprocessed = reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
+def test_reprocessing_killed_between_its_two_files_converges(server: ScriptedServer, window_file: Path) -> None:
+    before = quarantine_path(window_file).read_bytes()
+    reprocess_quarantine(api(server, NULLABLE), BOUNDS, window_file)
+    quarantine_path(window_file).write_bytes(before)  # the window file was replaced, the quarantine was not
+    reprocessed = reprocess_quarantine(api(server, NULLABLE), BOUNDS, window_file)
     assert (reprocessed.rows, reprocessed.recovered, reprocessed.deduplicated, reprocessed.rejected) == (4, 0, 2, 1)
-    assert sorted(ids(staged)) == [1, 2, 3, 5]
+    assert sorted(ids(window_file)) == [1, 2, 3, 5]
 
 
 def test_when_nothing_is_left_the_quarantine_goes(client: HttpClient, server: ScriptedServer, target: Path) -> None:
@@ -86,17 +88,17 @@ def test_when_nothing_is_left_the_quarantine_goes(client: HttpClient, server: Sc
 
 
 def test_the_quarantine_of_a_later_failed_fetch_is_not_merged(
-    client: HttpClient, server: ScriptedServer, staged: Path
+    client: HttpClient, server: ScriptedServer, window_file: Path
 ) -> None:
     server.scripts = [answer(json_body([row(number, byte_count=None) for number in range(1, 9)]))]
     with pytest.raises(TooManyRejects):
-        fetch_window(client, api(server), BOUNDS, staged, tries=1)
+        fetch_window(client, api(server), BOUNDS, window_file, tries=1)
     with pytest.raises(InputError, match="does not belong to"):
-        reprocess_quarantine(api(server, NULLABLE), BOUNDS, staged)
-    assert ids(staged) == [1, 3]
+        reprocess_quarantine(api(server, NULLABLE), BOUNDS, window_file)
+    assert ids(window_file) == [1, 3]
 
 
-def test_without_a_staged_file_there_is_nothing_to_merge_into(server: ScriptedServer, tmp_path: Path) -> None:
+def test_without_a_window_file_there_is_nothing_to_merge_into(server: ScriptedServer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Fetch the window first"):
         reprocess_quarantine(api(server), BOUNDS, tmp_path / "none.parquet")
 
@@ -126,8 +128,8 @@ def test_unknown_fields_are_kept_as_json_where_declared(
 ) -> None:
     rows = [row(1), row(2, colour="rot\ud800", size={"a": [1.50, None, 2**70]}), row(3, extra="mine")]
     server.scripts = [answer(json_body(rows))]
-    staged = fetch_window(client, api(server, WIDER, extra_column="extra"), BOUNDS, target, tries=1)
-    assert staged.file.rows == 3
+    fetched = fetch_window(client, api(server, WIDER, extra_column="extra"), BOUNDS, target, tries=1)
+    assert fetched.file.rows == 3
     assert pq.read_table(target).column("extra").to_pylist() == [
         None,
         '{"colour":"rot\\ud800","size":{"a":[1.5,null,1180591620717411303424]}}',

@@ -1,4 +1,4 @@
-"""What is entered is on disk, in order, and never changed; a ledger that cannot be used is told by type."""
+"""Entries are on disk, in order, and never change; a ledger that cannot be used is a StorageError."""
 
 import sqlite3
 from contextlib import closing
@@ -25,13 +25,13 @@ def test_entries_come_back_in_order_from_another_reader(tmp_path: Path) -> None:
     assert ledger_of(folder).history("other") == []
 
 
-def test_a_ledger_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_ledger_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"no database at all " * 100)
     with pytest.raises(StorageError, match=r"ledger.db cannot be used"):
         ledger_of(tmp_path).record(FETCHED)
 
 
-def test_a_ledger_of_other_columns_is_told(tmp_path: Path) -> None:
+def test_a_ledger_of_other_columns_is_refused(tmp_path: Path) -> None:
     ledger_of(tmp_path).record(FETCHED)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         connection.execute("ALTER TABLE fetched DROP COLUMN file_sha256")

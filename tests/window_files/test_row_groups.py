@@ -1,4 +1,4 @@
-"""Row groups end by rows or by bytes: what is held in memory has a bound, whatever a row takes."""
+"""Row groups end by rows or by bytes: memory has a bound, however long the rows are."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ ROWS = 256  # a batch
 def batch(text: str) -> pa.RecordBatch:
     values = [list(range(ROWS)), [datetime(2024, 1, 1, tzinfo=UTC)] * ROWS, [text] * ROWS]
     target = arrow_schema(SCHEMA)
-    arrays = [pa.array(each, kind) for each, kind in zip(values, target.types, strict=True)]
+    arrays = [pa.array(column, kind) for column, kind in zip(values, target.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=target)
 
 
@@ -39,7 +39,7 @@ def test_a_row_group_is_bounded_by_rows_and_by_bytes(tmp_path: Path, length: int
         for _ in range(2 * rows // ROWS):
             sink.write(one)
     footer = pq.read_metadata(tmp_path / "texts.parquet")
-    groups = [footer.row_group(place).num_rows for place in range(footer.num_row_groups)]
+    groups = [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
     assert sum(groups) == 2 * rows
     assert max(groups) <= rows
 
@@ -47,15 +47,15 @@ def test_a_row_group_is_bounded_by_rows_and_by_bytes(tmp_path: Path, length: int
 def dictionaries(path: Path) -> list[set[str]]:
     """The columns with a dictionary, by row group."""
     footer = pq.read_metadata(path)
-    groups = [footer.row_group(place) for place in range(footer.num_row_groups)]
-    columns = [[group.column(place) for place in range(group.num_columns)] for group in groups]
+    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    columns = [[group.column(index) for index in range(group.num_columns)] for group in groups]
     return [{column.path_in_schema for column in group if column.has_dictionary_page} for group in columns]
 
 
 def rows(first: int, texts: list[str]) -> pa.RecordBatch:
     values = [range(first, first + len(texts)), [datetime(2024, 1, 1, tzinfo=UTC)] * len(texts), texts]
     return pa.RecordBatch.from_arrays(
-        [pa.array(each, kind) for each, kind in zip(values, arrow_schema(SCHEMA).types, strict=True)],
+        [pa.array(column, kind) for column, kind in zip(values, arrow_schema(SCHEMA).types, strict=True)],
         schema=arrow_schema(SCHEMA),
     )
 

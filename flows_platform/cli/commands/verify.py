@@ -7,7 +7,7 @@ from flows_platform.components.catalog import table_named
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.pipeline.compare import Comparison, compare_counts, compare_rows
 from flows_platform.settings import load_settings
-from flows_platform.window_files.ledger import Withheld, ledger_of, told
+from flows_platform.window_files.ledger import Withheld, as_dict, ledger_of
 
 
 def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
@@ -90,6 +90,6 @@ def run_history(table: str, key: str) -> None:
     window = declared.grid.from_key(key)
     entries = ledger_of(declared.folder).history(window.key)
     for entry in entries:
-        say(", ".join(f"{name} {value}" for name, value in told(entry).items()))
+        say(", ".join(f"{name} {value}" for name, value in as_dict(entry).items()))
     if not entries:
         say(f"{key} was never fetched.")
