@@ -31,7 +31,7 @@ SHOWN_BY = {
         "end_to_end/test_shrinking_windows.py::test_a_waiting_window_is_told_and_healed",
     ],
     "A window file was damaged": [
-        "end_to_end/test_staged_files.py::test_no_flipped_bit_is_published_counted_verified_or_reprocessed"
+        "end_to_end/test_damaged_window_files.py::test_no_flipped_bit_is_published_counted_verified_or_reprocessed"
     ],
     "The run was killed": ["faults/test_convergence.py::test_a_window_is_old_or_new_and_a_rerun_converges"],
     "The run was stopped by hand": [

@@ -1,5 +1,6 @@
 """Quarantined records cast again after a fix: the good ones join the window file, nothing is fetched or lost."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def test_reprocessing_killed_between_its_two_files_converges(server: ScriptedSer
     quarantine_path(window_file).write_bytes(before)  # the window file was replaced, the quarantine was not
     reprocessed = reprocess_quarantine(api(server, NULLABLE), BOUNDS, window_file)
     assert (reprocessed.rows, reprocessed.recovered, reprocessed.deduplicated, reprocessed.rejected) == (4, 0, 2, 1)
+    assert footer_of(window_file).reprocessed == hashlib.sha256(before).hexdigest()  # killed again, it converges again
     assert sorted(ids(window_file)) == [1, 2, 3, 5]
 
 
