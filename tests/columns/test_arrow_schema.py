@@ -1,4 +1,4 @@
-"""Every column type has an Arrow rendering, and nullability is kept."""
+"""Every column type has an Arrow type, and nullability is kept."""
 
 import pyarrow as pa
 import pytest

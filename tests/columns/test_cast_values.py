@@ -1,4 +1,4 @@
-"""What columns of floats, booleans and JSON hold: the same value as was sent, or nothing."""
+"""Columns of floats, booleans and JSON: a value is cast to exactly what was sent, or rejected."""
 
 from decimal import Decimal
 from typing import Any
@@ -96,7 +96,7 @@ def test_spellings_of_a_number(value: object, held: float) -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_what_is_no_double_is_a_misfit(value: object) -> None:
+def test_a_value_that_is_not_a_double_is_a_misfit(value: object) -> None:
     with pytest.raises(Misfit, match="score"):
         cast_value(FLOAT, value)
 

@@ -1,4 +1,4 @@
-"""The fast cast of whole columns does as the reference does for one value, whatever the values are."""
+"""The fast cast of whole columns gives the same as the reference gives value by value, for any values."""
 
 from datetime import UTC
 from decimal import Decimal
@@ -16,7 +16,7 @@ from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnTyp
 
 SCHEMA = TableSchema(
     name="things",
-    description="One column of each type.",
+    description="One column of every type.",
     columns=(
         Column("id", ColumnType.INT64, ""),
         Column("name", ColumnType.STRING, ""),
@@ -41,7 +41,7 @@ GOOD = st.fixed_dictionaries(
         "note": st.none() | TEXT,
         "score": FLOATS,
         "known": st.booleans(),
-        "more": st.none() | st.recursive(TEXT | FLOATS | INTEGERS, lambda each: st.lists(each, max_size=2)),
+        "more": st.none() | st.recursive(TEXT | FLOATS | INTEGERS, lambda values: st.lists(values, max_size=2)),
     }
 )
 ODD = st.one_of(
@@ -75,8 +75,10 @@ ANY = st.dictionaries(st.sampled_from([*SCHEMA.names, "extra"]), ODD, max_size=8
 @given(st.lists(GOOD | ANY, max_size=8) | st.lists(TEXTS, max_size=8), st.booleans())
 def test_a_slice_is_cast_as_its_records_one_by_one(records: list[dict[str, object]], as_rows: object) -> None:
     same_names = len({tuple(record) for record in records}) == 1
-    part = Rows(tuple(records[0]), [list(each.values()) for each in records]) if as_rows and same_names else records
-    casted = cast_slice(SCHEMA, part, first_position=11)
+    piece = (
+        Rows(tuple(records[0]), [list(record.values()) for record in records]) if as_rows and same_names else records
+    )
+    casted = cast_slice(SCHEMA, piece, first_position=11)
     good, bad = [], []
     for position, record in enumerate(records, start=11):
         try:
@@ -100,7 +102,7 @@ def test_a_good_record_loses_nothing(records: list[dict[str, object]]) -> None:
 @pytest.mark.parametrize(
     "value", ["0x1f", " 5", "+5", "1_000", "٣", "", "1e3", "5.0", True, 2**63, 0.5, None, [1], "9" * 5000]
 )
-def test_what_is_no_64_bit_integer_is_a_misfit(value: object) -> None:
+def test_a_value_that_is_not_a_64_bit_integer_is_a_misfit(value: object) -> None:
     with pytest.raises(Misfit, match="id"):
         cast_value(SCHEMA.column("id"), value)
 
@@ -122,7 +124,7 @@ def test_an_arrow_batch_with_other_types_is_cast_by_value() -> None:
 def test_a_null_in_a_required_arrow_column_is_rejected() -> None:
     batch = pa.RecordBatch.from_pylist([dict.fromkeys(SCHEMA.names) | {"id": 1, "name": "a"}, {"id": None}])
     casted = cast_slice(SCHEMA, batch, 1)
-    assert [(each.position, each.reason) for each in casted.rejects] == [(2, "id is null or missing")]
+    assert [(reject.position, reject.reason) for reject in casted.rejects] == [(2, "id is null or missing")]
 
 
 def test_an_unreadable_record_keeps_its_bytes() -> None:

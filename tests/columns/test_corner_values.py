@@ -1,4 +1,4 @@
-"""Corners of JSON in documents of each text format: rows, rejects or errors of ours, and no other exception."""
+"""Corner cases of JSON values in all text formats: rows, rejects or PlatformErrors, and no other exception."""
 
 import io
 import random
@@ -26,8 +26,8 @@ def read(wire: WireFormat, body: bytes) -> tuple[int, int]:
     """Rows and rejects."""
     rows = rejects = 0
     document = open_document(wire, io.BytesIO(body), Layout(SCHEMA, proven=True))
-    for part in document.slices():
-        casted = cast_slice(SCHEMA, part, 1)
+    for piece in document.slices():
+        casted = cast_slice(SCHEMA, piece, 1)
         rows, rejects = rows + casted.batch.num_rows, rejects + len(casted.rejects)
     return rows, rejects
 

@@ -1,4 +1,4 @@
-"""Texts of instants read by Arrow, where they are certain to mean what the reference reads."""
+"""Texts of instants that Arrow reads, if the reference would certainly read the same instants."""
 
 import itertools
 from datetime import UTC, datetime, timedelta, timezone
@@ -49,7 +49,7 @@ def test_texts_are_read_as_the_reference_reads_them(texts: list[str]) -> None:
     "date", ["2024-03-01", "2024-3-1", "20240301", "2024-W09-5", "2024", "-2024-03-01", " 2024-03-01"]
 )
 def test_what_arrow_reads_the_reference_reads_alike(date: str) -> None:
-    """Near and far relatives of ISO 8601, one text to a slice: in a slice of two forms one might hide the other."""
+    """Texts more or less like ISO 8601, one per slice: in a slice of two forms, one might hide the other."""
     clock = ["10", "10:00", "1000", "10:00:00", "100000", "24:00:00", "23:59:60", "10:00:00.1", "10:00:00,1"]
     clock += ["10:00:00.", "10:00:00.123456", "10:00:00.1234567", "10:00:00.123456000"]
     zones = ["Z", "z", "+00", "+01", "+0100", "+01:00", "+24:00", "+23:60", "-00:00", "+1", "+01:00:30", " Z", ""]

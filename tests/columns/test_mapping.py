@@ -1,4 +1,4 @@
-"""Nested records to rows: each leaf ends in a column or under its own path; nothing is lost, nothing comes twice."""
+"""From nested records to rows: every leaf goes to a column or under its own path, once; nothing is lost."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,22 +29,22 @@ PATHS = st.lists(NAMES, min_size=1, max_size=3).map(tuple)
 
 
 def numbered(value: object, count: Iterator[int]) -> object:
-    """The shape with a number of its own in each leaf, so that none can stand for another."""
+    """The shape with a different number in every leaf, so that leaves cannot be confused."""
     if isinstance(value, Mapping):
-        return {name: numbered(each, count) for name, each in value.items()}
+        return {name: numbered(inner, count) for name, inner in value.items()}
     if isinstance(value, list):
-        return [numbered(each, count) for each in value]
+        return [numbered(inner, count) for inner in value]
     return next(count) if value == "leaf" else value
 
 
 def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """All that is not nothing, with its path."""
+    """All values that are neither null nor empty, with their paths."""
     if isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from leaves(each, (*path, name))
+        for name, member in value.items():
+            yield from leaves(member, (*path, name))
     elif isinstance(value, list):
-        for each in value:
-            yield from leaves(each, path)
+        for element in value:
+            yield from leaves(element, path)
     elif value not in (None, ""):
         yield path, value
 
@@ -62,8 +62,8 @@ def of_row(row: Mapping[str, object] | Unreadable) -> Iterator[Leaf]:
 
 
 def apart(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Those of the paths of which none lies below another."""
-    return [path for path in set(paths) if not any(path[: len(each)] == each for each in set(paths) - {path})]
+    """The paths without those that are below another one."""
+    return [path for path in set(paths) if not any(path[: len(other)] == other for other in set(paths) - {path})]
 
 
 @given(RECORDS, st.lists(PATHS, max_size=4))
@@ -78,7 +78,7 @@ def test_each_leaf_ends_in_a_column_or_under_its_own_path(
 
 
 @given(RECORDS, st.lists(PATHS, max_size=3), st.lists(PATHS, max_size=2))
-def test_only_what_is_ignored_is_let_go(
+def test_only_ignored_fields_are_dropped(
     shape: dict[str, object], paths: list[tuple[str, ...]], ignored: list[tuple[str, ...]]
 ) -> None:
     record = numbered(shape, iter(range(1, 1000)))
@@ -96,32 +96,32 @@ def children(record: object, path: tuple[str, ...]) -> list[object]:
     if not path:
         return [] if record is None else [record]
     held = record.get(path[0]) if isinstance(record, Mapping) else None
-    return [child for each in (held if isinstance(held, list) else [held]) for child in children(each, path[1:])]
+    return [child for item in (held if isinstance(held, list) else [held]) for child in children(item, path[1:])]
 
 
 @given(RECORDS, PATHS, st.lists(PATHS, max_size=3))
-def test_each_child_has_a_row_with_all_that_stands_above_it(
-    shape: dict[str, object], each: tuple[str, ...], paths: list[tuple[str, ...]]
+def test_each_child_has_a_row_with_everything_above_it(
+    shape: dict[str, object], child_path: tuple[str, ...], paths: list[tuple[str, ...]]
 ) -> None:
     record = numbered(shape, iter(range(1, 1000)))
     assert isinstance(record, dict)
-    mapping = RecordMapping(tuple(map(column, apart(paths))), each=RecordPath.parse(".".join(each)))
+    mapping = RecordMapping(tuple(map(column, apart(paths))), each=RecordPath.parse(".".join(child_path)))
     rows = [Counter(of_row(row)) for row in mapping.map([record])]
-    found = children(record, each)
+    found = children(record, child_path)
     assert len(rows) == len(found)
-    below = [leaf for leaf in leaves(record) if leaf[0][: len(each)] == each]
-    above = {leaf for leaf in leaves(record) if leaf[0][:1] != each[:1]}
+    below = [leaf for leaf in leaves(record) if leaf[0][: len(child_path)] == child_path]
+    above = {leaf for leaf in leaves(record) if leaf[0][:1] != child_path[:1]}
     for row, child in zip(rows, found, strict=True):
         assert above <= row.keys() <= set(leaves(record))
         assert set(row.values()) <= {1}
-        assert {leaf for leaf in row if leaf[0][: len(each)] == each} == set(leaves(child, each))
+        assert {leaf for leaf in row if leaf[0][: len(child_path)] == child_path} == set(leaves(child, child_path))
     if found:
         assert sum((Counter(leaf for leaf in row if leaf in below) for row in rows), Counter()) == Counter(
-            leaf for child in found for leaf in leaves(child, each)
+            leaf for child in found for leaf in leaves(child, child_path)
         )
 
 
-def test_rows_of_nested_lists_keep_what_stands_beside_the_child() -> None:
+def test_rows_of_nested_lists_keep_the_fields_beside_the_child() -> None:
     record: dict[str, object] = {
         "host": 1,
         "groups": [{"name": "x", "items": [{"n": 1}, {"n": 2}]}, {"name": "y", "items": {"n": 3}}, {"name": "z"}],
@@ -150,10 +150,10 @@ def test_rows_from_chosen_children_are_refused_since_the_others_would_be_lost() 
             RecordMapping((), each=RecordPath.parse(path))
 
 
-def test_what_is_no_record_stays_what_it_is() -> None:
+def test_an_unreadable_record_stays_what_it_is() -> None:
     bad = Unreadable("not a JSON object", b"[]")
-    for each in (None, RecordPath.parse("a")):
-        assert RecordMapping((), each=each).map([bad]) == [bad]
+    for rows_of in (None, RecordPath.parse("a")):
+        assert RecordMapping((), each=rows_of).map([bad]) == [bad]
 
 
 def source(kind: ColumnType = ColumnType.STRING, **fields: object) -> ColumnSource:
@@ -254,7 +254,7 @@ def test_how_a_time_is_understood(form: TimeForm, value: object, meant: object) 
     ],
 )
 @pytest.mark.parametrize("form", [TimeForm.SECONDS, TimeForm.MILLISECONDS])
-def test_what_is_no_exact_number_of_seconds_stays_for_casting_to_refuse(form: TimeForm, value: object) -> None:
+def test_what_is_not_an_exact_number_of_seconds_stays_for_casting_to_refuse(form: TimeForm, value: object) -> None:
     value = Decimal("1.0000000000001") if form is TimeForm.MILLISECONDS and value == Decimal("1.0000001") else value
     found = source(ColumnType.TIMESTAMP, paths=paths("t"), time=form).value({"t": value})
     assert found == (None if value == "" else value)
@@ -262,14 +262,14 @@ def test_what_is_no_exact_number_of_seconds_stays_for_casting_to_refuse(form: Ti
 
 
 @given(st.lists(RECORDS, max_size=3), st.lists(PATHS, max_size=3), st.lists(PATHS, max_size=3), PATHS | st.none())
-def test_parts_set_aside_give_the_rows_of_another_mapping_as_if_fetched_anew(
+def test_rejected_records_give_the_rows_of_another_mapping_as_if_fetched_again(
     shapes: list[dict[str, object]],
     before: list[tuple[str, ...]],
     after: list[tuple[str, ...]],
-    each: tuple[str, ...] | None,
+    child_path: tuple[str, ...] | None,
 ) -> None:
     records = [numbered(shape, iter(range(1, 1000))) for shape in shapes]
-    rows_of = RecordPath.parse(".".join(each)) if each else None
+    rows_of = RecordPath.parse(".".join(child_path)) if child_path else None
     old, new = (RecordMapping(tuple(map(column, apart(paths))), each=rows_of) for paths in (before, after))
     kept = [read_record(raw_record(record)) for record in old.split(records) if isinstance(record, Mapping)]  # type: ignore[arg-type]
     again = [new.remap(record) for record in kept if isinstance(record, Mapping)]
@@ -280,7 +280,7 @@ def test_parts_set_aside_give_the_rows_of_another_mapping_as_if_fetched_anew(
     ]
 
 
-def test_a_part_that_would_be_several_rows_now_is_not_guessed_at() -> None:
+def test_a_record_that_would_now_give_several_rows_is_unreadable() -> None:
     mapping = RecordMapping((), each=RecordPath.parse("list"))
-    for part, count in (({"list": [1, 2]}, 2), ({"list": []}, 0)):
-        assert mapping.remap(part) == Unreadable(f"gives {count} rows since the mapping was changed", b"")
+    for record, count in (({"list": [1, 2]}, 2), ({"list": []}, 0)):
+        assert mapping.remap(record) == Unreadable(f"gives {count} rows since the mapping was changed", b"")

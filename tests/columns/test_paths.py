@@ -1,4 +1,4 @@
-"""Paths into nested records: what they lead to, which elements of a list they choose, what is no path."""
+"""Paths into nested records: what they lead to, which elements of a list they select, which texts are not paths."""
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_what_a_path_leads_to(path: str, found: list[object]) -> None:
         "a[0][1]",
     ],
 )
-def test_what_is_no_path_is_refused(path: str) -> None:
+def test_a_text_that_is_not_a_path_is_refused(path: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a path into a record"):
         RecordPath.parse(path)
 

@@ -1,4 +1,4 @@
-"""A record as JSON: two writers, one for records without decimals, the same text."""
+"""A record as JSON: the writer for records without decimals gives the same text as the general one."""
 
 import json
 from datetime import UTC, datetime

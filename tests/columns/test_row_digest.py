@@ -1,4 +1,4 @@
-"""The digest of Arrow batches is the reference's."""
+"""The digest of Arrow batches equals the reference's."""
 
 from datetime import UTC, datetime
 from math import nextafter
@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
 def test_a_batch_has_the_digest_of_its_rows(rows: list[tuple[Value, ...]]) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(SCHEMA)
     batch = pa.RecordBatch.from_arrays(
-        [pa.array(each, kind) for each, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
+        [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
     )
     assert batch_digest(batch) == RowDigest.of(rows)
 

@@ -28,16 +28,16 @@ PLAIN = st.lists(st.sampled_from("abc"), min_size=1, max_size=2).map(".".join).m
 
 @given(st.lists(RECORDS, max_size=4), st.lists(COLUMNS, max_size=5), st.none() | PLAIN, st.lists(PLAIN, max_size=2))
 def test_a_slice_gives_the_rows_that_its_records_give_one_by_one(
-    records: Records, columns: list[ColumnSource], each: RecordPath | None, ignored: list[RecordPath]
+    records: Records, columns: list[ColumnSource], child_path: RecordPath | None, ignored: list[RecordPath]
 ) -> None:
-    named = tuple(replace(column, column=f"column {place}") for place, column in enumerate(columns))
-    mapping = RecordMapping(named, each=each, ignored=tuple(ignored))
-    parts = mapping.split(records)
-    rows = [_told(row) for row in as_mappings(RowPlan(mapping).rows(parts))]
-    assert rows == [_told(row) for row in map(mapping.row, parts)]
+    named = tuple(replace(column, column=f"column {number}") for number, column in enumerate(columns))
+    mapping = RecordMapping(named, each=child_path, ignored=tuple(ignored))
+    split = mapping.split(records)
+    rows = [_stated(row) for row in as_mappings(RowPlan(mapping).rows(split))]
+    assert rows == [_stated(row) for row in map(mapping.row, split)]
 
 
-def _told(row: object) -> bytes:
+def _stated(row: object) -> bytes:
     assert isinstance(row, dict)
     return raw_record({name: row[name] for name in sorted(row) if row[name] is not None})
 
@@ -50,7 +50,7 @@ def test_fields_of_one_path_are_both_kept() -> None:
         assert row["$.a.b"] == [1, 2]
 
 
-def test_what_is_no_record_stays_and_plain_records_are_one_table() -> None:
+def test_unreadable_records_stay_and_plain_records_are_one_table() -> None:
     plan = RowPlan(RecordMapping((ColumnSource("a", ColumnType.STRING, (RecordPath.parse("a"),)),)))
     bad = Unreadable("not a JSON object", b"[]")
     assert plan.rows([{"a": "x"}, bad]) == [{"a": "x"}, bad]

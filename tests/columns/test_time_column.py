@@ -1,4 +1,4 @@
-"""Windows in the time column's own terms, for both types a time may have."""
+"""Windows as values of the time column, for both types that a time may have."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Values that no column holds: each a misfit or an unreadable record, whatever a source sends."""
+"""Values that no column can hold: a misfit or an unreadable record, whatever a source sends."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -61,7 +61,7 @@ def test_a_number_beyond_what_python_reads_makes_its_record_unreadable(number: s
 @pytest.mark.parametrize(
     "line", [b"null", b"1", b'"x"', b"[]", b"true", b"[{}]", b"", b"{", '{"a": 1}'.encode("utf-16")]
 )
-def test_a_line_that_is_no_object_is_unreadable(line: bytes) -> None:
+def test_a_line_that_is_not_an_object_is_unreadable(line: bytes) -> None:
     assert isinstance(read_record(line), Unreadable)
 
 

@@ -1,4 +1,4 @@
-"""When windows close, and how far the records have come."""
+"""When windows close, and which window the records have reached."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Cron schedules as windows: the forms that are read, what is refused, and the same starts as Dagster finds."""
+"""Cron schedules as windows: which forms are accepted, which are refused, and the same starts as in Dagster."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -67,10 +67,12 @@ def test_what_lays_no_windows_of_equal_length_is_refused(text: str) -> None:
 SCHEDULES = st.one_of(
     st.integers(0, 59).map("{} * * * *".format),
     st.tuples(st.integers(0, 59), st.sampled_from([1, 2, 3, 4, 6, 8, 12])).map(
-        lambda each: "{} */{} * * *".format(*each)
+        lambda numbers: "{} */{} * * *".format(*numbers)
     ),
-    st.tuples(st.integers(0, 59), st.integers(0, 23)).map(lambda each: "{} {} * * *".format(*each)),
-    st.tuples(st.integers(0, 59), st.integers(0, 23), st.integers(0, 6)).map(lambda each: "{} {} * * {}".format(*each)),
+    st.tuples(st.integers(0, 59), st.integers(0, 23)).map(lambda numbers: "{} {} * * *".format(*numbers)),
+    st.tuples(st.integers(0, 59), st.integers(0, 23), st.integers(0, 6)).map(
+        lambda numbers: "{} {} * * {}".format(*numbers)
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""The lag beside the truth, in situations that a table comes into: what is missing, since when, and why."""
+"""The lag of a table in typical situations: what is missing, since when, and why."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ ALL = frozenset(range(80))
 
 @dataclass(frozen=True)
 class Situation:
-    """Window numbers by what is known of them, an instant, and what is so."""
+    """Window numbers by their state, an instant, and the expected lag."""
 
     loaded: frozenset[int]
     now: datetime
@@ -115,7 +115,7 @@ def known(situation: Situation) -> Windows:
     grid = situation.calendar.grid
 
     def of(chosen: frozenset[int]) -> int:
-        return bits(grid, [grid.nth(each).key for each in chosen])
+        return bits(grid, [grid.nth(number).key for number in chosen])
 
     return Windows(of(situation.loaded), of(situation.attempted), of(situation.busy), of(situation.withheld))
 
@@ -130,7 +130,7 @@ def test_the_lag_is_the_truth(situation: Situation) -> None:
 
 
 def slow_lag(situation: Situation) -> timedelta:
-    """The same by its definition, window after window."""
+    """The same by definition, one window at a time."""
     grid, newest = situation.calendar.grid, situation.calendar.last_closed(situation.now)
     closed = list(grid.between(grid.floor(grid.start), newest)) if newest else []
     missing = [window for number, window in enumerate(closed) if number not in situation.loaded]
@@ -149,7 +149,7 @@ def test_the_lag_is_that_of_a_loop_over_all_windows(loaded: frozenset[int], now:
 
 @given(st.sets(st.integers(0, 40_000)))
 def test_a_set_of_windows_survives_its_text(chosen: set[int]) -> None:
-    windows = sum(1 << each for each in chosen)
+    windows = sum(1 << number for number in chosen)
     assert unpacked(packed(windows)) == windows
     assert list(numbers(windows)) == sorted(chosen)
 
@@ -182,4 +182,4 @@ def test_the_lag_says_what_is_missing_and_why() -> None:
     )
     many = lag_at(calendar(), TEN_DAYS, Windows())
     assert str(many.missing).endswith("2024-01-03-09:00 and 60 more")
-    assert [age_text(each) for each in (59 * MINUTE, 5 * HOUR, 25 * HOUR)] == ["59 min", "5 h 0 min", "1 day 1 h"]
+    assert [age_text(age) for age in (59 * MINUTE, 5 * HOUR, 25 * HOUR)] == ["59 min", "5 h 0 min", "1 day 1 h"]

@@ -1,4 +1,4 @@
-"""What is masked, in which spellings, and what stays readable."""
+"""What is masked, in which spellings, and what remains readable."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A table whose rows could be of no window is refused."""
+"""A table whose rows may belong to no window is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The digest: the same for the same rows in any order, another for any other rows."""
+"""The digest: the same for the same rows in any order, different for all other rows."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,5 +31,5 @@ def test_the_canonical_form_keeps_fields_apart() -> None:
 def test_a_known_digest() -> None:
     assert (
         str(RowDigest.of([(1, "C1"), (2, "C2")])) == "2:002f58acdc19d0ec"
-    )  # sha256sum of 1,2:C1 and of 2,2:C2, first 8 bytes each
+    )  # the first 8 bytes of the SHA-256 of 1,2:C1 and of 2,2:C2
     assert str(RowDigest()) == "0:0000000000000000"

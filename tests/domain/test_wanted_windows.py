@@ -35,7 +35,7 @@ def key(number: int) -> str:
 
 
 def closed(number: int) -> datetime:
-    """When the window of that number has just closed."""
+    """The time at which the window with that number has just closed."""
     return window(number).end + CALENDAR.grace
 
 

@@ -1,4 +1,4 @@
-"""Window arithmetic: windows tile time without gap or overlap, also as the API asks for them."""
+"""Window arithmetic: windows tile time without gap or overlap, and so do their API parameters."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ from flows_platform.domain.windows import TimeBounds, Window, WindowGrid, bounds
 
 EPOCH = datetime(2014, 1, 1, tzinfo=UTC)
 GRID = WindowGrid(EPOCH, timedelta(hours=3))
-INSTANTS = st.datetimes(datetime(2014, 1, 1), datetime(2030, 1, 1)).map(lambda each: each.replace(tzinfo=UTC))  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(2014, 1, 1), datetime(2030, 1, 1)).map(lambda time: time.replace(tzinfo=UTC))  # noqa: DTZ001
 
 
 def test_the_first_window_asks_from_second_0_without_a_lower_bound() -> None:
@@ -30,7 +30,7 @@ def test_adjacent_windows_share_no_second_and_miss_none() -> None:
 
 
 @given(st.integers(0, 58 * 86400 - 1))
-def test_each_second_lies_in_exactly_one_window(second: int) -> None:
+def test_each_second_is_in_exactly_one_window(second: int) -> None:
     home = GRID.floor(EPOCH + timedelta(seconds=second))
     neighbours = GRID.between(
         GRID.floor(home.start - timedelta(hours=3)) if second >= 10800 else home, GRID.floor(home.end)

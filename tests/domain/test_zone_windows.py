@@ -1,4 +1,4 @@
-"""Days on the clocks of time zones: no instant lost or taken twice where a clock is changed, named as Dagster does."""
+"""Days in time zones: no instant is lost or counted twice when a clock changes, and the keys are Dagster's."""
 
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
@@ -27,7 +27,7 @@ ZONES = [
     "Asia/Beirut",
     "Australia/Lord_Howe",
 ]
-FIRST = datetime(1918, 1, 6)  # noqa: DTZ001 - a Sunday, on each zone's clock
+FIRST = datetime(1918, 1, 6)  # noqa: DTZ001 - a Sunday, on the clock of every zone
 
 
 def grid_of(zone: str, days: int = 1) -> WindowGrid:
@@ -50,7 +50,7 @@ INSTANTS = st.datetimes(datetime(1918, 2, 1), datetime(2036, 1, 1)).map(as_utc) 
 @example("America/St_Johns", 1, datetime(2008, 11, 2, 3, 0, tzinfo=UTC))
 @example("America/Toronto", 1, datetime(1919, 3, 31, 4, 45, tzinfo=UTC))
 @example("Europe/Berlin", 1, datetime(2018, 3, 25, 1, 0, tzinfo=UTC))
-def test_each_instant_lies_in_one_window_whose_neighbours_touch_it(zone: str, days: int, instant: datetime) -> None:
+def test_each_instant_is_in_one_window_whose_neighbours_touch_it(zone: str, days: int, instant: datetime) -> None:
     grid = grid_of(zone, days)
     window = grid.floor(instant)
     assert instant in window
@@ -95,7 +95,7 @@ def test_no_window_has_two_keys_and_none_reaches_past_the_calendar(key: str) -> 
         grid_of("America/Sao_Paulo").from_key(key)
 
 
-def test_what_is_no_whole_day_from_midnight_is_laid_in_utc_only() -> None:
+def test_other_windows_than_whole_days_from_midnight_need_utc() -> None:
     berlin, start = ZoneInfo("Europe/Berlin"), datetime(2023, 1, 1, 0, tzinfo=UTC)
     for refused in ("0 * * * *", "0 1 * * *"):
         with pytest.raises(ConfigurationError, match="Europe/Berlin: a time zone other than UTC needs whole days"):

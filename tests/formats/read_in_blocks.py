@@ -1,4 +1,4 @@
-"""Documents read by their own parser alone, and by templates too: the same records or the same complaint."""
+"""Reads documents by their own parser alone and with templates: the same records or the same error."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def read(body: bytes, sizes: list[int], wire: WireFormat, **layout: object) -> t
         proven: list[Proven] = []
         patch.setattr(TemplateReader, "proved", lambda _, found: proven.append(found))
         try:
-            for part in document.slices():
-                records += as_mappings(part)
+            for piece in document.slices():
+                records += as_mappings(piece)
         except PlatformError as error:
             return type(error), len(proven)
     return (records, document.declared), len(proven)
@@ -37,18 +37,18 @@ def cast(body: bytes, sizes: list[int], wire: WireFormat, **layout: object) -> o
     rows: list[object] = []
     seen = 0
     try:
-        for part in document.slices():
-            casted = cast_slice(whole.schema, part, seen, whole.extra)
+        for piece in document.slices():
+            casted = cast_slice(whole.schema, piece, seen, whole.extra)
             seen += casted.batch.num_rows + len(casted.rejects)
-            places = [*zip(casted.positions, casted.batch.to_pylist(), strict=True)]
-            rows += [*places, *((each.position, each.reason, each.raw) for each in casted.rejects)]
+            good = [*zip(casted.positions, casted.batch.to_pylist(), strict=True)]
+            rows += [*good, *((reject.position, reject.reason, reject.raw) for reject in casted.rejects)]
     except PlatformError as error:
         return type(error)
     return sorted(rows, key=lambda row: row[0]), document.declared  # type: ignore[index]
 
 
 def read_alike(body: bytes, sizes: list[int], wire: WireFormat, **layout: object) -> int:
-    """Read in both ways; the number of blocks that were proven."""
+    """Read in both ways and compare; returns the number of proven blocks."""
     whole = cast(body, sizes, wire, parser=Parser.REFERENCE, **layout)
     proven = cast(body, sizes, wire, **layout)
     assert proven == whole or (proven in SPOILT and whole in SPOILT)

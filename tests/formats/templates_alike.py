@@ -1,4 +1,4 @@
-"""A document read with templates and by the reference alone: the same rows, rejects, footer, or the same complaint."""
+"""Reads a document with templates and by the reference alone: the same rows, rejects and footer, or the same error."""
 
 import re
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from flows_platform.formats.templates import blocks
 
 from .test_guards import Cut
 
-PIECES = ([1 << 20], [700, 33, 4096], [257])  # bytes that the source gives at once
+PIECES = ([1 << 20], [700, 33, 4096], [257])  # bytes per read of the source
 _SIZES = cycle(PIECES)
-# A native parser's words of a place in what it was given, and what stands before a character in a piece.
+# The position in a native parser's message, and the text before a character: both depend on how bytes are cut.
 OWN_WORDS = re.compile(
     r"(?<= valid JSON) \(.*\)|(?<= ends early) \(.*\)|(?<=well-formed XML) \(.*\)|(?<= after ).*", re.DOTALL
 )
@@ -41,7 +41,7 @@ TABLE = table(a="int64", b="string", t="timestamp", d="bool", n="int64?")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a document gave: rows with positions and rejects, and what stood around them; or an error."""
+    """What a document gave: rows with positions, rejects and the envelope; or an error."""
 
     rows: object = None
     rejects: object = None
@@ -50,7 +50,7 @@ class Outcome:
 
 
 class Failing(Cut):
-    """A source that fails where its bytes end."""
+    """A source that fails at the end of its bytes."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if piece := super().read(size):
@@ -60,7 +60,7 @@ class Failing(Cut):
 
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
-    """Blocks of so many bytes, as if a document were long."""
+    """Blocks of this number of bytes, as if the document were long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK", size)
         patch.setattr(blocks, "LONGEST", 4 * size)
@@ -83,24 +83,24 @@ def read(
     extra = cast("str | None", layout.get("extra"))
     rows, rejects, position, proven = [], [], 1, 0
     try:
-        for part in document.slices():
-            casted = cast_slice(schema, part, position, extra)
+        for piece in document.slices():
+            casted = cast_slice(schema, piece, position, extra)
             rows += list(zip(casted.positions, map(repr, casted.batch.to_pylist()), strict=True))
             rejects += casted.rejects
-            position += part.num_rows if isinstance(part, pa.RecordBatch) else len(getattr(part, "values", part))  # type: ignore[arg-type]
-            proven += part.num_rows if isinstance(part, pa.RecordBatch) else 0
+            position += piece.num_rows if isinstance(piece, pa.RecordBatch) else len(getattr(piece, "values", piece))  # type: ignore[arg-type]
+            proven += piece.num_rows if isinstance(piece, pa.RecordBatch) else 0
     except PlatformError as error:
         return Outcome(error=(type(error), OWN_WORDS.sub("", str(error)))), proven
     return Outcome(rows, rejects, (document.declared, document.enclosed, envelope_of(document))), proven
 
 
 def read_alike(wire: WireFormat, body: bytes, schema: TableSchema = TABLE, **layout: Any) -> int:
-    """Asserts that both ways give the same; how many rows came in batches. The pieces are of another size each time.
+    """Assert that both ways give the same; returns the number of rows in batches. Every read has other pieces.
 
-    Which of two faults the reference tells depends on the pieces that it gets: so it may be that of any.
+    Which of two errors the reference raises depends on its pieces, so the error may equal that of any read.
     """
     found, proven = read(wire, body, next(_SIZES), Parser.TEMPLATE, schema, **layout)
-    told = (read(wire, body, sizes, Parser.REFERENCE, schema, **layout)[0] for sizes in PIECES)
-    first = next(told)
-    assert found == first or ((found.error or first.error) and found in told), f"{found}\n{first}\n{body[:4000]!r}"
+    others = (read(wire, body, sizes, Parser.REFERENCE, schema, **layout)[0] for sizes in PIECES)
+    first = next(others)
+    assert found == first or ((found.error or first.error) and found in others), f"{found}\n{first}\n{body[:4000]!r}"
     return proven

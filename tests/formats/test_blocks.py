@@ -1,4 +1,4 @@
-"""Documents in which blocks are proven: the same records or the same complaint as without, in any cut."""
+"""Documents with proven blocks: the same records or the same error as without them, however the bytes are cut."""
 
 import json
 
@@ -29,16 +29,16 @@ BODY = json.dumps(
 
 
 @given(st.integers(0, len(BODY)), st.sampled_from([b"", b",", b"]", b"}", b'"', b"{}", b"\\", b"0", b"\x0c"]), SIZES)
-def test_json_that_is_cut_short_or_spoiled(place: int, instead: bytes, sizes: list[int]) -> None:
-    read_alike(BODY[:place], sizes, WireFormat.JSON)
-    read_alike(BODY[:place] + instead + BODY[place + 1 :], sizes, WireFormat.JSON)
+def test_json_that_is_cut_short_or_spoiled(position: int, instead: bytes, sizes: list[int]) -> None:
+    read_alike(BODY[:position], sizes, WireFormat.JSON)
+    read_alike(BODY[:position] + instead + BODY[position + 1 :], sizes, WireFormat.JSON)
 
 
 @pytest.mark.parametrize("instead", [b";", b"", b"0", b" ", b"x,", b",,"])
 def test_json_without_a_comma_between_records(instead: bytes) -> None:
     good = [b'{"a":1}'] * 12
-    for place in range(1, 12):
-        body = b'{"records":[' + b",".join(good[:place]) + instead + b",".join(good[place:]) + b"]}"
+    for position in range(1, 12):
+        body = b'{"records":[' + b",".join(good[:position]) + instead + b",".join(good[position:]) + b"]}"
         for size in range(4, 60):
             read_alike(body, [size], WireFormat.JSON)
             assert read(body, [size], WireFormat.JSON)[0] in SPOILT
@@ -92,9 +92,9 @@ XML = b"<records>" + b"<record><a>1</a><b>two</b></record>" * 12 + b"<?end count
 
 
 @given(st.integers(0, len(XML)), st.sampled_from([b"", b"<", b">", b"/", b"&", b"</record>", b"<record>"]), SIZES)
-def test_xml_that_is_cut_short_or_spoiled(place: int, instead: bytes, sizes: list[int]) -> None:
-    read_alike(XML[:place], sizes, WireFormat.XML)
-    read_alike(XML[:place] + instead + XML[place + 1 :], sizes, WireFormat.XML)
+def test_xml_that_is_cut_short_or_spoiled(position: int, instead: bytes, sizes: list[int]) -> None:
+    read_alike(XML[:position], sizes, WireFormat.XML)
+    read_alike(XML[:position] + instead + XML[position + 1 :], sizes, WireFormat.XML)
 
 
 @pytest.mark.parametrize(("body", "wire"), [(FLAT_JSON, WireFormat.JSON), (XML, WireFormat.XML)])

@@ -1,4 +1,4 @@
-"""Characters that XML and JSON do not allow: refused by name, or replaced and counted, however the pieces fall."""
+"""Characters that XML and JSON do not allow: refused by name, or replaced and counted, in any pieces."""
 
 import pytest
 
@@ -81,8 +81,8 @@ def test_a_control_character_in_json_is_refused_by_its_name(character: str, code
         list(document.slices())
 
 
-@pytest.mark.parametrize("place", ['{"records":[{"id":%s}]}', '{"x":%s,"records":[]}', '{"records":[],"x":%s}'])
-def test_a_number_that_no_decimal_holds_is_an_error_of_ours(place: str) -> None:
-    document = open_document(WireFormat.JSON, Cut((place % ("1e" + "9" * 19)).encode(), [1000]), Layout(FLOWS))
+@pytest.mark.parametrize("body", ['{"records":[{"id":%s}]}', '{"x":%s,"records":[]}', '{"records":[],"x":%s}'])
+def test_a_number_that_no_decimal_holds_is_an_error_of_ours(body: str) -> None:
+    document = open_document(WireFormat.JSON, Cut((body % ("1e" + "9" * 19)).encode(), [1000]), Layout(FLOWS))
     with pytest.raises(SourceRefused, match="exponent"):
         list(document.slices())

@@ -1,4 +1,4 @@
-"""CSV that is not as RFC 4180 has it, rows that are errors, and last lines without an end."""
+"""CSV that differs from RFC 4180, rows that are errors, and last lines without a line end."""
 
 import pytest
 
@@ -19,12 +19,12 @@ NESTED = ErrorDocument(message=RecordPath.parse("error.message"), code=RecordPat
 
 def rows(body: bytes, size: int = 7, **how: object) -> list[object]:
     document = CsvDocument(Cut(body, [size]), **how)  # type: ignore[arg-type]
-    return [record for part in document.slices() for record in as_mappings(part)]
+    return [record for piece in document.slices() for record in as_mappings(piece)]
 
 
 def lines(body: bytes, size: int = 7, **how: object) -> list[object]:
     document = NdjsonDocument(Cut(body, [size]), (), **how)  # type: ignore[arg-type]
-    return [record for part in document.slices() for record in as_mappings(part)]
+    return [record for piece in document.slices() for record in as_mappings(piece)]
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_a_row_that_is_an_error_ends_the_answer(body: bytes) -> None:
     assert len(rows(b"a,error\n1,\n2,\n", errors=ERRORS)) == 2
 
 
-@pytest.mark.parametrize("place", [0, 1, 5])
-def test_a_line_that_is_an_error_ends_the_answer(place: int) -> None:
+@pytest.mark.parametrize("position", [0, 1, 5])
+def test_a_line_that_is_an_error_ends_the_answer(position: int) -> None:
     good = [b'{"a": 1}\n'] * 5
-    told = b'{"error": {"message": "no room", "code": 7}}\n'
+    error_line = b'{"error": {"message": "no room", "code": 7}}\n'
     with pytest.raises(SourceRefused, match="the API answers with an error 7: no room"):
-        lines(b"".join([*good[:place], told, *good[place:]]), errors=NESTED)
+        lines(b"".join([*good[:position], error_line, *good[position:]]), errors=NESTED)
     assert len(lines(b'{"error": {"message": ""}}\n{"error": null}\n', errors=NESTED)) == 2
 
 
@@ -119,7 +119,7 @@ def test_only_white_space_of_json_is_passed_over() -> None:
     assert lines(b' \t\r\n{"a": 1}\n\r\n') == [{"a": 1}]
     for blank in (b"\x0b", b"\x0c", b"\xc2\xa0"):
         found = lines(blank + b"\n" + b'{"a":' + blank + b"1}\n")
-        assert [type(each).__name__ for each in found] == ["Unreadable", "Unreadable"]
+        assert [type(record).__name__ for record in found] == ["Unreadable", "Unreadable"]
 
 
 def test_empty_cells_of_the_columns_named_are_null() -> None:
@@ -133,9 +133,9 @@ def test_where_errors_are_rows_a_last_line_with_fewer_fields_leaves_the_answer_i
         rows(body, errors=ERRORS)
     assert "`csv.comment`" in raised.value.remedy
     assert rows(body, errors=ERRORS, dialect=CsvDialect(comment=last[:3])) == [{"id": "1", "at": "2", "note": "3"}]
-    assert len(rows(body)) == 2  # the second is a reject
+    assert len(rows(body)) == 2  # the second one is a reject
 
 
-def test_a_form_feed_behind_the_end_line_is_no_white_space() -> None:
+def test_a_form_feed_after_the_end_line_is_not_white_space() -> None:
     with pytest.raises(SourceRefused, match="after the end line"):
         rows(b"--begin\na\n1\n--end\n\f\n", dialect=FRAMED)

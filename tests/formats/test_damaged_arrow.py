@@ -1,4 +1,4 @@
-"""Arrow streams whose schema or custom metadata are damaged: rows, or an error of ours."""
+"""Arrow streams with a damaged schema or damaged custom metadata: rows, or a PlatformError."""
 
 import io
 
@@ -22,7 +22,7 @@ def stream(batch: pa.RecordBatch, custom: dict[str, str] | None = None) -> bytes
 
 def read(body: bytes, **layout: object) -> list[object]:
     document = open_document(WireFormat.ARROW, io.BytesIO(body), Layout(FLOWS, **layout))  # type: ignore[arg-type]
-    return [record for part in document.slices() for record in as_mappings(part)]
+    return [record for piece in document.slices() for record in as_mappings(piece)]
 
 
 GOOD = pa.RecordBatch.from_pydict({"column": [1, 2], "other": ["a", "b"]})
@@ -45,7 +45,7 @@ def test_metadata_that_nobody_reads_may_be_anything(damage: bytes) -> None:
 
 
 @pytest.mark.parametrize("count", ["\x7f", "-1", "9" * 400, "x"])
-def test_a_damaged_footer_is_no_footer(count: str) -> None:
+def test_a_damaged_footer_is_not_a_footer(count: str) -> None:
     footer = GOOD.slice(0, 0)
     sink = pa.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, GOOD.schema) as writer:

@@ -1,4 +1,4 @@
-"""Decoders alone: odd but valid documents are read whole, in any cut of the bytes; the rest is refused by type."""
+"""Decoders alone: odd but valid documents are read completely, in any pieces; others raise the right error."""
 
 import io
 import json
@@ -21,12 +21,12 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 def read(wire: WireFormat, body: bytes) -> tuple[list[dict[str, object]], int | None]:
     """All good records of a document as the flows schema has them, and the footer's count."""
     document = open_document(wire, io.BytesIO(body), Layout(FLOWS))
-    records = [record for part in document.slices() for record in cast_slice(FLOWS, part, 1).batch.to_pylist()]
+    records = [record for piece in document.slices() for record in cast_slice(FLOWS, piece, 1).batch.to_pylist()]
     return records, document.declared.count if document.declared else None
 
 
 class Dribble(io.BytesIO):
-    """A source that gives at most three bytes at a time, as a slow network may."""
+    """A source that gives at most three bytes at a time, like a slow network."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(min(3, size) if size and size > 0 else 3)
@@ -39,18 +39,18 @@ def test_short_reads_are_no_end(wire: WireFormat) -> None:
     table = pa.Table.from_pylist(rows)
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=7)
-    fields = ["".join(f"<{name}>{value}</{name}>" for name, value in each.items()) for each in rows]
+    fields = ["".join(f"<{name}>{value}</{name}>" for name, value in row.items()) for row in rows]
     bodies = {
         WireFormat.JSON: json.dumps({"records": rows, "end": {"count": 39}}).encode(),
-        WireFormat.XML: f"<records>{''.join(f'<record>{each}</record>' for each in fields)}</records>".encode(),
-        WireFormat.NDJSON: "".join(json.dumps(each) + "\n" for each in rows).encode(),
+        WireFormat.XML: f"<records>{''.join(f'<record>{record}</record>' for record in fields)}</records>".encode(),
+        WireFormat.NDJSON: "".join(json.dumps(row) + "\n" for row in rows).encode(),
         WireFormat.CSV: "".join(
-            ",".join(map(str, each)) + "\n" for each in ([*FLOWS.names], *map(dict.values, rows))
+            ",".join(map(str, cells)) + "\n" for cells in ([*FLOWS.names], *map(dict.values, rows))
         ).encode(),
         WireFormat.ARROW: sink.getvalue().to_pybytes(),
     }
     document = open_document(wire, Dribble(bodies[wire]), Layout(FLOWS))
-    assert [each for part in document.slices() for each in cast_slice(FLOWS, part, 1).batch.to_pylist()] == rows
+    assert [row for piece in document.slices() for row in cast_slice(FLOWS, piece, 1).batch.to_pylist()] == rows
 
 
 def row(number: int, text: str = "C1") -> dict[str, object]:
@@ -110,8 +110,8 @@ def test_xml_values_in_base64_are_decoded() -> None:
 def test_xml_fields_that_repeat_or_nest_are_rejected_not_guessed(child: str) -> None:
     fields = child + "".join(f"<{name}>{value}</{name}>" for name, value in row(1).items() if name != "id")
     body = f"<records><record>{fields}</record></records>".encode()
-    (part,) = open_document(WireFormat.XML, io.BytesIO(body), Layout(FLOWS)).slices()
-    (reject,) = cast_slice(FLOWS, part, 1).rejects
+    (piece,) = open_document(WireFormat.XML, io.BytesIO(body), Layout(FLOWS)).slices()
+    (reject,) = cast_slice(FLOWS, piece, 1).rejects
     assert reject.reason.startswith("id: ")
 
 
@@ -119,8 +119,8 @@ def test_xml_records_are_released_as_they_are_read() -> None:
     fields = "".join(f"<{name}>{value}</{name}>" for name, value in row(1).items())
     body = f"<records>{f'<record>{fields}</record>' * 2000}<?end count='2000'?></records>".encode()
     document = open_document(WireFormat.XML, io.BytesIO(body), Layout(FLOWS))
-    parts = list(document.slices())
-    sizes = [part.num_rows for part in parts if isinstance(part, pa.RecordBatch)]
+    slices = list(document.slices())
+    sizes = [piece.num_rows for piece in slices if isinstance(piece, pa.RecordBatch)]
     most = 2 * SLICE_BYTES // len(f"<record>{fields}</record>")
     assert (sum(sizes), len(sizes) >= 2, max(sizes) <= most) == (2000, True, True)
     assert document.declared == DeclaredTotal(2000)
@@ -129,8 +129,8 @@ def test_xml_records_are_released_as_they_are_read() -> None:
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"7", b'{"id":1,"id":2}', b'{"id":NaN}', b"\xff"])
 def test_a_bad_line_is_rejected_alone(line: bytes) -> None:
     body = json.dumps(row(1)).encode() + b"\n" + line + b"\n" + json.dumps(row(2)).encode() + b"\n"
-    (part,) = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS, parser=Parser.REFERENCE)).slices()
-    casted = cast_slice(FLOWS, part, 1)
+    (piece,) = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS, parser=Parser.REFERENCE)).slices()
+    casted = cast_slice(FLOWS, piece, 1)
     assert casted.batch.column("id").to_pylist() == [1, 2]
     assert [(reject.position, reject.raw) for reject in casted.rejects if line != b"\xff"] == (
         [(2, line)] if line != b"\xff" else []
@@ -145,8 +145,8 @@ def test_an_ndjson_line_without_its_end_is_a_cut() -> None:
 
 def test_csv_rows_of_another_length_are_rejected_alone() -> None:
     lines = [",".join(FLOWS.names), "1,1,0,C1,N1,C2,445,6,1,46", "2,1", "3,1,0,C1,N1,C2,445,6,1,46,9", ""]
-    (part,) = open_document(WireFormat.CSV, io.BytesIO("\r\n".join(lines).encode()), Layout(FLOWS)).slices()
-    casted = cast_slice(FLOWS, part, 1)
+    (piece,) = open_document(WireFormat.CSV, io.BytesIO("\r\n".join(lines).encode()), Layout(FLOWS)).slices()
+    casted = cast_slice(FLOWS, piece, 1)
     assert [reject.reason for reject in casted.rejects] == [
         "2 fields, but the header has 10",
         "11 fields, but the header has 10",

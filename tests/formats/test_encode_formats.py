@@ -1,4 +1,4 @@
-"""Every format carries any text and any 64-bit integer, and sqlite's way of writing a chunk gives the same bytes."""
+"""Every format can write any text and any 64-bit integer, and a chunk from sqlite has the same bytes."""
 
 import csv
 import io
@@ -159,7 +159,7 @@ def test_every_code_point_comes_back(wire_format: WireFormat) -> None:
 
 
 def assembled(wire_format: WireFormat, rows: list[Row]) -> bytes | None:
-    """The chunk as sqlite writes it, None where the encoder does not vouch for it."""
+    """The chunk from sqlite; None if the encoder does not accept it."""
     encoder = for_format(wire_format, SCHEMA)
     database = apsw.Connection(":memory:")
     database.execute("CREATE TABLE things (id INTEGER, first TEXT, number INTEGER, second TEXT)")
@@ -183,7 +183,7 @@ def test_the_fast_way_gives_the_reference_or_nothing(wire_format: WireFormat, ro
 @EACH
 @pytest.mark.parametrize("points", [range(0x100), range(0xFFF0, 0x10010)])
 def test_the_fast_way_passes_no_lone_character_that_is_escaped(wire_format: WireFormat, points: range) -> None:
-    """Each is the only odd one of its chunk: markup comes in pairs otherwise, and one guard hides another."""
+    """Every odd value is alone in its chunk: otherwise markup comes in pairs, and one guard hides another."""
     encoder = for_format(wire_format, SCHEMA)
     for point in points:
         rows: list[Row] = [(1, f"a{chr(point)}b", 2, "c")]
@@ -205,7 +205,7 @@ def test_every_type_is_rendered(wire_format: WireFormat, schema: TableSchema) ->
     assert set(PYTHON_TYPES) == set(ColumnType)
 
 
-def test_null_is_told_from_the_empty_text() -> None:
+def test_null_differs_from_the_empty_text() -> None:
     rows: list[Row] = [(1, None, None), (2, "", 0)]
     lines = document(WireFormat.NDJSON, NULLABLE, rows)
     assert lines == b'{"id":1,"text":null,"number":null}\n{"id":2,"text":"","number":0}\n'

@@ -1,4 +1,4 @@
-"""Blocks of JSON by templates and Arrow: what they give the reference gives too, or it gets the block."""
+"""Blocks of JSON by templates and Arrow: they give the same as the reference, or the reference gets the block."""
 
 import io
 import json
@@ -39,41 +39,43 @@ NAMES = ['"c1"', '"c2"', '"c3"', '"\\u0063\u0031"', '"c9"', '""', "c1"]
 
 @st.composite
 def contents(draw: st.DrawFn) -> tuple[TableSchema, str]:
-    """A schema, and a block of its records: as they should be but for one thing, or for none."""
+    """A schema, and a block of its records with one fault or none."""
     types = draw(st.lists(st.sampled_from(sorted(LITERALS)), min_size=1, max_size=3))
-    columns = tuple(Column(f"c{place}", each, "", nullable=draw(st.booleans())) for place, each in enumerate(types, 1))
+    columns = tuple(
+        Column(f"c{position}", kind, "", nullable=draw(st.booleans())) for position, kind in enumerate(types, 1)
+    )
     names = [f'"{column.name}"' for column in columns]
-    values = st.tuples(*(st.sampled_from(LITERALS[each]) for each in types)).map(list)
-    records = [list(zip(names, each, strict=True)) for each in draw(st.lists(values, min_size=1, max_size=6))]
+    values = st.tuples(*(st.sampled_from(LITERALS[kind]) for kind in types)).map(list)
+    records = [list(zip(names, texts, strict=True)) for texts in draw(st.lists(values, min_size=1, max_size=6))]
     separators = draw(st.lists(st.sampled_from(GOOD_SEPARATORS), min_size=len(records) - 1, max_size=len(records) - 1))
     record = draw(st.sampled_from(records))
-    place = draw(st.integers(0, len(record) - 1))
+    position = draw(st.integers(0, len(record) - 1))
     match draw(st.sampled_from(["nothing", "value", "name", "order", "missing", "twice", "separator"])):
         case "value":
-            record[place] = (record[place][0], draw(st.sampled_from(ODD)))
+            record[position] = (record[position][0], draw(st.sampled_from(ODD)))
         case "name":
-            record[place] = (draw(st.sampled_from(NAMES)), record[place][1])
+            record[position] = (draw(st.sampled_from(NAMES)), record[position][1])
         case "order":
             record.reverse()
         case "missing":
-            del record[place]
+            del record[position]
         case "twice":
-            record.append(record[place])
+            record.append(record[position])
         case "separator" if separators:
             separators[draw(st.integers(0, len(separators) - 1))] = draw(st.sampled_from(SEPARATORS))
-    texts = ["{" + ", ".join(f"{name}: {value}" for name, value in each) + "}" for each in records]
+    texts = ["{" + ", ".join(f"{name}: {value}" for name, value in record) + "}" for record in records]
     return TableSchema("t", "", columns, "c1", "c1"), texts[0] + "".join(
         map("".join, zip(separators, texts[1:], strict=True))
     )
 
 
 def document(content: str) -> bytes:
-    """With two records before the block: so all of it is one."""
+    """With two records before the block, so that all of it is one block."""
     return f'{{"records":[{{}},{{}},{content}],"end":{{"count":1}}}}'.encode()
 
 
 def one_block(body: bytes) -> list[int]:
-    """Sizes of pieces: the first record, all others, and what follows them. So the others, but one, are a block."""
+    """Sizes of pieces: the first record, all others, and the bytes after them. All others but one are then a block."""
     first = body.find(b"}") + 1
     return [first, max(body.rfind(b"]") - first, 1), 1 << 18]
 
@@ -95,22 +97,22 @@ def test_any_block_gives_the_same_records_or_the_same_complaint(
 
 
 @given(st.binary(max_size=3), st.integers(0, 400))
-def test_any_bytes_in_the_place_of_others(other: bytes, place: int) -> None:
+def test_any_bytes_instead_of_others(other: bytes, position: int) -> None:
     body = json_body([row(number) for number in range(1, 5)])
-    spoilt = body[:place] + other + body[place + len(other) :]
+    spoilt = body[:position] + other + body[position + len(other) :]
     read_alike(spoilt, one_block(body), WireFormat.JSON, schema=FLOWS)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, each in HOSTILE.items() if each.kind == JSON and each.coding == "identity"]
+    "name", [name for name, case in HOSTILE.items() if case.kind == JSON and case.coding == "identity"]
 )
 def test_a_hostile_body_is_refused_alike(name: str) -> None:
-    """As it is, and with the record at fault among good ones."""
+    """Unchanged, and with the bad record among good ones."""
     body = HOSTILE[name].body()
     good = json.dumps(row(1)).encode()
     after_many = body.replace(good, b",".join([good] * 4), 1)
-    for each in (body, after_many, after_many.replace(b'],"end"', b"," + good + b'],"end"')):
-        read_alike(each, one_block(each), WireFormat.JSON, schema=FLOWS)
+    for variant in (body, after_many, after_many.replace(b'],"end"', b"," + good + b'],"end"')):
+        read_alike(variant, one_block(variant), WireFormat.JSON, schema=FLOWS)
 
 
 def batches(body: bytes, schema: TableSchema = FLOWS) -> int:
@@ -129,7 +131,7 @@ def test_a_null_that_was_sent_is_one() -> None:
     nullable = TableSchema("t", "", (*TABLE.columns, Column("c", ColumnType.BOOL, "", nullable=True)), "a", "a")
     rows = [{"a": 1, "b": "x", "c": None}] * 4
     assert batches(json_body(rows), nullable) == 1
-    assert batches(json_body([*rows, {"a": 1, "b": "x"}, *rows]), nullable) == 0  # which would be NULL too
+    assert batches(json_body([*rows, {"a": 1, "b": "x"}, *rows]), nullable) == 0  # a missing field would be NULL too
 
 
 def test_fields_for_the_column_of_what_is_left_are_read_by_ijson() -> None:
@@ -146,7 +148,7 @@ def test_fields_for_the_column_of_what_is_left_are_read_by_ijson() -> None:
 @pytest.mark.parametrize("start", [b"", b" \t", b"\n\r\n", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("rest", [b"", b"\n", b' {"a":1}\n', b'\n{"a":1,"b":"x"}\n', b" null\n"])
 def test_arrow_is_given_no_block_that_begins_with_null(start: bytes, rest: bytes) -> None:
-    """The interpreter would end by a signal."""
+    """Without the guard, a signal would end the interpreter."""
     assert ArrowLines(NULLABLE).read(start + b"null" + rest) is None
 
 
@@ -156,12 +158,12 @@ def test_a_record_of_nothing_is_left_to_the_reference(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("odd", [b"null", b"7", b"true", b'"x"', b"[]", b"[{}]", b"nul"])
-@pytest.mark.parametrize("place", [0, 1, 20, 40])
-def test_a_line_that_is_no_object_is_a_reject_wherever_it_stands(odd: bytes, place: int) -> None:
+@pytest.mark.parametrize("position", [0, 1, 20, 40])
+def test_a_line_that_is_not_an_object_is_a_reject_at_any_position(odd: bytes, position: int) -> None:
     lines = [json.dumps(row(number)).encode() for number in range(40)]
-    body = b"".join(line + b"\n" for line in [*lines[:place], odd, *lines[place:]])
+    body = b"".join(line + b"\n" for line in [*lines[:position], odd, *lines[position:]])
     document = open_document(WireFormat.NDJSON, io.BytesIO(body), Layout(FLOWS))
-    records = [record for part in document.slices() for record in as_mappings(part)]
-    assert [each.raw for each in records if isinstance(each, Unreadable)] == [odd]
+    records = [record for piece in document.slices() for record in as_mappings(piece)]
+    assert [record.raw for record in records if isinstance(record, Unreadable)] == [odd]
     assert len(records) == 41
-    assert isinstance(records[place], Unreadable)
+    assert isinstance(records[position], Unreadable)

@@ -1,4 +1,4 @@
-"""Flat XML records as columns: the same records as element by element, whatever stands in the document."""
+"""Flat XML records as columns: the same records as element by element, for any document."""
 
 import io
 
@@ -46,33 +46,33 @@ ANY = (
 )
 
 
-def documented(parts: list[str]) -> bytes:
-    return f"<?xml version='1.0' encoding='UTF-8'?><all n='1'>{''.join(parts)}<?end count='1'?></all>".encode()
+def documented(elements: list[str]) -> bytes:
+    return f"<?xml version='1.0' encoding='UTF-8'?><all n='1'>{''.join(elements)}<?end count='1'?></all>".encode()
 
 
 def by_element(body: bytes) -> list[dict[str, object]]:
-    return [plain_record(each) for each in etree.fromstring(body).iter("r")]
+    return [plain_record(record) for record in etree.fromstring(body).iter("r")]
 
 
 @given(st.lists(ANY, max_size=8), st.lists(st.integers(1, 90), min_size=1, max_size=4), st.integers(1, 200))
-def test_any_document_gives_the_records_of_its_elements(parts: list[str], sizes: list[int], least: int) -> None:
+def test_any_document_gives_the_records_of_its_elements(elements: list[str], sizes: list[int], least: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(decode, "SLICE_BYTES", least)  # a slice is taken after so many bytes
-        document = open_document(WireFormat.XML, Cut(documented(parts), sizes), Layout(FLOWS, "all", "r"))
-        expected = by_element(documented(parts))
+        patched.setattr(decode, "SLICE_BYTES", least)  # a slice ends after this number of bytes
+        document = open_document(WireFormat.XML, Cut(documented(elements), sizes), Layout(FLOWS, "all", "r"))
+        expected = by_element(documented(elements))
         try:
-            found = [record for part in document.slices() for record in as_mappings(part)]
+            found = [record for piece in document.slices() for record in as_mappings(piece)]
         except SourceRefused:
-            found = []  # other elements stand there, and no record
+            found = []  # there are other elements, but no record
     assert found == expected
 
 
 @given(st.lists(FLAT, min_size=1, max_size=20), st.data())
-def test_flat_records_are_taken_as_columns(parts: list[str], data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, len(parts)))
-    columns = flat_columns(etree.fromstring(documented(parts)), "r", count)
+def test_flat_records_are_taken_as_columns(elements: list[str], data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, len(elements)))
+    columns = flat_columns(etree.fromstring(documented(elements)), "r", count)
     assert columns is not None
-    assert columns.to_pylist() == by_element(documented(parts))[:count]
+    assert columns.to_pylist() == by_element(documented(elements))[:count]
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -98,4 +98,4 @@ def test_what_is_not_flat_is_left_to_the_reference(odd: str, inside: object) -> 
 def test_no_text_and_no_attribute_is_dropped(inside: str, record: dict[str, str]) -> None:
     body = f"<all><r>{inside}</r><r>{inside}</r></all>".encode()
     document = open_document(WireFormat.XML, io.BytesIO(body), Layout(FLOWS, "all", "r"))
-    assert [each for part in document.slices() for each in as_mappings(part)] == [record] * 2
+    assert [found for piece in document.slices() for found in as_mappings(piece)] == [record] * 2

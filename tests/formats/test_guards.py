@@ -1,4 +1,4 @@
-"""The guards in front of the parsers: the harmless passes unchanged in any cut of the bytes, the rest does not pass."""
+"""The guards before the parsers: harmless documents pass unchanged in any pieces, others do not pass."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS
 
 
 class Cut(io.BytesIO):
-    """A source that gives pieces of the sizes it is told to, again and again."""
+    """A source that gives pieces of these sizes, over and over."""
 
     def __init__(self, body: bytes, sizes: list[int]) -> None:
         super().__init__(body)
@@ -35,7 +35,7 @@ class Cut(io.BytesIO):
 
 def records(body: bytes, sizes: list[int], wire: WireFormat = WireFormat.JSON) -> list[object]:
     document = open_document(wire, Cut(body, sizes), Layout(FLOWS))
-    return [record for part in document.slices() for record in as_mappings(part)]
+    return [record for piece in document.slices() for record in as_mappings(piece)]
 
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=5)
@@ -149,7 +149,7 @@ def test_a_doctype_that_hides_behind_a_comment_is_refused() -> None:
     ],
 )
 def test_the_guard_alone_refuses_it(start: bytes, reason: str) -> None:
-    """Before libxml2, which would refuse some of it later and hold the rest."""
+    """Before libxml2, which would refuse some of them later and keep the others in memory."""
     with pytest.raises(SourceRefused, match=reason):
         XmlGuard().admit(start)
 
@@ -203,12 +203,12 @@ def test_many_distinct_names_are_refused(form: str) -> None:
 
 
 def test_many_distinct_names_in_flat_records_are_refused() -> None:
-    """Each slice is one record of its own names, and so columns."""
-    each = [
-        "".join(f"<n{1000 * number + place}>{'x' * 300}</n{1000 * number + place}>" for place in range(1000))
+    """Every slice is one record with names of its own, and so is read as columns."""
+    texts = [
+        "".join(f"<n{1000 * number + index}>{'x' * 300}</n{1000 * number + index}>" for index in range(1000))
         for number in range(5)
     ]
-    body = "".join(f"<record>{fields}</record>" for fields in each)
+    body = "".join(f"<record>{fields}</record>" for fields in texts)
     with pytest.raises(SourceRefused, match="distinct names"):
         records(f"<records>{body}</records>".encode(), [1 << 15], WireFormat.XML)
 
@@ -247,6 +247,6 @@ def test_large_records_are_cut_into_small_slices(wire: WireFormat) -> None:
         WireFormat.NDJSON: (json.dumps(one) + "\n") * 100,
     }
     document = open_document(wire, io.BytesIO(bodies[wire].encode()), Layout(FLOWS))
-    sizes = [len(part.values) if hasattr(part, "values") else len(part) for part in document.slices()]
+    sizes = [len(piece.values) if hasattr(piece, "values") else len(piece) for piece in document.slices()]
     assert sum(sizes) == 100
-    assert max(sizes) <= 8  # 256 KiB and what one more read brings, of 100 kB each
+    assert max(sizes) <= 8  # 256 KiB and one more read, of records of 100 kB

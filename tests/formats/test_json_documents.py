@@ -1,4 +1,4 @@
-"""JSON documents with an envelope: records and what stands around them, in any cut; errors with status 200."""
+"""JSON documents with an envelope around the records, in any pieces; errors with status 200."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def layout(path: str = "data.items", **options: object) -> Layout:
 
 def read(body: bytes, layout: Layout, sizes: list[int] | None = None) -> tuple[list[object], Mapping[str, object]]:
     document = open_document(WireFormat.JSON, Cut(body, sizes or [1 << 18]), layout)
-    records: list[object] = [record for part in document.slices() for record in as_mappings(part)]
+    records: list[object] = [record for piece in document.slices() for record in as_mappings(piece)]
     return records, envelope_of(document)
 
 
@@ -92,14 +92,14 @@ def test_the_envelope_is_kept_also_where_records_come_in_blocks(count: int, size
     body = json.dumps({"x": [{"data": []}], "data": {"items": records, "next": "]"}, "more": True}).encode()
     document = open_document(WireFormat.JSON, Cut(body, sizes), layout(whole=False))
     found: list[object] = []
-    for part in document.slices():
-        found += as_mappings(part)
+    for piece in document.slices():
+        found += as_mappings(piece)
     assert found == records
     assert envelope_of(document) == {"x": [{"data": []}], "data": {"items": [], "next": "]"}, "more": True}
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "path"),
     [
         ('{"data": {"items": [{"a": 1}], "items": []}}', "data.items"),
         ('{"data": {"items": [{"a": 1}]}, "data": {"items": []}}', "data"),
@@ -109,17 +109,17 @@ def test_the_envelope_is_kept_also_where_records_come_in_blocks(count: int, size
         ('{"data": {"items": [{"a": 1}]}, "next": null, "next": "/2"}', "next"),
     ],
 )
-def test_a_name_that_stands_twice_around_the_records_is_refused(body: str, place: str) -> None:
-    with pytest.raises(SourceRefused, match=f"the member '{place}' is repeated"):
+def test_a_name_repeated_around_the_records_is_refused(body: str, path: str) -> None:
+    with pytest.raises(SourceRefused, match=f"the member '{path}' is repeated"):
         read(body.encode(), layout())
 
 
 @given(st.sampled_from("\f\v"), st.data())
 def test_only_what_json_calls_white_space_is_white_space(blank: str, data: st.DataObject) -> None:
     text = '{"data" : {"items": [{"a": 1, "b": "c d"}]} }'
-    place = data.draw(st.integers(0, len(text)))
+    position = data.draw(st.integers(0, len(text)))
     with pytest.raises(MalformedDocument, match="not valid JSON"):
-        read((text[:place] + blank + text[place:]).encode(), layout(), data.draw(SIZES))
+        read((text[:position] + blank + text[position:]).encode(), layout(), data.draw(SIZES))
 
 
 @given(SIZES)
@@ -186,7 +186,7 @@ def test_where_the_total_is_0_the_array_may_be_missing(body: dict[str, object]) 
         {"data": {"items": {}}},
     ],
 )
-def test_otherwise_a_missing_array_is_no_empty_answer(body: dict[str, object]) -> None:
+def test_otherwise_a_missing_array_is_not_an_empty_answer(body: dict[str, object]) -> None:
     with pytest.raises(SourceRefused, match=r"no array at 'data\.items'"):
         read(json.dumps(body).encode(), layout(total=TOTAL))
 

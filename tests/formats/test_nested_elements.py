@@ -1,4 +1,4 @@
-"""XML elements in the shape of JSON, against a reference that reads the shape off the document's own plan."""
+"""XML elements in the shape of JSON, compared with a reference that derives the shape from the document's plan."""
 
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
@@ -12,7 +12,7 @@ from flows_platform.formats.xml.elements import nested, nested_record
 
 @dataclass(frozen=True)
 class Text:
-    """Characters, plain or as CDATA: they mean the same."""
+    """Characters, plain or as CDATA, which means the same."""
 
     value: str
     cdata: bool = False
@@ -23,7 +23,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Aside:
-    """A comment or an instruction, which is no content."""
+    """A comment or an instruction, which is not content."""
 
     value: str
 
@@ -39,17 +39,17 @@ class Element:
 
     def xml(self) -> str:
         attributes = "".join(f" {name}={quoteattr(value)}" for name, value in self.attributes.items())
-        return f"<{self.name}{attributes}>{''.join(each.xml() for each in self.content)}</{self.name}>"
+        return f"<{self.name}{attributes}>{''.join(item.xml() for item in self.content)}</{self.name}>"
 
     def shape(self) -> object:
         """The reference."""
-        inner = [each for each in self.content if isinstance(each, Element)]
-        text = "".join(each.value for each in self.content if isinstance(each, Text))
+        inner = [item for item in self.content if isinstance(item, Element)]
+        text = "".join(item.value for item in self.content if isinstance(item, Text))
         if not inner and not self.attributes:
             return text
         shape: dict[str, object] = {f"@{name}": value for name, value in self.attributes.items()}
-        for name in dict.fromkeys(each.name for each in inner):
-            named = [each.shape() for each in inner if each.name == name]
+        for name in dict.fromkeys(child.name for child in inner):
+            named = [child.shape() for child in inner if child.name == name]
             shape[name] = named[0] if len(named) == 1 else named
         if text.strip() or (text and not inner):
             shape["#text"] = text

@@ -1,4 +1,4 @@
-"""NDJSON of nested records: each line as it is, numbers with their digits, bad lines alone."""
+"""NDJSON of nested records: a line is read unchanged, numbers keep their digits, only bad lines are rejected."""
 
 import json
 from decimal import Decimal
@@ -19,7 +19,7 @@ from .test_guards import RECORDS, SIZES, Cut
 
 def read(body: bytes, sizes: list[int]) -> list[object]:
     document = open_document(WireFormat.NDJSON, Cut(body, sizes), Layout(FLOWS, whole=True))
-    found: list[object] = [record for part in document.slices() for record in as_mappings(part)]
+    found: list[object] = [record for piece in document.slices() for record in as_mappings(piece)]
     assert envelope_of(document) == {}
     return found
 
@@ -28,13 +28,13 @@ def read(body: bytes, sizes: list[int]) -> list[object]:
 def test_nested_records_come_through_as_they_were_sent(
     sent: list[dict[str, object]], sizes: list[int], end: str
 ) -> None:
-    assert read("".join(json.dumps(each) + end for each in sent).encode(), sizes) == sent
+    assert read("".join(json.dumps(record) + end for record in sent).encode(), sizes) == sent
 
 
 def test_numbers_keep_their_digits_and_bad_lines_stand_alone() -> None:
     found = read(b'{"a": {"b": 1.10}}\n[1]\n{"a": 1, "a": 2}\n{"c": 1e400}\n', [7])
     assert found[0] == {"a": {"b": Decimal("1.10")}}
-    assert [type(each) for each in found[1:3]] == [Unreadable, Unreadable]
+    assert [type(record) for record in found[1:3]] == [Unreadable, Unreadable]
     assert found[3] == {"c": Decimal("1e400")}
 
 

@@ -1,4 +1,4 @@
-"""Each check of a template, of Arrow's lines and of CSV's by itself: a block that lacks one thing gives no batch."""
+"""The checks of templates, of Arrow's lines and of CSV's, one by one: a block that fails one gives no batch."""
 
 import csv
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SPACED = '{"a":   1   ,   "bbbb":   2   }'
 
 
 def template(first: str, columns: tuple[Column, ...], comma: str = ",") -> Template:
-    """The likeliest one that the record begins."""
+    """The likeliest template that starts with the record."""
     text = first.encode()
     return json_templates(text + (comma or "\n").encode() + text, columns, comma)[0]
 
@@ -90,7 +90,7 @@ def test_the_bytes_around_values_do_not_overlap(block: str) -> None:
 
 
 def test_a_colon_in_a_text() -> None:
-    """No mark where the first record has one; else there is no such batch."""
+    """A text with a colon needs another mark: a template whose mark is the colon gives no batch."""
     first = '{"a":1,"b":"12:00"}'
     assert rows(template(first, SCHEMA.columns).read(first.encode(), LONGEST)) == [{"a": 1, "b": "12:00"}]
     assert JSON.read(first.encode(), LONGEST) is None
@@ -99,14 +99,14 @@ def test_a_colon_in_a_text() -> None:
 LONG = table(some_long_name="int64", another_long_name="string", short="int64")
 
 
-@pytest.mark.parametrize("place", range(len('{"some_long_name":1,"another_long_name":"x","short":3}')))
-def test_each_byte_around_values_is_compared(place: int) -> None:
+@pytest.mark.parametrize("position", range(len('{"some_long_name":1,"another_long_name":"x","short":3}')))
+def test_each_byte_around_values_is_compared(position: int) -> None:
     first = '{"some_long_name":1,"another_long_name":"x","short":3}'
     found, spoilt = template(first, LONG.columns), bytearray(f"{first},{first},{first}".encode())
     assert found.read(bytes(spoilt), LONGEST) is not None
-    place += len(first) + 1
-    spoilt[place] ^= 1
-    is_value = chr(spoilt[place] ^ 1) in "13" or chr(spoilt[place] ^ 1) == "x"
+    position += len(first) + 1
+    spoilt[position] ^= 1
+    is_value = chr(spoilt[position] ^ 1) in "13" or chr(spoilt[position] ^ 1) == "x"
     assert (found.read(bytes(spoilt), LONGEST) is None) is not is_value
 
 
@@ -134,7 +134,7 @@ def test_values_or_nulls() -> None:
 )
 def test_neither_values_nor_nulls(name: str, value: str) -> None:
     usual = {"a1": "1", "b1": '"x"', "c1": "true", "d1": "1.5"} | {name: value}
-    block = "{" + ",".join(f'"{each}":{text}' for each, text in usual.items()) + "}"
+    block = "{" + ",".join(f'"{name}":{text}' for name, text in usual.items()) + "}"
     assert nulls_of(f"{WITH_NULLS},{block}") is None
     assert nulls_of(f"{block},{WITH_NULLS}") is None
 
@@ -178,7 +178,7 @@ def test_numbers_that_no_float_is_made_of(value: str) -> None:
         (table(a="int64"), '{"a":1}'),
     ],
 )
-def test_records_of_which_there_is_no_template(columns: TableSchema, record: str) -> None:
+def test_records_without_a_template(columns: TableSchema, record: str) -> None:
     for comma in (",", ""):
         assert json_templates(f"{record}{comma or '\n'}{record}".encode(), columns.columns, comma) == []
 
@@ -300,7 +300,7 @@ def test_csv_of_other_columns() -> None:
 
 
 class Slow:
-    """Gives pieces, then fails."""
+    """A source that gives pieces and then fails."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces: Iterator[bytes] = iter(pieces)

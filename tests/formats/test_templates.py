@@ -1,4 +1,4 @@
-"""Templates against the reference: whatever a document holds, they give the same or leave it to the reference."""
+"""Templates against the reference: for any document, they give the same or leave it to the reference."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ JSON, NDJSON, XML, CSV = WireFormat.JSON, WireFormat.NDJSON, WireFormat.XML, Wir
 FORMATS = [JSON, NDJSON, XML, CSV]
 ROWS = 60
 
-type Fields = dict[str, str]  # as they are written
+type Fields = dict[str, str]  # as written
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +66,16 @@ def around(wire: WireFormat, records: str, count: int = ROWS, header: Sequence[s
 
 
 def document(wire: WireFormat, changed: dict[int, str] | None = None, rows: int = ROWS, between: str = "") -> bytes:
-    """A document in which some records are written otherwise."""
-    texts = [(changed or {}).get(each) or WRITTEN[wire](fields(wire, each)) for each in range(1, rows + 1)]
+    """A document in which some records are written differently."""
+    texts = [(changed or {}).get(number) or WRITTEN[wire](fields(wire, number)) for number in range(1, rows + 1)]
     return around(wire, (between or BETWEEN[wire]).join(texts), rows).encode("utf-8", "surrogatepass")
 
 
 def with_value(wire: WireFormat, value: str) -> bytes:
-    """A document with a value where no other has it: in each column once, and in the last record."""
-    places = {12: "a", 24: "b", 36: "t", 48: "d", ROWS: "n"}
+    """A document with a value that occurs once in every column, and in the last record."""
+    numbers = {12: "a", 24: "b", 36: "t", 48: "d", ROWS: "n"}
     return document(
-        wire, {number: WRITTEN[wire](fields(wire, number) | {name: value}) for number, name in places.items()}
+        wire, {number: WRITTEN[wire](fields(wire, number) | {name: value}) for number, name in numbers.items()}
     )
 
 
@@ -86,7 +86,7 @@ def test_most_records_are_proven(wire: WireFormat, size: int) -> None:
         assert read_alike(wire, document(wire)) >= ROWS // 4
 
 
-# As the format writes them: JSON's with quotes.
+# As the format writes them: with quotes in JSON.
 NUMBERS = [
     *("-0", "+1", "01", "007", "-01", "0x1f", "0X1F", "1e5", "1E5", "1.0", "5.", ".5", "1_0", "1 ", " 1", "--1", "-"),
     *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "1" * 20),
@@ -202,14 +202,14 @@ SEPARATORS = [
 def test_any_separator_between_two_records_or_all(wire: WireFormat) -> None:
     for separator in SEPARATORS:
         usual = BETWEEN[wire]
-        for each in {separator, usual + separator, separator + usual}:
-            first = WRITTEN[wire](fields(wire, 30)) + each + WRITTEN[wire](fields(wire, 31))
+        for tried in {separator, usual + separator, separator + usual}:
+            first = WRITTEN[wire](fields(wire, 30)) + tried + WRITTEN[wire](fields(wire, 31))
             read_alike(wire, document(wire, {30: first}))
-            read_alike(wire, document(wire, between=each))
+            read_alike(wire, document(wire, between=tried))
 
 
 def changed_records(wire: WireFormat) -> dict[str, str]:
-    """A record written otherwise, by what is other."""
+    """A record written differently, by the difference."""
     usual = fields(wire, 30)
     text = WRITTEN[wire](usual)
     found = {
@@ -261,7 +261,7 @@ def changed_records(wire: WireFormat) -> dict[str, str]:
         }
     if wire is CSV:
         found |= {
-            "quotes": ",".join(f'"{each}"' for each in usual.values()),
+            "quotes": ",".join(f'"{value}"' for value in usual.values()),
             "newline in quotes": text.replace("Host", '"Ho\nst').replace(" 30,", '",'),
             "many newlines in quotes": text.replace("Host", '"' + "x\n" * 700).replace(" 30,", '",'),
             "open quote": text.replace("Host", '"Host'),
@@ -282,8 +282,8 @@ def changed_records(wire: WireFormat) -> dict[str, str]:
 def test_any_record_that_is_written_otherwise(wire: WireFormat) -> None:
     """In the middle, first, last, twice in a row, and all of them."""
     for text in changed_records(wire).values():
-        for places in ({30}, {1}, {2}, {ROWS}, {30, 31}, set(range(1, ROWS + 1)), set(range(1, ROWS, 3))):
-            read_alike(wire, document(wire, dict.fromkeys(places, text)))
+        for numbers in ({30}, {1}, {2}, {ROWS}, {30, 31}, set(range(1, ROWS + 1)), set(range(1, ROWS, 3))):
+            read_alike(wire, document(wire, dict.fromkeys(numbers, text)))
 
 
 @pytest.mark.parametrize("wire", FORMATS)
@@ -296,13 +296,13 @@ def test_a_document_cut_at_any_byte(wire: WireFormat) -> None:
 
 
 @pytest.mark.parametrize("wire", FORMATS)
-def test_another_byte_at_any_place(wire: WireFormat) -> None:
+def test_another_byte_at_any_position(wire: WireFormat) -> None:
     body = document(wire, rows=8)
     others = cycle(b'"\\{}[],:<>&/\n\r \t\x00\x1f\x7f\xff\xc3-0+e.;?!tx')
     with blocks_of(200):
-        for place in range(len(body)):
-            for other in (body[place] ^ 1, next(others)):
-                read_alike(wire, body[:place] + bytes([other]) + body[place + 1 :])
+        for position in range(len(body)):
+            for other in (body[position] ^ 1, next(others)):
+                read_alike(wire, body[:position] + bytes([other]) + body[position + 1 :])
 
 
 @given(
@@ -349,19 +349,19 @@ BEFORE = ["", "\ufeff", " ", "\n", "\r\n", "\x00", "x", "\x0c", "{", "[", "<!-- 
 
 
 @pytest.mark.parametrize("wire", FORMATS)
-def test_what_stands_around_the_records(wire: WireFormat) -> None:
+def test_bytes_around_the_records(wire: WireFormat) -> None:
     whole = document(wire)
-    for each in BEFORE:
-        read_alike(wire, each.encode() + whole)
-        read_alike(wire, whole + each.encode())
-        read_alike(wire, each.encode())
+    for text in BEFORE:
+        read_alike(wire, text.encode() + whole)
+        read_alike(wire, whole + text.encode())
+        read_alike(wire, text.encode())
     for rows in (0, 1, 2, 3):
         read_alike(wire, document(wire, rows=rows))
         with blocks_of(100):
             read_alike(wire, document(wire, rows=rows))
 
 
-RECORDS = BETWEEN[JSON].join(in_json(fields(JSON, each)) for each in range(ROWS))
+RECORDS = BETWEEN[JSON].join(in_json(fields(JSON, number)) for number in range(ROWS))
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_csv_of_another_header(header: str) -> None:
 @pytest.mark.parametrize("value", ["", "x", "\u00e9", "1", "12:00"])
 def test_a_column_of_one_text(wire: WireFormat, value: str) -> None:
     written = f'"{value}"' if wire in (JSON, NDJSON) else value
-    records = {each: WRITTEN[wire](fields(wire, each) | {"b": written}) for each in range(1, ROWS + 1)}
+    records = {number: WRITTEN[wire](fields(wire, number) | {"b": written}) for number in range(1, ROWS + 1)}
     assert read_alike(wire, document(wire, records)) > ROWS // 4
 
 
@@ -468,9 +468,9 @@ def test_nulls_of_a_column_that_may_be_null(wire: WireFormat, name: str) -> None
     """In some records, in the first, in all."""
     schema = table(a="int64", n="int64?", s="string?", f="float64?", o="bool?", m="timestamp?")
     usual = {"a": "7", "n": "-1", "s": '"nul"', "f": "1.5", "o": "true", "m": '"2014-01-01T00:00:00Z"'}
-    for places in (set(range(0, ROWS, 3)), {0}, set(range(ROWS)), set(range(30, ROWS))):
+    for numbers in (set(range(0, ROWS, 3)), {0}, set(range(ROWS)), set(range(30, ROWS))):
         for other in ("null", '"null"', "nul", "nulL", '"', '"x', 'x"', "", "{}"):
-            texts = [in_json(usual | {name: other if each in places else usual[name]}) for each in range(ROWS)]
+            texts = [in_json(usual | {name: other if number in numbers else usual[name]}) for number in range(ROWS)]
             proven = read_alike(wire, around(wire, BETWEEN[wire].join(texts), ROWS).encode(), schema)
             assert proven or other != "null"
 
@@ -479,7 +479,9 @@ def test_nulls_of_a_column_that_may_be_null(wire: WireFormat, name: str) -> None
 def test_numbers_of_any_digits_in_a_column_of_floats(wire: WireFormat) -> None:
     schema = table(a="int64", f="float64", s="string")
     for value in NUMBERS:
-        texts = [WRITTEN[wire]({"a": str(each), "f": "0.1" if each % 7 else value, "s": "0"}) for each in range(ROWS)]
+        texts = [
+            WRITTEN[wire]({"a": str(number), "f": "0.1" if number % 7 else value, "s": "0"}) for number in range(ROWS)
+        ]
         if wire in (JSON, NDJSON):
             texts = [text.replace('"s": 0', '"s": "0"') for text in texts]
         read_alike(wire, around(wire, BETWEEN[wire].join(texts), ROWS, schema.names).encode(), schema)

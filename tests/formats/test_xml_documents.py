@@ -1,4 +1,4 @@
-"""XML documents with nested records: where they lie, what stands around them, DOCTYPEs, errors, keep-alive comments."""
+"""XML documents with nested records: their path, their envelope, DOCTYPEs, errors, keep-alive comments."""
 
 import io
 import subprocess
@@ -44,7 +44,7 @@ def layout(record: str = "RESPONSE/LIST/HOST", *, root: str = "OUT", whole: bool
 
 def read(body: bytes, layout: Layout, size: int = WHOLE) -> tuple[list[object], Mapping[str, object]]:
     document = open_document(WireFormat.XML, Cut(body, [size]), layout)
-    records: list[object] = [record for part in document.slices() for record in as_mappings(part)]
+    records: list[object] = [record for piece in document.slices() for record in as_mappings(piece)]
     return records, envelope_of(document)
 
 
@@ -60,7 +60,7 @@ SIZES = st.integers(1, 200) | st.just(WHOLE)
 
 
 @given(st.integers(0, 1200), SIZES, st.sampled_from(["", "\n  ", "<!-- keep-alive -->\n"]))
-def test_what_stands_around_the_records_is_kept_and_they_are_not(count: int, size: int, between: str) -> None:
+def test_the_envelope_is_kept_without_the_records(count: int, size: int, between: str) -> None:
     listed = f"<LIST>{between}{hosts(count, between=between)}{between}</LIST>" if count else ""
     body = out(f"<DATETIME>now</DATETIME>{listed}<WARNING><CODE>1980</CODE><URL><![CDATA[?a&b]]></URL></WARNING>")
     records, envelope = read(body + b"<!-- keep-alive -->\n", layout(nothing=frozenset({"missing"})), size)
@@ -71,7 +71,7 @@ def test_what_stands_around_the_records_is_kept_and_they_are_not(count: int, siz
 
 
 @pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 5000])
-def test_what_stands_beside_the_records_in_their_own_list_is_kept(count: int) -> None:
+def test_elements_beside_the_records_in_their_list_are_kept(count: int) -> None:
     body = (
         f"<OUT><TOTAL>7</TOTAL>{hosts(count)}<!-- c --><NEXT>/2</NEXT>{hosts(count, count + 1)}<LAST/></OUT>".encode()
     )
@@ -217,7 +217,7 @@ def simple_return(code: str) -> bytes:
     ],
 )
 @pytest.mark.parametrize("whole", [True, False])
-def test_an_error_document_is_no_empty_answer(
+def test_an_error_document_is_not_an_empty_answer(
     code: str, kind: type[PlatformError], message: str, *, whole: bool
 ) -> None:
     with pytest.raises(kind, match=message):
@@ -227,7 +227,7 @@ def test_an_error_document_is_no_empty_answer(
 
 
 @pytest.mark.parametrize("text", ["No hosts", "<![CDATA[No hosts]]>", "<!-- none -->No hosts"])
-def test_a_text_in_the_place_of_the_records_is_no_empty_list(text: str) -> None:
+def test_a_text_instead_of_the_records_is_not_an_empty_list(text: str) -> None:
     with pytest.raises(SourceRefused, match=r"no <HOST> in 'OUT/RESPONSE/LIST': it contains the text 'No hosts'"):
         read(out(f"<LIST>{text}</LIST>"), layout())
     assert read(out(f"<LIST>{text}</LIST>"), layout(nothing=frozenset({"missing"})))[0] == []
@@ -258,7 +258,7 @@ def test_a_cut_document_is_incomplete(end: bytes) -> None:
 
 
 def test_instructions_between_records_in_any_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parser may still write to the text after an instruction: what it points to stays in the tree."""
+    """The parser may still write to the text after an instruction, so that instruction stays in the tree."""
     monkeypatch.setattr(decode, "SLICE_BYTES", 1)
     record = "<record><a>1</a></record>"
     body = f"<records>{record}{(' ' * 40 + '<?x?>' + ' ' * 900 + record) * 6}</records>".encode()

@@ -1,4 +1,4 @@
-"""XML whose records are not where the declaration says: an error that says what stands there, and never no records."""
+"""XML whose records are not at the declared path: an error says what is there; the answer never counts as empty."""
 
 import pytest
 
@@ -52,11 +52,11 @@ def test_records_under_another_name_in_a_flat_document_are_no_records(whole: boo
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("inside", ["<LIST/>", "<LIST> </LIST>", "<LIST><!-- none --></LIST>", "<LIST n='0'/><LIST/>"])
-def test_a_list_that_is_there_and_empty_is_no_records(inside: str, *, whole: bool) -> None:
+def test_an_empty_list_means_no_records(inside: str, *, whole: bool) -> None:
     assert read(out(inside), layout(whole=whole))[0] == []
 
 
-def test_a_list_that_is_left_out_is_no_records_where_that_is_declared() -> None:
+def test_a_missing_list_means_no_records_only_if_declared() -> None:
     body = out("<DATETIME>now</DATETIME>")
     assert read(body, layout(nothing=MISSING))[0] == []
     assert read(out("<TOTAL>0</TOTAL>"), layout(total=RecordPath.parse("RESPONSE.TOTAL")))[0] == []
@@ -121,13 +121,13 @@ def test_a_text_may_be_as_long_as_a_record(inside: str) -> None:
 @pytest.mark.parametrize("whole", [True, False])
 def test_nesting_is_bounded_by_ourselves(levels: int, *, whole: bool) -> None:
     body = out("<LIST><HOST>" + "<a>" * levels + "</a>" * levels + "</HOST></LIST>")
-    if whole or levels > 2048:  # libxml2's own bound
+    if whole or levels > 2048:  # libxml2's own limit
         with pytest.raises(PlatformError, match=r"deep|Excessive"):
             read(body, layout(whole=whole))
     else:
         assert len(read(body, layout(whole=whole))[0]) == 1
 
 
-def test_a_name_is_no_place_for_data() -> None:
+def test_a_name_must_not_hold_data() -> None:
     with pytest.raises(SourceRefused, match="longer than 2,048 characters"):
         read(out(f"<LIST><HOST><{'n' * 60_000}/></HOST></LIST>"), layout())
