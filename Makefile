@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards audit bench bench-full docs reference lint lock
+.PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards coverage audit bench bench-full docs reference lint lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ test-faults: env  ## every seeded fault in full (two hours); the tests above run
 
 test-guards: env  ## remove each guard in turn: a test must see it (DRAWN=12 for some, drawn by the last commit)
 	$(BIN)/python tests/faults/guards.py $(if $(DRAWN),--drawn $(DRAWN))
+
+coverage: env  ## branches that the tests run, their child processes included: htmlcov/ (TESTS=tests/domain for some)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser" --cov --cov-report=term --cov-report=html $(TESTS)
 
 audit: env  ## known vulnerabilities of the locked packages; fails where a package could not be looked up
 	$(BIN)/python .ci/audit.py
