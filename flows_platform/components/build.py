@@ -118,6 +118,9 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         content_types=frozenset(name.partition(";")[0].strip().lower() for name in api.content_types),
         compression=tuple(api.compression),
         parser=Parser(api.parser),
+        method=api.method,
+        body=api.body,
+        body_form=api.body_form,
     )
 
     return lambda: without_secrets.with_secrets(secret)

@@ -3,14 +3,22 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flows_platform.declared import is_template, parsed
+from flows_platform.declared import KeyPath, is_template, parsed
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
+
+
+class Fault(NamedTuple):
+    """What is wrong at a key."""
+
+    at: KeyPath
+    why: str
 
 
 def environment_in(text: str) -> str | None:

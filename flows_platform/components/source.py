@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from flows_platform.columns.mapping import TimeForm
 from flows_platform.columns.paths import RecordPath
@@ -13,6 +13,7 @@ from flows_platform.declared import Declared, Secret
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.body import BodyForm, as_text
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingAnswer, Wait
 from flows_platform.fetch.paging import AnyPaging
@@ -25,6 +26,8 @@ from flows_platform.orchestration.metadata.charts import Chart
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
 Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]
+# Numbers and truth values become the text that a query holds.
+PlainText = Annotated[str, BeforeValidator(lambda given: as_text(given) if isinstance(given, int | float) else given)]
 
 
 class Finer(StrEnum):
@@ -51,7 +54,15 @@ class Namespaces(StrEnum):
 class Api(Declared):
     """Where the API is, how a window is requested, and how its records arrive."""
 
-    url: Annotated[str, AfterValidator(rules.is_url)] = Field(description="The full endpoint.")
+    url: Annotated[str, AfterValidator(rules.is_url)] = Field(
+        description="The full endpoint. {start} and {end} are the range's bounds here, in parameters, headers and the "
+        "body, as `time.written` says or by strftime: {start:%Y/%m/%d}."
+    )
+    method: Literal["GET", "POST"] = Field("GET", description="The requests' method.")
+    body: dict[str, JsonValue] | None = Field(
+        None, description="POST: the body; a secret as {env: NAME}, which is masked."
+    )
+    body_form: BodyForm = Field(BodyForm.JSON, description="How the body is written.")
     format: Format | Template = Field(description="auto leaves the choice to the server.")
     parser: Parser | Template = Field(
         Parser.TEMPLATE,
@@ -63,11 +74,11 @@ class Api(Declared):
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
     rows: RecordPath | None = Field(None, description="Path of repeated children; every child makes a row.")
     record_bytes: int = Field(1 << 20, ge=1, description="Largest size of a record, in bytes.")
-    headers: dict[str, str | Secret] = Field(
-        {}, description="Fixed headers of every request; a secret as {env: NAME}, which is masked."
+    headers: dict[str, PlainText | Secret] = Field(
+        {}, description="Headers of every request; a secret as {env: NAME}, which is masked."
     )
-    parameters: dict[str, str | Secret] = Field(
-        {}, description="Fixed query parameters; a secret as {env: NAME}, which is masked."
+    parameters: dict[str, PlainText | Secret] = Field(
+        {}, description="Query parameters; a secret as {env: NAME}, which is masked."
     )
     auth: AnyAuth | None = Field(None, description="How requests authenticate.")
     time: TimeParameters = Field(description="How a time range is requested.")

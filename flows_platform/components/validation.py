@@ -1,11 +1,12 @@
 """Rules between the values of a declaration. Every fault carries the path of its key."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 from pydantic import model_validator
 
-from flows_platform.components.rules import environment_in, instant_of, zone_of
+from flows_platform.components.request_faults import request_faults
+from flows_platform.components.rules import Fault, environment_in, instant_of, zone_of
 from flows_platform.components.source import (
     ColumnDeclaration,
     Partitions,
@@ -52,13 +53,6 @@ class TableDeclaration(TableKeys):
         for at, why in faults(self):
             raise refused(why, at)
         return self
-
-
-class Fault(NamedTuple):
-    """What is wrong at a key."""
-
-    at: KeyPath
-    why: str
 
 
 def environment_variables(given: object, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -135,6 +129,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
         yield Fault(("api", "csv"), f"the format is {api.format}")
     if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
+    yield from request_faults(source)
     cron = Cron.parse(source.partitions.cron)
     if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
         yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")

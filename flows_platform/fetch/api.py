@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from functools import cached_property
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from pydantic import Field
 
@@ -15,9 +16,11 @@ from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
+from flows_platform.fetch.body import Body, BodyForm, encoded, secrets_in, texts_in
 from flows_platform.fetch.http.refusals import USUAL, Refusals
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.paging import Paging, SinglePage
+from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, RangeTemplates, filled
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
@@ -42,7 +45,7 @@ class Newest(Declared):
     records: RecordPath = Field(description="Path of the number of records in it.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WindowedApi:
     """One API: its URL, how a window is requested, and how its records are written.
 
@@ -55,8 +58,8 @@ class WindowedApi:
     `time` None asks for all records. `mapping` makes rows from nested records. `total` is the path of the number of a
     range's records. `ignored` are paths around the records that never mean that there are more records. `head_counts`
     says that HEAD answers with the count of a window. `doctype` lets an XML answer name an external DTD.
-    `parser` chooses the reader of text formats. `secrets` has the values of the secrets that headers, parameters and
-    `auth` name.
+    `parser` chooses the reader of text formats. `secrets` has the values of the secrets that headers, parameters, the
+    body and `auth` name.
     """
 
     url: str = field(repr=False)
@@ -89,6 +92,9 @@ class WindowedApi:
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
     parser: Parser = Parser.TEMPLATE
+    method: str = "GET"
+    body: Body | None = None
+    body_form: BodyForm = BodyForm.JSON
 
     def __post_init__(self) -> None:
         """Refuse an `extra_column` that would lose fields.
@@ -114,8 +120,8 @@ class WindowedApi:
     @property
     def redactor(self) -> Redactor:
         """Masks this API's secrets."""
-        secrets = [*self._secrets_in(self.parameters), *self._secrets_in(self.headers)]
-        return Redactor((*self.auth.masked(self.secrets), *(self.secrets[secret.env] for secret in secrets)))
+        declared = (self.secrets[secret.env] for secret in self._declared_secrets)
+        return Redactor((*self.auth.masked(self.secrets), *declared))
 
     @property
     def asks_digest(self) -> bool:
@@ -146,7 +152,14 @@ class WindowedApi:
     @property
     def beyond(self) -> Beyond:
         """How far outside a range a record of its answer may be."""
-        return self.time.beyond(self.schema) if self.time else NOWHERE
+        return self.time.beyond(self.schema, self.templates) if self.time else NOWHERE
+
+    @cached_property
+    def templates(self) -> RangeTemplates:
+        """The bounds of a range that the URL, parameters, headers and the body name."""
+        declared = [*self.parameters.values(), *self.headers.values()]
+        texts = [self.url, *(text for text in declared if isinstance(text, str)), *texts_in(self.body or {})]
+        return RangeTemplates.of(texts) if self.time else NO_TEMPLATES
 
     def shown_url(self, url: str) -> str:
         """A request's URL for people and logs: without its secrets."""
@@ -162,16 +175,28 @@ class WindowedApi:
 
     def ranges(self, window: Window | None) -> list[Window | None]:
         """The ranges in which the window is asked for; None means all records."""
-        return list(self.time.pieces(window, self.schema)) if self.time and window else [None]
+        return list(self.time.pieces(window, self.schema, self.templates)) if self.time and window else [None]
 
     def request(self, window: Window | None) -> Request:
         """The request of a range's first page, not signed yet.
 
         Raises:
             ConfigurationError: not an http(s) URL, one with credentials, or one that already sets a parameter of ours;
-                or a secret has characters that a header cannot hold.
+                a secret has characters that a header cannot hold; or a bound of the window cannot be written.
         """
-        parts = urlsplit(self.url)
+        return self._request(window, bare=False)
+
+    def bare_request(self, window: Window | None) -> Request:
+        """The request with what the URL itself says and secrets, without other parameters and members of the body.
+
+        Raises:
+            ConfigurationError: as `request`.
+        """
+        return self._request(window, bare=True)
+
+    def _request(self, window: Window | None, *, bare: bool) -> Request:
+        bounds = self._bounds(window)
+        parts = urlsplit(bounds.fill(self.url, _in_url) if bounds else self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigurationError(f"{bare_url(self.url)!r} is not an http(s) URL.", remedy="Give the full endpoint.")
         # guard: no credentials in a URL
@@ -180,7 +205,7 @@ class WindowedApi:
                 f"the URL of {parts.hostname} holds credentials.", remedy="Take them out; set them as authentication."
             )
         given = parse_qsl(parts.query, keep_blank_values=True)
-        ours = self._own_parameters(window)
+        ours = self._secret_values() if bare else self._own_parameters(window, bounds)
         for name, _ in given:
             # guard: the window's own parameters
             if name in ours or name in self.auth.parameters:
@@ -188,9 +213,13 @@ class WindowedApi:
                     f"the URL already sets {name!r}.", remedy="Leave that parameter to the window."
                 )
         url = urlunsplit(parts._replace(query="", fragment=""))
-        return self.with_headers(Request(url, (*given, *ours.items())))
+        request = Request(url, (*given, *ours.items()), method=self.method)
+        if self.body is not None:
+            body = encoded({} if bare else self.body, self.body_form, bounds, self.secrets)
+            request = replace(request, body=body, content_type=self.body_form.content_type)
+        return self.with_headers(request, bounds=bounds)
 
-    def with_headers(self, request: Request, accept: str | None = None) -> Request:
+    def with_headers(self, request: Request, accept: str | None = None, bounds: Bounds | None = None) -> Request:
         """The request with the headers that all requests have, but not those of authentication.
 
         Raises:
@@ -201,7 +230,7 @@ class WindowedApi:
             "Accept-Encoding": ", ".join(self.compression) or "identity",
             "User-Agent": "flows-platform",
         }
-        declared = {name: text for name, text in self.headers.items() if isinstance(text, str)}
+        declared = filled({name: text for name, text in self.headers.items() if isinstance(text, str)}, bounds)
         request = replace(request, headers=own | declared)
         for name, text in self.headers.items():
             if isinstance(text, Secret) and (value := self.secrets[text.env]):
@@ -222,8 +251,14 @@ class WindowedApi:
         Raises:
             ConfigurationError: a required secret is not set.
         """
-        named = [*self.auth.secrets, *self._secrets_in(self.parameters), *self._secrets_in(self.headers)]
+        named = [*self.auth.secrets, *self._declared_secrets]
         return replace(self, secrets={secret.env: secret.value(environment) for secret in named})
+
+    @property
+    def _declared_secrets(self) -> list[Secret]:
+        """The secrets of parameters, headers and the body."""
+        in_body = secrets_in(self.body or {})
+        return [*self._secrets_in(self.parameters), *self._secrets_in(self.headers), *in_body]
 
     @staticmethod
     def _secrets_in(texts: Mapping[str, str | Secret]) -> list[Secret]:
@@ -235,24 +270,41 @@ class WindowedApi:
         declared = {name for name, text in self.parameters.items() if isinstance(text, Secret)}
         return self.auth.parameters | declared
 
-    def _own_parameters(self, window: Window | None) -> dict[str, str]:
-        secret = {name: self.secrets[text.env] for name, text in self.parameters.items() if isinstance(text, Secret)}
+    def _bounds(self, window: Window | None) -> Bounds | None:
+        if self.time and window:
+            return self.time.bounds(window, self.schema, self.templates)
+        # guard: no request without the range that its texts name
+        if self.templates:
+            raise ConfigurationError("the request names the bounds of a range, and no range is asked for.")
+        return None
+
+    def _own_parameters(self, window: Window | None, bounds: Bounds | None) -> dict[str, str]:
         named = {self.format_parameter: self.format.value} if self.format and self.format_parameter else {}
-        time = self.time.render(window, self.schema) if self.time and window else {}
+        time = self.time.render(window, self.schema, self.templates) if self.time and window else {}
         return {
-            **{name: text for name, text in self.parameters.items() if isinstance(text, str)},
-            **{name: value for name, value in secret.items() if value},
+            **filled({name: text for name, text in self.parameters.items() if isinstance(text, str)}, bounds),
+            **self._secret_values(),
             **time,
             **self.paging.parameters,
             **named,
             **self._proof(),
         }
 
+    def _secret_values(self) -> dict[str, str]:
+        """The parameters that hold secrets, without those of optional ones that are not set."""
+        named = {name: self.secrets[text.env] for name, text in self.parameters.items() if isinstance(text, Secret)}
+        return {name: value for name, value in named.items() if value}
+
     def _proof(self) -> dict[str, str]:
         if self.asks_digest:
             return {DIGEST_PARAMETER: "1"}
         own_footer = self.format in {WireFormat.JSON, WireFormat.XML}
         return {FOOTER_PARAMETER: "1"} if self.footers and not own_footer else {}
+
+
+def _in_url(text: str) -> str:
+    """A bound in a URL: a strftime text may write the slashes between folders."""
+    return quote(text, safe="/:")
 
 
 def _by_preference() -> str:

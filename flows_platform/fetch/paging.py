@@ -39,7 +39,8 @@ class Ends(StrEnum):
 class Page:
     """A page that was read to its end: its request, headers, envelope, and number of `records`.
 
-    `seen` counts the range's records so far. `base` is the request without a range. `last` is the last record's value
+    `seen` counts the range's records so far. `base` is the request with only the URL's own parameters
+    and secrets. `last` is the last record's value
     in the column that the next page continues from; None on an empty page. `total` is the number of records that the
     source declares for the range, if any. `flagged`: an earlier page of the range had the flag for further pages.
     """
@@ -259,7 +260,9 @@ class Cursor(Linked):
         description="Path of the cursor in the document, or the header that holds it."
     )
     into: Into = Field(description="Where the next request sends it.")
-    alone: bool = Field(False, description="Whether a request with a cursor leaves out the range and other parameters.")
+    alone: bool = Field(
+        False, description="Whether a request with a cursor has only the URL's own parameters and secrets beside it."
+    )
 
     @property
     def reads(self) -> tuple[RecordPath, ...]:

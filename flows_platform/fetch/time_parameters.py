@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from flows_platform.declared import Declared
+from flows_platform.declared import Declared, parsed
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, InstantText, RangeTemplates
+from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
 
 
 class Written(StrEnum):
@@ -37,13 +39,17 @@ DIGITS = {Written.ISO: 0, Written.ISO_MILLISECONDS: 3, Written.ISO_MICROSECONDS:
 UNIT_NAMES = {unit: written for written, unit in UNITS.items()}
 
 
-class InstantText(Protocol):
-    """How a parameter writes an instant; `resolution` is the smallest step that it can write."""
+def _is_strftime(text: str) -> str:
+    parsed(lambda given: StrftimeTime.of([StrftimeText.parse(given)]), text)
+    return text
 
-    @property
-    def resolution(self) -> timedelta: ...
 
-    def render(self, instant: datetime) -> str | None: ...
+# A text with directives is a strftime text; any other names a form.
+AnyWritten = Annotated[
+    Annotated[Written, Tag("name")] | Annotated[str, AfterValidator(_is_strftime), Tag("strftime")],
+    Discriminator(lambda given: "strftime" if "%" in str(given) else "name"),
+    WithJsonSchema({"anyOf": [{"enum": [form.value for form in Written]}, {"type": "string", "pattern": "%"}]}),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +156,18 @@ class TimeParameters(Declared):
     # If the API's bounds are not known to be `exact`, the request covers the range under every reading of them, and all
     # records outside belong to neighbours. A window longer than the longest range is requested in pieces.
 
-    after: str = Field(description="Parameter with the range's start.")
-    before: str = Field(description="Parameter with the range's end.")
+    after: str | None = Field(
+        None, description="Parameter with the range's start; may be left out where {start} is in the request."
+    )
+    before: str | None = Field(
+        None, description="Parameter with the range's end; may be left out where {end} is in the request."
+    )
     after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
     before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
-    written: Written = Field(
+    written: AnyWritten = Field(
         Written.ISO,
         description="A number since 1970 (`seconds` of a table in Python: since its epoch), ISO 8601 with 0, 3 or 6 "
-        "digits of a second's fraction, or a date.",
+        "digits of a second's fraction, a date, or a strftime text such as %Y%m%dT%H%M%SZ, in UTC.",
     )
     suffix: Literal["Z", "+00:00", ""] = Field("Z", description="End of an ISO 8601 time: its zone, or nothing.")
     exact: bool = Field(
@@ -167,6 +177,8 @@ class TimeParameters(Declared):
 
     def text(self, schema: TableSchema) -> InstantText:
         """How the parameters write an instant."""
+        if not isinstance(self.written, Written):
+            return StrftimeTime.of([StrftimeText.parse(self.written)])
         if self.written is Written.DATE:
             return IsoDate()
         if self.written in DIGITS:
@@ -179,7 +191,7 @@ class TimeParameters(Declared):
         """The longest range that the API takes."""
         return timedelta(days=self.longest_days) if self.longest_days else None
 
-    def pieces(self, window: Window, schema: TableSchema) -> Iterator[Window]:
+    def pieces(self, window: Window, schema: TableSchema, templates: RangeTemplates = NO_TEMPLATES) -> Iterator[Window]:
         """The ranges in which the window is requested, in whole numbers of steps.
 
         Raises:
@@ -188,57 +200,78 @@ class TimeParameters(Declared):
         if self.longest is None:
             return window.pieces(None)
         seconds = schema.column(schema.time).type is ColumnType.INT64
-        step = max(self._step(schema), timedelta(seconds=1)) if seconds else self._step(schema)
+        own = self._step(schema, templates)
+        step = max(own, timedelta(seconds=1)) if seconds else own
         longest = self.longest // step * step
         if not longest:
             raise ConfigurationError(f"the longest range ({self.longest}) is shorter than a step of the time ({step}).")
-        wider = self._early and not self._by_seconds(schema)
+        wider = self._early and not self._by_seconds(schema, templates)
         return window.pieces(longest - step if wider and longest > step else longest)
 
-    def render(self, window: Window, schema: TableSchema) -> dict[str, str]:
-        """The query parameters that ask for all instants of `window`, and for as little else as possible.
+    def bounds(self, window: Window, schema: TableSchema, templates: RangeTemplates = NO_TEMPLATES) -> Bounds:
+        """The instants that ask for all of `window`, and for as little else as possible.
+
+        Raises:
+            ConfigurationError: the strftime texts of the request would round them.
+        """
+        step = self._step(schema, templates)
+        bounds = Bounds(
+            window.start - step if self._early else window.start,
+            window.end - step if self._by_seconds(schema, templates) else window.end,
+            self.text(schema),
+            numeric=self.written in UNITS,
+        )
+        for form, instant in ((templates.start, bounds.start), (templates.end, bounds.end)):
+            if form:
+                form.require_exact(instant)
+        return bounds
+
+    def render(self, window: Window, schema: TableSchema, templates: RangeTemplates = NO_TEMPLATES) -> dict[str, str]:
+        """The query parameters with the bounds.
 
         Raises:
             ConfigurationError: the parameters cannot write the window's bounds.
         """
-        text = self.text(schema)
-        first = window.start - text.resolution if self._early else window.start
-        last = window.end - text.resolution if self._by_seconds(schema) else window.end
-        rendered = {self.after: text.render(first), self.before: text.render(last)}
+        text, bounds = self.text(schema), self.bounds(window, schema, templates)
+        asked = {self.after: bounds.start, self.before: bounds.end}
+        rendered = {name: text.render(instant) for name, instant in asked.items() if name is not None}
         # guard: no window without its upper bound
-        if rendered[self.before] is None:  # without it the API would give all its records
+        if self.before is not None and rendered[self.before] is None:  # the API would give all its records
             raise ConfigurationError(
                 f"the window {window.key} ends before the first instant that {self.before} can express."
             )
         return {name: value for name, value in sorted(rendered.items()) if value is not None}
 
-    def beyond(self, schema: TableSchema) -> Beyond:
+    def beyond(self, schema: TableSchema, templates: RangeTemplates = NO_TEMPLATES) -> Beyond:
         """How far outside a range its request reaches."""
         if not self.exact:
             return Beyond()
-        if self._whole_seconds(schema):
+        if self._whole_seconds(schema, templates):
             return NOWHERE
-        none, step = timedelta(0), self._step(schema)
+        none, step = timedelta(0), self._step(schema, templates)
         # An API that drops the digits of a record's time that its parameters do not have gives a step more. One
         # that compares whole seconds gives a second more, in every form.
         after = max(step, timedelta(seconds=1))
         return Beyond(step if self._early else none, after if self.before_inclusive else none)
 
-    def _step(self, schema: TableSchema) -> timedelta:
-        return self.text(schema).resolution
+    def _step(self, schema: TableSchema, templates: RangeTemplates) -> timedelta:
+        """The coarsest step of all forms in which the request writes a bound."""
+        own = self.text(schema).resolution if self.after or self.before or templates.plain else timedelta(0)
+        return max(own, templates.resolution)
 
     @property
     def _early(self) -> bool:
         """Whether the request starts one step before the range."""
         return not (self.after_inclusive and self.exact)
 
-    def _whole_seconds(self, schema: TableSchema) -> bool:
-        return schema.column(schema.time).type is ColumnType.INT64 and self._step(schema) <= timedelta(seconds=1)
+    def _whole_seconds(self, schema: TableSchema, templates: RangeTemplates) -> bool:
+        step = self._step(schema, templates)
+        return schema.column(schema.time).type is ColumnType.INT64 and step <= timedelta(seconds=1)
 
-    def _by_seconds(self, schema: TableSchema) -> bool:
+    def _by_seconds(self, schema: TableSchema, templates: RangeTemplates) -> bool:
         """Whether the last instant of a range is known, and the request may end with it."""
         # guard: an inclusive end is asked for as itself
-        return self.before_inclusive and self.exact and self._whole_seconds(schema)
+        return self.before_inclusive and self.exact and self._whole_seconds(schema, templates)
 
 
 OUR_OWN = TimeParameters(after="scanned_after", before="scanned_before", after_inclusive=False, written=Written.SECONDS)

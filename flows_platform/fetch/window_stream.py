@@ -292,7 +292,7 @@ class WindowStream:
                 envelope,
                 proof.records,
                 whole.proof.seen,
-                api.request(None),
+                api.bare_request(whole.window),
                 whole.last,
                 whole.proof.total,
                 whole.proof.flagged,

@@ -39,6 +39,8 @@ class Asked:
     parameters: dict[str, str]
     headers: dict[str, str]  # names in lower case
     status: int = 0
+    target: str = ""  # path and query, as they came
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -195,10 +197,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _asked(self) -> Asked:
         address = urlsplit(self.path)
-        form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        parameters = dict(parse_qsl(f"{address.query}&{form}", keep_blank_values=True))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parameters = dict(parse_qsl(f"{address.query}&{body.decode()}", keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Asked(0, self.command, address.path, parameters, headers)
+        return Asked(0, self.command, address.path, parameters, headers, target=self.path, body=body)
 
     def _send(self, answer: Answer, cut_after: int | None) -> None:
         self.send_response(answer.status)

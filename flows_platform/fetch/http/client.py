@@ -17,7 +17,7 @@ from flows_platform.fetch.http.connections import keep_queries_out_of_logs, pool
 from flows_platform.fetch.http.decompression import Decompressor, Expansion, Identity, Pending, decompressor
 from flows_platform.fetch.http.pace import Clock, HttpLimits, Pace, Watch
 from flows_platform.fetch.http.rate_limit import RateGate
-from flows_platform.fetch.http.redirects import STATUSES, redirect_target
+from flows_platform.fetch.http.redirects import STATUSES, redirect_target, require_same_method
 from flows_platform.fetch.http.refusals import BODY_BYTES, USUAL, Refusals
 from flows_platform.fetch.http.request import Request
 
@@ -100,6 +100,7 @@ class HttpClient:
             if response.status not in STATUSES:
                 return response
             response.close()
+            require_same_method(request.method, response.status, url)
             url = redirect_target(url, response.headers.get("Location", ""), followed)
             followed += 1
 
@@ -109,7 +110,7 @@ class HttpClient:
                 request.method,
                 url,
                 body=request.body,
-                headers=dict(request.headers),
+                headers=request.sent_headers,
                 preload_content=False,
                 redirect=False,
             )

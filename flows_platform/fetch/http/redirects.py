@@ -10,6 +10,7 @@ from flows_platform.domain.redaction import bare_url
 
 MAX_REDIRECTS = 3
 STATUSES = {301, 302, 303, 307, 308}
+SAME_METHOD = {307, 308}  # the others make a GET of a POST, or leave it to the client
 PORTS = {"http": 80, "https": 443}
 
 
@@ -39,6 +40,19 @@ def resolved(url: str, link: str) -> str:
         return urljoin(url, link)
     except ValueError as error:
         raise SourceRefused(f"the source names {link[:80]!r}, which is not a URL.") from error
+
+
+def require_same_method(method: str, status: int, url: str) -> None:
+    """Refuse a redirect that does not say that the same request is sent there.
+
+    Raises:
+        SourceRefused: it may turn the method into GET, which has no body.
+    """
+    # guard: a redirect keeps the body
+    if method not in {"GET", "HEAD"} and status not in SAME_METHOD:
+        raise SourceRefused(
+            f"{bare_url(url)} redirects a {method} with {status}, which drops its body.", remedy="Give the final URL."
+        )
 
 
 def redirect_target(url: str, location: str, followed: int) -> str:

@@ -13,7 +13,8 @@ type Parameters = tuple[tuple[str, str], ...]
 class Request:
     """A request. `parameters` are added to the URL's query, in their order; a name may come several times.
 
-    `fixed` says that the query stays as the source wrote it, as in a link: no parameter is added to it.
+    `fixed` says that the query stays as the source wrote it, as in a link: no parameter is added to it. `content_type`
+    is that of the body; a header of the source's own comes before it.
     """
 
     url: str = field(repr=False)
@@ -21,6 +22,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "GET"
     body: bytes | None = field(default=None, repr=False)
+    content_type: str = ""
     fixed: bool = False
 
     @property
@@ -29,6 +31,13 @@ class Request:
         if not self.parameters:
             return self.url
         return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(self.parameters)}"
+
+    @property
+    def sent_headers(self) -> dict[str, str]:
+        """The headers, with the body's type where they do not name one."""
+        named = any(name.lower() == "content-type" for name in self.headers)
+        own = {"Content-Type": self.content_type} if self.content_type and not named else {}
+        return {**self.headers, **own}
 
     @property
     def identity(self) -> tuple[str, str, bytes | None]:

@@ -1,0 +1,99 @@
+"""Rules between the keys of a request: its method, its body, and the bounds of a range in its texts."""
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from flows_platform.components.rules import Fault, instant_of, zone_of
+from flows_platform.components.source import Api, Partitions, TableKeys
+from flows_platform.declared import KeyPath, Secret, is_template
+from flows_platform.domain.cron import Cron
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.fetch.body import BodyForm, is_secret, leaves
+from flows_platform.fetch.range_templates import RangeTemplates, require_readable
+from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
+from flows_platform.fetch.time_parameters import Written
+
+
+def request_faults(source: TableKeys) -> Iterator[Fault]:
+    """What does not fit together."""
+    api = source.api
+    yield from _body_faults(api)
+    texts = dict(_texts(api))
+    if unreadable := list(_unreadable(texts)):
+        yield from unreadable
+        return
+    try:
+        templates = RangeTemplates.of(texts.values())
+    except ConfigurationError as error:
+        yield Fault(("api", "time"), str(error))
+        return
+    time = api.time
+    if time.after is None and not templates.names_start:
+        yield _without("after", "start")
+    if time.before is None and not templates.names_end:
+        yield _without("before", "end")
+    written = None if isinstance(time.written, Written) else StrftimeTime.of([StrftimeText.parse(time.written)])
+    at: KeyPath = ("api", "time", "written") if written else ("api", "time")
+    yield from _inexact(at, [written, templates.start, templates.end], source.partitions)
+
+
+def _without(key: str, bound: str) -> Fault:
+    remedy = f"name its parameter, or write {{{bound}}} in url, parameters, headers or body"
+    return Fault(("api", "time"), f"`{key}` is missing: {remedy}")
+
+
+def _body_faults(api: Api) -> Iterator[Fault]:
+    if api.body is None:
+        if "body_form" in api.model_fields_set:
+            yield Fault(("api", "body_form"), "there is no `body`")
+        return
+    if api.method == "GET":
+        yield Fault(("api", "body"), "a GET has no body; write `method: POST`")
+    for at, value in leaves(api.body):
+        if is_secret(value):
+            yield from _secret_faults(("api", "body", *at), value)
+    if api.body_form is BodyForm.FORM:
+        nested = [name for name, value in api.body.items() if isinstance(value, dict | list) and not is_secret(value)]
+        empty = [name for name, value in api.body.items() if value is None]
+        for name in [*nested, *empty]:
+            yield Fault(("api", "body", name), "a form holds texts, numbers, true and false; JSON holds others")
+
+
+def _secret_faults(at: KeyPath, value: object) -> Iterator[Fault]:
+    try:
+        Secret.model_validate(value)
+    except ValidationError as error:
+        for fault in error.errors():
+            yield Fault((*at, *fault["loc"]), fault["msg"])
+
+
+def _texts(api: Api) -> Iterator[tuple[KeyPath, str]]:
+    """The texts of the request that may name bounds, with their paths."""
+    yield ("api", "url"), api.url
+    for key, texts in (("parameters", api.parameters), ("headers", api.headers)):
+        yield from ((("api", key, name), text) for name, text in texts.items() if isinstance(text, str))
+    yield from ((("api", "body", *at), value) for at, value in leaves(api.body or {}) if isinstance(value, str))
+
+
+def _unreadable(texts: dict[KeyPath, str]) -> Iterator[Fault]:
+    for at, text in texts.items():
+        try:
+            require_readable(text)
+        except ConfigurationError as error:
+            yield Fault(at, str(error))
+
+
+def _inexact(at: KeyPath, forms: list[StrftimeTime | None], partitions: Partitions) -> Iterator[Fault]:
+    """A form that would round the bounds of the first window or those of the second."""
+    if is_template(partitions.start):
+        return
+    zone = zone_of(partitions.timezone)
+    start, length = instant_of(partitions.start, zone), Cron.parse(partitions.cron).length
+    for form in filter(None, forms):
+        for instant in (start, start + length):
+            try:
+                form.require_exact(instant)
+            except ConfigurationError as error:
+                yield Fault(at, str(error))
+                return

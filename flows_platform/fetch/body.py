@@ -1,0 +1,81 @@
+"""The body a source declares for its requests: JSON or a form, with the bounds of the range and secrets by name."""
+
+import json
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from urllib.parse import urlencode
+
+from pydantic import JsonValue
+
+from flows_platform.declared import KeyPath, Secret, Secrets
+from flows_platform.fetch.range_templates import Bounds
+
+type Body = dict[str, JsonValue]
+
+_LEFT_OUT = object()  # an optional secret that is not set
+
+
+class BodyForm(StrEnum):
+    """How a body is written."""
+
+    JSON = "json"
+    FORM = "form"
+
+    @property
+    def content_type(self) -> str:
+        return "application/json" if self is BodyForm.JSON else "application/x-www-form-urlencoded"
+
+
+def is_secret(value: JsonValue) -> bool:
+    """Whether the value names a secret: an object with `env` and at most `required`."""
+    return isinstance(value, dict) and "env" in value and value.keys() <= {"env", "required"}
+
+
+def leaves(value: JsonValue, at: KeyPath = ()) -> Iterator[tuple[KeyPath, JsonValue]]:
+    """The values that hold no others, with their paths; a secret is one value."""
+    if is_secret(value) or not isinstance(value, dict | list):
+        yield at, value
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from leaves(inner, (*at, key))
+
+
+def secrets_in(body: Body) -> list[Secret]:
+    """The secrets that the body names."""
+    return [Secret.model_validate(value) for _, value in leaves(body) if is_secret(value)]
+
+
+def texts_in(body: Body) -> Iterator[str]:
+    """The texts of the body."""
+    return (value for _, value in leaves(body) if isinstance(value, str))
+
+
+def encoded(body: Body, form: BodyForm, bounds: Bounds | None, secrets: Secrets) -> bytes:
+    """The body as it is sent. An optional secret that is not set is left out.
+
+    Raises:
+        ConfigurationError: a bound cannot be written.
+    """
+    if form is BodyForm.JSON:
+        return json.dumps(_filled(body, bounds, secrets), ensure_ascii=False).encode()
+    texts = {name: as_text(value) for name, value in body.items() if not is_secret(value)}
+    named = {name: secrets[Secret.model_validate(value).env] for name, value in body.items() if is_secret(value)}
+    plain = {name: bounds.fill(text) if bounds else text for name, text in texts.items()}
+    return urlencode({name: (plain | named)[name] for name in body if name in plain or named[name]}).encode()
+
+
+def as_text(value: object) -> str:
+    """A scalar as a query or a form writes it: true and false as JSON does."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _filled(value: JsonValue, bounds: Bounds | None, secrets: Mapping[str, str]) -> object:
+    if is_secret(value):
+        return secrets[Secret.model_validate(value).env] or _LEFT_OUT
+    if isinstance(value, dict):
+        inner = {name: _filled(member, bounds, secrets) for name, member in value.items()}
+        return {name: member for name, member in inner.items() if member is not _LEFT_OUT}
+    if isinstance(value, list):
+        members = [_filled(member, bounds, secrets) for member in value]
+        return [member for member in members if member is not _LEFT_OUT]
+    return bounds.value(value) if isinstance(value, str) and bounds else value
