@@ -6,7 +6,7 @@ A secret is a value declared as one; in a URL it is also the value of any parame
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,10 +47,11 @@ class Redactor:
     """Masks secrets in every spelling in which they travel: plain, in URLs, in JSON, in XML, in base64."""
 
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    issued: Callable[[], tuple[str, ...]] = tuple  # secrets that may come later, such as tokens
 
     def __call__(self, text: str) -> str:
         """The text with all secrets masked."""
-        found = _spellings(self.secrets)
+        found = _spellings((*self.secrets, *self.issued()))
         # guard: secrets are masked in texts
         return found.sub(MASK, text) if found else text
 

@@ -22,6 +22,7 @@ from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, RangeTemplates, filled
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
+from flows_platform.fetch.tokens import TOKENS
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
 from flows_platform.formats.protocol.names import (
@@ -121,7 +122,7 @@ class WindowedApi:
     def redactor(self) -> Redactor:
         """Masks this API's secrets."""
         declared = (self.secrets[secret.env] for secret in self._declared_secrets)
-        return Redactor((*self.auth.masked(self.secrets), *declared))
+        return Redactor((*self.auth.masked(self.secrets), *declared), issued=TOKENS.issued)
 
     @property
     def asks_digest(self) -> bool:
@@ -208,7 +209,7 @@ class WindowedApi:
         ours = self._secret_values() if bare else self._own_parameters(window, bounds)
         for name, _ in given:
             # guard: the window's own parameters
-            if name in ours or name in self.auth.parameters:
+            if name in ours or name in self.auth.secret_parameters:
                 raise ConfigurationError(
                     f"the URL already sets {name!r}.", remedy="Leave that parameter to the window."
                 )
@@ -268,7 +269,7 @@ class WindowedApi:
     def _secret_parameters(self) -> frozenset[str]:
         """Names of the query parameters that hold secrets."""
         declared = {name for name, text in self.parameters.items() if isinstance(text, Secret)}
-        return self.auth.parameters | declared
+        return self.auth.secret_parameters | declared
 
     def _bounds(self, window: Window | None) -> Bounds | None:
         if self.time and window:

@@ -7,6 +7,7 @@ method, the parameters and the body.
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from typing import Annotated, Literal
+from urllib.parse import quote_plus, urlencode
 
 from pydantic import Field
 
@@ -23,7 +24,7 @@ class Auth(Declared, ABC):
         return tuple(value for _, value in self if isinstance(value, Secret))
 
     @property
-    def parameters(self) -> frozenset[str]:
+    def secret_parameters(self) -> frozenset[str]:
         """Names of the query parameters that hold a secret."""
         return frozenset()
 
@@ -35,6 +36,13 @@ class Auth(Declared, ABC):
     def masked(self, secrets: Secrets) -> tuple[str, ...]:
         """The texts that must never be shown."""
         return tuple(secrets[secret.env] for secret in self.secrets)
+
+    def token_request(self, secrets: Secrets, refresh_token: str = "") -> Request | None:  # noqa: ARG002
+        """The request for a token that every request needs, where the kind has one.
+
+        `refresh_token` replaces the declared one, where the server has issued another.
+        """
+        return None
 
     @abstractmethod
     def apply(self, request: Request, secrets: Secrets) -> Request:
@@ -104,7 +112,7 @@ class QueryKey(Auth):
     value: Secret = Field(description="The key.")
 
     @property
-    def parameters(self) -> frozenset[str]:
+    def secret_parameters(self) -> frozenset[str]:
         return frozenset({self.name})
 
     @property
@@ -116,4 +124,56 @@ class QueryKey(Auth):
         return request if request.fixed or not value else request.with_parameters({self.name: value})
 
 
-AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey, Field(discriminator="kind")]
+class OAuth2(Auth):
+    """A token by client credentials or a refresh token (RFC 6749). It is renewed before it expires, and on 401."""
+
+    kind: Literal["oauth2"] = "oauth2"
+    token_url: str = Field(pattern=r"^https?://[^/?#@]+([/?].*)?$", description="The URL that issues tokens.")
+    client_id: Secret = Field(description="The client's id.")
+    client_secret: Secret = Field(description="The client's secret.")
+    refresh_token: Secret | None = Field(
+        None, description="A refresh token to ask with, instead of client credentials."
+    )
+    scope: str | None = Field(None, description="Scopes of the token, with spaces between.")
+    parameters: dict[str, str | Secret] = Field(
+        {}, description="Other parameters of the token's request, such as `audience`."
+    )
+    send: Literal["body", "basic"] = Field("body", description="Whether id and secret go in the body or as Basic.")
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        others = (value for value in self.parameters.values() if isinstance(value, Secret))
+        return (*super().secrets, *others)
+
+    def masked(self, secrets: Secrets) -> tuple[str, ...]:
+        return (*super().masked(secrets), self._pair(secrets))
+
+    def token_request(self, secrets: Secrets, refresh_token: str = "") -> Request:
+        own = {"grant_type": "refresh_token" if self.refresh_token else "client_credentials"}
+        if self.refresh_token:
+            own["refresh_token"] = refresh_token or secrets[self.refresh_token.env]
+        if self.scope:
+            own["scope"] = self.scope
+        for name, value in self.parameters.items():
+            own[name] = secrets[value.env] if isinstance(value, Secret) else value
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "flows-platform"}
+        if self.send == "body":
+            own |= {"client_id": secrets[self.client_id.env], "client_secret": secrets[self.client_secret.env]}
+        form = "application/x-www-form-urlencoded"
+        request = Request(
+            self.token_url, headers=headers, method="POST", body=urlencode(own).encode(), content_type=form
+        )
+        if self.send == "basic":
+            return request.with_secret_header("Authorization", f"Basic {self._pair(secrets)}")
+        return request
+
+    def apply(self, request: Request, secrets: Secrets) -> Request:  # noqa: ARG002 - the token is added when it is sent
+        return request
+
+    def _pair(self, secrets: Secrets) -> str:
+        """Id and secret as Basic sends them: each as in a form (RFC 6749, 2.3.1)."""
+        pair = (quote_plus(secrets[secret.env]) for secret in (self.client_id, self.client_secret))
+        return b64encode(":".join(pair).encode()).decode()
+
+
+AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey | OAuth2, Field(discriminator="kind")]

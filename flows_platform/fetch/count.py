@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.answering import answering
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
@@ -32,8 +33,8 @@ def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *
 
 def _by_head(plan: FetchPlan) -> int:
     api = plan.api
-    request = api.signed(replace(api.request(plan.window), method="HEAD"))
-    with plan.client.stream(request, deadline=plan.deadline, refusals=api.refusals) as answer:
+    request = replace(api.request(plan.window), method="HEAD")
+    with answering(plan.client, api, request, deadline=plan.deadline) as answer:
         count = header_count(answer)
     if count is None:
         raise SourceRefused(f"the source gives no {RECORD_COUNT_HEADER} header to a HEAD request.")

@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 
 from flows_platform.columns.paths import single
 from flows_platform.domain.errors import SourceRefused
+from flows_platform.fetch.answering import answering
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.http.client import HttpClient
@@ -36,7 +37,7 @@ def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Lates
     url = urljoin(api.url, source.path)
     request = api.with_headers(Request(url, fixed=True), accept="application/json")
     for attempt in attempts(tries):
-        with attempt, api.redactor.errors(), client.stream(api.signed(request), refusals=api.refusals) as answer:
+        with attempt, api.redactor.errors(), answering(client, api, request) as answer:
             body = answer.read(ANSWER_BYTES)
     try:
         document = json.loads(body)

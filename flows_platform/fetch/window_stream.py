@@ -20,6 +20,7 @@ from flows_platform.domain.progress import Progress, silent
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.answering import answering
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.children import Children
@@ -327,9 +328,7 @@ class WindowStream:
         with ExitStack() as opened:
             for attempt in attempts(tries, within=within):
                 with attempt, api.redactor.errors():
-                    sent = plan.client.stream(
-                        api.signed(request), deadline=plan.deadline, refusals=api.refusals, seen=self._answered
-                    )
+                    sent = answering(plan.client, api, request, deadline=plan.deadline, seen=self._answered)
                     answer = opened.enter_context(sent)
             yield answer
 

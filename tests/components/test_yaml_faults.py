@@ -74,6 +74,26 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("written: iso", "written: '%Y-%m-%d'", "8: api.time.written: 2024-03-01T03:00:00.000000Z is not the start of a"),
     ("v1/sightings", "v1/{start:%Y}", "8: api.time: 2024-03-01T00:00:00.000000Z is not the start of a year"),
     ("v1/sightings", "v1/{start:today}", "5: api.url: 'today' is not a strftime text: it says nothing of a time"),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: oauth2, token_url: 'https://id.example/token', client_id: {env: A}, client_secret: s3cret}",
+        "7: api.auth.client_secret: a secret does not belong in a file: write {env: NAME}",
+    ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: oauth2, token_url: id.example, client_id: {env: A}, client_secret: {env: B}}",
+        "7: api.auth.token_url: String should match pattern",
+    ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: oauth2, token_url: 'https://id.example/token', client_id: {env: A}}",
+        "7: api.auth.client_secret: Field required",
+    ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: oauth2, token_url: 'https://i.example', client_id: {env: A}, client_secret: {env: B}, scopes: x}",
+        "7: api.auth.scopes: there is no such key; did you mean scope?",
+    ),
     ("    auth", "    method: PUT\n    auth", "7: api.method is 'PUT': Input should be 'GET' or 'POST'"),
     ("    auth", "    body: {a: 1}\n    auth", "7: api.body: a GET has no body; write `method: POST`"),
     ("    auth", "    body_form: form\n    auth", "7: api.body_form: there is no `body`"),

@@ -1,0 +1,54 @@
+"""The answer to a request that is sent with its credentials; a token that is refused with 401 is replaced once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from flows_platform.domain.errors import PlatformError
+from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.http.client import Answer, HttpClient
+from flows_platform.fetch.http.request import Request
+from flows_platform.fetch.tokens import TOKENS
+
+UNAUTHORIZED = 401
+
+
+def _unseen(_url: str, _status: int) -> None:
+    """Ignore the URL and the status."""
+
+
+@contextmanager
+def answering(
+    client: HttpClient,
+    api: WindowedApi,
+    request: Request,
+    *,
+    deadline: float | None = None,
+    seen: Callable[[str, int], None] = _unseen,
+) -> Iterator[Answer]:
+    """The answer to a request that is not signed yet. `seen` gets the URL and the status of every answer.
+
+    Raises:
+        PlatformError: as `HttpClient.stream`; also where no token is issued.
+    """
+    statuses: list[int] = []
+
+    def note(url: str, status: int) -> None:
+        statuses.append(status)
+        seen(url, status)
+
+    def sent(token: str) -> Answer:
+        signed = api.signed(request)
+        if token:
+            signed = signed.with_secret_header("Authorization", f"Bearer {token}")
+        return opened.enter_context(client.stream(signed, deadline=deadline, refusals=api.refusals, seen=note))
+
+    with ExitStack() as opened:
+        token = TOKENS.current(client, api.auth, api.secrets, deadline)
+        try:
+            answer = sent(token)
+        except PlatformError:
+            # guard: one new token for a request
+            if not token or statuses[-1:] != [UNAUTHORIZED]:
+                raise
+            answer = sent(TOKENS.current(client, api.auth, api.secrets, deadline, spent=token))
+        yield answer
