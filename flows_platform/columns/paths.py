@@ -37,6 +37,11 @@ class Step:
     index: int | None = None  # the element with this index
     all: bool = False  # all elements, as a list
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it says which elements of a list are meant."""
+        return self.all or self.index is not None or self.key is not None
+
     def values(self, holder: object) -> Iterator[object]:
         """The values that the step leads to from `holder`."""
         if not isinstance(holder, Mapping) or self.name not in holder:

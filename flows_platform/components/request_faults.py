@@ -10,6 +10,7 @@ from flows_platform.declared import KeyPath, Secret, is_template
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.body import BodyForm, is_secret, leaves
+from flows_platform.fetch.paging import Cursor
 from flows_platform.fetch.range_templates import RangeTemplates, require_readable
 from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
 from flows_platform.fetch.time_parameters import Written
@@ -45,6 +46,8 @@ def _without(key: str, bound: str) -> Fault:
 
 def _body_faults(api: Api) -> Iterator[Fault]:
     if api.body is None:
+        if isinstance(api.paging, Cursor) and api.paging.into.body:
+            yield Fault(("api", "paging", "into", "body"), "there is no `body`")
         if "body_form" in api.model_fields_set:
             yield Fault(("api", "body_form"), "there is no `body`")
         return

@@ -249,7 +249,18 @@ class NamedHeader(Declared):
 class Into(Declared):
     """Where the next request sends the cursor."""
 
-    query: str = Field(description="Query parameter; an array is joined by commas.")
+    query: str | None = Field(None, description="Query parameter; an array is joined by commas.")
+    body: RecordPath | None = Field(
+        None, description="Path of a member of the body; an array stays one, also of one element where `[]` keeps it."
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.query is None) == (self.body is None):
+            raise refused("one of `query` and `body` is needed")
+        if self.body and any(step.chooses for step in self.body.steps):
+            raise refused("it is written as names with points between them", ("body",))
+        return self
 
 
 class Cursor(Linked):
@@ -280,7 +291,12 @@ class Cursor(Linked):
         if not all(isinstance(value, str | int | Decimal) and value is not True for value in values):
             raise SourceRefused(f"the cursor {where} is {str(values)[:80]}, neither a text nor a number.")
         request = page.base if self.alone else page.request
-        return request.with_parameters({self.into.query: ",".join(map(str, values))})
+        if self.into.query is not None:
+            return request.with_parameters({self.into.query: ",".join(map(str, values))})
+        names = [step.name for step in self.into.body.steps] if self.into.body else []
+        keeps = len(values) > 1 or (isinstance(self.cursor, RecordPath) and self.cursor.steps[-1].all)
+        plain = [_number(value) if isinstance(value, Decimal) else value for value in values]
+        return request.with_body_value(names, plain if keeps else plain[0])
 
     def _found(self, page: Page) -> tuple[list[object], str]:
         """The cursor's values on the page, and in words where they were looked for."""
@@ -373,6 +389,10 @@ def _relation(header: str, position: int) -> tuple[str, int]:
         relation = relation or ("".join(filter(None, values)) if name and name.lower() == "rel" else "")
         position = parameter.end()
     return relation, position
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _linked(request: Request, link: str) -> Request:

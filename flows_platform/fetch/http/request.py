@@ -1,8 +1,9 @@
 """One request to an API, before it is sent. Paging changes it, authentication signs it, the client sends it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from flows_platform.domain.errors import ConfigurationError
 
@@ -52,6 +53,21 @@ class Request:
         """The request with other values for these parameters, or with these parameters added."""
         kept = tuple((name, value) for name, value in self.parameters if name not in changed)
         return replace(self, parameters=(*kept, *changed.items()))
+
+    def with_body_value(self, names: Sequence[str], value: object) -> "Request":
+        """The request with this value at the path of its body; objects on the way are made where they are missing."""
+        if self.content_type.endswith("urlencoded"):
+            kept = [(name, text) for name, text in parse_qsl((self.body or b"").decode(), keep_blank_values=True)]
+            texts = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            others = [(name, text) for name, text in kept if name != ".".join(names)]
+            return replace(self, body=urlencode([*others, (".".join(names), texts)]).encode())
+        document = json.loads(self.body or b"{}")
+        holder = document
+        for name in names[:-1]:
+            inner = holder.get(name)
+            holder[name] = holder = inner if isinstance(inner, dict) else {}
+        holder[names[-1]] = value
+        return replace(self, body=json.dumps(document, ensure_ascii=False).encode())
 
     def with_secret_header(self, name: str, secret: str) -> "Request":
         """The request with a secret in a header.
