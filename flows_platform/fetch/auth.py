@@ -4,15 +4,25 @@ A new kind is a class here and a name in `AnyAuth`. It gets the request as it wi
 method, the parameters and the body.
 """
 
+import hmac
+import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from typing import Annotated, Literal
-from urllib.parse import quote_plus, urlencode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from hashlib import sha256
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from urllib3.util import parse_url
 
-from flows_platform.declared import Declared, Secret, Secrets
+from flows_platform.declared import Declared, Secret, Secrets, refused
+from flows_platform.fetch.http.redirects import PORTS
 from flows_platform.fetch.http.request import Request
+
+_NAME = re.compile(r"\{([a-z_0-9]+)\}")
 
 
 class Auth(Declared, ABC):
@@ -176,4 +186,73 @@ class OAuth2(Auth):
         return b64encode(":".join(pair).encode()).decode()
 
 
-AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey | OAuth2, Field(discriminator="kind")]
+class Hmac(Auth):
+    """A signature of the request by a shared secret (RFC 2104)."""
+
+    kind: Literal["hmac"] = "hmac"
+    secret: Secret = Field(description="The key of the signature.")
+    hash: Literal["sha1", "sha256", "sha384", "sha512"] = Field("sha256", description="The hash function.")
+    encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is written.")
+    sign: str = Field(
+        description="The text to sign, with {date}, {timestamp} (epoch seconds), {method}, {host}, {path}, {query} "
+        "(sorted by name, RFC 3986), {body} and {body_sha256}."
+    )
+    headers: dict[str, str] = Field({}, description="Headers to add, with the same names and {signature}.")
+    user: Secret | None = Field(None, description="User of Basic authentication, with the signature as the password.")
+
+    @model_validator(mode="after")
+    def _sends_the_signature(self) -> Self:
+        if "{signature}" in self.sign:
+            raise refused("{signature} is what comes of it", ("sign",))
+        if self.user is None and not any("{signature}" in text for text in self.headers.values()):
+            raise refused("the signature is sent nowhere: write {signature} into one of `headers`, or declare `user`")
+        sent = " ".join(self.headers.values())
+        for name in ("date", "timestamp"):
+            if f"{{{name}}}" in self.sign and f"{{{name}}}" not in sent:
+                raise refused(f"{{{name}}} is signed and not sent: write it into one of `headers`", ("sign",))
+        return self
+
+    def apply(self, request: Request, secrets: Secrets) -> Request:
+        return self.signed(request, secrets, datetime.now(UTC))
+
+    def signed(self, request: Request, secrets: Secrets, now: datetime) -> Request:
+        """The request with its signature at this time.
+
+        Raises:
+            ConfigurationError: the user or a header has characters that a header cannot hold.
+        """
+        names = _signed_names(request, now)
+        text = _filled(self.sign, names)
+        digest = hmac.new(secrets[self.secret.env].encode(), text.encode(), self.hash).digest()
+        names["signature"] = digest.hex() if self.encoding == "hex" else b64encode(digest).decode()
+        for name, template in self.headers.items():
+            request = request.with_secret_header(name, _filled(template, names))
+        if self.user is None:
+            return request
+        pair = b64encode(f"{secrets[self.user.env]}:{names['signature']}".encode()).decode()
+        return request.with_secret_header("Authorization", f"Basic {pair}")
+
+
+def _signed_names(request: Request, now: datetime) -> dict[str, str]:
+    """What a text to sign may name, as the server sees it."""
+    target, body = parse_url(request.target), request.body or b""
+    port = "" if target.port in {None, PORTS.get(target.scheme or "")} else f":{target.port}"
+    pairs = sorted(parse_qsl(target.query or "", keep_blank_values=True))
+    return {
+        "date": format_datetime(now, usegmt=True),
+        "timestamp": str(int(now.timestamp())),
+        "method": request.method,
+        "host": f"{target.host}{port}",
+        "path": target.path or "/",
+        "query": "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs),
+        "body": body.decode(),
+        "body_sha256": sha256(body).hexdigest(),
+    }
+
+
+def _filled(template: str, names: Mapping[str, str]) -> str:
+    """The text with the names that it has in braces; other braces stay."""
+    return _NAME.sub(lambda found: names.get(found[1], found[0]), template)
+
+
+AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey | OAuth2 | Hmac, Field(discriminator="kind")]

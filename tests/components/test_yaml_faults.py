@@ -94,6 +94,26 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "{kind: oauth2, token_url: 'https://i.example', client_id: {env: A}, client_secret: {env: B}, scopes: x}",
         "7: api.auth.scopes: there is no such key; did you mean scope?",
     ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: hmac, secret: {env: A}, sign: '{path}'}",
+        "7: api.auth: the signature is sent nowhere: write {signature} into one of `headers`, or declare `user`",
+    ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: hmac, secret: {env: A}, sign: '{date}', user: {env: B}}",
+        "7: api.auth.sign: {date} is signed and not sent: write it into one of `headers`",
+    ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: hmac, secret: {env: A}, sign: '{path}', user: {env: B}, hash: md5}",
+        "7: api.auth.hash: Input should be 'sha1', 'sha256'",
+    ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: hmac, secret: s3cret, sign: '{path}', user: {env: B}}",
+        "7: api.auth.secret: a secret does not belong in a file",
+    ),
     ("    auth", "    method: PUT\n    auth", "7: api.method is 'PUT': Input should be 'GET' or 'POST'"),
     ("    auth", "    body: {a: 1}\n    auth", "7: api.body: a GET has no body; write `method: POST`"),
     ("    auth", "    body_form: form\n    auth", "7: api.body_form: there is no `body`"),
