@@ -9,6 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import sha256
@@ -19,6 +20,7 @@ from pydantic import Field, model_validator
 from urllib3.util import parse_url
 
 from flows_platform.declared import Declared, Secret, Secrets, refused
+from flows_platform.fetch.aws import aws_signed
 from flows_platform.fetch.http.redirects import PORTS
 from flows_platform.fetch.http.request import Request
 
@@ -255,4 +257,33 @@ def _filled(template: str, names: Mapping[str, str]) -> str:
     return _NAME.sub(lambda found: names.get(found[1], found[0]), template)
 
 
-AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey | OAuth2 | Hmac, Field(discriminator="kind")]
+class Aws(Auth):
+    """A signature of AWS, version 4, by botocore's signer (the extra `aws`)."""
+
+    kind: Literal["aws"] = "aws"
+    region: str = Field(description="The region, such as us-east-1.")
+    service: str = Field(description="The service's name in signatures, such as cloudtrail.")
+    access_key: Secret = Field(Secret(env="AWS_ACCESS_KEY_ID"), description="The access key's id.")
+    secret_key: Secret = Field(Secret(env="AWS_SECRET_ACCESS_KEY"), description="The secret access key.")
+    session_token: Secret = Field(
+        Secret(env="AWS_SESSION_TOKEN", required=False), description="The token of temporary credentials."
+    )
+
+    def apply(self, request: Request, secrets: Secrets) -> Request:
+        return aws_signed(
+            _with_query_of_aws(request),
+            self.region,
+            self.service,
+            (secrets[self.access_key.env], secrets[self.secret_key.env], secrets[self.session_token.env]),
+        )
+
+
+def _with_query_of_aws(request: Request) -> Request:
+    """The request with its query as AWS computes the signature: RFC 3986, a space as %20."""
+    base, mark, query = request.target.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    text = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs)
+    return replace(request, url=f"{base}{mark}{text}", parameters=())
+
+
+AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey | OAuth2 | Hmac | Aws, Field(discriminator="kind")]

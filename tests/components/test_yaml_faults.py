@@ -114,6 +114,11 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "{kind: hmac, secret: s3cret, sign: '{path}', user: {env: B}}",
         "7: api.auth.secret: a secret does not belong in a file",
     ),
+    (
+        "{kind: bearer, token: {env: FEED_TOKEN}}",
+        "{kind: aws, service: cloudtrail}",
+        "7: api.auth.region: Field required",
+    ),
     ("    auth", "    method: PUT\n    auth", "7: api.method is 'PUT': Input should be 'GET' or 'POST'"),
     ("    auth", "    body: {a: 1}\n    auth", "7: api.body: a GET has no body; write `method: POST`"),
     ("    auth", "    body_form: form\n    auth", "7: api.body_form: there is no `body`"),

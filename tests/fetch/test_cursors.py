@@ -52,8 +52,8 @@ def test_a_cursor_of_a_header_goes_alone_into_the_query(
 ) -> None:
     def by_header(asked: Asked) -> Answer:
         first = int(asked.parameters.get("token", "0"))
-        more = {"Next_Token": str(first + 2)} if first + 2 < len(RECORDS) else {}
-        return document({"data": RECORDS[first : first + 2]}, **more)
+        page = {"data": RECORDS[first : first + 2]}
+        return document(page, Next_Token=str(first + 2)) if first + 2 < len(RECORDS) else document(page)
 
     monkeypatch.setenv("QUERY_KEY", "canary")
     paging = {"kind": "cursor", "cursor": {"header": "Next-Token"}, "into": {"query": "token"}, "alone": True}

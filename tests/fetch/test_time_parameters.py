@@ -12,7 +12,8 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.out_of_window import inside
-from flows_platform.fetch.time_parameters import OUR_OWN, EpochTime, InstantText, TimeParameters, Written
+from flows_platform.fetch.range_templates import InstantText
+from flows_platform.fetch.time_parameters import OUR_OWN, EpochTime, TimeParameters, Written
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)

@@ -88,6 +88,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
     default = field.default
+    if isinstance(default, Secret):
+        return f"`{{env: {default.env}{'' if default.required else ', required: false'}}}`"
     if default in (None, "", [], {}, ()):
         return "none"
     # Lists and truth values as YAML writes them.
