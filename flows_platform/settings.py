@@ -1,12 +1,23 @@
 """All settings. The only module that reads the environment (`FLOWS_…`) or knows the paths of files on disk."""
 
 import os
+import re
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from flows_platform.access.hosts import host_names
 from flows_platform.domain.errors import ConfigurationError
@@ -18,6 +29,7 @@ from flows_platform.runtime.old_names import say_renamed
 
 PREFIX = "FLOWS_"
 AUTO = "auto"
+PROJECT_FILE = "pyproject.toml"
 EMULATOR_PROJECT = "local"
 # Renamed variables, and the settings that they became.
 OLD_NAMES = {
@@ -59,6 +71,10 @@ def _known_hosts(value: str) -> str:
     return value
 
 
+def _entries(given: object) -> object:
+    return tuple(filter(None, map(str.strip, re.split("[,:]", given)))) if isinstance(given, str) else given
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -77,6 +93,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(Path(".flows"), description="Folder of all files the platform writes.")
+    sources: Annotated[tuple[str, ...], BeforeValidator(_entries)] = Field(
+        (),
+        description="Folders, files and shipped names (`lanl_flows`, `nvd_cves`, …) of sources, by commas or colons; "
+        "by default those of `[tool.flows_platform]` in ./pyproject.toml, or else all that are shipped.",
+    )
     raw_file: Path | None = Field(
         None, description="LANL's flows.txt, plain or as gzip, bzip2, xz or zip; by default a sample is generated."
     )
@@ -200,6 +221,11 @@ class Settings(BaseModel):
         return SimulatedClock(start, self.simulated_speed) if self.simulated_speed and start else None
 
     @property
+    def source_entries(self) -> tuple[str, ...]:
+        """What names the sources: the setting, or the project's own file; nothing means all that are shipped."""
+        return self.sources or project_sources(Path(PROJECT_FILE))
+
+    @property
     def stream_url(self) -> str:
         """The endpoint that windows are fetched from."""
         return self.api_url or f"{self.api_base}/api/v1/stream/flows"
@@ -299,6 +325,28 @@ def load_settings(**overrides: object) -> Settings:
             "; ".join(_fault(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in error.errors()) + ".",
             remedy="docs/reference/settings.md lists all settings with their meaning.",
         ) from None
+
+
+def project_sources(file: Path) -> tuple[str, ...]:
+    """The sources that a project's pyproject.toml names under `[tool.flows_platform]`; none where there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or `sources` is not a list of texts.
+    """
+    try:
+        project = tomllib.loads(file.read_text("utf-8"))
+        sources = project.get("tool", {}).get("flows_platform", {}).get("sources", [])
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error}.", remedy="Correct it, or set FLOWS_SOURCES."
+        ) from error
+    if not isinstance(sources, list) or not all(isinstance(entry, str) for entry in sources):
+        raise ConfigurationError(
+            f"{file}: `sources` of [tool.flows_platform] is not a list of texts.", remedy='Write sources = ["sources"].'
+        )
+    return tuple(sources)
 
 
 def allowed_settings(**overrides: object) -> Settings:

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from flows_platform.cli.app import FAILED, app, examples
-from flows_platform.sources.lanl_flows.schema import FLOWS
 
-Table = Annotated[str, typer.Option(help="The declared table that the windows belong to.")]
+Table = Annotated[
+    str | None, typer.Option(help="The declared table; by default flows, or the only one that is declared.")
+]
 
 
 @app.command(
@@ -16,7 +17,7 @@ Table = Annotated[str, typer.Option(help="The declared table that the windows be
 def verify(
     partition: Annotated[list[str] | None, typer.Option(help="A window's key, or several; all by default.")] = None,
     *,
-    table: Table = FLOWS.name,
+    table: Table = None,
     rows: Annotated[bool, typer.Option("--rows", help="Compare digests of all rows, not counts alone.")] = False,
 ) -> None:
     """Compare source, window files and warehouse window by window, and name those that differ."""
@@ -30,7 +31,7 @@ def verify(
 def reprocess(
     partition: Annotated[list[str], typer.Argument(help="Keys of windows.")],
     *,
-    table: Table = FLOWS.name,
+    table: Table = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Also publish windows that lost rows, without a second pull.")
     ] = False,
@@ -43,8 +44,8 @@ def reprocess(
 
 
 @app.command(epilog=examples("flows history 2014-01-01-03:00"))
-def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = FLOWS.name) -> None:
-    """Show a window's history: every request, file, job and row count, oldest first."""
+def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = None) -> None:
+    """Tell a window's ledger: every request, file, job and row count, oldest first."""
     from flows_platform.cli.commands.verify import run_history
 
     run_history(table, partition)

@@ -1,36 +1,115 @@
-"""The tables that YAML files declare: all of them, or one by its name."""
+"""The tables that YAML files declare: all of them, or one by its name. A bad file is a fault of its own."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.loader import DEFS, declared_sources, load_declaration
+from flows_platform.components.loader import load_declaration, load_declarations
+from flows_platform.components.source_files import SHIPPED, source_files
+from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.orchestration.source_faults import SourceFault
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings
 
 
+class Catalog(NamedTuple):
+    """The tables that can be used, in the order of their files, and what is wrong with the other files."""
+
+    tables: list[WindowedTable]
+    faults: list[SourceFault]
+
+
+def read_catalog(settings: Settings) -> Catalog:
+    """The tables of all sources. Files with a fault, and tables of one name, are left out and reported."""
+    found = source_files(settings)
+    faults = [_names_nothing(entry) for entry in found.missing]
+    tables: list[WindowedTable] = []
+    for path in found.files:
+        try:
+            tables += tables_at(path, settings)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others load
+            faults.append(SourceFault.of(path, error))
+    clashes = list(_clashes(tables))
+    twice = {id(table) for clash in clashes for table in clash.tables}
+    return Catalog(
+        [table for table in tables if id(table) not in twice], [*faults, *(clash.fault for clash in clashes)]
+    )
+
+
+def _names_nothing(entry: str) -> SourceFault:
+    known = ", ".join(SHIPPED)
+    return SourceFault(entry, f"FLOWS_SOURCES: {entry!r} is not a folder, a file or a shipped source ({known}).")
+
+
+class _Clash(NamedTuple):
+    """Tables whose assets have one name."""
+
+    name: str
+    tables: list[WindowedTable]
+
+    @property
+    def fault(self) -> SourceFault:
+        first, *others = dict.fromkeys(str(table.declared_in) for table in self.tables)
+        files = " and ".join([first, *others]) if others else f"{first}, twice"
+        return SourceFault(first, f"the name {self.name!r} is declared in {files}. Give one of them another name.")
+
+
+def _clashes(tables: list[WindowedTable]) -> Iterator[_Clash]:
+    by_name: dict[str, list[WindowedTable]] = {}
+    for table in tables:
+        for name in {table.table.name, table.staged}:
+            by_name.setdefault(name, []).append(table)
+    reported: set[tuple[int, ...]] = set()
+    for name, same in by_name.items():
+        if len(same) > 1 and (who := tuple(map(id, same))) not in reported:
+            reported.add(who)
+            yield _Clash(name, same)
+
+
 def table_at(path: Path, settings: Settings) -> WindowedTable:
-    """The table that the YAML file at `path` declares.
+    """The one table that the YAML file at `path` declares.
+
+    Raises:
+        ConfigurationError: the file cannot be read, a value in it is not allowed, or it declares several tables.
+    """
+    return _built(load_declaration(path, settings), path, settings)
+
+
+def tables_at(path: Path, settings: Settings) -> list[WindowedTable]:
+    """The tables that the YAML file at `path` declares, one for each of its documents.
 
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed.
     """
-    return replace(windowed_table(load_declaration(path, settings), settings), declared_in=path)
+    return [_built(declaration, path, settings) for declaration in load_declarations(path, settings)]
 
 
-def all_tables(settings: Settings, folder: Path = DEFS) -> list[WindowedTable]:
-    """The tables of all sources, in the order of their files."""
-    return [table_at(path, settings) for path in declared_sources(folder)]
+def _built(declaration: TableDeclaration, path: Path, settings: Settings) -> WindowedTable:
+    return replace(windowed_table(declaration, settings), declared_in=path)
 
 
-def table_named(name: str, settings: Settings, folder: Path = DEFS) -> WindowedTable:
-    """The table of that name.
+def all_tables(settings: Settings) -> list[WindowedTable]:
+    """The tables of all sources, in the order of their files, without those of a bad file."""
+    return read_catalog(settings).tables
+
+
+def table_named(name: str | None, settings: Settings) -> WindowedTable:
+    """The table of that name; without a name the flows, or the only one there is.
 
     Raises:
-        ConfigurationError: there is no such table.
+        ConfigurationError: there is no such table, or several to choose from.
     """
-    tables = {table.table.name: table for table in all_tables(settings, folder)}
-    if name not in tables:
-        raise ConfigurationError(f"there is no table {name!r}.", remedy=f"The declared tables are {', '.join(tables)}.")
-    return tables[name]
+    found = read_catalog(settings)
+    tables = {table.table.name: table for table in found.tables}
+    chosen = name or (FLOWS if FLOWS in tables else next(iter(tables)) if len(tables) == 1 else None)
+    if chosen in tables:
+        return tables[chosen]
+    why = f"there is no table {chosen!r}." if chosen else "a table must be named with --table."
+    remedy = f"The declared tables are {', '.join(tables)}." if tables else "No table is declared; see FLOWS_SOURCES."
+    raise ConfigurationError(" ".join([why, *(fault.message for fault in found.faults)]), remedy=remedy)
+
+
+FLOWS = "flows"  # what commands mean when no table is named

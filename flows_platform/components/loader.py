@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 from dagster import ResolutionContext
 from dagster.components.resolved.errors import ResolutionException
-from dagster_shared.yaml_utils import parse_yaml_with_source_position
+from dagster_shared.yaml_utils import parse_yamls_with_source_position
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 
@@ -27,23 +28,41 @@ _RESOLVERS = {
 _PLAIN_LOADER = type("PlainLoader", (_BASE,), {"yaml_implicit_resolvers": _RESOLVERS})
 
 
-def declared_sources(folder: Path = DEFS) -> list[Path]:
-    """The YAML files of all sources, in order."""
-    return sorted(folder.glob(f"*/{FILE}"))
-
-
 def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
-    """The declaration in a file, with its templates replaced.
+    """The one declaration in a file, with its templates replaced.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a value in it is not allowed.
+        ConfigurationError: the file cannot be read, a value in it is not allowed, or it declares several tables.
+    """
+    declarations = load_declarations(path, settings)
+    if len(declarations) > 1:
+        names = ", ".join(declaration.name for declaration in declarations)
+        raise ConfigurationError(
+            f"{path} declares several tables: {names}.", remedy="Set FLOWS_SOURCES to the file, and name the table."
+        )
+    return declarations[0]
+
+
+def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
+    """The declarations in a file, one for each of its documents, with their templates replaced.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
     try:
-        # Without the line numbers of keys: they take 15 ms per file, and only errors need them.
-        document = yaml.load(path.read_bytes(), _PLAIN_LOADER)  # noqa: S506 - a safe loader's subclass
-        return resolved(TableDeclaration.model_validate(_attributes(document, path)), settings)
+        # Without the lines of keys, which only errors need: they take 15 ms a file.
+        found = yaml.load_all(path.read_bytes(), _PLAIN_LOADER)  # a safe loader's subclass
+        documents = _not_empty(list(found))
+        return [
+            resolved(TableDeclaration.model_validate(_attributes(document, path)), settings) for document in documents
+        ]
     except (OSError, yaml.YAMLError, ConfigurationError, ResolutionException, ValidationError):
         return _load_with_lines(path, settings)
+
+
+def _not_empty(documents: list[Any]) -> list[Any]:
+    """The documents with content; of a file without any, one that is refused."""
+    return [document for document in documents if document is not None] or [None]
 
 
 def _attributes(document: object, path: Path) -> object:
@@ -52,10 +71,23 @@ def _attributes(document: object, path: Path) -> object:
     return document["attributes"]
 
 
-def _load_with_lines(path: Path, settings: Settings) -> TableDeclaration:
-    """Load the file again with Dagster's loader, whose errors name the line."""
-    tree = _parsed(path)
-    attributes = _attributes(tree.value, path)
+def _load_with_lines(path: Path, settings: Settings) -> list[TableDeclaration]:
+    """The same, by Dagster's loader, whose errors name the line."""
+    declarations: list[TableDeclaration] = []
+    faults: list[str] = []
+    for tree in _parsed(path):
+        try:
+            declarations.append(_of_tree(tree, path, settings))
+        except ConfigurationError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return declarations
+
+
+def _of_tree(tree: ValueAndSourcePositionTree | None, path: Path, settings: Settings) -> TableDeclaration:
+    attributes = _attributes(tree and tree.value, path)
+    assert tree is not None  # noqa: S101 - it has attributes
     try:
         declaration = TableDeclaration.model_validate(attributes)
         context = ResolutionContext.default(tree.source_position_tree).at_path("attributes")
@@ -97,8 +129,9 @@ def _filled(template: str, scope: ResolutionContext) -> object:
     return _SETTING.sub(lambda setting: str(getattr(settings, setting[1])), template)
 
 
-def _parsed(path: Path) -> ValueAndSourcePositionTree:
+def _parsed(path: Path) -> list[ValueAndSourcePositionTree | None]:
     try:
-        return parse_yaml_with_source_position(path.read_text("utf-8"), str(path))
+        trees = parse_yamls_with_source_position(path.read_text("utf-8"), str(path))
+        return [tree for tree in trees if tree.value is not None] or [None]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read as YAML: {error}.") from error

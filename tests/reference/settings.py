@@ -21,6 +21,6 @@ def page() -> str:
 
 
 def _shown(default: object) -> str:
-    if default is None or default == "":
+    if default is None or default in {"", ()}:
         return "none"
     return f"`{default:%Y-%m-%dT%H:%M:%SZ}`" if isinstance(default, datetime) else f"`{default}`"

@@ -31,6 +31,7 @@ def demo_settings(rows: int) -> Settings:
     """Settings with a home, days and ports of their own, so that a demo can run beside anything else."""
     return load_settings(
         home=load_settings().home / "demo",
+        sources=("lanl_flows",),
         raw_file=None,
         sample_rows=rows,
         days=DAYS,

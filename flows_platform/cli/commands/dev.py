@@ -13,8 +13,9 @@ from flows_platform.cli.commands.services import HOST, api_child, dagster_childr
 from flows_platform.cli.commands.simulated_clock import check_home, started
 from flows_platform.cli.commands.terminal import say
 from flows_platform.cli.commands.webserver_guard import KEY
+from flows_platform.components.source_files import asks_for
 from flows_platform.definitions import build_definitions
-from flows_platform.domain.errors import ProcessFailed
+from flows_platform.domain.errors import ConfigurationError, ProcessFailed
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.supervisor import Supervisor
 from flows_platform.settings import Settings, load_settings
@@ -28,7 +29,8 @@ def run_dev(speed: float | None = None) -> None:
         ProcessFailed: a process did not start, or crashed too often.
     """
     settings = load_settings(**({} if speed is None else {"simulated_speed": speed}))
-    os.umask(PRIVATE)  # child processes inherit it: runs write files with the credentials of this user
+    os.umask(PRIVATE)  # of all that is started, too: runs write files with the credentials of this user
+    _check_clock(settings)
     check_home(settings)
     emulator = [emulator_child(settings)] if settings.emulator_url else []
     for child in (*emulator, *_servers(settings)):
@@ -39,10 +41,10 @@ def run_dev(speed: float | None = None) -> None:
                 console.print("Starting the BigQuery emulator.")
             launched = supervisor.launch(*emulator)  # first: its lock shows whether another process uses the home
             _prepare(settings)
-            console.print("Starting the API server and Dagster.")
+            console.print("Starting the API server and Dagster." if _has_flows(settings) else "Starting Dagster.")
             settings = started(settings, datetime.now(UTC))
-            api, code, *clients = _servers(settings)
-            supervisor.await_ready(*launched, *supervisor.launch(api, code))
+            code, clients = dagster_children(settings)
+            supervisor.await_ready(*launched, *supervisor.launch(*_api(settings), code))
             supervisor.start(*clients)
             _say_addresses(settings)
             supervisor.keep(say)
@@ -50,16 +52,25 @@ def run_dev(speed: float | None = None) -> None:
             console.print("Stopping everything.")
 
 
+def _has_flows(settings: Settings) -> bool:
+    """Whether the project has the flows: a sample or raw file to load, and an API server of our own."""
+    return asks_for(settings, "lanl_flows")
+
+
+def _api(settings: Settings) -> list[ChildProcess]:
+    return [api_child(settings)] if _has_flows(settings) else []
+
+
 def _servers(settings: Settings) -> list[ChildProcess]:
     """API server, Dagster's code server, and the processes that need it."""
     code, clients = dagster_children(settings)
-    return [api_child(settings), code, *clients]
+    return [*_api(settings), code, *clients]
 
 
 def _prepare(settings: Settings) -> None:
     """Create the instance, and the database if there is none: without it the API has nothing to serve."""
     with open_instance(settings) as instance:
-        if settings.files.database.exists():
+        if settings.files.database.exists() or not _has_flows(settings):
             return
         what = settings.raw_file or f"a generated sample of {settings.sample_rows:,} rows"
         console.print(f"No database yet: building it from {what}.")
@@ -72,7 +83,8 @@ def _prepare(settings: Settings) -> None:
 def _say_addresses(settings: Settings) -> None:
     warehouse = settings.emulator_url or f"BigQuery project {settings.bigquery_project}"
     say(f"Dagster UI    {ui_address(settings)}")
-    say(f"API           {settings.api_base}/")
+    if _has_flows(settings):
+        say(f"API           {settings.api_base}/")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
     if clock := settings.clock:
         say(f"Clock         {clock.speed:g} times as fast as real time, second 0 was at {clock.start:%FT%TZ}")
@@ -84,6 +96,19 @@ def _say_addresses(settings: Settings) -> None:
 def ui_address(settings: Settings) -> str:
     """The UI's address, with the key that a browser exchanges for a cookie."""
     return f"http://{HOST}:{settings.dagster_port}/?{KEY}={installation_key(settings.files.dagster_key)}"
+
+
+def _check_clock(settings: Settings) -> None:
+    """Refuse a simulated clock in a project without the flows, which alone follow it.
+
+    Raises:
+        ConfigurationError: a speed is set, and lanl_flows is not one of the sources.
+    """
+    if settings.simulated_speed and not _has_flows(settings):
+        raise ConfigurationError(
+            "a simulated clock drives the flows, and lanl_flows is not one of the sources.",
+            remedy="Add lanl_flows to FLOWS_SOURCES, or start without --simulate.",
+        )
 
 
 def _print(line: str) -> None:

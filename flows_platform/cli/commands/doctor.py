@@ -10,8 +10,8 @@ from urllib.request import urlopen
 from flows_platform.access.private import make_home
 from flows_platform.cli.commands.services import HOST
 from flows_platform.cli.commands.terminal import say
-from flows_platform.components.catalog import all_tables
-from flows_platform.components.loader import DEFS
+from flows_platform.components.catalog import read_catalog
+from flows_platform.components.source_files import asks_for
 from flows_platform.domain.errors import (
     ConfigurationError,
     PlatformError,
@@ -37,6 +37,9 @@ LONGEST = 10.0  # seconds that an answer may take
 TRIED_BYTES = 1 << 20  # written to see whether the disk takes them
 
 
+type Check = Callable[[Settings], str]
+
+
 def run_doctor() -> int:
     """Print a line per check, also after failed ones, and how many failed; returns that number.
 
@@ -46,13 +49,14 @@ def run_doctor() -> int:
     # A doctor does not wait: every call has one try, and a short one.
     # guard: a doctor that goes on
     settings = allowed_settings(connect_timeout=3.0, read_timeout=LONGEST, retry_attempts=1, publish_deadline=LONGEST)
-    failed = [name for name, check in CHECKS.items() if not _examine(name, check, settings)]
-    say(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
+    checks = _checks(settings)
+    failed = [name for name, check in checks.items() if not _examine(name, check, settings)]
+    say(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
     load_settings()
     return len(failed)
 
 
-def _examine(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
+def _examine(name: str, check: Check, settings: Settings) -> bool:
     try:
         found = check(settings)
     except Exception as error:  # noqa: BLE001 - the other checks run all the same
@@ -190,8 +194,10 @@ def _other(settings: Settings, setting: str) -> str:
 
 
 def _sources(settings: Settings) -> str:
-    tables = [declared.table.name for declared in all_tables(settings, DEFS)]
-    return f"{len(tables)} tables are declared: {', '.join(tables)}"
+    tables, faults = read_catalog(settings)
+    if faults:
+        raise ConfigurationError(" ".join(fault.message for fault in faults))
+    return f"{len(tables)} tables are declared: {', '.join(table.table.name for table in tables)}"
 
 
 def _cves(settings: Settings) -> str:
@@ -210,7 +216,18 @@ def _cves(settings: Settings) -> str:
         engine.dispose()
 
 
-CHECKS: dict[str, Callable[[Settings], str]] = {
+def _checks(settings: Settings) -> dict[str, Check]:
+    """The lines that concern these sources."""
+    try:
+        absent = [name for source, names in OF_SOURCES.items() if not asks_for(settings, source) for name in names]
+    except ConfigurationError:  # which the line on sources says
+        absent = []
+    return {name: check for name, check in CHECKS.items() if name not in absent}
+
+
+# The lines of shipped sources; a project without the source does without them.
+OF_SOURCES = {"lanl_flows": ["raw file", "database", "API"], "nvd_cves": ["CVE database"]}
+CHECKS: dict[str, Check] = {
     "settings": _settings,
     "home folder": _home,
     "sources": _sources,

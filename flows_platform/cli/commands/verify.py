@@ -10,8 +10,8 @@ from flows_platform.settings import load_settings
 from flows_platform.window_files.ledger import Withheld, as_dict, ledger_of
 
 
-def run_verify(table: str, keys: Sequence[str], *, by_rows: bool) -> bool:
-    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none do.
+def run_verify(table: str | None, keys: Sequence[str], *, by_rows: bool) -> bool:
+    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none does.
 
     Raises:
         ConfigurationError: there is no such table, or a key is not one of its windows.
@@ -51,7 +51,7 @@ def _not_compared(windows: int) -> str:
     return f", {windows} could not be compared" if windows else ""
 
 
-def run_reprocess(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
+def run_reprocess(table: str | None, keys: Sequence[str], *, confirm: bool) -> bool:
     """Cast the quarantined records of the windows `keys` again, publish the windows, and say what was recovered.
 
     True if all are published: without `confirm` a window that lost rows waits for a second pull.
@@ -80,7 +80,7 @@ def run_reprocess(table: str, keys: Sequence[str], *, confirm: bool) -> bool:
     return not waiting
 
 
-def run_history(table: str, key: str) -> None:
+def run_history(table: str | None, key: str) -> None:
     """Print the ledger's entries of the window `key`, oldest first.
 
     Raises:

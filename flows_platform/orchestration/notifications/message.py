@@ -12,7 +12,7 @@ SHOWN = 20  # windows or assets in a message, at most
 LONGEST = 2000  # characters of an error, at most
 NAMED = 3  # windows or assets in a message's text, at most
 
-TITLES = {Kind.RUN: "Run failed", Kind.CHECK: "Check failed", Kind.FRESHNESS: "Stale"}
+TITLES = {Kind.RUN: "Run failed", Kind.CHECK: "Check failed", Kind.FRESHNESS: "Stale", Kind.SOURCE: "Source not loaded"}
 
 type Message = dict[str, object]
 

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     RUN = "run"
     CHECK = "check"
     FRESHNESS = "freshness"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)

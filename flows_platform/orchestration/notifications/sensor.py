@@ -1,5 +1,6 @@
 """The sensor that finds problems and reports every one once: to the notification URL, or to its own log."""
 
+import time
 from dataclasses import replace
 
 import dagster as dg
@@ -9,6 +10,7 @@ from flows_platform.orchestration.notifications.freshness import no_longer_watch
 from flows_platform.orchestration.notifications.message import Message, message_of, post
 from flows_platform.orchestration.notifications.problems import Memory, applied
 from flows_platform.orchestration.notifications.runs import ended_after, findings_of, newest_end
+from flows_platform.orchestration.notifications.sources import faulty_sources
 from flows_platform.settings import load_settings
 
 EVERY = 30  # seconds, as Dagster's freshness daemon
@@ -16,14 +18,14 @@ KEPT = 100  # messages kept for a URL that does not answer; then the oldest are 
 
 
 def notifications_sensor() -> dg.SensorDefinition:
-    """Reports failed runs, failed checks and stale tables: when they begin and when they are over."""
+    """Failed runs, failed checks, stale tables, faulty sources: each is reported when it begins and when it is over."""
 
     @dg.sensor(
         name="notifications",
         minimum_interval_seconds=EVERY,
-        description="Posts failed runs, failed checks and stale tables to FLOWS_NOTIFICATION_URL, once when a problem "
-        "begins and once when it is healed. Without a URL, it logs them.",
-        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody would switch it on before it is needed
+        description="Posts failed runs, failed checks, stale tables and faulty sources to FLOWS_NOTIFICATION_URL: once "
+        "when it begins, once when it has healed. Logs them without one.",
+        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody switches an alarm on before it is needed
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory, messages = looked(context.instance, Memory.parse(context.cursor), context.repository_def)
@@ -49,6 +51,7 @@ def looked(
         groups = watched(repository)
         # guard: a group that is not watched is well
         findings += [*stale_groups(instance, groups, base), *no_longer_watched(memory.problems.values(), groups)]
+        findings += faulty_sources(repository, memory.problems.values(), base, time.time())
     problems, changes = applied(memory.problems, findings)
     seen = ends[-1].storage_id if ends else after
     return Memory(seen, problems, memory.unsent), [message_of(change) for change in changes]

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,6 +12,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from flows_platform.definitions import build_definitions
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import Settings
+from tests.components.test_yaml_faults import GOOD
 from tests.orchestration.notifications.conftest import Looker, Receiver
 
 DAYS = dg.DailyPartitionsDefinition("2024-03-01", end_date="2024-03-06")
@@ -269,3 +271,22 @@ def test_links_lead_to_where_people_reach_the_ui(
     run_id = run(looker)
     looker.look()
     assert [post["link"] for post in receiver.posts] == [f"https://dagster.example.com/flows/runs/{run_id}"]
+
+
+def test_a_source_that_cannot_be_loaded_is_reported_once_and_healed(receiver: Receiver, tmp_path: Path) -> None:
+    def definitions(text: str) -> dg.Definitions:
+        (tmp_path / "mine.yaml").write_text(text)
+        return build_definitions(Settings(sources=(str(tmp_path),)))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = Looker(instance, definitions("type: nothing"))
+        made.look()
+        (post,) = receiver.posts
+        assert (post["event"], post["kind"], post["problem"]) == ("opened", "source", f"{tmp_path}/mine.yaml")
+        assert post["text"].startswith(f"Source not loaded: {tmp_path}/mine.yaml")
+        assert "`attributes:` are needed" in post["error"]
+        made.look()
+        assert len(receiver.posts) == 1
+        made.definitions = definitions(GOOD)
+        made.look()
+        assert receiver.told()[1:] == [("healed", "source", f"{tmp_path}/mine.yaml")]

@@ -1,0 +1,37 @@
+"""What `flows dev` starts, by the sources of the project."""
+
+from pathlib import Path
+
+import pytest
+
+from flows_platform.cli.commands import dev
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.settings import Settings
+
+
+def settings(tmp_path: Path, *sources: str, **values: object) -> Settings:
+    return Settings(home=tmp_path / "home", sources=sources, **values)  # type: ignore[arg-type]
+
+
+def started(values: Settings) -> list[str]:
+    return [child.name for child in dev._servers(values)]
+
+
+def test_the_flows_api_is_started_for_the_flows_alone(tmp_path: Path) -> None:
+    assert started(settings(tmp_path)) == ["api", "code", "ui", "daemon"]
+    assert started(settings(tmp_path, "lanl_flows")) == ["api", "code", "ui", "daemon"]
+    assert started(settings(tmp_path, "nvd_cves", str(tmp_path))) == ["code", "ui", "daemon"]
+
+
+def test_no_sample_is_built_without_the_flows(tmp_path: Path) -> None:
+    values = settings(tmp_path, "nvd_cves")
+    dev._prepare(values)
+    assert values.files.dagster.is_dir()
+    assert not values.files.database.exists()
+    assert not values.files.sample.exists()
+
+
+def test_a_simulated_clock_needs_the_flows(tmp_path: Path) -> None:
+    dev._check_clock(settings(tmp_path, simulated_speed=60))
+    with pytest.raises(ConfigurationError, match="lanl_flows is not one of the sources"):
+        dev._check_clock(settings(tmp_path, "nvd_cves", simulated_speed=60))
