@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from flows_platform.cli.app import app, examples
+from flows_platform.cli.app import FAILED, app, examples
 
-source_app = typer.Typer(help="Try sources: see what an API answers, and the rows made from it.", no_args_is_help=True)
+source_app = typer.Typer(
+    help="Write, check and try sources: what an API answers, and what becomes of it.", no_args_is_help=True
+)
 app.add_typer(source_app, name="source")
 
 
 @source_app.callback()
 def source() -> None:
-    """Try sources: see what an API answers, and the rows made from it."""
+    """Write, check and try sources: what an API answers, and what becomes of it."""
 
 
 @source_app.command(
@@ -36,3 +38,16 @@ def try_(
 
     if code := run_try(source, window, limit=limit, out=out, as_json=as_json):
         raise typer.Exit(code)
+
+
+@source_app.command("check", epilog=examples("flows source check", "flows source check sources my_api.yaml"))
+def check(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Folders and files; by default FLOWS_SOURCES.")
+    ] = None,
+) -> None:
+    """Check YAML files and name every fault by file, line and key, with what is allowed."""
+    from flows_platform.cli.commands.source_check import run_check
+
+    if not run_check(paths or []):
+        raise typer.Exit(FAILED)

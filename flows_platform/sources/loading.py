@@ -1,0 +1,88 @@
+"""All sources of a project as Dagster's definitions; what cannot be loaded is a fault of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+
+from flows_platform.components.catalog import read_catalog
+from flows_platform.components.source_files import shipped_name
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.orchestration.source_faults import SourceFault
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.settings import Settings
+from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
+from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
+
+
+class LoadedSources(NamedTuple):
+    """The tables that load, what Dagster sees of each, and the faults of the others."""
+
+    tables: list[WindowedTable]
+    definitions: list[dg.Definitions]
+    faults: list[SourceFault]
+
+
+def load_sources(settings: Settings) -> LoadedSources:
+    """All sources under these settings."""
+    catalog = read_catalog(settings)
+    loaded = LoadedSources([], [], list(catalog.faults))
+    names: dict[dg.AssetKey, Path] = {}
+    for table in catalog.tables:
+        try:
+            source = _source(table, settings)
+            names |= _new_names(source, names, table)
+        except Exception as error:  # noqa: BLE001 - a name that Dagster refuses, say: the other sources load
+            loaded.faults.append(SourceFault.of(_file(table), error))
+        else:
+            loaded.tables.append(table)
+            loaded.definitions.append(source)
+    return loaded
+
+
+def _new_names(source: dg.Definitions, taken: dict[dg.AssetKey, Path], table: WindowedTable) -> dict[dg.AssetKey, Path]:
+    """The assets of a source, with its file.
+
+    Raises:
+        ConfigurationError: another source has one of them.
+    """
+    found: dict[dg.AssetKey, Path] = {}
+    for asset in source.assets or ():
+        keys = (
+            asset.keys
+            if isinstance(asset, dg.AssetsDefinition)
+            else [asset.key]
+            if isinstance(asset, dg.AssetSpec)
+            else []
+        )
+        for key in keys:
+            if key in taken:
+                raise ConfigurationError(
+                    f"{taken[key]} has the asset {key.to_user_string()!r} too, and keeps it.",
+                    remedy="Choose another name.",
+                )
+            found[key] = _file(table)
+    return found
+
+
+def _file(table: WindowedTable) -> Path:
+    return table.declared_in or Path(table.table.name)
+
+
+def _source(table: WindowedTable, settings: Settings) -> dg.Definitions:
+    """What Dagster sees of one table, and of what a shipped source has beside it."""
+    more = MORE.get(shipped_name(table.declared_in) or "")
+    return more(table, settings) if more else windowed_definitions(table)
+
+
+def _flows(table: WindowedTable, settings: Settings) -> dg.Definitions:
+    return dg.Definitions.merge(lanl_files(settings), flows_definitions(table, settings))
+
+
+# Shipped sources that have more than their YAML gives.
+MORE: dict[str, Callable[[WindowedTable, Settings], dg.Definitions]] = {
+    "lanl_flows": _flows,
+    NVD_CVES: nvd_definitions,
+}
