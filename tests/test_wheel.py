@@ -88,11 +88,21 @@ def test_the_wheel_holds_the_packages_alone(wheel: Path) -> None:
     }
     assert {"flows_platform/py.typed", "api_server/py.typed", "flows_platform/cli/commands/dagster.yaml"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
+    assert "flows_platform = flows_platform.components" in zipfile.ZipFile(wheel).read(entry_points).decode()
 
 
 def test_help_and_version(environment: Path, tmp_path: Path) -> None:
     assert "source" in flows(environment, tmp_path, "--help").stdout
     assert flows(environment, tmp_path, "--version").stdout.startswith("flows ")
+
+
+def test_a_project_is_made_and_its_sources_are_known(environment: Path, tmp_path: Path) -> None:
+    assert flows(environment, tmp_path, "init", "mine").returncode == 0
+    (tmp_path / "mine" / "sources" / "visits.yaml").write_text(SOURCE.format(origin="https://api.example"))
+    done = flows(environment, tmp_path / "mine", "source", "check")
+    assert done.stdout == "1 file, 1 table: no faults.\n"
+    assert flows(environment, tmp_path / "mine", "history", "2024-03-01-00:00").returncode == 0
 
 
 def test_a_source_is_tried(environment: Path, tmp_path: Path) -> None:

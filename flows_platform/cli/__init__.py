@@ -11,11 +11,20 @@ from flows_platform.runtime.imports import collector_paused
 with collector_paused():
     import click
 
-    from flows_platform.cli import files, serving, sources, tokens, windows
+    from flows_platform.cli import files, project, serving, sources, tokens, windows
     from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
     from flows_platform.domain.errors import ConfigurationError, PlatformError
 
-__all__ = ["app", "files", "main", "serving", "sources", "tokens", "windows"]  # these modules register their commands
+__all__ = [
+    "app",
+    "files",
+    "main",
+    "project",
+    "serving",
+    "sources",
+    "tokens",
+    "windows",
+]  # these modules register their commands
 
 # The system's errors for a full or broken disk, and for paths that this user cannot write.
 OF_STORAGE = {

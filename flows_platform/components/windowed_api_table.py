@@ -7,11 +7,14 @@ from pydantic import BaseModel
 
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import resolved
+from flows_platform.components.scaffold import TableScaffolder
 from flows_platform.components.validation import TableDeclaration
+from flows_platform.orchestration.resources import shared_resources
 from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.settings import load_settings
 
 
+@dg.scaffold_with(TableScaffolder)
 @dataclass
 class WindowedApiTable(dg.Component):
     """A BigQuery table that is filled from an HTTP API, one time window after another.
@@ -31,4 +34,6 @@ class WindowedApiTable(dg.Component):
         return cls(resolved(given, load_settings(), context.resolution_context))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the component's protocol
-        return windowed_definitions(windowed_table(self.declaration, load_settings()))
+        settings = load_settings()
+        table = windowed_definitions(windowed_table(self.declaration, settings))
+        return dg.Definitions.merge(table, dg.Definitions(resources=shared_resources(settings)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -139,3 +140,9 @@ def build_resources(settings: Settings) -> Resources:
             deadline=settings.publish_deadline,
         ),
     )
+
+
+@cache
+def shared_resources(settings: Settings) -> dict[str, object]:
+    """The resources by their names, the same objects each time: Dagster merges only those."""
+    return build_resources(settings)._asdict()

@@ -202,6 +202,18 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
 ]
 
 
+DEFINITIONS = """\
+from pathlib import Path
+
+from dagster import definitions, load_from_defs_folder
+
+
+@definitions
+def defs():
+    return load_from_defs_folder(project_root=Path(__file__).parent.parent)
+"""
+
+
 def fault_of(tmp_path: Path, text: str) -> str:
     path = tmp_path / "defs.yaml"
     path.write_text(text)
@@ -293,6 +305,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tables += ["[tool.dg.project]", 'root_module = "demo"', 'registry_modules = ["flows_platform.components"]']
     (folder / "pyproject.toml").write_text("\n".join(tables))
     (folder / "demo" / "defs" / "sightings").mkdir(parents=True)
+    (folder / "demo" / "definitions.py").write_text(DEFINITIONS)
     for package in ("demo", "demo/defs"):
         (folder / package / "__init__.py").write_text("")
     shutil.copy(DEFS / "qualys_detections" / "defs.yaml", folder / "demo" / "defs" / "sightings")
@@ -316,3 +329,22 @@ def test_dg_checks_a_yaml(project: Path) -> None:
     assert f"{path}:21" in checked.stdout
     assert "look_bak" in checked.stdout
     assert f"{path}:8" in checked.stdout
+
+
+def test_dg_scaffolds_a_file_that_loads(project: Path) -> None:
+    done = dg("scaffold", "defs", TYPE, "door_events", cwd=project)
+    assert done.returncode == 0, done.stderr
+    path = project / "demo" / "defs" / "door_events" / "defs.yaml"
+    table = windowed_table(load_declaration(path, Settings()), Settings())
+    assert table.table.name == "door_events"
+    checked = dg("check", "yaml", cwd=project)
+    assert str(path) not in checked.stdout
+
+
+def test_a_project_of_two_components_loads(project: Path) -> None:
+    folder = project / "demo" / "defs"
+    for name in ("sightings", "others"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "defs.yaml").write_text(GOOD.replace("name: sightings", f"name: {name}"))
+    checked = dg("check", "defs", cwd=project)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

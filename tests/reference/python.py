@@ -14,6 +14,7 @@ The functions below are meant for other programs: for a Dagster project of your 
 `flows_platform.domain.errors`, and every one has a `message` and a `remedy`.
 """
 FUNCTIONS = [
+    "flows_platform:definitions_for",
     "flows_platform.settings:load_settings",
     "flows_platform.components.loader:load_declaration",
     "flows_platform.components.catalog:table_named",

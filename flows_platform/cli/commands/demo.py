@@ -11,7 +11,6 @@ from flows_platform.cli.commands.demo_report import print_report, window_reports
 from flows_platform.cli.commands.instance import open_instance, report_success, run_job
 from flows_platform.cli.commands.services import api_child, emulator_child
 from flows_platform.cli.commands.terminal import progress_bar, say
-from flows_platform.definitions import build_definitions
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.flow_database.read import database_summary, iter_rows
 from flows_platform.local.emulator import wipe
@@ -22,6 +21,7 @@ from flows_platform.orchestration.resources import build_resources
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from flows_platform.sources.lanl_flows.windows import flows_windows
+from flows_platform.sources.loading import build_definitions
 
 DAYS = 2
 DIGEST_STEP = 20_000  # rows between two updates of the progress

@@ -14,11 +14,11 @@ from flows_platform.cli.commands.simulated_clock import check_home, started
 from flows_platform.cli.commands.terminal import say
 from flows_platform.cli.commands.webserver_guard import KEY
 from flows_platform.components.source_files import asks_for
-from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.supervisor import Supervisor
 from flows_platform.settings import Settings, load_settings
+from flows_platform.sources.loading import build_definitions
 
 
 def run_dev(speed: float | None = None) -> None:
