@@ -51,3 +51,23 @@ def check(
 
     if not run_check(paths or []):
         raise typer.Exit(FAILED)
+
+
+@source_app.command(
+    "new",
+    epilog=examples("flows source new visits --sample answer.json --url 'https://api.example/v1/visits?limit=100'"),
+)
+def new(
+    name: Annotated[str, typer.Argument(help="The table's name.")],
+    sample: Annotated[Path, typer.Option(help="An answer of the API: .json, .xml, .csv, .tsv, .ndjson or .jsonl.")],
+    url: Annotated[
+        str | None, typer.Option(help="The URL it answered, with its parameters; secrets become variables.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; by default NAME.yaml in the folder of sources.")
+    ] = None,
+) -> None:
+    """Draft a source from one answer: columns, types, time, key and paging, with a comment on each guess."""
+    from flows_platform.cli.commands.source_new import run_new
+
+    run_new(name, sample, url, out)

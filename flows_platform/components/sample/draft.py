@@ -1,0 +1,168 @@
+"""The draft of a source as YAML: every guess has a comment."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from flows_platform.components.loader import TYPE
+from flows_platform.components.sample.answers import SampleAnswer
+from flows_platform.components.sample.columns import EXTRA, DraftColumn, draft_columns
+from flows_platform.components.sample.paging import OFFSETS, PAGES, DraftPaging, draft_paging
+from flows_platform.components.sample.request import DraftRequest, draft_request
+from flows_platform.components.sample.roles import CHANGED, key_columns, time_column
+from flows_platform.domain.schema import ColumnType
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_URL = re.compile(r"https?://[A-Za-z0-9_./:%~-]*[A-Za-z0-9_/]")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+NO_RANGE = {"after": "start_time", "before": "end_time"}
+
+
+class Draft:
+    """A source as one answer suggests it."""
+
+    def __init__(self, name: str, answer: SampleAnswer, url: str | None) -> None:
+        """Makes all guesses.
+
+        Raises:
+            ConfigurationError: no field is a time in all records.
+        """
+        self._name = name
+        self._answer = answer
+        self._request: DraftRequest = draft_request(url, name, OFFSETS | PAGES)
+        self._columns = draft_columns(answer)
+        self._time = time_column(self._columns, str(self._request.time.get("after", "")))
+        self._key = key_columns(self._columns, self._time)
+        number = self._key[0].type is ColumnType.INT64
+        self._paging: DraftPaging = draft_paging(answer, self._request, self._key[0].name, key_is_number=number)
+        self._placeholder = url is None
+
+    @property
+    def window(self) -> str:
+        """The key of the window of the sample's last record."""
+        return f"{max(self._time.instants):%Y-%m-%d}-00:00"
+
+    @property
+    def guesses(self) -> int:
+        """How many lines have a guess to be checked."""
+        return sum("# guess" in line for line in self.lines())
+
+    def text(self) -> str:
+        """The file."""
+        return "\n".join([*self.lines(), ""])
+
+    def lines(self) -> Iterator[str]:
+        """The file, line by line."""
+        yield f"# Drafted from a sample of {len(self._answer.records):,} records. Check each guess against the API's"
+        yield "# documentation: names of parameters, bounds and paging cannot be seen in an answer."
+        yield f"type: {TYPE}"
+        yield "attributes:"
+        yield f"  name: {scalar(self._name)}"
+        yield "  api:"
+        yield from (f"    {line}" for line in self._api())
+        yield "  columns:"
+        yield from (f"    - {line}" for line in self._column_lines())
+        yield from (f"  {line}" for line in self._table())
+
+    def _api(self) -> Iterator[str]:
+        request, paging = self._request, self._paging
+        yield _noted(
+            f"url: {scalar(request.url)}", "guess: a placeholder; write the endpoint" if self._placeholder else ""
+        )
+        yield f"format: {self._answer.format}"
+        for key, value in self._answer.keys.items():
+            yield f"{key}: {flow(value)}"
+        size = {} if not request.size or "size" in (paging.paging or {}) else {request.size[0]: str(request.size[1])}
+        if parameters := request.parameters | size:
+            yield _noted(f"parameters: {flow(parameters)}", "as in the URL")
+        secret = {"kind": "bearer", "token": {"env": f"{self._name.upper()}_TOKEN"}}
+        auth = f"auth: {flow(request.auth or secret)}"
+        yield _noted(auth, "the name of a variable; its value was in the URL") if request.auth else f"# {auth} # guess"
+        yield from self._range()
+        if paging.paging:
+            yield _noted(f"paging: {flow(paging.paging)}", f"guess: {paging.notes['paging']}")
+        elif self._answer.format in {"json", "xml"}:
+            yield "# paging: {kind: link_header} # guess: nothing around the records leads to a next page"
+        if paging.total:
+            yield _noted(f"total: {scalar(paging.total)}", f"guess: {paging.notes['total']}")
+        if paging.ignored:
+            yield _noted(f"ignore_envelope: {flow(paging.ignored)}", "guess: it does not mean more records")
+        if self._answer.format in {"ndjson", "csv"}:
+            yield "verification: unverified # the format has no end mark"
+        elif paging.total:
+            yield "verification: count # against the total"
+
+    def _range(self) -> Iterator[str]:
+        known = self._request.time
+        note = "as in the URL" if known else "guess: both names"
+        yield _noted(f"time: {flow({**(known or NO_RANGE), 'exact': False})}", f"{note}; neighbours are skipped")
+
+    def _column_lines(self) -> Iterator[str]:
+        needed = {self._time.name, *(column.name for column in self._key)}
+        for column in self._columns:
+            yield _noted(flow(_column(column, required=column.name in needed)), column.note)
+        yield flow({"name": EXTRA, "type": "json", "description": "Fields that no column takes."})
+
+    def _table(self) -> Iterator[str]:
+        times = [column.name for column in self._columns if column.type is ColumnType.TIMESTAMP and column.always]
+        others = ", ".join(name for name in times if name != self._time.name)
+        why = "guess: the time that the range means" + (f"; or {others}" if others else "")
+        yield _noted(f"time: {self._time.name}", why)
+        names = [column.name for column in self._key]
+        apart = "tells the records of the sample apart" if len(names) == 1 else "tell the records of the sample apart"
+        yield _noted(f"key: {flow(names) if len(names) > 1 else names[0]}", f"guess: {apart}")
+        yield f"extra: {EXTRA}"
+        yield _noted(
+            f"partitions: {{cron: 0 0 * * *, start: {_midnight(min(self._time.instants))}}}",
+            "guess: days, from the sample's first on",
+        )
+        yield "destination: {partition_by: day}"
+        if CHANGED.search(self._time.name):
+            yield "moving: true # guess: a record gets a new time when it changes"
+
+
+def _midnight(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d}T00:00:00"
+
+
+def _column(column: DraftColumn, *, required: bool) -> dict[str, object]:
+    keys: dict[str, object] = {"name": column.name}
+    if column.type is not ColumnType.STRING:
+        keys["type"] = column.type.value
+    if column.path.text != column.name:
+        keys["path"] = column.path.text
+    if column.written.value != "iso":
+        keys["written"] = column.written.value
+    if column.truncates:
+        keys["finer"] = "truncate"
+    if required:
+        keys["required"] = True
+    return keys
+
+
+def _noted(line: str, note: str) -> str:
+    return f"{line} # {' '.join(note.split())}" if note else line
+
+
+def flow(value: object) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{scalar(name)}: {flow(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    return scalar(value)
+
+
+def scalar(value: object) -> str:
+    """A single value as YAML that reads as the same value."""
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) or _URL.fullmatch(value)
+        return value if plain and value.casefold() not in _WORDS else _quoted(value)
+    return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """The text in quotes; what YAML does not take as it is, by its number."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in written)

@@ -1,0 +1,72 @@
+"""Which column cuts windows, and which identify a row."""
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+
+from flows_platform.components.sample.columns import DraftColumn
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import ColumnType
+
+CHANGED = re.compile(r"updated|modified|changed|last_?mod")
+_TIMES = (
+    re.compile(r"^(?:event_?|log_?)?(?:time|timestamp|datetime|date|ts|at)$|occurred|logged|observed"),
+    re.compile(r"created|published|added|issued|received|seen|time_?stamp|start"),
+    CHANGED,
+)
+_LATER = re.compile(r"expire|due|until|end|valid")
+_KEYS = (
+    re.compile(r"^(?:id|uuid|guid|_id|event_?id|record_?id)$"),
+    re.compile(r"(?:^|_)(?:id|uuid|guid|key|number|cve)$"),
+    re.compile(r"id$|code|hash|name"),
+)
+_IDENTIFYING = {ColumnType.STRING, ColumnType.INT64}
+
+
+def time_column(columns: Sequence[DraftColumn], asked_by: str) -> DraftColumn:
+    """The time that every record has and that the API most likely cuts by; `asked_by` is the range's parameter.
+
+    Raises:
+        ConfigurationError: no field is a time in all records.
+    """
+    times = [column for column in columns if column.type is ColumnType.TIMESTAMP and column.always]
+    if not times:
+        raise ConfigurationError(
+            "no field of the sample is a time in every record, so that nothing can cut windows.",
+            remedy="Give a sample whose records have one with its zone, or as a number named like a time.",
+        )
+    by_change = bool(CHANGED.search(asked_by.casefold()) or "mod" in asked_by.casefold())
+
+    def rank(column: DraftColumn) -> tuple[int, int]:
+        if by_change and CHANGED.search(column.name):
+            return -1, 0
+        if _LATER.search(column.name):
+            return len(_TIMES) + 1, 0
+        found = (place for place, pattern in enumerate(_TIMES) if pattern.search(column.name))
+        return next(found, len(_TIMES)), len(column.path.steps)
+
+    return min(times, key=rank)
+
+
+def key_columns(columns: Sequence[DraftColumn], time: DraftColumn) -> list[DraftColumn]:
+    """The column, or the fewest columns, that tell the sample's records apart."""
+    known = [column for column in columns if column.always and column.type in _IDENTIFYING]
+
+    def rank(column: DraftColumn) -> tuple[int, int]:
+        found = (place for place, pattern in enumerate(_KEYS) if pattern.search(column.name))
+        return next(found, len(_KEYS)), len(column.path.steps)
+
+    known.sort(key=rank)
+    if single := next((column for column in known if column.unique), None):
+        return [single]
+    candidates = [*known[:6], time]
+    for size in range(1, 4):
+        for chosen in combinations(candidates, size):
+            if _apart(chosen):
+                return list(chosen)
+    return candidates
+
+
+def _apart(columns: Sequence[DraftColumn]) -> bool:
+    rows = list(zip(*(column.values for column in columns), strict=True))
+    return len(set(map(str, rows))) == len(rows)

@@ -1,0 +1,274 @@
+"""`flows source new`: what it drafts passes `flows source check`, and `flows source try` against the answer."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows_platform.cli.commands.source_check import run_check
+from flows_platform.cli.commands.source_new import run_new
+from flows_platform.cli.commands.source_try import run_try
+from flows_platform.domain.errors import ConfigurationError
+from tests.fakes.serving import Answer, Asked, VendorServer
+
+TYPES = {"json": "application/json", "xml": "application/xml", "csv": "text/csv", "ndjson": "application/x-ndjson"}
+DAY = "2024-03-01"
+
+
+class OneAnswer(VendorServer):
+    """Gives the answer to every request, and the pages after it where there are some."""
+
+    body = b""
+    suffix = "json"
+    later: dict[str, bytes] = {}  # noqa: RUF012 - set by each test; by a part of the query
+
+    def answer(self, asked: Asked) -> Answer:
+        query = "&".join(f"{name}={value}" for name, value in asked.parameters.items())
+        body = next((body for part, body in self.later.items() if part in query), self.body)
+        return Answer(200, {"Content-Type": TYPES[self.suffix]}, body)
+
+
+def records(count: int = 3, first: int = 1) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"e{number}",
+            "createdAt": f"{DAY}T0{number}:00:00.123Z",
+            "severity": number,
+            "score": number + 0.5,
+            "open": number % 2 == 0,
+            "actor": {"name": "ann", "ip": None},
+            "tags": ["a", "b"],
+            "1st": "x",
+        }
+        for number in range(first, first + count)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
+    for name in ("EVENTS_TOKEN", "EVENTS_KEY"):
+        monkeypatch.setenv(name, "s3cr3t")
+
+
+def drafted(
+    capsys: pytest.CaptureFixture[str],
+    body: bytes,
+    *,
+    suffix: str = "json",
+    query: str = "",
+    later: dict[str, bytes] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes of the draft, and what the try against the answer said."""
+    sample = Path(f"answer.{suffix}")
+    sample.write_bytes(body)
+    with OneAnswer(clock=lambda: 0.0) as server:
+        server.body, server.suffix, server.later = body, suffix, later or {}
+        run_new("events", sample, f"{server.origin}/v1/events{query}", None)
+        said = capsys.readouterr().out
+        window = re.search(r"--window (\S+)", said)
+        assert window
+        assert run_check(["events.yaml"]), capsys.readouterr().out
+        capsys.readouterr()
+        code = run_try("events.yaml", window[1], limit=None, out=None, as_json=True)
+    tried = json.loads(capsys.readouterr().out)
+    assert code == 0, (Path("events.yaml").read_text(), tried)
+    return yaml.safe_load(Path("events.yaml").read_text())["attributes"], tried
+
+
+def as_json(**members: object) -> bytes:
+    return json.dumps(members).encode()
+
+
+def test_columns_types_time_and_key(capsys: pytest.CaptureFixture[str]) -> None:
+    made, tried = drafted(capsys, as_json(data=records(), next=None))
+    columns = {column["name"]: column for column in made["columns"]}
+    assert {name: column.get("type", "string") for name, column in columns.items()} == {
+        "id": "string",
+        "created_at": "timestamp",
+        "severity": "int64",
+        "score": "float64",
+        "open": "bool",
+        "actor_name": "string",
+        "actor_ip": "json",
+        "tags": "json",
+        "f_1st": "string",
+        "extra_fields": "json",
+    }
+    assert columns["actor_name"]["path"] == "actor.name"
+    assert columns["tags"]["path"] == "tags[]"
+    assert (made["time"], made["key"], made["extra"]) == ("created_at", "id", "extra_fields")
+    assert [name for name, column in columns.items() if column.get("required")] == ["id", "created_at"]
+    assert made["api"]["paging"] == {"kind": "next_link", "link": "next"}
+    assert (tried["rows"], tried["rejected"], tried["columns_not_taken"]) == (3, 0, [])
+
+
+def test_every_guess_has_a_comment(capsys: pytest.CaptureFixture[str]) -> None:
+    drafted(capsys, as_json(data=records(), total=3))
+    lines = Path("events.yaml").read_text().splitlines()
+    guessed = [line.strip().lstrip("# ").split(":")[0] for line in lines if "# guess" in line]
+    assert guessed == ["auth", "time", "paging", "total", "time", "key", "partitions"]
+
+
+def cursor(path: str, parameter: str) -> dict[str, object]:
+    return {"kind": "cursor", "cursor": path, "into": {"query": parameter}}
+
+
+STARTING = {"kind": "continue_from", "parameter": "starting_after", "column": "id", "step": 0, "more": "has_more"}
+OFFSET = {"kind": "offset", "start": "startIndex", "first": 0, "size_parameter": "resultsPerPage", "size": 3}
+NUMBERED = {"kind": "page", "parameter": "page", "first": 1, "size_parameter": "per_page", "size": 3}
+RELATIONS = [{"rel": "self", "href": "/v1/events"}, {"rel": "next", "href": "/v1/events?n=2"}]
+REST = records(2, 5)
+PAGINGS: list[tuple[dict[str, object], str, dict[str, bytes], dict[str, object]]] = [
+    (
+        {"links": {"next": "/v1/events?page=2"}},
+        "",
+        {"page=2": as_json(links={}, data=REST)},
+        {"paging": {"kind": "next_link", "link": "links.next"}},
+    ),
+    (
+        {"@odata.nextLink": "/v1/events?skip=2"},
+        "",
+        {"skip=2": as_json(data=REST)},
+        {"paging": {"kind": "next_link", "link": '"@odata.nextLink"'}},
+    ),
+    (
+        {"meta": {"next_cursor": "abc"}},
+        "",
+        {"cursor=abc": as_json(meta={"next_cursor": ""}, data=REST)},
+        {"paging": cursor("meta.next_cursor", "cursor")},
+    ),
+    (
+        {"nextPageToken": "t"},
+        "",
+        {"pageToken=t": as_json(data=REST)},
+        {"paging": cursor("nextPageToken", "pageToken")},
+    ),
+    (
+        {"has_more": True, "cursor": "abc"},
+        "",
+        {"cursor=abc": as_json(has_more=False, cursor="end", data=REST)},
+        {"paging": cursor("cursor", "cursor") | {"more": "has_more"}},
+    ),
+    ({"has_more": True}, "", {"starting_after=e3": as_json(has_more=False, data=REST)}, {"paging": STARTING}),
+    (
+        {"startIndex": 0, "resultsPerPage": 3, "totalResults": 5},
+        "",
+        {"startIndex=3": as_json(startIndex=3, totalResults=5, data=REST)},
+        {"paging": OFFSET, "total": "totalResults"},
+    ),
+    ({}, "?page=1&per_page=3", {"page=2": as_json(data=[])}, {"paging": NUMBERED}),
+    (
+        {"links": RELATIONS},
+        "",
+        {"n=2": as_json(links=[], data=REST)},
+        {"paging": {"kind": "next_link", "link": "links[rel=next].href"}},
+    ),
+    ({"next_update": "2024-03-02T00:00:00Z"}, "", {}, {"ignore_envelope": ["next_update"]}),
+]
+
+
+@pytest.mark.parametrize(("around", "query", "later", "expected"), PAGINGS, ids=[str(case[0]) for case in PAGINGS])
+def test_paging_is_recognised_and_read_to_its_end(
+    capsys: pytest.CaptureFixture[str],
+    around: dict[str, object],
+    query: str,
+    later: dict[str, bytes],
+    expected: dict[str, object],
+) -> None:
+    made, tried = drafted(capsys, as_json(**around, data=records()), query=query, later=later)
+    found = {name: value for name, value in made["api"].items() if name in {"paging", "total", "ignore_envelope"}}
+    assert found == expected
+    assert tried["rows"] == 3 + sum(2 for body in later.values() if b"e5" in body)
+
+
+def test_the_url_gives_the_range_its_form_the_size_and_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    query = "?since=1709251200&until=1709337600&kind=a%20b&api_key=hunter2&limit=50"
+    made, _ = drafted(capsys, as_json(data=records()), query=query)
+    assert made["api"]["time"] == {"after": "since", "before": "until", "written": "seconds", "exact": False}
+    assert made["api"]["parameters"] == {"kind": "a b", "limit": "50"}
+    assert made["api"]["auth"] == {"kind": "query", "name": "api_key", "value": {"env": "EVENTS_KEY"}}
+    assert "hunter2" not in Path("events.yaml").read_text()
+
+
+def test_numbers_as_times(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"key": number, "ts": 1709251200 + number, "updated": 1709251200000 + number} for number in range(3)]
+    made, tried = drafted(capsys, as_json(data=rows))
+    written = {column["name"]: column.get("written") for column in made["columns"]}
+    assert (written["ts"], written["updated"]) == ("seconds", "milliseconds")
+    assert (made["time"], made["key"], tried["rows"]) == ("ts", "key", 3)
+
+
+def test_a_document_that_is_the_array(capsys: pytest.CaptureFixture[str]) -> None:
+    made, tried = drafted(capsys, json.dumps(records()).encode())
+    assert (made["api"]["records"], tried["rows"]) == ("", 3)
+
+
+def test_ndjson(capsys: pytest.CaptureFixture[str]) -> None:
+    body = "".join(json.dumps(record) + "\n" for record in records()).encode()
+    made, tried = drafted(capsys, body, suffix="ndjson")
+    assert (made["api"]["format"], made["api"]["verification"], tried["rows"]) == ("ndjson", "unverified", 3)
+
+
+def test_csv_with_comments_semicolons_and_empty_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    body = f"# a dump\nHost;First Seen;Port;Zip\na;{DAY} 01:00:00;80;01234\nb;{DAY} 02:00:00;;01235\n".encode()
+    made, tried = drafted(capsys, body, suffix="csv")
+    assert made["api"]["csv"] == {"delimiter": ";", "comment": "#"}
+    assert [(column["name"], column.get("type"), column.get("written")) for column in made["columns"][:4]] == [
+        ("host", None, None),
+        ("first_seen", "timestamp", "iso_utc"),
+        ("port", "int64", None),
+        ("zip", None, None),
+    ]
+    assert (made["key"], tried["rows"], tried["rejected"]) == ("host", 2, 0)
+
+
+def test_xml(capsys: pytest.CaptureFixture[str]) -> None:
+    item = "<ITEM n='{0}'><ID>{0}</ID><AT>{1}T0{0}:00:00Z</AT><NET><IP>::1</IP></NET><T>a</T><T>b</T></ITEM>"
+    items = "".join(item.format(number, DAY) for number in (1, 2))
+    made, tried = drafted(capsys, f"<OUT><RESPONSE><LIST>{items}</LIST></RESPONSE></OUT>".encode(), suffix="xml")
+    assert (made["api"]["records"], made["api"]["record"]) == ("OUT", "RESPONSE/LIST/ITEM")
+    paths = {column["name"]: column.get("path") for column in made["columns"]}
+    assert paths == {"n": "@n", "id": "ID", "at": "AT", "net_ip": "NET.IP", "t": "T[]", "extra_fields": None}
+    assert (made["time"], made["key"], tried["rows"], tried["rejected"]) == ("at", "id", 2, 0)
+
+
+def test_a_key_of_several_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"host": host, "port": port, "seen": f"{DAY}T00:00:00Z"} for host in "ab" for port in (1, 2)]
+    made, tried = drafted(capsys, as_json(data=rows))
+    assert (sorted(made["key"]), tried["rows"]) == (["host", "port"], 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content", "message"),
+    [
+        ("a b", "a.json", "[]", "is not a table's name"),
+        ("events", "a.txt", "", "is not of a known format"),
+        ("events", "a.json", "{", "cannot be read as json"),
+        ("events", "a.json", '{"data": []}', "has no records"),
+        ("events", "absent.json", None, "No such file"),
+        ("events", "a.xml", "<a><b/></a>", "has no records"),
+        ("events", "a.json", '[{"id": 1}]', "no field of the sample is a time"),
+        ("nvd_cves", "a.json", '[{"id": 1, "at": "2024-03-01T00:00:00Z"}]', "there is a table 'nvd_cves' already"),
+    ],
+)
+def test_what_cannot_be_drafted_writes_nothing(name: str, file: str, content: str | None, message: str) -> None:
+    if content is not None:
+        Path(file).write_text(content)
+    with pytest.raises(ConfigurationError, match=message):
+        run_new(name, Path(file), None, None)
+    assert not list(Path().glob("*.yaml"))
+
+
+def test_it_goes_into_the_projects_folder_and_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine").mkdir()
+    Path("a.json").write_bytes(as_json(data=records()))
+    monkeypatch.setenv("FLOWS_SOURCES", "mine")
+    run_new("events", Path("a.json"), None, None)
+    assert "url: https://api.example/v1/events # guess" in Path("mine/events.yaml").read_text()
+    with pytest.raises(ConfigurationError, match=r"mine/events\.yaml exists"):
+        run_new("events", Path("a.json"), None, None)
