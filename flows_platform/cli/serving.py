@@ -85,10 +85,15 @@ def dev(*, simulate: Speed = None) -> None:
     run_dev(simulate)
 
 
-@app.command(epilog=examples("flows doctor"))
-def doctor() -> None:
-    """Check settings, files, credentials, API, warehouse and Dagster; failing lines give the remedy."""
+@app.command(epilog=examples("flows doctor", "flows doctor --no-requests"))
+def doctor(
+    *,
+    no_requests: Annotated[
+        bool, typer.Option("--no-requests", help="Do not send a request to each source of the project.")
+    ] = False,
+) -> None:
+    """Check settings, files, credentials, API, warehouse, Dagster and the project's sources, with remedies."""
     from flows_platform.cli.commands.doctor import run_doctor
 
-    if run_doctor():
+    if run_doctor(requests=not no_requests):
         raise typer.Exit(FAILED)

@@ -55,7 +55,8 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
         moving=source.moving,
         shrink=source.shrink,
         charts=_charts(source, table),
-        cloud_console=_cloud_console(settings),
+        console=_console(settings),
+        endpoint=source.api.url,
     )
 
 

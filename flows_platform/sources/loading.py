@@ -39,7 +39,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=fault_assets(loaded.faults),
         resources=shared_resources(settings),
         sensors=[notifications_sensor()],
-        executor=dg.in_process_executor,  # a step process of its own costs 4 CPU-seconds and 97 MB
+        executor=dg.in_process_executor,  # a process for the step costs 4 CPU-seconds and 97 MB
     )
     return dg.Definitions.merge(common, *loaded.definitions)
 

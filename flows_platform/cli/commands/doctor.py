@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
 from http.client import HTTPException
 from tempfile import TemporaryFile
 from urllib.request import urlopen
 
 from flows_platform.access.private import make_home
+from flows_platform.cli.commands.doctor_sources import Check, source_checks
 from flows_platform.cli.commands.services import HOST
 from flows_platform.cli.commands.terminal import say
 from flows_platform.components.catalog import read_catalog
@@ -37,11 +37,8 @@ LONGEST = 10.0  # seconds that an answer may take
 TRIED_BYTES = 1 << 20  # written to see whether the disk takes them
 
 
-type Check = Callable[[Settings], str]
-
-
-def run_doctor() -> int:
-    """Print a line per check, also after failed ones, and how many failed; returns that number.
+def run_doctor(*, requests: bool = True) -> int:
+    """Print a line per check, each whatever became of the others, and how many failed; gives that number.
 
     Raises:
         ConfigurationError: after all lines, if the value of a setting is not allowed; the checks used its default.
@@ -49,7 +46,7 @@ def run_doctor() -> int:
     # A doctor does not wait: every call has one try, and a short one.
     # guard: a doctor that goes on
     settings = allowed_settings(connect_timeout=3.0, read_timeout=LONGEST, retry_attempts=1, publish_deadline=LONGEST)
-    checks = _checks(settings)
+    checks = _checks(settings) | _source_checks(settings, requests=requests)
     failed = [name for name, check in checks.items() if not _examine(name, check, settings)]
     say(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
     load_settings()
@@ -223,6 +220,13 @@ def _checks(settings: Settings) -> dict[str, Check]:
     except ConfigurationError:  # which the line on sources says
         absent = []
     return {name: check for name, check in CHECKS.items() if name not in absent}
+
+
+def _source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
+    try:
+        return source_checks(settings, requests=requests)
+    except ConfigurationError:  # which the line on sources says
+        return {}
 
 
 # The lines of shipped sources; a project without the source does without them.

@@ -1,0 +1,80 @@
+"""The doctor's lines for each source of a project: its secrets, its host, and one request."""
+
+import socket
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flows_platform.components.catalog import read_catalog
+from flows_platform.components.source_files import shipped_name
+from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.fetch.trace import Trace
+from flows_platform.orchestration.resources import build_resources
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.settings import Settings
+
+PORTS = {"https": 443, "http": 80}
+ANY_NUMBER = 10**9  # of rejects: whether records fit is not what is asked here
+
+type Check = Callable[[Settings], str]
+
+
+def source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
+    """The lines of the sources that the project names; with `requests` each source is asked once.
+
+    There are none of the shipped sources where the project names none: they load by default, and are not missed. The
+    flows have lines of their own.
+    """
+    checks: dict[str, Check] = {}
+    for table in read_catalog(settings).tables if settings.source_entries else ():
+        if shipped_name(table.declared_in) != "lanl_flows":
+            name = table.table.name
+            checks[f"{name} secrets"] = partial(_secrets, table)
+            checks[f"{name} host"] = partial(_host, table)
+            if requests:
+                checks[f"{name} request"] = partial(_request, table)
+    return checks
+
+
+def _secrets(table: WindowedTable, _: Settings) -> str:
+    table.api()
+    return "every variable that the file requires is set"
+
+
+def _host(table: WindowedTable, settings: Settings) -> str:
+    """Whether something listens where the API should be."""
+    parts = urlsplit(table.endpoint)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    try:
+        socket.create_connection((host, port), timeout=settings.connect_timeout).close()
+    except OSError as error:
+        raise SourceUnavailable(
+            f"{host}:{port} cannot be reached ({error.strerror or error}).",
+            remedy="Check `api.url`, and whether this machine may connect to it.",
+        ) from None
+    return f"{host}:{port} can be reached"
+
+
+def _request(table: WindowedTable, settings: Settings) -> str:
+    """One request for the last closed window; its first record is read, and nothing is kept."""
+    window = table.calendar.last_closed(datetime.now(UTC))
+    if window is None:
+        return "no window has closed yet"
+    trace, fetch = Trace(), build_resources(settings).fetch
+    with tempfile.TemporaryDirectory(prefix="flows-doctor-") as folder, fetch.client(table.gate) as client:
+        staged = stage_window(
+            client,
+            table.api(),
+            window,
+            Path(folder) / "window.parquet",
+            max_rejected=ANY_NUMBER,
+            tries=1,
+            trace=trace,
+            limit=1,
+        )
+    found = "a record was read" if staged.received else "it has no records"
+    return f"window {window.key} was answered with {trace.requests[-1].status}, {found}"

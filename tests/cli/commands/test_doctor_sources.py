@@ -1,0 +1,118 @@
+"""The doctor's lines for each source of a project: secrets, host, one request."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows_platform.cli.commands import doctor
+from flows_platform.local.ports import free_port
+from tests.cli.commands.test_source_try import SOURCE
+from tests.fakes.serving import Answer, Asked, VendorServer
+
+USUAL = ["settings", "home folder", "sources", "warehouse", "Dagster"]
+OF_VISITS = ["visits secrets", "visits host", "visits request"]
+
+
+class Visits(VendorServer):
+    def answer(self, asked: Asked) -> Answer:
+        if asked.parameters.get("key") != "s3cr3t":
+            return Answer(403, {"Content-Type": "application/json"}, b'{"detail": "wrong key: s3cr3t-not"}')
+        body = {"data": [{"id": "1", "at": asked.parameters["from"]}], "next": None}
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of sources, a home, and ports that nobody uses."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FLOWS_SOURCES", str(folder))
+    monkeypatch.setenv("VISITS_KEY", "s3cr3t")
+    for name in ("API", "EMULATOR", "DAGSTER"):
+        monkeypatch.setenv(f"FLOWS_{name}_PORT", str(free_port()))
+    return folder
+
+
+def lines(capsys: pytest.CaptureFixture[str], *, requests: bool = True) -> dict[str, str]:
+    """The doctor's lines by what they are about."""
+    doctor.run_doctor(requests=requests)
+    *found, _ = capsys.readouterr().out.splitlines()
+    return {line[6:].partition(":")[0]: line for line in found}
+
+
+def failed(found: dict[str, str]) -> list[str]:
+    return [name for name, line in found.items() if line.startswith("FAIL")]
+
+
+def test_a_source_that_answers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Visits(clock=lambda: 0.0) as server:
+        (project / "visits.yaml").write_text(SOURCE.format(origin=server.origin))
+        found = lines(capsys)
+        assert len(server.requests) == 1
+    assert list(found) == USUAL + OF_VISITS
+    assert failed(found) == []
+    assert "was answered with 200, a record was read" in found["visits request"]
+
+
+def test_without_requests_nothing_is_sent(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Visits(clock=lambda: 0.0) as server:
+        (project / "visits.yaml").write_text(SOURCE.format(origin=server.origin))
+        assert list(lines(capsys, requests=False)) == USUAL + OF_VISITS[:2]
+        assert server.requests == []
+
+
+def test_a_secret_that_is_not_set_is_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("VISITS_KEY")
+    with Visits(clock=lambda: 0.0) as server:
+        (project / "visits.yaml").write_text(SOURCE.format(origin=server.origin))
+        found = lines(capsys, requests=False)
+    assert failed(found) == ["visits secrets"]
+    assert "VISITS_KEY is not set" in found["visits secrets"]
+
+
+def test_a_request_that_is_refused_shows_no_secret(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VISITS_KEY", "s3cr3t-not")
+    with Visits(clock=lambda: 0.0) as server:
+        (project / "visits.yaml").write_text(SOURCE.format(origin=server.origin))
+        found = lines(capsys)
+    assert failed(found) == ["visits request"]
+    assert "answered 403: wrong key: ***" in found["visits request"]
+
+
+def test_a_host_that_is_away_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    (project / "visits.yaml").write_text(SOURCE.format(origin=f"http://127.0.0.1:{port}"))
+    found = lines(capsys)
+    assert failed(found) == ["visits host", "visits request"]
+    assert f"127.0.0.1:{port} cannot be reached" in found["visits host"]
+
+
+def test_one_bad_file_fails_one_line_and_the_others_are_examined(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "wrong.yaml").write_text("a: [")
+    with Visits(clock=lambda: 0.0) as server:
+        (project / "visits.yaml").write_text(SOURCE.format(origin=server.origin))
+        found = lines(capsys)
+    assert failed(found) == ["sources"]
+    assert list(found) == USUAL + OF_VISITS
+
+
+def test_shipped_sources_are_examined_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLOWS_SOURCES", "qualys_detections,lanl_flows")
+    monkeypatch.setenv("FLOWS_QUALYS_URL", f"http://127.0.0.1:{free_port()}")
+    found = lines(capsys, requests=False)
+    assert [name for name in found if name.startswith(("qualys", "flows"))] == [
+        "qualys_detections secrets",
+        "qualys_detections host",
+    ]
+    assert "QUALYS_USERNAME is not set" in found["qualys_detections secrets"]
+    assert "API" in found
