@@ -71,3 +71,16 @@ def new(
     from flows_platform.cli.commands.source_new import run_new
 
     run_new(name, sample, url, out)
+
+
+@source_app.command("add", epilog=examples("flows source add", "flows source add okta_system_log"))
+def add(
+    name: Annotated[str | None, typer.Argument(help="A file of the library; without a name they are listed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; by default NAME.yaml in the folder of sources.")
+    ] = None,
+) -> None:
+    """Copy a ready source from the library into the project and say what it needs."""
+    from flows_platform.cli.commands.source_add import run_add
+
+    run_add(name, out)

@@ -55,7 +55,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
         moving=source.moving,
         shrink=source.shrink,
         charts=_charts(source, table),
-        console=_console(settings),
+        cloud_console=_cloud_console(settings),
         endpoint=source.api.url,
     )
 

@@ -60,7 +60,7 @@ class _Clash(NamedTuple):
 def _clashes(tables: list[WindowedTable]) -> Iterator[_Clash]:
     by_name: dict[str, list[WindowedTable]] = {}
     for table in tables:
-        for name in {table.table.name, table.staged}:
+        for name in {table.table.name, table.files_asset}:
             by_name.setdefault(name, []).append(table)
     reported: set[tuple[int, ...]] = set()
     for name, same in by_name.items():

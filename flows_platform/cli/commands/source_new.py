@@ -25,7 +25,7 @@ def run_new(name: str, sample: Path, url: str | None, out: Path | None) -> None:
         raise ConfigurationError(f"{name!r} is not a table's name.", remedy="Use letters, digits and underscores.")
     if url:
         require_url(url)
-    path = out or _folder(settings) / f"{name}.yaml"
+    path = out or source_folder(settings) / f"{name}.yaml"
     if path.exists():
         raise ConfigurationError(f"{path} exists.", remedy="Choose another name, or another file with --out.")
     if any(table.table.name == name for table in read_catalog(settings).tables):
@@ -39,6 +39,6 @@ def run_new(name: str, sample: Path, url: str | None, out: Path | None) -> None:
     say(f"      flows source try {path} --window {draft.window}")
 
 
-def _folder(settings: Settings) -> Path:
-    """The first folder of the project's sources, or the working directory."""
+def source_folder(settings: Settings) -> Path:
+    """Where new files go: the first folder of the project's sources, or the working directory."""
     return next((Path(entry) for entry in settings.source_entries if Path(entry).is_dir()), Path())

@@ -289,4 +289,4 @@ def test_a_source_that_cannot_be_loaded_is_reported_once_and_healed(receiver: Re
         assert len(receiver.posts) == 1
         made.definitions = definitions(GOOD)
         made.look()
-        assert receiver.told()[1:] == [("healed", "source", f"{tmp_path}/mine.yaml")]
+        assert receiver.arrived()[1:] == [("healed", "source", f"{tmp_path}/mine.yaml")]
