@@ -8,14 +8,14 @@ import typer
 from flows_platform.cli.app import FAILED, app, examples
 
 source_app = typer.Typer(
-    help="Write, check and try sources: what an API answers, and what becomes of it.", no_args_is_help=True
+    help="Write, check and try sources: see what an API answers, and the rows made from it.", no_args_is_help=True
 )
 app.add_typer(source_app, name="source")
 
 
 @source_app.callback()
 def source() -> None:
-    """Write, check and try sources: what an API answers, and what becomes of it."""
+    """Write, check and try sources: see what an API answers, and the rows made from it."""
 
 
 @source_app.command(

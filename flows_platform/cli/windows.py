@@ -7,7 +7,8 @@ import typer
 from flows_platform.cli.app import FAILED, app, examples
 
 Table = Annotated[
-    str | None, typer.Option(help="The declared table; by default flows, or the only one that is declared.")
+    str | None,
+    typer.Option(help="The declared table that the windows belong to; by default flows, or the only one there is."),
 ]
 
 
@@ -45,7 +46,7 @@ def reprocess(
 
 @app.command(epilog=examples("flows history 2014-01-01-03:00"))
 def history(partition: Annotated[str, typer.Argument(help="A window's key.")], *, table: Table = None) -> None:
-    """Tell a window's ledger: every request, file, job and row count, oldest first."""
+    """Show a window's history: every request, file, job and row count, oldest first."""
     from flows_platform.cli.commands.verify import run_history
 
     run_history(table, partition)

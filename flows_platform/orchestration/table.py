@@ -56,14 +56,14 @@ class Sink:
 class WindowedTable:
     """A table that is filled window by window: the names of its assets, their upstream, and how they are run.
 
-    `staged` names the asset of Parquet files and `table.name` the warehouse's; `upstream` is what the API serves from.
-    `api` reads the secrets when it is called. `folder` holds the staged files, `locks` what processes share, and
-    `raw_pulls` the answers as they came, for `keep_raw`; `dataset` is the table's, with its project, as people read it.
-    `look_back` counts closed windows that are asked for again. `clock` is a simulated one; any other table
-    follows the wall's. `moving` records leave their window for a later one when they change, so that a window is not
-    what it was once. `shrink` is the share of its rows that a window may lose without a second pull. `sinks` are where
-    else its windows go. `charts` are drawn of its columns, `console` shows the table where there is one, and
-    `declared_in` is the file that says this, `endpoint` the API's URL as it says it.
+    `files_asset` names the asset of window files, `table.name` the asset in BigQuery, and `upstream` the assets that
+    the API serves from. `api` reads the secrets when it is called. `folder` holds the window files, `locks` the files
+    that processes share, and `raw_pulls` the raw answers, kept for the time `keep_raw`. `dataset` is the table's
+    dataset with its project, for people. `look_back` is the number of closed windows that are fetched again. `clock` is
+    a simulated one; without it, the table follows the wall clock. `moving` means that records move to a later window
+    when they change. `shrink` is the share of its rows that a window may lose without a second fetch. `sinks` are other
+    assets that windows are written to. `charts` show columns of the table, `cloud_console` has links to it, and
+    `declared_in` is the file of its declaration, and `endpoint` the API's URL in it.
     """
 
     files_asset: str

@@ -31,7 +31,7 @@ class LoadedSources(NamedTuple):
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Everything Dagster sees of a project. A source that cannot be loaded is an asset that says why."""
+    """Everything that Dagster sees of a project. A source that cannot be loaded is an asset that says why."""
     loaded = load_sources(settings)
     for fault in loaded.faults:
         _LOG.error("A source is not loaded: %s", fault.message)

@@ -29,7 +29,7 @@ def run_dev(speed: float | None = None) -> None:
         ProcessFailed: a process did not start, or crashed too often.
     """
     settings = load_settings(**({} if speed is None else {"simulated_speed": speed}))
-    os.umask(PRIVATE)  # of all that is started, too: runs write files with the credentials of this user
+    os.umask(PRIVATE)  # child processes inherit it: runs write files with the credentials of this user
     _check_clock(settings)
     check_home(settings)
     emulator = [emulator_child(settings)] if settings.emulator_url else []

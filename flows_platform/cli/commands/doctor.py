@@ -38,7 +38,7 @@ TRIED_BYTES = 1 << 20  # written to see whether the disk takes them
 
 
 def run_doctor(*, requests: bool = True) -> int:
-    """Print a line per check, each whatever became of the others, and how many failed; gives that number.
+    """Print a line per check, also after failed ones, and how many failed; returns that number.
 
     Raises:
         ConfigurationError: after all lines, if the value of a setting is not allowed; the checks used its default.

@@ -26,7 +26,7 @@ type Check = Callable[[Settings], str]
 def source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
     """The lines of the sources that the project names; with `requests` each source is asked once.
 
-    There are none of the shipped sources where the project names none: they load by default, and are not missed. The
+    A project that names no sources has no such lines: the shipped sources load by default, and nobody may need them. The
     flows have lines of their own.
     """
     checks: dict[str, Check] = {}

@@ -11,7 +11,7 @@ from flows_platform.window_files.ledger import Withheld, as_dict, ledger_of
 
 
 def run_verify(table: str | None, keys: Sequence[str], *, by_rows: bool) -> bool:
-    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none does.
+    """Compare the windows `keys` of a table, or all, and say which differ or wait; True if none do.
 
     Raises:
         ConfigurationError: there is no such table, or a key is not one of its windows.

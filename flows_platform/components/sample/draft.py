@@ -110,8 +110,10 @@ class Draft:
         why = "guess: the time that the range means" + (f"; or {others}" if others else "")
         yield _noted(f"time: {self._time.name}", why)
         names = [column.name for column in self._key]
-        apart = "tells the records of the sample apart" if len(names) == 1 else "tell the records of the sample apart"
-        yield _noted(f"key: {flow(names) if len(names) > 1 else names[0]}", f"guess: {apart}")
+        apart = "its value differs" if len(names) == 1 else "together they differ"
+        yield _noted(
+            f"key: {flow(names) if len(names) > 1 else names[0]}", f"guess: {apart} in every record of the sample"
+        )
         yield f"extra: {EXTRA}"
         yield _noted(
             f"partitions: {{cron: 0 0 * * *, start: {_midnight(min(self._time.instants))}}}",

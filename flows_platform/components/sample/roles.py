@@ -49,7 +49,7 @@ def time_column(columns: Sequence[DraftColumn], asked_by: str) -> DraftColumn:
 
 
 def key_columns(columns: Sequence[DraftColumn], time: DraftColumn) -> list[DraftColumn]:
-    """The column, or the fewest columns, that tell the sample's records apart."""
+    """The column, or the fewest columns, whose values differ in every record of the sample."""
     known = [column for column in columns if column.always and column.type in _IDENTIFYING]
 
     def rank(column: DraftColumn) -> tuple[int, int]:

@@ -18,14 +18,14 @@ KEPT = 100  # messages kept for a URL that does not answer; then the oldest are 
 
 
 def notifications_sensor() -> dg.SensorDefinition:
-    """Failed runs, failed checks, stale tables, faulty sources: each is reported when it begins and when it is over."""
+    """Reports failed runs, failed checks, stale tables and faulty sources: when they begin and when they are over."""
 
     @dg.sensor(
         name="notifications",
         minimum_interval_seconds=EVERY,
-        description="Posts failed runs, failed checks, stale tables and faulty sources to FLOWS_NOTIFICATION_URL: once "
-        "when it begins, once when it has healed. Logs them without one.",
-        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody switches an alarm on before it is needed
+        description="Posts failed runs, failed checks, stale tables and faulty sources to FLOWS_NOTIFICATION_URL, once "
+        "when a problem begins and once when it is healed. Without a URL, it logs them.",
+        default_status=dg.DefaultSensorStatus.RUNNING,  # nobody would switch it on before it is needed
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory, messages = looked(context.instance, Memory.parse(context.cursor), context.repository_def)
