@@ -26,8 +26,8 @@ type Check = Callable[[Settings], str]
 def source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
     """The lines of the sources that the project names; with `requests` each source is asked once.
 
-    A project that names no sources has no such lines: the shipped sources load by default, and nobody may need them. The
-    flows have lines of their own.
+    A project that names no sources has no such lines: the shipped sources load by default, and nobody may need them.
+    The flows have lines of their own.
     """
     checks: dict[str, Check] = {}
     for table in read_catalog(settings).tables if settings.source_entries else ():
