@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def settings(*sources: Path | str, **values: object) -> Settings:
-    return Settings(sources=tuple(map(str, sources)), **values)  # type: ignore[arg-type]
+    return Settings(sources=tuple(map(str, sources)), **values)
 
 
 def test_the_shipped_ones_are_the_default() -> None:

@@ -54,8 +54,8 @@ class Range:
         return f"{self.origin}{self.asked.path}?{urlencode(self.asked.parameters | changed)}"
 
 
-def answered(document: object, status: int = 200, **headers: str) -> Answer:
-    return Answer(status, {"Content-Type": "application/json"} | headers, json.dumps(document).encode())
+def answered(document: object, headers: dict[str, str] | None = None, status: int = 200) -> Answer:
+    return Answer(status, {"Content-Type": "application/json"} | (headers or {}), json.dumps(document).encode())
 
 
 def paged(rows: Sequence[Any], first: int, size: int) -> tuple[Sequence[Any], bool]:
@@ -93,7 +93,7 @@ def okta(request: Range) -> Answer:
         for number, time in some
     ]
     link = f'<{request.link(after=request.number("after") + 10)}>; rel="next"'
-    return answered(events, **({"Link": link} if some else {}), **{"X-Rate-Limit-Reset": "1"})
+    return answered(events, {"X-Rate-Limit-Reset": "1"} | ({"Link": link} if some else {}))
 
 
 def usgs(request: Range) -> Answer:
@@ -126,7 +126,7 @@ def gitlab(request: Range) -> Answer:
     some, more = paged(rows, request.number("cursor"), 10)
     events = [{"id": number, "author_id": 1, "created_at": iso(time), "details": {"a": "b"}} for number, time in some]
     link = f'<{request.link(cursor=request.number("cursor") + 10)}>; rel="next"'
-    return answered(events, **({"Link": link} if more else {}))
+    return answered(events, {"Link": link} if more else {})
 
 
 def datadog(request: Range) -> Answer:
@@ -202,5 +202,5 @@ class LibraryServer(VendorServer):
     def answer(self, asked: Asked) -> Answer:
         header = self.stand_in.header
         if header and asked.headers.get(header[0]) != header[1]:
-            return answered({"message": "who are you?"}, 401)
+            return answered({"message": "who are you?"}, status=401)
         return self.stand_in.answer(Range(asked, self.origin))

@@ -14,7 +14,7 @@ from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.fetch.trace import Trace
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable
-from flows_platform.pipeline.fetch_window import stage_window
+from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.settings import Settings
 
 PORTS = {"https": 443, "http": 80}
@@ -66,7 +66,7 @@ def _request(table: WindowedTable, settings: Settings) -> str:
         return "no window has closed yet"
     trace, fetch = Trace(), build_resources(settings).fetch
     with tempfile.TemporaryDirectory(prefix="flows-doctor-") as folder, fetch.client(table.gate) as client:
-        staged = stage_window(
+        fetched = fetch_window(
             client,
             table.api(),
             window,
@@ -76,5 +76,5 @@ def _request(table: WindowedTable, settings: Settings) -> str:
             trace=trace,
             limit=1,
         )
-    found = "a record was read" if staged.received else "it has no records"
+    found = "a record was read" if fetched.file.received else "it has no records"
     return f"window {window.key} was answered with {trace.requests[-1].status}, {found}"

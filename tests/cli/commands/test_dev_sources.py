@@ -10,7 +10,7 @@ from flows_platform.settings import Settings
 
 
 def settings(tmp_path: Path, *sources: str, **values: object) -> Settings:
-    return Settings(home=tmp_path / "home", sources=sources, **values)  # type: ignore[arg-type]
+    return Settings(home=tmp_path / "home", sources=sources, **values)
 
 
 def started(values: Settings) -> list[str]:
