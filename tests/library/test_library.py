@@ -1,4 +1,4 @@
-"""Every file of the library reads its API's stand-in exactly: each event of a window once, none of its neighbours."""
+"""Every file of the library reads its stand-in exactly: every event of a window once, no event of another window."""
 
 import json
 from datetime import timedelta
