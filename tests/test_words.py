@@ -70,10 +70,11 @@ def sentences(source: str) -> Iterator[tuple[int, str]]:
 def bound_each(source: str) -> list[int]:
     """Lines of loops and parameters named `each`: the name does not say what it is."""
     nodes = list(ast.walk(ast.parse(source)))
-    loops = [node.target for node in nodes if isinstance(node, ast.For | ast.comprehension)]
-    names = [name for target in loops for name in ast.walk(target) if isinstance(name, ast.Name) and name.id == "each"]
-    return [
-        node.lineno for node in [*names, *(node for node in nodes if isinstance(node, ast.arg) and node.arg == "each")]
+    targets = [node.target for node in nodes if isinstance(node, ast.For | ast.comprehension)]
+    names = [node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+    parameters = [node for node in nodes if isinstance(node, ast.arg)]
+    return [node.lineno for node in names if node.id == "each"] + [
+        node.lineno for node in parameters if node.arg == "each"
     ]
 
 
