@@ -60,7 +60,7 @@ def _reason(fault: ErrorDetails, at: KeyPath, attributes: object) -> str:
         allowed = [*_model_at(at[:-1], attributes).model_fields]
         near = get_close_matches(str(at[-1]), allowed, 1)
         meant = f"; did you mean {near[0]}?" if near else ""
-        return f"there is no such key{meant} Allowed are {', '.join(allowed)}"
+        return f"there is no such key{meant or '.'} Allowed are {', '.join(allowed)}"
     if fault["type"] == "union_tag_invalid":
         return f"kind is {fault['ctx']['tag']!r}; allowed are {fault['ctx']['expected_tags']}"
     return fault["msg"]

@@ -42,6 +42,7 @@ attributes:
 """
 FAULTS = [  # a text, its replacement, and the line and words of the message
     ("look_back: 2", "look_bak: 2", "21: look_bak is '2': there is no such key; did you mean look_back? Allowed are"),
+    ("look_back: 2", "zzz: 2", "21: zzz is '2': there is no such key. Allowed are"),
     ("requests: 10", "request: 10", "10: api.rate.request is '10': there is no such key; did you mean requests?"),
     ("link: next}", "linc: next}", "9: api.paging.linc is 'next': there is no such key; did you mean link?"),
     ("kind: next_link", "kind: nextlink", "9: api.paging: kind is 'nextlink'; allowed are 'next_link', 'link_header'"),
