@@ -122,7 +122,7 @@ def _below_next(member: _Member) -> bool:
 
 def _cursor(members: list[_Member], draft: DraftPaging) -> dict[str, object] | None:
     for member in members:
-        named = member.plain in CURSORS or (member.plain.startswith("next") and member.plain[4:] not in {"", "update"})
+        named = member.plain in CURSORS or (member.plain.startswith("next") and member.plain != "nextupdate")
         text = isinstance(member.value, str | int) and not isinstance(member.value, bool)
         timed = isinstance(member.value, str) and _TIME.fullmatch(member.value)
         if named and not timed and (text or member.is_empty):
@@ -133,7 +133,9 @@ def _cursor(members: list[_Member], draft: DraftPaging) -> dict[str, object] | N
 
 
 def _cursor_parameter(name: str) -> str:
-    """The parameter that takes a cursor: `next_cursor` is given back as `cursor`, `nextPageToken` as `pageToken`."""
+    """The parameter that takes a cursor: `cursor` for `next_cursor` and `next`, `pageToken` for `nextPageToken`."""
+    if name.casefold() == "next":
+        return "cursor"
     rest = re.sub(r"^next[_-]?(?=.)", "", name, flags=re.IGNORECASE)
     shorter = rest[:1].lower() + rest[1:]
     return name if shorter == "token" else shorter

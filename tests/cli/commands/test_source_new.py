@@ -143,6 +143,12 @@ PAGINGS: list[tuple[dict[str, object], str, dict[str, bytes], dict[str, object]]
         {"paging": cursor("meta.next_cursor", "cursor")},
     ),
     (
+        {"meta": {"next": "abc"}},
+        "",
+        {"cursor=abc": as_json(meta={"next": ""}, data=REST)},
+        {"paging": cursor("meta.next", "cursor")},
+    ),
+    (
         {"nextPageToken": "t"},
         "",
         {"pageToken=t": as_json(data=REST)},
