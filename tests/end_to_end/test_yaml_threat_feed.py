@@ -47,13 +47,12 @@ def feed(
 ) -> YamlSource:
     """The source in a project of its own, loaded by Dagster's components."""
     made = make_platform(retry_attempts=3)
-    for name in ("home", "bigquery_dataset", "emulator_port", "emulator_key_file"):
+    for name in ("home", "bigquery_dataset", "emulator_port", "emulator_key_file", "retry_attempts"):
         monkeypatch.setenv(f"FLOWS_{name.upper()}", str(getattr(made.settings, name)))
     path = project(tmp_path, FORMS[server.links](server.url))
     monkeypatch.syspath_prepend(tmp_path)
     loaded = dg.load_from_defs_folder(path_within_project=tmp_path)
-    resources = dg.Definitions(resources=build_resources(made.settings)._asdict(), executor=dg.in_process_executor)
-    definitions = dg.Definitions.merge(loaded, resources)
+    definitions = dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
     return YamlSource(load_declaration(path, made.settings), made.settings, definitions, made.instance)
 
 
