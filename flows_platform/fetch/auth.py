@@ -8,7 +8,7 @@ import hmac
 import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -21,6 +21,7 @@ from urllib3.util import parse_url
 
 from flows_platform.declared import Declared, Secret, Secrets, refused
 from flows_platform.fetch.aws import aws_signed
+from flows_platform.fetch.body import BodyForm
 from flows_platform.fetch.http.redirects import PORTS
 from flows_platform.fetch.http.request import Request
 
@@ -83,10 +84,10 @@ class Basic(Auth):
         return (secrets[self.password.env], self._pair(secrets))
 
     def apply(self, request: Request, secrets: Secrets) -> Request:
-        return request.with_secret_header("Authorization", f"Basic {self._pair(secrets)}")
+        return _with_basic(request, self._pair(secrets))
 
     def _pair(self, secrets: Secrets) -> str:
-        return b64encode(f"{secrets[self.user.env]}:{secrets[self.password.env]}".encode()).decode()
+        return _basic_pair(secrets[self.user.env], secrets[self.password.env])
 
 
 class Bearer(Auth):
@@ -171,21 +172,18 @@ class OAuth2(Auth):
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "flows-platform"}
         if self.send == "body":
             own |= {"client_id": secrets[self.client_id.env], "client_secret": secrets[self.client_secret.env]}
-        form = "application/x-www-form-urlencoded"
+        form = BodyForm.FORM.content_type
         request = Request(
             self.token_url, headers=headers, method="POST", body=urlencode(own).encode(), content_type=form
         )
-        if self.send == "basic":
-            return request.with_secret_header("Authorization", f"Basic {self._pair(secrets)}")
-        return request
+        return _with_basic(request, self._pair(secrets)) if self.send == "basic" else request
 
     def apply(self, request: Request, secrets: Secrets) -> Request:  # noqa: ARG002 - the token is added when it is sent
         return request
 
     def _pair(self, secrets: Secrets) -> str:
         """Id and secret as Basic sends them: each as in a form (RFC 6749, 2.3.1)."""
-        pair = (quote_plus(secrets[secret.env]) for secret in (self.client_id, self.client_secret))
-        return b64encode(":".join(pair).encode()).decode()
+        return _basic_pair(*(quote_plus(secrets[secret.env]) for secret in (self.client_id, self.client_secret)))
 
 
 class Hmac(Auth):
@@ -231,22 +229,20 @@ class Hmac(Auth):
             request = request.with_secret_header(name, _filled(template, names))
         if self.user is None:
             return request
-        pair = b64encode(f"{secrets[self.user.env]}:{names['signature']}".encode()).decode()
-        return request.with_secret_header("Authorization", f"Basic {pair}")
+        return _with_basic(request, _basic_pair(secrets[self.user.env], names["signature"]))
 
 
 def _signed_names(request: Request, now: datetime) -> dict[str, str]:
     """What a text to sign may name, as the server sees it."""
     target, body = parse_url(request.target), request.body or b""
     port = "" if target.port in {None, PORTS.get(target.scheme or "")} else f":{target.port}"
-    pairs = sorted(parse_qsl(target.query or "", keep_blank_values=True))
     return {
         "date": format_datetime(now, usegmt=True),
         "timestamp": str(int(now.timestamp())),
         "method": request.method,
         "host": f"{target.host}{port}",
         "path": target.path or "/",
-        "query": "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs),
+        "query": _rfc_3986(sorted(_query_pairs(target.query or ""))),
         "body": body.decode(),
         "body_sha256": sha256(body).hexdigest(),
     }
@@ -281,9 +277,25 @@ class Aws(Auth):
 def _with_query_of_aws(request: Request) -> Request:
     """The request with its query as AWS computes the signature: RFC 3986, a space as %20."""
     base, mark, query = request.target.partition("?")
-    pairs = parse_qsl(query, keep_blank_values=True)
-    text = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs)
-    return replace(request, url=f"{base}{mark}{text}", parameters=())
+    return replace(request, url=f"{base}{mark}{_rfc_3986(_query_pairs(query))}", parameters=())
+
+
+def _query_pairs(query: str) -> list[tuple[str, str]]:
+    return parse_qsl(query, keep_blank_values=True)
+
+
+def _rfc_3986(pairs: Iterable[tuple[str, str]]) -> str:
+    """The pairs as a query whose every reserved character is percent-encoded."""
+    return "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs)
+
+
+def _basic_pair(user: str, password: str) -> str:
+    """User and password as Basic authentication writes them."""
+    return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _with_basic(request: Request, pair: str) -> Request:
+    return request.with_secret_header("Authorization", f"Basic {pair}")
 
 
 AnyAuth = Annotated[Basic | Bearer | HeaderKey | QueryKey | OAuth2 | Hmac | Aws, Field(discriminator="kind")]

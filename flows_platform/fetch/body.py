@@ -56,12 +56,10 @@ def encoded(body: Body, form: BodyForm, bounds: Bounds | None, secrets: Secrets)
     Raises:
         ConfigurationError: a bound cannot be written.
     """
+    filled = _filled_object(body, bounds, secrets)
     if form is BodyForm.JSON:
-        return json.dumps(_filled(body, bounds, secrets), ensure_ascii=False).encode()
-    texts = {name: as_text(value) for name, value in body.items() if not is_secret(value)}
-    named = {name: secrets[Secret.model_validate(value).env] for name, value in body.items() if is_secret(value)}
-    plain = {name: bounds.fill(text) if bounds else text for name, text in texts.items()}
-    return urlencode({name: (plain | named)[name] for name in body if name in plain or named[name]}).encode()
+        return json.dumps(filled, ensure_ascii=False).encode()
+    return urlencode({name: as_text(value) for name, value in filled.items()}).encode()
 
 
 def as_text(value: object) -> str:
@@ -73,9 +71,13 @@ def _filled(value: JsonValue, bounds: Bounds | None, secrets: Mapping[str, str])
     if is_secret(value):
         return secrets[Secret.model_validate(value).env] or _LEFT_OUT
     if isinstance(value, dict):
-        inner = {name: _filled(member, bounds, secrets) for name, member in value.items()}
-        return {name: member for name, member in inner.items() if member is not _LEFT_OUT}
+        return _filled_object(value, bounds, secrets)
     if isinstance(value, list):
         members = [_filled(member, bounds, secrets) for member in value]
         return [member for member in members if member is not _LEFT_OUT]
     return bounds.value(value) if isinstance(value, str) and bounds else value
+
+
+def _filled_object(value: Body, bounds: Bounds | None, secrets: Mapping[str, str]) -> dict[str, object]:
+    inner = {name: _filled(member, bounds, secrets) for name, member in value.items()}
+    return {name: member for name, member in inner.items() if member is not _LEFT_OUT}
