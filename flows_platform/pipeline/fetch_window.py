@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete, TooManyRejects
@@ -113,10 +114,7 @@ def _fetch_once(
     profile: ProfilePlan | None,
 ) -> FetchedWindow:
     started, api, quarantine = time.monotonic(), plan.api, quarantine_path(target)
-
-    def profiler() -> Profiler | None:
-        return Profiler(profile, api.schema) if profile else None
-
+    profiler = partial(Profiler.of, profile, api.schema)
     with atomic_path(target) as temporary:
         sink = ParquetSink(temporary, api.schema, profiler())
         with PullAccount(api.schema, target.parent, counting=api.counts_rows) as account:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import batched
 from pathlib import Path
 
@@ -68,11 +69,7 @@ def reprocess_quarantine(
         SourceRefused: a record contradicts a row of the file.
         StorageError: the files cannot be written.
     """
-
-    def profiler() -> Profiler | None:
-        return Profiler(profile, api.schema) if profile else None
-
-    quarantine = quarantine_path(target)
+    quarantine, profiler = quarantine_path(target), partial(Profiler.of, profile, api.schema)
     footer, content = _matching(target, quarantine)
     if not content:
         return Reprocessed(target, footer.rows, 0, 0, 0, _read_profile(target, profiler()))

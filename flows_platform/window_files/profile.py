@@ -82,6 +82,11 @@ class Profiler:
         self._values = {column: ValueCounts() for column in plan.columns}
         self._first_rows: list[dict[str, object]] = []
 
+    @classmethod
+    def of(cls, plan: ProfilePlan | None, schema: TableSchema) -> "Profiler | None":
+        """A profiler for the plan; None without a plan."""
+        return cls(plan, schema) if plan else None
+
     def add(self, rows: pa.Table) -> None:
         self._slices.add(self._slice_of(rows.column(self._schema.time)))
         for column, counts in self._values.items():
