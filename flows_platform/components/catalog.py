@@ -91,11 +91,6 @@ def _built(declaration: TableDeclaration, path: Path, settings: Settings) -> Win
     return replace(windowed_table(declaration, settings), declared_in=path)
 
 
-def all_tables(settings: Settings) -> list[WindowedTable]:
-    """The tables of all sources, in the order of their files, without those of a bad file."""
-    return read_catalog(settings).tables
-
-
 def table_named(name: str | None, settings: Settings) -> WindowedTable:
     """The table of that name; without a name the flows, or the only one there is.
 

@@ -1,12 +1,10 @@
 """The file that `dg scaffold defs` writes: a source that loads, with a comment where its author decides."""
 
-import re
-
 import dagster as dg
 
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import plain_name
 
-_NOT_OF_A_NAME = re.compile(r"\W+", re.ASCII)
 TEXT = """\
 type: flows_platform.components.WindowedApiTable
 attributes:
@@ -45,5 +43,5 @@ class TableScaffolder(dg.Scaffolder):
 
 def table_name(text: str) -> str:
     """The text as the name of a table."""
-    name = _NOT_OF_A_NAME.sub("_", text).strip("_").lower() or "events"
+    name = plain_name(text, otherwise="events")
     return name if not name[0].isdigit() else f"t_{name}"

@@ -1,5 +1,6 @@
 """The columns of a table, defined once; Arrow, BigQuery and the other technologies map every column type."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,6 +25,11 @@ RESERVED = (
     "_change_timestamp",
 )
 LONGEST_NAME = 300
+
+
+def plain_name(text: str, *, otherwise: str) -> str:
+    """The text in lower case, with _ for what no name holds; `otherwise` if nothing remains. A digit may be first."""
+    return re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or otherwise
 
 
 def fault_of_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """All sources of a project as Dagster's definitions; what cannot be loaded is a fault of its own."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,14 +69,7 @@ def _new_names(source: dg.Definitions, taken: dict[dg.AssetKey, Path], table: Wi
     """
     found: dict[dg.AssetKey, Path] = {}
     for asset in source.assets or ():
-        keys = (
-            asset.keys
-            if isinstance(asset, dg.AssetsDefinition)
-            else [asset.key]
-            if isinstance(asset, dg.AssetSpec)
-            else []
-        )
-        for key in keys:
+        for key in _keys(asset):
             if key in taken:
                 raise ConfigurationError(
                     f"{taken[key]} has the asset {key.to_user_string()!r} too, and keeps it.",
@@ -84,6 +77,15 @@ def _new_names(source: dg.Definitions, taken: dict[dg.AssetKey, Path], table: Wi
                 )
             found[key] = _file(table)
     return found
+
+
+def _keys(asset: object) -> Iterable[dg.AssetKey]:
+    match asset:
+        case dg.AssetsDefinition():
+            return asset.keys
+        case dg.AssetSpec():
+            return [asset.key]
+    return []
 
 
 def _file(table: WindowedTable) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flows_platform.components.catalog import all_tables
+from flows_platform.components.catalog import read_catalog
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.assets import windowed_assets
@@ -65,7 +65,7 @@ def test_links_to_the_console_only_where_there_is_one() -> None:
     console = CloudConsole("acme", "network", "EU")
     assert console.table("flows").endswith("bigquery?project=acme&p=acme&d=network&t=flows&page=table")
     assert console.job("load_1").endswith("bigquery?project=acme&j=bq:EU:load_1&page=queryresults")
-    flows = {project: all_tables(load_settings(bigquery_project=project))[0] for project in ("", "acme")}
+    flows = {project: read_catalog(load_settings(bigquery_project=project)).tables[0] for project in ("", "acme")}
     assert flows[""].cloud_console is None
     assert flows["acme"].cloud_console == CloudConsole("acme", "flows_platform", "US")
     spec = windowed_assets(flows["acme"]).specs_by_key[dg.AssetKey("flows")]
@@ -73,7 +73,7 @@ def test_links_to_the_console_only_where_there_is_one() -> None:
 
 
 def test_code_leads_to_the_declaration_and_to_the_function() -> None:
-    spec = windowed_assets(all_tables(load_settings())[0]).specs_by_key[dg.AssetKey("flow_windows")]
+    spec = windowed_assets(read_catalog(load_settings()).tables[0]).specs_by_key[dg.AssetKey("flow_windows")]
     references = spec.metadata["dagster/code_references"].code_references
     files = [Path(reference.file_path) for reference in references]
     assert [file.name for file in files] == ["defs.yaml", "assets.py"]

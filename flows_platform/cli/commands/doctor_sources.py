@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from flows_platform.components.catalog import read_catalog
 from flows_platform.components.source_files import shipped_name
 from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.fetch.http.redirects import PORTS
 from flows_platform.fetch.trace import Trace
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.settings import Settings
 
-PORTS = {"https": 443, "http": 80}
 ANY_NUMBER = 10**9  # of rejects: whether records fit is not what is asked here
 
 type Check = Callable[[Settings], str]

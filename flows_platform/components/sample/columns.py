@@ -10,13 +10,12 @@ from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.mapping import ColumnSource, TimeForm
 from flows_platform.columns.paths import RecordPath, quoted
 from flows_platform.components.sample.answers import SampleAnswer, path_of
-from flows_platform.domain.schema import Column, ColumnType, fault_of_name
+from flows_platform.domain.schema import Column, ColumnType, fault_of_name, plain_name
 
 EXTRA = "extra_fields"
 DEEPEST = 5  # names of a path; what nests deeper is one JSON column
 WIDEST = 60  # members of an object; one with more is a map, and one JSON column
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NOT_OF_A_NAME = re.compile(r"\W+", re.ASCII)
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*", re.DOTALL)
@@ -80,7 +79,7 @@ def _fields(
 
 def _name(names: Sequence[str], taken: set[str]) -> str:
     """A name of the field's own names that no other column has."""
-    plain = _NOT_OF_A_NAME.sub("_", _CAMEL.sub("_", "_".join(names))).strip("_").lower() or "field"
+    plain = plain_name(_CAMEL.sub("_", "_".join(names)), otherwise="field")
     name = plain if not plain[0].isdigit() and not fault_of_name(plain) else f"f_{plain}"
     number = 2
     unique = name
