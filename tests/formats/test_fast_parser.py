@@ -157,6 +157,11 @@ def test_a_record_of_nothing_is_left_to_the_reference(line: bytes) -> None:
     assert ArrowLines(NULLABLE).read(b'{"a":1,"b":"x"}\n' + line + b"\n") is None
 
 
+@pytest.mark.parametrize("text", [b"\xff", b"x\xc3", b"\xed\xa0\x80", b"\xc0\xaf"])
+def test_a_text_that_is_not_utf_8_is_left_to_the_reference(text: bytes) -> None:
+    assert ArrowLines(NULLABLE).read(b'{"a":1,"b":"' + text + b'"}\n') is None
+
+
 @pytest.mark.parametrize("odd", [b"null", b"7", b"true", b'"x"', b"[]", b"[{}]", b"nul"])
 @pytest.mark.parametrize("position", [0, 1, 20, 40])
 def test_a_line_that_is_not_an_object_is_a_reject_at_any_position(odd: bytes, position: int) -> None:
