@@ -8,6 +8,7 @@ import pytest
 
 from flows_platform.domain.progress import Progress
 from flows_platform.domain.windows import Window
+from flows_platform.orchestration.run import RunLeft
 from flows_platform.pipeline.fetch_window import FetchedWindow
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.sources.lanl_flows.windows import flows_windows
@@ -39,18 +40,21 @@ def test_the_next_window_is_fetched_while_one_is_published(platform: Platform, m
 def test_a_stopped_run_does_not_wait_for_the_window_being_fetched(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, under_way, ended = WindowPipeline.fetch, threading.Event(), threading.Event()
+    fetch, under_way, given_up = WindowPipeline.fetch, threading.Event(), threading.Event()
 
     def fetched(self: WindowPipeline, window: Window, progress: Progress) -> FetchedWindow:
         if window.key == platform.keys[0]:
             return fetch(self, window, progress)
         under_way.set()
+        patience = time.monotonic() + SECONDS
         try:
-            while True:  # as a stream that has no end
+            while time.monotonic() < patience:  # as a stream that has no end
                 progress(1, None)
                 time.sleep(0.01)
-        finally:
-            ended.set()
+        except RunLeft:
+            given_up.set()
+            raise
+        return fetch(self, window, progress)
 
     def stopped(_self: WindowPipeline, _window: Window, _run: str, **_options: Any) -> Published:
         assert under_way.wait(SECONDS)
@@ -59,4 +63,4 @@ def test_a_stopped_run_does_not_wait_for_the_window_being_fetched(
     monkeypatch.setattr(WindowPipeline, "fetch", fetched)
     monkeypatch.setattr(WindowPipeline, "publish", stopped)
     assert not platform.run_windows().success
-    assert ended.is_set()  # the run waited for it to be given up, and no longer
+    assert given_up.is_set()  # the run waited for that, and no longer
