@@ -20,7 +20,7 @@ UNTAKEN = "$."  # before the path of a field that no column takes; no column can
 _ZONED = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What counts as a number of seconds: Python alone would also accept 1_000, and compute 1e999999 in full.
-_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
 
@@ -31,6 +31,16 @@ class TimeForm(StrEnum):
     ISO_UTC = "iso_utc"  # without a zone, in UTC
     SECONDS = "seconds"  # since 1970
     MILLISECONDS = "milliseconds"
+    MICROSECONDS = "microseconds"
+    NANOSECONDS = "nanoseconds"
+
+
+PER_SECOND = {
+    TimeForm.SECONDS: 1,
+    TimeForm.MILLISECONDS: 10**3,
+    TimeForm.MICROSECONDS: 10**6,
+    TimeForm.NANOSECONDS: 10**9,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ class ColumnSource:
             return value
         if self.time is TimeForm.ISO_UTC:
             return f"{value}Z" if isinstance(value, str) and not _ZONED.search(value) else value
-        return _since_1970(value, 1000 if self.time is TimeForm.MILLISECONDS else 1, floor=self.truncates)
+        return _since_1970(value, PER_SECOND[self.time], floor=self.truncates)
 
 
 def _escaped(value: object) -> str:
@@ -90,7 +100,7 @@ def _since_1970(value: object, per_second: int, *, floor: bool) -> object:
         # guard: numbers of seconds are exact
         if not _NUMBER.fullmatch(str(value)):
             return value
-        microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000 // per_second))
+        microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000) / per_second)
         if floor:
             microseconds = microseconds.to_integral_value(ROUND_FLOOR)
         exact = microseconds == microseconds.to_integral_value()

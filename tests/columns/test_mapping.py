@@ -227,10 +227,22 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
         (TimeForm.SECONDS, Decimal("1.7E+9"), EPOCH + timedelta(seconds=1_700_000_000)),
         (TimeForm.MILLISECONDS, 1, EPOCH + timedelta(milliseconds=1)),
         (TimeForm.MILLISECONDS, "1700000000123.456", EPOCH + timedelta(seconds=1_700_000_000, microseconds=123_456)),
+        (TimeForm.MICROSECONDS, 1_700_000_000_123_456, EPOCH + timedelta(seconds=1_700_000_000, microseconds=123_456)),
+        (
+            TimeForm.NANOSECONDS,
+            1_700_000_000_123_456_000,
+            EPOCH + timedelta(seconds=1_700_000_000, microseconds=123_456),
+        ),
+        (TimeForm.NANOSECONDS, 1_700_000_000_123_456_789, 1_700_000_000_123_456_789),  # finer than a microsecond
     ],
 )
 def test_how_a_time_is_understood(form: TimeForm, value: object, meant: object) -> None:
     assert source(ColumnType.TIMESTAMP, paths=paths("t"), time=form).value({"t": value}) == meant
+
+
+def test_nanoseconds_may_be_truncated() -> None:
+    column = source(ColumnType.TIMESTAMP, paths=paths("t"), time=TimeForm.NANOSECONDS, truncates=True)
+    assert column.value({"t": 1_999}) == EPOCH + timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flows_platform.columns.cast_values import Misfit, cast_value
-from flows_platform.columns.mapping import ColumnSource, TimeForm
+from flows_platform.columns.mapping import PER_SECOND, ColumnSource, TimeForm
 from flows_platform.columns.paths import RecordPath, quoted
 from flows_platform.components.sample.answers import SampleAnswer, path_of
 from flows_platform.domain.schema import Column, ColumnType, fault_of_name, plain_name
@@ -141,6 +141,9 @@ def _epochs(name: str, written: Sequence[str]) -> Iterator[_Kind]:
             yield _Kind(ColumnType.TIMESTAMP, TimeForm.SECONDS, note="guess: a number of seconds since 1970")
         if all(int(text) // 1000 in SECONDS for text in written):
             yield _Kind(ColumnType.TIMESTAMP, TimeForm.MILLISECONDS, note="guess: milliseconds since 1970")
+        for form in (TimeForm.MICROSECONDS, TimeForm.NANOSECONDS):
+            if all(int(text) // PER_SECOND[form] in SECONDS for text in written):
+                yield _Kind(ColumnType.TIMESTAMP, form, truncates=True, note=f"guess: {form} since 1970")
 
 
 def _cast(name: str, kind: _Kind, values: Sequence[object]) -> tuple[object, ...] | None:
