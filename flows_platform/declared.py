@@ -6,10 +6,13 @@ YAML and run time use the same class: its fields are the keys of the YAML, and i
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from flows_platform.domain.errors import ConfigurationError
+
+# Which branch of a union a text belongs to: one with directives is a strftime text, any other names a form.
+STRFTIME_OR_NAME = Discriminator(lambda given: "strftime" if "%" in str(given) else "name")
 
 # A code in a document, as text: 17 and "17" are the same code.
 Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]

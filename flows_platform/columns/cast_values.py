@@ -11,6 +11,7 @@ from decimal import Decimal
 from math import isfinite
 
 from flows_platform.columns.raw_records import json_text
+from flows_platform.columns.time_forms import Unread
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
@@ -186,6 +187,8 @@ def cast_value(column: Column, value: object) -> object:
         if column.nullable:
             return None
         raise Misfit(f"{column.name} is null or missing")
+    if isinstance(value, Unread):
+        raise Misfit(f"{column.name}: {shown(value.value)} is not {value.form}, exact to the microsecond")
     if column.truncates and isinstance(value, str):
         value = FINER.sub(r"\1", value)
     try:

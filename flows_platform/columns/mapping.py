@@ -4,43 +4,16 @@ A field that no path takes is not lost: it stays in the row under `$.` and its p
 path that selects from a list takes nothing, since it leaves the other elements: map the whole list too, or ignore it.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
-from enum import StrEnum
 
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.columns.time_forms import TimeForm, Written, instant_in
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
 
 UNTAKEN = "$."  # before the path of a field that no column takes; no column can have such a name
-_ZONED = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What counts as a number of seconds: Python alone would also accept 1_000, and compute 1e999999 in full.
-_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
-_EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
-
-
-class TimeForm(StrEnum):
-    """How a source writes an instant."""
-
-    ISO = "iso"  # with a zone
-    ISO_UTC = "iso_utc"  # without a zone, in UTC
-    SECONDS = "seconds"  # since 1970
-    MILLISECONDS = "milliseconds"
-    MICROSECONDS = "microseconds"
-    NANOSECONDS = "nanoseconds"
-
-
-PER_SECOND = {
-    TimeForm.SECONDS: 1,
-    TimeForm.MILLISECONDS: 10**3,
-    TimeForm.MICROSECONDS: 10**6,
-    TimeForm.NANOSECONDS: 10**9,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +28,7 @@ class ColumnSource:
     type: ColumnType
     paths: tuple[RecordPath, ...] = ()
     join: tuple[RecordPath, ...] = ()
-    time: TimeForm = TimeForm.ISO
+    time: Written = TimeForm.ISO
     truncates: bool = False  # a TIMESTAMP drops all digits finer than a microsecond
 
     def value(self, record: Mapping[str, object]) -> object:
@@ -74,39 +47,19 @@ class ColumnSource:
         for value in values:
             if value is None or (value == "" and self.type is not ColumnType.STRING):  # an empty XML element
                 continue
-            return self._instant(value) if self.type is ColumnType.TIMESTAMP else value
+            return value if self.as_sent else instant_in(self.time, value, truncates=self.truncates)
         return None
 
-    def _instant(self, value: object) -> object:
-        if self.time is TimeForm.ISO:
-            return value
-        if self.time is TimeForm.ISO_UTC:
-            return f"{value}Z" if isinstance(value, str) and not _ZONED.search(value) else value
-        return _since_1970(value, PER_SECOND[self.time], floor=self.truncates)
+    @property
+    def as_sent(self) -> bool:
+        """Whether casting gets the values as the source writes them."""
+        return self.type is not ColumnType.TIMESTAMP or self.time is TimeForm.ISO
 
 
 def _escaped(value: object) -> str:
     text = "" if value is None else value if isinstance(value, str) else json_text(value)
     # guard: joined keys differ
     return text.replace("\\", r"\\").replace("|", r"\|")
-
-
-def _since_1970(value: object, per_second: int, *, floor: bool) -> object:
-    """An instant from a number; the value itself if it is not a number that a time can hold exactly.
-
-    `per_second` is the number of units in a second. `floor` drops all digits finer than a microsecond.
-    """
-    try:
-        # guard: numbers of seconds are exact
-        if not _NUMBER.fullmatch(str(value)):
-            return value
-        microseconds = _EXACT.multiply(Decimal(str(value)), Decimal(1_000_000) / per_second)
-        if floor:
-            microseconds = microseconds.to_integral_value(ROUND_FLOOR)
-        exact = microseconds == microseconds.to_integral_value()
-        return _EPOCH + timedelta(microseconds=int(microseconds)) if exact else value
-    except (Inexact, OverflowError, ValueError):  # ValueError: an integer too long for Python to write in decimal
-        return value
 
 
 @dataclass(slots=True)

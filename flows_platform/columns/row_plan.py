@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flows_platform.columns.casting import Rows, Slice
-from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records
 from flows_platform.domain.schema import ColumnType
@@ -71,7 +71,7 @@ class RowPlan:
             self._finish.append((slot, _looked_up(column)))
         elif column.join:
             self._finish.append((slot, _joined(column, [self._new_slot(path) for path in column.join])))
-        elif len(paths) == 1 and (column.type is not ColumnType.TIMESTAMP or column.time is TimeForm.ISO):
+        elif len(paths) == 1 and column.as_sent:
             self._root.at(paths[0].names).slots.append((slot, column.type is ColumnType.STRING))
         else:
             self._finish.append((slot, _first(column, [self._new_slot(path) for path in paths])))

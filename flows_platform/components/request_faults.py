@@ -9,10 +9,10 @@ from flows_platform.components.source import Api, Partitions, TableKeys
 from flows_platform.declared import KeyPath, Secret, is_template
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.strftime import StrftimeText, StrftimeTime
 from flows_platform.fetch.body import BodyForm, is_secret, leaves
 from flows_platform.fetch.paging import Cursor
 from flows_platform.fetch.range_templates import RangeTemplates, require_readable
-from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
 from flows_platform.fetch.time_parameters import Written
 
 

@@ -4,13 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Tag, WithJsonSchema
 
-from flows_platform.columns.mapping import TimeForm
 from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components import rules
-from flows_platform.declared import Declared, Secret
+from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, parsed
 from flows_platform.domain.schema import ColumnType, Granularity
+from flows_platform.domain.strftime import strftime_reader
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.body import BodyForm, as_text
@@ -28,6 +29,18 @@ Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]
 # Numbers and truth values become the text that a query holds.
 PlainText = Annotated[str, BeforeValidator(lambda given: as_text(given) if isinstance(given, int | float) else given)]
+
+
+def _is_readable(text: str) -> str:
+    parsed(strftime_reader, text)
+    return text
+
+
+ColumnWritten = Annotated[
+    Annotated[TimeForm, Tag("name")] | Annotated[str, AfterValidator(_is_readable), Tag("strftime")],
+    STRFTIME_OR_NAME,
+    WithJsonSchema({"anyOf": [{"enum": [form.value for form in TimeForm]}, {"type": "string", "pattern": "%"}]}),
+]
 
 
 class Finer(StrEnum):
@@ -129,7 +142,11 @@ class ColumnDeclaration(Declared):
     join: list[RecordPath] = Field([], description="Instead of a path: paths whose values are joined with |.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
-    written: TimeForm = Field(TimeForm.ISO, description="timestamp: how the source writes it.")
+    written: ColumnWritten = Field(
+        TimeForm.ISO,
+        description="timestamp: how the source writes it. iso has a zone, iso_utc has none; a date is its midnight in "
+        "UTC; numbers count since 1970; a strftime text such as %d/%b/%Y:%H:%M:%S %z means UTC if it has no zone.",
+    )
     finer: Finer = Field(
         Finer.REJECT, description="timestamp: what happens to a time with digits beyond a microsecond."
     )

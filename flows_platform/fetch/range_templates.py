@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
+from flows_platform.domain.strftime import StrftimeText, StrftimeTime
 
 type Bound = Literal["start", "end"]
 

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 
-from flows_platform.declared import Declared, parsed
+from flows_platform.declared import STRFTIME_OR_NAME, Declared, parsed
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, TableSchema
+from flows_platform.domain.strftime import StrftimeText, StrftimeTime
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, InstantText, RangeTemplates
-from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
 
 
 class Written(StrEnum):
@@ -44,10 +44,9 @@ def _is_strftime(text: str) -> str:
     return text
 
 
-# A text with directives is a strftime text; any other names a form.
 AnyWritten = Annotated[
     Annotated[Written, Tag("name")] | Annotated[str, AfterValidator(_is_strftime), Tag("strftime")],
-    Discriminator(lambda given: "strftime" if "%" in str(given) else "name"),
+    STRFTIME_OR_NAME,
     WithJsonSchema({"anyOf": [{"enum": [form.value for form in Written]}, {"type": "string", "pattern": "%"}]}),
 ]
 

@@ -1,5 +1,6 @@
 """From nested records to rows: every leaf goes to a column or under its own path, once; nothing is lost."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.cast_values import Misfit, cast_value
+from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.raw_records import Unreadable, raw_record
+from flows_platform.columns.time_forms import TimeForm, Written
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.domain.schema import ColumnType
+from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.formats.json.record_line import read_record
 
 type Leaf = tuple[tuple[str, ...], object]
@@ -233,10 +236,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
             1_700_000_000_123_456_000,
             EPOCH + timedelta(seconds=1_700_000_000, microseconds=123_456),
         ),
-        (TimeForm.NANOSECONDS, 1_700_000_000_123_456_789, 1_700_000_000_123_456_789),  # finer than a microsecond
+        (TimeForm.DATE, "1970-01-02", EPOCH + timedelta(days=1)),
+        ("%d/%b/%Y:%H:%M:%S %z", "02/Jan/1970:01:00:00 +0100", EPOCH + timedelta(days=1)),
+        ("%Y%m%d", 19700102, EPOCH + timedelta(days=1)),
     ],
 )
-def test_how_a_time_is_understood(form: TimeForm, value: object, meant: object) -> None:
+def test_how_a_time_is_understood(form: Written, value: object, meant: object) -> None:
     assert source(ColumnType.TIMESTAMP, paths=paths("t"), time=form).value({"t": value}) == meant
 
 
@@ -265,12 +270,26 @@ def test_nanoseconds_may_be_truncated() -> None:
         {"a": 1},
     ],
 )
-@pytest.mark.parametrize("form", [TimeForm.SECONDS, TimeForm.MILLISECONDS])
-def test_what_is_not_an_exact_number_of_seconds_stays_for_casting_to_refuse(form: TimeForm, value: object) -> None:
+@pytest.mark.parametrize("form", [TimeForm.SECONDS, TimeForm.MILLISECONDS, TimeForm.DATE, "%Y%m%d"])
+def test_what_is_not_a_time_in_the_columns_form_is_refused(form: Written, value: object) -> None:
     value = Decimal("1.0000000000001") if form is TimeForm.MILLISECONDS and value == Decimal("1.0000001") else value
     found = source(ColumnType.TIMESTAMP, paths=paths("t"), time=form).value({"t": value})
-    assert found == (None if value == "" else value)
-    assert not isinstance(found, datetime)
+    if value == "":
+        assert found is None
+        return
+    with pytest.raises(Misfit, match=r"^t: .* is not a (number of \w*seconds since 1970|time written as '%Y)"):
+        cast_value(Column("t", ColumnType.TIMESTAMP, ""), found)
+
+
+def test_a_time_in_another_form_than_the_columns_is_refused_although_it_is_one() -> None:
+    column = source(ColumnType.TIMESTAMP, paths=paths("t"), time="%d.%m.%Y")
+    for value in ("2024-03-01T00:00:00Z", "30.02.2024", EPOCH.isoformat()):
+        why = f"t: {value!r} is not a time written as '%d.%m.%Y', exact to the microsecond"
+        with pytest.raises(Misfit, match=re.escape(why)):
+            cast_value(Column("t", ColumnType.TIMESTAMP, ""), column.value({"t": value}))
+    nanoseconds = source(ColumnType.TIMESTAMP, paths=paths("t"), time=TimeForm.NANOSECONDS)
+    with pytest.raises(Misfit, match="1700000000123456789 is not a number of nanoseconds since 1970"):
+        cast_value(Column("t", ColumnType.TIMESTAMP, ""), nanoseconds.value({"t": 1_700_000_000_123_456_789}))
 
 
 @given(st.lists(RECORDS, max_size=3), st.lists(PATHS, max_size=3), st.lists(PATHS, max_size=3), PATHS | st.none())

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.columns.casting import Rows, as_mappings
-from flows_platform.columns.mapping import ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.raw_records import Records, Unreadable, raw_record
 from flows_platform.columns.row_plan import RowPlan
+from flows_platform.columns.time_forms import TimeForm
 from flows_platform.domain.schema import ColumnType
 from tests.columns.test_mapping import RECORDS
 
@@ -21,7 +22,7 @@ COLUMNS = st.builds(
     type=st.sampled_from([ColumnType.STRING, ColumnType.INT64, ColumnType.TIMESTAMP, ColumnType.JSON]),
     paths=st.lists(PATHS, min_size=1, max_size=2).map(tuple),
     join=st.just(()) | st.lists(PATHS, min_size=1, max_size=2).map(tuple),
-    time=st.sampled_from(TimeForm),
+    time=st.sampled_from([*TimeForm, "%Y %z"]),
 )
 PLAIN = st.lists(st.sampled_from("abc"), min_size=1, max_size=2).map(".".join).map(RecordPath.parse)
 

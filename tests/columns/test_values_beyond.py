@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.columns.cast_values import Misfit, cast_value
-from flows_platform.columns.mapping import ColumnSource, TimeForm
+from flows_platform.columns.mapping import ColumnSource
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.raw_records import Unreadable
+from flows_platform.columns.time_forms import TimeForm, Written
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.formats.json.record_line import read_record
 
@@ -42,7 +43,7 @@ VALUES = st.one_of(
 @pytest.mark.parametrize("truncates", [False, True])
 @given(value=VALUES)
 def test_a_value_is_taken_or_a_misfit(*, kind: ColumnType, truncates: bool, value: object) -> None:
-    for written in TimeForm:
+    for written in (*TimeForm, "%Y%m%d", "%FT%T.%f%z"):
         source = ColumnSource("c", kind, (RecordPath.parse("c"),), time=written, truncates=truncates)
         with suppress(Misfit):
             cast_value(Column("c", kind, "", nullable=True, truncates=truncates), source.first([value]))
@@ -73,9 +74,11 @@ def test_a_line_that_is_not_an_object_is_unreadable(line: bytes) -> None:
         (TimeForm.ISO_UTC, "2024-03-01T00:00:00,123456789"),
         (TimeForm.SECONDS, "1709251200.1234569"),
         (TimeForm.MILLISECONDS, Decimal("1709251200123.4569")),
+        (TimeForm.NANOSECONDS, 1_709_251_200_123_456_789),
+        ("%d %b %Y %H:%M:%S.%f", "01 Mar 2024 00:00:00.1234567"),
     ],
 )
-def test_finer_times_are_truncated_or_rejected(written: TimeForm, value: object) -> None:
+def test_finer_times_are_truncated_or_rejected(written: Written, value: object) -> None:
     for truncates in (True, False):
         column = Column("c", ColumnType.TIMESTAMP, "", truncates=truncates)
         source = ColumnSource("c", column.type, (RecordPath.parse("c"),), time=written, truncates=truncates)

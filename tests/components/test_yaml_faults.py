@@ -73,6 +73,21 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("written: iso", "written: '%Y-%m-%d %Q'", "8: api.time.written is '%Y-%m-%d %Q': '%Y-%m-%d %Q' is not a strftime"),
     ("written: iso", "written: '%Y %H'", "8: api.time.written is '%Y %H': '%Y %H' does not say the month of a time"),
     ("written: iso", "written: '%Y-%m-%d'", "8: api.time.written: 2024-03-01T03:00:00.000000Z is not the start of a"),
+    (
+        "seen_at, type: timestamp",
+        "seen_at, type: timestamp, written: unix",
+        "13: columns.1.written is 'unix': Input should be 'iso', 'iso_utc', 'date', 'seconds', 'milliseconds'",
+    ),
+    (
+        "seen_at, type: timestamp",
+        "seen_at, type: timestamp, written: '%H:%M'",
+        "13: columns.1.written is '%H:%M': '%H:%M' does not say the year of a time",
+    ),
+    (
+        "seen_at, type: timestamp",
+        "seen_at, type: timestamp, written: '%-m%-d%Y'",
+        "13: columns.1.written is '%-m%-d%Y': '%-m%-d%Y' may be read in two ways: digits follow %-m",
+    ),
     ("v1/sightings", "v1/{start:%Y}", "8: api.time: 2024-03-01T00:00:00.000000Z is not the start of a year"),
     ("v1/sightings", "v1/{start:today}", "5: api.url: 'today' is not a strftime text: it says nothing of a time"),
     (

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl
 import pytest
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused
+from flows_platform.domain.strftime import StrftimeText, StrftimeTime
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.range_templates import RangeTemplates
-from flows_platform.fetch.strftime import StrftimeText, StrftimeTime
 from flows_platform.fetch.trace import Trace
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document

@@ -12,8 +12,9 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from flows_platform.columns.mapping import ColumnSource, RecordMapping, TimeForm
+from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.time_forms import TimeForm
 from flows_platform.domain.errors import (
     ConfigurationError,
     SourceRefused,

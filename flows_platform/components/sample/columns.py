@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from flows_platform.columns.cast_values import Misfit, cast_value
-from flows_platform.columns.mapping import PER_SECOND, ColumnSource, TimeForm
+from flows_platform.columns.mapping import ColumnSource
 from flows_platform.columns.paths import RecordPath, quoted
+from flows_platform.columns.time_forms import PER_SECOND, TimeForm, Written
 from flows_platform.components.sample.answers import SampleAnswer, path_of
+from flows_platform.components.sample.time_texts import time_texts
 from flows_platform.domain.schema import Column, ColumnType, fault_of_name, plain_name
 
 EXTRA = "extra_fields"
@@ -32,7 +34,7 @@ class DraftColumn:
     type: ColumnType
     values: tuple[object, ...]
     always: bool
-    written: TimeForm = TimeForm.ISO
+    written: Written = TimeForm.ISO
     truncates: bool = False
     note: str = ""
 
@@ -109,7 +111,7 @@ class _Kind:
     """A type that the values may have, and how they write it."""
 
     type: ColumnType
-    written: TimeForm = TimeForm.ISO
+    written: Written = TimeForm.ISO
     truncates: bool = False
     note: str = ""
 
@@ -131,6 +133,8 @@ def _kinds(name: str, values: Sequence[object], *, texts: bool) -> Iterator[_Kin
             yield _Kind(ColumnType.TIMESTAMP, TimeForm.ISO, truncates, finer)
             yield _Kind(ColumnType.TIMESTAMP, TimeForm.ISO_UTC, truncates, finer or "no zone: taken for UTC")
     if all(isinstance(value, str) for value in values):
+        if not written[0].isdecimal():
+            yield from _by_strftime(written[0])
         yield _Kind(ColumnType.STRING)
 
 
@@ -144,6 +148,13 @@ def _epochs(name: str, written: Sequence[str]) -> Iterator[_Kind]:
         for form in (TimeForm.MICROSECONDS, TimeForm.NANOSECONDS):
             if all(int(text) // PER_SECOND[form] in SECONDS for text in written):
                 yield _Kind(ColumnType.TIMESTAMP, form, truncates=True, note=f"guess: {form} since 1970")
+        yield from _by_strftime(written[0])
+
+
+def _by_strftime(value: str) -> Iterator[_Kind]:
+    for text, note in time_texts(value):
+        for truncates, finer in ((False, ""), (True, "digits beyond a microsecond are dropped")):
+            yield _Kind(ColumnType.TIMESTAMP, text, truncates, "; ".join(filter(None, [note, finer])))
 
 
 def _cast(name: str, kind: _Kind, values: Sequence[object]) -> tuple[object, ...] | None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components.loader import TYPE
 from flows_platform.components.sample.answers import SampleAnswer
 from flows_platform.components.sample.columns import EXTRA, DraftColumn, draft_columns
@@ -134,8 +135,8 @@ def _column(column: DraftColumn, *, required: bool) -> dict[str, object]:
         keys["type"] = column.type.value
     if column.path.text != column.name:
         keys["path"] = column.path.text
-    if column.written.value != "iso":
-        keys["written"] = column.written.value
+    if column.written is not TimeForm.ISO:
+        keys["written"] = str(column.written)
     if column.truncates:
         keys["finer"] = "truncate"
     if required:

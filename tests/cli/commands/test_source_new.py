@@ -107,6 +107,32 @@ def test_columns_types_time_and_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert (tried["rows"], tried["rejected"], tried["columns_not_taken"]) == (3, 0, [])
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("2024-03-01 02:00:00.123 UTC", "%Y-%m-%d %H:%M:%S.%f %Z"),
+        ("01/Mar/2024:02:00:00 +0000", "%d/%b/%Y:%H:%M:%S %z"),
+        ("Fri, 01 Mar 2024 02:00:00 GMT", "%a, %d %b %Y %H:%M:%S %Z"),
+        ("Fri Mar  1 02:00:00 2024", "%a %b %e %H:%M:%S %Y"),
+        ("13/03/2024 02:00", "%d/%m/%Y %H:%M"),
+        ("3/13/2024 2:00:00 PM", "%-m/%-d/%Y %-I:%M:%S %p"),
+        ("20240301T020000Z", "%Y%m%dT%H%M%SZ"),
+        (20240301020000, "%Y%m%d%H%M%S"),
+        (1709258400123456789, "nanoseconds"),
+    ],
+)
+def test_times_as_other_apis_write_them(capsys: pytest.CaptureFixture[str], value: object, written: str) -> None:
+    made, _ = drafted(capsys, as_json(data=[{"id": number, "at": value} for number in range(3)]))
+    (column,) = (column for column in made["columns"] if column["name"] == "at")
+    assert (column["type"], column["written"]) == ("timestamp", written)
+
+
+def test_the_order_of_day_and_month_is_a_guess_where_both_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    drafted(capsys, as_json(data=[{"id": 1, "at": "01/03/2024 02:00:00"}]))
+    line = next(line for line in Path("events.yaml").read_text().splitlines() if "name: at" in line)
+    assert "# guess: the day comes first; or %m/%d/%Y %H:%M:%S; taken for UTC" in line
+
+
 def test_every_guess_has_a_comment(capsys: pytest.CaptureFixture[str]) -> None:
     drafted(capsys, as_json(data=records(), total=3))
     lines = Path("events.yaml").read_text().splitlines()
