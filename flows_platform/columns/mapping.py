@@ -5,7 +5,7 @@ path that selects from a list takes nothing, since it leaves the other elements:
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable, json_text
@@ -30,9 +30,13 @@ class ColumnSource:
     join: tuple[RecordPath, ...] = ()
     time: Written = TimeForm.ISO
     truncates: bool = False  # a TIMESTAMP drops all digits finer than a microsecond
+    origin: str = ""  # what gives all rows of a pull their value, instead of the record
+    given: object = None  # that value
 
     def value(self, record: Mapping[str, object]) -> object:
         """The value as the source writes it, times with their zone; None if there is no value."""
+        if self.origin:
+            return self.given
         if self.join:
             return self.joined(single(path.find(record)) for path in self.join)
         found = ((path.find(record), path.lists) for path in self.paths)
@@ -129,6 +133,20 @@ class RecordMapping:
     def fields(self) -> frozenset[str]:
         """The first names of all paths."""
         return frozenset(path.names[0] for column in self.columns for path in (*column.paths, *column.join))
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """What gives values to columns, instead of the record."""
+        return frozenset(column.origin for column in self.columns if column.origin)
+
+    def with_given(self, values: Mapping[str, object]) -> "RecordMapping":
+        """The mapping for a pull that gives these values, by origin."""
+        return replace(
+            self,
+            columns=tuple(
+                replace(column, given=values[column.origin]) if column.origin else column for column in self.columns
+            ),
+        )
 
     def split(self, records: Records) -> Records:
         """The records, once per row that they give, with that row's child alone; unreadable ones stay as they are."""

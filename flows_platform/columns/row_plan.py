@@ -50,6 +50,7 @@ class RowPlan:
             self._lay(slot, column)
         for path in mapping.ignored:
             self._root.at(path.names).whole = True
+        self._given = [column.given for column in mapping.columns] + [None] * (self._size - len(mapping.columns))
 
     def rows(self, records: Records) -> Slice:
         """The rows of the records of `mapping.split`; as sequences if columns take all their fields."""
@@ -63,6 +64,8 @@ class RowPlan:
         ]
 
     def _lay(self, slot: int, column: ColumnSource) -> None:
+        if column.origin:
+            return
         paths = (*column.paths, *column.join)
         for path in paths:
             if not path.chooses:
@@ -89,7 +92,7 @@ class RowPlan:
         left: dict[str, object] = {}
         if not isinstance(record, dict):
             return None, left
-        found: list[object] = [None] * self._size
+        found = self._given.copy()
         try:
             self._walk(self._root, record, found, left)
         except _NotPlain:

@@ -146,7 +146,8 @@ def _mapping(source: TableDeclaration) -> RecordMapping:
 
 
 def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:
-    path = column.path or ([] if column.join else RecordPath.parse(column.name))
+    elsewhere = column.join or column.origin
+    path = column.path or ([] if elsewhere else RecordPath.parse(column.name))
     return ColumnSource(
         column=column.name,
         type=column.type,
@@ -154,4 +155,5 @@ def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:
         join=tuple(column.join),
         time=column.written,
         truncates=column.finer is declared.Finer.TRUNCATE,
+        origin=column.origin or "",
     )

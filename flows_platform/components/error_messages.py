@@ -57,7 +57,7 @@ def _shown(fault: ErrorDetails, at: KeyPath) -> str:
 
 def _reason(fault: ErrorDetails, at: KeyPath, attributes: object) -> str:
     if fault["type"] == "extra_forbidden":
-        allowed = [*_model_at(at[:-1], attributes).model_fields]
+        allowed = [field.alias or name for name, field in _model_at(at[:-1], attributes).model_fields.items()]
         near = get_close_matches(str(at[-1]), allowed, 1)
         meant = f"; did you mean {near[0]}?" if near else ""
         return f"there is no such key{meant or '.'} Allowed are {', '.join(allowed)}"

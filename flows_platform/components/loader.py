@@ -103,7 +103,7 @@ def resolved(
 ) -> TableDeclaration:
     """The declaration with `{{ settings.… }}` and Dagster's own templates replaced."""
     scope = (context or ResolutionContext.default()).with_scope(settings=settings)
-    return TableDeclaration.model_validate(_rendered(declaration.model_dump(exclude_unset=True), scope))
+    return TableDeclaration.model_validate(_rendered(declaration.model_dump(exclude_unset=True, by_alias=True), scope))
 
 
 def _rendered(value: object, scope: ResolutionContext) -> object:

@@ -140,6 +140,11 @@ class ColumnDeclaration(Declared):
         None, description="Path in the record, by default the name; of several paths, the first with a value counts."
     )
     join: list[RecordPath] = Field([], description="Instead of a path: paths whose values are joined with |.")
+    origin: str | None = Field(
+        None,
+        alias="from",
+        description="Instead of a path: window_start, window_end or fetched_at, which all rows of a window share.",
+    )
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
     written: ColumnWritten = Field(

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from flows_platform.components.origin_faults import origin_faults
 from flows_platform.components.request_faults import request_faults
 from flows_platform.components.rules import Fault, environment_in, instant_of, zone_of
 from flows_platform.components.source import (
@@ -92,6 +93,7 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     for index, chart in enumerate(source.charts):
         yield from _unknown(("charts", index, "by"), [chart.by], columns)
     yield from _role_faults(source, columns)
+    yield from origin_faults(source)
 
 
 def _unknown(at: KeyPath, names: Sequence[str | None], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:

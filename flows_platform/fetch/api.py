@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from pydantic import Field
 
 from flows_platform.columns.mapping import RecordMapping
+from flows_platform.columns.origins import require_known, window_values
 from flows_platform.columns.paths import RecordPath
 from flows_platform.declared import Declared, Secret, Secrets
 from flows_platform.domain.errors import ConfigurationError
@@ -161,6 +163,25 @@ class WindowedApi:
         declared = [*self.parameters.values(), *self.headers.values()]
         texts = [self.url, *(text for text in declared if isinstance(text, str)), *texts_in(self.body or {})]
         return RangeTemplates.of(texts) if self.time else NO_TEMPLATES
+
+    @property
+    def time_is_given(self) -> bool:
+        """Whether the window, not the record, gives the column that puts a row into its window."""
+        return self.mapping is not None and any(
+            column.origin and column.column == self.schema.time for column in self.mapping.columns
+        )
+
+    def for_window(self, window: Window | None, fetched_at: datetime | None) -> "WindowedApi":
+        """The API whose mapping gives the columns that do not come from the record their values.
+
+        Raises:
+            ConfigurationError: one of the values is not known.
+        """
+        if self.mapping is None or not self.mapping.origins:
+            return self
+        values = window_values(window, fetched_at)
+        require_known(self.mapping.origins, values)
+        return replace(self, mapping=self.mapping.with_given(values))
 
     def shown_url(self, url: str) -> str:
         """A request's URL for people and logs: without its secrets."""

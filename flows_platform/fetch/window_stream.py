@@ -3,9 +3,10 @@
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flows_platform.columns.casting import Casted, Slice, as_mappings, cast_slice
+from flows_platform.columns.origins import Origin
 from flows_platform.columns.raw_records import Records, Unreadable, raw_record
 from flows_platform.columns.row_plan import RowPlan
 from flows_platform.domain.errors import (
@@ -68,6 +69,7 @@ class FetchPlan:
     tee: Tee = nullcontext
     trace: Trace = field(default_factory=Trace)  # also of a try that fails, which has no result
     limit: int | None = None  # records after which the stream stops: nothing is proven then
+    fetched_at: datetime = field(default_factory=lambda: datetime.now(UTC))  # for columns that show it
 
     @property
     def url(self) -> str:
@@ -169,9 +171,9 @@ class WindowStream:
     def __init__(self, plan: FetchPlan) -> None:
         self.plan = plan
         self.range = 0  # number of the range that the last slice belongs to
-        self._api = plan.api
-        self._row_plan = RowPlan(plan.api.mapping) if plan.api.mapping else None
-        self._children = Children(plan.api.mapping)
+        self._api = plan.api.for_window(plan.window, plan.fetched_at)
+        self._row_plan = RowPlan(self._api.mapping) if self._api.mapping else None
+        self._children = Children(self._api.mapping)
         self._tally = _Tally()
         self._result: FetchResult | None = None
 
@@ -179,6 +181,12 @@ class WindowStream:
     def page(self) -> int:
         """Number of the page that the last slice came on, from 1 over all ranges."""
         return self._tally.requests
+
+    @property
+    def fetched_at(self) -> str:
+        """The time of the fetch, in ISO 8601, where a column shows it."""
+        shown = self._api.mapping and Origin.FETCHED_AT in self._api.mapping.origins
+        return self.plan.fetched_at.isoformat() if shown else ""
 
     def result(self) -> FetchResult:
         """What the stream brought.
@@ -393,7 +401,7 @@ class WindowStream:
             whole.last = whole.last if last is None else last
             if whole.order:
                 whole.order.add(casted.batch.column(api.paging.continues_from))
-        if whole.window:
+        if whole.window and not api.time_is_given:
             casted = inside(casted, api.schema, whole.window, api.beyond)
         self._tally.rows += casted.batch.num_rows
         self._tally.rejected += len(casted.rejects)

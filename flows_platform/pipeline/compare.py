@@ -6,7 +6,8 @@ is gone, the ledger says what it held.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows_platform.columns.batches import batch_digest
@@ -134,11 +135,20 @@ def _file_state(pipeline: WindowPipeline, window: Window, recorded: RecordedFile
     return FileState(footer.rows, footer.other_records, path=path)
 
 
+def _plan_again(pipeline: WindowPipeline, window: Window) -> FetchPlan:
+    """A fetch whose rows show the time of the fetch that made the window's file."""
+    plan, path = FetchPlan(pipeline.client, pipeline.api, window), pipeline.path(window)
+    with suppress(InputError):  # a damaged file is reported where it is proven
+        fetched = footer_of(path).fetched if path.exists() else None
+        return replace(plan, fetched_at=fetched) if fetched else plan
+    return plan
+
+
 def _source_digest(pipeline: WindowPipeline, window: Window) -> tuple[RowDigest, int]:
     """The digest of the source's good records, and the number of all."""
     for attempt in attempts(pipeline.tries):
         with attempt:
-            stream = WindowStream(FetchPlan(pipeline.client, pipeline.api, window))
+            stream = WindowStream(_plan_again(pipeline, window))
             digest = sum((batch_digest(casted.batch) for casted in stream), RowDigest())
             return digest, stream.result().rows + stream.result().rejected
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -96,10 +97,11 @@ def fetch_window(
     target.parent.mkdir(parents=True, exist_ok=True)
     limits, deadline, seen = RejectLimits(max_rejected, max_rejected_share), client.deadline(), trace or Trace()
     known: dict[Key, bytes] = {}
+    fetched_at = datetime.now(UTC)  # the same for all tries: a record that repeats in two of them must stay the same
     for attempt in attempts(tries, within=client.limits.total):
         # guard: secrets leave no error of a fetch
         with attempt, api.redactor.errors():
-            plan = FetchPlan(client, api, window, progress, deadline, tries, tee(), seen, limit)
+            plan = FetchPlan(client, api, window, progress, deadline, tries, tee(), seen, limit, fetched_at)
             return _fetch_once(plan, target, limits, known, number=attempt.num, profile=profile)
     raise AssertionError("attempts() gives at least one try")  # pragma: no cover
 
@@ -192,8 +194,12 @@ def _drain(
             if rejects.count > most:
                 break
         else:
-            beside = stream.result().beside
-            sink.footer = Footer(rejected=rejects.count, quarantine=rejects.sha256, beside=beside)
+            sink.footer = Footer(
+                rejected=rejects.count,
+                quarantine=rejects.sha256,
+                beside=stream.result().beside,
+                fetched_at=stream.fetched_at,
+            )
     if not rejects.count:
         quarantine.unlink(missing_ok=True)
     return rejects

@@ -66,6 +66,7 @@ def reprocess_quarantine(
 
     Raises:
         InputError: there is no window file, it has another schema, or the quarantine does not belong to it.
+        ConfigurationError: a column shows the time of the fetch, which the file does not have.
         SourceRefused: a record contradicts a row of the file.
         StorageError: the files cannot be written.
     """
@@ -73,6 +74,7 @@ def reprocess_quarantine(
     footer, content = _matching(target, quarantine)
     if not content:
         return Reprocessed(target, footer.rows, 0, 0, 0, _read_profile(target, profiler()))
+    api = api.for_window(window, footer.fetched)
     with atomic_paths(target, quarantine) as (temporary, still):
         with still.open("wb") as file, ParquetSink(temporary, api.schema, profiler()) as sink:
             rejects = QuarantineSink(file, api.redactor)
@@ -125,7 +127,9 @@ def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progre
     for rejects in batched(read_quarantine(quarantine), SLICE, strict=False):
         # A masked record is not what the source sent, so it stays rejected; an unreadable one keeps its reason.
         records: Records = [{} if reject.redacted else _read(api, reject.raw) for reject in rejects]
-        casted = inside(cast_slice(api.schema, records, 0, api.extra_column), api.schema, window)
+        casted = cast_slice(api.schema, records, 0, api.extra_column)
+        if not api.time_is_given:
+            casted = inside(casted, api.schema, window)
         yield Casted(casted.batch, (), [_still(rejects[again.position], records, again) for again in casted.rejects])
         done += len(rejects)
         progress(done, None)

@@ -8,6 +8,7 @@ from collections.abc import Buffer, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +39,8 @@ class Footer:
 
     `beside` is the source's count minus our own records. It is positive if the source counts records of neighbouring
     windows, which are skipped, and negative if it counts parents that give several rows. `quarantine` is the SHA-256 of
-    the file's quarantine, `reprocessed` that of the quarantine whose records were merged into it.
+    the file's quarantine, `reprocessed` that of the quarantine whose records were merged into it. `fetched_at` is the
+    time of the fetch (UTC, ISO 8601) where a column shows it.
     """
 
     rows: int = 0
@@ -47,6 +49,7 @@ class Footer:
     quarantine: str = ""
     reprocessed: str = ""
     beside: int = 0
+    fetched_at: str = ""
 
     @property
     def other_records(self) -> int:
@@ -64,6 +67,7 @@ class Footer:
             quarantine=entries.get(f"{PREFIX}quarantine", ""),
             reprocessed=entries.get(f"{PREFIX}replayed", ""),
             beside=int(entries.get(f"{PREFIX}beside", 0)),
+            fetched_at=entries.get(f"{PREFIX}fetched_at", ""),
         )
 
     def entries(self) -> dict[str, str]:
@@ -74,7 +78,13 @@ class Footer:
             f"{PREFIX}quarantine": self.quarantine,
             f"{PREFIX}replayed": self.reprocessed,  # the old name of `reprocessed`, which existing files have
             f"{PREFIX}beside": str(self.beside),
+            **({f"{PREFIX}fetched_at": self.fetched_at} if self.fetched_at else {}),
         }
+
+    @property
+    def fetched(self) -> datetime | None:
+        """`fetched_at` as an instant."""
+        return datetime.fromisoformat(self.fetched_at) if self.fetched_at else None
 
 
 class _DigestedFile:

@@ -88,6 +88,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "seen_at, type: timestamp, written: '%-m%-d%Y'",
         "13: columns.1.written is '%-m%-d%Y': '%-m%-d%Y' may be read in two ways: digits follow %-m",
     ),
+    ("{name: id,", "{name: id, form: id,", "12: columns.0.form is 'id': there is no such key; did you mean from?"),
     ("v1/sightings", "v1/{start:%Y}", "8: api.time: 2024-03-01T00:00:00.000000Z is not the start of a year"),
     ("v1/sightings", "v1/{start:today}", "5: api.url: 'today' is not a strftime text: it says nothing of a time"),
     (

@@ -38,8 +38,13 @@ def declared(folder: Path, url: str, **api: object) -> WindowedApi:
         "key": "id",
         "partitions": {"cron": "0 0 * * *", "start": "2024-03-01T00:00:00"},
     }
+    return api_of(folder, attributes)
+
+
+def api_of(folder: Path, attributes: Mapping[str, object]) -> WindowedApi:
+    """The API of a source with these keys."""
     path = folder / "defs.yaml"
-    path.write_text(yaml.safe_dump({"type": TYPE, "attributes": attributes}, sort_keys=False))
+    path.write_text(yaml.safe_dump({"type": TYPE, "attributes": dict(attributes)}, sort_keys=False))
     return windowed_table(load_declaration(path, Settings()), Settings()).api()
 
 

@@ -73,7 +73,7 @@ def _table(part: type[Declared]) -> str:
     rows = [
         f"| `kind` | {_kind(field)} |  | Names this form. |"
         if name == "kind"
-        else f"| `{name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
+        else f"| `{field.alias or name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
         for name, field in part.model_fields.items()
     ]
     return "\n".join([f"{part.__doc__}", "", "| Key | Holds | Default | Meaning |", "|---|---|---|---|", *rows])
