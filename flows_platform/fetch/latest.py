@@ -38,7 +38,7 @@ def ask_latest(client: HttpClient, api: WindowedApi, *, tries: int = 5) -> Lates
     request = api.with_headers(Request(url, fixed=True), accept="application/json")
     for attempt in attempts(tries):
         with attempt, api.redactor.errors(), answering(client, api, request) as answer:
-            body = answer.read(ANSWER_BYTES)
+            body = answer.beginning(ANSWER_BYTES)
     try:
         document = json.loads(body)
         newest = _instant(single(source.time.find(document)), api.schema.epoch)

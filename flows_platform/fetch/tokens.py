@@ -79,7 +79,7 @@ class Tokens:
         asked = self._clock()
         try:
             with client.stream(request, deadline=deadline, refusals=REFUSALS) as answer:
-                body = answer.read(ANSWER_BYTES)
+                body = answer.beginning(ANSWER_BYTES)
             value, refresh, seconds = _read(body)
         except PlatformError as error:
             error.message = f"no token: {error.message}"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from flows_platform.declared import Secret
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable
+from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.fetch.auth import OAuth2
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.tokens import Tokens
 from flows_platform.fetch.trace import Trace
-from tests.fakes.serving import Answer, Asked, ManualClock
+from tests.fakes.serving import Answer, Asked, Fault, ManualClock
 from tests.fakes.small_server import SmallServer, document
 from tests.fakes.token_server import TokenServer
 from tests.fetch.declared_api import IDS, RECORDS, declared, ids
@@ -53,6 +53,15 @@ def test_one_token_serves_all_windows_of_a_process(tmp_path: Path, client: HttpC
         }
     ]
     assert [asked.headers.get("authorization") for asked in server.requests[1:]] == ["Bearer canary-token-1"] * 2
+
+
+def test_a_cut_answer_may_pass(tmp_path: Path, client: HttpClient) -> None:
+    with TokenServer(RECORDS) as server:
+        server.faults[1] = Fault(cut_after=20)
+        with pytest.raises(StreamIncomplete, match=r"no token: .* broke off after 20 bytes"):
+            Tokens().current(client, oauth2(server.origin), SECRETS)
+        api = declared(tmp_path, f"{server.origin}/things", auth=keys(server.origin))
+        assert ids(client, api) == IDS
 
 
 def test_id_and_secret_may_go_as_basic(client: HttpClient) -> None:
@@ -129,7 +138,7 @@ def test_a_refresh_token_that_the_server_replaces_is_used_next(client: HttpClien
     ],
 )
 def test_an_answer_without_a_token_says_so(client: HttpClient, answer: Answer, message: str) -> None:
-    with SmallServer(lambda _: answer) as server, pytest.raises(PlatformError, match="no token: ") as refused:
+    with SmallServer(lambda _: answer) as server, pytest.raises(PlatformError, match=r"no token: ") as refused:
         Tokens().current(client, oauth2(server.origin), SECRETS)
     assert message in str(refused.value)
     assert "canary" not in str(refused.value)

@@ -1,69 +1,31 @@
-"""Stand-ins of the library's APIs: their documented names, bounds, paging and time forms, with few records."""
+"""Stand-ins of audit logs and events: their documented names, bounds, paging and time forms, with few records."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import urlencode
+import hmac
+import re
+from base64 import b64decode
+from datetime import datetime
+from urllib.parse import urlsplit
 
-from tests.fakes.serving import Answer, Asked, VendorServer
-
-DAY = datetime(2024, 3, 1, tzinfo=UTC)
-# Around two days, on both midnights, and a millisecond before the second.
-TIMES = sorted(
-    [DAY + timedelta(minutes=47, seconds=1) * step for step in range(-20, 60)]
-    + [DAY, DAY + timedelta(days=1), DAY + timedelta(days=1, milliseconds=-1)]
+from tests.fakes.serving import Answer, Asked
+from tests.library.searches import SEARCHES
+from tests.library.serving import (
+    SECRET,
+    Range,
+    StandIn,
+    answered,
+    epoch,
+    events,
+    header,
+    iso,
+    milliseconds,
+    numbered,
+    paged,
+    whole,
 )
 
 
-def epoch(instant: datetime) -> int:
-    return int(instant.timestamp())
-
-
-def iso(instant: datetime) -> str:
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass(frozen=True)
-class Range:
-    """The events that a request asks for, each with its number."""
-
-    asked: Asked
-    origin: str
-
-    def between(
-        self, after: str, before: str, *, inclusive: bool = True, whole: bool = False
-    ) -> list[tuple[int, datetime]]:
-        first, last = self._instant(after), self._instant(before)
-        found = []
-        for number, time in enumerate(TIMES):
-            compared = time.replace(microsecond=0) if whole else time
-            if first <= compared < last or (inclusive and compared == last):
-                found.append((number, time))
-        return found
-
-    def _instant(self, name: str) -> datetime:
-        text = self.asked.parameters[name]
-        return datetime.fromtimestamp(int(text), UTC) if text.isdecimal() else datetime.fromisoformat(text)
-
-    def number(self, name: str, default: int = 0) -> int:
-        return int(self.asked.parameters.get(name, default))
-
-    def link(self, **changed: object) -> str:
-        return f"{self.origin}{self.asked.path}?{urlencode(self.asked.parameters | changed)}"
-
-
-def answered(document: object, headers: dict[str, str] | None = None, status: int = 200) -> Answer:
-    return Answer(status, {"Content-Type": "application/json"} | (headers or {}), json.dumps(document).encode())
-
-
-def paged(rows: Sequence[Any], first: int, size: int) -> tuple[Sequence[Any], bool]:
-    return rows[first : first + size], first + size < len(rows)
-
-
 def stripe(request: Range) -> Answer:
-    rows = request.between("created[gte]", "created[lt]", inclusive=False, whole=True)[::-1]
+    rows = request.between("created[gte]", "created[lt]", inclusive=False, seen=whole)[::-1]
     ids = [f"evt_{number}" for number, _ in rows]
     after = request.asked.parameters.get("starting_after")
     some, more = paged(rows, ids.index(after) + 1 if after else 0, min(request.number("limit"), 10))
@@ -75,7 +37,7 @@ def stripe(request: Range) -> Answer:
 
 
 def slack(request: Range) -> Answer:
-    rows = request.between("oldest", "latest", whole=True)
+    rows = request.between("oldest", "latest", seen=whole)
     some, more = paged(rows, request.number("cursor"), 10)
     entries = [
         {"id": f"s{number}", "date_create": epoch(time), "action": "user_login", "actor": {"type": "user", "user": {}}}
@@ -102,7 +64,7 @@ def usgs(request: Range) -> Answer:
         {
             "type": "Feature",
             "id": f"us{number}",
-            "properties": {"time": int(time.timestamp() * 1000 + 0.5), "mag": 4.5, "tsunami": 0, "sig": 312},
+            "properties": {"time": milliseconds(time), "mag": 4.5, "tsunami": 0, "sig": 312},
             "geometry": {"type": "Point", "coordinates": [-117.5, 35.25, 8.0]},
         }
         for number, time in rows
@@ -111,11 +73,10 @@ def usgs(request: Range) -> Answer:
 
 
 def pagerduty(request: Range) -> Answer:
-    rows = request.between("since", "until", whole=True)
+    rows = request.between("since", "until", seen=whole)
     some, more = paged(rows, request.number("offset"), min(request.number("limit"), 10))
     entries = [
-        {"id": f"R{number}", "created_at": iso(time.replace(microsecond=0)), "type": "trigger_log_entry", "teams": []}
-        for number, time in some
+        {"id": f"R{number}", "created_at": iso(time), "type": "trigger_log_entry", "teams": []} for number, time in some
     ]
     around = {"limit": 10, "offset": request.number("offset"), "more": more, "total": len(rows)}
     return answered({"log_entries": entries} | around)
@@ -161,46 +122,145 @@ def cloudflare(request: Range) -> Answer:
     return answered({"result": result} | around)
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """One API: its origin in the file, what it answers, the header that shows who asks, and its variables."""
+def github(request: Range) -> Answer:
+    found = re.fullmatch(r"created:(\S+)\.\.(\S+)", request.asked.parameters["phrase"])
+    assert found
+    assert request.asked.headers["accept"] == "application/vnd.github+json"
+    rows = numbered(*map(datetime.fromisoformat, found.groups()), inclusive=True)
+    some, more = paged(rows, request.number("after"), min(request.number("per_page"), 20))
+    documents = [
+        {"_document_id": f"g{number}", "created_at": milliseconds(time), "action": "repo.create", "@timestamp": 1}
+        for number, time in some
+    ]
+    link = f'<{request.link(after=request.number("after") + 20)}>; rel="next", <{request.link()}>; rel="first"'
+    return answered(documents, {"Link": link} if more else {})
 
-    origin: str
-    answer: Callable[[Range], Answer]
-    header: tuple[str, str] | None = None
-    variables: tuple[str, ...] = ()
-    whole: bool = False  # its times are whole seconds
+
+def graph(request: Range) -> Answer:
+    found = re.fullmatch(r"createdDateTime ge (\S+) and createdDateTime lt (\S+)", request.asked.parameters["$filter"])
+    assert found
+    rows = numbered(*map(datetime.fromisoformat, found.groups()))[::-1]
+    some, more = paged(rows, request.number("$skiptoken"), 20)
+    value = [
+        {"id": f"m{number}", "createdDateTime": f"{time:%Y-%m-%dT%H:%M:%S.%f}7Z", "status": {"errorCode": 0}}
+        for number, time in some
+    ]
+    link = {"@odata.nextLink": request.link(**{"$skiptoken": request.number("$skiptoken") + 20})} if more else {}
+    return answered({"@odata.context": "signIns", "value": value} | link)
 
 
-STAND_INS = {
+def duo(request: Range) -> Answer:
+    rows = request.between("mintime", "maxtime")
+    at = [f"{milliseconds(time)},d{number}" for number, time in rows]
+    first = at.index(request.asked.parameters["next_offset"]) if "next_offset" in request.asked.parameters else 0
+    some, more = paged(rows, first, min(request.number("limit"), 20))
+    logs = [{"txid": f"d{number}", "isotimestamp": time.isoformat(), "result": "success"} for number, time in some]
+    onward = at[first + 20].split(",") if more else None
+    return answered({"stat": "OK", "response": {"authlogs": logs, "metadata": {"next_offset": onward}}})
+
+
+def signed_for_duo(asked: Asked) -> bool:
+    """Whether the password is the signature of what was asked."""
+    kind, _, pair = asked.headers.get("authorization", "").partition(" ")
+    user, _, signature = b64decode(pair).decode().partition(":")
+    query = "&".join(sorted(urlsplit(asked.target).query.split("&")))
+    text = "\n".join([asked.headers["date"], asked.method, asked.headers["host"], asked.path, query])
+    expected = hmac.new(SECRET.encode(), text.encode(), "sha1").hexdigest()
+    return (kind, user, signature) == ("Basic", SECRET, expected)
+
+
+STAND_INS = SEARCHES | {
     "stripe_events": StandIn(
-        "https://api.stripe.com", stripe, ("authorization", "Bearer s3cr3t"), ("STRIPE_API_KEY",), whole=True
+        ("https://api.stripe.com",),
+        stripe,
+        events(lambda number: f"evt_{number}", whole),
+        ("STRIPE_API_KEY",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"error": {"message": "Invalid API Key provided"}}, status=401),
+        "Invalid API Key provided",
     ),
     "slack_audit_logs": StandIn(
-        "https://api.slack.com", slack, ("authorization", "Bearer s3cr3t"), ("SLACK_AUDIT_TOKEN",), whole=True
+        ("https://api.slack.com",),
+        slack,
+        events(lambda number: f"s{number}", whole),
+        ("SLACK_AUDIT_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"ok": False, "error": "invalid_auth"}, status=401),
+        "invalid_auth",
     ),
-    "okta_system_log": StandIn("https://example.okta.com", okta, ("authorization", "s3cr3t"), ("OKTA_AUTHORIZATION",)),
-    "usgs_earthquakes": StandIn("https://earthquake.usgs.gov", usgs),
+    "okta_system_log": StandIn(
+        ("https://example.okta.com",),
+        okta,
+        events(lambda number: f"o{number}"),
+        ("OKTA_AUTHORIZATION",),
+        header("authorization", SECRET),
+        answered({"errorCode": "E0000011", "errorSummary": "Invalid token provided"}, status=401),
+        "E0000011: Invalid token provided",
+    ),
+    "usgs_earthquakes": StandIn(("https://earthquake.usgs.gov",), usgs, events(lambda number: f"us{number}")),
     "pagerduty_log_entries": StandIn(
-        "https://api.pagerduty.com", pagerduty, ("authorization", "s3cr3t"), ("PAGERDUTY_AUTHORIZATION",), whole=True
+        ("https://api.pagerduty.com",),
+        pagerduty,
+        events(lambda number: f"R{number}", whole),
+        ("PAGERDUTY_AUTHORIZATION",),
+        header("authorization", SECRET),
+        answered({"error": {"message": "Unauthorized", "code": 2006}}, status=401),
+        "2006: Unauthorized",
     ),
-    "gitlab_audit_events": StandIn("https://gitlab.example", gitlab, ("private-token", "s3cr3t"), ("GITLAB_TOKEN",)),
+    "gitlab_audit_events": StandIn(
+        ("https://gitlab.example",),
+        gitlab,
+        events(lambda number: number),
+        ("GITLAB_TOKEN",),
+        header("private-token", SECRET),
+        answered({"message": "401 Unauthorized"}, status=401),
+        "401 Unauthorized",
+    ),
     "datadog_audit_events": StandIn(
-        "https://api.datadoghq.com", datadog, ("dd-application-key", "s3cr3t"), ("DD_API_KEY", "DD_APP_KEY")
+        ("https://api.datadoghq.com",),
+        datadog,
+        events(lambda number: f"d{number}"),
+        ("DD_API_KEY", "DD_APP_KEY"),
+        lambda asked: (asked.headers.get("dd-api-key"), asked.headers.get("dd-application-key")) == (SECRET, SECRET),
+        answered({"errors": ["Unauthorized"]}, status=403),
+        "Unauthorized",
     ),
     "cloudflare_audit_logs": StandIn(
-        "https://api.cloudflare.com", cloudflare, ("authorization", "Bearer s3cr3t"), ("CLOUDFLARE_API_TOKEN",)
+        ("https://api.cloudflare.com",),
+        cloudflare,
+        events(lambda number: f"c{number}"),
+        ("CLOUDFLARE_API_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}, status=403),
+        "10000: Authentication error",
+    ),
+    "github_audit_log": StandIn(
+        ("https://api.github.com",),
+        github,
+        events(lambda number: f"g{number}"),
+        ("GITHUB_AUDIT_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"message": "Bad credentials"}, status=401),
+        "Bad credentials",
+    ),
+    "graph_sign_ins": StandIn(
+        ("https://graph.microsoft.com", "https://login.microsoftonline.com"),
+        graph,
+        events(lambda number: f"m{number}"),
+        ("GRAPH_CLIENT_ID", "GRAPH_CLIENT_SECRET"),
+        refusal=answered(
+            {"error": {"code": "InvalidAuthenticationToken", "message": "Lifetime validation failed."}}, status=401
+        ),
+        reason="invalid_client",
+        token_path="/TENANT/oauth2/v2.0/token",  # noqa: S106 - a path
+    ),
+    "duo_authentication_log": StandIn(
+        ("https://api-xxxxxxxx.duosecurity.com",),
+        duo,
+        events(lambda number: f"d{number}"),
+        ("DUO_INTEGRATION_KEY", "DUO_SECRET_KEY"),
+        signed_for_duo,
+        answered({"code": 40103, "message": "Invalid signature in request credentials", "stat": "FAIL"}, status=401),
+        "40103: Invalid signature in request credentials",
     ),
 }
-
-
-class LibraryServer(VendorServer):
-    """Answers as one of the stand-ins does, and refuses who does not show the secret."""
-
-    stand_in: StandIn
-
-    def answer(self, asked: Asked) -> Answer:
-        header = self.stand_in.header
-        if header and asked.headers.get(header[0]) != header[1]:
-            return answered({"message": "who are you?"}, status=401)
-        return self.stand_in.answer(Range(asked, self.origin))

@@ -1,8 +1,11 @@
-"""Every file of the library reads its stand-in exactly: every event of a window once, no event of another window."""
+"""Every file of the library reads its stand-in exactly, and fails where the API does."""
 
 import json
-from datetime import timedelta
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,16 +15,62 @@ from flows_platform.cli.commands.source_check import run_check
 from flows_platform.cli.commands.source_try import run_try
 from flows_platform.components.catalog import table_at
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.windows import Window
 from flows_platform.settings import Settings
-from tests.library.stand_ins import DAY, STAND_INS, TIMES, LibraryServer
+from tests.fakes.serving import Answer, Fault
+from tests.library.serving import DAY, SECRET, LibraryServer, Row
+from tests.library.stand_ins import STAND_INS
 
-KEY = "2024-03-01-00:00"
+SOURCE = Path("source.yaml")
+ROWS = Path("rows.parquet")
+# A wait that has passed, so that no test sleeps for it.
+BUSY = Answer(429, {"Retry-After": "Fri, 01 Mar 2024 00:00:00 GMT", "Content-Type": "text/plain"}, b"slow down")
+WITH_SECRETS = [name for name, stand_in in STAND_INS.items() if stand_in.variables]
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
+    for variable in {variable for stand_in in STAND_INS.values() for variable in stand_in.variables}:
+        monkeypatch.setenv(variable, SECRET)
+
+
+@contextmanager
+def serving(name: str) -> Iterator[LibraryServer]:
+    """The stand-in of a file, and the file as `source.yaml` with its address. Without a budget of requests."""
+    text = library()[name].read_text()
+    with LibraryServer(STAND_INS[name]) as server:
+        for origin in STAND_INS[name].origins:
+            assert origin in text
+            text = text.replace(origin, server.origin)
+        SOURCE.write_text(re.sub(r"^    rate: .*\n", "", text, flags=re.MULTILINE))
+        yield server
+
+
+def windows() -> list[Window]:
+    """The window that begins with the day, and both its neighbours."""
+    grid = table_at(SOURCE, Settings()).grid
+    middle = grid.floor(DAY)
+    return [grid.floor(middle.start - (middle.end - middle.start)), middle, grid.floor(middle.end)]
+
+
+def tried(capsys: pytest.CaptureFixture[str], window: Window) -> dict[str, Any]:
+    """What a try of the window says."""
+    code = run_try(str(SOURCE), window.key, limit=None, out=ROWS, as_json=True)
+    said = capsys.readouterr().out
+    assert SECRET not in said
+    answer: dict[str, Any] = json.loads(said)
+    assert (code == 0) == ("error" not in answer), said
+    return answer
+
+
+def rows() -> list[Row]:
+    schema = table_at(SOURCE, Settings()).table.schema
+    table = pq.read_table(ROWS)
+    keys = list(zip(*(table.column(name).to_pylist() for name in schema.keys), strict=True))
+    found = [key[0] if len(key) == 1 else key for key in keys]
+    return sorted(zip(found, table.column(schema.time).to_pylist(), strict=True))
 
 
 def test_every_file_has_a_stand_in_and_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,29 +79,59 @@ def test_every_file_has_a_stand_in_and_no_fault(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("name", STAND_INS)
-def test_a_window_is_read_exactly(
+def test_windows_are_read_exactly(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(name):
+        for window in windows():
+            said = tried(capsys, window)
+            expected = sorted(STAND_INS[name].rows(window))
+            assert rows() == expected
+            assert (said["rejected"], said["rows"]) == (0, len(expected))
+            assert expected
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_what_passes_is_tried_again(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(name) as server:
+        server.faults = {1: Fault(BUSY), 2: Fault(cut_after=20)}
+        window = windows()[1]
+        said = tried(capsys, window)
+        assert "error" not in said, said["error"]
+        assert rows() == sorted(STAND_INS[name].rows(window))
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_an_answer_that_is_always_cut_gives_no_window(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in = STAND_INS[name]
-    for variable in stand_in.variables:
-        monkeypatch.setenv(variable, "s3cr3t")
-    with LibraryServer(clock=lambda: 0.0) as server:
-        server.stand_in = stand_in
-        text = library()[name].read_text()
-        assert stand_in.origin in text
-        Path("source.yaml").write_text(text.replace(stand_in.origin, server.origin))
-        code = run_try("source.yaml", KEY, limit=None, out=Path("rows.parquet"), as_json=True)
-    said = capsys.readouterr().out
-    assert code == 0, said
-    assert "s3cr3t" not in said
-    assert json.loads(said)["rejected"] == 0
-    table = table_at(Path("source.yaml"), Settings())
-    rows = pq.read_table("rows.parquet")
-    end = table.grid.from_key(KEY).end
-    expected = [time.replace(microsecond=0) if stand_in.whole else time for time in TIMES if DAY <= time < end]
-    assert sorted(rows.column(table.table.schema.time).to_pylist()) == expected
-    assert end - DAY in {timedelta(hours=3), timedelta(days=1)}
-    assert len(set(rows.column(table.table.schema.key).to_pylist())) == len(expected)
+    monkeypatch.setenv("FLOWS_RETRY_ATTEMPTS", "1")
+    with serving(name) as server:
+        server.cuts = True
+        said = tried(capsys, windows()[1])
+    assert "broke off" in said["error"]["message"]
+    assert not ROWS.exists()
+
+
+@pytest.mark.parametrize("name", WITH_SECRETS)
+def test_a_secret_that_is_not_set_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variable = STAND_INS[name].variables[-1]
+    monkeypatch.delenv(variable)
+    with serving(name) as server:
+        said = tried(capsys, windows()[1])
+    assert variable in f"{said['error']['message']} {said['error']['remedy']}"
+    assert not server.requests
+
+
+@pytest.mark.parametrize("name", WITH_SECRETS)
+def test_a_wrong_secret_is_refused_in_the_vendors_words(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(STAND_INS[name].variables[-1], "w0rdless")
+    with serving(name):
+        said = tried(capsys, windows()[1])
+    assert STAND_INS[name].reason in said["error"]["message"]
+    assert "w0rdless" not in json.dumps(said)
 
 
 def test_a_file_is_copied_into_the_project(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

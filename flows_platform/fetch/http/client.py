@@ -190,6 +190,18 @@ class Answer:
             self._fault = error  # the next read raises it, after the bytes before it
         return b"".join(pieces)
 
+    def beginning(self, size: int) -> bytes:
+        """The body, or its first `size` bytes, for answers that are read at once.
+
+        Raises:
+            PlatformError: as `read`, also if some bytes came before.
+        """
+        body = self.read(size)
+        # guard: a small answer is not cut
+        if self._fault:
+            raise self._fault
+        return body
+
     def _piece(self, limit: int) -> bytes:
         if self._first:
             return self._first.cut(limit)
