@@ -7,6 +7,7 @@ from flows_platform.components.rules import Fault
 from flows_platform.components.source import ColumnDeclaration, TableKeys
 from flows_platform.domain.schema import ColumnType
 from flows_platform.domain.verification import Verification
+from flows_platform.fetch.time_parameters import Stop
 
 _OF_RECORDS = ("path", "join", "written", "finer")
 
@@ -53,8 +54,14 @@ def _time_faults(source: TableKeys, time: ColumnDeclaration | None) -> Iterator[
     if time.origin != Origin.WINDOW_START:
         yield Fault(("time",), f"{time.origin} is not inside the window; window_start is")
     asked = source.api.time
+    if asked.stop is Stop.BEYOND:
+        yield Fault(
+            ("api", "time", "stop"),
+            "rows that get the window's start do not show which record is past it; with `never` all of an answer is "
+            "taken",
+        )
     # guard: rows without a time of their own come from ranges that do not overlap
-    if not (asked.after_inclusive and asked.exact and not asked.before_inclusive):
+    if not (asked.after_inclusive and asked.exact and (asked.stop or not asked.before_inclusive)):
         yield Fault(
             ("api", "time"),
             "rows that get the window's start do not show to which of two windows a record on their bound belongs: "

@@ -32,15 +32,18 @@ def request_faults(source: TableKeys) -> Iterator[Fault]:
     time = api.time
     if time.after is None and not templates.names_start:
         yield _without("after", "start")
-    if time.before is None and not templates.names_end:
-        yield _without("before", "end")
+    named = "`before`" if time.before is not None else "{end}" if templates.names_end else ""
+    if not named and time.stop is None:
+        yield _without("before", "end", ", or declare `stop` where the API takes no end")
+    if named and time.stop:
+        yield Fault(("api", "time", "stop"), f"the request names its end by {named}: leave one of the two out")
     written = None if isinstance(time.written, Written) else StrftimeTime.of([StrftimeText.parse(time.written)])
     at: KeyPath = ("api", "time", "written") if written else ("api", "time")
     yield from _inexact(at, [written, templates.start, templates.end], source.partitions)
 
 
-def _without(key: str, bound: str) -> Fault:
-    remedy = f"name its parameter, or write {{{bound}}} in url, parameters, headers or body"
+def _without(key: str, bound: str, otherwise: str = "") -> Fault:
+    remedy = f"name its parameter, or write {{{bound}}} in url, parameters, headers or body{otherwise}"
     return Fault(("api", "time"), f"`{key}` is missing: {remedy}")
 
 

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.answer_document import header_count
 from flows_platform.fetch.answering import answering
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.fetch_plan import FetchPlan
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.paging import Offset, PageNumber
-from flows_platform.fetch.window_stream import FetchPlan, WindowStream, header_count
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
 
@@ -20,7 +22,8 @@ def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *
         SourceRefused: the source declares a count, but gives none.
         Transient: the source failed `tries` times.
     """
-    if not api.head_counts and not (api.total and _smallest(api)):
+    unbounded = api.time is not None and api.time.stop is not None  # the source counts later records too
+    if unbounded or not (api.head_counts or (api.total and _smallest(api))):
         return None
     deadline, counted = client.deadline(), 0
     for requested in api.ranges(window):

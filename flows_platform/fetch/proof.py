@@ -1,5 +1,6 @@
 """Compares the source's counts and digest with ours. The result is the level of verification that they prove."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flows_platform.columns.batches import batch_digest
@@ -19,10 +20,14 @@ LACKING = {
 
 @dataclass(slots=True)
 class PageProof:
-    """The account of one page: its records and, where `digesting`, the digest of its rows as they were sent."""
+    """The account of one page: its records and, where `digesting`, the digest of its rows as they were sent.
+
+    `compared` says that it is one of several pages, which must not hold the same records.
+    """
 
     digesting: bool
     extra_column: str | None = None
+    compared: bool = False
     records: int = 0
     note: str = ""  # why the digest could not be compared
     _digest: RowDigest = field(default_factory=RowDigest)
@@ -34,6 +39,8 @@ class PageProof:
         `records` is their number where a record is not one row.
         """
         self.records += casted.batch.num_rows + len(casted.rejects) if records is None else records
+        if self.compared:
+            self.note_ends(_ends(casted))
         if not self.digesting or self.note:
             return
         batch = casted.batch
@@ -72,9 +79,9 @@ class PageProof:
             return Verification.COUNT
         return Verification.FRAMING if document.enclosed else Verification.UNVERIFIED
 
-    def note_ends(self, casted: Casted) -> None:
-        """Keep the first and the last record of the page, to recognize it."""
-        ends, (first, last) = _ends(casted), self._ends
+    def note_ends(self, ends: Sequence[object]) -> None:
+        """Keep the first and the last record of the page, to recognize it: `ends` are those of a slice."""
+        first, last = self._ends
         self._ends = first or ends[:1], ends[-1:] or last
 
     @property
@@ -102,6 +109,7 @@ class RangeProof:
     flagged: bool = False  # a page had the flag that says whether there is more
     empty: int = 0  # the number of empty pages since the last record
     surplus: int = 0  # records beyond the total
+    stopped: bool = False  # paging stopped at the first record past the range
 
     def add(self, level: Verification, records: int, total: object) -> None:
         """Count a page.
@@ -139,12 +147,14 @@ class RangeProof:
     def close(self) -> Verification:
         """The level that the range reaches: a total proves its count, even if its pages prove less.
 
+        Where paging `stopped`, a total counts records that were not read.
+
         More records than the total may be repeats, which their keys show: they are in `surplus`.
 
         Raises:
             StreamIncomplete: the source counted more records than arrived.
         """
-        if self.total is None:
+        if self.total is None or self.stopped:
             return self.level
         # guard: the total equals what came
         if self.total > self.seen:

@@ -29,6 +29,13 @@ class Written(StrEnum):
     DATE = "date"
 
 
+class Stop(StrEnum):
+    """How far the records of a request are read that names no end."""
+
+    BEYOND = "beyond"
+    NEVER = "never"
+
+
 UNITS = {
     Written.SECONDS: 1,
     Written.MILLISECONDS: 10**3,
@@ -126,6 +133,9 @@ class IsoDate:
         return instant.astimezone(UTC).strftime("%Y-%m-%d")
 
 
+LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Beyond:
     """How far `before` and `after` a range a record of its answer may be; None: any distance."""
@@ -134,13 +144,13 @@ class Beyond:
     after: timedelta | None = None
 
     def around(self, asked: Window, schema: TableSchema) -> Window | None:
-        """The window that the answer may cover; None if it has no bounds."""
-        if self.before is None or self.after is None:
+        """The window that the answer may cover; None if it has no start."""
+        if self.before is None:
             return None
         start = asked.start - self.before
         if schema.column(schema.time).type is ColumnType.INT64:
             start = max(start, schema.epoch)
-        return Window(start, asked.end + self.after)
+        return Window(start, LAST_DAY if self.after is None else asked.end + self.after)
 
 
 NOWHERE = Beyond(timedelta(0), timedelta(0))
@@ -159,7 +169,14 @@ class TimeParameters(Declared):
         None, description="Parameter with the range's start; may be left out where {start} is in the request."
     )
     before: str | None = Field(
-        None, description="Parameter with the range's end; may be left out where {end} is in the request."
+        None,
+        description="Parameter with the range's end; may be left out where {end} is in the request, or with `stop`.",
+    )
+    stop: Stop | None = Field(
+        None,
+        description="Where the request names no end. beyond: paging ends with the page that has the first record past "
+        "the window; records must come in the order of time. never: everything is read. Records past the window are "
+        "skipped.",
     )
     after_inclusive: bool = Field(True, description="Whether a record at the start belongs to the answer.")
     before_inclusive: bool = Field(True, description="Whether a record at the end belongs to the answer.")
@@ -245,6 +262,8 @@ class TimeParameters(Declared):
         """How far outside a range its request reaches."""
         if not self.exact:
             return Beyond()
+        if self.stop:
+            return Beyond(self._step(schema, templates) if self._early else timedelta(0))
         if self._whole_seconds(schema, templates):
             return NOWHERE
         none, step = timedelta(0), self._step(schema, templates)

@@ -15,7 +15,8 @@ from flows_platform.domain.errors import InputError
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.fetch.backoff import attempts
-from flows_platform.fetch.window_stream import FetchPlan, WindowStream
+from flows_platform.fetch.fetch_plan import FetchPlan
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from flows_platform.window_files.ledger import RecordedFile, Withheld
 from flows_platform.window_files.parquet import file_digest, footer_of

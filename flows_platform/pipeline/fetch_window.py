@@ -14,9 +14,10 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.fetch_plan import FetchPlan, FetchResult, Tee
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.window_stream import FetchPlan, FetchResult, Tee, WindowStream
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.window_files.duplicates import NONE, Key, PullAccount, Repeats, drop_repeats
 from flows_platform.window_files.parquet import Footer, ParquetSink

@@ -57,6 +57,11 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: P
         ("from: fetched_at", "from: fetched_at, written: iso", "12: columns.2.written: the value does not"),
         ("from: window_start", "from: window_end", "14: time: window_end is not inside the window; window_start is"),
         ("time: window_at", "time: fetched", "14: time: fetched_at is not inside the window; window_start is"),
+        (
+            "before: to, before_inclusive: false",
+            "stop: beyond",
+            "7: api.time.stop: rows that get the window's start do not show which record is past it",
+        ),
         (", before_inclusive: false", "", "7: api.time: rows that get the window's start do not show to which"),
         (
             "before_inclusive: false",

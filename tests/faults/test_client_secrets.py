@@ -14,8 +14,9 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Auth, Basic, Bearer, HeaderKey, QueryKey
 from flows_platform.fetch.count import count_records
+from flows_platform.fetch.fetch_plan import FetchPlan
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
-from flows_platform.fetch.window_stream import FetchPlan, WindowStream
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.sources.lanl_flows.schema import FLOWS
 from tests.fetch.flow_bodies import BOUNDS, json_body, row, seconds

@@ -10,9 +10,10 @@ from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import TYPE, load_declaration
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.fetch_plan import FetchPlan
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.window_stream import FetchPlan, WindowStream
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.settings import Settings
 
 DAY = Window(datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 2, tzinfo=UTC))

@@ -25,9 +25,9 @@ from flows_platform.domain.errors import (
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
-from flows_platform.fetch import window_stream
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
+from flows_platform.fetch.fetch_plan import FetchPlan
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.http.refusals import Refusals, Wait
 from flows_platform.fetch.paging import (
@@ -43,7 +43,7 @@ from flows_platform.fetch.paging import (
     SinglePage,
 )
 from flows_platform.fetch.trace import Trace
-from flows_platform.fetch.window_stream import FetchPlan, WindowStream
+from flows_platform.fetch.window_stream import WindowStream
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
@@ -234,7 +234,7 @@ def test_a_total_that_is_a_lower_bound_is_none(client: HttpClient, server: Scrip
 def test_empty_pages_with_a_way_on_end_at_a_bound(
     client: HttpClient, server: ScriptedServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_stream, "EMPTY_PAGES", 3)
+    monkeypatch.setattr("flows_platform.fetch.pages.EMPTY_PAGES", 3)
     pages: list[Script] = [answer(body([], next=f"?cursor={number}")) for number in range(9)]
     server.scripts = [*pages[:3], answer(body(items(1, 1), next="?cursor=10")), answer(body([]))]
     stage(client, api(server, paging=NEXT), target)

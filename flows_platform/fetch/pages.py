@@ -1,0 +1,178 @@
+"""The pages of one try at a window: each is requested, read to its end, and compared with what it declares."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows_platform.columns.casting import Casted, Slice
+from flows_platform.domain.errors import NoRecords, SourceRefused, SourceUnavailable
+from flows_platform.domain.verification import Verification
+from flows_platform.fetch.answer_document import AnswerDocument
+from flows_platform.fetch.answering import answering
+from flows_platform.fetch.backoff import attempts
+from flows_platform.fetch.fetch_plan import FetchPlan, Tally
+from flows_platform.fetch.http.client import Answer
+from flows_platform.fetch.http.request import Request
+from flows_platform.fetch.paging import End, Page, SinglePage
+from flows_platform.fetch.proof import PageProof
+from flows_platform.fetch.totals import total_in
+from flows_platform.fetch.unread import SHOWN, require_read, unread_values
+from flows_platform.fetch.window_range import WindowRange
+
+EMPTY_PAGES = 1000  # in a row, each leading to another: some APIs search their records page by page
+# How many pages in a row may hold the same records, by the paging's `counted`.
+SAME_PAGES = {False: 10, True: 1}
+
+# Counts a slice of a page's records in the page's account; returns what of them belongs to the stream.
+type Take = Callable[[Slice, PageProof], Casted]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page that was read to its end."""
+
+    headers: Mapping[str, str]
+    envelope: Mapping[str, object]
+    proof: PageProof
+    level: Verification
+
+
+class Pages:
+    """Requests pages and reads them."""
+
+    def __init__(self, plan: FetchPlan, tally: Tally) -> None:
+        self._plan = plan
+        self._api = plan.api
+        self._tally = tally
+
+    def follow(self, request: Request, whole: WindowRange, take: Take) -> Iterator[Casted]:
+        """The records of the request's answer and of the pages that it leads to.
+
+        Raises:
+            PlatformError: a page fails, was read before, or does not say how to go on.
+        """
+        page: Request | End = request
+        asked = set()
+        while isinstance(page, Request):
+            # guard: a page is read once
+            self._require_progress(page, again=page.identity in asked, empty=whole.proof.empty)
+            asked.add(page.identity)
+            page = yield from self.listed(page, whole, take)
+
+    def _require_progress(self, request: Request, *, again: bool, empty: int) -> None:
+        ends = "Where an empty page is the last although it links on, declare `ends: empty` under `paging`."
+        if again:
+            raise SourceRefused(
+                f"the next page is one that was read before: {self._api.shown(request)}.", remedy=ends if empty else ""
+            )
+        if empty > EMPTY_PAGES:
+            raise SourceRefused(f"{empty:,} empty pages in a row, each leading to another.", remedy=ends)
+
+    def listed(self, request: Request, whole: WindowRange, take: Take) -> Generator[Casted, None, Request | End]:
+        """The page's records; returns the request of the next one, or why there is none.
+
+        Raises:
+            PlatformError: as `read`; also where the page contradicts those before it.
+        """
+        api, several = self._api, not isinstance(self._api.paging, SinglePage)
+        try:
+            read = yield from self.read(request, take, several=several)
+        except NoRecords as nothing:
+            whole.proof.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
+            self._plan.trace.ended = nothing.message
+            return End(nothing.message)
+        if several:
+            whole.proof.require_other(read.proof, SAME_PAGES[api.paging.counted])
+        if whole.order and read.proof.records and isinstance(whole.last, int | datetime):
+            whole.order.close(whole.last)
+        whole.proof.add(read.level, read.proof.records, total_in(api.total, read.envelope) if api.total else None)
+        return self._onward(request, read, whole)
+
+    def _onward(self, request: Request, read: ReadPage, whole: WindowRange) -> Request | End:
+        api = self._api
+        page = Page(
+            request,
+            read.headers,
+            read.envelope,
+            read.proof.records,
+            whole.proof.seen,
+            api.bare_request(whole.window),
+            whole.last,
+            whole.proof.total,
+            whole.proof.flagged,
+        )
+        onward = whole.stopped() or api.paging.next(page)
+        whole.proof.flagged |= api.paging.says_more(read.envelope) is not None
+        if isinstance(onward, End):
+            self._ended(onward, page)
+        return onward
+
+    def _ended(self, end: End, page: Page) -> None:
+        """Check the range's last page: unless a total or a flag said so, nothing may say that there is more."""
+        own, trace = self._api.paging.header.lower(), self._plan.trace
+        headers = {name: value for name, value in page.headers.items() if name.lower() != own}
+        unread = unread_values(page.envelope, headers, self._api.reads)
+        trace.ended = end.why
+        trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
+        if not end.stated and page.total is None:
+            # guard: no page is the last by guess
+            require_read(unread, self._api.ignored)
+
+    def read(self, request: Request, take: Take, *, several: bool) -> Generator[Casted, None, ReadPage]:
+        """The records of one answer; returns what else is known of it. `several` says that there are other pages.
+
+        Raises:
+            NoRecords: the answer is one that is declared to mean that there are no records.
+            PlatformError: it fails, or is not such a document.
+        """
+        before, api = self._tally.position, self._api
+        with self._answer(request) as answer:
+            self._tally.requests += 1
+            proof = PageProof(api.asks_digest, api.extra_column, compared=several)
+            try:
+                document = yield from self._document(answer, take, proof)
+            except NoRecords as nothing:
+                if self._tally.position > before:
+                    raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
+                raise
+            except SourceUnavailable as error:  # an error document under the status 200 may come with the wait
+                error.retry_after = error.retry_after or api.refusals.wait(answer.headers)
+                raise
+            self._tally.received_bytes += answer.received
+            self._tally.unchecked |= answer.unchecked
+            self._plan.trace.read(proof.records)
+            level = proof.level(document.count, document.document)
+            self._tally.note = self._tally.note or proof.note
+            return ReadPage(answer.headers, document.envelope, proof, level)
+
+    def _document(self, answer: Answer, take: Take, proof: PageProof) -> Generator[Casted, None, AnswerDocument]:
+        tally, before = self._tally, self._tally.records
+        document = AnswerDocument(self._api, answer, self._plan.tee)
+        tally.format = document.format
+        for records in document:
+            yield take(records, proof)
+            self._plan.progress(tally.records, None if document.count is None else before + document.count)
+        document.require_content(proof.records)
+        tally.replaced += document.replaced
+        return document
+
+    @contextmanager
+    def _answer(self, request: Request) -> Iterator[Answer]:
+        """The answer to a page's request.
+
+        A later page that fails for a transient reason is requested again by itself: starting over would spend the
+        budget of the earlier pages again.
+        """
+        # guard: a later page that is refused is asked for again by itself
+        api, plan, tries = self._api, self._plan, self._plan.page_tries if self._tally.requests else 1
+        within = None if plan.deadline is None else plan.client.left(plan.deadline)
+        with ExitStack() as opened:
+            for attempt in attempts(tries, within=within):
+                with attempt, api.redactor.errors():
+                    sent = answering(plan.client, api, request, deadline=plan.deadline, seen=self._answered)
+                    answer = opened.enter_context(sent)
+            yield answer
+
+    def _answered(self, url: str, status: int) -> None:
+        self._plan.trace.answered(self._api.redactor(self._api.shown_url(url)), status)
