@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath
@@ -27,8 +28,8 @@ from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import AUTO, Settings, secret
 
 
-def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTable:
-    """The table that a declaration describes, with these settings.
+def windowed_table(source: TableDeclaration, settings: Settings, folder: Path = Path()) -> WindowedTable:
+    """The table that a declaration describes, with these settings. Its relative paths start at `folder`.
 
     Raises:
         ConfigurationError: values of the declaration contradict each other; the message names the key.
@@ -38,7 +39,7 @@ def windowed_table(source: TableDeclaration, settings: Settings) -> WindowedTabl
     return WindowedTable(
         files_asset=source.files_asset or f"{source.name}_windows",
         table=table,
-        api=_api(source, table.schema),
+        api=_api(source, table.schema, folder),
         cron=cron,
         calendar=_calendar(source, cron),
         group=source.group or source.name,
@@ -88,7 +89,7 @@ def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
     return Calendar(cron.grid(instant_of(partitions.start, zone), zone), end, grace)
 
 
-def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], WindowedApi]:
+def _api(source: TableDeclaration, schema: TableSchema, folder: Path) -> Callable[[], WindowedApi]:
     """A function that returns the API with the secrets that are set at the time of the call."""
     api = source.api
     without_secrets = WindowedApi(
@@ -122,6 +123,7 @@ def _api(source: TableDeclaration, schema: TableSchema) -> Callable[[], Windowed
         method=api.method,
         body=api.body,
         body_form=api.body_form,
+        tls=api.tls and api.tls.beside(folder),
     )
 
     return lambda: without_secrets.with_secrets(secret)

@@ -88,7 +88,7 @@ def tables_at(path: Path, settings: Settings) -> list[WindowedTable]:
 
 
 def _built(declaration: TableDeclaration, path: Path, settings: Settings) -> WindowedTable:
-    return replace(windowed_table(declaration, settings), declared_in=path)
+    return replace(windowed_table(declaration, settings, path.parent), declared_in=path)
 
 
 def table_named(name: str | None, settings: Settings) -> WindowedTable:

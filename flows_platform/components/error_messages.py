@@ -50,7 +50,12 @@ def _key_path(fault: ErrorDetails, attributes: object) -> KeyPath:
 def _shown(fault: ErrorDetails, at: KeyPath) -> str:
     """The value for the message; empty for an object or a list, and for a value that may be a secret."""
     # guard: a secret in a YAML is not shown
-    if fault["type"] == "missing" or "auth" in at or isinstance(fault["input"], Mapping | list | BaseModel):
+    if (
+        fault["type"] == "missing"
+        or "auth" in at
+        or "tls" in at
+        or isinstance(fault["input"], Mapping | list | BaseModel)
+    ):
         return ""
     return f" is {str(fault['input'])[:SHOWN]!r}"
 

@@ -10,6 +10,7 @@ from flows_platform.declared import KeyPath, Secret, is_template
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.strftime import StrftimeText, StrftimeTime
+from flows_platform.fetch.auth import OAuth2
 from flows_platform.fetch.body import BodyForm, is_secret, leaves
 from flows_platform.fetch.paging import Cursor
 from flows_platform.fetch.range_templates import RangeTemplates, require_readable
@@ -20,6 +21,7 @@ def request_faults(source: TableKeys) -> Iterator[Fault]:
     """What does not fit together."""
     api = source.api
     yield from _body_faults(api)
+    yield from _tls_faults(api)
     texts = dict(_texts(api))
     if unreadable := list(_unreadable(texts)):
         yield from unreadable
@@ -47,6 +49,12 @@ def _without(key: str, bound: str, otherwise: str = "") -> Fault:
     return Fault(("api", "time"), f"`{key}` is missing: {remedy}")
 
 
+def _tls_faults(api: Api) -> Iterator[Fault]:
+    urls = [api.url, api.auth.token_url] if isinstance(api.auth, OAuth2) else [api.url]
+    if api.tls and not any(url.startswith("https://") or is_template(url) for url in urls):
+        yield Fault(("api", "tls"), f"{urls[0]} is not https")
+
+
 def _body_faults(api: Api) -> Iterator[Fault]:
     if api.body is None:
         if isinstance(api.paging, Cursor) and api.paging.into.body:
@@ -59,11 +67,20 @@ def _body_faults(api: Api) -> Iterator[Fault]:
     for at, value in leaves(api.body):
         if is_secret(value):
             yield from _secret_faults(("api", "body", *at), value)
-    if api.body_form is BodyForm.FORM:
+    if isinstance(api.body, list):
+        yield from _array_faults(api)
+    elif api.body_form is BodyForm.FORM:
         nested = [name for name, value in api.body.items() if isinstance(value, dict | list) and not is_secret(value)]
         empty = [name for name, value in api.body.items() if value is None]
         for name in [*nested, *empty]:
             yield Fault(("api", "body", name), "a form holds texts, numbers, true and false; JSON holds others")
+
+
+def _array_faults(api: Api) -> Iterator[Fault]:
+    if api.body_form is BodyForm.FORM:
+        yield Fault(("api", "body"), "a form has names; an array has not")
+    if isinstance(api.paging, Cursor) and api.paging.into.body:
+        yield Fault(("api", "paging", "into", "body"), "`body` is an array, which has no members by name")
 
 
 def _secret_faults(at: KeyPath, value: object) -> Iterator[Fault]:

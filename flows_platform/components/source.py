@@ -17,6 +17,7 @@ from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.body import BodyForm, as_text
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingAnswer, Wait
+from flows_platform.fetch.http.tls import Tls
 from flows_platform.fetch.paging import AnyPaging
 from flows_platform.fetch.time_parameters import TimeParameters
 from flows_platform.formats.csv.dialect import CsvDialect
@@ -72,8 +73,8 @@ class Api(Declared):
         "body, as `time.written` says or by strftime: {start:%Y/%m/%d}."
     )
     method: Literal["GET", "POST"] = Field("GET", description="The requests' method.")
-    body: dict[str, JsonValue] | None = Field(
-        None, description="POST: the body; a secret as {env: NAME}, which is masked."
+    body: dict[str, JsonValue] | list[JsonValue] | None = Field(
+        None, description="POST: the body, an object or an array; a secret as {env: NAME}, which is masked."
     )
     body_form: BodyForm = Field(BodyForm.JSON, description="How the body is written.")
     format: Format | Template = Field(description="auto leaves the choice to the server.")
@@ -94,6 +95,7 @@ class Api(Declared):
         {}, description="Query parameters; a secret as {env: NAME}, which is masked."
     )
     auth: AnyAuth | None = Field(None, description="How requests authenticate.")
+    tls: Tls | None = Field(None, description="Own CA and client certificate, for the API and the server of tokens.")
     time: TimeParameters = Field(description="How a time range is requested.")
     paging: AnyPaging | None = Field(
         None, description="How an answer continues; without it, one answer holds all records."

@@ -33,7 +33,8 @@ class WindowedApiTable(dg.Component):
         given = TableDeclaration.model_validate(attributes or {})
         return cls(resolved(given, load_settings(), context.resolution_context))
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the component's protocol
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         settings = load_settings()
-        table = windowed_definitions(windowed_table(self.declaration, settings))
+        folder = context.path if context.path.is_dir() else context.path.parent
+        table = windowed_definitions(windowed_table(self.declaration, settings, folder))
         return dg.Definitions.merge(table, dg.Definitions(resources=shared_resources(settings)))

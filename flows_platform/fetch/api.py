@@ -1,5 +1,6 @@
 """An API that serves the records of a time range, and the requests to it. Opens no connection."""
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,8 +20,10 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.body import Body, BodyForm, encoded, secrets_in, texts_in
+from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.refusals import USUAL, Refusals
 from flows_platform.fetch.http.request import Request
+from flows_platform.fetch.http.tls import Tls
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, RangeTemplates, filled
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
@@ -62,7 +65,7 @@ class WindowedApi:
     range's records. `ignored` are paths around the records that never mean that there are more records. `head_counts`
     says that HEAD answers with the count of a window. `doctype` lets an XML answer name an external DTD.
     `parser` chooses the reader of text formats. `secrets` has the values of the secrets that headers, parameters, the
-    body and `auth` name.
+    body, `auth` and `tls` name. The paths of `tls` are absolute.
     """
 
     url: str = field(repr=False)
@@ -98,6 +101,7 @@ class WindowedApi:
     method: str = "GET"
     body: Body | None = None
     body_form: BodyForm = BodyForm.JSON
+    tls: Tls | None = None
 
     def __post_init__(self) -> None:
         """Refuse an `extra_column` that would lose fields.
@@ -122,9 +126,10 @@ class WindowedApi:
 
     @property
     def redactor(self) -> Redactor:
-        """Masks this API's secrets."""
+        """Masks this API's secrets, and those of proxies."""
         declared = (self.secrets[secret.env] for secret in self._declared_secrets)
-        return Redactor((*self.auth.masked(self.secrets), *declared), issued=TOKENS.issued)
+        of_proxies = Proxies.of_environment().secrets
+        return Redactor((*self.auth.masked(self.secrets), *declared, *of_proxies), issued=TOKENS.issued)
 
     @property
     def asks_digest(self) -> bool:
@@ -237,7 +242,7 @@ class WindowedApi:
         url = urlunsplit(parts._replace(query="", fragment=""))
         request = Request(url, (*given, *ours.items()), method=self.method)
         if self.body is not None:
-            body = encoded({} if bare else self.body, self.body_form, bounds, self.secrets)
+            body = encoded(type(self.body)() if bare else self.body, self.body_form, bounds, self.secrets)
             request = replace(request, body=body, content_type=self.body_form.content_type)
         return self.with_headers(request, bounds=bounds)
 
@@ -276,11 +281,24 @@ class WindowedApi:
         named = [*self.auth.secrets, *self._declared_secrets]
         return replace(self, secrets={secret.env: secret.value(environment) for secret in named})
 
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Whom connections trust and how they identify themselves; None where nothing is declared.
+
+        Raises:
+            ConfigurationError: a file that `tls` names cannot be read or used.
+        """
+        return self.tls.context(self.secrets) if self.tls else None
+
     @property
     def _declared_secrets(self) -> list[Secret]:
-        """The secrets of parameters, headers and the body."""
-        in_body = secrets_in(self.body or {})
-        return [*self._secrets_in(self.parameters), *self._secrets_in(self.headers), *in_body]
+        """The secrets of parameters, headers, the body and TLS."""
+        in_tls = self.tls.secrets if self.tls else ()
+        return [
+            *self._secrets_in(self.parameters),
+            *self._secrets_in(self.headers),
+            *secrets_in(self.body or {}),
+            *in_tls,
+        ]
 
     @staticmethod
     def _secrets_in(texts: Mapping[str, str | Secret]) -> list[Secret]:

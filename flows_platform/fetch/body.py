@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from flows_platform.declared import KeyPath, Secret, Secrets
 from flows_platform.fetch.range_templates import Bounds
 
-type Body = dict[str, JsonValue]
+type Body = dict[str, JsonValue] | list[JsonValue]
 
 _LEFT_OUT = object()  # an optional secret that is not set
 
@@ -56,8 +56,8 @@ def encoded(body: Body, form: BodyForm, bounds: Bounds | None, secrets: Secrets)
     Raises:
         ConfigurationError: a bound cannot be written.
     """
-    filled = _filled_object(body, bounds, secrets)
-    if form is BodyForm.JSON:
+    filled = _filled_object(body, bounds, secrets) if isinstance(body, dict) else _filled_array(body, bounds, secrets)
+    if isinstance(filled, list) or form is BodyForm.JSON:
         return json.dumps(filled, ensure_ascii=False).encode()
     return urlencode({name: as_text(value) for name, value in filled.items()}).encode()
 
@@ -73,11 +73,15 @@ def _filled(value: JsonValue, bounds: Bounds | None, secrets: Mapping[str, str])
     if isinstance(value, dict):
         return _filled_object(value, bounds, secrets)
     if isinstance(value, list):
-        members = [_filled(member, bounds, secrets) for member in value]
-        return [member for member in members if member is not _LEFT_OUT]
+        return _filled_array(value, bounds, secrets)
     return bounds.value(value) if isinstance(value, str) and bounds else value
 
 
-def _filled_object(value: Body, bounds: Bounds | None, secrets: Mapping[str, str]) -> dict[str, object]:
+def _filled_array(value: list[JsonValue], bounds: Bounds | None, secrets: Mapping[str, str]) -> list[object]:
+    members = [_filled(member, bounds, secrets) for member in value]
+    return [member for member in members if member is not _LEFT_OUT]
+
+
+def _filled_object(value: dict[str, JsonValue], bounds: Bounds | None, secrets: Mapping[str, str]) -> dict[str, object]:
     inner = {name: _filled(member, bounds, secrets) for name, member in value.items()}
     return {name: member for name, member in inner.items() if member is not _LEFT_OUT}

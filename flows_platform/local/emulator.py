@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 from flows_platform.access.key import installation_key
 from flows_platform.domain.errors import ConfigurationError, WarehouseUnavailable
 from flows_platform.local.child import ChildProcess, Sink, discard
+from flows_platform.local.own_servers import asked
 from flows_platform.local.ports import Address, free_port
 from flows_platform.local.supervisor import Supervisor
 from flows_platform.runtime.imports import EMULATOR, required
@@ -145,7 +146,7 @@ class Emulator:
         request = Request(  # noqa: S310 - the address is this machine's own
             f"{self.url}/bigquery/v2/{path}", data=body, headers=headers
         )
-        with urlopen(request, timeout=30.0) as answer:  # noqa: S310 - as above
+        with asked(request, timeout=30.0) as answer:
             return json.load(answer)
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
+from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.rate_limit import RateGate
 from flows_platform.settings import Settings, load_settings
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dagster_gcp import BigQueryResource
     from google.cloud.bigquery import Client
 
+    from flows_platform.fetch.api import WindowedApi
     from flows_platform.warehouse.warehouse import Warehouse
 
 CREDENTIALS = (
@@ -26,7 +28,10 @@ CREDENTIALS = (
 
 
 class FetchResource(dg.ConfigurableResource):
-    """Timeouts, tries and limits of fetching, for every source."""
+    """Timeouts, tries and limits of fetching, for every source.
+
+    `own_servers` are HOST:PORT of the platform's own servers, which no proxy of the environment is asked for.
+    """
 
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
@@ -35,14 +40,20 @@ class FetchResource(dg.ConfigurableResource):
     tries: int = 5
     max_rejected: int = 1000
     max_rejected_share: float = 0.1
+    own_servers: list[str] = []  # noqa: RUF012 - pydantic copies it
 
     @contextmanager
-    def client(self, gate: RateGate | None = None) -> Iterator[HttpClient]:
-        """An HTTP client for one run, within the budget of `gate`."""
+    def client(self, api: "WindowedApi", gate: RateGate | None = None) -> Iterator[HttpClient]:
+        """An HTTP client of the API for one run, within the budget of `gate`.
+
+        Raises:
+            ConfigurationError: a file that the API's `tls` names cannot be read or used.
+        """
         limits = HttpLimits(
             connect=self.connect_timeout, read=self.read_timeout, total=self.deadline, rate=self.minimum_rate
         )
-        client = HttpClient(limits, gate=gate)
+        proxies = Proxies.of_environment(self.own_servers)
+        client = HttpClient(limits, gate=gate, tls=api.tls_context(), proxies=proxies)
         try:
             yield client
         finally:
@@ -128,6 +139,7 @@ def build_resources(settings: Settings) -> Resources:
             tries=settings.retry_attempts,
             max_rejected=settings.max_rejected,
             max_rejected_share=settings.max_rejected_share,
+            own_servers=[f"{settings.api_host}:{settings.api_port}"],
         ),
         warehouse=WarehouseResource(
             project=settings.warehouse_project,

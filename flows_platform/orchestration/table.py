@@ -155,17 +155,20 @@ class WindowedTable:
         # Imported here: BigQuery's clients take seconds, too long for loading the definitions.
         from flows_platform.pipeline.window_pipeline import WindowFetch  # noqa: PLC0415
 
-        with fetch.client(self.gate) as client:
-            yield WindowFetch(client=client, **self._how(fetch))
+        api = self.api()
+        with fetch.client(api, self.gate) as client:
+            yield WindowFetch(client=client, api=api, **self._how(fetch))
 
     @contextmanager
     def pipeline(self, fetch: FetchResource, warehouse: WarehouseResource) -> Iterator["WindowPipeline"]:
         """The windows' pipeline for one run."""
         from flows_platform.pipeline.window_pipeline import WindowPipeline  # noqa: PLC0415 - as above
 
-        with fetch.client(self.gate) as client, warehouse.warehouse() as opened:
+        api = self.api()
+        with fetch.client(api, self.gate) as client, warehouse.warehouse() as opened:
             yield WindowPipeline(
                 client=client,
+                api=api,
                 table=self.table,
                 warehouse=opened,
                 shrink=self.shrink_rule,
@@ -174,7 +177,6 @@ class WindowedTable:
 
     def _how(self, fetch: FetchResource) -> dict[str, Any]:
         return {
-            "api": self.api(),
             "folder": self.folder,
             "tries": fetch.tries,
             "max_rejected": fetch.max_rejected,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from math import gcd
 from pathlib import Path
 
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import bigquery
 from google.cloud.bigquery import ScalarQueryParameter
 from google.cloud.bigquery.table import Row
@@ -49,10 +50,15 @@ def emulator_client(url: str, project: str, location: str, key_file: Path) -> bi
     Raises:
         StorageError: the key file cannot be used.
     """
+    credentials = EmulatorCredentials(key_file)
+    session = AuthorizedSession(credentials)
+    # guard: no proxy sees the emulator
+    session.trust_env = False
     return bigquery.Client(
         project=project,
         location=location,
-        credentials=EmulatorCredentials(key_file),
+        credentials=credentials,
+        _http=session,
         client_options={"api_endpoint": url},
     )
 

@@ -145,7 +145,22 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("    auth", "    method: PUT\n    auth", "7: api.method is 'PUT': Input should be 'GET' or 'POST'"),
     ("    auth", "    body: {a: 1}\n    auth", "7: api.body: a GET has no body; write `method: POST`"),
     ("    auth", "    body_form: form\n    auth", "7: api.body_form: there is no `body`"),
-    ("    auth", "    method: POST\n    body: [1]\n    auth", "8: api.body: Input should be a valid dictionary"),
+    ("    auth", "    method: POST\n    body: 7\n    auth", "8: api.body is '7': Input should be a valid dictionary"),
+    (
+        "    auth",
+        "    method: POST\n    body: [1]\n    body_form: form\n    auth",
+        "8: api.body: a form has names; an array has not",
+    ),
+    (
+        "    paging: {kind: next_link, link: next}",
+        "    method: POST\n    body: [1]\n    paging: {kind: cursor, cursor: next, into: {body: a}}",
+        "11: api.paging.into.body: `body` is an array, which has no members by name",
+    ),
+    (
+        "    auth",
+        "    method: POST\n    body: [{k: {env: 7 up}}]\n    auth",
+        "8: api.body.0.k.env: String should match pattern",
+    ),
     (
         "    auth",
         "    method: POST\n    body: {a: {b: 1}}\n    body_form: form\n    auth",
@@ -160,6 +175,28 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "    auth",
         "    method: POST\n    body: {k: '{{ env.FEED_KEY }}'}\n    auth",
         "8: api.body.k: the variable FEED_KEY would be shown; write {env: FEED_KEY}, which",
+    ),
+    ("    auth", "    tls: {}\n    auth", "7: api.tls: `ca`, or `certificate` and `key`, are needed"),
+    ("    auth", "    tls: {key: k.pem, ca: a.pem}\n    auth", "7: api.tls.key: it needs `certificate`"),
+    (
+        "    auth",
+        "    tls: {certificate: c.pem, key_password: s3cret}\n    auth",
+        "7: api.tls.key_password: a secret does not belong in a file",
+    ),
+    (
+        "    auth",
+        '    tls: {certificate: c.pem, key: "-----BEGIN PRIVATE KEY-----\\ns3cret"}\n    auth',
+        "7: api.tls.key: write the path of a PEM file: what the file holds does not belong here",
+    ),
+    (
+        "    auth",
+        "    tls: {cert: c.pem}\n    auth",
+        "7: api.tls.cert: there is no such key. Allowed are ca, certificate, key, key_password",
+    ),
+    (
+        "url: https://feed.example/v1/sightings",
+        "url: http://feed.example/v1\n    tls: {ca: ca.pem}",
+        "6: api.tls: http://feed.example/v1 is not https",
     ),
     ("    auth", "    parameters: {k: [1]}\n    auth", "7: api.parameters.k: Input should be a valid string"),
     ("requests: 10, ", "", "10: api.rate.requests: Field required"),

@@ -4,6 +4,7 @@ No vendor's rules belong here.
 """
 
 import socket
+import ssl
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -94,8 +95,9 @@ class VendorServer(ABC):
     between pages; `running` is how many answers are under way.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
         self.clock = clock
+        self._scheme = "https" if tls else "http"
         self.requests: list[Asked] = []
         self.faults: dict[int, Fault] = {}
         self.on_page: OnPage | None = None
@@ -103,7 +105,7 @@ class VendorServer(ABC):
         self.failures: list[BaseException] = []
         self._pages = 0
         self.lock = threading.RLock()
-        self._http = _HttpServer(self)
+        self._http = _HttpServer(self, tls)
 
     @abstractmethod
     def answer(self, asked: Asked) -> Answer:
@@ -111,7 +113,11 @@ class VendorServer(ABC):
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return self._http.server_port
 
     def page_fixed(self) -> None:
         """Calls `on_page`: one more page is fixed."""
@@ -152,8 +158,10 @@ class VendorServer(ABC):
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = False
 
-    def __init__(self, vendor: VendorServer) -> None:
+    def __init__(self, vendor: VendorServer, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls:  # the handshake is in the connection's own thread
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.vendor = vendor
         self.connections: set[socket.socket] = set()
 

@@ -1,6 +1,7 @@
 """A server of a few lines: a function gives the answer to each request."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,8 @@ from tests.fakes.serving import Answer, Asked, VendorServer
 class SmallServer(VendorServer):
     """Answers each request with what `respond` makes of it."""
 
-    def __init__(self, respond: Callable[[Asked], Answer]) -> None:
-        super().__init__(time.time)
+    def __init__(self, respond: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(time.time, tls)
         self._respond = respond
 
     def answer(self, asked: Asked) -> Answer:

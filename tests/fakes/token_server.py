@@ -1,5 +1,6 @@
 """An API behind OAuth2: tokens are issued at /token, and are good for some requests."""
 
+import ssl
 from urllib.parse import parse_qsl
 
 from tests.fakes.serving import Answer, Asked
@@ -12,8 +13,10 @@ class TokenServer(SmallServer):
     `forms` are the token requests as they came; `issue` is what a token's answer has beside the token.
     """
 
-    def __init__(self, records: object, *, uses: int = 1000, **issue: object) -> None:
-        super().__init__(self._answer)
+    def __init__(
+        self, records: object, *, uses: int = 1000, tls: ssl.SSLContext | None = None, **issue: object
+    ) -> None:
+        super().__init__(self._answer, tls)
         self._records, self._uses, self._issue = records, uses, issue
         self.forms: list[dict[str, str]] = []
         self._left: dict[str, int] = {}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from flows_platform.components.build import windowed_table
-from flows_platform.components.loader import TYPE, load_declaration
+from flows_platform.components.catalog import table_at
+from flows_platform.components.loader import TYPE
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.fetch_plan import FetchPlan
@@ -46,7 +46,7 @@ def api_of(folder: Path, attributes: Mapping[str, object]) -> WindowedApi:
     """The API of a source with these keys."""
     path = folder / "defs.yaml"
     path.write_text(yaml.safe_dump({"type": TYPE, "attributes": dict(attributes)}, sort_keys=False))
-    return windowed_table(load_declaration(path, Settings()), Settings()).api()
+    return table_at(path, Settings()).api()
 
 
 def ids(client: HttpClient, api: WindowedApi, *, window: Window = DAY, trace: Trace | None = None) -> list[int]:

@@ -54,6 +54,17 @@ def test_a_json_body_holds_the_range_numbers_and_secrets(
     assert "canary" not in repr(api) + repr(api.request(DAY)) + str(trace)
 
 
+def test_a_body_may_be_an_array(tmp_path: Path, client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BODY_KEY", "canary+7")
+    body = [{"from": "{start}"}, "{end}", {"env": "BODY_KEY"}, {"env": "BODY_OTHER", "required": False}, [1]]
+    with SmallServer(all_records) as server:
+        time = {"written": "seconds", "before_inclusive": False}
+        api = declared(tmp_path, server.origin, method="POST", body=body, time=time)
+        assert ids(client, api) == IDS
+    assert json.loads(server.requests[0].body) == [{"from": 1709251200}, 1709337600, "canary+7", [1]]
+    assert api.redactor("canary%2B7") == "***"
+
+
 def test_a_secret_of_the_body_leaves_no_message(
     tmp_path: Path, client: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

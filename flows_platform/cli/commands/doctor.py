@@ -4,7 +4,6 @@ import json
 import os
 from http.client import HTTPException
 from tempfile import TemporaryFile
-from urllib.request import urlopen
 
 from flows_platform.access.private import make_home
 from flows_platform.cli.commands.doctor_sources import Check, source_checks
@@ -23,6 +22,7 @@ from flows_platform.domain.errors import (
 )
 from flows_platform.fetch.latest import ask_latest
 from flows_platform.flow_database.read import database_summary
+from flows_platform.local.own_servers import asked
 from flows_platform.local.ports import Address, listens
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.runtime.locks import is_held
@@ -117,8 +117,9 @@ def _api(settings: Settings) -> str:
     table = flows_windows(settings)
     fetch = build_resources(settings).fetch
     try:
-        with fetch.client() as client:
-            latest = ask_latest(client, table.api(), tries=fetch.tries)
+        api = table.api()
+        with fetch.client(api) as client:
+            latest = ask_latest(client, api, tries=fetch.tries)
     except (SourceUnavailable, SourceRefused) as error:
         remedy = "Set FLOWS_API_URL to an API that answers." if settings.api_url else _other(settings, "FLOWS_API_PORT")
         refused = error.remedy if isinstance(error, SourceRefused) else None  # it may be about tokens
@@ -151,7 +152,7 @@ def _dagster(settings: Settings) -> str:
         return f"not running yet; `flows dev` starts its UI at port {settings.dagster_port}"
     address = f"http://{HOST}:{settings.dagster_port}"
     try:
-        with urlopen(f"{address}/server_info", timeout=settings.read_timeout) as answer:  # noqa: S310 - our own address
+        with asked(f"{address}/server_info", timeout=settings.read_timeout) as answer:
             version = json.load(answer)["dagster_webserver_version"]
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         message = f"the program at {address} does not answer as Dagster's UI does ({type(error).__name__}: {error})."

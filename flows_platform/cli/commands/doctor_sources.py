@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from flows_platform.components.catalog import read_catalog
 from flows_platform.components.source_files import shipped_name
 from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.redirects import PORTS
 from flows_platform.fetch.trace import Trace
 from flows_platform.orchestration.resources import build_resources
@@ -41,22 +42,32 @@ def source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
 
 
 def _secrets(table: WindowedTable, _: Settings) -> str:
-    table.api()
-    return "every variable that the file requires is set"
+    """Whether the secrets are set, and the files of `tls` can be used."""
+    with_files = table.api().tls_context() is not None
+    return f"every variable that the file requires is set{', and the files of `tls` can be used' * with_files}"
 
 
 def _host(table: WindowedTable, settings: Settings) -> str:
-    """Whether something listens where the API should be."""
-    parts = urlsplit(table.endpoint)
+    """Whether something listens where the API should be, or where the proxy to it should be."""
+    proxy = Proxies.of_environment().proxy_for(table.endpoint)
+    address = _reached(
+        proxy.url if proxy else table.endpoint,
+        settings.connect_timeout,
+        remedy=f"Check {proxy.variable if proxy else '`api.url`'}, and whether this machine may connect to it.",
+    )
+    return f"the proxy {address}, named by {proxy.variable}, can be reached" if proxy else f"{address} can be reached"
+
+
+def _reached(url: str, timeout: float, *, remedy: str) -> str:
+    """Host and port of the URL, where something listens."""
+    parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     try:
-        socket.create_connection((host, port), timeout=settings.connect_timeout).close()
+        socket.create_connection((host, port), timeout=timeout).close()
     except OSError as error:
-        raise SourceUnavailable(
-            f"{host}:{port} cannot be reached ({error.strerror or error}).",
-            remedy="Check `api.url`, and whether this machine may connect to it.",
-        ) from None
-    return f"{host}:{port} can be reached"
+        message = f"{host}:{port} cannot be reached ({error.strerror or error})."
+        raise SourceUnavailable(message, remedy=remedy) from None
+    return f"{host}:{port}"
 
 
 def _request(table: WindowedTable, settings: Settings) -> str:
@@ -64,11 +75,11 @@ def _request(table: WindowedTable, settings: Settings) -> str:
     window = table.calendar.last_closed(datetime.now(UTC))
     if window is None:
         return "no window has closed yet"
-    trace, fetch = Trace(), build_resources(settings).fetch
-    with tempfile.TemporaryDirectory(prefix="flows-doctor-") as folder, fetch.client(table.gate) as client:
+    trace, fetch, api = Trace(), build_resources(settings).fetch, table.api()
+    with tempfile.TemporaryDirectory(prefix="flows-doctor-") as folder, fetch.client(api, table.gate) as client:
         fetched = fetch_window(
             client,
-            table.api(),
+            api,
             window,
             Path(folder) / "window.parquet",
             max_rejected=ANY_NUMBER,

@@ -5,13 +5,13 @@ import sys
 import sysconfig
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
 
 from flows_platform.access.private import make_home, private_folder, socket_path
 from flows_platform.cli.commands.code_server import reaches_definitions
 from flows_platform.cli.commands.instance import fail_abandoned_runs, open_instance
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.emulator import Emulator
+from flows_platform.local.own_servers import asked
 from flows_platform.local.ports import Address, listens
 from flows_platform.settings import EMULATOR_PROJECT, Settings
 
@@ -122,7 +122,7 @@ def _script(name: str) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        with urlopen(url, timeout=5.0) as answer:  # noqa: S310 - the address is this machine's own
+        with asked(url, timeout=5.0) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004 - OK
     except (URLError, ConnectionError, TimeoutError):
         return False

@@ -80,7 +80,7 @@ def _try(
     window = table.grid.from_key(tried.window)
     fetch = build_resources(load_settings()).fetch
     with (
-        fetch.client(table.gate) as client,
+        fetch.client(api, table.gate) as client,
         closing(client),
         _target(out) as target,
         progress_bar("Fetching", "records") as progress,

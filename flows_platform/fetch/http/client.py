@@ -5,17 +5,20 @@ of a body with neither: the counts in `proof.py` do.
 """
 
 import http.client
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
 import urllib3
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.domain.errors import PlatformError, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import bare_url
-from flows_platform.fetch.http.connections import keep_queries_out_of_logs, pool_manager
+from flows_platform.fetch.http.connections import Pools, keep_queries_out_of_logs
 from flows_platform.fetch.http.decompression import Decompressor, Expansion, Identity, Pending, decompressor
+from flows_platform.fetch.http.failures import PROXY_AUTHENTICATION, brief, failure, unauthenticated
 from flows_platform.fetch.http.pace import Clock, HttpLimits, Pace, Watch
+from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.rate_limit import RateGate
 from flows_platform.fetch.http.redirects import STATUSES, redirect_target, require_same_method
 from flows_platform.fetch.http.refusals import BODY_BYTES, USUAL, Refusals
@@ -26,27 +29,38 @@ __all__ = ["Answer", "HttpClient", "HttpLimits"]
 CHUNK = 1 << 18
 
 
-def _unseen(_url: str, _status: int) -> None:
+type Seen = Callable[[str, int], None]  # called with the URL and the status of an answer
+
+
+def unseen(_url: str, _status: int) -> None:
     """Ignores the answer's URL and status."""
 
 
 class HttpClient:
     """A pool of connections; close it after use. `clock` counts seconds; only its differences matter.
 
-    `gate` keeps the API's budget of requests.
+    `gate` keeps the API's budget of requests. `tls` says whom to trust and how the client identifies itself; without
+    it, the system's CAs are trusted. `proxies` says which requests go through a proxy; without it, every request is
+    direct.
     """
 
     def __init__(
-        self, limits: HttpLimits | None = None, clock: Clock = time.monotonic, gate: RateGate | None = None
+        self,
+        limits: HttpLimits | None = None,
+        clock: Clock = time.monotonic,
+        gate: RateGate | None = None,
+        tls: ssl.SSLContext | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self.limits = limits or HttpLimits()
         self._gate = gate
         self._clock = clock
-        self._pool = pool_manager(connect=self.limits.connect, read=self.limits.read)
+        self._proxies = proxies or Proxies()
+        self._pools = Pools(connect=self.limits.connect, read=self.limits.read, tls=tls)
         keep_queries_out_of_logs()
 
     def close(self) -> None:
-        self._pool.clear()
+        self._pools.close()
 
     def deadline(self) -> float:
         """When a window that starts now must be done, on this client's clock."""
@@ -63,7 +77,7 @@ class HttpClient:
         *,
         deadline: float | None = None,
         refusals: Refusals = USUAL,
-        seen: Callable[[str, int], None] = _unseen,
+        seen: Seen = unseen,
     ) -> Iterator["Answer"]:
         """The answer to one request. Leaving the block closes the connection unless the body was read to its end.
 
@@ -83,7 +97,9 @@ class HttpClient:
             seen(url, response.status)
             try:
                 if not refusals.is_good(response.status):
-                    raise refusals.error(bare_url(url), response.status, response.headers, _error_body(response, pace))
+                    raise refusals.error(
+                        self._shown(url), response.status, response.headers, _error_body(response, pace)
+                    )
                 with Watch(pace, lambda: _abort(response)) as watch:
                     yield Answer(url, response, watch)
             finally:
@@ -105,8 +121,9 @@ class HttpClient:
             followed += 1
 
     def _send(self, request: Request, url: str) -> urllib3.BaseHTTPResponse:
+        proxy = self._proxies.proxy_for(url)
         try:
-            return self._pool.request(
+            response = self._pools.through(proxy).request(
                 request.method,
                 url,
                 body=request.body,
@@ -115,14 +132,16 @@ class HttpClient:
                 redirect=False,
             )
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            if _is_malformed(error):
-                raise SourceRefused(
-                    f"{bare_url(url)} answers with a head that is not HTTP ({_brief(error)})."
-                ) from error
-            raise SourceUnavailable(
-                f"{bare_url(url)} gives no answer ({_brief(error)}).",
-                remedy="Is the API server running, and is its address right?",
-            ) from error
+            raise failure(bare_url(url), error, proxy) from error
+        if proxy and response.status == PROXY_AUTHENTICATION:
+            response.close()
+            raise unauthenticated(proxy)
+        return response
+
+    def _shown(self, url: str) -> str:
+        """The URL without its query, with the proxy that may have answered instead."""
+        proxy = self._proxies.proxy_for(url)
+        return f"{bare_url(url)} (through the proxy {proxy.url})" if proxy else bare_url(url)
 
 
 class Answer:
@@ -221,7 +240,7 @@ class Answer:
             chunk = self._response.read1(CHUNK, decode_content=False)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self._require_pace()
-            raise StreamIncomplete(f"{self._url} broke off after {self.received:,} bytes ({_brief(error)}).") from error
+            raise StreamIncomplete(f"{self._url} broke off after {self.received:,} bytes ({brief(error)}).") from error
         finally:
             pace.end(len(chunk))
         self.received += len(chunk)
@@ -256,20 +275,3 @@ def _error_body(response: urllib3.BaseHTTPResponse, pace: Pace) -> bytes:
                 break
             body += chunk
     return body
-
-
-def _is_malformed(error: BaseException | None) -> bool:
-    """Whether the head itself is at fault: too many or too long lines, or no status line."""
-    while error is not None:
-        too_many = type(error) is http.client.HTTPException
-        if too_many or isinstance(error, http.client.LineTooLong | http.client.UnknownProtocol):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _brief(error: BaseException) -> str:
-    """The innermost reason in a few words; urllib3's own text repeats the URL with its query."""
-    while isinstance(error.__cause__ or error.__context__, Exception):
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return f"{type(error).__name__}: {error}"[:200]

@@ -1,4 +1,4 @@
-"""urllib3's connections with two additions: a limit on the time of an answer's head, and no queries in logs.
+"""urllib3's connections with additions: limits on the time of heads, proxies, and no queries in logs.
 
 Knows no windows and no APIs.
 """
@@ -7,12 +7,16 @@ import http.client
 import logging
 import re
 import socket
+import ssl
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from flows_platform.fetch.http.proxies import Proxy
 
 QUERY = re.compile(r"\?[^\s\"']*")
 LOGGERS = ("urllib3.connectionpool", "urllib3.connection")
@@ -38,33 +42,68 @@ class HeadTimer:
     def _abort(self) -> None:
         self.expired = True
         with suppress(OSError, AttributeError):  # closed meanwhile
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
+            sock = self._connection.sock
+            getattr(sock, "socket", sock).shutdown(socket.SHUT_RDWR)  # the one below TLS to a proxy
 
 
 class HeadTimed:
-    """A connection that raises a timeout if an answer's head is not complete within `head_seconds`."""
+    """A connection that raises a timeout if a head is not complete in time.
+
+    An answer's head has `head_seconds`, that of a proxy's answer to CONNECT `tunnel_seconds`.
+    """
 
     head_seconds = 60.0
+    tunnel_seconds = 10.0
 
     def getresponse(self) -> Any:
-        timer = HeadTimer(self, self.head_seconds)  # type: ignore[arg-type]  # mixed into connections alone
+        with self._timed(self.head_seconds, "the answer's head"):
+            return super().getresponse()  # type: ignore[misc]
+
+    def _tunnel(self) -> None:
+        with self._timed(self.tunnel_seconds, "the proxy's answer to CONNECT"):
+            super()._tunnel()  # type: ignore[misc]
+
+    @contextmanager
+    def _timed(self, seconds: float, head: str) -> Iterator[None]:
+        timer = HeadTimer(self, seconds)  # type: ignore[arg-type]  # mixed into connections alone
         try:
             with timer:
-                return super().getresponse()  # type: ignore[misc]
+                yield
         finally:
             # Also if the head seems complete: http.client takes the end of the stream for the end of the head.
             if timer.expired:
-                raise TimeoutError(f"the answer's head was not complete within {self.head_seconds:g} s")
+                raise TimeoutError(f"{head} was not complete within {seconds:g} s") from None
 
 
-def pool_manager(*, connect: float, read: float) -> urllib3.PoolManager:
-    """A pool that neither retries nor follows redirects."""
+class Pools:
+    """The connections of one client: a pool for those that are direct, and one for every proxy.
 
+    They neither retry nor follow redirects. Without `tls` they trust the system's CAs.
+    """
+
+    def __init__(self, *, connect: float, read: float, tls: ssl.SSLContext | None = None) -> None:
+        self._connect, self._read, self._tls = connect, read, tls
+        self._pools: dict[Proxy | None, urllib3.PoolManager] = {}
+
+    def through(self, proxy: Proxy | None) -> urllib3.PoolManager:
+        """The pool whose connections go through the proxy; for None, to the server itself."""
+        if proxy not in self._pools:
+            self._pools[proxy] = _pool_manager(self._connect, self._read, self._tls, proxy)
+        return self._pools[proxy]
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.clear()
+
+
+def _pool_manager(connect: float, read: float, tls: ssl.SSLContext | None, proxy: Proxy | None) -> urllib3.PoolManager:
     class Plain(HeadTimed, HTTPConnection):
         head_seconds = read
+        tunnel_seconds = connect
 
     class Secure(HeadTimed, HTTPSConnection):
         head_seconds = read
+        tunnel_seconds = connect
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain
@@ -72,7 +111,14 @@ def pool_manager(*, connect: float, read: float) -> urllib3.PoolManager:
     class SecurePool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Secure
 
-    manager = urllib3.PoolManager(timeout=urllib3.Timeout(connect=connect, read=read), retries=False, maxsize=4)
+    timeout = urllib3.Timeout(connect=connect, read=read)
+    manager = (
+        urllib3.ProxyManager(
+            proxy.url, proxy_headers=proxy.headers, timeout=timeout, retries=False, maxsize=4, ssl_context=tls
+        )
+        if proxy
+        else urllib3.PoolManager(timeout=timeout, retries=False, maxsize=4, ssl_context=tls)
+    )
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
     return manager
 

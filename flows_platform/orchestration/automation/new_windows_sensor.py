@@ -87,8 +87,9 @@ def new_windows(
 
 def _latest(table: WindowedTable, fetch: FetchResource, now: datetime) -> Latest:
     """How new the source's records are; a source that does not say counts as up to date and unchanged."""
-    with fetch.client(table.gate) as client:
-        return ask_latest(client, table.api(), tries=fetch.tries) or Latest(now, 0)
+    api = table.api()
+    with fetch.client(api, table.gate) as client:
+        return ask_latest(client, api, tries=fetch.tries) or Latest(now, 0)
 
 
 def _nothing_new(latest: Latest, wanted: Wanted) -> str:

@@ -71,7 +71,7 @@ def source_counts(
 
     counts: dict[Window, int | None] = {}
     api = table.api()
-    with fetch.client(table.gate) as client:
+    with fetch.client(api, table.gate) as client:
         for window in windows:
             try:
                 counts[window] = count_records(client, api, window, tries=tries)

@@ -1,13 +1,16 @@
 """Renders a change as a message and posts it, in a form that Slack accepts."""
 
 import json
+from contextlib import closing
 
 import urllib3
 
 from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.fetch.http.connections import Pools
+from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.orchestration.notifications.problems import Change, Kind
 
-TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+CONNECT, READ = 5.0, 10.0  # seconds
 SHOWN = 20  # windows or assets in a message, at most
 LONGEST = 2000  # characters of an error, at most
 NAMED = 3  # windows or assets in a message's text, at most
@@ -59,11 +62,13 @@ def post(url: str, message: Message) -> None:
 
     Raises:
         SourceUnavailable: the message was not accepted. The error does not name the URL, which is a secret.
+        ConfigurationError: a variable of the environment does not hold the URL of a proxy.
     """
     try:
-        with urllib3.PoolManager(timeout=TIMEOUT, retries=urllib3.Retry(2, redirect=0)) as pool:
-            body = json.dumps(message).encode()
-            answer = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"})
+        body, headers = json.dumps(message).encode(), {"Content-Type": "application/json"}
+        with closing(Pools(connect=CONNECT, read=READ)) as pools:
+            pool = pools.through(Proxies.of_environment().proxy_for(url))
+            answer = pool.request("POST", url, body=body, headers=headers, retries=urllib3.Retry(2, redirect=0))
     except urllib3.exceptions.HTTPError as error:
         raise SourceUnavailable(f"the notification URL gives no answer ({type(error).__name__}).") from None
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - success

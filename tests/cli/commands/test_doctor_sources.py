@@ -1,6 +1,7 @@
 """The doctor's lines for each source of a project: secrets, host, one request."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from flows_platform.cli.commands import doctor
 from flows_platform.local.ports import free_port
 from tests.cli.commands.test_source_try import SOURCE
+from tests.fakes.certificates import Authority
+from tests.fakes.proxy import LittleProxy
 from tests.fakes.serving import Answer, Asked, VendorServer
 
 USUAL = ["settings", "home folder", "sources", "warehouse", "Dagster"]
@@ -74,6 +77,19 @@ def test_a_secret_that_is_not_set_is_named(
     assert "VISITS_KEY is not set" in found["visits secrets"]
 
 
+def test_files_of_tls_are_examined(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_tls = SOURCE.replace("  api:\n", "  api:\n    tls: {{ca: ca.pem}}\n")
+    with Visits(time.time, Authority.named("ca", project).issue("server").server()) as server:
+        (project / "visits.yaml").write_text(with_tls.format(origin=server.origin))
+        found = lines(capsys)
+        (project / "ca.pem").unlink()
+        without = lines(capsys)
+    assert failed(found) == []
+    assert "the files of `tls` can be used" in found["visits secrets"]
+    assert failed(without) == ["visits secrets", "visits request"]
+    assert f"api.tls.ca: {project}/ca.pem cannot be read (No such file" in without["visits secrets"]
+
+
 def test_a_request_that_is_refused_shows_no_secret(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,3 +132,19 @@ def test_shipped_sources_are_examined_where_they_are_asked_for(
     ]
     assert "QUALYS_USERNAME is not set" in found["qualys_detections secrets"]
     assert "API" in found
+
+
+def test_a_proxy_is_what_must_be_reached(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "visits.yaml").write_text(SOURCE.format(origin="http://api.example"))
+    with Visits(time.time) as server, LittleProxy(server.port) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url("user:canary"))
+        found = lines(capsys)
+    gone = lines(capsys)
+    address = proxy.url().removeprefix("http://")
+    assert failed(found) == []
+    assert f"the proxy {address}, named by HTTP_PROXY, can be reached" in found["visits host"]
+    assert failed(gone) == ["visits host", "visits request"]
+    assert f"{address} cannot be reached (Connection refused). Check HTTP_PROXY" in gone["visits host"]
+    assert "canary" not in f"{found}{gone}"
