@@ -1,19 +1,15 @@
 """The answer to a request that is sent with its credentials; a token that is refused with 401 is replaced once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from flows_platform.domain.errors import PlatformError
 from flows_platform.fetch.api import WindowedApi
-from flows_platform.fetch.http.client import Answer, HttpClient
+from flows_platform.fetch.http.client import Answer, HttpClient, Seen, unseen
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.tokens import TOKENS
 
 UNAUTHORIZED = 401
-
-
-def _unseen(_url: str, _status: int) -> None:
-    """Ignore the URL and the status."""
 
 
 @contextmanager
@@ -23,9 +19,11 @@ def answering(
     request: Request,
     *,
     deadline: float | None = None,
-    seen: Callable[[str, int], None] = _unseen,
+    seen: Seen = unseen,
 ) -> Iterator[Answer]:
-    """The answer to a request that is not signed yet. `seen` gets the URL and the status of every answer.
+    """The answer to a request that is not signed yet.
+
+    `seen` gets the URL and the status of every answer, those with a token too.
 
     Raises:
         PlatformError: as `HttpClient.stream`; also where no token is issued.
@@ -43,12 +41,12 @@ def answering(
         return opened.enter_context(client.stream(signed, deadline=deadline, refusals=api.refusals, seen=note))
 
     with ExitStack() as opened:
-        token = TOKENS.current(client, api.auth, api.secrets, deadline)
+        token = TOKENS.current(client, api.auth, api.secrets, deadline, seen=seen)
         try:
             answer = sent(token)
         except PlatformError:
             # guard: one new token for a request
             if not token or statuses[-1:] != [UNAUTHORIZED]:
                 raise
-            answer = sent(TOKENS.current(client, api.auth, api.secrets, deadline, spent=token))
+            answer = sent(TOKENS.current(client, api.auth, api.secrets, deadline, spent=token, seen=seen))
         yield answer

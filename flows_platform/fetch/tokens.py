@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -11,7 +12,7 @@ from flows_platform.columns.paths import RecordPath
 from flows_platform.declared import Secrets
 from flows_platform.domain.errors import PlatformError, SourceRefused
 from flows_platform.fetch.auth import Auth
-from flows_platform.fetch.http.client import HttpClient
+from flows_platform.fetch.http.client import HttpClient, Seen, unseen
 from flows_platform.fetch.http.pace import Clock
 from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.http.request import Request
@@ -20,8 +21,22 @@ from flows_platform.formats.protocol.envelope import ErrorDocument
 ANSWER_BYTES = 1 << 16
 MARGIN = 60.0  # seconds before a token expires at which it is renewed; a tenth of a short life
 MASKED = 256  # tokens that are still masked after they were issued
-REFUSALS = Refusals(document=ErrorDocument(message=RecordPath.parse("error")))
+SHOWN = 300  # characters of an error's code, and of its text
 REMEDY = "Check `token_url`, `scope`, and the secrets that `auth` names."
+
+
+class TokenError(ErrorDocument):
+    """Why no token is issued (RFC 6749, 5.2): `error` is a code, `error_description` a text."""
+
+    message: RecordPath = RecordPath.parse("error")
+
+    def error(self, root: str | None, envelope: Mapping[str, object]) -> PlatformError | None:  # noqa: ARG002 - JSON
+        given = (envelope.get(name) for name in ("error", "error_description"))
+        said = [" ".join(str(text).split())[:SHOWN].rstrip(".") for text in given if text]
+        return SourceRefused(f"{': '.join(said)}.") if said else None
+
+
+REFUSALS = Refusals(document=TokenError())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +69,18 @@ class Tokens:
         return tuple(self._issued)
 
     def current(
-        self, client: HttpClient, auth: Auth, secrets: Secrets, deadline: float | None = None, *, spent: str = ""
+        self,
+        client: HttpClient,
+        auth: Auth,
+        secrets: Secrets,
+        deadline: float | None = None,
+        *,
+        spent: str = "",
+        seen: Seen = unseen,
     ) -> str:
-        """The token for the next request; "" for a kind without one. `spent` is one that the API has refused.
+        """The token for the next request; "" for a kind without one.
+
+        `spent` is one that the API has refused. `seen` gets the URL and the status of the answer to a token's request.
 
         Raises:
             PlatformError: none is issued.
@@ -72,13 +96,15 @@ class Tokens:
             if token is None or token.value == spent or self._clock() >= token.until:
                 again = auth.token_request(secrets, token.refresh_token if token else "") or request
                 slot.token = None if token is None else Token("", 0.0, token.refresh_token)
-                slot.token = token = self._fetched(client, again, deadline, token)
+                slot.token = token = self._fetched(client, again, deadline, token, seen)
             return token.value
 
-    def _fetched(self, client: HttpClient, request: Request, deadline: float | None, before: Token | None) -> Token:
+    def _fetched(
+        self, client: HttpClient, request: Request, deadline: float | None, before: Token | None, seen: Seen
+    ) -> Token:
         asked = self._clock()
         try:
-            with client.stream(request, deadline=deadline, refusals=REFUSALS) as answer:
+            with client.stream(request, deadline=deadline, refusals=REFUSALS, seen=seen) as answer:
                 body = answer.beginning(ANSWER_BYTES)
             value, refresh, seconds = _read(body)
         except PlatformError as error:
@@ -102,6 +128,8 @@ def _read(body: bytes) -> tuple[str, str, float]:
     if not isinstance(answer, dict):
         raise SourceRefused("the answer is not a JSON object.")
     value, refresh, kind = (answer.get(name, "") for name in ("access_token", "refresh_token", "token_type"))
+    if not value and (error := TokenError().error(None, answer)):  # some servers say so with status 200
+        raise error
     if not (isinstance(value, str) and value and value.isascii() and value.isprintable()):
         raise SourceRefused("the answer has no `access_token` that a header can hold.")
     # guard: a token of another type is not sent as Bearer

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Answered:
-    """An answer that came: its URL without secrets, its status, and the records of its document once it was read."""
+    """An answer that came: its URL without secrets, its status, and the records of its document once it was read.
+
+    A token's answer has no records.
+    """
 
     url: str
     status: int

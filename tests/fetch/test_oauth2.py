@@ -78,7 +78,11 @@ def test_a_refused_token_is_replaced_once_for_a_request(tmp_path: Path, client: 
         trace = Trace()
         assert ids(client, api) == ids(client, api, trace=trace) == IDS
     assert [asked.path for asked in server.requests] == ["/token", "/things", "/things", "/token", "/things"]
-    assert [request.status for request in trace.requests] == [401, 200]
+    assert [(request.url.rpartition("/")[2].partition("?")[0], request.status) for request in trace.requests] == [
+        ("things", 401),
+        ("token", 200),
+        ("things", 200),
+    ]
 
 
 def test_a_token_that_is_refused_twice_is_shown_nowhere(
@@ -93,6 +97,19 @@ def test_a_token_that_is_refused_twice_is_shown_nowhere(
     assert len(server.forms) == 2
     assert "canary" not in f"{refused.value!r}{refused.value.__cause__}{trace}{caplog.text}{api!r}"
     assert api.redactor("canary-token-1 and canary-token-2") == "*** and ***"
+
+
+def test_a_description_that_echoes_a_secret_is_masked(tmp_path: Path, client: HttpClient) -> None:
+    echo = {"error": "invalid_client", "error_description": "no client canary-app with canary+secret%3A%2B"}
+    trace = Trace()
+    with SmallServer(lambda _: document(echo, 401)) as server:
+        api = declared(tmp_path, f"{server.origin}/things", auth=keys(f"{server.origin}/canary-app"))
+        with pytest.raises(
+            SourceRefused, match=r"answered 401: invalid_client: no client \*\*\* with \*\*\*\."
+        ) as error:
+            ids(client, api, trace=trace)
+    assert "canary" not in f"{error.value!r}{trace}"
+    assert [(request.url, request.status) for request in trace.requests] == [(f"{server.origin}/***/token", 401)]
 
 
 def test_a_token_is_renewed_before_it_expires(client: HttpClient) -> None:
@@ -124,7 +141,13 @@ def test_a_refresh_token_that_the_server_replaces_is_used_next(client: HttpClien
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (document({"error": "invalid_client"}, 401), "answered 401: the API answers with an error: invalid_client"),
+        (document({"error": "invalid_client"}, 401), "/token answered 401: invalid_client. Check `token_url`"),
+        (
+            document({"error": "invalid_scope", "error_description": "No such\r\nscope: x."}, 400),
+            "/token answered 400: invalid_scope: No such scope: x. Check `token_url`",
+        ),
+        (document({"error": {"message": "no"}}, 400), "answered 400: {'message': 'no'}"),
+        (document({"error": "bad_verification_code"}), "no token: bad_verification_code. Check `token_url`"),
         (document({}, 503), "answered 503"),
         (document([]), "the answer is not a JSON object"),
         (Answer(200, {}, b"<html>"), "the answer is not a JSON object"),
