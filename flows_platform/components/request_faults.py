@@ -112,9 +112,12 @@ def _inexact(at: KeyPath, forms: list[StrftimeTime | None], partitions: Partitio
     if is_template(partitions.start):
         return
     zone = zone_of(partitions.timezone)
-    start, length = instant_of(partitions.start, zone), Cron.parse(partitions.cron).length
+    try:
+        first = Cron.parse(partitions.cron).grid(instant_of(partitions.start, zone), zone).nth(0)
+    except ConfigurationError:  # a fault of the windows, which is reported there
+        return
     for form in filter(None, forms):
-        for instant in (start, start + length):
+        for instant in (first.start, first.end):
             try:
                 form.require_exact(instant)
             except ConfigurationError as error:

@@ -6,16 +6,12 @@ from typing import Self
 from pydantic import model_validator
 
 from flows_platform.components.origin_faults import origin_faults
+from flows_platform.components.partition_faults import partition_faults
 from flows_platform.components.request_faults import request_faults
-from flows_platform.components.rules import Fault, environment_in, instant_of, zone_of
-from flows_platform.components.source import (
-    ColumnDeclaration,
-    Partitions,
-    TableKeys,
-)
-from flows_platform.declared import KeyPath, is_template, refused
-from flows_platform.domain.cron import DAY, Cron
-from flows_platform.domain.errors import ConfigurationError
+from flows_platform.components.rules import Fault, environment_in
+from flows_platform.components.source import ColumnDeclaration, TableKeys
+from flows_platform.declared import KeyPath, refused
+from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
@@ -69,7 +65,7 @@ def faults(source: TableKeys) -> Iterator[Fault]:
     """Every contradiction between keys of the declaration."""
     yield from _table_faults(source)
     yield from _api_faults(source)
-    yield from _partition_faults(source.partitions)
+    yield from partition_faults(source)
 
 
 def _table_faults(source: TableKeys) -> Iterator[Fault]:
@@ -133,7 +129,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     yield from request_faults(source)
     cron = Cron.parse(source.partitions.cron)
-    if api.time.written == "date" and (cron.length % DAY or cron.offset % DAY or source.partitions.timezone != "UTC"):
+    if api.time.written == "date" and not (cron.starts_at_midnight and source.partitions.timezone == "UTC"):
         yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")
 
 
@@ -146,16 +142,3 @@ def _nothing_faults(source: TableKeys) -> Iterator[Fault]:
             yield Fault(("api", "nothing", index), f"{answer} does not say whether there are records")
         if isinstance(answer, NothingCode) and not (errors and errors.code):
             yield Fault(("api", "nothing", index), "a code needs `errors.code`, which is not declared")
-
-
-def _partition_faults(partitions: Partitions) -> Iterator[Fault]:
-    if is_template(partitions.start) or is_template(partitions.end):
-        return
-    zone = zone_of(partitions.timezone)
-    try:
-        grid = Cron.parse(partitions.cron).grid(instant_of(partitions.start, zone), zone)
-    except ConfigurationError as error:
-        yield Fault(("partitions", "start"), str(error))
-        return
-    if partitions.end and instant_of(partitions.end, zone) <= grid.start:
-        yield Fault(("partitions", "end"), "the last window ends before the first starts")

@@ -15,6 +15,7 @@ from flows_platform.domain.windows import Window
 
 # A sensor's tick may take 60 s: it requests this many runs, and the next tick requests more.
 RUNS_A_LOOK = 24
+LONGEST_PAUSE = timedelta(days=1)  # after failures of a window of weeks or months
 
 
 class Reason(Enum):
@@ -65,7 +66,7 @@ class TableState:
     `loaded` and `running` are keys: the windows in the table, and those that an unfinished run will load. The
     `confirmable` windows may now have their second pull. `received` maps the windows that were fetched to the number
     of records then, `failures` maps windows to their last failed runs. The pause after a failure starts at `pause` and
-    doubles up to the window's length.
+    doubles up to the window's length, or a day.
 
     A schedule looks `by_clock`: once per window, with a cursor made from the clock. It requests the look-back unless a
     count proves that nothing changed; a sensor requests it only if a count proves that something changed. The first
@@ -218,8 +219,9 @@ def _may_run(state: TableState, window: Window, now: datetime) -> bool:
     failures = state.failures.get(window)
     if failures is None:
         return True
+    longest = min(window.end - window.start, LONGEST_PAUSE)
     # guard: pauses after failures
-    return now >= failures.last + pause_after(failures.count, state.pause, window.end - window.start)
+    return now >= failures.last + pause_after(failures.count, state.pause, longest)
 
 
 def _next_cursor(state: TableState, source: SourceState, passed: list[Window], overdue: list[Window]) -> Cursor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.window_length import WindowLength, is_whole_days, lengths_between, moved
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
@@ -86,14 +87,16 @@ def bounds_since(epoch: datetime, window: Window) -> TimeBounds:
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """Windows of equal length from `start` on. In a `zone` other than UTC they are whole days that begin at midnight.
+    """Windows of one length from `start` on: equal spans of time, or months of the calendar.
 
-    Such a day lasts 23 to 25 hours when the clock changes. If midnight comes twice, the first one counts.
+    In a `zone` other than UTC they are whole days, or months, that begin at midnight. Such a day lasts 23 to 25 hours
+    when the clock changes. If midnight comes twice, the first one counts.
     """
 
     start: datetime
-    length: timedelta
+    length: WindowLength
     zone: tzinfo = UTC
+    _first: datetime = field(init=False, repr=False, compare=False)  # `start` on the zone's clock
 
     def __post_init__(self) -> None:
         """Refuse other windows on a clock that may change: two could share a key, and Dagster would cut others.
@@ -101,33 +104,39 @@ class WindowGrid:
         Raises:
             ConfigurationError: in a zone other than UTC, the windows are not whole days that begin at midnight.
         """
+        object.__setattr__(self, "_first", self._clock(self.start))
         if self.zone.utcoffset(None) == timedelta(0):
             return
-        if self.length % timedelta(days=1) or self._clock(self.start).time() != time():
+        if not is_whole_days(self.length) or self._first.time() != time():
             raise ConfigurationError(
-                f"windows of {self.length} from {self._clock(self.start):%Y-%m-%d %H:%M} in the time zone {self.zone}: "
-                "a time zone other than UTC needs whole days that begin at midnight.",
+                f"windows of {self.length} from {self._first:%Y-%m-%d %H:%M} in the time zone {self.zone}: "
+                "a time zone other than UTC needs whole days or months that begin at midnight.",
                 remedy="Use UTC for other windows.",
             )
 
     def floor(self, instant: datetime) -> Window:
         """The window that holds `instant`."""
-        clock = self._clock(instant)
-        origin = self._clock(self.start)
-        begin = origin + (clock - origin) // self.length * self.length
+        number = self._number(self._clock(instant))
+        window = self.nth(number)
         # When the clock changes around midnight, it may show one day's date while the other day's window is open.
         # guard: instants around a midnight that is changed
-        if instant < self._instant(begin):
-            begin -= self.length
-        elif instant >= self._instant(begin + self.length):
-            begin += self.length
-        return Window(self._instant(begin), self._instant(begin + self.length), self.zone)
+        if instant < window.start:
+            window = self.nth(number - 1)
+        elif instant >= window.end:
+            window = self.nth(number + 1)
+        return window
 
     def _clock(self, instant: datetime) -> datetime:
         return instant.astimezone(self.zone).replace(tzinfo=None)
 
     def _instant(self, clock: datetime) -> datetime:
         return clock.replace(tzinfo=self.zone).astimezone(UTC)
+
+    def _number(self, clock: datetime) -> int:
+        return lengths_between(self._first, clock, self.length)
+
+    def _begin(self, number: int) -> datetime:
+        return moved(self._first, self.length, number)
 
     def from_key(self, key: str) -> Window:
         """The window that a partition key names.
@@ -150,12 +159,12 @@ class WindowGrid:
 
     def number(self, window: Window) -> int:
         """How many windows the grid has before `window`."""
-        return (self._clock(window.start) - self._clock(self.start)) // self.length
+        return self._number(self._clock(window.start))
 
     def nth(self, number: int) -> Window:
         """The window with that number."""
-        begin = self._clock(self.start) + number * self.length
-        return Window(self._instant(begin), self._instant(begin + self.length), self.zone)
+        begin, end = (self._instant(self._begin(index)) for index in (number, number + 1))
+        return Window(begin, end, self.zone)
 
     def number_of_key(self, key: str) -> int | None:
         """The number of the window that a partition key names; None if it names none. It takes 1 µs."""
@@ -163,16 +172,16 @@ class WindowGrid:
             begin = datetime.fromisoformat(f"{key[:10]}T{key[11:]}")
         except ValueError:
             return None
-        number, rest = divmod(begin - self._clock(self.start), self.length)
-        return None if rest or number < 0 else number
+        number = self._number(begin)
+        return None if number < 0 or self._begin(number) != begin else number
 
     def after(self, window: Window) -> Window:
         """The window that follows."""
-        return self.floor(window.end)
+        return self.nth(self.number(window) + 1)
 
     def before(self, window: Window) -> Window:
         """The window that precedes."""
-        return self.floor(window.start - timedelta(microseconds=1))
+        return self.nth(self.number(window) - 1)
 
     def closed(self, now: datetime, *, grace: timedelta = timedelta(0)) -> Window:
         """The last window that ended at least `grace` ago."""
@@ -180,7 +189,5 @@ class WindowGrid:
 
     def between(self, first: Window, last: Window) -> Iterator[Window]:
         """The windows from `first` to `last`, both included."""
-        window = first
-        while window.start <= last.start:
-            yield window
-            window = self.after(window)
+        for number in range(self.number(first), self.number(last) + 1):
+            yield self.nth(number)

@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange  # not exported
 
 from flows_platform.domain.lag import Lag
+from flows_platform.domain.window_length import longest
 from flows_platform.orchestration.table import WindowedTable
 
 TIME_WINDOW = type(dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=1)))  # not exported either
@@ -21,7 +22,7 @@ def freshness_policy(table: WindowedTable) -> dg.FreshnessPolicy | None:
     """
     if table.calendar.end is not None and table.clock is None:
         return None
-    length, grace = table.cron.length, table.calendar.grace
+    length, grace = longest(table.cron.length), table.calendar.grace
     warn = whole_seconds(table.wall_time(length + grace))
     fail = whole_seconds(table.wall_time(2 * length + grace))
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=warn if warn < fail else None)

@@ -20,6 +20,7 @@ from google.cloud.bigquery.table import Row
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.verification import MODULUS, RowDigest
+from flows_platform.domain.window_length import Months
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.local.emulator_credentials import EmulatorCredentials
 from flows_platform.runtime.locks import exclusive
@@ -30,7 +31,7 @@ from flows_platform.warehouse.replace_window import DerivedTable, Publication, P
 from flows_platform.warehouse.schema import identifier
 from flows_platform.warehouse.tables import Staging, ensure_dataset, ensure_target, utc_now
 
-QUARTER = timedelta(minutes=15)
+QUARTER, DAY = timedelta(minutes=15), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,12 @@ class Warehouse:
 
 
 def _slot(grid: WindowGrid) -> timedelta:
-    """The length of time by which rows are counted: a window's, or less in a time zone with clock changes.
+    """The length of time by which rows are counted: a window's, a day of a month, or less where the clock changes.
 
     All current time zones differ from UTC by a multiple of a quarter of an hour.
     """
+    if isinstance(grid.length, Months):
+        return DAY if grid.zone is UTC else QUARTER
     if grid.zone is UTC:
         return grid.length
     seconds = gcd(grid.length // timedelta(seconds=1), QUARTER // timedelta(seconds=1))

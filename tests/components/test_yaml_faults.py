@@ -230,6 +230,22 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("link: next", "link: a..b", "9: api.paging.link is 'a..b': 'a..b' is not a path into a record"),
     ("0 */3 * * *", "0 */5 * * *", "19: partitions.cron is '0 */5 * * *': the cron schedule '0 */5 * * *' does not"),
     ("0 */3 * * *", '"@daily"', "19: partitions.cron is '@daily': the cron schedule '@daily' does not define"),
+    (
+        "0 */3 * * *",
+        "0 0 31 * *",
+        "19: partitions.cron is '0 0 31 * *': the cron schedule '0 0 31 * *' does not define windows. Use `*/N *",
+    ),
+    ("0 */3 * * *", "0 0 2 * *", "19: partitions.start: the first window's start 2024-03-01 00:00 does not match"),
+    (
+        "0 */3 * * *, start: 2024-03-01T00:00:00}\n  destination: {partition_by: day",
+        "0 0 1 3 *, start: 2024-03-01T00:00:00}\n  destination: {partition_by: hour",
+        "20: destination.partition_by: a window has 8,784 partitions of one hour, and BigQuery changes at most 4,000",
+    ),
+    (
+        "start: 2024-03-01T00:00:00}\n  destination: {partition_by: day, cluster_by: [id]}",
+        "start: 2024-03-01T00:00:00, end: 2025-04-22T00:00:00}",
+        "2: attributes: from start to end there are 10,008 partitions of one hour, and a table in BigQuery",
+    ),
     ("T00:00:00", "T01:00:00", "19: partitions.start: the first window's start 2024-03-01 01:00 does not match"),
     ("2024-03-01T00:00:00", "soon", "19: partitions.start is 'soon': Input should be a valid datetime"),
     ("start: 2024", "end: 2024-02-01, start: 2024", "19: partitions.end: the last window ends before the first starts"),

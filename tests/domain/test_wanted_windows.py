@@ -166,6 +166,16 @@ def test_pauses_double_up_to_the_longest() -> None:
     assert [pause_after(count, MINUTE, 5 * MINUTE) // MINUTE for count in range(5)] == [0, 1, 2, 4, 5]
 
 
+def test_a_window_of_a_month_pauses_for_a_day_at_most() -> None:
+    calendar = Calendar(Cron.parse("0 0 1 * *").grid(START), None, 20 * MINUTE)
+    january = calendar.grid.nth(0)
+    state = TableState(calendar, 0, Cursor(5, january.key, january.key), pause=MINUTE)
+    for days, is_requested in ((0.9, False), (1, True)):
+        now = january.end + timedelta(days=7)
+        state = replace(state, failures={january: Failures(14, now - timedelta(days=days))})
+        assert (january in wanted_windows(state, SourceState(now, 5), now).run) is is_requested
+
+
 def test_windows_that_were_requested_and_are_not_loaded_are_not_forgotten() -> None:
     state = replace(SENSOR, cursor=Cursor(50, key(9), key(4)), loaded=LOADED - {key(3), key(5), key(9)})
     wanted = wanted_windows(state, SOURCE, NOW)

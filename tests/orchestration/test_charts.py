@@ -19,12 +19,19 @@ from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.mark.parametrize(
     ("length", "step"),
-    [(HOUR, HOUR / 12), (3 * HOUR, HOUR / 6), (23 * HOUR, HOUR), (25 * HOUR, 3 * HOUR), (31 * DAY, 7 * DAY)],
+    [
+        (MINUTE * 15, MINUTE),
+        (HOUR, HOUR / 12),
+        (3 * HOUR, HOUR / 6),
+        (23 * HOUR, HOUR),
+        (25 * HOUR, 3 * HOUR),
+        (31 * DAY, 7 * DAY),
+    ],
 )
 def test_a_window_has_a_readable_number_of_slices(length: timedelta, step: timedelta) -> None:
     assert slice_of(Window(START, START + length)) == step
@@ -42,6 +49,10 @@ def test_labels_are_hours_within_a_day_and_dates_beyond() -> None:
     assert labels(HOUR, 72) == ["03-01", "03-02", "03-03"]
     assert labels(DAY, 30) == ["03-01", "03-08", "03-15", "03-22", "03-29"]
     assert labels(HOUR, 1) == ["00:00"]
+    assert labels(MINUTE, 15) == ["00:00", "00:05", "00:10"]
+    assert labels(5 * MINUTE, 12) == ["00:00", "00:15", "00:30", "00:45"]
+    assert labels(MINUTE, 2) == ["00:00", "00:01"]
+    assert labels(7 * DAY, 5) == ["03-01", "03-08", "03-15", "03-22", "03-29"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from flows_platform.sources.lanl_flows.windows import flows_windows
 from tests.orchestration.pages_in_process import pages_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CRONS = ("0 */3 * * *", "30 * * * *", "0 0 * * *", "0 4 * * 1")
+CRONS = ("0 */3 * * *", "30 * * * *", "0 0 * * *", "0 4 * * 1", "*/2 * * * *", "0 0 1 * *", "0 0 1 1 *")
 SPEEDS = (*range(1, 721), 1.5, 333.3, 86_400)
 POLICIES = """{assetNodes {
   assetKey {path}

@@ -20,7 +20,7 @@ GRID = WindowGrid(FLOWS.epoch, timedelta(hours=3))
 
 def window(number: int) -> Window:
     """The three-hour window of that number since the epoch."""
-    return GRID.floor(GRID.start + number * GRID.length)
+    return GRID.nth(number)
 
 
 def flow(number: int, time: int, **changed: Value) -> Row:

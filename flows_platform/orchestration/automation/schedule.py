@@ -35,7 +35,7 @@ def windows_schedule(table: WindowedTable, job: AssetJob) -> dg.ScheduleDefiniti
 
     @dg.schedule(
         name=f"{table.name}_schedule",
-        cron_schedule=EVERY_MINUTE if table.clock else table.cron.later(table.calendar.grace),
+        cron_schedule=EVERY_MINUTE if table.clock else table.cron.later(table.calendar.grace, table.zone),
         job=job,
         execution_timezone=str(table.zone),
         default_status=dg.DefaultScheduleStatus.RUNNING if table.clock else dg.DefaultScheduleStatus.STOPPED,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BARS = 6  # the most frequent values of a column
 LABEL = 12  # characters under a bar, at most
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FIVE_MINUTES, HOUR, DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
 SHORT_WINDOW = 6 * HOUR  # up to this length a table's chart is by hour, beyond it by day
 RECENT = {HOUR: 3 * DAY, DAY: 60 * DAY}  # the time that a chart by hour or by day covers
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 30, 60, 180, 360, 1440, 7 * 1440, 30 * 1440, 365 * 1440)]
@@ -128,8 +128,11 @@ def _label(chart: Chart, value: str | None) -> str:
 
 
 def _clock(start: datetime, slices: Slices) -> str:
-    """A slice's label in UTC: the hour, or the date if the chart covers more than a day; "" between round ones."""
+    """A slice's label in UTC: the time, or the date if the chart covers more than a day; "" between round ones."""
     span, step = slices[-1][0] - slices[0][0], slices[1 % len(slices)][0] - slices[0][0]
+    if span < HOUR:
+        round_one = len(slices) <= BARS or start.minute % (5 if step < FIVE_MINUTES else 15) == 0
+        return f"{start:%H:%M}" if round_one else ""
     if span < DAY:
         round_one = not start.minute and (span < SHORT_WINDOW or start.hour % 3 == 0)
         return f"{start:%H:%M}" if round_one else ""
