@@ -121,9 +121,13 @@ def _relation(link: Mapping[str, object]) -> tuple[str, str] | None:
 
 
 def _covers(path: RecordPath, value: UnreadValue) -> bool:
-    """Whether the path leads to the value or to an object around it, or, if the value is a link, into it."""
-    ways = zip(path.steps, value.steps, strict=False)
-    within = len(path.steps) <= len(value.steps) or value.steps[-1].key is not None
+    """Whether the path leads to the value or to an object around it, or, if the value is a link, into it.
+
+    With the text of an XML element its attributes are read: `<resumptionToken cursor="0">` of OAI-PMH is not a cursor.
+    """
+    steps = path.steps[:-1] if path.names[1:] and path.names[-1] == "#text" else path.steps
+    ways = zip(steps, value.steps, strict=False)
+    within = len(steps) <= len(value.steps) or value.steps[-1].key is not None
     return within and all(_meets(step, there) for step, there in ways)
 
 

@@ -1,29 +1,45 @@
-"""The YAML of docs/sources.md, in both forms that the page shows."""
+"""The source that docs/sources.md makes of a sample, with the page's corrections; and the same feed in lines."""
 
 import re
 from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
 URL = "https://feed.example/v1/sightings"
-REPLACED = ("format", "paging", "verification")
+LINES = """\
+    format: ndjson
+    paging: {kind: link_header}
+    verification: unverified # lines have no end mark, and the feed gives no count
+"""
 
 
-def _blocks() -> list[str]:
-    return re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(language: str) -> list[str]:
+    """The page's fenced blocks of a language; "" for those of commands and what they print."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for name, text in found if name == language]
+
+
+def draft() -> str:
+    """The draft that the page shows."""
+    (drafted, _) = blocks("yaml")
+    return drafted
 
 
 def whole_form(url: str = URL) -> str:
-    """The file of the page."""
-    (whole, _) = _blocks()
-    assert URL in whole
-    return whole.replace(URL, url)
+    """The draft with the page's corrections."""
+    (drafted, corrected) = blocks("yaml")
+    return _with_keys(drafted, corrected).replace(URL, url)
 
 
 def other_form(url: str = URL) -> str:
-    """The file with the lines of the API's other form instead of its own."""
-    (_, lines) = _blocks()
-    kept = [
-        line for line in whole_form(url).splitlines() if not line.startswith(tuple(f"    {key}:" for key in REPLACED))
-    ]
-    place = kept.index("  api:") + 1
-    return "\n".join([*kept[:place], *lines.splitlines(), *kept[place:]]) + "\n"
+    """The source of the feed in lines."""
+    kept = [line for line in whole_form(url).splitlines(keepends=True) if not line.startswith("    records:")]
+    return _with_keys("".join(kept), LINES)
+
+
+def _with_keys(source: str, lines: str) -> str:
+    """The source with these lines of `api` instead of those with the same key, also if one is a comment."""
+    given = lines.splitlines()
+    keys = "|".join(line.split(":")[0].strip() for line in given)
+    kept = [line for line in source.splitlines() if not re.match(rf"    (# )?({keys}):", line)]
+    at = kept.index("  api:") + 2
+    return "\n".join([*kept[:at], *given, *kept[at:]]) + "\n"

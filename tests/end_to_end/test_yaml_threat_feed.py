@@ -20,7 +20,7 @@ from tests.fakes.threat_feed_server import Links, Sighting, ThreatFeedServer, si
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOURS = timedelta(hours=3)
 KEYS = [f"2024-03-01-{hour:02}:00" for hour in range(0, 24, 3)]
-FORMS: dict[Links, Callable[[str], str]] = {"header": whole_form, "body": other_form}
+FORMS: dict[Links, Callable[[str], str]] = {"header": other_form, "body": whole_form}
 PROJECT = """
 [project]
 name = "feeds"
@@ -34,7 +34,7 @@ root_module = "{module}"
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreatFeedServer]:
-    monkeypatch.setenv("FEED_TOKEN", "feed-token")
+    monkeypatch.setenv("SIGHTINGS_TOKEN", "feed-token")
     with ThreatFeedServer(
         sightings(240, seed=3, days=1), links=getattr(request, "param", "body"), page_size=20
     ) as server:
@@ -49,7 +49,7 @@ def feed(
     made = make_platform(retry_attempts=3)
     for name in ("home", "bigquery_dataset", "emulator_port", "emulator_key_file", "retry_attempts"):
         monkeypatch.setenv(f"FLOWS_{name.upper()}", str(getattr(made.settings, name)))
-    path = project(tmp_path, FORMS[server.links](server.url))
+    path = project(tmp_path, FORMS[server.links](server.url).replace("cron: 0 0 * * *", "cron: 0 */3 * * *"))
     monkeypatch.syspath_prepend(tmp_path)
     loaded = dg.load_from_defs_folder(path_within_project=tmp_path)
     definitions = dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
@@ -71,28 +71,28 @@ def project(folder: Path, text: str) -> Path:
 def expected(sighting: Sighting) -> dict[str, object]:
     indicator = sighting["indicator"]
     return {
-        "sighting_id": sighting["id"],
+        "id": sighting["id"],
         "seen_at": datetime.fromisoformat(sighting["seen_at"]),
         "indicator_type": indicator["type"],
-        "indicator": indicator["value"],
-        "confidence": indicator["confidence"],
-        "source": indicator["source"]["name"],
-        "country": indicator["source"]["country"],
-        "asn": indicator["source"].get("asn"),
+        "indicator_value": indicator["value"],
+        "indicator_confidence": indicator["confidence"],
+        "indicator_source_name": indicator["source"]["name"],
+        "indicator_source_country": indicator["source"]["country"],
+        "indicator_source_asn": indicator["source"].get("asn"),
         "tags": sighting["tags"],
         "extra_fields": None,
     }
 
 
 def arrived(feed: YamlSource) -> list[dict[str, object]]:
-    return [row | {"tags": json.loads(str(row["tags"]))} for row in feed.rows("seen_at, sighting_id")]
+    return [row | {"tags": json.loads(str(row["tags"]))} for row in feed.rows("seen_at, id")]
 
 
 def in_windows(server: ThreatFeedServer, first: int, last: int) -> list[dict[str, object]]:
     rows = [expected(sighting) for sighting in server.sightings]
     start, end = START + first * HOURS, START + (last + 1) * HOURS
     inside = [row for row in rows if start <= datetime.fromisoformat(str(row["seen_at"])) < end]
-    return sorted(inside, key=lambda row: (str(row["seen_at"]), str(row["sighting_id"])))
+    return sorted(inside, key=lambda row: (str(row["seen_at"]), str(row["id"])))
 
 
 @pytest.mark.parametrize("server", list(FORMS), indirect=True)
@@ -121,7 +121,7 @@ def test_a_window_is_replaced_and_new_fields_are_kept(server: ThreatFeedServer, 
     server.sightings.remove(first)
     server.sightings.append(first | {"id": "s-late", "campaign": {"name": "ü"}})
     assert feed.run(START, START).success
-    rows = {row["sighting_id"]: row["extra_fields"] for row in arrived(feed)}
+    rows = {row["id"]: row["extra_fields"] for row in arrived(feed)}
     assert json.loads(str(rows.pop("s-late"))) == {"$.campaign": {"name": "ü"}}
     assert set(rows.values()) == {None}
     assert first["id"] not in rows
@@ -158,11 +158,13 @@ def test_waits_and_refusals(server: ThreatFeedServer, feed: YamlSource, monkeypa
     assert [asked.status for asked in server.requests][:2] == [429, 200]
     server.next_origin = "http://elsewhere.example"
     assert "the next page is on another origin" in failure(feed.run(START, START))[KEYS[0]]
-    monkeypatch.setenv("FEED_TOKEN", "another-canary")
+    monkeypatch.setenv("SIGHTINGS_TOKEN", "another-canary")
     told = failure(feed.run(START, START))[KEYS[0]]
     assert "answered 401: the API answers with an error unauthorized: a valid bearer token is required" in told
     assert "canary" not in told
-    monkeypatch.delenv("FEED_TOKEN")
+    monkeypatch.delenv("SIGHTINGS_TOKEN")
     run = feed.run(START, START)
-    assert "the environment variable FEED_TOKEN is not set" in str(run.get_step_failure_events()[0].event_specific_data)
+    assert "the environment variable SIGHTINGS_TOKEN is not set" in str(
+        run.get_step_failure_events()[0].event_specific_data
+    )
     assert arrived(feed) == in_windows(server, 0, 0)
