@@ -4,11 +4,18 @@ import pytest
 
 from flows_platform.columns.casting import as_mappings
 from flows_platform.columns.paths import RecordPath
-from flows_platform.domain.errors import PlatformError, SourceRefused, SourceUnavailable, StreamIncomplete
+from flows_platform.domain.errors import (
+    MalformedDocument,
+    PlatformError,
+    SourceRefused,
+    SourceUnavailable,
+    StreamIncomplete,
+)
 from flows_platform.formats.csv.decode import CsvDocument
 from flows_platform.formats.csv.dialect import CsvDialect
 from flows_platform.formats.json.lines_decode import NdjsonDocument
 from flows_platform.formats.protocol.envelope import ErrorDocument
+from flows_platform.formats.protocol.metered_reader import SLICE_BYTES, BlankDocument
 
 from .test_guards import Cut
 
@@ -40,6 +47,12 @@ def lines(body: bytes, size: int = 7, **how: object) -> list[object]:
         (b"--begin\r\na,b\r\n1,x;y\r\n--end", FRAMED),
         (b"--begin\nno\n--begin\na,b\n1,x;y\n--end\n\n", CsvDialect(skip=2, begin="--begin", end="--end")),
         (b"\xef\xbb\xbfa,b\n\n1,x;y\n\n", CsvDialect()),
+        (b"\n \r\na,b\n1,x;y\n", CsvDialect(skip=1, comment=" ")),
+        (b"\n\na,b\r1,x;y\r", CsvDialect()),
+        (b"a,b\n1,x;y\na,b\n", CsvDialect()),
+        (b"1,x;y\na,b\n", CsvDialect(names=("a", "b"))),
+        (b"\xef\xbb\xbf--begin\na,b\n1,x;y\n--end", FRAMED),
+        (b"#--begin\r\n#c\r\na,b\r\n1,x;y\r\n#--end\r\n", CsvDialect(comment="#", begin="#--begin", end="#--end")),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -54,12 +67,102 @@ def test_marks_inside_a_cell_are_its_text() -> None:
     ]
 
 
+def test_without_a_quote_the_sign_is_text() -> None:
+    assert rows(b'a\tb\n"1\tx"y\n', dialect=CsvDialect(delimiter="\t", quote="")) == [{"a": '"1', "b": 'x"y'}]
+
+
+def test_a_null_character_is_text() -> None:
+    assert rows(b'a,b\n1,"x\0"\n', 1) == [{"a": "1", "b": "x\0"}]
+
+
+def test_one_column_may_hold_its_own_name() -> None:
+    assert rows(b"word\nword\nother\n") == [{"word": "word"}, {"word": "other"}]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "lines"),
+    [
+        (CsvDialect(comment="#"), "# {}\n"),
+        (CsvDialect(comment="#"), "# é{}\n"),
+        (CsvDialect(), "\n"),
+        (CsvDialect(begin="--begin"), "before {}\n"),
+        (CsvDialect(skip=70_000), "{}\n"),
+    ],
+)
+def test_lines_before_the_records_may_be_longer_than_a_record(dialect: CsvDialect, lines: str) -> None:
+    count = dialect.skip or 3 * SLICE_BYTES // 2 // len(lines)
+    head = "".join(lines.format(number) for number in range(count)).encode()
+    begin = f"{dialect.begin}\n".encode() if dialect.begin else b""
+    body = head + begin + b"a,b\n1,x\n" + (head if dialect.comment else b"") + b"2,y\n"
+    assert [record["a"] for record in rows(body, 1 << 16, dialect=dialect, record_bytes=99)] == ["1", "2"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize(
+    ("body", "dialect"),
+    [
+        (b"", CsvDialect()),
+        (b"\n\r\n \n", CsvDialect()),
+        (b"\xef\xbb\xbf", CsvDialect(names=("a", "b"))),
+        (b"\n", CsvDialect(names=("a", "b"))),
+        (b"\n", CsvDialect(skip=3)),
+        (b"", FRAMED),
+    ],
+)
+def test_blank_lines_are_not_an_answer(body: bytes, dialect: CsvDialect, size: int) -> None:
+    with pytest.raises(BlankDocument, match="no line that is not blank"):
+        rows(body, size, dialect=dialect, proven=True)
+
+
+def test_lines_of_comments_without_a_record_hold_none() -> None:
+    assert rows(b"# none today\n", dialect=CsvDialect(comment="#", names=("a", "b"))) == []
+
+
+@pytest.mark.parametrize("body", [b"a,b", b"a"])
+def test_a_header_may_be_cut_too(body: bytes) -> None:
+    with pytest.raises(StreamIncomplete, match="ends inside a line"):
+        rows(body)
+    assert rows(body, proven=True) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'#\na,b\n1,"' + b"x" * 140_000, r"near line 3 \(field larger than field limit .*its quote never closes\.$"),
+        (b'#\na,b\n1,"x', r"near line 3 \(unexpected end of data\)"),
+        (b'#\na,b\n1,"x"y\n', r"near line 3 .*Check `csv.delimiter` and `csv.quote`\.$"),
+        (b"#\na,b\n1,\xff\n", r"near line 2 .*invalid start byte\)\.$"),
+    ],
+)
+def test_what_is_not_csv_is_said_with_its_line(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedDocument, match=words):
+        rows(body, 1 << 16, dialect=CsvDialect(comment="#"), proven=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"delimiter": "\n"}, "a line end separates lines"),
+        ({"end": "a\r\n"}, "a line end separates lines"),
+        ({"comment": ",x"}, "records may also start with ','"),
+        ({"comment": '"'}, "records may also start with"),
+        ({"quote": ","}, "is also the delimiter"),
+        ({"names": ("a", "a")}, "listed twice"),
+    ],
+)
+def test_a_dialect_that_is_ambiguous_is_refused(keys: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        CsvDialect(**keys)
+
+
 @pytest.mark.parametrize(
     ("body", "error", "words"),
     [
         (b"--begin\na,b\n1,x\n", StreamIncomplete, "without its end line '--end'"),
         (b"--begin\na,b\n1,x\n--en", StreamIncomplete, "without its end line '--end'"),
         (b"a,b\n1,x\n--end\n", SourceRefused, "no line '--begin'"),
+        (b"x" * 99 + b"\n" * 3000, SourceRefused, "no line '--begin'"),
+        (b'--begin\na,b\n1,"x\n--end\n', MalformedDocument, "unexpected end of data"),
         (b"--begin\na,b\n1,x\n--end\n2,y\n", SourceRefused, r"after the end line '--end', .* '2,y"),
     ],
 )
@@ -139,3 +242,11 @@ def test_where_errors_are_rows_a_last_line_with_fewer_fields_leaves_the_answer_i
 def test_a_form_feed_after_the_end_line_is_not_white_space() -> None:
     with pytest.raises(SourceRefused, match="after the end line"):
         rows(b"--begin\na\n1\n--end\n\f\n", dialect=FRAMED)
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b")])
+def test_fewer_lines_than_are_skipped_are_another_answer(names: tuple[str, ...]) -> None:
+    with pytest.raises(SourceRefused, match=r"has 2 lines, but `csv.skip` skips 3") as raised:
+        rows(b"no quota left\nask again\n", dialect=CsvDialect(skip=3, names=names))
+    assert raised.value.remedy.startswith("Check the URL and `csv.skip`")
+    assert rows(b"1\n2\n3\n", dialect=CsvDialect(skip=3, names=("a", "b"))) == []

@@ -13,7 +13,7 @@ from flows_platform.columns.casting import cast_slice
 from flows_platform.domain.errors import MalformedDocument, PlatformError, SourceRefused, StreamIncomplete
 from flows_platform.formats.decoders import Layout, open_document
 from flows_platform.formats.protocol.envelope import DeclaredTotal
-from flows_platform.formats.protocol.metered_reader import SLICE_BYTES
+from flows_platform.formats.protocol.metered_reader import SLICE_BYTES, BlankDocument
 from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
@@ -155,7 +155,7 @@ def test_csv_rows_of_another_length_are_rejected_alone() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"id,id\r\n", b'id,"a\r\n1,2', b"id,\xff\r\n"])
 def test_csv_that_is_none_is_refused(body: bytes) -> None:
-    with pytest.raises((MalformedDocument, SourceRefused)):
+    with pytest.raises((MalformedDocument, SourceRefused, BlankDocument)):
         read(WireFormat.CSV, body)
 
 

@@ -33,9 +33,9 @@ class CsvReader:
         self.lines = 0
 
     def head(self, text: bytes, start: int) -> int:
-        """The header's end; 0 if it cannot be seen, because the line has quotes."""
+        """The header's end; 0 if it cannot be seen, because the line has quotes or is empty."""
         end = text.find(b"\n") + 1
-        return end if not start and not self.header and b'"' not in text[:end] else 0
+        return end if not start and not self.header and b'"' not in text[:end] and text[:end].strip() else 0
 
     def cut(self, text: bytes) -> int:
         end = text.rfind(b"\n") + 1

@@ -9,6 +9,7 @@ import io
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Self
 
 from flows_platform.columns.casting import Rows, Slice
@@ -17,7 +18,13 @@ from flows_platform.domain.errors import MalformedDocument, SourceRefused, Strea
 from flows_platform.formats.csv.blocks import CsvReader
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, declared_text
-from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
+from flows_platform.formats.protocol.metered_reader import (
+    RECORD_BYTES,
+    SLICE_BYTES,
+    BlankDocument,
+    ByteSource,
+    Meter,
+)
 from flows_platform.formats.protocol.names import END
 from flows_platform.formats.templates.blocks import Flat, parsed, proven
 
@@ -25,6 +32,8 @@ MARK = "\ufeff"  # a byte order mark
 SLICE = 4096
 FOOTER_FIELDS = (2, 3)  # `end,N` or `end,N,digest`
 LINE_ENDS = (b"\n", b"\r")
+BLANKS = " \t\r\n"
+LONG = "field limit"  # in the csv module's message
 SHOWN = 200  # characters of a header in a message
 
 
@@ -58,7 +67,8 @@ class CsvDocument:
             self._lines.all_records() if self._lines.plain else self._lines,
             strict=True,
             delimiter=dialect.delimiter,
-            quotechar=dialect.quote,
+            quotechar=dialect.quote or None,
+            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         )
         self._header: tuple[str, ...] = ()
         self._unsent: list[list[str]] = []
@@ -78,8 +88,10 @@ class CsvDocument:
 
         Raises:
             MalformedDocument: it is not UTF-8, has a broken quote, or a field that is too long.
-            SourceRefused: a record is too long, a row is an error, or the header does not name a declared column.
+            SourceRefused: a record is too long, a row is an error, the lines before the header are missing, or the
+                header does not name a declared column.
             StreamIncomplete: the required footer or end line is missing, or the last line may be cut.
+            BlankDocument: it has only blank lines.
         """
         try:
             if self._reader:
@@ -87,10 +99,18 @@ class CsvDocument:
             else:
                 yield from parsed(self._source, self)
         except (csv.Error, UnicodeDecodeError) as error:
-            line = self._rows.line_num + (self._reader.lines if self._reader else 0)
-            raise MalformedDocument(f"the answer is not valid CSV near line {line} ({error}).") from error
+            raise self._not_csv(error) from error
         self._lines.require_end()
         self.enclosed = bool(self._dialect.end)
+
+    def _not_csv(self, error: Exception) -> MalformedDocument:
+        """The platform's error for one of the csv module, or for text that is not UTF-8."""
+        line = self._rows.line_num + self._lines.passed + (self._reader.lines if self._reader else 0)
+        remedy = ""
+        if isinstance(error, csv.Error):
+            remedy = "Check `csv.delimiter` and `csv.quote`"
+            remedy += "; a field may be too long because its quote never closes." if LONG in str(error) else "."
+        return MalformedDocument(f"the answer is not valid CSV near line {line} ({error}).", remedy=remedy)
 
     def feed(self, text: bytes, more: Callable[[], bytes]) -> Iterator[Rows | Records]:
         self._text.give(text, more)
@@ -117,11 +137,13 @@ class CsvDocument:
             self._begin()
         while (row := self._lines.record(self._rows)) is not None:
             yield from self._taken(row)
+        if self._text.is_blank:
+            raise BlankDocument
         if self._footer:
             self.declared = _declared(self._unsent)
             self._unsent.pop()
-        elif self._unsent:
-            self._require_line_end(self._unsent[-1])
+        else:
+            self._require_line_end(self._unsent[-1] if self._unsent else list(self._header))
         yield from self.flush()
 
     def _begin(self) -> None:
@@ -131,7 +153,10 @@ class CsvDocument:
             self._reader.header = self._header
 
     def _taken(self, row: list[str]) -> Iterator[Rows | Records]:
-        if not row and len(self._header) > 1:  # an empty line is not a record
+        # An empty line is not a record, and neither is a second header line: joined files have one each.
+        if len(self._header) > 1 and (not row or (row[0] == self._header[0] and tuple(row) == self._header)):
+            if not self._unsent:
+                self._meter.release()
             return
         # Cut before the row is added, so that the last rows include the last one, which may be the footer.
         if len(self._unsent) == SLICE or (self._unsent and self._meter.pending > SLICE_BYTES):
@@ -139,7 +164,7 @@ class CsvDocument:
         self._unsent.append(row)
 
     def _read_header(self) -> tuple[str, ...]:
-        header = self._dialect.names or tuple(self._lines.record(self._rows) or ())
+        header = self._dialect.names or self._first_row()
         shown = ",".join(header)[:SHOWN]
         if not header or len(set(header)) != len(header):
             raise SourceRefused(f"the CSV answer has no header of distinct names, but {shown!r}.")
@@ -150,8 +175,20 @@ class CsvDocument:
             )
         return header
 
+    def _first_row(self) -> tuple[str, ...]:
+        while (row := self._lines.record(self._rows)) is not None:
+            if row:
+                return tuple(row)
+            self._meter.release()
+        if self._text.is_blank:
+            raise BlankDocument
+        return ()
+
     def _require_line_end(self, last: list[str]) -> None:
-        """Refuse a last line without its end, which may be cut, or with too few fields, if errors come as rows."""
+        """Refuse a last line without its end, which may be cut, or with too few fields, if errors come as rows.
+
+        Without records, `last` is the header.
+        """
         width = len(self._header)
         if self._dialect.end:
             return
@@ -197,6 +234,7 @@ class _Text:
         self._ready: deque[str] = deque()
         self._fault: UnicodeDecodeError | None = None
         self._begun = self._ended = False
+        self.is_blank = True  # so far, all lines are empty or white space
 
     def give(self, text: bytes, more: Callable[[], bytes]) -> None:
         """Add the next bytes; if a record does not end in them, the reader gets the following bytes from `more`."""
@@ -211,6 +249,10 @@ class _Text:
         while not self._ready and self._bytes and not self._fault:
             self._decode()
         return bool(self._ready or self._fault)
+
+    def pass_over(self, line: str) -> None:
+        """Note that a line is not part of a record: its bytes do not count for one."""
+        self._meter.forget(len(line.encode()))
 
     def is_within_line(self) -> bool:
         """Whether the last line has not ended."""
@@ -248,6 +290,7 @@ class _Text:
             text, self._fault = error.object[: error.start].decode(), _within_line(error)
         if text and not self._begun:
             text, self._begun = text.removeprefix(MARK), True
+        self.is_blank = self.is_blank and not text.strip(BLANKS)
         text = self._line + text
         lines = list(io.StringIO(text, newline=""))
         # A carriage return may be the first half of a line end.
@@ -266,10 +309,11 @@ def _within_line(error: UnicodeDecodeError) -> UnicodeDecodeError:
 class _Lines:
     """The lines of the records, for csv.reader; the dialect's marks count only where a record may begin."""
 
-    def __init__(self, text: Iterator[str], dialect: CsvDialect) -> None:
+    def __init__(self, text: _Text, dialect: CsvDialect) -> None:
         self._text = text
         self._dialect = dialect
         self._fresh = True  # whether the next line begins a record
+        self.passed = 0  # lines that are not part of a record
         self.ended = False  # whether the end line has come
 
     @property
@@ -282,14 +326,39 @@ class _Lines:
         return iter(self._text)
 
     def begin(self) -> None:
-        """Skip the lines before the header."""
-        for _ in range(self._dialect.skip):
-            next(self._text, "")
-        if self._dialect.begin and not any(_is(line, self._dialect.begin) for line in self._text):
+        """Skip the lines before the header.
+
+        Raises:
+            SourceRefused: there are fewer lines than are to be skipped, or the begin line is missing.
+            BlankDocument: there are only blank lines.
+        """
+        skip, begin = self._dialect.skip, self._dialect.begin
+        skipped = sum(1 for _ in islice(self._passing(), skip))
+        begun = skipped == skip and (not begin or any(_is(line, begin) for line in self._passing()))
+        if begun:
+            return
+        if self._text.is_blank:
+            raise BlankDocument
+        # guard: the lines before the header are there
+        if skipped < skip:
             raise SourceRefused(
-                f"the CSV answer has no line {self._dialect.begin!r}, after which the records begin.",
-                remedy="Check the URL and `csv.begin`.",
+                f"the CSV answer has {skipped:,} lines, but `csv.skip` skips {skip:,}.",
+                remedy="Check the URL and `csv.skip`: this is not the expected file.",
             )
+        raise SourceRefused(
+            f"the CSV answer has no line {begin!r}, after which the records begin.",
+            remedy="Check the URL and `csv.begin`.",
+        )
+
+    def _passing(self) -> Iterator[str]:
+        """The next lines, which are not part of records."""
+        for line in self._text:
+            self._pass_over(line)
+            yield line
+
+    def _pass_over(self, line: str) -> None:
+        self.passed += 1
+        self._text.pass_over(line)
 
     def record(self, rows: Iterator[list[str]]) -> list[str] | None:
         """The next row; None at the end."""
@@ -309,6 +378,7 @@ class _Lines:
             if not (self._fresh and self._dialect.comment and line.startswith(self._dialect.comment)):
                 self._fresh = False
                 return line
+            self._pass_over(line)
         raise StopIteration
 
     def require_end(self) -> None:
@@ -321,7 +391,7 @@ class _Lines:
         if self._dialect.end and not self.ended:
             raise StreamIncomplete(f"the CSV answer ends without its end line {self._dialect.end!r}: it was cut.")
         for line in self._text:  # up to the end of the transfer, which may prove its completeness there
-            if line.strip(" \t\r\n"):
+            if line.strip(BLANKS):
                 raise SourceRefused(f"after the end line {self._dialect.end!r}, the CSV answer has {line[:60]!r}.")
 
 

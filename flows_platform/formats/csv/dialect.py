@@ -14,11 +14,11 @@ class CsvDialect(Declared):
     # with `comment` are skipped too. With `end` the records end at the line that equals it.
 
     delimiter: str = Field(",", min_length=1, max_length=1, description="The character between two cells.")
-    quote: str = Field('"', min_length=1, max_length=1, description="The character around a quoted cell.")
-    comment: str = Field("", description="Start of lines that are not records.")
-    skip: int = Field(0, ge=0, description="Number of lines to skip at the start.")
+    quote: str = Field('"', max_length=1, description="The character around a quoted cell; '' if cells have none.")
+    comment: str = Field("", description="Start of lines that are not records; inside a quoted cell it is text.")
+    skip: int = Field(0, ge=0, description="Number of lines to skip at the start; fewer lines are an error.")
     names: tuple[str, ...] = Field((), description="The columns' names, if there is no header line.")
-    begin: str = Field("", description="The line after which the header and the records come.")
+    begin: str = Field("", description="The line after which the header and the records come; it must come.")
     end: str = Field("", description="The line that ends the records; an answer without it was cut.")
 
     @model_validator(mode="after")
@@ -27,6 +27,11 @@ class CsvDialect(Declared):
             raise refused("a name is listed twice", ("names",))
         if self.delimiter == self.quote:
             raise refused(f"{self.quote!r} is also the delimiter", ("quote",))
+        for key in ("delimiter", "quote", "comment", "begin", "end"):
+            if set(getattr(self, key)) & set("\r\n"):
+                raise refused("a line end separates lines: it cannot be in this text", (key,))
+        if self.comment.startswith(self.delimiter) or (self.comment and self.comment == self.quote):
+            raise refused(f"records may also start with {self.comment[0]!r}", ("comment",))
         return self
 
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 
 TAIL = 4096  # bytes kept for the footer
 SLICE_BYTES = 1 << 18  # a slice ends with the first record that is complete after this number of bytes
@@ -13,6 +13,13 @@ RECORD_BYTES = 1 << 20
 
 class RecordTooLarge(SourceRefused):
     """More bytes came without the end of a record than one record may take."""
+
+
+class BlankDocument(StreamIncomplete):
+    """A document of lines has none, or only blank ones; the caller knows whether that is an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the answer has no line that is not blank.")
 
 
 class ByteSource(Protocol):
@@ -81,6 +88,10 @@ class Meter:
         """The bytes that the guard held back, at the document's end."""
         self.ended = True
         return self._guard.finish()
+
+    def forget(self, size: int) -> None:
+        """Take off the bytes of something that is not part of a record."""
+        self.pending = max(0, self.pending - size)
 
     def release(self) -> None:
         """Start the count for the next slice."""
