@@ -303,6 +303,7 @@ class Files:
         self.cves = home / "database" / "cves.db"
         self.windows = home / "windows"
         self.raw_pulls = home / "raw_pulls"
+        self.unpacking = home / "unpacking"
         self.emulator = home / "emulator"
         self.emulator_key = home / "emulator.key"
         self.dagster = home / "dagster"

@@ -20,6 +20,7 @@ from flows_platform.fetch.auth import NoAuth
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import USUAL_WAIT, Nothing, NothingCode, Refusals
 from flows_platform.fetch.paging import SinglePage
+from flows_platform.fetch.unpacking import Unpacking
 from flows_platform.formats.csv.dialect import RFC_4180
 from flows_platform.formats.protocol.names import Parser, WireFormat
 from flows_platform.orchestration.metadata.charts import Chart
@@ -39,7 +40,7 @@ def windowed_table(source: TableDeclaration, settings: Settings, folder: Path = 
     return WindowedTable(
         files_asset=source.files_asset or f"{source.name}_windows",
         table=table,
-        api=_api(source, table.schema, folder),
+        api=_api(source, table.schema, settings, folder),
         cron=cron,
         calendar=_calendar(source, cron),
         group=source.group or source.name,
@@ -89,7 +90,7 @@ def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
     return Calendar(cron.grid(instant_of(partitions.start, zone), zone), end, grace)
 
 
-def _api(source: TableDeclaration, schema: TableSchema, folder: Path) -> Callable[[], WindowedApi]:
+def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, folder: Path) -> Callable[[], WindowedApi]:
     """A function that returns the API with the secrets that are set at the time of the call."""
     api = source.api
     without_secrets = WindowedApi(
@@ -119,6 +120,7 @@ def _api(source: TableDeclaration, schema: TableSchema, folder: Path) -> Callabl
         dialect=api.csv or RFC_4180,
         content_types=frozenset(name.partition(";")[0].strip().lower() for name in api.content_types),
         compression=tuple(api.compression),
+        unpacking=Unpacking(api.unpack, settings.files.unpacking) if api.unpack else None,
         parser=Parser(api.parser),
         method=api.method,
         body=api.body,

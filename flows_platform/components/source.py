@@ -21,6 +21,7 @@ from flows_platform.fetch.http.refusals import NothingAnswer, Wait
 from flows_platform.fetch.http.tls import Tls
 from flows_platform.fetch.paging import AnyPaging
 from flows_platform.fetch.time_parameters import TimeParameters
+from flows_platform.fetch.unpacking import Packing
 from flows_platform.formats.csv.dialect import CsvDialect
 from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import Parser
@@ -117,6 +118,11 @@ class Api(Declared):
         "array `missing` or `null`, {code: …} of an error document.",
     )
     content_types: list[str] = Field([], description="Content types to accept besides the format's own.")
+    unpack: Packing | None = Field(
+        None,
+        description="The body is a file of this kind. Members of a gzip file are read as one document, files of a zip "
+        "file as one document each.",
+    )
     csv: CsvDialect | None = Field(None, description="CSV: its dialect.")
     message_header: str | None = Field(None, description="Header with the reason of a refusal.")
     doctype: bool = Field(False, description="XML: accept a DOCTYPE that names an external DTD; it is never read.")

@@ -1,6 +1,6 @@
-"""Reads the document of one answer: its format, what proves its end, and what an empty answer means."""
+"""Reads the document of one answer, or those of the files in it: format, what proves the end, what empty means."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 from flows_platform.columns.casting import Slice
 from flows_platform.domain.errors import (
@@ -13,9 +13,12 @@ from flows_platform.domain.errors import (
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.fetch_plan import Tee
 from flows_platform.fetch.http.client import Answer
+from flows_platform.fetch.unpacking import Packing, Unpacking
+from flows_platform.fetch.unread import require_read, unread_values
 from flows_platform.formats.decoders import Document, Layout, envelope_of, open_document
 from flows_platform.formats.protocol.characters import WHITE_SPACE, replacing
-from flows_platform.formats.protocol.metered_reader import ByteSource
+from flows_platform.formats.protocol.envelope import DeclaredTotal
+from flows_platform.formats.protocol.metered_reader import BlankDocument, ByteSource
 from flows_platform.formats.protocol.names import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
 
 FORMATS = {content_type: wire for wire, content_type in CONTENT_TYPES.items()} | {
@@ -48,7 +51,7 @@ class AnswerDocument:
         self.format = self._format_of(answer)
         if self.count != 0 and answer.is_empty():
             raise self._empty(answer)
-        self._document: Document | None = None
+        self._document: Document | None = None  # the last that was read
 
     def __iter__(self) -> Iterator[Slice]:
         """The records in slices.
@@ -56,13 +59,41 @@ class AnswerDocument:
         Raises:
             PlatformError: the answer is cut, or is not such a document.
         """
+        unpacking = self._api.unpacking
         with self._tee(self._answer) as sent:
-            clean = replacing(self.format, sent) if self._api.replaces_characters else None
-            source: ByteSource = clean or sent
-            self._document = document = open_document(self.format, source, self._layout(self._answer))
+            if unpacking:
+                yield from self._unpacked(unpacking, sent)
+            elif not (yield from self._read(sent)):
+                raise self._empty(self._answer)
+
+    def _unpacked(self, unpacking: Unpacking, sent: ByteSource) -> Iterator[Slice]:
+        """The records of the files in the body."""
+        filled = False
+        for file in unpacking.files(sent, decoded=self._answer.was_gzip):
+            with file.errors():
+                content = not file.source.is_empty() and (yield from self._read(file.source))
+                if not content and not self._api.refusals.nothing.empty:
+                    raise self._empty(self._answer)
+                if content and self._is_zip:
+                    unread = unread_values(envelope_of(self._last), {}, self._api.reads)
+                    # guard: no file of a zip file is the last by guess
+                    require_read(unread, self._api.ignored)
+                filled = filled or content
+        if not filled:
+            raise self._empty(self._answer)
+
+    def _read(self, sent: ByteSource) -> Generator[Slice, None, bool]:
+        """The records of one document; returns whether it has any content."""
+        clean = replacing(self.format, sent) if self._api.replaces_characters else None
+        source: ByteSource = clean or sent
+        self._document = document = open_document(self.format, source, self._layout(self._answer))
+        try:
             yield from document.slices()
-            exhaust(source)
-        self.replaced = clean.replaced if clean else 0
+        except BlankDocument:
+            return False
+        exhaust(source)
+        self.replaced += clean.replaced if clean else 0
+        return True
 
     def require_content(self, records: int) -> None:
         """Refuse lines of which not one holds anything, where `records` came: blank lines, or a byte order mark.
@@ -70,24 +101,40 @@ class AnswerDocument:
         Raises:
             PlatformError: as for an answer without any byte.
         """
-        if self.format is WireFormat.NDJSON and self.count != 0 and not (records or self.document.declared):
+        if self.format is WireFormat.NDJSON and self.count != 0 and not (records or self.declared):
             raise self._empty(self._answer)
 
     @property
-    def document(self) -> Document:
-        """The document that was read.
+    def declared(self) -> DeclaredTotal | None:
+        """What a footer declares; None for a zip file, each of whose files may have one."""
+        return None if self._is_zip else self._last.declared
 
-        Raises:
-            RuntimeError: it was not read.
-        """
-        if self._document is None:
-            raise RuntimeError("the document was not read: iterate it first")
-        return self._document
+    @property
+    def enclosed(self) -> bool:
+        """Whether the document marks its end, or the file that it was packed in."""
+        # The end mark of a gzip file does not say that no member follows; the transfer does.
+        packed = self._is_zip or (self._api.unpacking is not None and self._answer.is_framed)
+        return packed or self._last.enclosed
 
     @property
     def envelope(self) -> Mapping[str, object]:
-        """The values around the records."""
-        return envelope_of(self.document)
+        """The values around the records; empty for a zip file, each of whose files may have some."""
+        return {} if self._is_zip else envelope_of(self._last)
+
+    @property
+    def _is_zip(self) -> bool:
+        return self._api.unpacking is not None and self._api.unpacking.packing is Packing.ZIP
+
+    @property
+    def _last(self) -> Document:
+        """The last document that was read.
+
+        Raises:
+            RuntimeError: none was read.
+        """
+        if self._document is None:
+            raise RuntimeError("no document was read: iterate the answer first")
+        return self._document
 
     def _end_where_nothing_is(self, answer: Answer) -> None:
         nothing = self._api.refusals.nothing
@@ -104,7 +151,7 @@ class AnswerDocument:
                 remedy="Where an empty answer means that there are no records, declare `nothing: [empty]`.",
             )
         # guard: an empty body must be proven
-        if not answer.proves_its_end:
+        if not (answer.proves_its_end or self._api.unpacking):
             return StreamIncomplete(
                 "the answer is empty, and nothing proves that it was not cut: it has no Content-Length and no chunks.",
                 remedy="Have the API declare the length of its answers, or say with status 204 that there is nothing.",
@@ -131,7 +178,7 @@ class AnswerDocument:
             extra=api.extra_column,
             dialect=api.dialect,
             fields=api.fields,
-            proven=answer.proves_its_end or header_count(answer) is not None,
+            proven=answer.proves_its_end or api.unpacking is not None or header_count(answer) is not None,
         )
 
     def _format_of(self, answer: Answer) -> WireFormat:
@@ -153,7 +200,8 @@ class AnswerDocument:
 
     def _format_named(self, media_type: str) -> WireFormat | None:
         """The format of a content type: by its own name, a structured suffix (RFC 6839), or as declared."""
-        if media_type in self._api.content_types:
+        unpacking = self._api.unpacking
+        if media_type in self._api.content_types or (unpacking and media_type in unpacking.packing.media_types):
             return self._api.format
         return FORMATS.get(media_type) or SUFFIXES.get(media_type.rpartition("+")[2] if "+" in media_type else "")
 

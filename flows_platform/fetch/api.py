@@ -28,6 +28,7 @@ from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, RangeTemplates, filled
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
 from flows_platform.fetch.tokens import TOKENS
+from flows_platform.fetch.unpacking import Unpacking
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
 from flows_platform.formats.protocol.names import (
@@ -97,6 +98,7 @@ class WindowedApi:
     dialect: CsvDialect = RFC_4180
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
+    unpacking: Unpacking | None = None  # of a body that is itself a gzip or zip file
     parser: Parser = Parser.TEMPLATE
     method: str = "GET"
     body: Body | None = None

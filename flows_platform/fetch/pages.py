@@ -142,7 +142,7 @@ class Pages:
             self._tally.received_bytes += answer.received
             self._tally.unchecked |= answer.unchecked
             self._plan.trace.read(proof.records)
-            level = proof.level(document.count, document.document)
+            level = proof.level(document.count, document.declared, enclosed=document.enclosed)
             self._tally.note = self._tally.note or proof.note
             return ReadPage(answer.headers, document.envelope, proof, level)
 

@@ -8,7 +8,7 @@ from flows_platform.columns.casting import Casted
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.verification import RowDigest, Verification
 from flows_platform.fetch.totals import total_count
-from flows_platform.formats.decoders import Document
+from flows_platform.formats.protocol.envelope import DeclaredTotal
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 
 LACKING = {
@@ -53,13 +53,17 @@ class PageProof:
             sent = [name for name in batch.schema.names if name != self.extra_column]
             self._digest += batch_digest(batch.select(sent))
 
-    def level(self, header: int | None, document: Document) -> Verification:
+    def level(self, header: int | None, footer: DeclaredTotal | None, *, enclosed: bool) -> Verification:
         """The level this page reaches.
+
+        Args:
+            header: The number of records that the answer's header declares.
+            footer: What the document's footer declares.
+            enclosed: Whether the document, or the file that it was packed in, marked its end.
 
         Raises:
             StreamIncomplete: a count or the digest that the source declares differs from ours.
         """
-        footer = document.declared
         # guard: footer count
         # guard: header count
         counts = {"header": header, "footer": footer.count if footer else None}
@@ -77,7 +81,7 @@ class PageProof:
             return Verification.DIGEST
         if header is not None or footer:
             return Verification.COUNT
-        return Verification.FRAMING if document.enclosed else Verification.UNVERIFIED
+        return Verification.FRAMING if enclosed else Verification.UNVERIFIED
 
     def note_ends(self, ends: Sequence[object]) -> None:
         """Keep the first and the last record of the page, to recognize it: `ends` are those of a slice."""

@@ -12,10 +12,10 @@ from contextlib import contextmanager, nullcontext, suppress
 
 import urllib3
 
-from flows_platform.domain.errors import PlatformError, SourceUnavailable, StreamIncomplete
+from flows_platform.domain.errors import SourceUnavailable, StreamIncomplete
 from flows_platform.domain.redaction import bare_url
 from flows_platform.fetch.http.connections import Pools, keep_queries_out_of_logs
-from flows_platform.fetch.http.decompression import Decompressor, Expansion, Identity, Pending, decompressor
+from flows_platform.fetch.http.decompression import CHUNK, Decompressed, Decompressor, Gzip, Identity, decompressor
 from flows_platform.fetch.http.failures import PROXY_AUTHENTICATION, brief, failure, unauthenticated
 from flows_platform.fetch.http.pace import Clock, HttpLimits, Pace, Watch
 from flows_platform.fetch.http.proxies import Proxies
@@ -25,8 +25,6 @@ from flows_platform.fetch.http.refusals import BODY_BYTES, USUAL, Refusals
 from flows_platform.fetch.http.request import Request
 
 __all__ = ["Answer", "HttpClient", "HttpLimits"]
-
-CHUNK = 1 << 18
 
 
 type Seen = Callable[[str, int], None]  # called with the URL and the status of an answer
@@ -152,18 +150,25 @@ class Answer:
         self._watch = watch
         self._url = bare_url(url)
         self._decompressor: Decompressor = decompressor(response.headers.get("Content-Encoding", "identity"))
-        self._expansion = Expansion()
-        self._first = Pending()  # bytes that `is_empty` read
-        self._fault: PlatformError | None = None
+        self._body = Decompressed(self._receive, self._decompressor)
         self.status = response.status
         self.headers = response.headers
         self.received = 0
 
     @property
+    def is_framed(self) -> bool:
+        """Whether an early end of the transfer would be detected: by a length, or by chunks."""
+        return "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+
+    @property
+    def was_gzip(self) -> bool:
+        """Whether the body came in the content coding of gzip."""
+        return isinstance(self._decompressor, Gzip)
+
+    @property
     def proves_its_end(self) -> bool:
-        """Whether an early end would be detected: by a length, by chunks, or by the end mark of a compression."""
-        framed = "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
-        return framed or not isinstance(self._decompressor, Identity)
+        """Whether an early end would be detected: by the transfer, or by the end mark of a compression."""
+        return self.is_framed or not isinstance(self._decompressor, Identity)
 
     @property
     def media_type(self) -> str:
@@ -180,34 +185,17 @@ class Answer:
         Raises:
             PlatformError: as `read`.
         """
-        if not self._first:
-            self._first = Pending(self._piece(CHUNK))
-        return not self._first
+        return self._body.is_empty()
 
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes, fewer before the end; b"" at the end.
-
-        A socket gives 70 KB at a time at the median, and a parser's fixed cost per piece is that of 10 KB. So pieces
-        are joined.
 
         Raises:
             StreamIncomplete: the transfer or its compression stopped before its end.
             SourceUnavailable: it is too slow.
             SourceRefused: it expands more than real data does.
         """
-        if self._fault:
-            raise self._fault
-        left = size if size > 0 else CHUNK
-        pieces = []
-        try:
-            while left and (piece := self._piece(left)):
-                pieces.append(piece)
-                left -= len(piece)
-        except PlatformError as error:
-            if not pieces:
-                raise
-            self._fault = error  # the next read raises it, after the bytes before it
-        return b"".join(pieces)
+        return self._body.read(size)
 
     def beginning(self, size: int) -> bytes:
         """The body, or its first `size` bytes, for answers that are read at once.
@@ -215,23 +203,7 @@ class Answer:
         Raises:
             PlatformError: as `read`, also if some bytes came before.
         """
-        body = self.read(size)
-        # guard: a small answer is not cut
-        if self._fault:
-            raise self._fault
-        return body
-
-    def _piece(self, limit: int) -> bytes:
-        if self._first:
-            return self._first.cut(limit)
-        while not (piece := self._decompressor.take(limit)):
-            chunk = self._receive()
-            if not chunk:
-                self._decompressor.finish()
-                return b""
-            self._decompressor.give(chunk)
-        self._expansion.check(self.received, len(piece))
-        return piece
+        return self._body.beginning(size)
 
     def _receive(self) -> bytes:
         pace, chunk = self._watch.pace, b""
