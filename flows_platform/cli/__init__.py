@@ -2,6 +2,8 @@
 
 import errno
 import gc
+import io
+import json
 import logging
 import os
 import sys
@@ -34,15 +36,26 @@ OF_STORAGE = {
 STORAGE_REMEDY = "Free space, correct the permissions, or set FLOWS_HOME to another folder."
 
 
+def _print_as_json(message: str) -> None:
+    """Where `--json` is among the arguments, what is wrong with them is the one object on standard output."""
+    if "--json" in sys.argv[1:]:
+        error = {"type": "UsageError", "message": message, "remedy": "Add --help to the command."}
+        print(json.dumps({"error": error}))  # noqa: T201 - the command's output
+
+
 def main() -> None:
     """Run the command and exit: with 0 if it succeeded, 1 if it failed, 2 if it was used or configured wrongly."""
     if not sys.stderr.isatty():  # log lines of retries are for a terminal; a pipe gets the final message only
         logging.getLogger("flows_platform").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot write is escaped
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+        _print_as_json(error.format_message())
     except PlatformError as error:
         print(f"flows: {error}", file=sys.stderr)  # noqa: T201 - the one line a person needs
         code = WRONG_USE if isinstance(error, ConfigurationError) else FAILED

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import load_declaration, load_declarations
+from flows_platform.components.rules import did_you_mean
 from flows_platform.components.source_files import SHIPPED, source_files
 from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.yaml_text import lines_of_name
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.orchestration.source_faults import SourceFault
 from flows_platform.orchestration.table import WindowedTable
@@ -25,7 +27,7 @@ class Catalog(NamedTuple):
 def read_catalog(settings: Settings) -> Catalog:
     """The tables of all sources. Files with a fault, and tables of one name, are left out and reported."""
     found = source_files(settings)
-    faults = [_names_nothing(entry) for entry in found.missing]
+    faults = [*map(_names_nothing, found.missing), *map(_cannot_be_listed, found.unreadable)]
     tables: list[WindowedTable] = []
     for path in found.files:
         try:
@@ -40,8 +42,17 @@ def read_catalog(settings: Settings) -> Catalog:
 
 
 def _names_nothing(entry: str) -> SourceFault:
-    known = ", ".join(SHIPPED)
-    return SourceFault(entry, f"FLOWS_SOURCES: {entry!r} is not a folder, a file or a shipped source ({known}).")
+    near = did_you_mean(entry, SHIPPED) or "."
+    return SourceFault(
+        entry, f"FLOWS_SOURCES: {entry!r} is not a folder, a file or a shipped source ({', '.join(SHIPPED)}){near}"
+    )
+
+
+def _cannot_be_listed(error: OSError) -> SourceFault:
+    return SourceFault(
+        str(error.filename),
+        f"{error.filename}: the folder cannot be listed: {error.strerror}. Correct its permissions.",
+    )
 
 
 class _Clash(NamedTuple):
@@ -52,15 +63,18 @@ class _Clash(NamedTuple):
 
     @property
     def fault(self) -> SourceFault:
-        first, *others = dict.fromkeys(str(table.declared_in) for table in self.tables)
-        files = " and ".join([first, *others]) if others else f"{first}, twice"
-        return SourceFault(first, f"the name {self.name!r} is declared in {files}. Give one of them another name.")
+        files = dict.fromkeys(table.declared_in for table in self.tables if table.declared_in)
+        lines = [f"{path}:{line}" for path in files for line in lines_of_name(path, self.name)] or [*map(str, files)]
+        return SourceFault(
+            str(next(iter(files))),
+            f"{lines[0]}: name: {self.name!r} is declared in {' and '.join(lines)}. Give one of them another name.",
+        )
 
 
 def _clashes(tables: list[WindowedTable]) -> Iterator[_Clash]:
     by_name: dict[str, list[WindowedTable]] = {}
     for table in tables:
-        for name in {table.table.name, table.files_asset}:
+        for name in dict.fromkeys((table.table.name, table.files_asset)):
             by_name.setdefault(name, []).append(table)
     reported: set[tuple[int, ...]] = set()
     for name, same in by_name.items():
@@ -102,7 +116,11 @@ def table_named(name: str | None, settings: Settings) -> WindowedTable:
     chosen = name or (FLOWS if FLOWS in tables else next(iter(tables)) if len(tables) == 1 else None)
     if chosen in tables:
         return tables[chosen]
-    why = f"there is no table {chosen!r}." if chosen else "a table must be named with --table."
+    why = (
+        f"there is no table {chosen!r}{did_you_mean(chosen, tables) or '.'}"
+        if chosen
+        else "a table must be named with --table."
+    )
     remedy = f"The declared tables are {', '.join(tables)}." if tables else "No table is declared; see FLOWS_SOURCES."
     raise ConfigurationError(" ".join([why, *(fault.message for fault in found.faults)]), remedy=remedy)
 

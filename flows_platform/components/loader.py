@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dagster import ResolutionContext
 from dagster.components.resolved.errors import ResolutionException
 from dagster_shared.yaml_utils import parse_yamls_with_source_position
@@ -12,20 +11,18 @@ from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 
 from flows_platform.components.error_messages import message
+from flows_platform.components.rules import Fault, did_you_mean
 from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.yaml_text import documents, read_text
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
 DEFS = Path(__file__).resolve().parents[1] / "defs"
 FILE = "defs.yaml"
 TYPE = "flows_platform.components.WindowedApiTable"
+TOP = ("type", "attributes")
+NEEDED = f"`type: {TYPE}` and `attributes:` are needed at the top"
 _SETTING = re.compile(r"\{\{ settings\.([a-z_]+) \}\}")
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"  # a date stays text, as Dagster's loader leaves it
-_BASE = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_RESOLVERS = {
-    first: [kind for kind in kinds if kind[0] != _TIMESTAMP] for first, kinds in _BASE.yaml_implicit_resolvers.items()
-}
-_PLAIN_LOADER = type("PlainLoader", (_BASE,), {"yaml_implicit_resolvers": _RESOLVERS})
 
 
 def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
@@ -49,15 +46,12 @@ def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
+    text = read_text(path)
+    found = _not_empty(documents(text, path))
     try:
-        # Without the line numbers of keys: they take 15 ms per file, and only errors need them.
-        found = yaml.load_all(path.read_bytes(), _PLAIN_LOADER)  # a safe loader's subclass
-        documents = _not_empty(list(found))
-        return [
-            resolved(TableDeclaration.model_validate(_attributes(document, path)), settings) for document in documents
-        ]
-    except (OSError, yaml.YAMLError, ConfigurationError, ResolutionException, ValidationError):
-        return _load_with_lines(path, settings)
+        return [resolved(TableDeclaration.model_validate(_attributes(document)), settings) for document in found]
+    except (ConfigurationError, ResolutionException, ValidationError):
+        return _load_with_lines(text, path, settings)
 
 
 def _not_empty(documents: list[Any]) -> list[Any]:
@@ -65,19 +59,44 @@ def _not_empty(documents: list[Any]) -> list[Any]:
     return [document for document in documents if document is not None] or [None]
 
 
-def _attributes(document: object, path: Path) -> object:
-    if not isinstance(document, dict) or document.get("type") != TYPE or "attributes" not in document:
-        raise ConfigurationError(f"{path}: `type: {TYPE}` and `attributes:` are needed at the top.")
+def _attributes(document: object) -> object:
+    """What a document declares.
+
+    Raises:
+        ConfigurationError: it has other keys than those of a source, or does not have them.
+    """
+    if fault := _top_fault(document):
+        raise ConfigurationError(fault.why)
+    assert isinstance(document, dict)  # noqa: S101 - it has no fault
     return document["attributes"]
 
 
-def _load_with_lines(path: Path, settings: Settings) -> list[TableDeclaration]:
-    """Load the file again with Dagster's loader, whose errors name the line."""
+def _top_fault(document: object) -> Fault | None:
+    """What is wrong with the keys at the top of a document."""
+    if not isinstance(document, dict) or not document.keys() & {*TOP}:
+        return Fault((), NEEDED)
+    for key in document:
+        if key in TableDeclaration.model_fields:
+            return Fault((key,), "the key belongs below `attributes:`, with more indentation")
+        # guard: no key of a file is overlooked
+        if key not in TOP:
+            meant = did_you_mean(str(key), TOP) or "."
+            return Fault((key,), f"there is no such key at the top{meant} Allowed are {', '.join(TOP)}")
+    if document.get("type") != TYPE:
+        return Fault(("type",) if "type" in document else (), f"write `type: {TYPE}`")
+    if "attributes" not in document:
+        return Fault((), "`attributes:` is missing: the keys of the table belong below it")
+    return None
+
+
+def _load_with_lines(text: str, path: Path, settings: Settings) -> list[TableDeclaration]:
+    """Load the text again with Dagster's loader, whose errors name the line."""
     declarations: list[TableDeclaration] = []
-    faults: list[str] = []
-    for tree in _parsed(path):
+    trees = parse_yamls_with_source_position(text, str(path))
+    faults = [] if trees else [f"{path}:1: {NEEDED}."]
+    for tree in [tree for tree in trees if tree.value is not None] or trees[:1]:
         try:
-            declarations.append(_of_tree(tree, path, settings))
+            declarations.append(_of_tree(tree, settings))
         except ConfigurationError as error:
             faults.append(str(error))
     if faults:
@@ -85,11 +104,13 @@ def _load_with_lines(path: Path, settings: Settings) -> list[TableDeclaration]:
     return declarations
 
 
-def _of_tree(tree: ValueAndSourcePositionTree | None, path: Path, settings: Settings) -> TableDeclaration:
-    attributes = _attributes(tree and tree.value, path)
-    assert tree is not None  # noqa: S101 - it has attributes
+def _of_tree(tree: ValueAndSourcePositionTree, settings: Settings) -> TableDeclaration:
+    if fault := _top_fault(tree.value):
+        where, _ = tree.source_position_tree.lookup_closest_and_path(list(fault.at), trace=None)
+        key = f"{fault.at[0]}: " if fault.at else ""
+        raise ConfigurationError(f"{where.filename}:{where.start.line}: {key}{fault.why}.")
     try:
-        declaration = TableDeclaration.model_validate(attributes)
+        declaration = TableDeclaration.model_validate(tree.value["attributes"])
         context = ResolutionContext.default(tree.source_position_tree).at_path("attributes")
         return resolved(declaration, settings, context)
     except ResolutionException as error:
@@ -127,11 +148,3 @@ def _filled(template: str, scope: ResolutionContext) -> object:
     if whole := _SETTING.fullmatch(template):
         return getattr(settings, whole[1])
     return _SETTING.sub(lambda setting: str(getattr(settings, setting[1])), template)
-
-
-def _parsed(path: Path) -> list[ValueAndSourcePositionTree | None]:
-    try:
-        trees = parse_yamls_with_source_position(path.read_text("utf-8"), str(path))
-        return [tree for tree in trees if tree.value is not None] or [None]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read as YAML: {error}.") from error

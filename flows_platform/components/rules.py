@@ -1,11 +1,14 @@
 """Rules for single values of a declaration that types do not express."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
+from difflib import get_close_matches
 from typing import NamedTuple
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic_core import PydanticCustomError
 
 from flows_platform.declared import KeyPath, is_template, parsed
 from flows_platform.domain.cron import Cron
@@ -19,6 +22,20 @@ class Fault(NamedTuple):
 
     at: KeyPath
     why: str
+
+
+def all_refused(faults: Sequence[Fault]) -> PydanticCustomError:
+    """All faults as one in pydantic's form: `message` in `error_messages.py` takes them apart again."""
+    (at, why), *others = faults
+    more = tuple((other.at, other.why.rstrip(".")) for other in others)
+    return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "at": at, "more": more})
+
+
+def did_you_mean(written: str, allowed: Iterable[str]) -> str:
+    """The end of a message that names the allowed word that was most likely meant; empty if none is near."""
+    known = {word.casefold(): word for word in allowed}
+    near = get_close_matches(written.casefold(), known, 1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def environment_in(text: str) -> str | None:
@@ -48,7 +65,8 @@ def zone_of(name: str) -> tzinfo:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigurationError(
-            f"{name!r} is not a time zone.", remedy="Use UTC or a name such as Europe/Berlin."
+            f"{name!r} is not a time zone{did_you_mean(name, available_timezones()) or '.'}",
+            remedy="Use UTC or a name such as Europe/Berlin.",
         ) from None
 
 
@@ -58,8 +76,12 @@ def require_url(text: str) -> None:
     Raises:
         ConfigurationError: the text is not an http(s) URL.
     """
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
+    except ValueError:  # a bracket without its pair, or a port that is not a number
+        valid = False
+    if not valid:
         raise ConfigurationError("this is not an http(s) URL.", remedy="Give the full endpoint.")
 
 

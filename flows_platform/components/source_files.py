@@ -1,5 +1,6 @@
 """Which YAML files are this project's sources: what `FLOWS_SOURCES` names, found recursively."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,42 +13,52 @@ SHIPPED = {path.parent.name: path for path in sorted(DEFS.glob(f"*/{FILE}"))}
 
 
 class SourceFiles(NamedTuple):
-    """The files, in order and each once, and the entries that name nothing."""
+    """The files, in order and each once, the entries that name nothing, and what of a folder cannot be listed."""
 
     files: list[Path]
     missing: list[str]
+    unreadable: list[OSError]
 
 
 def source_files(settings: Settings) -> SourceFiles:
     """The files of all sources under these settings; without any the shipped ones."""
     entries = settings.source_entries or tuple(SHIPPED)
     found: dict[Path, Path] = {}
-    missing = []
+    listed = SourceFiles([], [], [])
     for entry in entries:
-        files = files_at(entry)
+        files = _files_at(entry, listed.unreadable)
         if files is None:
-            missing.append(entry)
+            listed.missing.append(entry)
         for file in files or ():
-            found.setdefault(file.resolve(), file)
-    return SourceFiles(list(found.values()), missing)
+            found.setdefault(Path(os.path.realpath(file)), file)
+    listed.files.extend(found.values())
+    return listed
 
 
-def files_at(entry: str) -> list[Path] | None:
+def _files_at(entry: str, unreadable: list[OSError]) -> list[Path] | None:
     """The files of one entry: a shipped name, a file of any name, or a folder; None where there is nothing."""
     if entry in SHIPPED:
         return [SHIPPED[entry]]
     path = Path(entry)
     if path.is_dir():
-        return sorted(_yaml_files(path))
+        return sorted(_yaml_files(path, unreadable))
     return [path] if path.is_file() else None
 
 
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    """The YAML files in the folder and below it, except in hidden folders such as `.venv`."""
-    for path in folder.rglob("*"):
-        hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if path.suffix in SUFFIXES and not hidden and path.is_file():
-            yield path
+def _yaml_files(folder: Path, unreadable: list[OSError]) -> Iterator[Path]:
+    """The YAML files in the folder and below it, except in hidden folders such as `.venv`.
+
+    Links are followed, to every folder once. A link that leads nowhere counts as a file: reading it says so.
+    """
+    seen = {os.path.realpath(folder)}
+    for above, folders, names in os.walk(folder, onerror=unreadable.append, followlinks=True):
+        inner = [name for name in sorted(folders) if not name.startswith(".")]
+        real = {name: os.path.realpath(Path(above, name)) for name in inner}
+        folders[:] = [name for name in inner if real[name] not in seen]
+        seen.update(real.values())
+        for path in (Path(above, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
+                yield path
 
 
 def asks_for(settings: Settings, shipped: str) -> bool:

@@ -1,6 +1,6 @@
 """Rules between the values of a declaration. Every fault carries the path of its key."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Self
 
 from pydantic import model_validator
@@ -8,8 +8,9 @@ from pydantic import model_validator
 from flows_platform.components.origin_faults import origin_faults
 from flows_platform.components.partition_faults import partition_faults
 from flows_platform.components.request_faults import request_faults
-from flows_platform.components.rules import Fault, environment_in
+from flows_platform.components.rules import Fault, all_refused, did_you_mean, environment_in
 from flows_platform.components.source import ColumnDeclaration, TableKeys
+from flows_platform.components.written_secrets import written_secrets
 from flows_platform.declared import KeyPath, refused
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import ColumnType, fault_of_name
@@ -44,12 +45,14 @@ class TableDeclaration(TableKeys):
                 "masked wherever it is shown",
                 at,
             )
+        if secrets := list(written_secrets(given)):
+            raise all_refused(secrets)
         return given
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for at, why in faults(self):
-            raise refused(why, at)
+        if found := list(faults(self)):
+            raise all_refused(found)
         return self
 
 
@@ -93,10 +96,11 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
     yield from origin_faults(source)
 
 
-def _unknown(at: KeyPath, names: Sequence[str | None], columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
+def _unknown(at: KeyPath, names: Sequence[str | None], columns: Collection[str]) -> Iterator[Fault]:
     for name in names:
         if name not in columns:
-            yield Fault(at, f"{name!r} is not one of the columns ({', '.join(columns)})")
+            near = did_you_mean(name or "", columns)
+            yield Fault(at, f"{name!r} is not one of the columns ({', '.join(columns)}){near}")
 
 
 def _role_faults(source: TableKeys, columns: dict[str, ColumnDeclaration]) -> Iterator[Fault]:
@@ -118,7 +122,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     paging = api.paging
     column = paging and paging.continues_from
     if column and names and column not in names:
-        yield Fault(("api", "paging", "column"), f"{column!r} is not one of the columns ({', '.join(names)})")
+        yield from _unknown(("api", "paging", "column"), [column], names)
     around = api.total or (paging and (paging.flag or paging.reads))
     # guard: a next link in the document asks for a document
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:

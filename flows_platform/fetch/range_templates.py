@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Literal, Protocol
 
 from flows_platform.domain.errors import ConfigurationError
@@ -15,6 +16,8 @@ from flows_platform.domain.strftime import StrftimeText, StrftimeTime
 type Bound = Literal["start", "end"]
 
 _TEMPLATE = re.compile(r"\{(start|end)(?::([^{}]*))?\}")
+_BRACES = re.compile(r"\{([A-Za-z_]+)(:[^{}]*)?\}")
+_OF_END = ("end", "to", "until", "before", "stop")  # beginnings of other names for the end
 
 
 class InstantText(Protocol):
@@ -117,14 +120,27 @@ class Bounds:
 
 
 def require_readable(text: str) -> None:
-    """Refuse a text whose bounds are not written by strftime texts.
+    """Refuse a text whose bounds are not written by strftime texts, or whose braces are most likely a misspelt bound.
 
     Raises:
-        ConfigurationError: what follows a colon is not one.
+        ConfigurationError: what follows a colon is not a strftime text, or nothing replaces a name like a bound's.
     """
-    for _, pattern in _TEMPLATE.findall(text):
-        if pattern:
-            StrftimeText.parse(pattern)
+    for found in _BRACES.finditer(text):
+        name, form = found.groups(default="")
+        if name in {"start", "end"}:
+            if form:
+                StrftimeText.parse(form[1:])
+        # guard: a misspelt bound is not sent
+        elif bound := _meant(name.casefold(), form):
+            raise ConfigurationError(f"nothing replaces {found[0]}; did you mean {{{bound}{form}}}?")
+
+
+def _meant(name: str, form: str) -> str | None:
+    """The bound that was most likely meant by the name; any name is one before a strftime text."""
+    if "%" in form:
+        return "end" if name.startswith(_OF_END) else "start"
+    swapped = (bound for bound in ("start", "end") if sorted(bound) == sorted(name))  # strat
+    return next(swapped, None) or next(iter(get_close_matches(name, ["start", "end"], 1, cutoff=0.85)), None)
 
 
 def has_template(text: str) -> bool:

@@ -1,5 +1,6 @@
 """`FLOWS_SOURCES`: which files are sources, under any name; a bad one is a fault of its own."""
 
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -106,16 +107,14 @@ def test_two_tables_of_one_name_are_an_error_that_names_both_files(project: Path
     (project / "wrong.yaml").write_text(named("third"))
     tables, (fault,) = read_catalog(settings(project))
     assert [table.table.name for table in tables] == ["first", "second"]
-    assert f"'third' is declared in {project}/third.yaml and {project}/wrong.yaml" in fault.message or (
-        f"'third_windows' is declared in {project}/third.yaml and {project}/wrong.yaml" in fault.message
-    )
+    assert f"'third' is declared in {project}/third.yaml:3 and {project}/wrong.yaml:3" in fault.message
 
 
 def test_two_assets_of_one_name_are_an_error_too(project: Path) -> None:
     (project / "wrong.yaml").write_text(named("fourth", line="  files_asset: third\n"))
     tables, (fault,) = read_catalog(settings(project))
     assert [table.table.name for table in tables] == ["first", "second"]
-    assert "the name 'third' is declared in" in fault.message
+    assert f"'third' is declared in {project}/third.yaml:3 and {project}/wrong.yaml:22" in fault.message
 
 
 def test_dagster_shows_a_fault_as_an_asset_and_the_other_sources(
@@ -177,3 +176,40 @@ def test_commands_on_windows_know_the_projects_tables(
     monkeypatch.setenv("FLOWS_HOME", str(project / "home"))
     run_history("second", "2024-03-01-00:00")
     assert capsys.readouterr().out == "2024-03-01-00:00 was never fetched.\n"
+
+
+def test_links_are_followed_once_and_folders_and_pipes_are_not_files(project: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "LINKED.YAML").write_text(named("linked"))
+    (project / "others").symlink_to(other)
+    (project / "deep" / "above").symlink_to(project)
+    (project / "folder.yaml").mkdir()
+    (project / "folder.yaml" / "fifth.yaml").write_text(named("fifth"))
+    os.mkfifo(project / "pipe.yaml")
+    tables = [table.table.name for table in read_catalog(settings(project)).tables]
+    assert sorted(tables) == ["fifth", "first", "linked", "second", "third"]
+
+
+@pytest.mark.parametrize("target", ["absent.yaml", "wrong.yaml"])
+def test_a_link_that_leads_nowhere_is_a_fault(project: Path, target: str) -> None:
+    (project / "wrong.yaml").unlink()
+    (project / "wrong.yaml").symlink_to(project / target)
+    tables, (fault,) = read_catalog(settings(project))
+    assert len(tables) == 3
+    assert fault.message.startswith(f"{project}/wrong.yaml cannot be read: ")
+
+
+def test_a_folder_that_cannot_be_listed_is_a_fault(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    faults = read_catalog(settings(project)).faults
+    assert f"{project}/deep: the folder cannot be listed: Permission denied. Correct its permissions." in [
+        fault.message for fault in faults
+    ]

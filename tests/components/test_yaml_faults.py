@@ -46,7 +46,11 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("requests: 10", "request: 10", "10: api.rate.request is '10': there is no such key; did you mean requests?"),
     ("link: next}", "linc: next}", "9: api.paging.linc is 'next': there is no such key; did you mean link?"),
     ("kind: next_link", "kind: nextlink", "9: api.paging: kind is 'nextlink'; allowed are 'next_link', 'link_header'"),
-    ("format: json", "format: jsonl", "6: api.format is 'jsonl': Input should be 'json', 'xml', 'ndjson', 'csv'"),
+    (
+        "format: json",
+        "format: jsonl",
+        "6: api.format is 'jsonl': Input should be 'json', 'xml', 'ndjson', 'csv', 'arrow' or 'auto'; did you mean",
+    ),
     ("    auth", "    parser: quick\n    auth", "7: api.parser is 'quick': Input should be 'template' or 'reference'"),
     (
         "    auth",
@@ -58,16 +62,20 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "    headers: {X-K: \"{{ env('FEED_KEY') }}\"}\n    auth",
         "7: api.headers.X-K: the variable FEED_KEY",
     ),
-    ("    auth", "    headers: {X-K: {env: 7 up}}\n    auth", "7: api.headers.X-K.env is '7 up': String should match"),
+    (
+        "    auth",
+        "    headers: {X-K: {env: 7 up}}\n    auth",
+        "7: api.headers.X-K.env: a name has letters, digits and _",
+    ),
     ("v1/sightings", "v1/{{env.FEED_KEY}}", "5: api.url: the variable FEED_KEY would be shown"),
     ("written: iso", "written: unix", "8: api.time.written is 'unix': Input should be 'seconds', 'milliseconds'"),
     ("type: int64", "type: int", "14: columns.2.type is 'int': Input should be 'int64', 'string', 'timestamp'"),
     ("partition_by: day", "partition_by: week", "20: destination.partition_by is 'week': Input should be 'hour'"),
-    ("requests: 10", "requests: many", "10: api.rate.requests is 'many': Input should be a valid integer"),
+    ("requests: 10", "requests: many", "10: api.rate.requests is 'many': a whole number is needed"),
     ("requests: 10", "requests: 0", "10: api.rate.requests is '0': Input should be greater than or equal to 1"),
-    ("look_back: 2", "look_back: often", "21: look_back is 'often': Input should be a valid integer"),
-    ("required: true}", "required: maybe}", "12: columns.0.required is 'maybe': Input should be a valid boolean"),
-    ("    format: json\n", "", "4: api.format: Field required"),
+    ("look_back: 2", "look_back: often", "21: look_back is 'often': a whole number is needed"),
+    ("required: true}", "required: maybe}", "12: columns.0.required is 'maybe': true or false is needed"),
+    ("    format: json\n", "", "4: api.format: this key is missing: auto leaves the choice"),
     (
         "before: to, ",
         "",
@@ -105,12 +113,12 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     (
         "{kind: bearer, token: {env: FEED_TOKEN}}",
         "{kind: oauth2, token_url: id.example, client_id: {env: A}, client_secret: {env: B}}",
-        "7: api.auth.token_url: String should match pattern",
+        "7: api.auth.token_url: an http(s) URL without user and password is needed",
     ),
     (
         "{kind: bearer, token: {env: FEED_TOKEN}}",
         "{kind: oauth2, token_url: 'https://id.example/token', client_id: {env: A}}",
-        "7: api.auth.client_secret: Field required",
+        "7: api.auth.client_secret: this key is missing: The client's secret",
     ),
     (
         "{kind: bearer, token: {env: FEED_TOKEN}}",
@@ -140,12 +148,12 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     (
         "{kind: bearer, token: {env: FEED_TOKEN}}",
         "{kind: aws, service: cloudtrail}",
-        "7: api.auth.region: Field required",
+        "7: api.auth.region: this key is missing: The region",
     ),
     ("    auth", "    method: PUT\n    auth", "7: api.method is 'PUT': Input should be 'GET' or 'POST'"),
     ("    auth", "    body: {a: 1}\n    auth", "7: api.body: a GET has no body; write `method: POST`"),
     ("    auth", "    body_form: form\n    auth", "7: api.body_form: there is no `body`"),
-    ("    auth", "    method: POST\n    body: 7\n    auth", "8: api.body is '7': Input should be a valid dictionary"),
+    ("    auth", "    method: POST\n    body: 7\n    auth", "8: api.body: an object is needed: {name: value}"),
     (
         "    auth",
         "    method: POST\n    body: [1]\n    body_form: form\n    auth",
@@ -198,10 +206,10 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "url: http://feed.example/v1\n    tls: {ca: ca.pem}",
         "6: api.tls: http://feed.example/v1 is not https",
     ),
-    ("    auth", "    parameters: {k: [1]}\n    auth", "7: api.parameters.k: Input should be a valid string"),
-    ("requests: 10, ", "", "10: api.rate.requests: Field required"),
-    (", link: next", "", "9: api.paging.link: Field required"),
-    ("next_link, link: next", "offset, size: 7", "9: api.paging.start: Field required"),
+    ("    auth", "    parameters: {k: [1]}\n    auth", "7: api.parameters.k: a text is needed"),
+    ("requests: 10, ", "", "10: api.rate.requests: this key is missing"),
+    (", link: next", "", "9: api.paging.link: this key is missing: Path of the link"),
+    ("next_link, link: next", "offset, size: 7", "9: api.paging.start: this key is missing"),
     ("next_link, link: next", "offset, start: s, size_parameter: n", "9: api.paging.size_parameter: `size` is missing"),
     ("next_link, link: next", "page, parameter: p, ends: short", "9: api.paging.ends: `size` is missing"),
     (
@@ -247,7 +255,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "2: attributes: from start to end there are 10,008 partitions of one hour, and a table in BigQuery",
     ),
     ("T00:00:00", "T01:00:00", "19: partitions.start: the first window's start 2024-03-01 01:00 does not match"),
-    ("2024-03-01T00:00:00", "soon", "19: partitions.start is 'soon': Input should be a valid datetime"),
+    ("2024-03-01T00:00:00", "soon", "19: partitions.start is 'soon': a time is needed, such as 2024"),
     ("start: 2024", "end: 2024-02-01, start: 2024", "19: partitions.end: the last window ends before the first starts"),
     ("cron: ", "timezone: Mars/Base, cron: ", "19: partitions.timezone is 'Mars/Base': 'Mars/Base' is not a time zone"),
     ("cron: ", "timezone: Asia/Tokyo, cron: ", "19: partitions.start: windows of 3:00:00 from 2024-03-01"),
@@ -282,8 +290,8 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("written: iso", "written: date", "8: api.time.written: dates need windows of whole days"),
     ("https://feed", "ftp://feed", "5: api.url is 'ftp://feed.example/v1/sightings': this is not an http(s) URL"),
     ("https://feed.example/v1/sightings", '"{{ settings.feed }}"', "5 - attributes.api.url"),
-    (TYPE, "flows_platform.Table", " `type: flows_platform.components.WindowedApiTable` and `attributes:` are needed"),
-    ("look_back: 2", "look_back: [", " cannot be read as YAML: "),
+    (TYPE, "flows_platform.Table", "1: type: write `type: flows_platform.components.WindowedApiTable`"),
+    ("look_back: 2", "look_back: [", "22: this cannot be read as YAML: "),
 ]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from flows_platform.columns.mapping import UNTAKEN
 from flows_platform.components.catalog import table_at, table_named
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.redaction import Redactor
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.trace import Trace
 from flows_platform.orchestration.resources import build_resources
@@ -71,13 +73,14 @@ def run_try(source: str, key: str, *, limit: int | None, out: Path | None, as_js
 
 def _table(source: str, settings: Settings) -> WindowedTable:
     path = Path(source)
-    return table_at(path, settings) if path.suffix in SUFFIXES else table_named(source, settings)
+    by_path = path.suffix.lower() in SUFFIXES or path.is_file()
+    return table_at(path, settings) if by_path else table_named(source, settings)
 
 
 def _try(
     table: WindowedTable, api: WindowedApi, tried: Tried, trace: Trace, *, limit: int | None, out: Path | None
 ) -> None:
-    window = table.grid.from_key(tried.window)
+    window = _window(table, tried.window, datetime.now(UTC))
     fetch = build_resources(load_settings()).fetch
     with (
         fetch.client(api, table.gate) as client,
@@ -99,6 +102,27 @@ def _try(
         )
         _note(tried, fetched, api)
         tried.out = str(out) if out else None
+
+
+def _window(table: WindowedTable, key: str, now: datetime) -> Window:
+    """The window of that key, which a run could fetch, or which is not over yet.
+
+    Raises:
+        ConfigurationError: the key is not that of a window, or the window is outside the declared ones.
+    """
+    window, first, end = table.grid.from_key(key), table.grid.floor(table.grid.start), table.calendar.end
+    # guard: only declared windows are tried
+    if window.start < first.start or (end and window.start >= end):
+        raise ConfigurationError(
+            f"the window {key} is outside the declared ones, the first of which is {first.key}"
+            f"{f', and which end at {end:%Y-%m-%d %H:%M} UTC' if end else ''}.",
+            remedy="Choose another window, or change `partitions`.",
+        )
+    if window.start > now:
+        raise ConfigurationError(
+            f"the window {key} begins in the future.", remedy=f"Choose one up to {table.grid.floor(now).key}."
+        )
+    return window
 
 
 @contextmanager
@@ -141,7 +165,7 @@ def _as_json(tried: Tried) -> str:
     members = asdict(tried)
     if tried.error is None:
         del members["error"]
-    return json.dumps(members, ensure_ascii=False)
+    return json.dumps(members)
 
 
 def _as_text(tried: Tried) -> Iterator[str]:

@@ -47,7 +47,7 @@ def test_one_file_by_its_path(folder: Path) -> None:
     assert check(folder / "deep" / "good.yml")[0] == 0
     code, said = check(folder / "wrong.yaml")
     assert code == 1
-    assert said.startswith(f"{folder}/wrong.yaml cannot be read as YAML")
+    assert said.startswith(f"{folder}/wrong.yaml:2: this cannot be read as YAML")
 
 
 def test_a_path_that_names_nothing(folder: Path) -> None:

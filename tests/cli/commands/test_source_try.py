@@ -1,6 +1,8 @@
 """`flows source try`: what it reports about a window in its JSON and exit code."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,3 +157,30 @@ def test_as_text(source: Callable[[VendorServer], str], capsys: pytest.CaptureFi
     assert "Records       4: 3 rows, 1 rejected, 0 repeated" in said
     assert "Not taken     agent" in said
     assert "Rejected      1: at is null or missing" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("2024-02-29-21:00", "is outside the declared ones, the first of which is 2024-03-01-00:00. Choose another"),
+        ("2999-01-01-00:00", "begins in the future. Choose one up to 20"),
+    ],
+)
+def test_a_window_that_no_run_could_fetch(
+    source: Callable[[VendorServer], str], capsys: pytest.CaptureFixture[str], key: str, message: str
+) -> None:
+    with Visits(clock=lambda: 0.0) as server:
+        code, told = tried(capsys, source(server), key)
+    assert (code, server.requests) == (2, [])
+    assert message in f"{told['error']['message']} {told['error']['remedy']}"
+
+
+@pytest.mark.parametrize(
+    "words", [["--window", KEY, "--limit", "0"], ["--window", KEY, "--limit", "x"], [], ["--window", KEY, "--bad"]]
+)
+def test_wrong_use_is_one_object_of_json_too(words: list[str]) -> None:
+    command = [sys.executable, "-m", "flows_platform", "source", "try", "x.yaml", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["message"]
+    assert "Traceback" not in done.stderr
