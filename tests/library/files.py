@@ -1,12 +1,30 @@
-"""Stand-ins of repositories and files: whole days, dumps and lists."""
+"""Stand-ins of files, whole lists, and ranges without an end."""
 
-from collections.abc import Sequence
+import json
+from base64 import b64encode
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flows_platform.domain.windows import Window
 from tests.fakes.serving import Answer
-from tests.library.serving import Range, Row, StandIn, numbered, paged
+from tests.library.serving import (
+    SECRET,
+    TIMES,
+    Range,
+    Row,
+    StandIn,
+    answered,
+    epoch,
+    events,
+    header,
+    numbered,
+    paged,
+    whole,
+)
 
+LATER = timedelta(seconds=90)  # from a request to the receipt of its line
+LISTED = 40  # entries of a list without a range
 OAI = "http://www.openarchives.org/OAI/2.0/"
 
 
@@ -47,4 +65,74 @@ def arxiv_rows(window: Window) -> Sequence[Row]:
     ]
 
 
-FILES = {"arxiv_records": StandIn(("https://oaipmh.arxiv.org",), arxiv, arxiv_rows)}
+def at_start(identify: Callable[[int], Any], count: int = LISTED) -> Callable[[Window], Sequence[Row]]:
+    """The rows of a window that holds a whole list."""
+    return lambda window: [(identify(number), window.start) for number in range(count)]
+
+
+def logpull(request: Range) -> Answer:
+    first, last = (datetime.fromisoformat(request.asked.parameters[name]) for name in ("start", "end"))
+    if last - first > timedelta(hours=1):
+        return answered({"success": False, "errors": [{"code": 1010, "message": "invalid time range"}]}, status=400)
+    assert "RayID" in request.asked.parameters["fields"].split(",")
+    lines = [
+        {"RayID": f"r{number}", "EdgeStartTimestamp": int(time.timestamp()) * 10**9 + 7, "EdgeResponseStatus": 200}
+        for number, time in numbered(first - LATER, last - LATER)
+    ]
+    return Answer(200, {"Content-Type": "text/plain; charset=utf-8"}, _lines(lines))
+
+
+def logpull_rows(window: Window) -> list[Row]:
+    return [(f"r{number}", window.start) for number, _ in numbered(window.start - LATER, window.end - LATER)]
+
+
+def epss(request: Range) -> Answer:
+    some, _ = paged(range(LISTED), request.number("offset"), min(request.number("limit"), 15))
+    data = [
+        {
+            "cve": f"CVE-2024-{number:04}",
+            "epss": f"0.00{number:02}10000",
+            "percentile": "0.5",
+            "date": request.asked.parameters["date"],
+        }
+        for number in some
+    ]
+    around = {"status": "OK", "status-code": 200, "total": LISTED, "offset": request.number("offset"), "limit": 15}
+    return answered(around | {"data": data})
+
+
+def zendesk(request: Range) -> Answer:
+    first = request.number("start_time")
+    rows = [(number, epoch(time)) for number, time in enumerate(TIMES) if epoch(time) >= first]
+    some, more = paged(rows, 0, 20)
+    tickets = [{"id": number, "generated_timestamp": second, "status": "open", "tags": []} for number, second in some]
+    link = request.link(start_time=some[-1][1] if some else first)
+    return answered({"tickets": tickets, "count": len(tickets), "end_of_stream": not more, "next_page": link})
+
+
+def _lines(records: Sequence[object]) -> bytes:
+    return "".join(f"{json.dumps(record)}\n" for record in records).encode()
+
+
+FILES = {
+    "arxiv_records": StandIn(("https://oaipmh.arxiv.org",), arxiv, arxiv_rows),
+    "cloudflare_logpull": StandIn(
+        ("https://api.cloudflare.com",),
+        logpull,
+        logpull_rows,
+        ("CLOUDFLARE_API_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}, status=403),
+        "10000: Authentication error",
+    ),
+    "epss_scores": StandIn(("https://api.first.org",), epss, at_start(lambda number: f"CVE-2024-{number:04}")),
+    "zendesk_tickets": StandIn(
+        ("https://example.zendesk.com",),
+        zendesk,
+        events(lambda number: number, whole),
+        ("ZENDESK_USER", "ZENDESK_API_TOKEN"),
+        header("authorization", f"Basic {b64encode(f'{SECRET}:{SECRET}'.encode()).decode()}"),
+        answered({"error": "Couldn't authenticate you"}, status=401),
+        "Couldn't authenticate you",
+    ),
+}
