@@ -1,5 +1,6 @@
 """Stand-ins of files, whole lists, and ranges without an end."""
 
+import gzip
 import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from tests.library.serving import (
     epoch,
     events,
     header,
+    iso,
     numbered,
     paged,
     whole,
@@ -110,8 +112,30 @@ def zendesk(request: Range) -> Answer:
     return answered({"tickets": tickets, "count": len(tickets), "end_of_stream": not more, "next_page": link})
 
 
+def gharchive(request: Range) -> Answer:
+    hours = {f"/{hour:%Y-%m-%d}-{hour.hour}.json.gz": hour for hour in _hours()}
+    hour = hours.get(request.asked.path)
+    if hour is None:
+        return Answer(404, {"Content-Type": "application/xml"}, b"<Error><Code>NoSuchKey</Code></Error>")
+    lines = [
+        {"id": f"{number}", "created_at": iso(time - timedelta(minutes=50)), "type": "PushEvent", "public": True}
+        for number, time in numbered(hour, hour + timedelta(hours=1))
+    ]
+    members = gzip.compress(_lines(lines[:1])) + gzip.compress(_lines(lines[1:]))
+    return Answer(200, {"Content-Type": "application/gzip"}, members)
+
+
+def gharchive_rows(window: Window) -> list[Row]:
+    return [(f"{number}", window.start) for number, _ in numbered(window.start, window.end)]
+
+
 def _lines(records: Sequence[object]) -> bytes:
     return "".join(f"{json.dumps(record)}\n" for record in records).encode()
+
+
+def _hours() -> list[datetime]:
+    first = datetime(2024, 2, 29, 12, tzinfo=UTC)
+    return [first + timedelta(hours=hour) for hour in range(48)]
 
 
 FILES = {
@@ -126,6 +150,7 @@ FILES = {
         "10000: Authentication error",
     ),
     "epss_scores": StandIn(("https://api.first.org",), epss, at_start(lambda number: f"CVE-2024-{number:04}")),
+    "gharchive_events": StandIn(("https://data.gharchive.org",), gharchive, gharchive_rows),
     "zendesk_tickets": StandIn(
         ("https://example.zendesk.com",),
         zendesk,
