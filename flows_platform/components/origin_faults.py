@@ -54,6 +54,8 @@ def _time_faults(source: TableKeys, time: ColumnDeclaration | None) -> Iterator[
     if time.origin != Origin.WINDOW_START:
         yield Fault(("time",), f"{time.origin} is not inside the window; window_start is")
     asked = source.api.time
+    if asked is None:
+        return
     if asked.stop is Stop.BEYOND:
         yield Fault(
             ("api", "time", "stop"),

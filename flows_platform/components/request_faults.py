@@ -22,9 +22,11 @@ def request_faults(source: TableKeys) -> Iterator[Fault]:
     api = source.api
     yield from _body_faults(api)
     yield from _tls_faults(api)
-    texts = dict(_texts(api))
+    texts = dict(texts_of(api))
     if unreadable := list(_unreadable(texts)):
         yield from unreadable
+        return
+    if api.time is None:
         return
     try:
         templates = RangeTemplates.of(texts.values())
@@ -91,7 +93,7 @@ def _secret_faults(at: KeyPath, value: object) -> Iterator[Fault]:
             yield Fault((*at, *fault["loc"]), fault["msg"])
 
 
-def _texts(api: Api) -> Iterator[tuple[KeyPath, str]]:
+def texts_of(api: Api) -> Iterator[tuple[KeyPath, str]]:
     """The texts of the request that may name bounds, with their paths."""
     yield ("api", "url"), api.url
     for key, texts in (("parameters", api.parameters), ("headers", api.headers)):

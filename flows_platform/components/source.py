@@ -98,7 +98,12 @@ class Api(Declared):
     )
     auth: AnyAuth | None = Field(None, description="How requests authenticate.")
     tls: Tls | None = Field(None, description="Own CA and client certificate, for the API and the server of tokens.")
-    time: TimeParameters = Field(description="How a time range is requested.")
+    time: TimeParameters | None = Field(None, description="How a time range is requested.")
+    snapshot: bool = Field(
+        False,
+        description="Instead of time: every window holds the whole list as it was when the window closed. A window is "
+        "fetched until the next one closes; older windows keep the lists that they have.",
+    )
     paging: AnyPaging | None = Field(
         None, description="How an answer continues; without it, one answer holds all records."
     )
@@ -215,7 +220,7 @@ class TableKeys(Declared):
     partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="Partitions and clustering of the table in BigQuery.")
     charts: list[Chart] = Field([], description="Charts that Dagster shows for windows and table.")
-    look_back: int | Template = Field(2, description="Closed windows that are fetched again.")
+    look_back: int | Template = Field(2, description="Closed windows that are fetched again; of a snapshot 0.")
     grace_minutes: int | Template = Field(20, description="Minutes after a window's end until it counts as closed.")
     moving: bool = Field(False, description="Records move to a later window when they change.")
     shrink: float = Field(

@@ -9,6 +9,7 @@ from flows_platform.components.origin_faults import origin_faults
 from flows_platform.components.partition_faults import partition_faults
 from flows_platform.components.request_faults import request_faults
 from flows_platform.components.rules import Fault, all_refused, did_you_mean, environment_in
+from flows_platform.components.snapshot_faults import snapshot_faults
 from flows_platform.components.source import ColumnDeclaration, TableKeys
 from flows_platform.components.written_secrets import written_secrets
 from flows_platform.declared import KeyPath, refused
@@ -133,9 +134,11 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
     yield from _unpack_faults(source)
+    yield from snapshot_faults(source)
     yield from request_faults(source)
     cron = Cron.parse(source.partitions.cron)
-    if api.time.written == "date" and not (cron.starts_at_midnight and source.partitions.timezone == "UTC"):
+    dates = api.time is not None and api.time.written == "date"
+    if dates and not (cron.starts_at_midnight and source.partitions.timezone == "UTC"):
         yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")
 
 

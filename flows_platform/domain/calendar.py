@@ -21,6 +21,10 @@ class Calendar:
             window = min(window, self.grid.before(self.grid.floor(self.end)))
         return window if window.start >= self.grid.start else None
 
+    def is_newest(self, window: Window, now: datetime) -> bool:
+        """Whether no later window has closed: until then, a list of now is that of the window."""
+        return window >= self.grid.closed(now, grace=self.grace)
+
     def back_from(self, window: Window, count: int) -> list[Window]:
         """Up to `count` windows before `window`, then `window` itself, oldest first."""
         windows = [window]

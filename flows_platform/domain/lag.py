@@ -84,7 +84,8 @@ class Lag:
     `oldest` is the oldest closed window that is not in the table, and `age` is that instant minus its end; 0 without
     one. The `missing` windows are of three kinds. The last attempt on the `failed` ones failed. A run works on the
     `waiting` ones or is queued for them, or their rows wait for a confirmation. The others were `never_started`.
-    `unconfirmed` are all windows that wait for a confirmation, whether or not the table has older rows of them.
+    `unconfirmed` are all windows that wait for a confirmation, whether or not the table has older rows of them. `gone`
+    counts the windows of a snapshot whose lists were not fetched in time.
     """
 
     closed: int
@@ -96,6 +97,7 @@ class Lag:
     waiting: Some
     never_started: Some
     unconfirmed: Some
+    gone: int = 0
 
     @property
     def behind(self) -> timedelta:
@@ -104,8 +106,10 @@ class Lag:
 
     def __str__(self) -> str:
         confirmation = f" {_are(self.unconfirmed.count)} waiting for a confirmation." if self.unconfirmed.count else ""
+        if self.gone:
+            confirmation += f" The lists of {self.gone:,} older windows were not fetched in time, and are gone."
         if self.oldest is None:
-            return f"All closed windows are in the table: {self.closed:,}.{confirmation}"
+            return f"All closed windows are in the table: {self.closed - self.gone:,}.{confirmation}"
         return (
             f"{self.missing.count:,} of {self.closed:,} closed windows {_is(self.missing.count)} not in the table; the "
             f"oldest, {self.oldest.key}, ended {age_text(self.age)} ago. {self.failed.count:,} failed, "
@@ -113,13 +117,24 @@ class Lag:
         )
 
 
-def lag_at(calendar: Calendar, now: datetime, windows: Windows) -> Lag:
-    """The lag at the instant `now` of the data, over all windows that have closed by then."""
+def lag_at(calendar: Calendar, now: datetime, windows: Windows, *, snapshot: bool = False) -> Lag:
+    """The lag at the instant `now` of the data, over all windows that have closed by then.
+
+    Of a `snapshot`, over those after the newest one in the table: the lists of older windows cannot be fetched any
+    more, and those between two that are in the table are `gone`.
+    """
     grid, newest = calendar.grid, calendar.last_closed(now)
     closed = grid.number(newest) + 1 if newest else 0
     # guard: the lag is over all windows
     missing = ((1 << closed) - 1) & ~windows.loaded
-    waiting = missing & (windows.busy | windows.unconfirmed)
+    unconfirmed, gone = windows.unconfirmed, 0
+    if snapshot:
+        loaded = windows.loaded & ((1 << closed) - 1)
+        first = (loaded & -loaded).bit_length() - 1
+        older = (1 << (loaded.bit_length() or max(closed - 1, 0))) - 1
+        gone = ((missing & older) >> first).bit_count() if loaded else 0
+        missing, unconfirmed = missing & ~older, unconfirmed & ~older
+    waiting = missing & (windows.busy | unconfirmed)
     failed = missing & windows.attempted & ~waiting
     oldest = grid.nth(next(numbers(missing))) if missing else None
     return Lag(
@@ -131,7 +146,8 @@ def lag_at(calendar: Calendar, now: datetime, windows: Windows) -> Lag:
         failed=Some.of(grid, failed),
         waiting=Some.of(grid, waiting),
         never_started=Some.of(grid, missing & ~waiting & ~failed),
-        unconfirmed=Some.of(grid, windows.unconfirmed),
+        unconfirmed=Some.of(grid, unconfirmed),
+        gone=gone,
     )
 
 

@@ -13,12 +13,13 @@ class ShrinkRule:
 
     A window may lose `share` of its rows (0 to 1) without a confirmation. `pause` is the shortest time between the
     first pull that shows the loss and the one that confirms it. In a `moving` table, a record that changes leaves its
-    window.
+    window. A window of a `snapshot` is compared with the list before it, and confirmed by the next window's.
     """
 
     share: float = 0.5
     moving: bool = False
     pause: timedelta = AN_HOUR
+    snapshot: bool = False
 
     def shrinks(self, held: int, rows: int) -> bool:
         """Whether a window of `held` rows that now has `rows` would be empty, or would lose more than the share."""
@@ -30,8 +31,10 @@ class ShrinkRule:
         """Whether a pull of `again` rows confirms one of `first`: it has the same number.
 
         In a moving table, records go on leaving: fewer rows within the share confirm it too. An empty pull is only
-        confirmed by another empty pull.
+        confirmed by another empty pull. A list goes on changing: about as many rows confirm it, within the share.
         """
+        if self.snapshot and again:
+            return not (self._loses_too_much(first, again) or self._loses_too_much(again, first))
         if self.moving and again:
             return again <= first and not self._loses_too_much(first, again)
         return again == first

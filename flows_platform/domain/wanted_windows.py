@@ -70,7 +70,8 @@ class TableState:
 
     A schedule looks `by_clock`: once per window, with a cursor made from the clock. It requests the look-back unless a
     count proves that nothing changed; a sensor requests it only if a count proves that something changed. The first
-    look begins with the newest windows, or with the first one if `from_start`.
+    look begins with the newest windows, or with the first one if `from_start`. Of a `snapshot` only the newest closed
+    window is requested: the source no longer has the lists of others.
     """
 
     calendar: Calendar
@@ -78,6 +79,7 @@ class TableState:
     cursor: Cursor = Cursor()
     by_clock: bool = False
     from_start: bool = False
+    snapshot: bool = False
     loaded: Collection[str] = ()
     running: Collection[str] = ()
     confirmable: Collection[Window] = ()
@@ -163,7 +165,9 @@ def _closed(state: TableState, reached: Window | None) -> list[Window]:
 
 def _newly_closed(state: TableState, reached: Window) -> Iterator[Window]:
     grid = state.calendar.grid
-    if state.cursor.last:
+    if state.snapshot:
+        yield from [reached] if not state.cursor.last or grid.from_key(state.cursor.last) < reached else []
+    elif state.cursor.last:
         yield from grid.between(grid.after(grid.from_key(state.cursor.last)), reached)
     elif state.from_start:
         yield from grid.between(grid.floor(grid.start), reached)
@@ -177,7 +181,7 @@ def _overdue(state: TableState) -> list[Window]:
         return []
     grid = state.calendar.grid
     last = grid.from_key(state.cursor.last)
-    first = grid.from_key(state.cursor.first) if state.cursor.first else last
+    first = grid.from_key(state.cursor.first) if state.cursor.first and not state.snapshot else last
     # guard: windows that failed are remembered
     return [window for window in grid.between(first, last) if window.key not in state.loaded]
 
@@ -216,6 +220,9 @@ def _unproven(state: TableState, source: SourceState, windows: list[Window]) -> 
 
 
 def _may_run(state: TableState, window: Window, now: datetime) -> bool:
+    # guard: only the newest window of a snapshot is requested
+    if state.snapshot and not state.calendar.is_newest(window, now):
+        return False
     failures = state.failures.get(window)
     if failures is None:
         return True

@@ -104,6 +104,7 @@ class WindowedApi:
     body: Body | None = None
     body_form: BodyForm = BodyForm.JSON
     tls: Tls | None = None
+    snapshot: bool = False  # the source gives its whole list as it is now, whichever window is asked for
 
     def __post_init__(self) -> None:
         """Refuse an `extra_column` that would lose fields.

@@ -37,7 +37,8 @@ class WindowsConfig(dg.Config):
     replay: bool = Field(default=False, description="The old name of `reprocess`; it ends with 0.3.")
     confirm: bool = Field(
         default=False,
-        description="Publish windows that lost rows without a second fetch; the tag flows/confirm: true does the same.",
+        description="Publish windows that lost rows without a second fetch, and store a snapshot's list of now under "
+        "earlier windows; the tag flows/confirm: true does the same.",
     )
 
 

@@ -23,9 +23,13 @@ def _of_the_grid(table: WindowedTable) -> Iterator[tuple[Window, Withheld]]:
 
 
 def confirmable(table: WindowedTable, wall: datetime) -> dict[Window, Withheld]:
-    """The waiting windows to fetch again when the wall clock shows `wall`."""
-    pause = table.shrink_rule.pause
-    return {window: withheld for window, withheld in waiting(table).items() if wall >= withheld.first_said + pause}
+    """The waiting windows to fetch again when the wall clock shows `wall`; of a snapshot the newest at most."""
+    pause, now = table.shrink_rule.pause, table.instant(wall)
+    return {
+        window: withheld
+        for window, withheld in waiting(table).items()
+        if wall >= withheld.first_said + pause and not (table.snapshot and not table.calendar.is_newest(window, now))
+    }
 
 
 def occasion(withheld: Withheld, failures: int = 0) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from flows_platform.domain.errors import PlatformError
+from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.checks import evaluations
 from flows_platform.orchestration.metadata import figures
@@ -158,10 +158,28 @@ class WindowRun:
             reprocessed = self.pipeline.reprocess(window, self._on_records)
             shown, profile = figures.reprocessed_metadata(reprocessed), reprocessed.profile
         else:
+            self._require_its_list(window)
             fetched = self.pipeline.fetch(window, self._on_records)
             shown, profile = figures.file_metadata(self.table.table.schema, fetched), fetched.file.profile
         self.progress.window_received()
         return shown | (file_charts(self.table.table, self.table.charts, profile) if profile else {})
+
+    def _require_its_list(self, window: Window) -> None:
+        """Refuse to store the list of now under an earlier window, unless a person confirms it.
+
+        Raises:
+            ConfigurationError: a later window of a snapshot has closed.
+        """
+        now = self.table.instant(datetime.now(UTC))
+        # guard: a list of now is not stored under an earlier window
+        if self.table.snapshot and not self.confirm and not self.table.calendar.is_newest(window, now):
+            newest = self.table.grid.closed(now, grace=self.table.calendar.grace)
+            raise ConfigurationError(
+                f"the API of {self.table.name} gives its list of now, which is that of the window {newest.key}: the "
+                f"list of {window.key} can no longer be fetched.",
+                remedy="To store the list of now under this window, run it with the tag flows/confirm: true. To "
+                "publish a list that was fetched in time, materialise the table without its window file.",
+            )
 
     def _publish(self, window: Window) -> bool:
         """Replace the window in BigQuery; False if it waits for a confirmation instead."""

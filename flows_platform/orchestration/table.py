@@ -61,9 +61,10 @@ class WindowedTable:
     that processes share, and `raw_pulls` the raw answers, kept for the time `keep_raw`. `dataset` is the table's
     dataset with its project, for people. `look_back` is the number of closed windows that are fetched again. `clock` is
     a simulated one; without it, the table follows the wall clock. `moving` means that records move to a later window
-    when they change. `shrink` is the share of its rows that a window may lose without a second fetch. `sinks` are other
-    assets that windows are written to. `charts` show columns of the table, `cloud_console` has links to it, and
-    `declared_in` is the file of its declaration, and `endpoint` the API's URL in it.
+    when they change. `snapshot` means that the API gives its list of now, whichever window is asked for. `shrink` is
+    the share of its rows that a window may lose without a second fetch. `sinks` are other assets that windows are
+    written to. `charts` show columns of the table, `cloud_console` has links to it, and `declared_in` is the file of
+    its declaration, and `endpoint` the API's URL in it.
     """
 
     files_asset: str
@@ -83,6 +84,7 @@ class WindowedTable:
     rate: RateBudget | None = None
     keep_raw: timedelta | None = None
     moving: bool = False
+    snapshot: bool = False
     shrink: float = 0.5
     clock: SimulatedClock | None = None
     sinks: tuple[Sink, ...] = ()
@@ -142,7 +144,7 @@ class WindowedTable:
     @property
     def shrink_rule(self) -> ShrinkRule:
         """When a window may lose rows."""
-        return ShrinkRule(self.shrink, self.moving, self.wall_time(AN_HOUR))
+        return ShrinkRule(self.shrink, self.moving, self.wall_time(AN_HOUR), snapshot=self.snapshot)
 
     @property
     def gate(self) -> RateGate | None:

@@ -1,9 +1,10 @@
 """Fetch a window into its file, publish it to the warehouse, and compare it with the source. No Dagster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 
 from flows_platform.domain.errors import InputError
@@ -49,9 +50,9 @@ class WindowCounts:
 
     @property
     def agree(self) -> bool:
-        """Whether the source counts the records received, and the warehouse the rows of the file."""
+        """Whether the file is published, the source counts the records received, and the warehouse the file's rows."""
         records = self.file_rows + self.rejected + self.deduplicated
-        return self.source in {None, records} and self.file_rows == self.warehouse.rows
+        return self.withheld is None and self.source in {None, records} and self.file_rows == self.warehouse.rows
 
     @property
     def in_window(self) -> bool:
@@ -148,11 +149,19 @@ class WindowPipeline(WindowFetch):
     shrink: ShrinkRule = USUAL
 
     def held(self, grid: WindowGrid, windows: Sequence[Window]) -> dict[Window, int]:
-        """The warehouse's number of rows in each of these windows, which are in order; one query."""
+        """The warehouse's number of rows in each of these windows, which are in order; one query.
+
+        A window of a snapshot that has no rows yet holds as many as the newest one before it: it has the same list.
+        """
         if not windows:
             return {}
-        counts = self.warehouse.window_counts(self.table, grid, Window(windows[0].start, windows[-1].end))
-        return {window: counts.get(window, 0) for window in windows}
+        first = grid.start if self.api.snapshot else windows[0].start
+        counts = self.warehouse.window_counts(self.table, grid, Window(first, windows[-1].end))
+        if not self.api.snapshot:
+            return {window: counts.get(window, 0) for window in windows}
+        before = {window: [counts[held] for held in sorted(counts) if held <= window] for window in windows}
+        # guard: a snapshot is compared with the list before it
+        return {window: rows[-1] if rows else 0 for window, rows in before.items()}
 
     def publish(
         self, window: Window, run: str, *, confirm: bool = False, held: int | None = None
@@ -209,9 +218,10 @@ class WindowPipeline(WindowFetch):
         """The source's current count of the window, in rows; None if it gives no count that ours must equal.
 
         The window's fetch noted how far the two differ: the source may count records of neighbouring windows, or
-        parents instead of rows. Records of a moving table may have left the window since, so its count says nothing.
+        parents instead of rows. Records of a moving table may have left the window since, so its count says nothing,
+        and a snapshot's list of now is not that of the window.
         """
-        if self.shrink.moving:
+        if self.shrink.moving or self.api.snapshot:
             return None
         count, path = count_records(self.client, self.api, window, tries=self.tries), self.path(window)
         return count - footer_of(path).beside if count is not None and path.exists() else count
@@ -273,11 +283,18 @@ class WindowPipeline(WindowFetch):
                 )
             yield file, recorded
 
+    def _last_list(self, waiting: Mapping[str, Withheld]) -> Withheld | None:
+        """The last list that waits, of any window; None if one was published after it."""
+        published = self.ledger.last_committed()
+        entries = [entry for entry in waiting.values() if entry.at > published]
+        return max(entries, key=attrgetter("pulled"), default=None)
+
     def _withheld(self, found: Withheld) -> Withheld | None:
         """The entry, with the date of the first pull in a row that gave the same; None if the file may be published."""
         if not self.shrink.shrinks(found.rows_held, found.rows):
             return None
-        before = self.ledger.waiting().get(found.window)
+        waiting = self.ledger.waiting()
+        before = self._last_list(waiting) if self.shrink.snapshot else waiting.get(found.window)
         # guard: only the same answer confirms
         if before and self.shrink.says_the_same(before.rows, found.rows):
             found = replace(found, since=before.since)

@@ -193,6 +193,14 @@ class Ledger:
             found = [Withheld(*row) for row in connection.execute(WAITING)]
         return {entry.window: entry for entry in found}
 
+    def last_committed(self) -> str:
+        """The time of the last publication of any window (UTC, ISO 8601); empty before the first."""
+        if not self.path.exists():
+            return ""
+        with self._open() as connection:
+            (found,) = connection.execute("SELECT MAX(at) FROM committed").fetchone()
+        return found or ""
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         # guard: a ledger's failure is a StorageError

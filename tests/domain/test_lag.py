@@ -170,6 +170,34 @@ def test_keys_that_name_no_window_of_the_grid_are_left_out() -> None:
     assert bits(grid, [*strange, "2024-01-01-03:00"]) == 0b10
 
 
+@pytest.mark.parametrize(
+    ("loaded", "age", "missing", "gone"),
+    [
+        (frozenset(range(20, 80)), timedelta(0), 0, 0),  # before the first one there was no table
+        (frozenset({20, 30, 79}), timedelta(0), 0, 57),
+        (ALL - {78, 79}, 3 * HOUR + 20 * MINUTE, 2, 0),
+        (ALL - {30, 78, 79}, 3 * HOUR + 20 * MINUTE, 2, 1),
+        (NONE, 20 * MINUTE, 1, 0),
+    ],
+)
+def test_the_lag_of_a_snapshot_counts_from_its_newest_list(
+    loaded: frozenset[int], age: timedelta, missing: int, gone: int
+) -> None:
+    situation = Situation(loaded, TEN_DAYS, age, missing, withheld=frozenset({10}))
+    lag = lag_at(situation.calendar, situation.now, known(situation), snapshot=True)
+    assert (lag.age, lag.missing.count, lag.gone) == (age, missing, gone)
+    assert lag.unconfirmed.count == 0
+    before = lag_at(situation.calendar, START, known(situation), snapshot=True)
+    assert (before.missing.count, before.gone) == (0, 0)
+
+
+def test_the_lag_of_a_snapshot_names_the_lists_that_are_gone() -> None:
+    situation = Situation(frozenset({70, 79}), TEN_DAYS, timedelta(0), 0)
+    assert str(lag_at(situation.calendar, situation.now, known(situation), snapshot=True)) == (
+        "All closed windows are in the table: 72. The lists of 8 older windows were not fetched in time, and are gone."
+    )
+
+
 def test_the_lag_says_what_is_missing_and_why() -> None:
     situation = SITUATIONS["failed ones"]
     assert str(lag_at(situation.calendar, situation.now, known(situation))) == (

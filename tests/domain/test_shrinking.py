@@ -51,3 +51,19 @@ def test_the_share_is_declared() -> None:
 def test_a_second_pull_says_the_same(first: int, again: int, *, fixed: bool, moving: bool) -> None:
     assert HALF.says_the_same(first, again) is fixed
     assert MOVING.says_the_same(first, again) is moving
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "same"),
+    [
+        (400, 400, True),
+        (400, 390, True),
+        (400, 410, True),
+        (400, 199, False),
+        (400, 801, False),
+        (400, 0, False),
+        (0, 0, True),
+    ],
+)
+def test_a_list_that_goes_on_changing_confirms_the_one_before(first: int, again: int, *, same: bool) -> None:
+    assert ShrinkRule(snapshot=True).says_the_same(first, again) is same

@@ -122,6 +122,41 @@ def test_the_look_back_of_a_schedule_ends_at_the_first_window() -> None:
     assert run(state, SourceState(closed(0)), closed(0)) == [(0, Reason.CLOSED)]
 
 
+SNAPSHOT = replace(SENSOR, look_back=0, snapshot=True, pause=5 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("state", "now", "expected"),
+    [
+        (SNAPSHOT, closed(9), []),
+        (SNAPSHOT, closed(10), [(10, Reason.CLOSED)]),
+        (SNAPSHOT, closed(80), [(80, Reason.CLOSED)]),  # after a long pause: the lists in between are gone
+        (replace(SNAPSHOT, cursor=Cursor()), closed(9), [(9, Reason.CLOSED)]),
+        (replace(SNAPSHOT, from_start=True, cursor=Cursor()), closed(9), [(9, Reason.CLOSED)]),
+        (replace(SNAPSHOT, loaded=LOADED - {key(9)}, failures={window(9): FAILED}), NOW, []),  # it pauses
+        (
+            replace(SNAPSHOT, loaded=LOADED - {key(9)}, failures={window(9): FAILED}),
+            NOW + HOUR,
+            [(9, Reason.FAILED)],
+        ),
+        (
+            replace(SNAPSHOT, loaded=LOADED - {key(9)}, failures={window(9): FAILED}),
+            closed(10),
+            [(10, Reason.CLOSED)],
+        ),
+        (replace(SNAPSHOT, confirmable=[window(3)]), NOW, []),
+        (replace(SNAPSHOT, confirmable=[window(9)]), NOW, [(9, Reason.UNCONFIRMED)]),
+        (replace(SNAPSHOT, by_clock=True, cursor=Cursor(last=key(8)), received={}), NOW, [(9, Reason.CLOSED)]),
+    ],
+)
+def test_of_a_snapshot_only_the_newest_window_is_requested(
+    state: TableState, now: datetime, expected: list[tuple[int, Reason]]
+) -> None:
+    assert run(state, replace(SOURCE, newest=now), now) == expected
+    differing = replace(SOURCE, newest=now, differing=[window(3)])
+    assert run(state, differing, now) == expected
+
+
 TOGETHER = replace(
     SENSOR,
     cursor=Cursor(50, key(9), key(2)),

@@ -93,6 +93,7 @@ def differing_windows_sensor(
         state = TableState(
             calendar=table.calendar,
             look_back=table.look_back,
+            snapshot=table.snapshot,
             running=busy | runs.on_the_way(),
             confirmable=waits & confirmable(table, wall).keys(),
         )

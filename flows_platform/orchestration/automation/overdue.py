@@ -73,7 +73,7 @@ def overdue_check(table: WindowedTable, now: Callable[[], datetime]) -> dg.Asset
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         windows, _ = known_windows(table, context.instance, now())
-        lag = lag_at(table.calendar, table.instant(now()), windows)
+        lag = lag_at(table.calendar, table.instant(now()), windows, snapshot=table.snapshot)
         return dg.AssetCheckResult(passed=not is_late(table, lag), **_verdict(lag))
 
     return check
@@ -123,7 +123,7 @@ def looked(
 ) -> tuple[Lag, LagCursor]:
     """The lag at `wall`, reported if it changed or an hour has passed, and what to keep for the next tick."""
     windows, known = known_windows(table, instance, wall, before.known)
-    lag = lag_at(table.calendar, table.instant(wall), windows)
+    lag = lag_at(table.calendar, table.instant(wall), windows, snapshot=table.snapshot)
     if not lag.closed or not _is_in_use(table, instance, windows):
         return lag, LagCursor(known, before.reported, before.at)
     state = _state(table, lag, known.newest) + report_freshness(table, instance, lag, wall)

@@ -50,6 +50,7 @@ def windows_schedule(table: WindowedTable, job: AssetJob) -> dg.ScheduleDefiniti
             look_back=table.look_back,
             cursor=Cursor(last=closed_before(table, at).key),
             by_clock=True,
+            snapshot=table.snapshot,
             running=runs.on_the_way(),
             confirmable=confirmable(table, at),
         )

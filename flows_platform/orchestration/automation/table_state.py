@@ -29,6 +29,7 @@ def table_state(
         look_back=table.look_back,
         cursor=cursor,
         from_start=table.clock is not None,
+        snapshot=table.snapshot,
         loaded=runs.loaded(),
         running=runs.on_the_way(),
         confirmable=confirmable,
