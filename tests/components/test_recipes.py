@@ -14,6 +14,7 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [
     (DOCUMENT.read_text()[: found.start()].count("\n") + 2, found[1]) for found in BLOCK.finditer(DOCUMENT.read_text())
 ]
+INSTEAD = {"snapshot": "time"}  # keys, and those that they replace
 BASE = """
 type: flows_platform.components.WindowedApiTable
 attributes:
@@ -38,6 +39,8 @@ def source(fragment: dict[str, Any]) -> dict[str, Any]:
     attributes = whole["attributes"]
     api, columns = fragment.pop("api", {}), fragment.pop("columns", [])
     attributes["api"] |= api
+    for key in [instead for given, instead in INSTEAD.items() if given in api]:
+        del attributes["api"][key]
     given = {column["name"] for column in columns}
     attributes["columns"] = columns + [column for column in attributes["columns"] if column["name"] not in given]
     return whole | {"attributes": attributes | fragment}

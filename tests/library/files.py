@@ -103,6 +103,23 @@ def epss(request: Range) -> Answer:
     return answered(around | {"data": data})
 
 
+def kev(_request: Range) -> Answer:
+    entries = [
+        {"cveID": f"CVE-2024-{number:04}", "dateAdded": "2024-02-29", "dueDate": "2024-03-21", "cwes": ["CWE-78"]}
+        for number in range(LISTED)
+    ]
+    return answered({"catalogVersion": "2024.03.01", "count": LISTED, "vulnerabilities": entries})
+
+
+def urlhaus(_request: Range) -> Answer:
+    head = ["################", "# URLhaus Database Dump (CSV - recent URLs only)", "#", "# id,dateadded,url"]
+    rows = [
+        ",".join(f'"{value}"' for value in (number, "2024-03-01 00:12:05", f"http://x.example/a#{number}", *[""] * 6))
+        for number in range(LISTED)
+    ]
+    return Answer(200, {"Content-Type": "text/csv"}, "".join(f"{line}\r\n" for line in head + rows).encode())
+
+
 def zendesk(request: Range) -> Answer:
     first = request.number("start_time")
     rows = [(number, epoch(time)) for number, time in enumerate(TIMES) if epoch(time) >= first]
@@ -140,6 +157,7 @@ def _hours() -> list[datetime]:
 
 FILES = {
     "arxiv_records": StandIn(("https://oaipmh.arxiv.org",), arxiv, arxiv_rows),
+    "cisa_kev": StandIn(("https://www.cisa.gov",), kev, at_start(lambda number: f"CVE-2024-{number:04}")),
     "cloudflare_logpull": StandIn(
         ("https://api.cloudflare.com",),
         logpull,
@@ -151,6 +169,15 @@ FILES = {
     ),
     "epss_scores": StandIn(("https://api.first.org",), epss, at_start(lambda number: f"CVE-2024-{number:04}")),
     "gharchive_events": StandIn(("https://data.gharchive.org",), gharchive, gharchive_rows),
+    "urlhaus_urls": StandIn(
+        ("https://urlhaus-api.abuse.ch",),
+        urlhaus,
+        at_start(lambda number: number),
+        ("URLHAUS_AUTH_KEY",),
+        lambda asked: asked.parameters.get("auth-key") == SECRET,
+        Answer(401, {"Content-Type": "text/plain"}, b"auth-key is missing or wrong"),
+        "answered 401",
+    ),
     "zendesk_tickets": StandIn(
         ("https://example.zendesk.com",),
         zendesk,
