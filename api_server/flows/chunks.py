@@ -25,6 +25,8 @@ SQL_TYPES = {
     ColumnType.FLOAT64: "real",
     ColumnType.BOOL: "integer",
     ColumnType.JSON: "text",
+    ColumnType.DATE: "text",
+    ColumnType.NUMERIC: "text",
 }
 
 

@@ -17,6 +17,8 @@ STRICT_TYPES = {
     ColumnType.FLOAT64: ("REAL",),
     ColumnType.BOOL: (),  # an integer may be neither 0 nor 1
     ColumnType.JSON: (),  # a text may not be JSON
+    ColumnType.DATE: (),  # nor a date
+    ColumnType.NUMERIC: (),  # nor a number
 }
 # https://sqlite.org/datatype3.html#determination_of_column_affinity: such a column turns numbers into text.
 TEXT_AFFINITY = re.compile("CHAR|CLOB|TEXT", re.IGNORECASE)

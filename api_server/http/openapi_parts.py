@@ -16,6 +16,8 @@ JSON_TYPES: dict[ColumnType, Node] = {
     ColumnType.FLOAT64: {"type": "number", "format": "double"},
     ColumnType.BOOL: {"type": "boolean"},
     ColumnType.JSON: {"type": ["object", "array", "string", "number", "boolean"]},
+    ColumnType.DATE: {"type": "string", "format": "date"},
+    ColumnType.NUMERIC: {"type": "number"},
 }
 NUMBER: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows_platform.domain.decimals import DECIMALS, DIGITS
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.verification import MODULUS, RowDigest
 from flows_platform.domain.windows import Window, bounds_since
@@ -23,6 +24,8 @@ ARROW_TYPES = {
     ColumnType.FLOAT64: pa.float64(),
     ColumnType.BOOL: pa.bool_(),
     ColumnType.JSON: pa.string(),
+    ColumnType.DATE: pa.date32(),
+    ColumnType.NUMERIC: pa.decimal128(DIGITS, DECIMALS),
 }
 
 
@@ -55,9 +58,26 @@ def _canonical(column: pa.Array) -> pa.Array:
         # Not Arrow's own text: it has the fewest digits that identify a double, and SQL has no such format.
         zeros_alike = pc.add(column, 0.0)
         text = pa.array([None if value is None else b"%.16e" % value for value in zeros_alike.to_pylist()], pa.binary())
+    elif pa.types.is_decimal(column.type):
+        text = plain_texts(column).cast(pa.binary())
     else:
-        text = column.cast(pa.int64()).cast(pa.string()).cast(pa.binary())
+        whole = column.cast(pa.int32()) if pa.types.is_date32(column.type) else column.cast(pa.int64())
+        text = whole.cast(pa.string()).cast(pa.binary())
     return text.fill_null(b"~")
+
+
+def plain_texts(numbers: pa.Array) -> pa.Array:
+    """Numbers of a NUMERIC column as `domain.decimals.plain` writes them; Arrow would write 1E-9 and 1.500000000.
+
+    It makes them from the billionths, which are integers of the same bits.
+    """
+    kind = pa.decimal128(DIGITS, 0)
+    billionths = pa.Array.from_buffers(kind, len(numbers), numbers.buffers(), offset=numbers.offset).cast(pa.string())
+    digits = pc.utf8_lpad(pc.utf8_ltrim(billionths, "-"), DECIMALS + 1, "0")
+    sign = pc.if_else(pc.starts_with(billionths, "-"), "-", "")
+    whole = pc.utf8_slice_codeunits(digits, 0, -DECIMALS)
+    fraction = pc.utf8_rtrim(pc.utf8_slice_codeunits(digits, -DECIMALS), "0")
+    return pc.binary_join_element_wise(sign, whole, pc.if_else(pc.equal(fraction, ""), "", "."), fraction, "")
 
 
 type Time = int | datetime

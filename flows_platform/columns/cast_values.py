@@ -6,23 +6,26 @@ It never becomes NULL or another value.
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, Inexact
 from math import isfinite
 
 from flows_platform.columns.raw_records import json_text
 from flows_platform.columns.time_forms import Unread
+from flows_platform.domain.decimals import DECIMALS, WHOLE, exact
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 BEYOND_MICROSECONDS = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]", re.ASCII)  # Python would drop those digits
 FINER = re.compile(r"([.,][0-9]{6})[0-9]+", re.ASCII)  # a second's fraction, and its digits below a microsecond
 MAX_DIGITS = 64  # no int() of a longer text: 19 digits fit, leading zeros are allowed, 4,301 digits crash parsers
-MAX_FLOAT_TEXT = 1100  # the longest double in full: 767 digits after 307 zeros
+MAX_NUMBER_TEXT = 1100  # the longest double in full: 767 digits after 307 zeros
 FLOAT_DIGITS = 767
 BOOLEANS: dict[object, bool] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
 FIRST_INSTANT, LAST_INSTANT = -62_135_596_800_000_000, 253_402_300_799_999_999  # microseconds since 1970
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # days since 1970
 SHOWN = 80  # characters of a value in a message
 
 
@@ -107,9 +110,9 @@ def _float(value: object) -> float:
             return value
         case Decimal() if value.is_finite():
             return _nearest(value)
-        case str() if len(value) <= MAX_FLOAT_TEXT and INTEGER.fullmatch(value):
+        case str() if len(value) <= MAX_NUMBER_TEXT and INTEGER.fullmatch(value):
             return _unchanged(int(value))
-        case str() if len(value) <= MAX_FLOAT_TEXT and NUMBER.fullmatch(value):
+        case str() if len(value) <= MAX_NUMBER_TEXT and NUMBER.fullmatch(value):
             return _nearest(Decimal(value))
     raise Misfit(f"{shown(value)} is not a finite number")
 
@@ -137,6 +140,46 @@ def _nearest(number: Decimal) -> float:
     if digits <= FLOAT_DIGITS and number in {Decimal(repr(nearest)), Decimal(f"{nearest:.{digits - 1}e}")}:
         return nearest
     raise Misfit(f"{shown(number)} has more digits or a wider exponent than 64-bit floating point holds")
+
+
+def _numeric(value: object) -> Decimal:
+    match value:
+        case bool():
+            pass
+        case int() | float():  # a float is the number that its bits mean: 0.5 fits, and 0.1 has 55 decimals
+            return _exactly(Decimal(value))
+        case Decimal():
+            return _exactly(value)
+        case str() if len(value) <= MAX_NUMBER_TEXT and NUMBER.fullmatch(value):
+            return _exactly(Decimal(value))
+    raise Misfit(f"{shown(value)} is not a decimal number")
+
+
+def _exactly(number: Decimal) -> Decimal:
+    if not number.is_finite():
+        raise Misfit(f"{shown(number)} is not a finite number")
+    try:
+        return exact(number)
+    except Inexact:
+        raise Misfit(f"{shown(number)} has more than {DECIMALS} decimals, which would be rounded") from None
+    except ArithmeticError:
+        raise Misfit(f"{shown(number)} has more than {WHOLE} digits before the decimal point") from None
+
+
+def _date(value: object) -> date:
+    if isinstance(value, datetime):  # as a column's form has been read
+        # guard: an instant inside a day is not a date
+        if value.tzinfo is UTC and value.time() == time.min:
+            return value.date()
+        raise Misfit(f"{shown(value.isoformat())} is not a midnight in UTC: a date has no time")
+    if isinstance(value, date):
+        return value
+    try:
+        if isinstance(value, str) and DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:  # the 30th of February, or the year 0
+        pass
+    raise Misfit(f"{shown(value)} is not a date of the years 1 to 9999 as YYYY-MM-DD")
 
 
 def _boolean(value: object) -> bool:
@@ -174,6 +217,8 @@ CASTS: dict[ColumnType, Callable[[object], object]] = {
     ColumnType.FLOAT64: _float,
     ColumnType.BOOL: _boolean,
     ColumnType.JSON: _json,
+    ColumnType.DATE: _date,
+    ColumnType.NUMERIC: _numeric,
 }
 
 

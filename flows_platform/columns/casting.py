@@ -14,8 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows_platform.columns.batches import ARROW_TYPES, arrow_schema
-from flows_platform.columns.cast_values import FIRST_INSTANT, LAST_INSTANT, Misfit, cast_value, shown
+from flows_platform.columns.cast_values import (
+    FIRST_DAY,
+    FIRST_INSTANT,
+    LAST_DAY,
+    LAST_INSTANT,
+    Misfit,
+    cast_value,
+    shown,
+)
 from flows_platform.columns.raw_records import Records, Unreadable, json_text, raw_record
+from flows_platform.domain.decimals import DECIMALS, WHOLE
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 
@@ -147,6 +156,8 @@ def _proven(column: Column, values: pa.Array) -> pa.Array:
         raise _NotProven
     if values.type == pa.string() and column.type is not ColumnType.STRING:
         return _of_texts(column, values)
+    if column.type is ColumnType.NUMERIC and pa.types.is_decimal(values.type):
+        values = values.cast(ARROW_TYPES[column.type])  # it never loses a digit: it raises ArrowInvalid instead
     if values.type != ARROW_TYPES[column.type] or not PROOFS[column.type](values):
         raise _NotProven
     return values
@@ -155,6 +166,9 @@ def _proven(column: Column, values: pa.Array) -> pa.Array:
 def _of_texts(column: Column, texts: pa.Array) -> pa.Array:
     if column.type is ColumnType.INT64:
         return _integers(texts)
+    # guard: Arrow casts decimals that are written plainly
+    if column.type is ColumnType.NUMERIC and _all_match(texts, DECIMAL):
+        return texts.cast(ARROW_TYPES[column.type])
     instants = _instants(texts) if column.type is ColumnType.TIMESTAMP else None
     return _cast_distinct(column, texts) if instants is None else instants
 
@@ -182,6 +196,8 @@ def _cast_distinct(column: Column, texts: pa.Array) -> pa.Array:
     return pa.array(distinct, ARROW_TYPES[column.type]).take(encoded.indices)
 
 
+# Arrow would also accept "+1" and "1e3"; of these texts it reads every digit.
+DECIMAL = rf"\A-?[0-9]{{1,{WHOLE}}}(\.[0-9]{{1,{DECIMALS}}})?\z"
 FAST_PYTHON = {ColumnType.INT64: int, ColumnType.STRING: str, ColumnType.FLOAT64: float, ColumnType.BOOL: bool}
 
 
@@ -203,8 +219,16 @@ def _all_match(texts: pa.Array, pattern: str) -> bool:
 
 def _in_calendar(times: pa.Array) -> bool:
     """Whether all times are in the years 1 to 9999, as the reference requires."""
-    ends = pc.min_max(times.cast(pa.int64())).as_py()
-    return ends["min"] is None or (ends["min"] >= FIRST_INSTANT and ends["max"] <= LAST_INSTANT)
+    return _between(times.cast(pa.int64()), FIRST_INSTANT, LAST_INSTANT)
+
+
+def _days_in_calendar(days: pa.Array) -> bool:
+    return _between(days.cast(pa.int32()), FIRST_DAY, LAST_DAY)
+
+
+def _between(numbers: pa.Array, first: int, last: int) -> bool:
+    ends = pc.min_max(numbers).as_py()
+    return ends["min"] is None or (ends["min"] >= first and ends["max"] <= last)
 
 
 def _all_finite(numbers: pa.Array) -> bool:
@@ -227,15 +251,18 @@ PROOFS: dict[ColumnType, Callable[[pa.Array], bool]] = {
     ColumnType.FLOAT64: _all_finite,
     ColumnType.BOOL: _always,
     ColumnType.JSON: _never,  # a text is itself a JSON value, not the text of one
+    ColumnType.DATE: _days_in_calendar,
+    ColumnType.NUMERIC: _always,
 }
 
 
 def as_mappings(records: Slice) -> Records:
     """The slice's records one by one."""
     if isinstance(records, pa.RecordBatch):
-        # Times as texts, since a Python datetime cannot hold the year 10000.
+        # Times and dates as texts, since Python cannot hold the year 10000.
         columns = [
-            column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in records.columns
+            column.cast(pa.string()) if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type) else column
+            for column in records.columns
         ]
         return list(pa.RecordBatch.from_arrays(columns, names=records.schema.names).to_pylist())
     if isinstance(records, Rows):

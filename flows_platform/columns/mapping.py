@@ -13,6 +13,7 @@ from flows_platform.columns.time_forms import TimeForm, Written, instant_in
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
 
+INSTANTS = {ColumnType.TIMESTAMP, ColumnType.DATE}  # a date is the midnight in UTC that begins it
 UNTAKEN = "$."  # before the path of a field that no column takes; no column can have such a name
 
 
@@ -57,7 +58,7 @@ class ColumnSource:
     @property
     def as_sent(self) -> bool:
         """Whether casting gets the values as the source writes them."""
-        return self.type is not ColumnType.TIMESTAMP or self.time is TimeForm.ISO
+        return self.type not in INSTANTS or self.time is TimeForm.ISO
 
 
 def _escaped(value: object) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from json.encoder import encode_basestring_ascii as quote
 
@@ -46,7 +46,7 @@ def _odd(value: object) -> object:
             return {str(key): member for key, member in value.items()}
         case Decimal() if value.is_finite():
             raise _Digits
-        case datetime():
+        case date():  # or an instant
             return value.isoformat()
     return {type(value).__name__: repr(value)}  # no column accepts the value, and none must accept it when read back
 

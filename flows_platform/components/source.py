@@ -149,7 +149,11 @@ class ColumnDeclaration(Declared):
     """A column, and where its value comes from."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The column's name in the table.")
-    type: ColumnType = Field(ColumnType.STRING, description="Type of its values.")
+    type: ColumnType = Field(
+        ColumnType.STRING,
+        description="Type of its values. numeric: an exact decimal of at most 29 digits and 9 decimals, in quotes or "
+        "not. date: YYYY-MM-DD.",
+    )
     path: RecordPath | list[RecordPath] | None = Field(
         None, description="Path in the record, by default the name; of several paths, the first with a value counts."
     )
@@ -164,7 +168,8 @@ class ColumnDeclaration(Declared):
     written: ColumnWritten = Field(
         TimeForm.ISO,
         description="timestamp: how the source writes it. iso has a zone, iso_utc has none; a date is its midnight in "
-        "UTC; numbers count since 1970; a strftime text such as %d/%b/%Y:%H:%M:%S %z means UTC if it has no zone.",
+        "UTC; numbers count since 1970; a strftime text such as %d/%b/%Y:%H:%M:%S %z means UTC if it has no zone. "
+        "date: iso is YYYY-MM-DD; in another form, it must be a midnight in UTC.",
     )
     finer: Finer = Field(
         Finer.REJECT, description="timestamp: what happens to a time with digits beyond a microsecond."

@@ -51,6 +51,8 @@ class ColumnType(StrEnum):
     FLOAT64 = "float64"  # finite
     BOOL = "bool"
     JSON = "json"  # any JSON value as text, held as text everywhere
+    DATE = "date"  # of the years 1 to 9999, without a time or zone
+    NUMERIC = "numeric"  # an exact decimal: 29 digits before the point, 9 after it
 
 
 @dataclass(frozen=True, slots=True)

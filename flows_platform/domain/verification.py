@@ -7,13 +7,17 @@ when a row comes twice.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum
 from hashlib import sha256
 from typing import Self
 
+from flows_platform.domain.decimals import plain
+
 MODULUS = 2**64
 
 type Value = int | float | str | None  # True and False are integers
+type Digested = Value | Decimal
 
 
 class Verification(IntEnum):
@@ -43,16 +47,17 @@ class Verification(IntEnum):
         return {level.word: level for level in cls}[word]
 
 
-def canonical(row: Sequence[Value]) -> bytes:
+def canonical(row: Sequence[Digested]) -> bytes:
     """A row as bytes: two rows of a table that differ have different bytes.
 
     Integers are decimal, booleans 1 and 0, texts `<UTF-8 length>:<text>`, NULL is `~`. Floats are `%.16e`, whose 17
-    digits distinguish all doubles; -0.0 is written as 0.0, since they are the same number.
+    digits distinguish all doubles; -0.0 is written as 0.0, since they are the same number. Decimals are plain, without
+    zeros at the end. Timestamps are microseconds and dates days, both integers since 1970.
     """
     return b",".join(_field(value) for value in row)
 
 
-def _field(value: Value) -> bytes:
+def _field(value: Digested) -> bytes:
     if value is None:
         return b"~"
     if isinstance(value, str):
@@ -60,6 +65,8 @@ def _field(value: Value) -> bytes:
         return b"%d:%s" % (len(text), text)
     if isinstance(value, float):
         return b"%.16e" % (value + 0.0)  # -0.0 + 0.0 is 0.0
+    if isinstance(value, Decimal):
+        return plain(value).encode()
     return b"%d" % value
 
 
@@ -82,7 +89,7 @@ class RowDigest:
         return f"{self.total:016x}"
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[Value]]) -> "RowDigest":
+    def of(cls, rows: Iterable[Sequence[Digested]]) -> "RowDigest":
         """The digest of `rows`; a row is a sequence of values in the schema's order."""
         count = total = 0
         for row in rows:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
+from decimal import Decimal
 from itertools import takewhile
 
 import pyarrow as pa
@@ -41,9 +42,10 @@ def _value(api: WindowedApi, column: str, source: Mapping[str, object] | Unreada
         return None
 
 
-ORDERED = {ColumnType.INT64, ColumnType.TIMESTAMP}  # an API may sort texts in its own way
+# An API may sort texts in its own way.
+ORDERED = {ColumnType.INT64, ColumnType.NUMERIC, ColumnType.DATE, ColumnType.TIMESTAMP}
 
-type Value = int | datetime  # of one column: all are the same
+type Value = int | Decimal | date  # of one column: all are the same
 
 
 @dataclass(slots=True)

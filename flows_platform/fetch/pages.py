@@ -3,7 +3,8 @@
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
+from decimal import Decimal
 
 from flows_platform.columns.casting import Casted, Slice
 from flows_platform.domain.errors import NoRecords, SourceRefused, SourceUnavailable
@@ -84,7 +85,7 @@ class Pages:
             return End(nothing.message)
         if several:
             whole.proof.require_other(read.proof, SAME_PAGES[api.paging.counted])
-        if whole.order and read.proof.records and isinstance(whole.last, int | datetime):
+        if whole.order and read.proof.records and isinstance(whole.last, int | Decimal | date):
             whole.order.close(whole.last)
         whole.proof.add(read.level, read.proof.records, total_in(api.total, read.envelope) if api.total else None)
         return self._onward(request, read, whole)

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from flows_platform.columns.paths import RecordPath, single
 from flows_platform.declared import Code, Declared, refused
+from flows_platform.domain.decimals import plain
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import Flag
 from flows_platform.fetch.http.redirects import origin, resolved
@@ -354,7 +355,8 @@ class ContinueFrom(Sized):
         if page.last is None or (self.step and not isinstance(page.last, int)):
             raise SourceRefused(f"the last record's {self.column} is {page.last!r}: the next page cannot start there.")
         last = page.last + self.step if isinstance(page.last, int) else page.last
-        return page.request.with_parameters({self.parameter: str(last)})
+        text = plain(last) if isinstance(last, Decimal) else str(last)
+        return page.request.with_parameters({self.parameter: text})
 
 
 AnyPaging = Annotated[NextLink | LinkHeader | Cursor | PageNumber | Offset | ContinueFrom, Field(discriminator="kind")]

@@ -13,6 +13,8 @@ SQLITE_TYPES = {
     ColumnType.FLOAT64: "REAL",
     ColumnType.BOOL: "INTEGER",  # 0 or 1
     ColumnType.JSON: "TEXT",
+    ColumnType.DATE: "TEXT",
+    ColumnType.NUMERIC: "TEXT",  # a number would become a double
 }
 
 # What the load learned about the rows, true until a later write. Triggers delete the summary with the first change, so

@@ -16,6 +16,8 @@ BIGQUERY_TYPES = {
     ColumnType.FLOAT64: "FLOAT",
     ColumnType.BOOL: "BOOLEAN",
     ColumnType.JSON: "STRING",  # BigQuery's JSON type would not return the text that was digested
+    ColumnType.DATE: "DATE",
+    ColumnType.NUMERIC: "NUMERIC",
 }
 PARTITIONS = {
     Granularity.HOUR: bigquery.TimePartitioningType.HOUR,
@@ -65,7 +67,14 @@ def target_table(reference: bigquery.TableReference, table: WarehouseTable) -> b
 
 
 def _columns(table: bigquery.Table) -> list[str]:
-    return [f"{field.name} {field.field_type} {field.mode}" for field in table.schema]
+    return [f"{field.name} {_type(field)} {field.mode}" for field in table.schema]
+
+
+def _type(field: bigquery.SchemaField) -> str:
+    """The type with its parameters: NUMERIC(10, 2) would round, and STRING(10) refuse long texts."""
+    parameters = [field.precision, field.scale, field.max_length]
+    given = ", ".join(str(parameter) for parameter in parameters if parameter is not None)
+    return f"{field.field_type}({given})" if given else field.field_type
 
 
 def _partitioning(table: bigquery.Table) -> str:

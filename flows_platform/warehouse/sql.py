@@ -13,6 +13,8 @@ from datetime import timedelta
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable
 from flows_platform.warehouse.schema import identifier
 
+# A NUMERIC as plain decimal text. BigQuery's CAST gives 1.5, the emulator's 1.500000000.
+PLAIN_NUMBER = r"REGEXP_REPLACE(REGEXP_REPLACE(CAST(`{0}` AS STRING), r'([.][0-9]*?)0+$', r'\1'), r'[.]$', '')"
 # A column's value in the canonical form of domain/verification.py. Timestamps are microseconds since 1970. FORMAT
 # writes a double's digits exactly, but its documentation does not say whether it keeps the sign of -0.0: hence the IF.
 CANONICAL = {
@@ -22,6 +24,8 @@ CANONICAL = {
     ColumnType.FLOAT64: "FORMAT('%.16e', IF(`{0}` = 0, 0.0, `{0}`))",
     ColumnType.BOOL: "CAST(CAST(`{0}` AS INT64) AS STRING)",
     ColumnType.JSON: "CONCAT(CAST(BYTE_LENGTH(`{0}`) AS STRING), ':', `{0}`)",
+    ColumnType.DATE: "CAST(UNIX_DATE(`{0}`) AS STRING)",
+    ColumnType.NUMERIC: PLAIN_NUMBER,
 }
 
 
@@ -145,7 +149,8 @@ def spread(table: WarehouseTable, step: timedelta, columns: Sequence[str], top: 
 
 
 def _top(table: WarehouseTable, column: str, number: str, top: int) -> str:
-    counted = _counted(table, column, f"`{identifier(column)}`", number)
+    numeric = table.schema.column(column).type is ColumnType.NUMERIC
+    counted = _counted(table, column, (PLAIN_NUMBER if numeric else "`{0}`").format(identifier(column)), number)
     return f"{counted} ORDER BY 3 DESC, 2 LIMIT {top}"
 
 

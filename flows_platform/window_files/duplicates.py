@@ -7,6 +7,7 @@ The account counts such repeats, so that a declared total is compared with the n
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 
 from flows_platform.columns.casting import Casted
 from flows_platform.columns.raw_records import raw_record
+from flows_platform.domain.decimals import plain
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.domain.rejects import RejectedRecord
 from flows_platform.domain.schema import TableSchema
@@ -109,7 +111,7 @@ class _FirstOfEach:
             return True
         # guard: repeats that differ are refused
         if known != content:
-            named = ", ".join(f"{name} {value!r}" for name, value in zip(self._keys, key, strict=True))
+            named = ", ".join(f"{name} {_shown(value)}" for name, value in zip(self._keys, key, strict=True))
             raise SourceRefused(
                 f"two records of one window have {named} and differ.",
                 remedy="The source contradicts itself: correct it there, or declare a `key` that distinguishes them, "
@@ -118,6 +120,10 @@ class _FirstOfEach:
         if page != before:
             self.across[key] = content
         return False
+
+
+def _shown(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else repr(value) if isinstance(value, str) else str(value)
 
 
 class PullAccount:

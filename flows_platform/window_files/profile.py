@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows_platform.columns.batches import bounds_in
+from flows_platform.columns.batches import bounds_in, plain_texts
 from flows_platform.domain.schema import ColumnType, TableSchema
 from flows_platform.domain.windows import Window
 
@@ -29,7 +29,9 @@ class ValueCounts:
 
     def add(self, values: pa.Array | pa.ChunkedArray) -> None:
         found = pc.value_counts(values)
-        self.tables.append(pa.table([found.field(0).cast(pa.string()), found.field(1)], schema=COUNTS))
+        distinct = found.field(0)
+        texts = plain_texts(distinct) if pa.types.is_decimal(distinct.type) else distinct.cast(pa.string())
+        self.tables.append(pa.table([texts, found.field(1)], schema=COUNTS))
         if sum(table.num_rows for table in self.tables) > HELD:
             summed = self._summed()
             # guard: distinct values are bounded

@@ -36,6 +36,8 @@ VALUES: dict[ColumnType, Value] = {
     ColumnType.FLOAT64: 0.1 + 0.2,
     ColumnType.BOOL: 0,
     ColumnType.JSON: '{"a":[1.50]}',
+    ColumnType.DATE: "2024-02-29",
+    ColumnType.NUMERIC: "-12345678901234567890.105000001",
 }
 ROWS = [(number, *VALUES.values(), *(None for _ in VALUES)) for number in range(1, 3 * REFERENCE_ROWS)]
 WHOLE = Selection(len(ROWS), "typed WHERE id BETWEEN ? AND ?", 1, len(ROWS), shared=True)

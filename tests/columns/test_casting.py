@@ -1,6 +1,6 @@
 """The fast cast of whole columns gives the same as the reference gives value by value, for any values."""
 
-from datetime import UTC
+from datetime import UTC, date
 from decimal import Decimal
 
 import pyarrow as pa
@@ -25,6 +25,8 @@ SCHEMA = TableSchema(
         Column("score", ColumnType.FLOAT64, "", nullable=True),
         Column("known", ColumnType.BOOL, "", nullable=True),
         Column("more", ColumnType.JSON, "", nullable=True),
+        Column("day", ColumnType.DATE, "", nullable=True),
+        Column("amount", ColumnType.NUMERIC, "", nullable=True),
     ),
     key="id",
     time="id",
@@ -42,6 +44,8 @@ GOOD = st.fixed_dictionaries(
         "score": FLOATS,
         "known": st.booleans(),
         "more": st.none() | st.recursive(TEXT | FLOATS | INTEGERS, lambda values: st.lists(values, max_size=2)),
+        "day": st.none() | st.dates().map(str),
+        "amount": st.none() | st.decimals(allow_nan=False, allow_infinity=False, places=9, max_value=10**28),
     }
 )
 ODD = st.one_of(
@@ -67,6 +71,8 @@ TEXTS = st.fixed_dictionaries(
         "score": st.sampled_from([None, "7.8", "-1e3", "nan", ""]),
         "known": st.sampled_from([None, "0", "1", "true", "yes"]),
         "more": TEXT | st.none(),
+        "day": st.sampled_from([None, "2024-03-01", "2024-02-30", "2024-03-01T00:00:00Z", ""]),
+        "amount": st.sampled_from([None, "1.50", "15e-1", "0.0000000001", "+1", ""]),
     }
 )
 ANY = st.dictionaries(st.sampled_from([*SCHEMA.names, "extra"]), ODD, max_size=8)
@@ -116,8 +122,10 @@ def test_other_spellings_of_an_integer_are_taken(value: object, cast: int) -> No
 
 def test_an_arrow_batch_with_other_types_is_cast_by_value() -> None:
     sent = {"id": "7", "name": 8, "seen": None, "note": None, "score": "7.8", "known": 1, "more": {"a": [1]}}
+    sent |= {"day": "2024-03-01", "amount": 3}
     casted = cast_slice(SCHEMA, pa.RecordBatch.from_pylist([sent]), 1)
     cast = {"id": 7, "name": "8", "seen": None, "note": None, "score": 7.8, "known": True, "more": '{"a":[1]}'}
+    cast |= {"day": date(2024, 3, 1), "amount": Decimal(3)}
     assert casted.batch.to_pylist() == [cast]
 
 

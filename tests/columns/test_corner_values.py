@@ -17,6 +17,7 @@ VALUES = [
     "null", "1", "-0", "5.0", "01", "1.", ".5", "+1", "1e999", "1e999999999999999999", "-1E+9999999999999999999999",
     "9" * 5000, "1" + "0" * 400, "NaN", "Infinity", "tru", "true", "[]", "[1,", "{}", '{"a":NaN}', '{"a":1,"a":2}',
     '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', '"2024-03-01T00:00:00.1234567Z"',
+    '"2024-02-30"', '"0000-01-01"', '"2024-03-01"', "0.1234567890123", '"1e28"',
     '"\\ud800"', '"\ufeff"', '"\x0c"', "\x0b1", '"x', '""', "\x00",
 ]  # fmt: skip
 BEYOND = b'{"int64":7,"float64":-1E+9999999999999999999999}'
@@ -63,7 +64,9 @@ def test_each_document_is_read_or_refused_by_type() -> None:
 
 @pytest.mark.parametrize("before", [0, 200_000], ids=["in the first piece", "in a block"])
 def test_a_number_beyond_decimals_refuses_a_document_and_rejects_a_line(before: int) -> None:
-    good = [b'{"int64":7,"string":null,"timestamp":null,"float64":0.5,"bool":null,"json":null}'] * (before // 10)
+    good = [
+        b'{"int64":7,"string":null,"timestamp":null,"float64":0.5,"bool":null,"json":null,"date":null,"numeric":0.5}'
+    ] * (before // 10)
     with pytest.raises(SourceRefused, match=r"a number whose exponent is beyond 10\^18"):
         read(WireFormat.JSON, b'{"records":[' + b",".join([*good, BEYOND]) + b"]}")
     assert read(WireFormat.NDJSON, b"\n".join([*good, BEYOND]) + b"\n") == (len(good), 1)

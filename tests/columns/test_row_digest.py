@@ -1,6 +1,7 @@
 """The digest of Arrow batches equals the reference's."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import nextafter
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.columns.batches import batch_digest
-from flows_platform.domain.verification import RowDigest, Value, canonical
+from flows_platform.domain.verification import Digested, RowDigest, canonical
 
 ROWS = st.lists(
     st.tuples(
@@ -18,6 +19,8 @@ ROWS = st.lists(
         st.none() | st.integers(-(2**63), 2**63 - 1),
         st.none() | st.floats(allow_nan=False, allow_infinity=False),
         st.none() | st.booleans(),
+        st.none() | st.integers(-(10**38) + 1, 10**38 - 1).map(lambda billionths: Decimal(f"{billionths}e-9")),
+        st.none() | st.integers(-719_162, 2_932_896),
     )
 )
 SCHEMA = pa.schema(
@@ -28,12 +31,14 @@ SCHEMA = pa.schema(
         ("d", pa.int64()),
         ("e", pa.float64()),
         ("f", pa.bool_()),
+        ("g", pa.decimal128(38, 9)),
+        ("h", pa.date32()),
     ]
 )
 
 
 @given(ROWS)
-def test_a_batch_has_the_digest_of_its_rows(rows: list[tuple[Value, ...]]) -> None:
+def test_a_batch_has_the_digest_of_its_rows(rows: list[tuple[Digested, ...]]) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(SCHEMA)
     batch = pa.RecordBatch.from_arrays(
         [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA

@@ -22,7 +22,7 @@ from flows_platform.domain.errors import (
     StreamIncomplete,
     TooManyRejects,
 )
-from flows_platform.domain.schema import WarehouseTable
+from flows_platform.domain.schema import ColumnType, WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
@@ -181,6 +181,28 @@ def test_a_page_continues_only_where_records_are_in_order(
         server.scripts = scripts(*odd)
         with pytest.raises(SourceRefused, match=f"not in the order of {column}: .*Ask the API to sort by {column}"):
             stage(client, declared, target)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (ColumnType.NUMERIC, ["0.1", "7", "12345678901234567890.105000001"]),
+        (ColumnType.DATE, ["2024-02-29", "2024-03-01", "2024-03-02"]),
+    ],
+)
+def test_pages_continue_from_a_decimal_or_a_date(
+    client: HttpClient, server: ScriptedServer, target: Path, kind: ColumnType, values: list[str]
+) -> None:
+    columns = (replace(ITEMS.columns[0], type=kind), *ITEMS.columns[1:])
+    paging = ContinueFrom(parameter="after", column="id", step=0)
+    declared = replace(api(server, paging=paging), schema=replace(ITEMS, columns=columns))
+    pages = [[item(number, id=value)] for number, value in enumerate(values)]
+    server.scripts = [answer(body(page).replace(b'"0.1"', b"0.10")) for page in (*pages, [])]
+    assert stage(client, declared, target).file.rows == 3
+    assert [query.rpartition("=")[2] for query in asked(server)[1:]] == values
+    server.scripts = [answer(body([item(9, id=values[position]) for position in (0, 2, 1)]))]
+    with pytest.raises(SourceRefused, match="not in the order of id"):
+        stage(client, declared, target)
 
 
 @pytest.mark.parametrize("mapped", [True, False])

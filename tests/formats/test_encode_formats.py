@@ -5,6 +5,8 @@ import io
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 
 import apsw
 import pyarrow as pa
@@ -57,6 +59,8 @@ SAMPLES: dict[ColumnType, Value] = {
     ColumnType.FLOAT64: 7.8,
     ColumnType.BOOL: 1,
     ColumnType.JSON: '{"a":\n[1.50,"x"]}',
+    ColumnType.DATE: "2024-02-29",
+    ColumnType.NUMERIC: "12345678901234567890.10",
 }
 
 INTEGERS = st.integers(INT64_MIN, INT64_MAX)
@@ -276,21 +280,27 @@ def test_sqlite_writes_the_canonical_form(rows: list[Row]) -> None:
     assert sum_of_hashes(canonical_rows(SCHEMA, rows)) == RowDigest.of(rows).total
 
 
-def test_a_timestamp_is_hashed_as_microseconds() -> None:
+def test_a_timestamp_is_hashed_as_microseconds_and_a_date_as_days() -> None:
     assert canonical_sql(TYPED) is None
     row = tuple(SAMPLES[column.type] for column in TYPED.columns)
-    assert canonical_rows(TYPED, [row]) == [b'7,1:x,1388534400000001,7.7999999999999998e+00,1,17:{"a":\n[1.50,"x"]}']
+    assert canonical_rows(TYPED, [row]) == [
+        b'7,1:x,1388534400000001,7.7999999999999998e+00,1,17:{"a":\n[1.50,"x"]},19782,12345678901234567890.1'
+    ]
 
 
 def test_each_type_is_as_its_format_has_it() -> None:
     row = tuple(SAMPLES[column.type] for column in TYPED.columns)
-    line = b'"a_timestamp":"2014-01-01T00:00:00.000001Z","a_float64":7.8,"a_bool":true,"a_json":{"a": [1.50,"x"]}}\n'
-    assert document(WireFormat.NDJSON, TYPED, [row]) == b'{"a_int64":7,"a_string":"x",' + line
-    assert document(WireFormat.CSV, TYPED, [row]).endswith(b',7.8,1,"{""a"":\n[1.50,""x""]}"\r\n')
+    line = b'"a_timestamp":"2014-01-01T00:00:00.000001Z","a_float64":7.8,"a_bool":true,"a_json":{"a": [1.50,"x"]},'
+    last = b'"a_date":"2024-02-29","a_numeric":12345678901234567890.10}\n'
+    assert document(WireFormat.NDJSON, TYPED, [row]) == b'{"a_int64":7,"a_string":"x",' + line + last
+    csv_end = b',7.8,1,"{""a"":\n[1.50,""x""]}",2024-02-29,12345678901234567890.10\r\n'
+    assert document(WireFormat.CSV, TYPED, [row]).endswith(csv_end)
     xml = document(WireFormat.XML, TYPED, [row])
     assert b"<a_float64>7.8</a_float64><a_bool>1</a_bool>" in xml
+    assert b"<a_date>2024-02-29</a_date><a_numeric>12345678901234567890.10</a_numeric>" in xml
     (arrow,) = from_arrow(document(WireFormat.ARROW, TYPED, [row]))
-    assert arrow[3:] == (7.8, True, SAMPLES[ColumnType.JSON])
+    exact: tuple[object, ...] = (date(2024, 2, 29), Decimal("12345678901234567890.1"))
+    assert arrow[3:] == (7.8, True, SAMPLES[ColumnType.JSON], *exact)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +314,18 @@ def test_each_type_is_as_its_format_has_it() -> None:
         ("a_json", "{"),
         ("a_json", "NaN"),
         ("a_json", "[" * 100_000),
+        ("a_date", "2024-02-30"),
+        ("a_date", "20240229"),
+        ("a_date", "2024-02-29T00:00:00"),
+        ("a_date", 20240229),
+        ("a_numeric", 1.5),
+        ("a_numeric", "1e3"),
+        ("a_numeric", "1.0000000001"),
+        ("a_numeric", "1" + "0" * 29),
+        ("a_numeric", "01"),
+        ("a_numeric", ".5"),
+        ("a_numeric", "NaN"),
+        ("a_numeric", "1\n"),
     ],
 )
 def test_a_value_that_its_type_does_not_hold_is_named(name: str, value: Value) -> None:

@@ -20,6 +20,8 @@ EVENTS = TableSchema(
         Column("details", ColumnType.JSON, "", nullable=True),
         Column("number", ColumnType.INT64, "", nullable=True),
         Column("fixed", ColumnType.TIMESTAMP, "", nullable=True),
+        Column("due", ColumnType.DATE, "", nullable=True),
+        Column("amount", ColumnType.NUMERIC, "", nullable=True),
     ),
     key="name",
     time="seen",
@@ -32,7 +34,7 @@ LOCAL_DAYS = WindowGrid(datetime(2024, 3, 1, tzinfo=BERLIN).astimezone(UTC), tim
 
 
 def event(name: str, seen: datetime, **changed: object) -> Row:
-    """An event, its times as microseconds since 1970."""
+    """An event, its times as microseconds since 1970, and the day when it is due as days."""
     values: dict[str, object] = {
         "name": name,
         "seen": microseconds(seen),
@@ -43,6 +45,8 @@ def event(name: str, seen: datetime, **changed: object) -> Row:
         "details": None,
         "number": None,
         "fixed": None,
+        "due": None,
+        "amount": None,
     }
     return tuple((values | changed).values())  # type: ignore[arg-type]  # the test's own values
 

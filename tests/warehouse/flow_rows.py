@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.schema import TableSchema
-from flows_platform.domain.verification import Value
+from flows_platform.domain.verification import Digested, Value
 from flows_platform.domain.windows import Window, WindowGrid
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
-type Row = tuple[Value, ...]
+type Row = tuple[Digested, ...]
 
 GRID = WindowGrid(FLOWS.epoch, timedelta(hours=3))
 

@@ -59,6 +59,18 @@ def test_each_difference_is_named() -> None:
     ]
 
 
+def test_a_type_with_parameters_is_a_difference() -> None:
+    columns = (Column("at", ColumnType.TIMESTAMP, ""), Column("amount", ColumnType.NUMERIC, ""))
+    table = WarehouseTable(TableSchema("payments", "", columns, "at", "at"), ())
+    declared, found = target_table(REFERENCE, table), target_table(REFERENCE, table)
+    assert not list(differences(declared, found))
+    found.schema = [found.schema[0], bigquery.SchemaField("amount", "NUMERIC", "REQUIRED", precision=10, scale=2)]
+    assert list(differences(declared, found)) == [
+        "missing amount NUMERIC REQUIRED",
+        "undeclared amount NUMERIC(10, 2) REQUIRED",
+    ]
+
+
 def test_another_order_of_columns_is_a_difference() -> None:
     declared, found = target_table(REFERENCE, FLOWS_TABLE), target_table(REFERENCE, FLOWS_TABLE)
     found.schema = list(reversed(found.schema))

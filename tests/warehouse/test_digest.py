@@ -1,6 +1,7 @@
 """The digest computed by the warehouse is the digest of the rows, for any values."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -31,6 +32,9 @@ ODDITIES = TableSchema(
         Column("weight", ColumnType.FLOAT64, "", nullable=True),
         Column("known", ColumnType.BOOL, "", nullable=True),
         Column("more", ColumnType.JSON, "", nullable=True),
+        Column("day", ColumnType.DATE, "", nullable=True),
+        Column("amount", ColumnType.NUMERIC, ""),
+        Column("fee", ColumnType.NUMERIC, "", nullable=True),
     ),
     key="id",
     time="time",
@@ -43,6 +47,9 @@ TEXT = st.text() | st.sampled_from(["", "\0", "a\0b", "😀", "1:2,~", "~", "\uf
 # What both DuckDB and BigQuery hold: the years 1 to 9999, in microseconds since 1970.
 MICROSECONDS = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+DECIMALS = (st.integers(-(10**38) + 1, 10**38 - 1) | st.integers(-(10**12), 10**12)).map(
+    lambda billionths: Decimal(f"{billionths}e-9")
+)
 ROWS = st.lists(
     st.tuples(
         INT64,
@@ -55,6 +62,9 @@ ROWS = st.lists(
         st.none() | FLOATS,
         st.none() | st.booleans(),
         st.none() | TEXT.map(json_text),
+        st.none() | st.integers(-719_162, 2_932_896),  # days since 1970
+        DECIMALS,
+        st.none() | DECIMALS,
     ),
     max_size=60,
 )

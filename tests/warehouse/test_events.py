@@ -4,7 +4,8 @@ import json
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -14,11 +15,14 @@ import pytest
 from google.cloud import bigquery
 
 from flows_platform.domain.errors import InputError
+from flows_platform.domain.schema import Granularity, WarehouseTable
 from flows_platform.domain.verification import RowDigest
 from flows_platform.domain.windows import Window
-from flows_platform.warehouse.replace_window import Publication, Published
+from flows_platform.orchestration.metadata.first_rows import cell
+from flows_platform.warehouse import sql
+from flows_platform.warehouse.replace_window import Publication, Published, bounds_of
 from flows_platform.warehouse.warehouse import Warehouse
-from flows_platform.window_files.check import check_window_file
+from flows_platform.window_files.check import CheckedFile, check_window_file
 from flows_platform.window_files.parquet import file_digest, opened
 from tests.warehouse.event_rows import DAYS, EVENTS, EVENTS_TABLE, LOCAL_DAYS, event
 from tests.warehouse.flow_rows import Row, write_parquet
@@ -26,13 +30,17 @@ from tests.warehouse.flow_rows import Row, write_parquet
 TICK = timedelta(microseconds=1)
 DAY = DAYS.floor(datetime(2024, 3, 5, tzinfo=UTC))
 NEXT = DAYS.floor(DAY.end)
+LONG = Decimal("12345678901234567890.105000001")
 FIRST = [
     event("a", DAY.start),
     event("é", DAY.end - TICK, score=-0.0, weight=0.1, known=False, exploited=True, number=-1, fixed=0),
-    event("c", DAY.start + TICK, details=json.dumps({"id": [1, "x"]}), exploited=False),
+    event("c", DAY.start + TICK, details=json.dumps({"id": [1, "x"]}), exploited=False, due=-719_162, amount=LONG),
 ]
 SECOND = [event("a", NEXT.start, score=5e-324, weight=-1.7976931348623157e308)]
 MANTISSAS = 2**52
+# Days since 1970 and decimals, at their bounds and between them.
+DATES = [-719_162, -1, 0, 19_783, 2_932_896]
+AMOUNTS = ["0", "1.5", "-0.5", "100", "-0.000000001", "0.1", "9" * 29 + "." + "9" * 9, "-" + "9" * 29, str(LONG)]
 
 
 @pytest.fixture
@@ -120,6 +128,49 @@ def doubles(count: int) -> list[float]:
         found += struct.unpack("<2d", random.randbytes(8) + random.randrange(MANTISSAS).to_bytes(8, "little"))
         found += [random.randrange(10**6) / 10 ** random.randrange(7), float(random.randrange(-(2**63), 2**63))]
     return [value for value in found if isfinite(value)]
+
+
+def test_dates_and_decimals_are_in_the_table_to_the_last_digit(events: Warehouse) -> None:
+    rows = [
+        event(f"{days} {amount}", DAY.start, due=days, amount=Decimal(amount)) for days in DATES for amount in AMOUNTS
+    ]
+    publish(events, DAY, rows)
+    found = events.select("SELECT `name`, `due`, `amount` FROM `events`", (), "reading events")
+    assert {row["name"]: (row["due"], row["amount"]) for row in found} == {
+        f"{days} {amount}": (date.fromordinal(date(1970, 1, 1).toordinal() + days), Decimal(amount))
+        for days in DATES
+        for amount in AMOUNTS
+    }
+    assert events.digest(EVENTS_TABLE, DAY) == RowDigest.of(rows)
+    changed = [*rows[:-1], event(str(rows[-1][0]), DAY.start, due=DATES[-1], amount=LONG + Decimal("1e-9"))]
+    assert events.digest(EVENTS_TABLE, DAY) != RowDigest.of(changed)
+
+
+@pytest.mark.parametrize("clustering", [(), ("due", "amount")])
+def test_a_date_and_a_decimal_may_be_the_key(
+    client: bigquery.Client, tmp_path: Path, clustering: tuple[str, ...]
+) -> None:
+    columns = tuple(replace(column, nullable=False) for column in EVENTS.columns)
+    for key, rest, distinct in (("amount", (), 2), ("due", (), 2), ("due", ("amount",), 3)):
+        schema = replace(EVENTS, name="payments", columns=columns, key=key, key_rest=rest)
+        table = WarehouseTable(schema, clustering, granularity=Granularity.DAY)
+        warehouse = Warehouse(client, f"test_{uuid4().hex}", "US", tmp_path / "locks", timeout=60.0, attempts=1)
+        warehouse.ensure_table(table)
+        whole = {"weight": 0.0, "exploited": True, "details": "{}", "number": 0, "fixed": 0}
+        pairs = [(0, "1.5"), (0, "1.50"), (1, "1.5"), (1, "2")]
+        rows = [event("a", DAY.start, **whole, due=due, amount=Decimal(amount)) for due, amount in pairs]
+        path = write_parquet(tmp_path / f"{uuid4().hex}.parquet", rows, schema)
+        warehouse.replace_window(Publication(table, DAY, CheckedFile(path, "sha", len(rows)), "run"))
+        assert warehouse.window_summary(table, DAY).distinct_keys == distinct
+        assert warehouse.digest(table, DAY) == RowDigest.of(rows)
+        shown = warehouse.select(
+            sql.spread(table, timedelta(days=1), ["amount", "due"], 6), bounds_of(DAY), "charting payments"
+        )
+        assert [(row["value"], row["number"]) for row in shown if row["of"] == "amount"] == [("1.5", 3), ("2", 1)]
+        assert [row["value"] for row in shown if row["of"] == "due"] == ["1970-01-01", "1970-01-02"]
+        (first,) = warehouse.select(sql.first_rows(table, 1), bounds_of(DAY), "looking at payments")
+        assert (cell(first["due"]), cell(first["amount"])) == ("1970-01-01", "1.5")
+        warehouse.ensure_table(table)
 
 
 def test_a_digest_sees_a_double_change_by_its_last_bit(events: Warehouse) -> None:

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,6 +54,15 @@ def test_rows_by_slice_and_by_value(time: ColumnType, tmp_path: Path) -> None:
     assert found.values["kind"].top(2) == [("a", 2), ("b", 1)]
     assert dict(found.values["kind"].top(9))[None] == 1
     assert [row["id"] for row in found.first_rows] == [0, 1, 2]
+
+
+def test_decimals_and_dates_are_counted_as_they_are_written() -> None:
+    counts = ValueCounts()
+    counts.add(pa.array([Decimal("1.50"), Decimal("1.5"), Decimal("1e-9"), None], pa.decimal128(38, 9)))
+    assert counts.top(3) == [("1.5", 2), ("0.000000001", 1), (None, 1)]
+    days = ValueCounts()
+    days.add(pa.array([date(2024, 3, 1)] * 2))
+    assert days.top(1) == [("2024-03-01", 2)]
 
 
 def test_an_empty_file_has_slices_and_no_rows(tmp_path: Path) -> None:

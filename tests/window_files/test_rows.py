@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from flows_platform.domain.schema import TableSchema
 from flows_platform.domain.verification import RowDigest
 from flows_platform.window_files.duplicates import drop_repeats
 from flows_platform.window_files.parquet import ParquetSink, file_digest, rows_of
-from tests.warehouse.event_rows import EVENTS, event
+from tests.warehouse.event_rows import EVENTS, event, microseconds
 from tests.warehouse.flow_rows import Row
 
 START = datetime(2024, 3, 5, tzinfo=UTC)
@@ -77,6 +78,24 @@ def test_a_key_may_be_an_instant(tmp_path: Path) -> None:
     path = tmp_path / "events"
     assert not written(path, [rows], by_time).keys_rise
     assert drop_repeats(path, by_time).dropped == 1
+
+
+def test_a_key_may_be_a_decimal_and_a_date(tmp_path: Path) -> None:
+    columns = tuple(replace(column, nullable=False) for column in EVENTS.columns if column.name in {"due", "amount"})
+    by_amount = replace(EVENTS, columns=(EVENTS.column("seen"), *columns), key="amount")
+    at = microseconds(START)
+    rows: list[Row] = [(at, 19_783, Decimal("-0.000000001")), (at, 19_782, Decimal("1.5"))]
+    path = tmp_path / "events"
+    assert written(path, [rows], by_amount).keys_rise
+    assert not written(path, [[*rows, rows[0]]], by_amount).keys_rise
+    assert drop_repeats(path, by_amount).dropped == 1
+    assert file_digest(path) == RowDigest.of(rows)
+    both = replace(by_amount, key="due", key_rest=("amount",))
+    written(path, [[*rows, rows[1]]], both)
+    assert drop_repeats(path, both).dropped == 1
+    written(path, [[*rows, (at + 1, *rows[1][1:])]], both)
+    with pytest.raises(SourceRefused, match=r"have due 2024-02-29, amount 1\.5 and differ"):
+        drop_repeats(path, both)
 
 
 def test_a_nullable_column_that_came_later_is_null(tmp_path: Path) -> None:

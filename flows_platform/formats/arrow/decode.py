@@ -73,8 +73,8 @@ def _require_plain(schema: pa.Schema) -> None:
     for field in schema:
         if not _is_plain(field.type):
             raise SourceRefused(
-                f"the Arrow column {field.name[:80]!r} is of type {str(field.type)[:80]}; only numbers, texts and "
-                "times with at most microseconds are supported.",
+                f"the Arrow column {field.name[:80]!r} is of type {str(field.type)[:80]}; only numbers, texts, dates "
+                "and times with at most microseconds are supported.",
                 remedy="Have the server send plain columns.",
             )
 
@@ -90,6 +90,7 @@ def _is_plain(kind: pa.DataType) -> bool:
         or types.is_boolean(kind)
         or types.is_string(kind)
         or types.is_large_string(kind)
+        or types.is_date(kind)
         or (
             types.is_timestamp(kind) and kind.unit != "ns" and _has_zone(kind)
         )  # a Python datetime would lose nanoseconds

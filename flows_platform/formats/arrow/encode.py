@@ -32,6 +32,8 @@ BUILD: dict[ColumnType, Build] = {
     ColumnType.FLOAT64: lambda values: pa.array(values, pa.float64()),
     ColumnType.BOOL: lambda values: pa.array(values, pa.int64()).cast(pa.bool_()),
     ColumnType.JSON: lambda values: pa.array(values, pa.string()),
+    ColumnType.DATE: lambda values: pa.array(values, pa.string()).cast(pa.date32()),
+    ColumnType.NUMERIC: lambda values: pa.array(values, pa.string()).cast(ARROW_TYPES[ColumnType.NUMERIC]),
 }
 
 

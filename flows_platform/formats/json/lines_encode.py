@@ -26,6 +26,8 @@ RENDER: dict[ColumnType, Callable[[Value], str]] = {
     ColumnType.FLOAT64: repr,
     ColumnType.BOOL: lambda value: "true" if value else "false",
     ColumnType.JSON: _on_one_line,
+    ColumnType.DATE: quote,  # type: ignore[dict-item]
+    ColumnType.NUMERIC: str,  # a number, with every digit
 }
 QUOTE_MARKS = {
     ColumnType.INT64: "",
@@ -34,6 +36,8 @@ QUOTE_MARKS = {
     ColumnType.FLOAT64: "",
     ColumnType.BOOL: "",
     ColumnType.JSON: "",
+    ColumnType.DATE: '"',
+    ColumnType.NUMERIC: "",
 }
 
 

@@ -4,13 +4,14 @@ The server computes the row digest this way, without pyarrow: sqlite writes the 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 
 import numpy as np
 
 from flows_platform.domain.schema import ColumnType, TableSchema
-from flows_platform.domain.verification import MODULUS, Value, canonical
+from flows_platform.domain.verification import MODULUS, Digested, Value, canonical
 from flows_platform.formats.protocol.sql_text import identifier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,19 +23,30 @@ def _microseconds(value: Value) -> Value:
     return None if value is None else (datetime.fromisoformat(str(value)) - EPOCH) // timedelta(microseconds=1)
 
 
+def _days(value: Value) -> Value:
+    return None if value is None else (date.fromisoformat(str(value)) - EPOCH.date()).days
+
+
+def _decimal(value: Value) -> Digested:
+    return None if value is None else Decimal(str(value))
+
+
 def _as_is(value: Value) -> Value:
     return value
 
 
-VALUES: dict[ColumnType, Callable[[Value], Value]] = {
+VALUES: dict[ColumnType, Callable[[Value], Digested]] = {
     ColumnType.INT64: _as_is,
     ColumnType.STRING: _as_is,
     ColumnType.TIMESTAMP: _microseconds,
     ColumnType.FLOAT64: _as_is,
     ColumnType.BOOL: _as_is,
     ColumnType.JSON: _as_is,
+    ColumnType.DATE: _days,
+    ColumnType.NUMERIC: _decimal,
 }
-# None: sqlite's time functions stop at milliseconds, and its text of a float is not exact to the last digit.
+# None: sqlite's time functions stop at milliseconds, its text of a float is not exact to the last digit, and a decimal
+# may be written in several ways.
 SQL: dict[ColumnType, str | None] = {
     ColumnType.INT64: "{0}",
     ColumnType.STRING: "octet_length({0}), ':', {0}",
@@ -42,6 +54,8 @@ SQL: dict[ColumnType, str | None] = {
     ColumnType.FLOAT64: None,
     ColumnType.BOOL: "{0}",
     ColumnType.JSON: "octet_length({0}), ':', {0}",
+    ColumnType.DATE: None,
+    ColumnType.NUMERIC: None,
 }
 
 

@@ -11,9 +11,11 @@ A format has two ways to write rows, which give the same bytes:
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from math import isfinite
 from typing import Any, Protocol, cast
 
+from flows_platform.domain.decimals import PLAIN
 from flows_platform.domain.errors import InputError
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType, TableSchema
 from flows_platform.domain.verification import Value
@@ -28,6 +30,8 @@ PYTHON_TYPES = {
     ColumnType.FLOAT64: float,
     ColumnType.BOOL: int,
     ColumnType.JSON: str,
+    ColumnType.DATE: str,
+    ColumnType.NUMERIC: str,  # sqlite has no exact decimals
 }
 # sqlite's text of the other types differs from what some format needs.
 WRITTEN_BY_SQLITE = frozenset({ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP})
@@ -123,6 +127,13 @@ def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not a JSON value")
 
 
+def _is_date(value: object) -> bool:
+    try:
+        return date.fromisoformat(str(value)).isoformat() == value  # it would also read 20240301
+    except ValueError:
+        return False
+
+
 def _anything(_: object) -> bool:
     return True
 
@@ -134,6 +145,8 @@ IN_RANGE: dict[ColumnType, Callable[[Any], bool]] = {
     ColumnType.FLOAT64: isfinite,
     ColumnType.BOOL: lambda value: value in {0, 1},
     ColumnType.JSON: _is_json,
+    ColumnType.DATE: _is_date,
+    ColumnType.NUMERIC: lambda value: PLAIN.fullmatch(value) is not None,
 }
 
 

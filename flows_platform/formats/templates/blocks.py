@@ -39,9 +39,11 @@ _BETWEEN = (b"}\n{", b"}\r\n{")  # between two objects on their own lines: a tex
 # A block must begin with an object: Arrow crashes (SIGSEGV) if the first value is null, and ignores a byte order mark.
 _OBJECT = re.compile(rb"[ \t\n\r]*\{")
 # Arrow rounds numbers to doubles without a warning and has no type for arbitrary JSON values.
-ARROW_READS = {ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.BOOL}
-# Times stay texts: Arrow would also accept times without a zone.
-PARSED = {kind: ARROW_TYPES[kind] for kind in ARROW_READS} | {ColumnType.TIMESTAMP: pa.string()}
+ARROW_READS = {ColumnType.INT64, ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.DATE, ColumnType.BOOL}
+# Times and dates stay texts: Arrow would also accept times without a zone, and the year 0.
+PARSED = {kind: ARROW_TYPES[kind] for kind in ARROW_READS} | dict.fromkeys(
+    (ColumnType.TIMESTAMP, ColumnType.DATE), pa.string()
+)
 
 
 type Certain = Callable[[pa.RecordBatch], pa.RecordBatch | None]

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from flows_platform.columns.batches import ARROW_TYPES
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.domain.schema import Column, ColumnType
 
@@ -34,6 +35,7 @@ QUOTE, MINUS, ZERO, NINE = b'"'[0], b"-"[0], b"0"[0], b"9"[0]
 BLANK = 32  # bytes below are control characters
 NO_CHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")  # U+FFFE and U+FFFF, which XML does not allow
 NULL = b"null"
+TEXTS = {ColumnType.STRING, ColumnType.TIMESTAMP, ColumnType.DATE}  # the types whose values JSON writes in quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,7 @@ def typed(value: Value, texts: pa.Array, first: Octets, sizes: Positions) -> pa.
         return texts
     if kind is ColumnType.BOOL:
         return _truths(texts)
-    return _numbers(value.column, texts) if kind is ColumnType.FLOAT64 else None
+    return _numbers(value.column, texts) if kind in {ColumnType.FLOAT64, ColumnType.NUMERIC} else None
 
 
 def _are_integers(texts: pa.Array, first: Octets, sizes: Positions) -> bool:
@@ -314,7 +316,7 @@ def _numbers(column: Column, texts: pa.Array) -> pa.Array | None:
             numbers.append(cast_value(column, Decimal(text) if written[1] or written[2] else int(text)))
         except Misfit:
             return None
-    return pa.array(numbers, pa.float64()).take(encoded.indices)
+    return pa.array(numbers, ARROW_TYPES[column.type]).take(encoded.indices)
 
 
 _FIELD = re.compile(
@@ -395,7 +397,7 @@ def _json_variants(record: _Record, separator: bytes, columns: Sequence[Column])
 
 
 def _nullable(column: Column, kind: str) -> Value:
-    quoted = kind == "quoted" or (kind == "null" and column.type in {ColumnType.STRING, ColumnType.TIMESTAMP})
+    quoted = kind == "quoted" or (kind == "null" and column.type in TEXTS)
     return Value(column, quoted=quoted, bare=not quoted, nullable=column.nullable)
 
 
@@ -403,7 +405,7 @@ def _usable(record: _Record, separator: bytes, values: tuple[Value, ...], mark: 
     """The template with these values, unless one of its columns cannot have such a value."""
     if any(value.column.type is ColumnType.JSON for value in values):
         return  # a column of JSON keeps every digit of a number
-    if any(value.bare and value.column.type in {ColumnType.STRING, ColumnType.TIMESTAMP} for value in values):
+    if any(value.bare and value.column.type in TEXTS for value in values):
         return
     quotes = [b'"' if value.quoted and not value.nullable else b"" for value in values]
     literals = [

@@ -20,7 +20,7 @@ from flows_platform.formats.protocol.sql_text import concat, count_angles, has_c
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-# Whether values of a type may contain markup; numbers need no check.
+# Whether values of a type may contain markup; numbers and dates need no check.
 IS_TEXT = {
     ColumnType.INT64: False,
     ColumnType.STRING: True,
@@ -28,6 +28,8 @@ IS_TEXT = {
     ColumnType.FLOAT64: False,
     ColumnType.BOOL: False,
     ColumnType.JSON: True,
+    ColumnType.DATE: False,
+    ColumnType.NUMERIC: False,
 }
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 import dagster as dg
 
+from flows_platform.domain.decimals import plain
 from flows_platform.domain.schema import Column, ColumnType
 
 ROWS = 5
@@ -19,6 +21,8 @@ TYPE_NAMES = {
     ColumnType.FLOAT64: "FLOAT64",
     ColumnType.BOOL: "BOOL",
     ColumnType.JSON: "STRING (JSON)",
+    ColumnType.DATE: "DATE",
+    ColumnType.NUMERIC: "NUMERIC",
 }
 
 
@@ -39,6 +43,8 @@ def cell(value: object) -> str | int | float | bool | None:
             return value if abs(value) < SAFE else str(value)
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S}"
+        case Decimal():
+            return plain(value)
         case _:
             return clipped(str(value), TEXT)
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     Double,
@@ -14,11 +15,13 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Numeric,
     Table,
     Text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from flows_platform.domain.decimals import DECIMALS, DIGITS
 from flows_platform.domain.schema import Column as Declared
 from flows_platform.domain.schema import ColumnType
 from flows_platform.sources.nvd_cves import schema
@@ -51,6 +54,9 @@ SQL_TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.FLOAT64: Double(),
     ColumnType.BOOL: Boolean(),
     ColumnType.JSON: Text(),
+    ColumnType.DATE: Date(),
+    # sqlite would hold a double.
+    ColumnType.NUMERIC: Numeric(DIGITS, DECIMALS).with_variant(Text(), "sqlite"),
 }
 
 METADATA = MetaData()
