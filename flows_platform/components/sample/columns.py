@@ -9,9 +9,9 @@ from typing import Any
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.mapping import ColumnSource
 from flows_platform.columns.paths import RecordPath, quoted
-from flows_platform.columns.time_forms import PER_SECOND, TimeForm, Written
+from flows_platform.columns.time_forms import DATE_TEXT, PER_SECOND, TimeForm, Written
 from flows_platform.components.sample.answers import SampleAnswer, path_of
-from flows_platform.components.sample.time_texts import time_texts
+from flows_platform.components.sample.time_texts import is_day, time_texts
 from flows_platform.domain.schema import Column, ColumnType, fault_of_name, plain_name
 
 EXTRA = "extra_fields"
@@ -21,6 +21,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*", re.DOTALL)
+_MONEY_NAME = re.compile(r"(?:^|_)(?:amount|price|cost|fee|tax|total|subtotal|balance|charge)s?(?:_[a-z]+)?$")
 _TIME_NAME = re.compile(r"time|date|(?:^|_)(?:at|ts)$|created|updated|modified|seen|expires|published|since|until")
 SECONDS = range(946_684_800, 4_102_444_800)  # the years 2000 to 2099
 
@@ -126,8 +127,9 @@ def _kinds(name: str, values: Sequence[object], *, texts: bool) -> Iterator[_Kin
         yield from _epochs(name, written)
         if numbers:
             yield _Kind(ColumnType.INT64)
-    elif numbers and all(map(_NUMBER.fullmatch, written)):
-        yield _Kind(ColumnType.FLOAT64)
+            yield _Kind(ColumnType.NUMERIC, note="beyond 64 bits")
+    elif all(map(_NUMBER.fullmatch, written)):
+        yield from _fractions(name, numbers=numbers)
     if all(map(_INSTANT.fullmatch, written)):
         for truncates, finer in ((False, ""), (True, "digits beyond a microsecond are dropped")):
             yield _Kind(ColumnType.TIMESTAMP, TimeForm.ISO, truncates, finer)
@@ -136,6 +138,15 @@ def _kinds(name: str, values: Sequence[object], *, texts: bool) -> Iterator[_Kin
         if not written[0].isdecimal():
             yield from _by_strftime(written[0])
         yield _Kind(ColumnType.STRING)
+
+
+def _fractions(name: str, *, numbers: bool) -> Iterator[_Kind]:
+    """The types of decimals. In quotes, in JSON, they may be versions, such as 1.10, unless the name says otherwise."""
+    if _MONEY_NAME.search(name):
+        yield _Kind(ColumnType.NUMERIC, note="guess: an amount, which stays exact; 9 decimals at most")
+    if numbers:
+        yield _Kind(ColumnType.FLOAT64)
+        yield _Kind(ColumnType.NUMERIC, note="more digits than a float64 holds")
 
 
 def _epochs(name: str, written: Sequence[str]) -> Iterator[_Kind]:
@@ -153,6 +164,9 @@ def _epochs(name: str, written: Sequence[str]) -> Iterator[_Kind]:
 
 def _by_strftime(value: str) -> Iterator[_Kind]:
     for text, note in time_texts(value):
+        if is_day(text):
+            yield _Kind(ColumnType.DATE, TimeForm.ISO if text == DATE_TEXT else text, note=note)
+            continue
         for truncates, finer in ((False, ""), (True, "digits beyond a microsecond are dropped")):
             yield _Kind(ColumnType.TIMESTAMP, text, truncates, "; ".join(filter(None, [note, finer])))
 

@@ -32,8 +32,9 @@ class Draft:
         self._name = name
         self._answer = answer
         self._request: DraftRequest = draft_request(url, name, OFFSETS | PAGES)
-        self._columns = draft_columns(answer)
-        self._time = time_column(self._columns, str(self._request.time.get("after", "")))
+        found = draft_columns(answer)
+        self._time = time_column(found, str(self._request.time.get("after", "")))
+        self._columns = [self._time if column.name == self._time.name else column for column in found]
         self._key = key_columns(self._columns, self._time)
         number = self._key[0].type is ColumnType.INT64
         self._paging: DraftPaging = draft_paging(answer, self._request, self._key[0].name, key_is_number=number)

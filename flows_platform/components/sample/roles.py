@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from itertools import combinations
 
+from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components.sample.columns import DraftColumn
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
@@ -20,7 +23,7 @@ _KEYS = (
     re.compile(r"(?:^|_)(?:id|uuid|guid|key|number|cve)$"),
     re.compile(r"id$|code|hash|name"),
 )
-_IDENTIFYING = {ColumnType.STRING, ColumnType.INT64}
+_IDENTIFYING = {ColumnType.STRING, ColumnType.INT64, ColumnType.DATE}
 
 
 def time_column(columns: Sequence[DraftColumn], asked_by: str) -> DraftColumn:
@@ -30,6 +33,7 @@ def time_column(columns: Sequence[DraftColumn], asked_by: str) -> DraftColumn:
         ConfigurationError: no field is a time in all records.
     """
     times = [column for column in columns if column.type is ColumnType.TIMESTAMP and column.always]
+    times = times or [_midnights(column) for column in columns if column.type is ColumnType.DATE and column.always]
     if not times:
         raise ConfigurationError(
             "no field of the sample is a time in every record, so that nothing can cut windows.",
@@ -48,8 +52,16 @@ def time_column(columns: Sequence[DraftColumn], asked_by: str) -> DraftColumn:
     return min(times, key=rank)
 
 
-def key_columns(columns: Sequence[DraftColumn], time: DraftColumn) -> list[DraftColumn]:
-    """The column, or the fewest columns, whose values differ in every record of the sample."""
+def _midnights(column: DraftColumn) -> DraftColumn:
+    """A column of dates as one of instants, for a source that says no more than the day."""
+    note = "; ".join(filter(None, [column.note, "guess: the day's midnight in UTC"]))
+    written = TimeForm.DATE if column.written is TimeForm.ISO else column.written
+    values = tuple(datetime.combine(day, time.min, UTC) for day in column.values if isinstance(day, date))
+    return replace(column, type=ColumnType.TIMESTAMP, written=written, values=values, note=note)
+
+
+def key_columns(columns: Sequence[DraftColumn], cutting: DraftColumn) -> list[DraftColumn]:
+    """The column, or the fewest columns, whose values differ in every record; windows are cut by `cutting`."""
     known = [column for column in columns if column.always and column.type in _IDENTIFYING]
 
     def rank(column: DraftColumn) -> tuple[int, int]:
@@ -59,7 +71,7 @@ def key_columns(columns: Sequence[DraftColumn], time: DraftColumn) -> list[Draft
     known.sort(key=rank)
     if single := next((column for column in known if column.unique), None):
         return [single]
-    candidates = [*known[:6], time]
+    candidates = [*known[:6], cutting]
     for size in range(1, 4):
         for chosen in combinations(candidates, size):
             if _apart(chosen):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from flows_platform.columns.time_forms import DATE_TEXT, TimeForm, Written
+from flows_platform.columns.time_forms import DATE_TEXT
 from flows_platform.domain.strftime import strftime_reader
 
 _DATES = (
@@ -30,15 +30,17 @@ _OTHERS = ("%a %b %e %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y")
 _ORDERS = {"%d/%m": "%m/%d", "%-d/%-m": "%-m/%-d", "%d-%m": "%m-%d"}
 
 
-def time_texts(value: str) -> Iterator[tuple[Written, str]]:
+def is_day(text: str) -> bool:
+    """Whether the text says a day alone."""
+    return text in _DATES
+
+
+def time_texts(value: str) -> Iterator[tuple[str, str]]:
     """The forms that may have written the value, and for each a comment. A later value may show that one is wrong."""
     for text in (*_by_date(value), *(text for text in _OTHERS if strftime_reader(text).read(value))):
-        if text == DATE_TEXT:
-            yield TimeForm.DATE, "a date: its midnight in UTC"
-            continue
         other = next((text.replace(order, swapped) for order, swapped in _ORDERS.items() if text.startswith(order)), "")
         both = other and strftime_reader(other).read(value, truncates=True)
-        zoned = text.endswith(("Z", "%z")) or text in _OTHERS
+        zoned = text.endswith(("Z", "%z")) or text in _OTHERS or is_day(text)
         yield (
             text,
             "; ".join(

@@ -133,6 +133,56 @@ def test_the_order_of_day_and_month_is_a_guess_where_both_fit(capsys: pytest.Cap
     assert "# guess: the day comes first; or %m/%d/%Y %H:%M:%S; taken for UTC" in line
 
 
+def test_dates_and_amounts(capsys: pytest.CaptureFixture[str]) -> None:
+    of_each = {
+        "due": DAY,
+        "seen": "13/03/2024",
+        "amount": 12.5,
+        "fee": "0.30",
+        "version": "1.10",
+        "since": "2024-03-01 to 2024-03-02",
+        "huge": 2**70,
+        "odd_day": "0000-00-00",
+    }
+    body = as_json(data=[record | of_each for record in records()]).replace(
+        b'"huge"', b'"long": 12345678901234567890.105000001, "huge"'
+    )
+    made, tried = drafted(capsys, body)
+    types = {column["name"]: column.get("type", "string") for column in made["columns"]}
+    assert {name: types[name] for name in [*of_each, "long"]} == {
+        "due": "date",
+        "seen": "date",
+        "amount": "numeric",
+        "fee": "numeric",
+        "version": "string",
+        "since": "string",
+        "huge": "numeric",
+        "odd_day": "string",
+        "long": "numeric",
+    }
+    assert [column.get("written") for column in made["columns"] if column["name"] in {"due", "seen"}] == [
+        None,
+        "%d/%m/%Y",
+    ]
+    assert tried["rejected"] == 0
+    text = Path("events.yaml").read_text()
+    assert text.count("# guess: an amount, which stays exact; 9 decimals at most") == 2
+    assert "# more digits than a float64 holds" in text
+    assert "# beyond 64 bits" in text
+
+
+@pytest.mark.parametrize(
+    ("day", "written"), [("2024-03-01", "date"), ("20240301", "%Y%m%d"), ("01.03.2024", "%d.%m.%Y")]
+)
+def test_a_day_cuts_windows_where_no_time_is_there(capsys: pytest.CaptureFixture[str], day: str, written: str) -> None:
+    made, tried = drafted(capsys, as_json(data=[{"id": number, "date": day, "due": DAY} for number in range(3)]))
+    columns = {column["name"]: column for column in made["columns"]}
+    assert columns["date"] == {"name": "date", "type": "timestamp", "written": written, "required": True}
+    assert columns["due"]["type"] == "date"
+    assert (made["time"], tried["rows"]) == ("date", 3)
+    assert "# guess: the day's midnight in UTC" in Path("events.yaml").read_text()
+
+
 def test_every_guess_has_a_comment(capsys: pytest.CaptureFixture[str]) -> None:
     drafted(capsys, as_json(data=records(), total=3))
     lines = Path("events.yaml").read_text().splitlines()
