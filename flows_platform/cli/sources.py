@@ -55,7 +55,10 @@ def check(
 
 @source_app.command(
     "new",
-    epilog=examples("flows source new visits --sample answer.json --url 'https://api.example/v1/visits?limit=100'"),
+    epilog=examples(
+        "flows source new visits --sample answer.json --url 'https://api.example/v1/visits?limit=100'",
+        "flows source new visits --sample answer.json --token-url https://id.example/oauth2/token",
+    ),
 )
 def new(
     name: Annotated[str, typer.Argument(help="The table's name.")],
@@ -63,6 +66,15 @@ def new(
     url: Annotated[
         str | None, typer.Option(help="The URL it answered, with its parameters; secrets become variables.")
     ] = None,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="bearer, header, query, basic, oauth2, aws or none; by default as in the URL, or a comment.",
+        ),
+    ] = None,
+    token_url: Annotated[str | None, typer.Option(help="OAuth2: the URL that issues tokens.")] = None,
+    scope: Annotated[str | None, typer.Option(help="OAuth2: scopes of the token, with spaces between.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write; by default NAME.yaml in the folder of sources.")
     ] = None,
@@ -70,7 +82,7 @@ def new(
     """Draft a source from one answer: columns, types, time, key and paging, with a comment on each guess."""
     from flows_platform.cli.commands.source_new import run_new
 
-    run_new(name, sample, url, out)
+    run_new(name, sample, url, out, auth=auth, token_url=token_url, scope=scope)
 
 
 @source_app.command("add", epilog=examples("flows source add", "flows source add okta_system_log"))

@@ -33,6 +33,11 @@ def written_secrets(given: object, at: KeyPath = ()) -> Iterator[Fault]:
         yield from _of_text(given, at)
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether the value of a header, parameter or member of this name is a secret."""
+    return name.casefold() == "key" or _NAME.fullmatch(name) is not None
+
+
 def _of_text(text: str, at: KeyPath) -> Iterator[Fault]:
     names = [name for name in at if isinstance(name, str)]
     sent = not SENT.isdisjoint(names)

@@ -7,6 +7,7 @@ from flows_platform.cli.commands.terminal import say
 from flows_platform.components.catalog import read_catalog, table_at
 from flows_platform.components.rules import require_url
 from flows_platform.components.sample.answers import read_sample
+from flows_platform.components.sample.auth import chosen_kind, draft_auth
 from flows_platform.components.sample.draft import Draft
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings, load_settings
@@ -14,7 +15,16 @@ from flows_platform.settings import Settings, load_settings
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def run_new(name: str, sample: Path, url: str | None, out: Path | None) -> None:
+def run_new(
+    name: str,
+    sample: Path,
+    url: str | None,
+    out: Path | None,
+    *,
+    auth: str | None = None,
+    token_url: str | None = None,
+    scope: str | None = None,
+) -> None:
     """Write the draft of the source `name` to `out`, or into the project's folder, and say what comes next.
 
     Raises:
@@ -23,18 +33,22 @@ def run_new(name: str, sample: Path, url: str | None, out: Path | None) -> None:
     settings = load_settings()
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"{name!r} is not a table's name.", remedy="Use letters, digits and underscores.")
-    if url:
-        require_url(url)
+    for address in filter(None, (url, token_url)):
+        require_url(address)
+    kind = chosen_kind(auth, token_url, scope)
     path = out or source_folder(settings) / f"{name}.yaml"
     if path.exists():
         raise ConfigurationError(f"{path} exists.", remedy="Choose another name, or another file with --out.")
     if any(table.table.name == name for table in read_catalog(settings).tables):
         raise ConfigurationError(f"there is a table {name!r} already.", remedy="Choose another name.")
-    draft = Draft(name, read_sample(sample), url)
+    given = draft_auth(kind, name, token_url, scope) if kind else None
+    draft = Draft(name, read_sample(sample), url, given)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(draft.text(), "utf-8")
     table_at(path, settings)
     say(f"{path}: {draft.guesses} guesses to check.")
+    for variable in draft.variables:
+        say(f"Set {variable}.")
     say(f"Next: flows source check {path}")
     say(f"      flows source try {path} --window {draft.window}")
 

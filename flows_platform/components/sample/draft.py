@@ -8,9 +8,10 @@ from datetime import datetime
 from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components.loader import TYPE
 from flows_platform.components.sample.answers import SampleAnswer
+from flows_platform.components.sample.auth import draft_auth, variables
 from flows_platform.components.sample.columns import EXTRA, DraftColumn, draft_columns
-from flows_platform.components.sample.paging import OFFSETS, PAGES, DraftPaging, draft_paging
-from flows_platform.components.sample.request import DraftRequest, draft_request
+from flows_platform.components.sample.paging import CURSORS, OFFSETS, PAGES, DraftPaging, draft_paging
+from flows_platform.components.sample.request import DAILY, DraftRequest, draft_request
 from flows_platform.components.sample.roles import CHANGED, key_columns, time_column
 from flows_platform.domain.schema import ColumnType
 
@@ -23,15 +24,19 @@ NO_RANGE = {"after": "start_time", "before": "end_time"}
 class Draft:
     """A source as one answer suggests it."""
 
-    def __init__(self, name: str, answer: SampleAnswer, url: str | None) -> None:
-        """Makes all guesses.
+    def __init__(
+        self, name: str, answer: SampleAnswer, url: str | None, auth: Mapping[str, object] | None = None
+    ) -> None:
+        """Makes all guesses; `auth` is the value of that key, empty if the API asks for no credentials.
 
         Raises:
             ConfigurationError: no field is a time in all records.
         """
         self._name = name
         self._answer = answer
-        self._request: DraftRequest = draft_request(url, name, OFFSETS | PAGES)
+        self._request: DraftRequest = draft_request(url, name, OFFSETS | PAGES, CURSORS)
+        self._auth = self._request.auth if auth is None else auth
+        self._said = auth is not None
         found = draft_columns(answer)
         self._time = time_column(found, str(self._request.time.get("after", "")))
         self._columns = [self._time if column.name == self._time.name else column for column in found]
@@ -43,7 +48,13 @@ class Draft:
     @property
     def window(self) -> str:
         """The key of the window of the sample's last record."""
-        return f"{max(self._time.instants):%Y-%m-%d}-00:00"
+        last = max(self._time.instants)
+        return f"{last:%Y-%m-%d}-{'00' if self._request.cron == DAILY else f'{last:%H}'}:00"
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables that the source needs."""
+        return variables(self._auth)
 
     @property
     def guesses(self) -> int:
@@ -78,9 +89,7 @@ class Draft:
         size = {} if not request.size or "size" in (paging.paging or {}) else {request.size[0]: str(request.size[1])}
         if parameters := request.parameters | size:
             yield _noted(f"parameters: {flow(parameters)}", "as in the URL")
-        secret = {"kind": "bearer", "token": {"env": f"{self._name.upper()}_TOKEN"}}
-        auth = f"auth: {flow(request.auth or secret)}"
-        yield _noted(auth, "the name of a variable; its value was in the URL") if request.auth else f"# {auth} # guess"
+        yield from self._auth_lines()
         yield from self._range()
         if paging.paging:
             yield _noted(f"paging: {flow(paging.paging)}", f"guess: {paging.notes['paging']}")
@@ -95,10 +104,24 @@ class Draft:
         elif paging.total:
             yield "verification: count # against the total"
 
+    def _auth_lines(self) -> Iterator[str]:
+        if self._said and not self._auth:
+            return
+        if self._auth:
+            known = "the names of variables" if self._said else "the names of variables; the values were in the URL"
+            yield _noted(f"auth: {flow(self._auth)}", known)
+            return
+        yield "# If the API asks for credentials, one of these, with the names of variables instead of the secrets:"
+        for kind in ("bearer", "header", "basic", "oauth2"):
+            guess = " # guess" if kind == "bearer" else ""
+            yield f"# auth: {flow(draft_auth(kind, self._name))}{guess}"
+
     def _range(self) -> Iterator[str]:
         known = self._request.time
-        note = "as in the URL" if known else "guess: both names"
-        yield _noted(f"time: {flow({**(known or NO_RANGE), 'exact': False})}", f"{note}; neighbours are skipped")
+        note = (self._request.guess or "as in the URL") if known else "guess: both names"
+        exact = {} if "stop" in known else {"exact": False}
+        skipped = "" if "stop" in known else "; neighbours are skipped"
+        yield _noted(f"time: {flow({**(known or NO_RANGE), **exact})}", f"{note}{skipped}")
 
     def _column_lines(self) -> Iterator[str]:
         needed = {self._time.name, *(column.name for column in self._key)}
@@ -118,8 +141,8 @@ class Draft:
         )
         yield f"extra: {EXTRA}"
         yield _noted(
-            f"partitions: {{cron: 0 0 * * *, start: {_midnight(min(self._time.instants))}}}",
-            "guess: days, from the sample's first on",
+            f"partitions: {{cron: {self._request.cron}, start: {_midnight(min(self._time.instants))}}}",
+            f"guess: {'days' if self._request.cron == DAILY else 'hours'}, from the sample's first on",
         )
         yield "destination: {partition_by: day}"
         if CHANGED.search(self._time.name):

@@ -14,7 +14,19 @@ _PREFIX = re.compile(r"^.*[.:}]|^[@$_-]+")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?")
 TOTALS = {"total", "totalresults", "totalcount", "totalrecords", "totalhits", "totalelements", "totalitems", "numfound"}
 FLAGS = {"hasmore", "more", "hasnext", "hasnextpage", "moreresults", "moreavailable", "istruncated", "ismore"}
-CURSORS = {"cursor", "scrollid", "endcursor", "pagetoken", "continuation", "continuationtoken", "resumptiontoken"}
+CURSORS = {
+    "cursor",
+    "nextcursor",
+    "nextpagetoken",
+    "nexttoken",
+    "aftercursor",
+    "scrollid",
+    "endcursor",
+    "pagetoken",
+    "continuation",
+    "continuationtoken",
+    "resumptiontoken",
+}
 LINKS = {"next", "nextlink", "nexturl", "nexthref", "nextpagelink", "nextpageurl", "nextpage", "nexturi"}
 PAGES = {"page", "currentpage", "pagenumber", "pageno"}
 SIZES = {"perpage", "pagesize", "limit", "resultsperpage", "itemsperpage"}

@@ -277,6 +277,99 @@ def test_the_url_gives_the_range_its_form_the_size_and_no_secret(capsys: pytest.
     assert "hunter2" not in Path("events.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("query", "time", "parameters"),
+    [
+        (
+            "?$filter=createdAt ge 2024-03-01T00:00:00Z and createdAt lt 2024-03-02T00:00:00Z",
+            {"written": "iso", "exact": False},
+            {"$filter": "createdAt ge {start} and createdAt lt {end}"},
+        ),
+        ("?q=at:[2024-03-01 TO 2024-03-02]", {"written": "date", "exact": False}, {"q": "at:[{start} TO {end}]"}),
+        ("?since=2024-03-01T00:00:00Z&sort_key=id", {"after": "since", "stop": "never", "written": "iso"}, None),
+        ("?sort_key=id&cursor=abc&author=me", {"after": "start_time", "before": "end_time", "exact": False}, None),
+    ],
+)
+def test_a_range_is_found_wherever_the_url_has_it(
+    capsys: pytest.CaptureFixture[str], query: str, time: dict[str, object], parameters: dict[str, str] | None
+) -> None:
+    made, tried = drafted(capsys, as_json(data=records()), query=query.replace(" ", "%20"))
+    assert made["api"]["time"] == time
+    others = {"sort_key": "id"} | ({"author": "me"} if "author" in query else {})
+    assert made["api"]["parameters"] == (parameters or others)
+    assert (tried["rows"], made["api"].get("auth")) == (3, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "url", "cron"),
+    [
+        ("/2024/03/01", "/{start:%Y/%m/%d}", "0 0 * * *"),
+        ("-2024-03-01-3", "-{start:%Y-%m-%d-%-H}", "0 * * * *"),
+        ("/20240301_03", "/{start:%Y%m%d_%H}", "0 * * * *"),
+    ],
+)
+def test_a_path_with_the_date_of_its_records(
+    capsys: pytest.CaptureFixture[str], path: str, url: str, cron: str
+) -> None:
+    hourly = cron == "0 * * * *"
+    made, tried = drafted(capsys, as_json(data=records(1, 3) if hourly else records()), query=path)
+    assert made["api"]["url"].endswith(f"/v1/events{url}")
+    assert (made["api"]["time"], made["partitions"]["cron"]) == ({"stop": "never"}, cron)
+    assert tried["rows"] == (1 if hourly else 3)
+
+
+AUTHS: list[tuple[dict[str, str], dict[str, object] | None, list[str]]] = [
+    ({"auth": "bearer"}, {"kind": "bearer", "token": {"env": "EVENTS_TOKEN"}}, ["EVENTS_TOKEN"]),
+    ({"auth": "none"}, None, []),
+    (
+        {"token_url": "https://id.example/token", "scope": "a b"},
+        {
+            "kind": "oauth2",
+            "token_url": "https://id.example/token",
+            "client_id": {"env": "EVENTS_CLIENT_ID"},
+            "client_secret": {"env": "EVENTS_CLIENT_SECRET"},
+            "scope": "a b",
+        },
+        ["EVENTS_CLIENT_ID", "EVENTS_CLIENT_SECRET"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "auth", "variables"), AUTHS, ids=[str(case[0]) for case in AUTHS])
+def test_the_auth_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str], options: dict[str, str], auth: dict[str, object] | None, variables: list[str]
+) -> None:
+    Path("a.json").write_bytes(as_json(data=records()))
+    run_new("events", Path("a.json"), None, None, **options)
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("Set ")] == [f"Set {name}." for name in variables]
+    text = Path("events.yaml").read_text()
+    assert yaml.safe_load(text)["attributes"]["api"].get("auth") == auth
+    assert "# auth:" not in text
+
+
+def test_without_a_word_on_auth_the_draft_has_its_forms_as_comments() -> None:
+    Path("a.json").write_bytes(as_json(data=records()))
+    run_new("events", Path("a.json"), None, None)
+    commented = re.findall(r"# auth: {kind: (\w+)", Path("events.yaml").read_text())
+    assert commented == ["bearer", "header", "basic", "oauth2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"auth": "oauth"}, "--auth is 'oauth'; did you mean oauth2.*Use bearer, header"),
+        ({"auth": "basic", "token_url": "https://id.example"}, "--token-url is an option of oauth2"),
+        ({"token_url": "id.example"}, "not an http"),
+    ],
+)
+def test_options_of_auth_that_do_not_fit(options: dict[str, str], message: str) -> None:
+    Path("a.json").write_bytes(as_json(data=records()))
+    with pytest.raises(ConfigurationError, match=message):
+        run_new("events", Path("a.json"), None, None, **options)
+    assert not list(Path().glob("*.yaml"))
+
+
 def test_numbers_as_times(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"key": number, "ts": 1709251200 + number, "updated": 1709251200000 + number} for number in range(3)]
     made, tried = drafted(capsys, as_json(data=rows))
