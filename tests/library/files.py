@@ -48,7 +48,7 @@ def arxiv(request: Range) -> Answer:
     records = "".join(
         f"<record><header><identifier>oai:arXiv.org:{number}</identifier><datestamp>{time:%Y-%m-%d}</datestamp>"
         f"<setSpec>cs</setSpec></header><metadata><arXiv xmlns='http://arxiv.org/OAI/arXiv/'><id>{number}</id>"
-        f"<title>On {number}</title></arXiv></metadata></record>"
+        f"<created>2024-02-28</created><title>On {number}</title></arXiv></metadata></record>"
         for number, time in some
     )
     onward = f"{first}|{last}|{int(skipped) + 20}" if more else ""
