@@ -18,7 +18,7 @@ from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import NoAuth
 from flows_platform.fetch.http.rate_limit import RateBudget
-from flows_platform.fetch.http.refusals import USUAL_WAIT, Nothing, NothingCode, Refusals
+from flows_platform.fetch.http.refusals import USUAL_WAIT, Refusals
 from flows_platform.fetch.paging import SinglePage
 from flows_platform.fetch.unpacking import Unpacking
 from flows_platform.formats.csv.dialect import RFC_4180
@@ -128,19 +128,15 @@ def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, fold
         body=api.body,
         body_form=api.body_form,
         tls=api.tls and api.tls.beside(folder),
+        details=api.details,
     )
 
     return lambda: without_secrets.with_secrets(secret)
 
 
 def _refusals(api: declared.Api) -> Refusals:
-    codes = frozenset(answer.code for answer in api.nothing if isinstance(answer, NothingCode))
-    return Refusals(
-        waiting=api.wait or USUAL_WAIT,
-        message_header=api.message_header,
-        document=api.errors.with_nothing(codes) if api.errors else None,
-        nothing=Nothing.of(api.nothing),
-    )
+    refusals = Refusals(waiting=api.wait or USUAL_WAIT, message_header=api.message_header, document=api.errors)
+    return refusals.with_nothing(api.nothing)
 
 
 def _mapping(source: TableDeclaration) -> RecordMapping:

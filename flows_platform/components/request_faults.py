@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from flows_platform.components.further_faults import further_faults, further_requests
 from flows_platform.components.rules import Fault, instant_of, zone_of
 from flows_platform.components.source import Api, Partitions, TableKeys
 from flows_platform.declared import KeyPath, Secret, is_template
@@ -12,6 +13,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.strftime import StrftimeText, StrftimeTime
 from flows_platform.fetch.auth import OAuth2
 from flows_platform.fetch.body import BodyForm, is_secret, leaves
+from flows_platform.fetch.declared_request import DeclaredRequest
 from flows_platform.fetch.paging import Cursor
 from flows_platform.fetch.range_templates import RangeTemplates, require_readable
 from flows_platform.fetch.time_parameters import Written
@@ -20,30 +22,37 @@ from flows_platform.fetch.time_parameters import Written
 def request_faults(source: TableKeys) -> Iterator[Fault]:
     """What does not fit together."""
     api = source.api
-    yield from _body_faults(api)
+    yield from _body_faults(api, ("api",))
+    yield from _cursor_faults(api)
     yield from _tls_faults(api)
-    texts = dict(texts_of(api))
+    yield from further_faults(source)
+    for at, further in further_requests(api):
+        yield from _body_faults(further, at)
+    texts, own = dict(texts_of(api)), dict(_own_texts(api))
     if unreadable := list(_unreadable(texts)):
         yield from unreadable
         return
     if api.time is None:
         return
     try:
-        templates = RangeTemplates.of(texts.values())
+        templates, listed = RangeTemplates.of(texts.values()), RangeTemplates.of(own.values())
     except ConfigurationError as error:
         yield Fault(("api", "time"), str(error))
         return
     time = api.time
-    if time.after is None and not templates.names_start:
+    if time.after is None and not listed.names_start:
         yield _without("after", "start")
-    named = "`before`" if time.before is not None else "{end}" if templates.names_end else ""
+    named = "`before`" if time.before is not None else "{end}" if listed.names_end else ""
     if not named and time.stop is None:
         yield _without("before", "end", ", or declare `stop` where the API takes no end")
     if named and time.stop:
         yield Fault(("api", "time", "stop"), f"the request names its end by {named}: leave one of the two out")
     written = None if isinstance(time.written, Written) else StrftimeTime.of([StrftimeText.parse(time.written)])
-    at: KeyPath = ("api", "time", "written") if written else ("api", "time")
-    yield from _inexact(at, [written, templates.start, templates.end], source.partitions)
+    yield from _inexact(
+        ("api", "time", "written") if written else ("api", "time"),
+        [written, templates.start, templates.end],
+        source.partitions,
+    )
 
 
 def _without(key: str, bound: str, otherwise: str = "") -> Fault:
@@ -57,32 +66,34 @@ def _tls_faults(api: Api) -> Iterator[Fault]:
         yield Fault(("api", "tls"), f"{urls[0]} is not https")
 
 
-def _body_faults(api: Api) -> Iterator[Fault]:
-    if api.body is None:
-        if isinstance(api.paging, Cursor) and api.paging.into.body:
-            yield Fault(("api", "paging", "into", "body"), "there is no `body`")
-        if "body_form" in api.model_fields_set:
-            yield Fault(("api", "body_form"), "there is no `body`")
+def _cursor_faults(api: Api) -> Iterator[Fault]:
+    if not (isinstance(api.paging, Cursor) and api.paging.into.body):
         return
-    if api.method == "GET":
-        yield Fault(("api", "body"), "a GET has no body; write `method: POST`")
-    for at, value in leaves(api.body):
-        if is_secret(value):
-            yield from _secret_faults(("api", "body", *at), value)
+    at = ("api", "paging", "into", "body")
+    if api.body is None:
+        yield Fault(at, "there is no `body`")
     if isinstance(api.body, list):
-        yield from _array_faults(api)
-    elif api.body_form is BodyForm.FORM:
-        nested = [name for name, value in api.body.items() if isinstance(value, dict | list) and not is_secret(value)]
-        empty = [name for name, value in api.body.items() if value is None]
+        yield Fault(at, "`body` is an array, which has no members by name")
+
+
+def _body_faults(request: Api | DeclaredRequest, at: KeyPath) -> Iterator[Fault]:
+    if request.body is None:
+        if "body_form" in request.model_fields_set:
+            yield Fault((*at, "body_form"), "there is no `body`")
+        return
+    if request.method == "GET":
+        yield Fault((*at, "body"), "a GET has no body; write `method: POST`")
+    for path, value in leaves(request.body):
+        if is_secret(value):
+            yield from _secret_faults((*at, "body", *path), value)
+    if request.body_form is BodyForm.FORM and isinstance(request.body, list):
+        yield Fault((*at, "body"), "a form has names; an array has not")
+    elif request.body_form is BodyForm.FORM:
+        members = request.body.items()
+        nested = [name for name, value in members if isinstance(value, dict | list) and not is_secret(value)]
+        empty = [name for name, value in members if value is None]
         for name in [*nested, *empty]:
-            yield Fault(("api", "body", name), "a form holds texts, numbers, true and false; JSON holds others")
-
-
-def _array_faults(api: Api) -> Iterator[Fault]:
-    if api.body_form is BodyForm.FORM:
-        yield Fault(("api", "body"), "a form has names; an array has not")
-    if isinstance(api.paging, Cursor) and api.paging.into.body:
-        yield Fault(("api", "paging", "into", "body"), "`body` is an array, which has no members by name")
+            yield Fault((*at, "body", name), "a form holds texts, numbers, true and false; JSON holds others")
 
 
 def _secret_faults(at: KeyPath, value: object) -> Iterator[Fault]:
@@ -94,11 +105,23 @@ def _secret_faults(at: KeyPath, value: object) -> Iterator[Fault]:
 
 
 def texts_of(api: Api) -> Iterator[tuple[KeyPath, str]]:
-    """The texts of the request that may name bounds, with their paths."""
-    yield ("api", "url"), api.url
+    """The texts of all requests that may name bounds, with their paths."""
+    yield from _own_texts(api)
+    for at, further in further_requests(api):
+        yield from _texts(further, at)
+
+
+def _own_texts(api: Api) -> Iterator[tuple[KeyPath, str]]:
+    """Those of a range's first request."""
+    yield from _texts(api, ("api",))
     for key, texts in (("parameters", api.parameters), ("headers", api.headers)):
         yield from ((("api", key, name), text) for name, text in texts.items() if isinstance(text, str))
-    yield from ((("api", "body", *at), value) for at, value in leaves(api.body or {}) if isinstance(value, str))
+
+
+def _texts(request: Api | DeclaredRequest, at: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    yield (*at, "url"), request.url
+    texts = leaves(request.body or {})
+    yield from (((*at, "body", *path), value) for path, value in texts if isinstance(value, str))
 
 
 def _unreadable(texts: dict[KeyPath, str]) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from flows_platform.domain.strftime import strftime_reader
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.body import BodyForm, as_text
+from flows_platform.fetch.details import Details
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingAnswer, Wait
 from flows_platform.fetch.http.tls import Tls
@@ -106,6 +107,9 @@ class Api(Declared):
     )
     paging: AnyPaging | None = Field(
         None, description="How an answer continues; without it, one answer holds all records."
+    )
+    details: Details | None = Field(
+        None, description="The list gives ids, and these requests the records: {ids}, or {id} for one at a time."
     )
     total: RecordPath | None = Field(
         None, description="Path of the declared total: the number of records in the range."

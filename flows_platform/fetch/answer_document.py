@@ -178,6 +178,7 @@ class AnswerDocument:
             extra=api.extra_column,
             dialect=api.dialect,
             fields=api.fields,
+            one_record=api.one_record,
             proven=answer.proves_its_end or api.unpacking is not None or header_count(answer) is not None,
         )
 

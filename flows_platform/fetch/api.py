@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.body import Body, BodyForm, encoded, secrets_in, texts_in
+from flows_platform.fetch.declared_request import DeclaredRequest, Filling, Named
+from flows_platform.fetch.details import Details
 from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.refusals import USUAL, Refusals
 from flows_platform.fetch.http.request import Request
@@ -105,6 +107,8 @@ class WindowedApi:
     body_form: BodyForm = BodyForm.JSON
     tls: Tls | None = None
     snapshot: bool = False  # the source gives its whole list as it is now, whichever window is asked for
+    details: Details | None = None  # the list gives ids, and these requests the records
+    one_record: bool = False  # an object where the array of records would be is one record
 
     def __post_init__(self) -> None:
         """Refuse an `extra_column` that would lose fields.
@@ -170,7 +174,19 @@ class WindowedApi:
         """The bounds of a range that the URL, parameters, headers and the body name."""
         declared = [*self.parameters.values(), *self.headers.values()]
         texts = [self.url, *(text for text in declared if isinstance(text, str)), *texts_in(self.body or {})]
+        texts += [text for request in self._further_requests for text in request.texts]
         return RangeTemplates.of(texts) if self.time else NO_TEMPLATES
+
+    @property
+    def of_details(self) -> "WindowedApi":
+        """The API as the requests for details see it: what its answers are, and which of them mean no records."""
+        if self.details is None:
+            return self
+        records = self.records if self.details.records is None else self.details.records
+        refusals = self.refusals
+        if self.details.nothing is not None:
+            refusals = refusals.with_nothing(self.details.nothing)
+        return replace(self, records=records, refusals=refusals, paging=SinglePage(), total=None, one_record=True)
 
     @property
     def time_is_given(self) -> bool:
@@ -224,30 +240,50 @@ class WindowedApi:
         """
         return self._request(window, bare=True)
 
+    def further_request(self, declared: DeclaredRequest, window: Window | None, named: Named) -> Request:
+        """A request that is declared beside the list's, with the API's headers and secret parameters.
+
+        Raises:
+            ConfigurationError: as `request`.
+            SourceRefused: a value that it names cannot be in a URL.
+        """
+        bounds = self._bounds(window)
+        filling = Filling(bounds, named)
+        request = self._at(filling.url(declared.url), self._secret_values(), declared.method)
+        if declared.body is not None:
+            request = _with_body(request, declared.body, declared.body_form, filling, self.secrets)
+        return self.with_headers(request, bounds=bounds)
+
     def _request(self, window: Window | None, *, bare: bool) -> Request:
         bounds = self._bounds(window)
-        parts = urlsplit(bounds.fill(self.url, _in_url) if bounds else self.url)
+        filling = Filling(bounds)
+        ours = self._secret_values() if bare else self._own_parameters(window, bounds)
+        request = self._at(filling.url(self.url), ours, self.method)
+        if self.body is not None:
+            request = _with_body(
+                request, type(self.body)() if bare else self.body, self.body_form, filling, self.secrets
+            )
+        return self.with_headers(request, bounds=bounds)
+
+    def _at(self, url: str, ours: Mapping[str, str], method: str) -> Request:
+        """The request of a URL and our own parameters."""
+        parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"{bare_url(self.url)!r} is not an http(s) URL.", remedy="Give the full endpoint.")
+            raise ConfigurationError(f"{bare_url(url)!r} is not an http(s) URL.", remedy="Give the full endpoint.")
         # guard: no credentials in a URL
         if parts.username or parts.password:
             raise ConfigurationError(
                 f"the URL of {parts.hostname} holds credentials.", remedy="Take them out; set them as authentication."
             )
         given = parse_qsl(parts.query, keep_blank_values=True)
-        ours = self._secret_values() if bare else self._own_parameters(window, bounds)
         for name, _ in given:
             # guard: the window's own parameters
             if name in ours or name in self.auth.secret_parameters:
                 raise ConfigurationError(
                     f"the URL already sets {name!r}.", remedy="Leave that parameter to the window."
                 )
-        url = urlunsplit(parts._replace(query="", fragment=""))
-        request = Request(url, (*given, *ours.items()), method=self.method)
-        if self.body is not None:
-            body = encoded(type(self.body)() if bare else self.body, self.body_form, bounds, self.secrets)
-            request = replace(request, body=body, content_type=self.body_form.content_type)
-        return self.with_headers(request, bounds=bounds)
+        bare = urlunsplit(parts._replace(query="", fragment=""))
+        return Request(bare, (*given, *ours.items()), method=method)
 
     def with_headers(self, request: Request, accept: str | None = None, bounds: Bounds | None = None) -> Request:
         """The request with the headers that all requests have, but not those of authentication.
@@ -294,14 +330,16 @@ class WindowedApi:
 
     @property
     def _declared_secrets(self) -> list[Secret]:
-        """The secrets of parameters, headers, the body and TLS."""
+        """The secrets of parameters, headers, bodies and TLS."""
         in_tls = self.tls.secrets if self.tls else ()
-        return [
-            *self._secrets_in(self.parameters),
-            *self._secrets_in(self.headers),
-            *secrets_in(self.body or {}),
-            *in_tls,
-        ]
+        bodies = [self.body, *(request.body for request in self._further_requests)]
+        in_bodies = [secret for body in bodies for secret in secrets_in(body or {})]
+        return [*self._secrets_in(self.parameters), *self._secrets_in(self.headers), *in_bodies, *in_tls]
+
+    @property
+    def _further_requests(self) -> tuple[DeclaredRequest, ...]:
+        """The requests that are declared beside the list's."""
+        return (self.details,) if self.details else ()
 
     @staticmethod
     def _secrets_in(texts: Mapping[str, str | Secret]) -> list[Secret]:
@@ -345,9 +383,8 @@ class WindowedApi:
         return {FOOTER_PARAMETER: "1"} if self.footers and not own_footer else {}
 
 
-def _in_url(text: str) -> str:
-    """A bound in a URL: a strftime text may write the slashes between folders."""
-    return quote(text, safe="/:")
+def _with_body(request: Request, body: Body, form: BodyForm, filling: Filling, secrets: Secrets) -> Request:
+    return replace(request, body=encoded(body, form, filling, secrets), content_type=form.content_type)
 
 
 def _by_preference() -> str:

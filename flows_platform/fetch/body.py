@@ -3,16 +3,22 @@
 import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import Protocol
 from urllib.parse import urlencode
 
 from pydantic import JsonValue
 
 from flows_platform.declared import KeyPath, Secret, Secrets
-from flows_platform.fetch.range_templates import Bounds
 
 type Body = dict[str, JsonValue] | list[JsonValue]
 
 _LEFT_OUT = object()  # an optional secret that is not set
+
+
+class Fills(Protocol):
+    """Gives the value of a text of a body."""
+
+    def value(self, text: str) -> object: ...
 
 
 class BodyForm(StrEnum):
@@ -50,38 +56,40 @@ def texts_in(body: Body) -> Iterator[str]:
     return (value for _, value in leaves(body) if isinstance(value, str))
 
 
-def encoded(body: Body, form: BodyForm, bounds: Bounds | None, secrets: Secrets) -> bytes:
+def encoded(body: Body, form: BodyForm, filling: Fills, secrets: Secrets) -> bytes:
     """The body as it is sent. An optional secret that is not set is left out.
 
     Raises:
         ConfigurationError: a bound cannot be written.
     """
-    filled = _filled_object(body, bounds, secrets) if isinstance(body, dict) else _filled_array(body, bounds, secrets)
+    filled = _filled_object(body, filling, secrets) if isinstance(body, dict) else _filled_array(body, filling, secrets)
     if isinstance(filled, list) or form is BodyForm.JSON:
         return json.dumps(filled, ensure_ascii=False).encode()
     return urlencode({name: as_text(value) for name, value in filled.items()}).encode()
 
 
 def as_text(value: object) -> str:
-    """A scalar as a query or a form writes it: true and false as JSON does."""
+    """A value as a query or a form writes it: true and false as JSON does, a list with commas."""
+    if isinstance(value, list):
+        return ",".join(map(as_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _filled(value: JsonValue, bounds: Bounds | None, secrets: Mapping[str, str]) -> object:
+def _filled(value: JsonValue, filling: Fills, secrets: Mapping[str, str]) -> object:
     if is_secret(value):
         return secrets[Secret.model_validate(value).env] or _LEFT_OUT
     if isinstance(value, dict):
-        return _filled_object(value, bounds, secrets)
+        return _filled_object(value, filling, secrets)
     if isinstance(value, list):
-        return _filled_array(value, bounds, secrets)
-    return bounds.value(value) if isinstance(value, str) and bounds else value
+        return _filled_array(value, filling, secrets)
+    return filling.value(value) if isinstance(value, str) else value
 
 
-def _filled_array(value: list[JsonValue], bounds: Bounds | None, secrets: Mapping[str, str]) -> list[object]:
-    members = [_filled(member, bounds, secrets) for member in value]
+def _filled_array(value: list[JsonValue], filling: Fills, secrets: Mapping[str, str]) -> list[object]:
+    members = [_filled(member, filling, secrets) for member in value]
     return [member for member in members if member is not _LEFT_OUT]
 
 
-def _filled_object(value: dict[str, JsonValue], bounds: Bounds | None, secrets: Mapping[str, str]) -> dict[str, object]:
-    inner = {name: _filled(member, bounds, secrets) for name, member in value.items()}
+def _filled_object(value: dict[str, JsonValue], filling: Fills, secrets: Mapping[str, str]) -> dict[str, object]:
+    inner = {name: _filled(member, filling, secrets) for name, member in value.items()}
     return {name: member for name, member in inner.items() if member is not _LEFT_OUT}

@@ -89,6 +89,7 @@ class Tally:
     note: str = ""  # why the level is not higher
     replaced: int = 0
     unchecked: bool = False  # compressed bytes came without a checksum
+    missing: int = 0  # ids of a list that no record came for, as declared
     uncounted: bool = False  # paging of a range stopped before its total
 
     @property
@@ -117,6 +118,7 @@ class Tally:
     def result(self, *, complete: bool) -> FetchResult:
         """The result as it is now."""
         unchecked = UNCHECKED if self.unchecked and self.level < Verification.DIGEST else ""
+        missing = f"{self.missing:,} ids had no record, as declared" if self.missing else ""
         replaced = f"{self.replaced:,} invalid characters became U+FFFD" if self.replaced else ""
         return FetchResult(
             requests=self.requests,
@@ -126,7 +128,7 @@ class Tally:
             received_bytes=self.received_bytes,
             format=self.format,
             level=self.level,
-            level_reason="; ".join(filter(None, [self.note, unchecked, replaced])),
+            level_reason="; ".join(filter(None, [self.note, missing, unchecked, replaced])),
             replaced_characters=self.replaced,
             counted=self.counted,
             surplus=self.surplus,

@@ -11,6 +11,7 @@ from flows_platform.domain.errors import NoRecords, SourceRefused, SourceUnavail
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.answer_document import AnswerDocument
 from flows_platform.fetch.answering import answering
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.backoff import attempts
 from flows_platform.fetch.fetch_plan import FetchPlan, Tally
 from flows_platform.fetch.http.client import Answer
@@ -25,8 +26,8 @@ EMPTY_PAGES = 1000  # in a row, each leading to another: some APIs search their 
 # How many pages in a row may hold the same records, by the paging's `counted`.
 SAME_PAGES = {False: 10, True: 1}
 
-# Counts a slice of a page's records in the page's account; returns what of them belongs to the stream.
-type Take = Callable[[Slice, PageProof], Casted]
+# Counts a slice of a page's records in the page's account; returns what of them belongs to the stream, if anything.
+type Take = Callable[[Slice, PageProof], Casted | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ class Pages:
             self._require_progress(page, again=page.identity in asked, empty=whole.proof.empty)
             asked.add(page.identity)
             page = yield from self.listed(page, whole, take)
+            if self._plan.limit is not None and whole.proof.seen >= self._plan.limit:
+                whole.proof.stopped = True
+                return
 
     def _require_progress(self, request: Request, *, again: bool, empty: int) -> None:
         ends = "Where an empty page is the last although it links on, declare `ends: empty` under `paging`."
@@ -78,7 +82,7 @@ class Pages:
         """
         api, several = self._api, not isinstance(self._api.paging, SinglePage)
         try:
-            read = yield from self.read(request, take, several=several)
+            read = yield from self.read(api, request, take, several=several)
         except NoRecords as nothing:
             whole.proof.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
             self._plan.trace.ended = nothing.message
@@ -110,31 +114,47 @@ class Pages:
         return onward
 
     def _ended(self, end: End, page: Page) -> None:
-        """Check the range's last page: unless a total or a flag said so, nothing may say that there is more."""
-        own, trace = self._api.paging.header.lower(), self._plan.trace
-        headers = {name: value for name, value in page.headers.items() if name.lower() != own}
-        unread = unread_values(page.envelope, headers, self._api.reads)
-        trace.ended = end.why
-        trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
-        if not end.stated and page.total is None:
-            # guard: no page is the last by guess
-            require_read(unread, self._api.ignored)
+        self._plan.trace.ended = end.why
+        self.require_read(self._api, page.headers, page.envelope, proven=end.stated or page.total is not None)
 
-    def read(self, request: Request, take: Take, *, several: bool) -> Generator[Casted, None, ReadPage]:
-        """The records of one answer; returns what else is known of it. `several` says that there are other pages.
+    def require_read(
+        self, api: WindowedApi, headers: Mapping[str, str], envelope: Mapping[str, object], *, proven: bool
+    ) -> None:
+        """Note the values around the records that nothing reads; unless the end is `proven`, none may say more.
+
+        Raises:
+            SourceRefused: one says that there are more records.
+        """
+        own, trace = api.paging.header.lower(), self._plan.trace
+        others = {name: value for name, value in headers.items() if name.lower() != own}
+        unread = unread_values(envelope, others, api.reads)
+        trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
+        if not proven:
+            # guard: no page is the last by guess
+            require_read(unread, api.ignored)
+
+    def read(
+        self, api: WindowedApi, request: Request, take: Take, *, several: bool
+    ) -> Generator[Casted, None, ReadPage]:
+        """The records of one answer; returns what else is known of it.
+
+        Args:
+            api: What the answer is like: the plan's API, or that API as its further requests see it.
+            request: The request, not signed yet.
+            take: Takes the records.
+            several: There are other pages, which must not hold the same records.
 
         Raises:
             NoRecords: the answer is one that is declared to mean that there are no records.
             PlatformError: it fails, or is not such a document.
         """
-        before, api = self._tally.position, self._api
-        with self._answer(request) as answer:
+        with self._answer(api, request) as answer:
             self._tally.requests += 1
             proof = PageProof(api.asks_digest, api.extra_column, compared=several)
             try:
-                document = yield from self._document(answer, take, proof)
+                document = yield from self._document(api, answer, take, proof)
             except NoRecords as nothing:
-                if self._tally.position > before:
+                if proof.records:
                     raise SourceRefused(f"after records of the same answer, {nothing}") from nothing
                 raise
             except SourceUnavailable as error:  # an error document under the status 200 may come with the wait
@@ -147,26 +167,29 @@ class Pages:
             self._tally.note = self._tally.note or proof.note
             return ReadPage(answer.headers, document.envelope, proof, level)
 
-    def _document(self, answer: Answer, take: Take, proof: PageProof) -> Generator[Casted, None, AnswerDocument]:
+    def _document(
+        self, api: WindowedApi, answer: Answer, take: Take, proof: PageProof
+    ) -> Generator[Casted, None, AnswerDocument]:
         tally, before = self._tally, self._tally.records
-        document = AnswerDocument(self._api, answer, self._plan.tee)
+        document = AnswerDocument(api, answer, self._plan.tee)
         tally.format = document.format
         for records in document:
-            yield take(records, proof)
+            if casted := take(records, proof):
+                yield casted
             self._plan.progress(tally.records, None if document.count is None else before + document.count)
         document.require_content(proof.records)
         tally.replaced += document.replaced
         return document
 
     @contextmanager
-    def _answer(self, request: Request) -> Iterator[Answer]:
+    def _answer(self, api: WindowedApi, request: Request) -> Iterator[Answer]:
         """The answer to a page's request.
 
         A later page that fails for a transient reason is requested again by itself: starting over would spend the
         budget of the earlier pages again.
         """
         # guard: a later page that is refused is asked for again by itself
-        api, plan, tries = self._api, self._plan, self._plan.page_tries if self._tally.requests else 1
+        plan, tries = self._plan, self._plan.page_tries if self._tally.requests else 1
         within = None if plan.deadline is None else plan.client.left(plan.deadline)
         with ExitStack() as opened:
             for attempt in attempts(tries, within=within):

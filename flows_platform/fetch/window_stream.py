@@ -9,6 +9,8 @@ from flows_platform.columns.casting import Casted
 from flows_platform.columns.origins import Origin
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.detail_pages import DetailPages, listing
+from flows_platform.fetch.details import IdList
 from flows_platform.fetch.fetch_plan import FetchPlan, FetchResult, Tally
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.pages import Pages, Take
@@ -64,8 +66,10 @@ class WindowStream:
     def declared_total(self, request: Request) -> int | None:
         """The number of records that the page declares for its whole range; its own records are ignored."""
         whole = WindowRange(None)
-        for _ in self._pages.listed(request, whole, self._taking(whole)):
-            pass
+        with IdList() as ids:
+            take = listing(self._api.details, ids) if self._api.details else self._taking(whole)
+            for _ in self._pages.listed(request, whole, take):
+                pass
         return whole.proof.total
 
     def _slices(self) -> Generator[Casted]:
@@ -97,9 +101,14 @@ class WindowStream:
 
     def _range(self, window: Window | None) -> Iterator[Casted]:
         whole = WindowRange.of(self._api, window or self.plan.window)
-        yield from self._pages.follow(self._api.request(window), whole, self._taking(whole))
+        yield from self._records(window, whole)
         self._tally.add(whole.proof)
         require(self._tally.level, self._api.verification, self._tally.note)
+
+    def _records(self, window: Window | None, whole: WindowRange) -> Iterator[Casted]:
+        if details := self._api.details:
+            return DetailPages(self._api, details, self._pages, self._account, self._tally).read(window, whole)
+        return self._pages.follow(self._api.request(window), whole, self._taking(whole))
 
     def _taking(self, whole: WindowRange) -> Take:
         return partial(self._account.take, whole=whole)

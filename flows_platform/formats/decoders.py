@@ -59,6 +59,7 @@ class Layout:
         dialect: The dialect of CSV.
         fields: The names that a CSV header may have.
         proven: The transfer proves its own end.
+        one_record: In JSON, an object where the array would be is one record.
     """
 
     schema: TableSchema
@@ -78,6 +79,7 @@ class Layout:
     dialect: CsvDialect = RFC_4180
     fields: frozenset[str] = frozenset()
     proven: bool = False
+    one_record: bool = False
 
     @property
     def blank(self) -> frozenset[str]:
@@ -128,6 +130,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         errors=layout.errors,
         total=layout.total,
         nothing=layout.nothing,
+        one_record=layout.one_record,
         template=layout.flat,
     ),
     WireFormat.CSV: lambda source, layout: CsvDocument(

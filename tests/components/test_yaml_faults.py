@@ -207,6 +207,56 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "6: api.tls: http://feed.example/v1 is not https",
     ),
     ("    auth", "    parameters: {k: [1]}\n    auth", "7: api.parameters.k: a text is needed"),
+    (
+        "    auth",
+        "    details: {url: https://feed.example/v1/x}\n    auth",
+        "7: api.details: one of {id} and {ids} is needed in `url` or `body`: one id, or several",
+    ),
+    (
+        "    auth",
+        "    details: {url: 'https://feed.example/v1/{id}?ids={ids}'}\n    auth",
+        "7: api.details: one of {id} and {ids} is needed",
+    ),
+    (
+        "    auth",
+        "    details: {url: 'https://feed.example/v1/{id}', batch: 7}\n    auth",
+        "7: api.details.batch: {id} is one id; write {ids} to ask for several at once",
+    ),
+    (
+        "    auth",
+        "    details: {url: 'feed.example/v1/{id}'}\n    auth",
+        "7: api.details.url is 'feed.example/v1/{id}': String should match pattern",
+    ),
+    (
+        "    auth",
+        "    details: {url: 'https://feed.example/v1', method: POST, body: {ids: '{ids}', k: {env: 7 up}}}\n    auth",
+        "7: api.details.body.k.env: String should match pattern",
+    ),
+    (
+        "    auth",
+        "    details: {url: 'https://feed.example/v1', body: {ids: '{ids}'}}\n    auth",
+        "7: api.details.body: a GET has no body; write `method: POST`",
+    ),
+    (
+        "    auth",
+        "    details: {url: 'https://feed.example/{start:today}/{id}'}\n    auth",
+        "7: api.details.url: 'today' is not a strftime text",
+    ),
+    (
+        "after: from, before: to, written: iso}",
+        "after: from, written: iso}\n    details: {url: 'https://feed.example/{id}/{end}'}",
+        "8: api.time: `before` is missing",
+    ),
+    (
+        "after: from, before: to, written: iso}",
+        "after: from, stop: beyond}\n    details: {url: 'https://feed.example/{id}'}",
+        "8: api.time.stop: the list has ids only: it does not show which record is past the window",
+    ),
+    (
+        "    paging: {kind: next_link, link: next}",
+        "    details: {url: 'https://feed.example/{id}'}\n    paging: {kind: continue_from, parameter: a, column: id}",
+        "10: api.paging.kind: the list has ids only: pages cannot continue from a column",
+    ),
     ("requests: 10, ", "", "10: api.rate.requests: this key is missing"),
     (", link: next", "", "9: api.paging.link: this key is missing: Path of the link"),
     ("next_link, link: next", "offset, size: 7", "9: api.paging.start: this key is missing"),
@@ -357,6 +407,14 @@ def test_a_mistake_is_told_with_its_line_its_key_and_what_is_allowed(
     assert right in GOOD
     told = fault_of(tmp_path, GOOD.replace(right, wrong, 1))
     assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in told.splitlines())
+
+
+def test_a_key_of_several_columns_does_not_say_which_is_the_id(tmp_path: Path) -> None:
+    details = "    details: {url: 'https://feed.example/{id}'}\n    auth"
+    message = fault_of(tmp_path, GOOD.replace("    auth", details).replace("key: id", "key: [id, seen_at]"))
+    assert message.startswith(
+        "7: api.details: the key has several columns: declare the path of a record's id as `record_id`"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -88,6 +88,12 @@ class Refusals:
     document: ErrorDocument | None = None
     nothing: Nothing = Nothing()
     now: Callable[[], float] = field(default=time.time, compare=False)
+
+    def with_nothing(self, answers: Sequence[NothingAnswer]) -> "Refusals":
+        """The same API where other answers mean that there are no records."""
+        codes = frozenset(answer.code for answer in answers if isinstance(answer, NothingCode))
+        document = self.document.with_nothing(codes) if self.document else None
+        return replace(self, document=document, nothing=Nothing.of(answers))
 
     def is_good(self, status: int) -> bool:
         """Whether an answer of that status is records, or says that there are none."""

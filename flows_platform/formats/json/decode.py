@@ -42,7 +42,8 @@ class JsonDocument:
 
     With an empty path, the document itself is the array. The envelope around the array is kept. `errors` recognizes an
     error document. The array may be missing or null if the value at `total` is 0, or if `nothing` allows it. With
-    `template`, templates read records of exactly its columns, where they are proven to be right.
+    `one_record`, an object in its stead is one record. With `template`, templates read records of exactly its columns,
+    where they are proven to be right.
     """
 
     enclosed = True
@@ -56,6 +57,7 @@ class JsonDocument:
         errors: ErrorDocument | None = None,
         total: RecordPath | None = None,
         nothing: frozenset[str] = frozenset(),
+        one_record: bool = False,
         template: Flat | None = None,
     ) -> None:
         if ijson.backend_name != "yajl2_c":
@@ -69,6 +71,7 @@ class JsonDocument:
         self._errors = errors
         self._total = total
         self._nothing = nothing
+        self._one_record = one_record
         self._guard = _ContainerGuard(names)
         self._source = source
         self._meter = Meter(self._guard, record_bytes)
@@ -102,10 +105,13 @@ class JsonDocument:
         # guard: error documents with status 200
         if error_document := self._errors and self._errors.error(None, self.envelope):
             raise error_document
-        if not self._guard.found:
+        if self._guard.found:
+            self._guard.require_whole(self._keys, self._reader.values if self._reader else 0)
+            self.declared = _footer(self._meter.tail)
+        elif record := self._object():
+            yield self._finished([record])
+        else:
             self._require_nothing()
-        self._guard.require_whole(self._keys, self._reader.values if self._reader else 0)
-        self.declared = _footer(self._meter.tail)
 
     @property
     def envelope(self) -> Mapping[str, object]:
@@ -127,6 +133,13 @@ class JsonDocument:
             if there in THERE
             else "Check the URL and `records`: this is not the expected stream of records.",
         )
+
+    def _object(self) -> dict[str, object] | None:
+        """The one record that is there instead of the array, where that is allowed."""
+        value: object = self._guard.envelope.root if self._one_record else None
+        for name in self._path.names if self._path else ():
+            value = value.get(name) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else None
 
     def _instead(self) -> str:
         """What is at the array's path instead: `missing`, `null`, or a text about another kind of value."""
@@ -164,7 +177,8 @@ class JsonDocument:
 
     def _taken(self) -> Iterator[Records]:
         """Slices of the records that the parser has found so far."""
-        self._found += cast("Records", self._parser.found)
+        if self._guard.found:  # the parser also finds the elements of `item`, in an object instead of the array
+            self._found += cast("Records", self._parser.found)
         self._parser.found.clear()
         while len(self._found) >= SLICE:
             records, self._found = self._found[:SLICE], self._found[SLICE:]
