@@ -17,6 +17,9 @@ STRFTIME_OR_NAME = Discriminator(lambda given: "strftime" if "%" in str(given) e
 # A code in a document, as text: 17 and "17" are the same code.
 Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
 
+# The pattern of an http(s) URL without user and password.
+HTTP_URL = r"^https?://[^/?#@]+([/?].*)?$"
+
 type KeyPath = tuple[str | int, ...]  # keys and indices that lead to a value of a YAML
 type Secrets = Mapping[str, str]  # values by variable name; "" for an optional secret that is not set
 

@@ -86,9 +86,11 @@ def _body_faults(request: Api | DeclaredRequest, at: KeyPath) -> Iterator[Fault]
     for path, value in leaves(request.body):
         if is_secret(value):
             yield from _secret_faults((*at, "body", *path), value)
-    if request.body_form is BodyForm.FORM and isinstance(request.body, list):
+    if request.body_form is BodyForm.JSON:
+        return
+    if isinstance(request.body, list):
         yield Fault((*at, "body"), "a form has names; an array has not")
-    elif request.body_form is BodyForm.FORM:
+    else:
         members = request.body.items()
         nested = [name for name, value in members if isinstance(value, dict | list) and not is_secret(value)]
         empty = [name for name, value in members if value is None]

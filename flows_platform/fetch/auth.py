@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 from pydantic import Field, model_validator
 from urllib3.util import parse_url
 
-from flows_platform.declared import Declared, Secret, Secrets, refused
+from flows_platform.declared import HTTP_URL, Declared, Secret, Secrets, refused
 from flows_platform.fetch.aws import aws_signed
 from flows_platform.fetch.body import BodyForm
 from flows_platform.fetch.http.redirects import PORTS
@@ -141,7 +141,7 @@ class OAuth2(Auth):
     """A token by client credentials or a refresh token (RFC 6749). It is renewed before it expires, and on 401."""
 
     kind: Literal["oauth2"] = "oauth2"
-    token_url: str = Field(pattern=r"^https?://[^/?#@]+([/?].*)?$", description="The URL that issues tokens.")
+    token_url: str = Field(pattern=HTTP_URL, description="The URL that issues tokens.")
     client_id: Secret = Field(description="The client's id.")
     client_secret: Secret = Field(description="The client's secret.")
     refresh_token: Secret | None = Field(

@@ -8,12 +8,11 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from flows_platform.declared import Declared
+from flows_platform.declared import HTTP_URL, Declared
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.body import Body, BodyForm, texts_in
 from flows_platform.fetch.range_templates import Bounds
 
-URL = r"^https?://[^/?#@]+([/?].*)?$"
 _NAME = re.compile(r"\{([a-z]+)\}")
 
 # An id that a source gives, as it gave it: a body sends it back unchanged.
@@ -24,7 +23,7 @@ type Named = Mapping[str, Id | list[Id]]
 class DeclaredRequest(Declared):
     """A request of its own."""
 
-    url: str = Field(pattern=URL, description="The full endpoint.")
+    url: str = Field(pattern=HTTP_URL, description="The full endpoint.")
     method: Literal["GET", "POST"] = Field("GET", description="The request's method.")
     body: Body | None = Field(None, description="POST: the body; a secret as {env: NAME}, which is masked.")
     body_form: BodyForm = Field(BodyForm.JSON, description="How the body is written.")

@@ -225,7 +225,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     (
         "    auth",
         "    details: {url: 'feed.example/v1/{id}'}\n    auth",
-        "7: api.details.url is 'feed.example/v1/{id}': String should match pattern",
+        "7: api.details.url is 'feed.example/v1/{id}': an http(s) URL without user and password is needed",
     ),
     (
         "    auth",
