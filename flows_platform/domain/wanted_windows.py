@@ -11,6 +11,7 @@ from enum import Enum
 from itertools import islice
 
 from flows_platform.domain.calendar import Calendar
+from flows_platform.domain.unloaded_windows import Unloaded
 from flows_platform.domain.windows import Window
 
 # A sensor's tick may take 60 s: it requests this many runs, and the next tick requests more.
@@ -34,12 +35,15 @@ class Reason(Enum):
 class Cursor:
     """What the last look saw: the source's number of records, and the key of the `last` window that it requested.
 
-    The windows before `first` were in the table then, or are history that a backfill loads.
+    The windows before `first` were in the table then, or are history that a backfill loads. From there on, the windows
+    of `unloaded` were not in the table, or all if it is empty; the next look checks them from `going_on` on.
     """
 
     records: int = 0
     last: str = ""
     first: str = ""
+    unloaded: str = ""
+    going_on: str = ""
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
@@ -63,10 +67,10 @@ class Failures:
 class TableState:
     """What is known here of a table's windows at one look.
 
-    `loaded` and `running` are keys: the windows in the table, and those that an unfinished run will load. The
-    `confirmable` windows may now have their second pull. `received` maps the windows that were fetched to the number
-    of records then, `failures` maps windows to their last failed runs. The pause after a failure starts at `pause` and
-    doubles up to the window's length, or a day.
+    `loaded` and `running` are keys: the windows in the table, of those that `checked` names, and those that an
+    unfinished run will load. The `confirmable` windows may now have their second pull. `received` maps the windows that
+    were fetched to the number of records then, `failures` maps windows to their last failed runs. The pause after a
+    failure starts at `pause` and doubles up to the window's length, or a day.
 
     A schedule looks `by_clock`: once per window, with a cursor made from the clock. It requests the look-back unless a
     count proves that nothing changed; a sensor requests it only if a count proves that something changed. The first
@@ -105,12 +109,17 @@ class SourceState:
 class Wanted:
     """The windows to run, oldest first, and the cursor for the next look.
 
-    `overdue` are the windows that earlier looks requested and that are not in the table.
+    `overdue` is the number of windows that earlier looks requested and that are not in the table.
     """
 
     run: dict[Window, Reason]
-    overdue: list[Window]
+    overdue: int
     cursor: Cursor
+
+
+def checked(state: TableState) -> list[Window]:
+    """The windows that earlier looks requested, and of which this look needs to know whether they are in the table."""
+    return _unloaded(state).share
 
 
 def candidates(state: TableState, now: datetime) -> list[Window]:
@@ -150,7 +159,8 @@ def wanted_windows(state: TableState, source: SourceState, now: datetime) -> Wan
     # guard: what does not fit into a look is not forgotten
     passed = [window for window in closed if not later or window < later[0]]
     run = {window: reasons[window] for window in free[:RUNS_A_LOOK]}
-    return Wanted(run, overdue, _next_cursor(state, source, passed, overdue))
+    unloaded = _unloaded(state).after(state.loaded, passed)
+    return Wanted(run, unloaded.count - len(passed), _next_cursor(state, source, passed, unloaded))
 
 
 def pause_after(failures: int, first: timedelta, longest: timedelta) -> timedelta:
@@ -176,14 +186,18 @@ def _newly_closed(state: TableState, reached: Window) -> Iterator[Window]:
 
 
 def _overdue(state: TableState) -> list[Window]:
-    """The windows that earlier looks requested and that are not in the table."""
-    if state.by_clock or not state.cursor.last:
-        return []
-    grid = state.calendar.grid
-    last = grid.from_key(state.cursor.last)
-    first = grid.from_key(state.cursor.first) if state.cursor.first and not state.snapshot else last
+    """The windows that earlier looks requested and that are not in the table, of those that this look checks."""
     # guard: windows that failed are remembered
-    return [window for window in grid.between(first, last) if window.key not in state.loaded]
+    return [window for window in checked(state) if window.key not in state.loaded]
+
+
+def _unloaded(state: TableState) -> Unloaded:
+    grid, cursor = state.calendar.grid, state.cursor
+    if state.by_clock:
+        return Unloaded(grid)
+    if state.snapshot:
+        return Unloaded.between(grid, cursor.last, cursor.last)
+    return Unloaded.between(grid, cursor.first or cursor.last, cursor.last, cursor.unloaded, cursor.going_on)
 
 
 def _look_back(state: TableState, closed: list[Window]) -> list[Window]:
@@ -231,7 +245,6 @@ def _may_run(state: TableState, window: Window, now: datetime) -> bool:
     return now >= failures.last + pause_after(failures.count, state.pause, longest)
 
 
-def _next_cursor(state: TableState, source: SourceState, passed: list[Window], overdue: list[Window]) -> Cursor:
+def _next_cursor(state: TableState, source: SourceState, passed: list[Window], unloaded: Unloaded) -> Cursor:
     last = passed[-1].key if passed else state.cursor.last
-    unloaded = [*overdue, *passed]
-    return Cursor(source.records, last, unloaded[0].key if unloaded else last)
+    return Cursor(source.records, last, unloaded.first or last, unloaded.text(last), unloaded.going_on)

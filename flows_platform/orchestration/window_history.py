@@ -1,5 +1,6 @@
 """What the instance knows of windows: which are being loaded, what they received, how often they failed since."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -41,9 +42,13 @@ class WindowRuns:
         bounds = (grid.from_key(run.tags[name]) for name in (RANGE_START, RANGE_END))
         return [window.key for window in grid.between(*bounds)]
 
-    def loaded(self) -> set[str]:
-        """Keys of all windows in the table."""
-        return self.instance.get_materialized_partitions(self.table.table_key)
+    def loaded(self, windows: Collection[Window]) -> set[str]:
+        """Keys of those of these windows, some hundreds at most, that are in the table."""
+        if not windows:
+            return set()
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        keys = {window.key for window in windows}
+        return {*self.instance.get_latest_storage_id_by_partition(self.table.table_key, kind, keys)}
 
     def received(self, window: Window) -> int | None:
         """The number of records in the window's last fetch, good and rejected; None if it was never fetched."""

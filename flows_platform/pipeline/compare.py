@@ -105,7 +105,11 @@ def compare_counts(
     pipeline: WindowPipeline, grid: WindowGrid, windows: Sequence[Window], *, prove_files: bool = True
 ) -> Iterator[Comparison]:
     """Compare each window by count alone; `prove_files` reads each window file for its digest too."""
-    held, recorded = pipeline.warehouse.window_counts(pipeline.table, grid), pipeline.ledger.window_files()
+    if not windows:
+        return
+    first, last = min(windows), max(windows)
+    held = pipeline.warehouse.window_counts(pipeline.table, grid, Window(first.start, last.end))
+    recorded = pipeline.ledger.window_files(first.key, last.key)
     waiting = pipeline.ledger.waiting()
     for window in windows:
         source = pipeline.source_count(window)

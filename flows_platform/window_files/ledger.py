@@ -167,12 +167,15 @@ class Ledger:
             found = [kind(*row) for kind in TABLES for row in _rows(connection, TABLES[kind], window)]
         return sorted(found, key=lambda entry: entry.at)
 
-    def window_files(self, window: str | None = None) -> dict[str, RecordedFile]:
-        """The files of all windows by their keys, or of one window; a window that was never fetched is missing."""
+    def window_files(self, first: str | None = None, last: str | None = None) -> dict[str, RecordedFile]:
+        """The files of all windows by their keys, or of those from `first` to `last`; `first` alone is one window.
+
+        A window that was never fetched is missing.
+        """
         if not self.path.exists():
             return {}
         with self._open() as connection:
-            where, given = ("WHERE window = ?", (window,)) if window else ("", ())
+            where, given = ("WHERE window BETWEEN ? AND ?", (first, last or first)) if first else ("", ())
             last = f"SELECT MAX(rowid) FROM fetched {where} GROUP BY window"
             fetched = connection.execute(f"SELECT * FROM fetched WHERE rowid IN ({last})", given).fetchall()
             reprocessed = connection.execute(f"SELECT * FROM replayed {where} ORDER BY rowid", given).fetchall()

@@ -7,6 +7,7 @@ import pytest
 
 from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
+from flows_platform.domain.lag import packed
 from flows_platform.domain.wanted_windows import (
     RUNS_A_LOOK,
     Cursor,
@@ -178,7 +179,7 @@ ALL_REASONS = [
 
 def test_reasons_together_come_oldest_first_and_the_later_one_counts() -> None:
     assert run(TOGETHER, BUSY_SOURCE, closed(10)) == ALL_REASONS
-    assert wanted_windows(TOGETHER, BUSY_SOURCE, closed(10)).cursor == Cursor(60, key(10), key(2))
+    assert wanted_windows(TOGETHER, BUSY_SOURCE, closed(10)).cursor == Cursor(60, key(10), key(2), packed(0b101000001))
 
 
 @pytest.mark.parametrize("number", [0, 2, 7, 8, 9, 10])
@@ -214,11 +215,13 @@ def test_a_window_of_a_month_pauses_for_a_day_at_most() -> None:
 def test_windows_that_were_requested_and_are_not_loaded_are_not_forgotten() -> None:
     state = replace(SENSOR, cursor=Cursor(50, key(9), key(4)), loaded=LOADED - {key(3), key(5), key(9)})
     wanted = wanted_windows(state, SOURCE, NOW)
-    assert wanted.overdue == [window(5), window(9)]  # what is before the cursor's first is not a sensor's
+    assert wanted.overdue == 2  # what is before the cursor's first is not a sensor's
     assert wanted.run == {}  # their runs have not failed
-    assert wanted.cursor == Cursor(50, key(9), key(5))
+    assert wanted.cursor == Cursor(50, key(9), key(5), packed(0b10001))
+    again = wanted_windows(replace(state, cursor=wanted.cursor, loaded={key(9)}), SOURCE, NOW)
+    assert (again.overdue, again.cursor) == (1, Cursor(50, key(9), key(5), packed(1)))
     assert wanted_windows(replace(state, loaded=LOADED), SOURCE, NOW).cursor == Cursor(50, key(9), key(9))
-    assert wanted_windows(replace(state, cursor=Cursor(50, key(9))), SOURCE, NOW).overdue == [window(9)]
+    assert wanted_windows(replace(state, cursor=Cursor(50, key(9))), SOURCE, NOW).overdue == 1
 
 
 def test_more_than_a_look_requests_is_left_to_the_next_one() -> None:

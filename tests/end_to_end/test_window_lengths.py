@@ -231,6 +231,7 @@ def test_schedule_and_sensor_request_windows_once_their_grace_is_over(source: Ya
     requested, cursor = tick(at, Cursor())
     assert requested == keys
     assert tick(at + MINUTE / 2, cursor)[0] == []
+    assert tick(at, Cursor(last="2024-02-29-23:01"))[0] == keys  # a window that an earlier cron declared
     next_end = source.table.grid.after(source.table.grid.after(source.table.grid.from_key(keys[-1]))).end
     assert (
         tick(next_end + 19 * MINUTE, cursor)[0][-1] == source.table.grid.after(source.table.grid.from_key(keys[-1])).key

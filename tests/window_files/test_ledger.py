@@ -39,6 +39,16 @@ def test_a_ledger_of_other_columns_is_refused(tmp_path: Path) -> None:
         ledger_of(tmp_path).record(FETCHED)
 
 
+def test_the_files_of_a_range_of_windows(tmp_path: Path) -> None:
+    ledger, keys = ledger_of(tmp_path), [f"2024-03-01-10:{minute:02}" for minute in range(0, 60, 15)]
+    for key in keys:
+        ledger.record(replace(FETCHED, window=key))
+        ledger.record(replace(RECOVERED, window=key))
+    assert [*ledger.window_files(keys[1], keys[2])] == keys[1:3]
+    assert [*ledger.window_files(keys[2])] == [keys[2]]
+    assert [*ledger.window_files()] == keys
+
+
 def withheld(window: str, at: int, **changes: object) -> Withheld:
     stamp = f"2014-01-01T00:00:{at:02}+00:00"
     return replace(Withheld(window, stamp, "run", "sha", 0, 9, stamp, stamp), **changes)  # type: ignore[arg-type]

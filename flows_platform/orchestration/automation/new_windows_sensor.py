@@ -73,6 +73,9 @@ def new_windows(
     if table.calendar.reached(now, latest.newest) is None:
         return dg.SkipReason(f"no window has closed yet; the API holds {latest.records:,} records.")
     waited = confirmable(table, wall)
+    # guard: a cursor of windows that were declared earlier
+    if table.grid.number_of_key(cursor.last) is None:
+        cursor = Cursor()
     state = table_state(table, instance, now, cursor, waited)
     asked = worth_asking(state, now) if latest.records != cursor.records else []
     counts = source_counts(table, fetch, asked, tries=fetch.tries)
@@ -93,7 +96,7 @@ def _latest(table: WindowedTable, fetch: FetchResource, now: datetime) -> Latest
 
 
 def _nothing_new(latest: Latest, wanted: Wanted) -> str:
-    overdue = f" Requested and not in the table: {len(wanted.overdue):,} windows." if wanted.overdue else ""
+    overdue = f" Requested and not in the table: {wanted.overdue:,} windows." if wanted.overdue else ""
     return f"nothing new in {latest.records:,} records.{overdue}"
 
 

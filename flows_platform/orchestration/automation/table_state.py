@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from flows_platform.domain.errors import Transient
-from flows_platform.domain.wanted_windows import Cursor, TableState, candidates, compared
+from flows_platform.domain.wanted_windows import Cursor, TableState, candidates, checked, compared
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.automation.requests import A_MINUTE, interval
 from flows_platform.orchestration.resources import FetchResource
@@ -30,11 +30,11 @@ def table_state(
         cursor=cursor,
         from_start=table.clock is not None,
         snapshot=table.snapshot,
-        loaded=runs.loaded(),
         running=runs.on_the_way(),
         confirmable=confirmable,
         pause=table.data_time(timedelta(seconds=interval(table, A_MINUTE))),
     )
+    state = replace(state, loaded=runs.loaded(checked(state)))
     failures = {window: failed for window in candidates(state, now) if (failed := runs.failures(window))}
     return replace(state, received=received_of(runs, compared(state, now)), failures=failures)
 
