@@ -1,6 +1,7 @@
 """The windows of a table, and when they close. Pure; never reads the clock."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flows_platform.domain.windows import Window, WindowGrid
@@ -24,6 +25,11 @@ class Calendar:
     def is_newest(self, window: Window, now: datetime) -> bool:
         """Whether no later window has closed: until then, a list of now is that of the window."""
         return window >= self.grid.closed(now, grace=self.grace)
+
+    def ended(self, now: datetime) -> Iterator[Window]:
+        """All windows of the data set that have ended, oldest first; the grace of the newest ones may not be over."""
+        if newest := replace(self, grace=timedelta(0)).last_closed(now):
+            yield from self.grid.between(self.grid.nth(0), newest)
 
     def back_from(self, window: Window, count: int) -> list[Window]:
         """Up to `count` windows before `window`, then `window` itself, oldest first."""

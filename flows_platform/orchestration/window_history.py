@@ -39,8 +39,10 @@ class WindowRuns:
         if RANGE_START not in run.tags:
             return []
         grid = self.table.grid
-        bounds = (grid.from_key(run.tags[name]) for name in (RANGE_START, RANGE_END))
-        return [window.key for window in grid.between(*bounds)]
+        first, last = (grid.number_of_key(run.tags[name]) for name in (RANGE_START, RANGE_END))
+        if first is None or last is None:  # windows of an earlier declaration
+            return []
+        return [grid.nth(number).key for number in range(first, last + 1)]
 
     def loaded(self, windows: Collection[Window]) -> set[str]:
         """Keys of those of these windows, some hundreds at most, that are in the table."""

@@ -31,6 +31,13 @@ def test_only_windows_that_the_records_have_reached_count(newest: timedelta | No
     assert reached == (None if number is None else CALENDAR.grid.nth(number))
 
 
+def test_all_windows_that_have_ended_up_to_the_end() -> None:
+    grid = CALENDAR.grid
+    assert [*CALENDAR.ended(START + 3 * HOUR - MINUTE)] == []
+    assert [*CALENDAR.ended(START + 6 * HOUR)] == [grid.nth(0), grid.nth(1)]
+    assert [*CALENDAR.ended(datetime(2026, 1, 1, tzinfo=UTC))] == [grid.nth(number) for number in range(8)]
+
+
 def test_going_back_stops_at_the_first_window() -> None:
     grid = CALENDAR.grid
     assert CALENDAR.back_from(grid.nth(5), 2) == [grid.nth(3), grid.nth(4), grid.nth(5)]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.components.catalog import table_named
+from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.pipeline.compare import Comparison, compare_counts, compare_rows
 from flows_platform.settings import load_settings
@@ -19,7 +20,7 @@ def run_verify(table: str | None, keys: Sequence[str], *, by_rows: bool) -> bool
     """
     settings = load_settings()
     declared = table_named(table, settings)
-    windows = [declared.grid.from_key(key) for key in keys or declared.partitions.get_partition_keys()]
+    windows = [declared.grid.from_key(key) for key in keys] or [*declared.calendar.ended(utc_now())]
     resources = build_resources(settings)
     differing = rows = unknown = 0
     with declared.pipeline(*resources) as pipeline, progress_bar("Comparing", "windows") as progress:
