@@ -16,7 +16,7 @@ CHECKED_A_LOOK = 240
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """Bit n of `windows` stands for window number n of the grid; the look begins at window number `start`."""
+    """Bit n of `windows` is window number n of the grid; the look begins at window number `start`."""
 
     grid: WindowGrid
     windows: int = 0
