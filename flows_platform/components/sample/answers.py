@@ -1,10 +1,10 @@
 """A sample answer, read as the platform would read it: its records, and what surrounds them."""
 
 import csv
-import io
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,16 @@ from typing import Any
 from lxml import etree
 
 from flows_platform.columns.paths import RecordPath, quoted
+from flows_platform.components.sample.answer import SampleAnswer
+from flows_platform.components.sample.csv_answer import read_csv, read_tsv
+from flows_platform.components.sample.proof import unreadable_records
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.xml.elements import drop_namespaces, local, nested, nested_record
 
-DELIMITERS = ",;\t|"
+AS_JSON = {"content_types": ["application/json"]}  # for lines of JSON
+LARGEST = 1 << 26  # bytes of a sample
+_HTML = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\b1[0-9]{9}(?:[0-9]{3}){0,3}\b")
 SUFFIXES = {
     ".json": "json",
     ".xml": "xml",
@@ -24,21 +30,6 @@ SUFFIXES = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SampleAnswer:
-    """The records of an answer, what surrounds them, and the keys of `api` that lead to them."""
-
-    format: str
-    records: list[Mapping[str, Any]]
-    envelope: Mapping[str, Any] = field(default_factory=dict)
-    keys: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def as_text(self) -> bool:
-        """Whether the format has texts alone, so that numbers are texts too."""
-        return self.format in {"csv", "xml"}
 
 
 def path_of(text: str) -> RecordPath | None:
@@ -54,41 +45,95 @@ def read_sample(path: Path) -> SampleAnswer:
     """The answer in a file; its format is that of the name's suffix.
 
     Raises:
-        ConfigurationError: the file cannot be read, or has no records.
+        ConfigurationError: the file cannot be read, or has no records that a run could read.
     """
-    if path.suffix not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise ConfigurationError(
             f"{path}: the suffix {path.suffix!r} is not of a known format.", remedy=f"One of {', '.join(SUFFIXES)}."
         )
     try:
-        answer = READERS[SUFFIXES[path.suffix]](path.read_bytes())
-    except (OSError, ValueError, etree.XMLSyntaxError, csv.Error) as error:
-        raise ConfigurationError(f"{path} cannot be read as {SUFFIXES[path.suffix]}: {error}.") from error
+        body = _body(path)
+        answer = READERS[suffix](body)
+    except (OSError, ValueError, etree.XMLSyntaxError, csv.Error, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(
+            f"{path} cannot be read as {SUFFIXES[suffix]}: {why}.", remedy="Give an answer as the API sent it."
+        ) from error
     if not answer.records:
         raise ConfigurationError(
-            f"{path} has no records.", remedy="Give an answer that holds some, of a range with several."
+            f"{path} has no records{answer.instead}.", remedy="Give an answer that holds some, of a range with several."
         )
-    return answer
+    return replace(answer, unreadable=unreadable_records(path, body, answer))
+
+
+def _body(path: Path) -> bytes:
+    """The bytes of a sample.
+
+    Raises:
+        ConfigurationError: it is too large, or a page for people.
+        ValueError: it is empty.
+    """
+    if (size := path.stat().st_size) > LARGEST:
+        raise ConfigurationError(f"{path} has {size:,} bytes; a sample has at most {LARGEST:,}.", remedy="Shorten it.")
+    body = path.read_bytes()
+    if not body.strip():
+        raise ValueError("it is empty")
+    if _HTML.match(body):
+        raise ConfigurationError(
+            f"{path} is a page in HTML: most likely one for people, or a login.",
+            remedy="Check the URL that it was fetched from, and the credentials.",
+        )
+    return body
 
 
 def _json(body: bytes) -> SampleAnswer:
     try:
         document = _parsed(body)
     except json.JSONDecodeError:
-        return _ndjson(body)  # lines of JSON under the other suffix
+        try:
+            return replace(_ndjson(body), keys=AS_JSON, notes={"content_types": "guess: the suffix was .json"})
+        except ValueError:
+            pass
+        raise
     if isinstance(document, list):
-        return SampleAnswer("json", _objects(document), {}, {"records": ""})
-    arrays = sorted(_arrays(document, ()), key=lambda found: (-len(found[1]), len(found[0])))
+        return SampleAnswer("json", _objects(document), {}, {"records": ""}, instead=_instead(document))
+    arrays = sorted(_arrays(document, ()), key=_likely)
     if not arrays:
-        return SampleAnswer("json", [])
-    names, records = arrays[0]
+        return SampleAnswer("json", [], instead=_instead(document))
+    (names, records), *others = arrays
+    notes = {"records": f"guess: or {', '.join(_joined(other) for other, _ in others[:5])}"} if others else {}
     return SampleAnswer(
-        "json", records, _without(document, names), {"records": ".".join(quoted(name) for name in names)}
+        "json", records, _without(document, names), {"records": _joined(names)}, instead="", notes=notes
     )
 
 
+def _joined(names: tuple[str, ...]) -> str:
+    return ".".join(quoted(name) for name in names)
+
+
+def _likely(found: tuple[tuple[str, ...], list[Mapping[str, Any]]]) -> tuple[bool, int, int]:
+    """First the arrays whose first record has a time, then the longest, then those that are less deep."""
+    names, records = found
+    return _TIME.search(json.dumps(records[0], default=str)) is None, -len(records), len(names)
+
+
+def _instead(document: object) -> str:
+    """What a document has instead of an array of objects, for a message."""
+    if isinstance(document, dict):
+        members = ", ".join(map(str, list(document)[:8])) or "nothing"
+        return f", but an object with {members}, and no array of objects; lines of JSON have the suffix .ndjson"
+    if isinstance(document, list):
+        return f", but an array of {len(document):,} elements that are not objects"
+    return f", but {str(document)[:40]}"
+
+
 def _parsed(text: bytes | str) -> Any:
-    return json.loads(text, parse_float=Decimal)
+    return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _objects(values: list[Any]) -> list[Mapping[str, Any]]:
@@ -113,21 +158,14 @@ def _without(document: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, A
 
 
 def _ndjson(body: bytes) -> SampleAnswer:
-    lines = body.decode("utf-8-sig").splitlines()
-    records = [_parsed(line) for line in lines if line.strip()]
-    return SampleAnswer("ndjson", _objects(records))
-
-
-def _csv(body: bytes) -> SampleAnswer:
-    lines = body.decode("utf-8-sig").splitlines(keepends=True)
-    plain = [line for line in lines if not line.startswith("#")]
-    header = next(iter(plain), "")
-    delimiter = max(DELIMITERS, key=header.count)
-    rows = csv.DictReader(io.StringIO("".join(plain)), delimiter=delimiter, strict=True)
-    records = [{name: value for name, value in row.items() if isinstance(name, str)} for row in rows]
-    dialect = {"delimiter": delimiter} if delimiter != "," else {}
-    dialect |= {"comment": "#"} if len(plain) < len(lines) else {}
-    return SampleAnswer("csv", list(records), {}, {"csv": dialect} if dialect else {})
+    records = []
+    for number, line in enumerate(body.decode("utf-8-sig").split("\n"), start=1):
+        try:
+            records += [_parsed(line)] if line.strip() else []
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+    instead = "; a JSON document has the suffix .json" if records else ""
+    return SampleAnswer("ndjson", _objects(records), instead=instead)
 
 
 def _xml(body: bytes) -> SampleAnswer:
@@ -140,7 +178,7 @@ def _xml(body: bytes) -> SampleAnswer:
         keys["doctype"] = True
     path = _record_path(root)
     if not path:
-        return SampleAnswer("xml", [])
+        return SampleAnswer("xml", [], instead=", but one element without elements that are records")
     elements = root.findall("/".join(path))
     records = [nested_record(element) for element in elements]
     for element in elements:
@@ -158,11 +196,20 @@ def _record_path(root: etree._Element) -> list[str]:
     for element in root.iterdescendants(etree.Element):
         above = [str(holder.tag) for holder in element.iterancestors()][-2::-1]
         counted.setdefault((*above, str(element.tag)), []).append(element)
-    several = [path for path, found in counted.items() if len(found) > 1 and any(len(one) for one in found)]
-    nested_ones = [path for path, found in counted.items() if any(len(one) > 1 for one in found)]
+    several = [
+        path for path, found in counted.items() if len(found) > 1 and any(len(one) or one.attrib for one in found)
+    ]
+    nested_ones = [path for path, found in counted.items() if any(len(one) + len(one.attrib) > 1 for one in found)]
     candidates = several or nested_ones
     shortest: tuple[str, ...] = min(candidates, key=len, default=())
     return list(shortest)
 
 
-READERS = {"json": _json, "ndjson": _ndjson, "csv": _csv, "xml": _xml}
+READERS: dict[str, Callable[[bytes], SampleAnswer]] = {
+    ".json": _json,
+    ".xml": _xml,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".ndjson": _ndjson,
+    ".jsonl": _ndjson,
+}

@@ -10,11 +10,13 @@ from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.mapping import ColumnSource
 from flows_platform.columns.paths import RecordPath, quoted
 from flows_platform.columns.time_forms import DATE_TEXT, PER_SECOND, TimeForm, Written
-from flows_platform.components.sample.answers import SampleAnswer, path_of
+from flows_platform.components.sample.answer import SampleAnswer
+from flows_platform.components.sample.answers import path_of
 from flows_platform.components.sample.time_texts import is_day, time_texts
 from flows_platform.domain.schema import Column, ColumnType, fault_of_name, plain_name
 
 EXTRA = "extra_fields"
+WINDOW = "window_at"
 DEEPEST = 5  # names of a path; what nests deeper is one JSON column
 WIDEST = 60  # members of an object; one with more is a map, and one JSON column
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -28,7 +30,10 @@ SECONDS = range(946_684_800, 4_102_444_800)  # the years 2000 to 2099
 
 @dataclass(frozen=True, slots=True)
 class DraftColumn:
-    """A column as the sample suggests it. `always` says that every record has a value."""
+    """A column as the sample suggests it. `always` says that every record has a value.
+
+    With an `origin`, such as `window_start`, its value is not in the records.
+    """
 
     name: str
     path: RecordPath
@@ -38,6 +43,7 @@ class DraftColumn:
     written: Written = TimeForm.ISO
     truncates: bool = False
     note: str = ""
+    origin: str = ""
 
     @property
     def unique(self) -> bool:
@@ -53,7 +59,7 @@ class DraftColumn:
 def draft_columns(answer: SampleAnswer) -> list[DraftColumn]:
     """A column for each field of the records, in the order in which fields appear."""
     columns: list[DraftColumn] = []
-    taken = {EXTRA}
+    taken = {EXTRA, WINDOW}
     for names, is_list in _fields(answer.records, (), texts=answer.as_text):
         path = path_of(".".join(quoted(name) for name in names) + ("[]" if is_list else ""))
         if path is None:
@@ -62,6 +68,12 @@ def draft_columns(answer: SampleAnswer) -> list[DraftColumn]:
         taken.add(column.name.lower())
         columns.append(column)
     return columns
+
+
+def unnamed_fields(answer: SampleAnswer) -> list[str]:
+    """Names of fields that no path can hold."""
+    names = [name for path, _ in _fields(answer.records, (), texts=answer.as_text) for name in path]
+    return [name for name in dict.fromkeys(names) if path_of(quoted(name)) is None]
 
 
 def _fields(

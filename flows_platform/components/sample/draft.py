@@ -2,22 +2,24 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components.loader import TYPE
-from flows_platform.components.sample.answers import SampleAnswer
+from flows_platform.components.sample.answer import SampleAnswer
 from flows_platform.components.sample.auth import draft_auth, variables
-from flows_platform.components.sample.columns import EXTRA, DraftColumn, draft_columns
+from flows_platform.components.sample.columns import EXTRA, DraftColumn, draft_columns, unnamed_fields
 from flows_platform.components.sample.paging import CURSORS, OFFSETS, PAGES, DraftPaging, draft_paging
 from flows_platform.components.sample.request import DAILY, DraftRequest, draft_request
-from flows_platform.components.sample.roles import CHANGED, key_columns, time_column
+from flows_platform.components.sample.roles import CHANGED, differ, key_columns, time_column
 from flows_platform.domain.schema import ColumnType
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _URL = re.compile(r"https?://[A-Za-z0-9_./:%~-]*[A-Za-z0-9_/]")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+REASONS = 5  # of rejects, which are shown
 NO_RANGE = {"after": "start_time", "before": "end_time"}
 
 
@@ -30,7 +32,7 @@ class Draft:
         """Makes all guesses; `auth` is the value of that key, empty if the API asks for no credentials.
 
         Raises:
-            ConfigurationError: no field is a time in all records.
+            ConfigurationError: no field has a value in every record.
         """
         self._name = name
         self._answer = answer
@@ -38,8 +40,11 @@ class Draft:
         self._auth = self._request.auth if auth is None else auth
         self._said = auth is not None
         found = draft_columns(answer)
-        self._time = time_column(found, str(self._request.time.get("after", "")))
+        asked_by = str(self._request.time.get("after", ""))
+        self._time = time_column(found, asked_by, datetime.now(UTC).date())
         self._columns = [self._time if column.name == self._time.name else column for column in found]
+        if self._time.origin:
+            self._columns.insert(0, self._time)
         self._key = key_columns(self._columns, self._time)
         number = self._key[0].type is ColumnType.INT64
         self._paging: DraftPaging = draft_paging(answer, self._request, self._key[0].name, key_is_number=number)
@@ -69,6 +74,8 @@ class Draft:
         """The file, line by line."""
         yield f"# Drafted from a sample of {len(self._answer.records):,} records. Check each guess against the API's"
         yield "# documentation: names of parameters, bounds and paging cannot be seen in an answer."
+        for reason, count in Counter(self._answer.unreadable).most_common(REASONS):
+            yield f"# A run would reject {count:,} of its records: {reason}."
         yield f"type: {TYPE}"
         yield "attributes:"
         yield f"  name: {scalar(self._name)}"
@@ -85,7 +92,7 @@ class Draft:
         )
         yield f"format: {self._answer.format}"
         for key, value in self._answer.keys.items():
-            yield f"{key}: {flow(value)}"
+            yield _noted(f"{key}: {flow(value)}", self._answer.notes.get(key, ""))
         size = {} if not request.size or "size" in (paging.paging or {}) else {request.size[0]: str(request.size[1])}
         if parameters := request.parameters | size:
             yield _noted(f"parameters: {flow(parameters)}", "as in the URL")
@@ -118,27 +125,33 @@ class Draft:
 
     def _range(self) -> Iterator[str]:
         known = self._request.time
+        if self._time.origin and not known:
+            yield "snapshot: true # guess: the whole list comes each time; otherwise write `time`"
+            return
         note = (self._request.guess or "as in the URL") if known else "guess: both names"
-        exact = {} if "stop" in known else {"exact": False}
-        skipped = "" if "stop" in known else "; neighbours are skipped"
+        exact = {} if "stop" in known else {"before_inclusive": False} if self._time.origin else {"exact": False}
+        skipped = "; neighbours are skipped" if "exact" in exact else ""
         yield _noted(f"time: {flow({**(known or NO_RANGE), **exact})}", f"{note}{skipped}")
 
     def _column_lines(self) -> Iterator[str]:
         needed = {self._time.name, *(column.name for column in self._key)}
         for column in self._columns:
             yield _noted(flow(_column(column, required=column.name in needed)), column.note)
-        yield flow({"name": EXTRA, "type": "json", "description": "Fields that no column takes."})
+        others = ", ".join(repr(name) for name in unnamed_fields(self._answer))
+        note = f"also fields whose names no path can hold: {others}" if others else ""
+        yield _noted(flow({"name": EXTRA, "type": "json", "description": "Fields that no column takes."}), note)
 
     def _table(self) -> Iterator[str]:
         times = [column.name for column in self._columns if column.type is ColumnType.TIMESTAMP and column.always]
         others = ", ".join(name for name in times if name != self._time.name)
-        why = "guess: the time that the range means" + (f"; or {others}" if others else "")
+        why = "" if self._time.origin else "guess: the time that the range means" + (f"; or {others}" if others else "")
         yield _noted(f"time: {self._time.name}", why)
         names = [column.name for column in self._key]
         apart = "its value differs" if len(names) == 1 else "together they differ"
-        yield _noted(
-            f"key: {flow(names) if len(names) > 1 else names[0]}", f"guess: {apart} in every record of the sample"
+        why = (
+            f"{apart} in every record of the sample" if differ(self._key) else "not every record of the sample differs"
         )
+        yield _noted(f"key: {flow(names) if len(names) > 1 else names[0]}", f"guess: {why}")
         yield f"extra: {EXTRA}"
         yield _noted(
             f"partitions: {{cron: {self._request.cron}, start: {_midnight(min(self._time.instants))}}}",
@@ -157,7 +170,9 @@ def _column(column: DraftColumn, *, required: bool) -> dict[str, object]:
     keys: dict[str, object] = {"name": column.name}
     if column.type is not ColumnType.STRING:
         keys["type"] = column.type.value
-    if column.path.text != column.name:
+    if column.origin:
+        keys["from"] = column.origin
+    elif column.path.text != column.name:
         keys["path"] = column.path.text
     if column.written is not TimeForm.ISO:
         keys["written"] = str(column.written)

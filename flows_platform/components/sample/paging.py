@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows_platform.columns.paths import RecordPath, single
-from flows_platform.components.sample.answers import SampleAnswer, path_of
+from flows_platform.components.sample.answer import SampleAnswer
+from flows_platform.components.sample.answers import path_of
 from flows_platform.components.sample.request import DraftRequest
 from flows_platform.fetch.unread import unread_values
 

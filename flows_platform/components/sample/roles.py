@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.time_forms import TimeForm
-from flows_platform.components.sample.columns import DraftColumn
+from flows_platform.components.sample.columns import WINDOW, DraftColumn
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
 
@@ -26,19 +27,18 @@ _KEYS = (
 _IDENTIFYING = {ColumnType.STRING, ColumnType.INT64, ColumnType.DATE}
 
 
-def time_column(columns: Sequence[DraftColumn], asked_by: str) -> DraftColumn:
+def time_column(columns: Sequence[DraftColumn], asked_by: str, today: date) -> DraftColumn:
     """The time that every record has and that the API most likely cuts by; `asked_by` is the range's parameter.
 
-    Raises:
-        ConfigurationError: no field is a time in all records.
+    Where no field is one, it is the start of the window, of which the day before `today` is the first.
     """
     times = [column for column in columns if column.type is ColumnType.TIMESTAMP and column.always]
     times = times or [_midnights(column) for column in columns if column.type is ColumnType.DATE and column.always]
     if not times:
-        raise ConfigurationError(
-            "no field of the sample is a time in every record, so that nothing can cut windows.",
-            remedy="Give a sample whose records have one with its zone, or as a number named like a time.",
-        )
+        first = datetime.combine(today - timedelta(days=1), time.min, UTC)
+        note = "guess: no field of the sample is a time in every record"
+        path = RecordPath.parse(WINDOW)
+        return DraftColumn(WINDOW, path, ColumnType.TIMESTAMP, (first,), always=True, note=note, origin="window_start")
     by_change = bool(CHANGED.search(asked_by.casefold()) or "mod" in asked_by.casefold())
 
     def rank(column: DraftColumn) -> tuple[int, int]:
@@ -61,7 +61,11 @@ def _midnights(column: DraftColumn) -> DraftColumn:
 
 
 def key_columns(columns: Sequence[DraftColumn], cutting: DraftColumn) -> list[DraftColumn]:
-    """The column, or the fewest columns, whose values differ in every record; windows are cut by `cutting`."""
+    """The column, or the fewest columns, whose values differ in every record; windows are cut by `cutting`.
+
+    Raises:
+        ConfigurationError: no field has a value in every record.
+    """
     known = [column for column in columns if column.always and column.type in _IDENTIFYING]
 
     def rank(column: DraftColumn) -> tuple[int, int]:
@@ -71,14 +75,20 @@ def key_columns(columns: Sequence[DraftColumn], cutting: DraftColumn) -> list[Dr
     known.sort(key=rank)
     if single := next((column for column in known if column.unique), None):
         return [single]
-    candidates = [*known[:6], cutting]
+    candidates = [*known[:6], *([] if cutting.origin else [cutting])]
+    if not candidates:
+        raise ConfigurationError(
+            "no field of the sample has a value in every record, so that nothing can identify a record.",
+            remedy="Give another sample, or write the file by hand.",
+        )
     for size in range(1, 4):
         for chosen in combinations(candidates, size):
-            if _apart(chosen):
+            if differ(chosen):
                 return list(chosen)
     return candidates
 
 
-def _apart(columns: Sequence[DraftColumn]) -> bool:
+def differ(columns: Sequence[DraftColumn]) -> bool:
+    """Whether no two records have the same values in all these columns."""
     rows = list(zip(*(column.values for column in columns), strict=True))
     return len(set(map(str, rows))) == len(rows)
