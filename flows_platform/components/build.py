@@ -8,6 +8,7 @@ from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath
 from flows_platform.components import source as declared
 from flows_platform.components.rules import instant_of, zone_of
+from flows_platform.components.source_files import OF_WINDOWS
 from flows_platform.components.tables import warehouse_table
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.calendar import Calendar
@@ -38,7 +39,7 @@ def windowed_table(source: TableDeclaration, settings: Settings, folder: Path = 
     table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
     return WindowedTable(
-        files_asset=source.files_asset or f"{source.name}_windows",
+        files_asset=source.files_asset or f"{source.name}{OF_WINDOWS}",
         table=table,
         api=_api(source, table.schema, settings, folder),
         cron=cron,

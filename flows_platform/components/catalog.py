@@ -8,7 +8,7 @@ from typing import NamedTuple
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import load_declaration, load_declarations
 from flows_platform.components.rules import did_you_mean
-from flows_platform.components.source_files import SHIPPED, source_files
+from flows_platform.components.source_files import SHIPPED, SourceFiles, mentioning, source_files
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import lines_of_name
 from flows_platform.domain.errors import ConfigurationError
@@ -24,9 +24,9 @@ class Catalog(NamedTuple):
     faults: list[SourceFault]
 
 
-def read_catalog(settings: Settings) -> Catalog:
-    """The tables of all sources. Files with a fault, and tables of one name, are left out and reported."""
-    found = source_files(settings)
+def read_catalog(settings: Settings, found: SourceFiles | None = None) -> Catalog:
+    """The tables of all sources, or of the files given. Files with a fault, and tables of one name, are left out."""
+    found = found or source_files(settings)
     faults = [*map(_names_nothing, found.missing), *map(_cannot_be_listed, found.unreadable)]
     tables: list[WindowedTable] = []
     for path in found.files:
@@ -111,8 +111,11 @@ def table_named(name: str | None, settings: Settings) -> WindowedTable:
     Raises:
         ConfigurationError: there is no such table, or several to choose from.
     """
-    found = read_catalog(settings)
-    tables = {table.table.name: table for table in found.tables}
+    files = source_files(settings)
+    if name and name in (some := _by_name(read_catalog(settings, mentioning(files, [name])))):
+        return some[name]
+    found = read_catalog(settings, files)
+    tables = _by_name(found)
     chosen = name or (FLOWS if FLOWS in tables else next(iter(tables)) if len(tables) == 1 else None)
     if chosen in tables:
         return tables[chosen]
@@ -123,6 +126,10 @@ def table_named(name: str | None, settings: Settings) -> WindowedTable:
     )
     remedy = f"The declared tables are {', '.join(tables)}." if tables else "No table is declared; see FLOWS_SOURCES."
     raise ConfigurationError(" ".join([why, *(fault.message for fault in found.faults)]), remedy=remedy)
+
+
+def _by_name(found: Catalog) -> dict[str, WindowedTable]:
+    return {table.table.name: table for table in found.tables}
 
 
 FLOWS = "flows"  # what commands mean when no table is named

@@ -1,7 +1,9 @@
 """Which YAML files are this project's sources: what `FLOWS_SOURCES` names, found recursively."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ from flows_platform.components.loader import DEFS, FILE
 from flows_platform.settings import Settings
 
 SUFFIXES = {".yaml", ".yml"}
+OF_WINDOWS = "_windows"  # ends the default name of a table's asset of window files
 SHIPPED = {path.parent.name: path for path in sorted(DEFS.glob(f"*/{FILE}"))}
 
 
@@ -33,6 +36,22 @@ def source_files(settings: Settings) -> SourceFiles:
             found.setdefault(Path(os.path.realpath(file)), file)
     listed.files.extend(found.values())
     return listed
+
+
+def mentioning(found: SourceFiles, names: Iterable[str]) -> SourceFiles:
+    """The files that may declare tables or assets of these names: those whose text has one as a word.
+
+    An asset of window files is by default named after its table. A name may be written in a way that is not found so.
+    """
+    words = {word for name in names for word in (name, f"{name}{OF_WINDOWS}", name.removesuffix(OF_WINDOWS))}
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b".encode()) if words else None
+    return SourceFiles([path for path in found.files if pattern and pattern.search(_content(path))], [], [])
+
+
+def _content(path: Path) -> bytes:
+    with suppress(OSError):
+        return path.read_bytes()
+    return b""
 
 
 def _files_at(entry: str, unreadable: list[OSError]) -> list[Path] | None:

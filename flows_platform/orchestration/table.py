@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 type Fill = Callable[[Window, str], Metadata]
 
 
+OF_WINDOWS, OF_REPROCESSING = "_windows_job", "_reprocess_job"  # ends of the names of a table's jobs
+
+
+def table_of_job(job: str) -> str | None:
+    """The name of the table whose job has this name; None for other jobs."""
+    return next((job.removesuffix(end) for end in (OF_WINDOWS, OF_REPROCESSING) if job.endswith(end)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Sink:
     """Another asset that windows are written to, from their files or from the table (`of_table`).
@@ -127,7 +135,12 @@ class WindowedTable:
     @property
     def windows_job(self) -> str:
         """The name of the job that fetches windows and replaces them."""
-        return f"{self.table.name}_windows_job"
+        return f"{self.table.name}{OF_WINDOWS}"
+
+    @property
+    def reprocess_job(self) -> str:
+        """The name of the job that reprocesses quarantined records."""
+        return f"{self.table.name}{OF_REPROCESSING}"
 
     def instant(self, wall: datetime) -> datetime:
         """The instant in data time when the wall clock shows `wall`."""

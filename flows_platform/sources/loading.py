@@ -8,7 +8,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from flows_platform.components.catalog import read_catalog
-from flows_platform.components.source_files import shipped_name
+from flows_platform.components.source_files import SourceFiles, shipped_name
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.orchestration.notifications.sensor import notifications_sensor
 from flows_platform.orchestration.resources import shared_resources
@@ -30,9 +30,12 @@ class LoadedSources(NamedTuple):
     faults: list[SourceFault]
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """Everything that Dagster sees of a project. A source that cannot be loaded is an asset that says why."""
-    loaded = load_sources(settings)
+def build_definitions(settings: Settings, files: SourceFiles | None = None) -> dg.Definitions:
+    """Everything that Dagster sees of a project, or of these files of it.
+
+    A source that cannot be loaded is an asset that says why.
+    """
+    loaded = load_sources(settings, files)
     for fault in loaded.faults:
         _LOG.error("A source is not loaded: %s", fault.message)
     common = dg.Definitions(
@@ -44,9 +47,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(common, *loaded.definitions)
 
 
-def load_sources(settings: Settings) -> LoadedSources:
-    """All sources under these settings."""
-    catalog = read_catalog(settings)
+def load_sources(settings: Settings, files: SourceFiles | None = None) -> LoadedSources:
+    """All sources under these settings, or those of the files given."""
+    catalog = read_catalog(settings, files)
     loaded = LoadedSources([], [], list(catalog.faults))
     names: dict[dg.AssetKey, Path] = {}
     for table in catalog.tables:
@@ -67,16 +70,17 @@ def _new_names(source: dg.Definitions, taken: dict[dg.AssetKey, Path], table: Wi
     Raises:
         ConfigurationError: another source has one of them.
     """
-    found: dict[dg.AssetKey, Path] = {}
-    for asset in source.assets or ():
-        for key in _keys(asset):
-            if key in taken:
-                raise ConfigurationError(
-                    f"{taken[key]} has the asset {key.to_user_string()!r} too, and keeps it.",
-                    remedy="Choose another name.",
-                )
-            found[key] = _file(table)
-    return found
+    keys = asset_keys(source)
+    for key in sorted(keys & taken.keys(), key=dg.AssetKey.to_user_string):
+        raise ConfigurationError(
+            f"{taken[key]} has the asset {key.to_user_string()!r} too, and keeps it.", remedy="Choose another name."
+        )
+    return dict.fromkeys(keys, _file(table))
+
+
+def asset_keys(definitions: dg.Definitions) -> set[dg.AssetKey]:
+    """The assets that definitions make."""
+    return {key for asset in definitions.assets or () for key in _keys(asset)}
 
 
 def _keys(asset: object) -> Iterable[dg.AssetKey]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from http.client import HTTPException
 from tempfile import TemporaryFile
 
@@ -9,8 +10,8 @@ from flows_platform.access.private import make_home
 from flows_platform.cli.commands.doctor_sources import Check, source_checks
 from flows_platform.cli.commands.services import HOST
 from flows_platform.cli.commands.terminal import say
-from flows_platform.components.catalog import read_catalog
-from flows_platform.components.source_files import asks_for
+from flows_platform.components.catalog import Catalog, read_catalog
+from flows_platform.components.source_files import SHIPPED, source_files
 from flows_platform.domain.errors import (
     ConfigurationError,
     PlatformError,
@@ -46,7 +47,7 @@ def run_doctor(*, requests: bool = True) -> int:
     # A doctor does not wait: every call has one try, and a short one.
     # guard: a doctor that goes on
     settings = allowed_settings(connect_timeout=3.0, read_timeout=LONGEST, retry_attempts=1, publish_deadline=LONGEST)
-    checks = _checks(settings) | _source_checks(settings, requests=requests)
+    checks = _checks(settings, requests=requests)
     failed = [name for name, check in checks.items() if not _examine(name, check, settings)]
     say(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}." if failed else "All checks passed.")
     load_settings()
@@ -191,8 +192,8 @@ def _other(settings: Settings, setting: str) -> str:
     return f"Stop what uses the port, or set {setting} to another."
 
 
-def _sources(settings: Settings) -> str:
-    tables, faults = read_catalog(settings)
+def _sources(settings: Settings, catalog: Catalog | None = None) -> str:
+    tables, faults = catalog or read_catalog(settings)
     if faults:
         raise ConfigurationError(" ".join(fault.message for fault in faults))
     return f"{len(tables)} tables are declared: {', '.join(table.table.name for table in tables)}"
@@ -214,20 +215,17 @@ def _cves(settings: Settings) -> str:
         engine.dispose()
 
 
-def _checks(settings: Settings) -> dict[str, Check]:
-    """The lines that concern these sources."""
+def _checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
+    """The lines that concern the project's sources, which are read once."""
     try:
-        absent = [name for source, names in OF_SOURCES.items() if not asks_for(settings, source) for name in names]
+        found = source_files(settings)
+        catalog = read_catalog(settings, found)
+        of_sources = source_checks(settings, catalog, requests=requests)
     except ConfigurationError:  # which the line on sources says
-        absent = []
-    return {name: check for name, check in CHECKS.items() if name not in absent}
-
-
-def _source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
-    try:
-        return source_checks(settings, requests=requests)
-    except ConfigurationError:  # which the line on sources says
-        return {}
+        return CHECKS
+    absent = [name for source, names in OF_SOURCES.items() if SHIPPED[source] not in found.files for name in names]
+    checks = CHECKS | {"sources": partial(_sources, catalog=catalog)}
+    return {name: check for name, check in checks.items() if name not in absent} | of_sources
 
 
 # The lines of shipped sources; a project without the source does without them.

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows_platform.components.catalog import read_catalog
+from flows_platform.components.catalog import Catalog
 from flows_platform.components.source_files import shipped_name
 from flows_platform.domain.errors import SourceUnavailable
 from flows_platform.fetch.http.proxies import Proxies
@@ -24,14 +24,14 @@ ANY_NUMBER = 10**9  # of rejects: whether records fit is not what is asked here
 type Check = Callable[[Settings], str]
 
 
-def source_checks(settings: Settings, *, requests: bool) -> dict[str, Check]:
+def source_checks(settings: Settings, catalog: Catalog, *, requests: bool) -> dict[str, Check]:
     """The lines of the sources that the project names; with `requests` each source is asked once.
 
     A project that names no sources has no such lines: the shipped sources load by default, and nobody may need them.
     The flows have lines of their own.
     """
     checks: dict[str, Check] = {}
-    for table in read_catalog(settings).tables if settings.source_entries else ():
+    for table in catalog.tables if settings.source_entries else ():
         if shipped_name(table.declared_in) != "lanl_flows":
             name = table.table.name
             checks[f"{name} secrets"] = partial(_secrets, table)

@@ -15,11 +15,11 @@ def run_check(paths: Sequence[str]) -> bool:
         ConfigurationError: the value of a setting is not allowed.
     """
     settings = load_settings(**({"sources": tuple(paths)} if paths else {}))
-    files = source_files(settings).files
-    loaded = load_sources(settings)
+    found = source_files(settings)
+    loaded = load_sources(settings, found)
     for fault in loaded.faults:
         say(fault.message)
-    say(f"{_counted(len(files), 'file')}, {_counted(len(loaded.tables), 'table')}{_bad(len(loaded.faults))}.")
+    say(f"{_counted(len(found.files), 'file')}, {_counted(len(loaded.tables), 'table')}{_bad(len(loaded.faults))}.")
     return not loaded.faults
 
 

@@ -38,7 +38,7 @@ def reprocess_job(table: WindowedTable) -> AssetJob:
     """The job that casts quarantined records again after a fix and replaces their windows."""
     op = f"{table.name}_windows"
     return dg.define_asset_job(
-        f"{table.name}_reprocess_job",
+        table.reprocess_job,
         selection=_windows_alone(table),
         config={"ops": {op: {"config": {"reprocess": True}}}},
         description="Cast the windows' quarantined records again without fetching, and replace them in the warehouse.",
