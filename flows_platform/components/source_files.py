@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows_platform.components.loader import DEFS, FILE
+from flows_platform.components.yaml_text import read_text
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
 SUFFIXES = {".yaml", ".yml"}
@@ -44,14 +46,15 @@ def mentioning(found: SourceFiles, names: Iterable[str]) -> SourceFiles:
     An asset of window files is by default named after its table. A name may be written in a way that is not found so.
     """
     words = {word for name in names for word in (name, f"{name}{OF_WINDOWS}", name.removesuffix(OF_WINDOWS))}
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b".encode()) if words else None
-    return SourceFiles([path for path in found.files if pattern and pattern.search(_content(path))], [], [])
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.ASCII) if words else None
+    return SourceFiles([path for path in found.files if pattern and pattern.search(_text(path))], [], [])
 
 
-def _content(path: Path) -> bytes:
-    with suppress(OSError):
-        return path.read_bytes()
-    return b""
+def _text(path: Path) -> str:
+    """The file's text; empty where it cannot be read as that of a source."""
+    with suppress(ConfigurationError):
+        return read_text(path)
+    return ""
 
 
 def _files_at(entry: str, unreadable: list[OSError]) -> list[Path] | None:
