@@ -23,6 +23,7 @@ from tests.library.serving import (
     paged,
     whole,
 )
+from tests.library.steps import STEPS
 
 
 def stripe(request: Range) -> Answer:
@@ -170,7 +171,7 @@ def signed_for_duo(asked: Asked) -> bool:
     return (kind, user, signature) == ("Basic", SECRET, expected)
 
 
-STAND_INS = (
+EVENTS = {
     SEARCHES
     | FILES
     | {
@@ -271,5 +272,5 @@ STAND_INS = (
             ),
             "40103: Invalid signature in request credentials",
         ),
-    }
-)
+}
+STAND_INS = EVENTS | FILES | SEARCHES | STEPS
