@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flows_platform.columns.paths import RecordPath, single
-from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.columns.raw_records import Records, Unreadable, json_text, raw_record
 from flows_platform.columns.time_forms import TimeForm, Written, instant_in
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType
@@ -111,6 +111,7 @@ class RecordMapping:
 
     columns: tuple[ColumnSource, ...]
     each: RecordPath | None = None
+    named: bool = False  # the children came as arrays, and those with a value per name are objects now
     ignored: tuple[RecordPath, ...] = ()
     _taken: _Taken = field(init=False, repr=False, compare=False, default_factory=_Taken)
 
@@ -157,7 +158,9 @@ class RecordMapping:
         if isinstance(record, Unreadable) or self.each is None:
             yield record
         else:
-            yield from _with_one_child(record, self.each.names)
+            for row in _with_one_child(record, self.each.names):
+                # guard: rows have a value per name
+                yield _unnamed(row, self.each.names) or row if self.named else row
 
     def childless(self, records: Records) -> set[str] | None:
         """What records without children have instead: the paths of lists of objects that no column takes.
@@ -208,6 +211,17 @@ def _holds_objects(value: object) -> bool:
     """Whether the value is a list of objects, or an element that holds other elements."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return any(isinstance(item, Mapping) or (isinstance(item, list) and _holds_objects(item)) for item in inner)
+
+
+def _unnamed(row: Mapping[str, object], names: tuple[str, ...]) -> Unreadable | None:
+    """The row as unreadable if its child is an array, which has not as many values as there are names."""
+    child: object = row
+    for name in names:
+        child = child.get(name) if isinstance(child, Mapping) else None
+    if not isinstance(child, list):
+        return None
+    (array,) = child
+    return Unreadable(f"{len(array)} values, but there is another number of names", raw_record(row))
 
 
 def _with_one_child(record: Mapping[str, object], names: tuple[str, ...]) -> Iterator[dict[str, object]]:

@@ -1,11 +1,12 @@
 """Builds a table from its declaration. Secrets are read when a run starts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
-from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.paths import RecordPath, Step
 from flows_platform.components import source as declared
 from flows_platform.components.rules import instant_of, zone_of
 from flows_platform.components.source_files import OF_WINDOWS
@@ -123,6 +124,8 @@ def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, fold
         dialect=api.csv or RFC_4180,
         content_types=frozenset(name.partition(";")[0].strip().lower() for name in api.content_types),
         compression=tuple(api.compression),
+        names=tuple(api.names) if isinstance(api.names, list) else api.names,
+        record_key=api.record_key,
         unpacking=Unpacking(api.unpack, settings.files.unpacking) if api.unpack else None,
         parser=Parser(api.parser),
         method=api.method,
@@ -144,8 +147,18 @@ def _mapping(source: TableDeclaration) -> RecordMapping:
     return RecordMapping(
         columns=tuple(_column_source(column) for column in source.columns if column.name != source.extra),
         each=source.api.rows,
-        ignored=tuple(source.ignore),
+        ignored=(*source.ignore, *_names_in_records(source.api)),
+        named=source.api.names is not None,
     )
+
+
+def _names_in_records(api: declared.Api) -> tuple[RecordPath, ...]:
+    """The list of names, which may be in the records whose rows it names."""
+    if not (api.rows and isinstance(api.names, RecordPath)):
+        return ()
+    steps = api.names.steps
+    last = next((index for index, step in enumerate(steps) if step.chooses), len(steps) - 1)
+    return (replace(api.names, steps=tuple(Step(step.name) for step in steps[: last + 1])),)
 
 
 def _column_source(column: declared.ColumnDeclaration) -> ColumnSource:

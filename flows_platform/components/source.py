@@ -90,6 +90,14 @@ class Api(Declared):
     records: str = Field("records", description="JSON: path of the array. XML: the root element.")
     record: str = Field("record", description="XML: a record's element, or its path below the root: A/B/RECORD.")
     rows: RecordPath | None = Field(None, description="Path of repeated children; every child makes a row.")
+    names: list[str] | RecordPath | None = Field(
+        None,
+        description="JSON: names of the values of arrays by position, or the path to these names in the document. The "
+        "arrays are the records; with `rows`, its elements.",
+    )
+    record_key: str | None = Field(
+        None, description="JSON: `records` is an object whose members are the records; their names become this field."
+    )
     record_bytes: int = Field(1 << 20, ge=1, description="Largest size of a record, in bytes.")
     headers: dict[str, PlainText | Secret] = Field(
         {}, description="Headers of every request; a secret as {env: NAME}, which is masked."

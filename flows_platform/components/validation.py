@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from flows_platform.components.document_faults import document_faults
 from flows_platform.components.origin_faults import origin_faults
 from flows_platform.components.partition_faults import partition_faults
 from flows_platform.components.request_faults import request_faults
@@ -16,7 +17,6 @@ from flows_platform.declared import KeyPath, refused
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode
-from flows_platform.fetch.unpacking import Packing
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
 from flows_platform.runtime.old_names import say_renamed
 
@@ -129,29 +129,15 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     if around and api.format in set(WireFormat) and not WireFormat(api.format).has_envelope:
         yield Fault(("api", "format"), nothing_around(api.format))
     yield from _nothing_faults(source)
-    if api.csv and api.format in set(WireFormat) and api.format != WireFormat.CSV:
-        yield Fault(("api", "csv"), f"the format is {api.format}")
     if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
-    yield from _unpack_faults(source)
     yield from snapshot_faults(source)
+    yield from document_faults(api)
     yield from request_faults(source)
     cron = Cron.parse(source.partitions.cron)
     dates = api.time is not None and api.time.written == "date"
     if dates and not (cron.starts_at_midnight and source.partitions.timezone == "UTC"):
         yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")
-
-
-def _unpack_faults(source: TableKeys) -> Iterator[Fault]:
-    api, at = source.api, ("api", "unpack")
-    if api.unpack is None:
-        return
-    if api.format not in set(WireFormat):
-        yield Fault(at, "name the `format` of the packed file")
-    if api.flows_protocol:
-        yield Fault(at, "servers of `flows_protocol` send no packed files")
-    if api.unpack is Packing.ZIP and (api.total or (api.paging and (api.paging.flag or api.paging.reads))):
-        yield Fault(at, "each file of a zip file has its own values around its records: a total or a link is in none")
 
 
 def _nothing_faults(source: TableKeys) -> Iterator[Fault]:

@@ -179,6 +179,9 @@ class AnswerDocument:
             dialect=api.dialect,
             fields=api.fields,
             one_record=api.one_record,
+            names=api.names,
+            rows=api.mapping.each if api.mapping else None,
+            record_key=api.record_key,
             proven=answer.proves_its_end or api.unpacking is not None or header_count(answer) is not None,
         )
 

@@ -32,6 +32,7 @@ from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeP
 from flows_platform.fetch.tokens import TOKENS
 from flows_platform.fetch.unpacking import Unpacking
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
+from flows_platform.formats.json.arrays import Names
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES
 from flows_platform.formats.protocol.names import (
     DIGEST_PARAMETER,
@@ -100,6 +101,8 @@ class WindowedApi:
     dialect: CsvDialect = RFC_4180
     content_types: frozenset[str] = frozenset()  # beside the format's own, in lower case
     compression: tuple[str, ...] = ()  # content codings to offer; none on loopback, where they cost more than they save
+    names: Names | None = None  # of the values of arrays
+    record_key: str | None = None  # field for the names of an object's members
     unpacking: Unpacking | None = None  # of a body that is itself a gzip or zip file
     parser: Parser = Parser.TEMPLATE
     method: str = "GET"
@@ -161,7 +164,8 @@ class WindowedApi:
     def reads(self) -> tuple[RecordPath, ...]:
         """The paths around the records that are read."""
         more, errors = self.paging.flag, self.refusals.document
-        paths = (*self.paging.reads, more and more.path, self.total, errors and errors.message, errors and errors.code)
+        paths = [*self.paging.reads, more and more.path, self.total, errors and errors.message, errors and errors.code]
+        paths += [self.names] if isinstance(self.names, RecordPath) else []
         return (*(FOOTER if self.footers else ()), *(path for path in paths if path))
 
     @property
@@ -186,7 +190,9 @@ class WindowedApi:
         refusals = self.refusals
         if self.details.nothing is not None:
             refusals = refusals.with_nothing(self.details.nothing)
-        return replace(self, records=records, refusals=refusals, paging=SinglePage(), total=None, one_record=True)
+        alone = replace(self, records=records, refusals=refusals, paging=SinglePage(), total=None)
+        # Records of details are objects, also where those of the list are arrays or members.
+        return replace(alone, names=None, record_key=None, one_record=True)
 
     @property
     def time_is_given(self) -> bool:

@@ -12,8 +12,10 @@ from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.formats.arrow.decode import ArrowDocument
 from flows_platform.formats.csv.decode import CsvDocument
 from flows_platform.formats.csv.dialect import RFC_4180, CsvDialect
+from flows_platform.formats.json.arrays import NamedArrays, Names
 from flows_platform.formats.json.decode import JsonDocument
 from flows_platform.formats.json.lines_decode import NdjsonDocument
+from flows_platform.formats.json.members import Members
 from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, ByteSource
 from flows_platform.formats.protocol.names import RECORD, RECORDS, Parser, WireFormat
@@ -60,6 +62,9 @@ class Layout:
         fields: The names that a CSV header may have.
         proven: The transfer proves its own end.
         one_record: In JSON, an object where the array would be is one record.
+        names: In JSON, the names of the values of arrays, which are the records or, with `rows`, in them.
+        rows: The path to the arrays in a record.
+        record_key: In JSON, the field for the names of an object's members, which are the records.
     """
 
     schema: TableSchema
@@ -80,6 +85,9 @@ class Layout:
     fields: frozenset[str] = frozenset()
     proven: bool = False
     one_record: bool = False
+    names: Names | None = None
+    rows: RecordPath | None = None
+    record_key: str | None = None
 
     @property
     def blank(self) -> frozenset[str]:
@@ -131,6 +139,8 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         total=layout.total,
         nothing=layout.nothing,
         one_record=layout.one_record,
+        arrays=NamedArrays(layout.names, layout.rows) if layout.names else None,
+        members=Members(layout.record_key) if layout.record_key else None,
         template=layout.flat,
     ),
     WireFormat.CSV: lambda source, layout: CsvDocument(

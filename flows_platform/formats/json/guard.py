@@ -219,4 +219,6 @@ class Surrogates:
             return self._marked.sub(lambda match: chr(int(match[1], 16)), value)
         if isinstance(value, Mapping):
             return {self.restore(key): self.restore(member) for key, member in value.items()}
+        if isinstance(value, tuple):  # a member's name and value
+            return tuple(map(self.restore, value))
         return [self.restore(element) for element in value] if isinstance(value, list) else value

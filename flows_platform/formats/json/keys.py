@@ -51,7 +51,7 @@ def keys_in(value: object) -> int:
     """The number of keys in a decoded value, at all levels."""
     if isinstance(value, Mapping):
         return len(value) + sum(map(keys_in, value.values()))
-    return sum(map(keys_in, value)) if isinstance(value, list) else 0
+    return sum(map(keys_in, value)) if isinstance(value, list | tuple) else 0  # a tuple: a member's name and value
 
 
 def require_all(sent: int, decoded: int) -> None:
