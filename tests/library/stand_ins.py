@@ -172,105 +172,98 @@ def signed_for_duo(asked: Asked) -> bool:
 
 
 EVENTS = {
-    SEARCHES
-    | FILES
-    | {
-        "stripe_events": StandIn(
-            ("https://api.stripe.com",),
-            stripe,
-            events(lambda number: f"evt_{number}", whole),
-            ("STRIPE_API_KEY",),
-            header("authorization", f"Bearer {SECRET}"),
-            answered({"error": {"message": "Invalid API Key provided"}}, status=401),
-            "Invalid API Key provided",
+    "stripe_events": StandIn(
+        ("https://api.stripe.com",),
+        stripe,
+        events(lambda number: f"evt_{number}", whole),
+        ("STRIPE_API_KEY",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"error": {"message": "Invalid API Key provided"}}, status=401),
+        "Invalid API Key provided",
+    ),
+    "slack_audit_logs": StandIn(
+        ("https://api.slack.com",),
+        slack,
+        events(lambda number: f"s{number}", whole),
+        ("SLACK_AUDIT_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"ok": False, "error": "invalid_auth"}, status=401),
+        "invalid_auth",
+    ),
+    "okta_system_log": StandIn(
+        ("https://example.okta.com",),
+        okta,
+        events(lambda number: f"o{number}"),
+        ("OKTA_AUTHORIZATION",),
+        header("authorization", SECRET),
+        answered({"errorCode": "E0000011", "errorSummary": "Invalid token provided"}, status=401),
+        "E0000011: Invalid token provided",
+    ),
+    "usgs_earthquakes": StandIn(("https://earthquake.usgs.gov",), usgs, events(lambda number: f"us{number}")),
+    "pagerduty_log_entries": StandIn(
+        ("https://api.pagerduty.com",),
+        pagerduty,
+        events(lambda number: f"R{number}", whole),
+        ("PAGERDUTY_AUTHORIZATION",),
+        header("authorization", SECRET),
+        answered({"error": {"message": "Unauthorized", "code": 2006}}, status=401),
+        "2006: Unauthorized",
+    ),
+    "gitlab_audit_events": StandIn(
+        ("https://gitlab.example",),
+        gitlab,
+        events(lambda number: number),
+        ("GITLAB_TOKEN",),
+        header("private-token", SECRET),
+        answered({"message": "401 Unauthorized"}, status=401),
+        "401 Unauthorized",
+    ),
+    "datadog_audit_events": StandIn(
+        ("https://api.datadoghq.com",),
+        datadog,
+        events(lambda number: f"d{number}"),
+        ("DD_API_KEY", "DD_APP_KEY"),
+        lambda asked: (asked.headers.get("dd-api-key"), asked.headers.get("dd-application-key")) == (SECRET, SECRET),
+        answered({"errors": ["Unauthorized"]}, status=403),
+        "Unauthorized",
+    ),
+    "cloudflare_audit_logs": StandIn(
+        ("https://api.cloudflare.com",),
+        cloudflare,
+        events(lambda number: f"c{number}"),
+        ("CLOUDFLARE_API_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}, status=403),
+        "10000: Authentication error",
+    ),
+    "github_audit_log": StandIn(
+        ("https://api.github.com",),
+        github,
+        events(lambda number: f"g{number}"),
+        ("GITHUB_AUDIT_TOKEN",),
+        header("authorization", f"Bearer {SECRET}"),
+        answered({"message": "Bad credentials"}, status=401),
+        "Bad credentials",
+    ),
+    "graph_sign_ins": StandIn(
+        ("https://graph.microsoft.com", "https://login.microsoftonline.com"),
+        graph,
+        events(lambda number: f"m{number}"),
+        ("GRAPH_CLIENT_ID", "GRAPH_CLIENT_SECRET"),
+        refusal=answered(
+            {"error": {"code": "InvalidAuthenticationToken", "message": "Lifetime validation failed."}}, status=401
         ),
-        "slack_audit_logs": StandIn(
-            ("https://api.slack.com",),
-            slack,
-            events(lambda number: f"s{number}", whole),
-            ("SLACK_AUDIT_TOKEN",),
-            header("authorization", f"Bearer {SECRET}"),
-            answered({"ok": False, "error": "invalid_auth"}, status=401),
-            "invalid_auth",
-        ),
-        "okta_system_log": StandIn(
-            ("https://example.okta.com",),
-            okta,
-            events(lambda number: f"o{number}"),
-            ("OKTA_AUTHORIZATION",),
-            header("authorization", SECRET),
-            answered({"errorCode": "E0000011", "errorSummary": "Invalid token provided"}, status=401),
-            "E0000011: Invalid token provided",
-        ),
-        "usgs_earthquakes": StandIn(("https://earthquake.usgs.gov",), usgs, events(lambda number: f"us{number}")),
-        "pagerduty_log_entries": StandIn(
-            ("https://api.pagerduty.com",),
-            pagerduty,
-            events(lambda number: f"R{number}", whole),
-            ("PAGERDUTY_AUTHORIZATION",),
-            header("authorization", SECRET),
-            answered({"error": {"message": "Unauthorized", "code": 2006}}, status=401),
-            "2006: Unauthorized",
-        ),
-        "gitlab_audit_events": StandIn(
-            ("https://gitlab.example",),
-            gitlab,
-            events(lambda number: number),
-            ("GITLAB_TOKEN",),
-            header("private-token", SECRET),
-            answered({"message": "401 Unauthorized"}, status=401),
-            "401 Unauthorized",
-        ),
-        "datadog_audit_events": StandIn(
-            ("https://api.datadoghq.com",),
-            datadog,
-            events(lambda number: f"d{number}"),
-            ("DD_API_KEY", "DD_APP_KEY"),
-            lambda asked: (
-                (asked.headers.get("dd-api-key"), asked.headers.get("dd-application-key")) == (SECRET, SECRET)
-            ),
-            answered({"errors": ["Unauthorized"]}, status=403),
-            "Unauthorized",
-        ),
-        "cloudflare_audit_logs": StandIn(
-            ("https://api.cloudflare.com",),
-            cloudflare,
-            events(lambda number: f"c{number}"),
-            ("CLOUDFLARE_API_TOKEN",),
-            header("authorization", f"Bearer {SECRET}"),
-            answered({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}, status=403),
-            "10000: Authentication error",
-        ),
-        "github_audit_log": StandIn(
-            ("https://api.github.com",),
-            github,
-            events(lambda number: f"g{number}"),
-            ("GITHUB_AUDIT_TOKEN",),
-            header("authorization", f"Bearer {SECRET}"),
-            answered({"message": "Bad credentials"}, status=401),
-            "Bad credentials",
-        ),
-        "graph_sign_ins": StandIn(
-            ("https://graph.microsoft.com", "https://login.microsoftonline.com"),
-            graph,
-            events(lambda number: f"m{number}"),
-            ("GRAPH_CLIENT_ID", "GRAPH_CLIENT_SECRET"),
-            refusal=answered(
-                {"error": {"code": "InvalidAuthenticationToken", "message": "Lifetime validation failed."}}, status=401
-            ),
-            reason="invalid_client",
-            token_path="/TENANT/oauth2/v2.0/token",  # noqa: S106 - a path
-        ),
-        "duo_authentication_log": StandIn(
-            ("https://api-xxxxxxxx.duosecurity.com",),
-            duo,
-            events(lambda number: f"d{number}"),
-            ("DUO_INTEGRATION_KEY", "DUO_SECRET_KEY"),
-            signed_for_duo,
-            answered(
-                {"code": 40103, "message": "Invalid signature in request credentials", "stat": "FAIL"}, status=401
-            ),
-            "40103: Invalid signature in request credentials",
-        ),
+        reason="invalid_client",
+        token_path="/TENANT/oauth2/v2.0/token",  # noqa: S106 - a path
+    ),
+    "duo_authentication_log": StandIn(
+        ("https://api-xxxxxxxx.duosecurity.com",),
+        duo,
+        events(lambda number: f"d{number}"),
+        ("DUO_INTEGRATION_KEY", "DUO_SECRET_KEY"),
+        signed_for_duo,
+        answered({"code": 40103, "message": "Invalid signature in request credentials", "stat": "FAIL"}, status=401),
+        "40103: Invalid signature in request credentials",
+    ),
 }
 STAND_INS = EVENTS | FILES | SEARCHES | STEPS
