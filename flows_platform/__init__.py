@@ -18,8 +18,7 @@ def definitions_for(*sources: str | Path) -> "Definitions":
     """Dagster's definitions of the sources in folders and files, for a Dagster project that exists already.
 
     They bring the resources `fetch` and `warehouse`, the sensor `notifications` and an executor that runs in the run's
-    own process. Merge them with `dg.Definitions.merge`. A source that cannot be loaded is an asset that says why. In a
-    process that Dagster starts for one run of these sources, they are those of the run.
+    own process. Merge them with `dg.Definitions.merge`. A source that cannot be loaded is an asset that says why.
 
     Args:
         sources: Folders, which are searched recursively, files, or shipped names such as `nvd_cves`.
@@ -28,6 +27,6 @@ def definitions_for(*sources: str | Path) -> "Definitions":
         ConfigurationError: the value of a setting is not allowed.
     """
     from flows_platform.settings import load_settings  # noqa: PLC0415 - the package itself imports nothing
-    from flows_platform.sources.one_run import definitions_of_process  # noqa: PLC0415 - as above
+    from flows_platform.sources.loading import build_definitions  # noqa: PLC0415 - as above
 
-    return definitions_of_process(load_settings(sources=tuple(map(str, sources))))
+    return build_definitions(load_settings(sources=tuple(map(str, sources))))

@@ -1,17 +1,20 @@
 """Own CAs and certificates of the client, with real servers; what is wrong with either is named with its remedy."""
 
 import logging
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from flows_platform.domain.errors import ConfigurationError, PlatformError, SourceRefused
+from flows_platform.domain.errors import ConfigurationError, PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.orchestration.resources import FetchResource
 from tests.fakes.certificates import Authority, Issued
+from tests.fakes.proxy import LittleProxy
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
 from tests.fakes.token_server import TokenServer
@@ -40,8 +43,8 @@ def records(_: Asked) -> Answer:
     return document({"data": RECORDS})
 
 
-def fetched(api: WindowedApi) -> list[int]:
-    with FetchResource(tries=1).client(api) as client:
+def fetched(api: WindowedApi, connect: float = 10.0, read: float = 60.0) -> list[int]:
+    with FetchResource(tries=1, connect_timeout=connect, read_timeout=read).client(api) as client:
         return ids(client, api)
 
 
@@ -140,6 +143,70 @@ def test_a_server_without_tls(tmp_path: Path, authority: Authority) -> None:
         api = declared(tmp_path, server.origin.replace("http:", "https:"), tls={"ca": str(authority.path)})
         with pytest.raises(PlatformError, match=r"does not speak TLS .* Check the URL: https, the host and the port"):
             fetched(api)
+
+
+@pytest.mark.parametrize("tunnel", [False, True])
+def test_a_body_that_comes_no_further_ends_in_time(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, *, tunnel: bool
+) -> None:
+    done = Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield b'{"data": [' + b" " * 300_000  # more than the server's buffer
+        done.wait()
+
+    def never_whole(_: Asked) -> Answer:
+        return Answer(200, {"Content-Type": "application/json"}, pieces())
+
+    tls = authority.issue("server", host="api.example" if tunnel else "127.0.0.1").server()
+    with SmallServer(never_whole, tls) as server, LittleProxy(server.port) as proxy:
+        if tunnel:
+            monkeypatch.setenv("https_proxy", proxy.url())
+        url = "https://api.example/things" if tunnel else server.origin
+        api = declared(tmp_path, url, tls={"ca": "ca.pem"})
+        try:
+            with pytest.raises(PlatformError, match=r"did not finish a read within 3 s"):
+                fetched(api, read=3.0)
+        finally:
+            done.set()
+    assert bool(proxy.requests) is tunnel
+
+
+def test_certificates_are_checked_through_a_tunnel(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SmallServer(records, authority.issue("server").server()) as server, LittleProxy(server.port) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url())
+        api = declared(tmp_path, "https://api.example/things", tls={"ca": "ca.pem"})
+        with pytest.raises(SourceRefused, match=r"https://api\.example/things shows a certificate .*Hostname mismatch"):
+            fetched(api)
+
+
+def test_a_head_that_never_ends_is_not_the_proxys_fault(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Event()
+    tls = authority.issue("server", host="api.example").server()
+    with (
+        SmallServer(lambda _: Answer(200, {}, iter([str(done.wait()).encode()])), tls) as server,
+        LittleProxy(server.port) as proxy,
+    ):
+        monkeypatch.setenv("https_proxy", proxy.url())
+        api = declared(tmp_path, "https://api.example/things", tls={"ca": "ca.pem"})
+        try:
+            with pytest.raises(SourceUnavailable) as error:
+                fetched(api, read=2.0)
+        finally:
+            done.set()
+    why = "the answer's head was not complete within 2 s"
+    assert f"things gives no answer through the proxy {proxy.url()} (TimeoutError: {why})" in str(error.value)
+
+
+def test_a_handshake_that_never_ends_is_ended(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = declared(tmp_path, f"https://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(SourceUnavailable, match=r"gives no answer .*timed out"):
+            fetched(api, connect=1.0)
 
 
 def bad_password(_: Path, clients: Authority) -> None:

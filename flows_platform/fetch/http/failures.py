@@ -14,6 +14,7 @@ from flows_platform.fetch.http.refusals import TRANSIENT_STATUSES
 
 PROXY_AUTHENTICATION = 407
 TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})(.*)", re.DOTALL)  # http.client's words
+UNREACHED = {urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError, ssl.SSLError}
 NO_CONNECTION = "Is the API server running, and is its address right?"
 UNTRUSTED = "Where the server's CA is one of your own, name its certificate as `api.tls.ca`."
 # What to do about a certificate, by OpenSSL's number of what is wrong with it.
@@ -97,7 +98,9 @@ def _failure_of_proxy(url: str, error: BaseException, proxy: Proxy) -> PlatformE
                 f"{named} opens no connection to {url} ({why}).",
                 remedy="Let the proxy allow it, or list the host in NO_PROXY.",
             )
-    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in _causes(error)):
+    kinds = [kind for cause in _causes(error) for kind in type(cause).__mro__]
+    # urllib3 also blames the proxy for what happens later, where the connection has been closed meanwhile.
+    if urllib3.exceptions.ProxyError in kinds and not UNREACHED.isdisjoint(kinds):
         remedy = f"Check {proxy.variable}; NO_PROXY lists hosts to reach directly."
         return SourceUnavailable(f"{named} cannot be used ({brief(error)}).", remedy=remedy)
     return None

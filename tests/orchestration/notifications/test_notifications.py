@@ -10,9 +10,11 @@ import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from flows_platform.definitions import build_definitions
+from flows_platform.orchestration.notifications.message import post
 from flows_platform.orchestration.partitions import range_tags
 from flows_platform.settings import Settings
 from tests.components.test_yaml_faults import GOOD
+from tests.fakes.proxy import LittleProxy
 from tests.orchestration.notifications.conftest import Looker, Receiver
 
 DAYS = dg.DailyPartitionsDefinition("2024-03-01", end_date="2024-03-06")
@@ -290,3 +292,14 @@ def test_a_source_that_cannot_be_loaded_is_reported_once_and_healed(receiver: Re
         made.definitions = definitions(GOOD)
         made.look()
         assert receiver.arrived()[1:] == [("healed", "source", f"{tmp_path}/mine.yaml")]
+
+
+def test_a_message_goes_through_the_proxy_of_the_environment(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LittleProxy(int(receiver.url.rpartition(":")[2].partition("/")[0])) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url())
+        monkeypatch.delenv("no_proxy", raising=False)
+        post("http://hooks.example/hook", {"event": "opened"})
+    assert proxy.requests == ["POST http://hooks.example/hook"]
+    assert receiver.posts == [{"event": "opened"}]
