@@ -2,12 +2,15 @@
 
 import json
 import re
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
+from flows_platform.domain.windows import Window
 from tests.fakes.serving import Answer
 from tests.library.serving import (
     TIMES,
     Range,
+    Row,
     StandIn,
     answered,
     events,
@@ -15,16 +18,15 @@ from tests.library.serving import (
     paged,
 )
 
+INSTANCES = ("a:9100", "b:9100")
+STEP = timedelta(seconds=60)
+
 
 def crowdstrike(request: Range) -> Answer:
     if request.asked.path == "/alerts/entities/alerts/v2":
         ids = json.loads(request.asked.body)["composite_ids"]
         alerts = [
-            {
-                "composite_id": name,
-                "created_timestamp": f"{TIMES[int(name[6:])]:%Y-%m-%dT%H:%M:%S.%f}789Z",
-                "severity": 70,
-            }
+            {"composite_id": name, "created_timestamp": f"{TIMES[int(name[6:])]:%Y-%m-%dT%H:%M:%S.%f}789Z", "type": "x"}
             for name in reversed(ids)
         ]
         return answered({"meta": {"powered_by": "detectsapi"}, "resources": alerts, "errors": []})
@@ -37,7 +39,38 @@ def crowdstrike(request: Range) -> Answer:
     return answered({"meta": {"pagination": pagination}, "resources": ids, "errors": []})
 
 
+def azure(request: Range) -> Answer:
+    query = json.loads(request.asked.body)["query"]
+    first, last = (datetime.fromisoformat(text) for text in re.findall(r"datetime\((\S+?)\)", query))
+    columns = [{"name": "ItemId", "type": "string"}, {"name": "TimeGenerated", "type": "datetime"}]
+    rows = [[f"i{number}", f"{time:%Y-%m-%dT%H:%M:%S.%f}1Z"] for number, time in numbered(first, last)]
+    return answered({"tables": [{"name": "PrimaryResult", "columns": columns, "rows": rows}]})
+
+
+def prometheus(request: Range) -> Answer:
+    first, last, step = (request.number(name) for name in ("start", "end", "step"))
+    series = [
+        {"metric": {"job": "node", "instance": name}, "values": [[at, "1"] for at in range(first, last + 1, step)]}
+        for name in INSTANCES
+    ]
+    return answered({"status": "success", "data": {"resultType": "matrix", "result": series}})
+
+
+def prometheus_rows(window: Window) -> Sequence[Row]:
+    times = [window.start + STEP * number for number in range((window.end - window.start) // STEP)]
+    return [(("node", name, time), time) for name in INSTANCES for time in times]
+
+
 STEPS = {
+    "azure_log_analytics": StandIn(
+        ("https://api.loganalytics.azure.com", "https://login.microsoftonline.com"),
+        azure,
+        events(lambda number: f"i{number}"),
+        ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
+        refusal=answered({"error": {"code": "InvalidTokenError", "message": "The token is expired"}}, status=401),
+        reason="invalid_client",
+        token_path="/TENANT/oauth2/v2.0/token",  # noqa: S106 - a path
+    ),
     "crowdstrike_alerts": StandIn(
         ("https://api.crowdstrike.com",),
         crowdstrike,
@@ -47,4 +80,5 @@ STEPS = {
         reason="invalid_client",
         token_path="/oauth2/token",  # noqa: S106 - a path
     ),
+    "prometheus_range": StandIn(("http://prometheus.example:9090",), prometheus, prometheus_rows),
 }
