@@ -19,6 +19,7 @@ from flows_platform.domain.schema import TableSchema, WarehouseTable
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import NoAuth
+from flows_platform.fetch.for_each import ForEach
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import USUAL_WAIT, Refusals
 from flows_platform.fetch.paging import SinglePage
@@ -133,9 +134,16 @@ def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, fold
         body_form=api.body_form,
         tls=api.tls and api.tls.beside(folder),
         details=api.details,
+        for_each=_for_each(api, folder),
     )
 
     return lambda: without_secrets.with_secrets(secret)
+
+
+def _for_each(api: declared.Api, folder: Path) -> ForEach | None:
+    for name, values in (api.for_each or {}).items():
+        return ForEach(name, tuple(values) if isinstance(values, list) else values, folder)
+    return None
 
 
 def _refusals(api: declared.Api) -> Refusals:

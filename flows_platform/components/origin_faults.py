@@ -38,9 +38,10 @@ def _column_faults(index: int, column: ColumnDeclaration, source: TableKeys) -> 
     if not column.origin:
         return
     at = ("columns", index, "from")
-    if column.origin not in set(Origin):
-        yield Fault(at, f"it is one of {', '.join(Origin)}")
-    elif column.type is not ColumnType.TIMESTAMP:
+    names = [*Origin, *(source.api.for_each or ())]
+    if column.origin not in names:
+        yield Fault(at, f"it is one of {', '.join(names)}")
+    elif column.origin in set(Origin) and column.type is not ColumnType.TIMESTAMP:
         yield Fault(at, f"{column.origin} is an instant: declare `type: timestamp`")
     if others := [key for key in _OF_RECORDS if key in column.model_fields_set]:
         yield Fault(("columns", index, others[0]), "the value does not come from the record, but from `from`")

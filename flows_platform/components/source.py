@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Tag, Wit
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components import rules
-from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, parsed
+from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, parsed, refused
 from flows_platform.domain.cron import FORMS
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.domain.strftime import strftime_reader
@@ -17,6 +17,7 @@ from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.body import BodyForm, as_text
 from flows_platform.fetch.details import Details
+from flows_platform.fetch.for_each import ValuesFile, ValuesVariable
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingAnswer, Wait
 from flows_platform.fetch.http.tls import Tls
@@ -38,6 +39,13 @@ PlainText = Annotated[str, BeforeValidator(lambda given: as_text(given) if isins
 def _is_readable(text: str) -> str:
     parsed(strftime_reader, text)
     return text
+
+
+def _has_a_name(given: object) -> object:
+    if isinstance(given, dict) and len(given) == 1 and isinstance(next(iter(given.values())), str):
+        key = next(iter(given))
+        raise refused(f"the values have no name: write {{NAME: {{{key}: …}}}}, and {{NAME}} in the request", (key,))
+    return given
 
 
 ColumnWritten = Annotated[
@@ -113,6 +121,13 @@ class Api(Declared):
         description="Instead of time: every window holds the whole list as it was when the window closed. A window is "
         "fetched until the next one closes; older windows keep the lists that they have.",
     )
+    for_each: (
+        Annotated[dict[str, list[PlainText] | ValuesFile | ValuesVariable], BeforeValidator(_has_a_name)] | None
+    ) = Field(
+        None,
+        description="One pull per value, all in one window: {NAME: [values]}, {NAME: {file: PATH}} or {NAME: {env: "
+        "VARIABLE}}. {NAME} is the value in url (percent-encoded but for its slashes), parameters, headers and body.",
+    )
     paging: AnyPaging | None = Field(
         None, description="How an answer continues; without it, one answer holds all records."
     )
@@ -173,7 +188,8 @@ class ColumnDeclaration(Declared):
     origin: str | None = Field(
         None,
         alias="from",
-        description="Instead of a path: window_start, window_end or fetched_at, which all rows of a window share.",
+        description="Instead of a path: window_start, window_end or fetched_at, which all rows of a window share, or "
+        "the name of `for_each`.",
     )
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import model_validator
 
 from flows_platform.components.document_faults import document_faults
+from flows_platform.components.for_each_faults import for_each_faults
 from flows_platform.components.origin_faults import origin_faults
 from flows_platform.components.partition_faults import partition_faults
 from flows_platform.components.request_faults import request_faults
@@ -131,6 +132,8 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     yield from _nothing_faults(source)
     if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
+    yield from _unpack_faults(source)
+    yield from for_each_faults(source)
     yield from snapshot_faults(source)
     yield from document_faults(api)
     yield from request_faults(source)

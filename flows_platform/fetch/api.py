@@ -1,7 +1,7 @@
 """An API that serves the records of a time range, and the requests to it. Opens no connection."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import Field
 
+from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.mapping import RecordMapping
 from flows_platform.columns.origins import require_known, window_values
 from flows_platform.columns.paths import RecordPath
@@ -22,6 +23,7 @@ from flows_platform.fetch.auth import Auth, NoAuth
 from flows_platform.fetch.body import Body, BodyForm, encoded, secrets_in, texts_in
 from flows_platform.fetch.declared_request import DeclaredRequest, Filling, Named
 from flows_platform.fetch.details import Details
+from flows_platform.fetch.for_each import ForEach, Pull, Values
 from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.refusals import USUAL, Refusals
 from flows_platform.fetch.http.request import Request
@@ -109,6 +111,8 @@ class WindowedApi:
     body: Body | None = None
     body_form: BodyForm = BodyForm.JSON
     tls: Tls | None = None
+    for_each: ForEach | None = None
+    values: Values | None = None  # those of `for_each`, when the secrets were read
     snapshot: bool = False  # the source gives its whole list as it is now, whichever window is asked for
     details: Details | None = None  # the list gives ids, and these requests the records
     one_record: bool = False  # an object where the array of records would be is one record
@@ -201,8 +205,10 @@ class WindowedApi:
             column.origin and column.column == self.schema.time for column in self.mapping.columns
         )
 
-    def for_window(self, window: Window | None, fetched_at: datetime | None) -> "WindowedApi":
+    def for_window(self, window: Window | None, fetched_at: datetime | None, value: str | None = None) -> "WindowedApi":
         """The API whose mapping gives the columns that do not come from the record their values.
+
+        `value` is that of `for_each`.
 
         Raises:
             ConfigurationError: one of the values is not known.
@@ -210,8 +216,35 @@ class WindowedApi:
         if self.mapping is None or not self.mapping.origins:
             return self
         values = window_values(window, fetched_at)
+        if self.for_each:
+            values[self.for_each.name] = value
         require_known(self.mapping.origins, values)
         return replace(self, mapping=self.mapping.with_given(values))
+
+    @property
+    def pulls(self) -> Iterator[Pull | None]:
+        """One pull per value of `for_each`; without it, one that has no value."""
+        if self.values is None:
+            yield None
+        else:
+            yield from (Pull(self.values.name, text) for text in self.values.texts)
+
+    def for_pull(self, pull: Pull | None) -> "WindowedApi":
+        """The API whose requests have the pull's value.
+
+        Raises:
+            ConfigurationError: a request cannot hold the value.
+        """
+        if pull is None:
+            return self
+        return replace(
+            self,
+            url=pull.url(self.url),
+            parameters=pull.texts(self.parameters),
+            headers=pull.headers(self.headers),
+            body=None if self.body is None else pull.body(self.body),
+            details=self.details and pull.request(self.details),
+        )
 
     def shown_url(self, url: str) -> str:
         """A request's URL for people and logs: without its secrets."""
@@ -318,13 +351,26 @@ class WindowedApi:
         return self.auth.apply(request, self.secrets)
 
     def with_secrets(self, environment: Callable[[str], str | None]) -> "WindowedApi":
-        """The API with the values that its secrets have now.
+        """The API with the values that its secrets and its `for_each` have now.
 
         Raises:
-            ConfigurationError: a required secret is not set.
+            ConfigurationError: a required secret is not set, or the values of `for_each` cannot be used.
         """
         named = [*self.auth.secrets, *self._declared_secrets]
-        return replace(self, secrets={secret.env: secret.value(environment) for secret in named})
+        secrets = {secret.env: secret.value(environment) for secret in named}
+        values = self.for_each.values(environment) if self.for_each else None
+        if values:
+            self._require_fitting(values)
+        return replace(self, secrets=secrets, values=values)
+
+    def _require_fitting(self, values: Values) -> None:
+        columns = self.mapping.columns if self.mapping else ()
+        for column in (self.schema.column(found.column) for found in columns if found.origin == values.name):
+            for text in values.texts:
+                try:
+                    cast_value(column, text)
+                except Misfit as misfit:
+                    raise ConfigurationError(f"a value of `for_each` does not fit: {misfit}.") from None
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Whom connections trust and how they identify themselves; None where nothing is declared.

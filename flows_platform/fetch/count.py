@@ -18,10 +18,15 @@ from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
 def count_records(client: HttpClient, api: WindowedApi, window: Window | None, *, tries: int = 5) -> int | None:
     """The source's own count: from HEAD, or from the total beside a page of one record. None if it offers neither.
 
+    None too for a source that is asked once per value: its list may have changed since a window was fetched.
+
     Raises:
         SourceRefused: the source declares a count, but gives none.
         Transient: the source failed `tries` times.
     """
+    # guard: a list of values is not counted
+    if api.for_each:
+        return None
     unbounded = api.time is not None and api.time.stop is not None  # the source counts later records too
     if unbounded or not (api.head_counts or (api.total and _smallest(api))):
         return None

@@ -32,14 +32,15 @@ class FetchPlan:
     deadline: float | None = None  # on the client's clock
     page_tries: int = 1  # of a page after the first
     tee: Tee = nullcontext
-    trace: Trace = field(default_factory=Trace)  # also of a try that fails, which has no result
+    trace: Trace = field(default_factory=lambda: Trace(kept=1))  # also of a try that fails, which has no result
     limit: int | None = None  # records after which the stream stops: nothing is proven then
     fetched_at: datetime = field(default_factory=lambda: datetime.now(UTC))  # for columns that show it
 
     @property
     def url(self) -> str:
         """The first request, without its secrets."""
-        return self.api.shown(self.api.request(self.api.ranges(self.window)[0]))
+        first = self.api.for_pull(next(self.api.pulls))
+        return first.shown(first.request(first.ranges(self.window)[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class FetchResult:
     surplus: int
     total: int | None
     complete: bool
+    pulls: int = 0  # one per value of `for_each`
 
     @property
     def beside(self) -> int:
@@ -90,6 +92,7 @@ class Tally:
     replaced: int = 0
     unchecked: bool = False  # compressed bytes came without a checksum
     missing: int = 0  # ids of a list that no record came for, as declared
+    pulls: int = 0
     uncounted: bool = False  # paging of a range stopped before its total
 
     @property
@@ -134,4 +137,5 @@ class Tally:
             surplus=self.surplus,
             total=None if self.uncounted else self.total,
             complete=complete,
+            pulls=self.pulls,
         )

@@ -128,7 +128,8 @@ class Pages:
         own, trace = api.paging.header.lower(), self._plan.trace
         others = {name: value for name, value in headers.items() if name.lower() != own}
         unread = unread_values(envelope, others, api.reads)
-        trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
+        if len(trace.unread) < SHOWN:  # a window may have very many ranges
+            trace.unread += [value.text for value in unread[:SHOWN] if value.text not in trace.unread]
         if not proven:
             # guard: no page is the last by guess
             require_read(unread, api.ignored)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flows_platform.columns.casting import Casted, Slice, as_mappings, cast_slice
+from flows_platform.columns.mapping import RecordMapping
 from flows_platform.columns.raw_records import Records, Unreadable, raw_record
 from flows_platform.columns.row_plan import RowPlan
 from flows_platform.domain.rejects import RejectedRecord
@@ -19,11 +20,19 @@ from flows_platform.fetch.window_range import WindowRange
 class RecordAccount:
     """Casts slices of records in the order they came, and counts them in `tally`."""
 
-    def __init__(self, api: WindowedApi, tally: Tally) -> None:
-        self._api = api
+    _api: WindowedApi
+    _row_plan: RowPlan | None
+    _value: str | None
+
+    def __init__(self, tally: Tally, mapping: RecordMapping | None) -> None:
         self._tally = tally
+        self._children = Children(mapping)
+
+    def turn_to(self, api: WindowedApi, value: str | None) -> None:
+        """Take the records of another pull from here on, that of `value` of `for_each`."""
+        self._api = api
+        self._value = value
         self._row_plan = RowPlan(api.mapping) if api.mapping else None
-        self._children = Children(api.mapping)
 
     def take(self, records: Slice, proof: PageProof, whole: WindowRange) -> Casted:
         """The slice, cast and counted: the window's own records, with their positions in the stream."""
@@ -45,6 +54,8 @@ class RecordAccount:
         # guard: the quarantine holds what was sent
         if sent:
             casted.rejects = [_as_sent(reject, sent[reject.position - first]) for reject in casted.rejects]
+        if self._value is not None:
+            casted.rejects = [replace(reject, value=self._value) for reject in casted.rejects]
         return casted
 
     def close(self) -> None:

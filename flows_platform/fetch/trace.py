@@ -20,11 +20,13 @@ class Trace:
     """The stream fills it while it fetches a window; every try starts it again.
 
     `ended` says why no further page was requested. `unread` names the values around the records that nothing reads.
+    Only the last `kept` requests are kept, if it is set: a window may need 100,000.
     """
 
     requests: list[Answered] = field(default_factory=list)
     ended: str = ""
     unread: list[str] = field(default_factory=list)
+    kept: int | None = None
 
     def begin(self) -> None:
         """Forget how an earlier try ended, but keep its requests."""
@@ -34,6 +36,8 @@ class Trace:
     def answered(self, url: str, status: int) -> None:
         """Note that an answer's head came."""
         self.requests.append(Answered(url, status))
+        if self.kept is not None:
+            del self.requests[: -self.kept]
 
     def read(self, records: int) -> None:
         """Note that the last answer's document was read."""

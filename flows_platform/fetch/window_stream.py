@@ -1,7 +1,7 @@
 """A window's records as verified Arrow batches: requested, decoded, cast once, compared with what the source says."""
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from flows_platform.domain.windows import Window
 from flows_platform.fetch.detail_pages import DetailPages, listing
 from flows_platform.fetch.details import IdList
 from flows_platform.fetch.fetch_plan import FetchPlan, FetchResult, Tally
+from flows_platform.fetch.for_each import Pull
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.pages import Pages, Take
 from flows_platform.fetch.proof import require
@@ -25,16 +26,23 @@ class WindowStream:
     def __init__(self, plan: FetchPlan) -> None:
         self.plan = plan
         self.range = 0  # number of the range that the last slice belongs to
-        self._api = plan.api.for_window(plan.window, plan.fetched_at)
+        self._api = plan.api
         self._tally = Tally()
-        self._account = RecordAccount(self._api, self._tally)
+        self._account = RecordAccount(self._tally, plan.api.mapping)
         self._pages = Pages(plan, self._tally)
+        if plan.api.for_each is None:
+            self._turn_to(None)
         self._result: FetchResult | None = None
 
     @property
     def page(self) -> int:
         """Number of the page that the last slice came on, from 1 over all ranges."""
         return self._tally.requests
+
+    @property
+    def pull(self) -> int:
+        """Number of the pull that the last slice came from, from 1."""
+        return self._tally.pulls
 
     @property
     def fetched_at(self) -> str:
@@ -77,11 +85,23 @@ class WindowStream:
 
     def _all(self) -> Generator[Casted]:
         self.plan.trace.begin()
-        for window in self._api.ranges(self.plan.window):
-            self.range += 1
-            yield from self._range(window)
+        for pull in self.plan.api.pulls:
+            # guard: an error names the value that was pulled
+            with pull.errors() if pull else nullcontext():
+                self._turn_to(pull)
+                self._tally.pulls += pull is not None
+                for window in self._api.ranges(self.plan.window):
+                    self.range += 1
+                    yield from self._range(window)
         self._account.close()
         self._result = self._tally.result(complete=True)
+
+    def _turn_to(self, pull: Pull | None) -> None:
+        """Ask for the records of a pull from here on."""
+        plan, value = self.plan, pull.value if pull else None
+        self._api = plan.api.for_pull(pull).for_window(plan.window, plan.fetched_at, value)
+        self._account.turn_to(self._api, value)
+        self._pages = Pages(replace(plan, api=self._api), self._tally)
 
     def _first(self, limit: int) -> Generator[Casted]:
         """The first `limit` records: nothing is proven then, and the trace says why the stream ended."""

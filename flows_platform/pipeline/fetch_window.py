@@ -1,7 +1,7 @@
 """Fetch one window from the API into one Parquet file, which is complete and verified, or absent."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ def fetch_window(
         Terminal: the source refused, or the file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    limits, deadline, seen = RejectLimits(max_rejected, max_rejected_share), client.deadline(), trace or Trace()
+    limits, deadline, seen = RejectLimits(max_rejected, max_rejected_share), client.deadline(), trace or Trace(kept=1)
     known: dict[Key, bytes] = {}
     fetched_at = datetime.now(UTC)  # the same for all tries: a record that repeats in two of them must stay the same
     for attempt in attempts(tries, within=client.limits.total):
@@ -125,19 +125,20 @@ def _fetch_once(
             rejects = _drain(stream, sink, account, quarantine, most=limits.number + MORE_REJECTS)
             limits.require(rejects, sink.rows + rejects.count, plan.url, quarantine)
             result = stream.result()
-            repeats = NONE if sink.keys_rise else _without_repeats(temporary, api.schema, account.pages, profiler)
+            repeats = NONE if sink.keys_rise else _without_repeats(temporary, api.schema, account, profiler)
             if result.complete:
-                _require_distinct(result, repeats, repeats.dropped + account.repeats(), known, by_row=api.counts_rows)
+                again = repeats.dropped - repeats.between_pulls + account.repeats()
+                _require_distinct(result, repeats, again, known, by_row=api.counts_rows)
     file = (repeats.sink or sink).window_file(plan.window, target)
     return FetchedWindow(file, result, plan.url, time.monotonic() - started, number)
 
 
 def _without_repeats(
-    path: Path, schema: TableSchema, pages: Sequence[int], profiler: Callable[[], Profiler | None]
+    path: Path, schema: TableSchema, account: PullAccount, profiler: Callable[[], Profiler | None]
 ) -> Repeats:
     """Drop repeats; records that contradict each other may be one that changed during the pull, so pull again."""
     try:
-        return drop_repeats(path, schema, pages, profiler)
+        return drop_repeats(path, schema, account.pages, profiler, pulls=account.pulls)
     except SourceRefused as error:
         raise StreamIncomplete(error.message, remedy=error.remedy) from error
 
@@ -145,7 +146,7 @@ def _without_repeats(
 def _require_distinct(
     result: FetchResult, repeats: Repeats, number: int, known: dict[Key, bytes], *, by_row: bool
 ) -> None:
-    """Refuse a pull whose pages moved while they were read; `number` records came more than once.
+    """Refuse a pull whose pages moved while they were read; `number` records came more than once in a pull.
 
     With a total, the number of distinct records must equal it; `by_row` says that it counts rows. Without a total, a
     record that repeats in this pull and repeated in an earlier one, with the same content (`known`), counts once.
@@ -188,7 +189,7 @@ def _drain(
     with atomic_path(quarantine) as temporary, temporary.open("wb") as file, sink:
         rejects = QuarantineSink(file, stream.plan.api.redactor)
         for casted in stream:
-            account.add(casted, stream.page, stream.range)
+            account.add(casted, stream.page, stream.range, stream.pull)
             sink.write(casted.batch)
             rejects.write(casted.rejects)
             # guard: rejects beyond all measure
@@ -200,6 +201,8 @@ def _drain(
                 quarantine=rejects.sha256,
                 beside=stream.result().beside,
                 fetched_at=stream.fetched_at,
+                values=stream.result().pulls,
+                values_sha256=values.sha256 if (values := stream.plan.api.values) else "",
             )
     if not rejects.count:
         quarantine.unlink(missing_ok=True)

@@ -1,9 +1,10 @@
 """Reprocess a window: cast its quarantined records again and merge the good ones into its file. Fetches nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import batched
+from itertools import batched, groupby
+from operator import attrgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,13 +75,12 @@ def reprocess_quarantine(
     footer, content = _matching(target, quarantine)
     if not content:
         return Reprocessed(target, footer.rows, 0, 0, 0, _read_profile(target, profiler()))
-    api = api.for_window(window, footer.fetched)
     with atomic_paths(target, quarantine) as (temporary, still):
         with still.open("wb") as file, ParquetSink(temporary, api.schema, profiler()) as sink:
             rejects = QuarantineSink(file, api.redactor)
             for batch in rows_of(target, api.schema):
                 sink.write(batch)
-            for casted in _recast(api, window, quarantine, progress):
+            for casted in _recast(partial(api.for_window, window, footer.fetched), window, quarantine, progress):
                 sink.write(casted.batch)
                 rejects.write(casted.rejects)
             sink.footer = replace(footer, rejected=rejects.count, quarantine=rejects.sha256, reprocessed=content)
@@ -122,9 +122,12 @@ def _matching(target: Path, quarantine: Path) -> tuple[Footer, str]:
     return footer, content
 
 
-def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progress) -> Iterator[Casted]:
+def _recast(
+    api_of: Callable[[str | None], WindowedApi], window: Window, quarantine: Path, progress: Progress
+) -> Iterator[Casted]:
     done = 0
-    for rejects in batched(read_quarantine(quarantine), SLICE, strict=False):
+    for value, rejects in _by_value(read_quarantine(quarantine)):
+        api = api_of(value)
         # A masked record is not what the source sent, so it stays rejected; an unreadable one keeps its reason.
         records: Records = [{} if reject.redacted else _read(api, reject.raw) for reject in rejects]
         casted = cast_slice(api.schema, records, 0, api.extra_column)
@@ -133,6 +136,13 @@ def _recast(api: WindowedApi, window: Window, quarantine: Path, progress: Progre
         yield Casted(casted.batch, (), [_still(rejects[again.position], records, again) for again in casted.rejects])
         done += len(rejects)
         progress(done, None)
+
+
+def _by_value(rejects: Iterable[RejectedRecord]) -> Iterator[tuple[str | None, tuple[RejectedRecord, ...]]]:
+    """Slices of rejects that came from one pull, with its value of `for_each`."""
+    for value, same in groupby(rejects, key=attrgetter("value")):
+        for several in batched(same, SLICE, strict=False):
+            yield value, several
 
 
 def _read(api: WindowedApi, raw: bytes) -> Mapping[str, object] | Unreadable:

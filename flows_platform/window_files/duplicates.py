@@ -34,11 +34,13 @@ type Key = tuple[object, ...]
 class Repeats:
     """How many repeated records were dropped, and the sink that wrote the file without them; None if there were none.
 
-    `across` has the content of the records that were on an earlier page too.
+    `across` has the content of the records that were on an earlier page of their pull too. `between_pulls` of those
+    dropped came in another pull: two values of `for_each` may give the same record.
     """
 
     dropped: int = 0
     across: dict[Key, bytes] = field(default_factory=dict)
+    between_pulls: int = 0
     sink: ParquetSink | None = None
 
 
@@ -46,9 +48,16 @@ NONE = Repeats()
 
 
 def drop_repeats(
-    path: Path, schema: TableSchema, pages: Sequence[int] = (), profiler: Callable[[], Profiler | None] = lambda: None
+    path: Path,
+    schema: TableSchema,
+    pages: Sequence[int] = (),
+    profiler: Callable[[], Profiler | None] = lambda: None,
+    *,
+    pulls: Sequence[int] = (),
 ) -> Repeats:
-    """Rewrite the file without repeated records, if it has any; `pages` are the numbers of the pages' first rows.
+    """Rewrite the file without repeated records, if it has any.
+
+    `pages` are the numbers of the pages' first rows, `pulls` those of the pulls' first rows.
 
     Holds the key columns in memory, then a hash for each key that repeats.
 
@@ -61,12 +70,12 @@ def drop_repeats(
         return NONE
     footer = footer_of(path)
     with atomic_path(path) as temporary, ParquetSink(temporary, schema, profiler()) as sink:
-        first = _FirstOfEach(schema, repeated, pages)
+        first = _FirstOfEach(schema, repeated, pages, pulls)
         for batch in batches_of(path):
             sink.write(first.of(batch))
         dropped = footer.rows - sink.rows
         sink.footer = replace(footer, deduplicated=footer.deduplicated + dropped)
-    return Repeats(dropped, first.across, sink)
+    return Repeats(dropped, first.across, first.between_pulls, sink)
 
 
 def _repeated(keys: pa.Table) -> pa.Table:
@@ -77,14 +86,16 @@ def _repeated(keys: pa.Table) -> pa.Table:
 class _FirstOfEach:
     """Keeps the first record of each repeated key, and compares the others with it."""
 
-    def __init__(self, schema: TableSchema, repeated: pa.Table, pages: Sequence[int]) -> None:
+    def __init__(self, schema: TableSchema, repeated: pa.Table, pages: Sequence[int], pulls: Sequence[int]) -> None:
         self._keys = schema.keys
         self._suspects = repeated.column(self._keys[0])
         self._repeated = set(zip(*(repeated.column(name).to_pylist() for name in self._keys), strict=True))
         self._pages = pages
-        self._seen: dict[Key, tuple[bytes, int]] = {}
+        self._pulls = pulls
+        self._seen: dict[Key, tuple[bytes, int, int]] = {}
         self._row = 0
         self.across: dict[Key, bytes] = {}
+        self.between_pulls = 0
 
     def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch without repeats.
@@ -105,8 +116,9 @@ class _FirstOfEach:
         key = tuple(record[name] for name in self._keys)
         if key not in self._repeated:
             return True
-        content, page = sha256(raw_record(record)).digest(), bisect_right(self._pages, row)
-        known, before = self._seen.setdefault(key, (content, page))
+        content = sha256(raw_record(record)).digest()
+        page, pull = bisect_right(self._pages, row), bisect_right(self._pulls, row)
+        known, before, earlier = self._seen.setdefault(key, (content, page, pull))
         if known is content:
             return True
         # guard: repeats that differ are refused
@@ -117,7 +129,11 @@ class _FirstOfEach:
                 remedy="The source contradicts itself: correct it there, or declare a `key` that distinguishes them, "
                 "then run the window again.",
             )
-        if page != before:
+        # guard: a record of two pulls is not one of pages that moved
+        if pull != earlier:
+            self.between_pulls += 1
+            self._seen[key] = known, page, pull
+        elif page != before:
             self.across[key] = content
         return False
 
@@ -129,8 +145,8 @@ def _shown(value: object) -> str:
 class PullAccount:
     """Finds repeats that are not in the file of a pull: of rejects, and of neighbouring windows' records.
 
-    The neighbours' keys go to a temporary file in `folder`. `pages` has the number of each page's first row; a pull
-    without a total needs nothing else (`counting` is False).
+    The neighbours' keys go to a temporary file in `folder`. `pages` has the number of each page's first row, `pulls`
+    those of the values of `for_each`; a pull without a total needs nothing else (`counting` is False).
     """
 
     def __init__(self, schema: TableSchema, folder: Path, *, counting: bool) -> None:
@@ -143,7 +159,9 @@ class PullAccount:
         self._repeated_rejects = 0
         self._file: IO[bytes] | None = None
         self._writer: pa.RecordBatchFileWriter | None = None
+        self._pull = 0
         self.pages: list[int] = []
+        self.pulls: list[int] = []
 
     def __enter__(self) -> Self:
         return self
@@ -154,8 +172,11 @@ class PullAccount:
         if self._file is not None:
             self._file.close()
 
-    def add(self, casted: Casted, page: int, range_number: int) -> None:
-        """Note a slice of the page, which belongs to that range."""
+    def add(self, casted: Casted, page: int, range_number: int, pull: int = 0) -> None:
+        """Note a slice of the page, which belongs to that range of that pull."""
+        if pull != self._pull:
+            self._pull = pull
+            self.pulls.append(self._rows)
         if page != self._page:
             self._page = page
             self.pages.append(self._rows)

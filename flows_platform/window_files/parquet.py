@@ -29,6 +29,7 @@ from flows_platform.window_files.window_file import WindowFile
 
 GROUP_ROWS = 1 << 16  # rows of a row group, at most: 5 MB of flows
 GROUP_BYTES = 1 << 25  # of a row group in memory, about: rows with long texts take kilobytes each
+BATCHES = 256  # of a row group in memory, at most
 REPEATS = 8  # a column has a dictionary if its values occur more often than this on average
 PREFIX = "flows."  # of our own entries in the file's metadata
 
@@ -40,7 +41,8 @@ class Footer:
     `beside` is the source's count minus our own records. It is positive if the source counts records of neighbouring
     windows, which are skipped, and negative if it counts parents that give several rows. `quarantine` is the SHA-256 of
     the file's quarantine, `reprocessed` that of the quarantine whose records were merged into it. `fetched_at` is the
-    time of the fetch (UTC, ISO 8601) where a column shows it.
+    time of the fetch (UTC, ISO 8601) where a column shows it. `values` is the number of values of `for_each`, and
+    `values_sha256` their digest.
     """
 
     rows: int = 0
@@ -50,6 +52,8 @@ class Footer:
     reprocessed: str = ""
     beside: int = 0
     fetched_at: str = ""
+    values: int = 0
+    values_sha256: str = ""
 
     @property
     def other_records(self) -> int:
@@ -68,6 +72,8 @@ class Footer:
             reprocessed=entries.get(f"{PREFIX}replayed", ""),
             beside=int(entries.get(f"{PREFIX}beside", 0)),
             fetched_at=entries.get(f"{PREFIX}fetched_at", ""),
+            values=int(entries.get(f"{PREFIX}values", 0)),
+            values_sha256=entries.get(f"{PREFIX}values_sha256", ""),
         )
 
     def entries(self) -> dict[str, str]:
@@ -79,7 +85,14 @@ class Footer:
             f"{PREFIX}replayed": self.reprocessed,  # the old name of `reprocessed`, which existing files have
             f"{PREFIX}beside": str(self.beside),
             **({f"{PREFIX}fetched_at": self.fetched_at} if self.fetched_at else {}),
+            **self._list(),
         }
+
+    def _list(self) -> dict[str, str]:
+        """The entries about the values of `for_each`."""
+        if not self.values:
+            return {}
+        return {f"{PREFIX}values": str(self.values), f"{PREFIX}values_sha256": self.values_sha256}
 
     @property
     def fetched(self) -> datetime | None:
@@ -185,6 +198,9 @@ class ParquetSink:
         self._held.append(batch)
         self._held_rows += batch.num_rows
         self._held_bytes += batch.nbytes
+        # guard: many small batches are one
+        if len(self._held) >= BATCHES:  # a batch of one row takes 2 kB beside its values
+            self._held = pa.Table.from_batches(self._held).combine_chunks().to_batches()
         # guard: a row group is bounded by bytes
         if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
             self._flush()

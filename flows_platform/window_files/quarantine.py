@@ -47,6 +47,8 @@ class QuarantineSink:
         entry = {"position": reject.position, "reason": self.redact(reject.reason), "raw": masked}
         if reject.redacted or masked != raw:
             entry["redacted"] = True
+        if reject.value is not None:
+            entry["value"] = reject.value
         return json.dumps(entry).encode() + b"\n"
 
 
@@ -67,4 +69,5 @@ def read_quarantine(path: Path) -> Iterator[RejectedRecord]:
         for line in lines:
             entry = json.loads(line)
             raw = _as_bytes(entry["raw"])
-            yield RejectedRecord(entry["position"], entry["reason"], raw, entry.get("redacted", False))
+            redacted, value = entry.get("redacted", False), entry.get("value")
+            yield RejectedRecord(entry["position"], entry["reason"], raw, redacted, value)

@@ -14,6 +14,7 @@ from flows_platform.components.validation import TableDeclaration
 from flows_platform.declared import Declared, Secret
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.for_each import ValuesFile, ValuesVariable
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingCode, Wait
 from flows_platform.fetch.paging import AnyPaging, Into, NamedHeader
@@ -37,6 +38,8 @@ PARTS: dict[str, type[Declared]] = {
     **kinds_of("api.paging", AnyPaging),
     "a cursor's header": NamedHeader,
     "a cursor's into": Into,
+    "api.for_each, a file": ValuesFile,
+    "api.for_each, a variable": ValuesVariable,
     "api.rate": RateBudget,
     "api.wait": Wait,
     "api.errors": ErrorDocument,

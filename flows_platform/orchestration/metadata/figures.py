@@ -70,6 +70,7 @@ def file_metadata(schema: TableSchema, fetched: "FetchedWindow") -> Metadata:
         "seconds": dg.MetadataValue.float(round(fetched.seconds, 3)),
         "rows_per_second": dg.MetadataValue.int(round(file.received / fetched.seconds)),
         "tries": dg.MetadataValue.int(fetched.tries),
+        **({"pulls": dg.MetadataValue.int(answers.pulls)} if answers.pulls else {}),
         "first_event": dg.MetadataValue.text(first),
         "last_event": dg.MetadataValue.text(last),
         "verification": dg.MetadataValue.text(f"{answers.level.label} {answers.level_reason}".strip()),
