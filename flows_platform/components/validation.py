@@ -132,7 +132,6 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     yield from _nothing_faults(source)
     if api.rows and api.rows.chooses:
         yield Fault(("api", "rows"), "it must take all elements of its lists: the others would be lost")
-    yield from _unpack_faults(source)
     yield from for_each_faults(source)
     yield from snapshot_faults(source)
     yield from document_faults(api)
