@@ -18,6 +18,7 @@ from flows_platform.domain.window_length import (
 from flows_platform.domain.windows import WindowGrid
 
 MINUTE, HOUR, DAY, WEEK = (timedelta(minutes=minutes) for minutes in (1, 60, 24 * 60, 7 * 24 * 60))
+LONGEST_MONTH = 31 * DAY
 MINUTES = frozenset({2, 3, 4, 5, 6, 10, 12, 15, 20, 30})  # not 1: a run takes seconds
 # On the zone's clock, as all times here.
 JANUARY, SUNDAY = datetime(1970, 1, 1), datetime(1970, 1, 4)  # noqa: DTZ001
@@ -36,6 +37,11 @@ _MONTHS = re.compile(
     rf"{_MINUTE} {_HOUR} (?P<day>0?[1-9]|1[0-9]|2[0-8]) "
     r"(?:\*|\*/(?P<step>[0-9]{1,2})|(?P<month>0?[1-9]|1[0-2])) \*"
 )
+
+
+def clock_change(zone: tzinfo) -> timedelta:
+    """How far the zone's clock may be put forward or back: an hour, or 0 if it never is."""
+    return HOUR if zone.utcoffset(None) is None else timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,9 @@ class Cron:
         has passed, and the next tick is far away.
         """
         # guard: a tick comes after its window closed
-        if longest(self.length) > DAY and zone.utcoffset(None) is None:
-            delay += HOUR
+        delay += self._more(zone)
         if isinstance(self.length, Months):
-            return _monthly(self.first.replace(month=1) - JANUARY + delay, self.first.month, self.length.number)
+            return _monthly(self._since_month + delay, self.first.month, self.length.number)
         since = (self.first - SUNDAY + delay) // MINUTE % (self.length // MINUTE)
         hours, minute = divmod(since, 60)
         days, hour = divmod(hours, 24)
@@ -78,6 +83,21 @@ class Cron:
             return f"{minute}-59/{self.length // MINUTE} * * * *"
         step = self.length // HOUR
         return f"{minute} {f'{hour}-23' if hour else '*'}{f'/{step}' if step > 1 else ''} * * *"
+
+    def lateness(self, delay: timedelta, zone: tzinfo = UTC) -> timedelta:
+        """How much more than `delay` after a window's end the tick of `later` may come."""
+        more = self._more(zone)
+        if not isinstance(self.length, Months):
+            return more
+        return more + (self._since_month + delay + more) // (LAST_DAY * DAY) * (LONGEST_MONTH - LAST_DAY * DAY)
+
+    def _more(self, zone: tzinfo) -> timedelta:
+        return clock_change(zone) if longest(self.length) > DAY else timedelta(0)
+
+    @property
+    def _since_month(self) -> timedelta:
+        """From the beginning of a window's first month to its start."""
+        return self.first.replace(month=1) - JANUARY
 
     @property
     def starts_at_midnight(self) -> bool:

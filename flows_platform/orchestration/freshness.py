@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange  # not exported
 
+from flows_platform.domain.cron import clock_change
 from flows_platform.domain.lag import Lag
 from flows_platform.domain.window_length import longest
 from flows_platform.orchestration.table import WindowedTable
@@ -22,9 +23,13 @@ def freshness_policy(table: WindowedTable) -> dg.FreshnessPolicy | None:
     """
     if table.calendar.end is not None and table.clock is None:
         return None
-    length, grace = longest(table.cron.length), table.calendar.grace
-    warn = whole_seconds(table.wall_time(length + grace))
-    fail = whole_seconds(table.wall_time(2 * length + grace))
+    grace = table.calendar.grace
+    length, usual = (
+        longest(table.cron.length),
+        grace + table.cron.lateness(grace, table.zone) + clock_change(table.zone),
+    )
+    warn = whole_seconds(table.wall_time(length + usual))
+    fail = whole_seconds(table.wall_time(2 * length + usual))
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=warn if warn < fail else None)
 
 

@@ -10,7 +10,7 @@ from dagster._utils.schedules import cron_string_iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows_platform.domain.cron import MINUTES, Cron
+from flows_platform.domain.cron import MINUTES, Cron, clock_change
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.window_length import Months, WindowLength, longest, moved
 from flows_platform.domain.windows import KEY_FORMAT, WindowGrid
@@ -225,7 +225,21 @@ def ticks_close_one_each(grid: WindowGrid, cron: Cron, grace: timedelta) -> None
         at = next(ticks).astimezone(UTC)
         closed = grid.closed(at, grace=grace)
         assert grid.number(closed) == grid.number(first) + number
-        # A month's tick that would come on the 29th or later comes on the 1st; 70 days are two and a half such months.
-        assert (
-            timedelta(0) <= at - closed.end - grace <= (10 * DAY if isinstance(cron.length, Months) else timedelta(0))
-        )
+        late = at - closed.end - grace
+        assert timedelta(0) <= late <= cron.lateness(grace, grid.zone) + clock_change(grid.zone)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "grace", "lateness"),
+    [
+        ("*/15 * * * *", "UTC", 20 * MINUTE, timedelta(0)),
+        ("0 0 * * *", "Europe/Berlin", 20 * MINUTE, timedelta(0)),
+        ("0 0 * * 1", "Europe/Berlin", 20 * MINUTE, HOUR),
+        ("0 0 1 * *", "UTC", 20 * MINUTE, timedelta(0)),
+        ("0 0 1 * *", "Europe/Berlin", 20 * MINUTE, HOUR),
+        ("50 23 28 * *", "UTC", 9 * MINUTE, timedelta(0)),
+        ("50 23 28 * *", "UTC", 20 * MINUTE, 3 * DAY),
+    ],
+)
+def test_how_late_a_tick_may_come(text: str, zone: str, grace: timedelta, lateness: timedelta) -> None:
+    assert Cron.parse(text).lateness(grace, UTC if zone == "UTC" else ZoneInfo(zone)) == lateness

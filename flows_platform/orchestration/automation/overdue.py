@@ -33,10 +33,11 @@ REMEDY = (
 def tolerated(table: WindowedTable) -> timedelta:
     """The lag, in data time, up to which no window is late: the grace, and as much again to load the window.
 
-    Loading has at least a minute of the wall clock, also with a fast simulated clock.
+    Loading has at least a minute of the wall clock, also with a fast simulated clock. The schedule of months, and of
+    weeks in a time zone, may come later than the grace says.
     """
     grace = table.calendar.grace
-    return grace + max(grace, table.data_time(LEAST_PATIENCE))
+    return grace + table.cron.lateness(grace, table.zone) + max(grace, table.data_time(LEAST_PATIENCE))
 
 
 def is_late(table: WindowedTable, lag: Lag) -> bool:
