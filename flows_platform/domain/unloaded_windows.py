@@ -75,6 +75,7 @@ class Unloaded:
         """What the next look checks: without windows in the table (`loaded`), with those that this look requested."""
         share = self._share
         done = sum(1 << number for number in share if self.grid.nth(number).key in loaded)
+        # guard: windows that failed are remembered
         left = self.windows & ~done | sum(1 << self.grid.number(window) for window in requested)
         is_whole = not share or not self.windows >> share[-1] + 1
         return Unloaded(self.grid, left, 0 if is_whole else share[-1] + 1)

@@ -187,7 +187,6 @@ def _newly_closed(state: TableState, reached: Window) -> Iterator[Window]:
 
 def _overdue(state: TableState) -> list[Window]:
     """The windows that earlier looks requested and that are not in the table, of those that this look checks."""
-    # guard: windows that failed are remembered
     return [window for window in checked(state) if window.key not in state.loaded]
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flows_platform.domain.cron import Cron
@@ -36,6 +36,8 @@ def test_a_cursor_says_the_same_windows(numbers: set[int], more: int) -> None:
 
 
 @given(st.sets(st.integers(0, 5_000), min_size=1), st.sets(st.integers(0, 5_000)))
+@example({*range(0, 5_000, 3)}, {*range(0, 5_000, 7)})
+@example({*range(5_000)}, {*range(2, 5_000)})
 def test_in_turn_each_window_is_checked_and_the_loaded_ones_leave(numbers: set[int], in_table: set[int]) -> None:
     unloaded, checked = Unloaded(GRID, bits(numbers)), set()
     loaded = {key(number) for number in in_table}
