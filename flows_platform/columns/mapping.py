@@ -7,7 +7,7 @@ path that selects from a list takes nothing, since it leaves the other elements:
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.paths import TEXT, RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable, json_text, raw_record
 from flows_platform.columns.time_forms import TimeForm, Written, instant_in
 from flows_platform.domain.errors import ConfigurationError
@@ -97,8 +97,10 @@ class _Taken:
                     yield inner, member
                 else:
                     yield from taken.left(member, inner)
-        elif value not in ("", None):  # an XML element that usually holds others may be empty
-            yield path, value
+        elif value not in ("", None):  # an XML element that usually holds others may be empty, or only text
+            text = self.below.get(TEXT) if isinstance(value, str) else None
+            if not (text and text.whole):
+                yield path, value
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ _STEP = re.compile(
     rf"(?P<name>{_NAME})(?:\[(?:(?P<key>{_QUOTED}|[^.\[\]=]+)=(?P<value>{_QUOTED}|[^\[\]]*)"
     r"|(?P<index>[0-9]{1,6})|(?P<all>))\])?(?:\.|\Z)"
 )
+TEXT = "#text"  # an XML element's text, beside its attributes and children
 _PLAIN = re.compile(r"(?:@?\{[^{}]*\})?[^.\[\]=\"{}]+")
 
 
@@ -43,7 +44,15 @@ class Step:
         return self.all or self.index is not None or self.key is not None
 
     def values(self, holder: object) -> Iterator[object]:
-        """The values that the step leads to from `holder`."""
+        """The values that the step leads to from `holder`.
+
+        An XML element without attributes and children is its text, so this text is its `#text` too: whether an element
+        has attributes may differ from record to record.
+        """
+        if self.name == TEXT and isinstance(holder, str):
+            if holder:
+                yield holder
+            return
         if not isinstance(holder, Mapping) or self.name not in holder:
             return
         found = holder[self.name]

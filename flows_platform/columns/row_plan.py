@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from flows_platform.columns.casting import Rows, Slice
 from flows_platform.columns.mapping import UNTAKEN, ColumnSource, RecordMapping
-from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.paths import TEXT, RecordPath, single
 from flows_platform.columns.raw_records import Records
 from flows_platform.domain.schema import ColumnType
 
@@ -121,6 +121,9 @@ class RowPlan:
             raise _NotPlain
         if isinstance(value, dict):
             self._walk(node, value, found, None if node.whole else left)
+        elif isinstance(value, str) and (text := node.below.get(TEXT)) and text.whole:
+            if value:
+                _put(text.slots, value, found)
         elif left is not None and not node.whole and value not in ("", None):
             _leave(left, node.path, value)
 

@@ -120,7 +120,7 @@ def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, fold
         head_counts=api.flows_protocol,
         doctype=api.doctype,
         replaces_characters=api.invalid_characters is declared.InvalidCharacters.REPLACE,
-        plain_names=api.namespaces is declared.Namespaces.DROP,
+        plain_names=_has_plain_names(api),
         newest=api.newest,
         dialect=api.csv or RFC_4180,
         content_types=frozenset(name.partition(";")[0].strip().lower() for name in api.content_types),
@@ -147,8 +147,17 @@ def _for_each(api: declared.Api, folder: Path) -> ForEach | None:
 
 
 def _refusals(api: declared.Api) -> Refusals:
-    refusals = Refusals(waiting=api.wait or USUAL_WAIT, message_header=api.message_header, document=api.errors)
+    refusals = Refusals(
+        waiting=api.wait or USUAL_WAIT,
+        message_header=api.message_header,
+        document=api.errors,
+        plain_names=_has_plain_names(api),
+    )
     return refusals.with_nothing(api.nothing)
+
+
+def _has_plain_names(api: declared.Api) -> bool:
+    return api.namespaces is declared.Namespaces.DROP
 
 
 def _mapping(source: TableDeclaration) -> RecordMapping:

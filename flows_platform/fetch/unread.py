@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from flows_platform.columns.paths import RecordPath, Step, quoted
+from flows_platform.columns.paths import TEXT, RecordPath, Step, quoted
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.flags import is_false
 from flows_platform.fetch.paging import next_link
@@ -125,7 +125,7 @@ def _covers(path: RecordPath, value: UnreadValue) -> bool:
 
     With the text of an XML element its attributes are read: `<resumptionToken cursor="0">` of OAI-PMH is not a cursor.
     """
-    steps = path.steps[:-1] if path.names[1:] and path.names[-1] == "#text" else path.steps
+    steps = path.steps[:-1] if path.names[1:] and path.names[-1] == TEXT else path.steps
     ways = zip(steps, value.steps, strict=False)
     within = len(steps) <= len(value.steps) or value.steps[-1].key is not None
     return within and all(_meets(step, there) for step, there in ways)

@@ -16,7 +16,7 @@ from pydantic import Field
 from flows_platform.declared import Code, Declared
 from flows_platform.domain.errors import NoRecords, PlatformError, SourceRefused, SourceUnavailable
 from flows_platform.formats.protocol.envelope import ErrorDocument
-from flows_platform.formats.xml.elements import nested_record
+from flows_platform.formats.xml.elements import drop_namespaces, nested_record
 
 BODY_BYTES = 1 << 16  # of an error's body, at most
 DETAIL = 500  # characters of it in a message
@@ -80,13 +80,15 @@ class Refusals:
 
     `waiting` says what asks to come back: the wait in seconds is in the first of its headers that has one, or `pause`.
     `message_header` holds the reason where the body does not; `document` is the form of the API's error documents.
-    `nothing` lists the answers that mean that there are no records. `now` gives the seconds since 1970.
+    `nothing` lists the answers that mean that there are no records. With `plain_names`, XML names are read without
+    their namespace. `now` gives the seconds since 1970.
     """
 
     waiting: Wait = USUAL_WAIT
     message_header: str | None = None
     document: ErrorDocument | None = None
     nothing: Nothing = Nothing()
+    plain_names: bool = False
     now: Callable[[], float] = field(default=time.time, compare=False)
 
     def with_nothing(self, answers: Sequence[NothingAnswer]) -> "Refusals":
@@ -144,6 +146,8 @@ class Refusals:
                 value = json.loads(body)
                 return self.document.error(None, value) if isinstance(value, dict) else None
             root = etree.fromstring(body, etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False))
+            if self.plain_names:
+                drop_namespaces([root])
             return self.document.error(str(root.tag), nested_record(root))
         except (ValueError, RecursionError, etree.XMLSyntaxError):
             return None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lxml import etree
 
+from flows_platform.columns.paths import TEXT
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.formats.protocol.names import BASE64, ENCODING_ATTRIBUTE
 
@@ -37,7 +38,7 @@ def nested(element: etree._Element, depth: int = 1) -> object:
     if plain and not found:
         return text
     if text.strip(BLANK) or (text and all(name.startswith("@") for name in found)):
-        found["#text"] = text
+        found[TEXT] = text
     return found
 
 
@@ -56,7 +57,7 @@ def _add(found: dict[str, object], name: str, value: object) -> None:
 def nested_record(element: etree._Element) -> dict[str, object]:
     """A record's element as a mapping, even if it contains only text."""
     value = nested(element)
-    return value if isinstance(value, dict) else ({"#text": value} if value else {})
+    return value if isinstance(value, dict) else ({TEXT: value} if value else {})
 
 
 def drop_empty(holder: etree._Element) -> bool:
@@ -81,7 +82,7 @@ def plain_record(element: etree._Element) -> dict[str, object]:
         if isinstance(child.tag, str):
             _add_plain(record, child)
     if text := "".join(texts).strip(BLANK):
-        record["#text"] = text
+        record[TEXT] = text
     return record
 
 
