@@ -6,7 +6,7 @@ from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.unpacking import Packing
-from flows_platform.formats.json.container import steps_to
+from flows_platform.formats.json.steps import steps_to
 from flows_platform.formats.protocol.names import WireFormat
 
 

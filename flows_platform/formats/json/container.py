@@ -9,32 +9,13 @@ from collections.abc import Callable, Mapping
 import ijson
 import numpy as np
 
-from flows_platform.columns.paths import RecordPath
-from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.json.guard import Depths, JsonGuard, Marks
 from flows_platform.formats.json.keys import OPENING, SentKeys, require_all
+from flows_platform.formats.json.steps import Steps
 from flows_platform.formats.protocol.envelope import Event, JsonEnvelope
 
 ARRAY, OBJECT = "start_array", "start_map"
 ENDS = {"end_array", "end_map"}
-
-type Steps = list[str | int]  # names of members and indexes of elements that lead to a value
-
-
-def steps_to(path: str) -> Steps:
-    """The steps of a path such as `tables[0].rows`; an empty path leads to the document itself.
-
-    Raises:
-        ConfigurationError: it is not a path, or chooses among several values.
-    """
-    steps: Steps = []
-    for step in RecordPath.parse(path).steps if path else ():
-        if step.all or step.key is not None:
-            raise ConfigurationError(
-                f"{path!r} leads to several values.", remedy="Name one array: by members, and by [0] within arrays."
-            )
-        steps += [step.name] if step.index is None else [step.name, step.index]
-    return steps
 
 
 class _Walk:

@@ -13,10 +13,11 @@ from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable, json_text
 from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.formats.json.arrays import NamedArrays
-from flows_platform.formats.json.container import ARRAY, OBJECT, ContainerGuard, steps_to
+from flows_platform.formats.json.container import ARRAY, OBJECT, ContainerGuard
 from flows_platform.formats.json.items import BUFFER, Items
 from flows_platform.formats.json.keys import keys_in
 from flows_platform.formats.json.members import Members
+from flows_platform.formats.json.steps import steps_to
 from flows_platform.formats.protocol.characters import invalid_in_json
 from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, declared
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource, Meter
