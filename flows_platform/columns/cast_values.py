@@ -36,7 +36,7 @@ class Misfit(ValueError):
 def shown(value: object) -> str:
     """A value as a message shows it, shortened."""
     try:
-        text = repr(value)
+        text = str(value) if isinstance(value, Decimal) else repr(value)
     except ValueError:  # an integer too long for Python to write in decimal
         return f"a {type(value).__name__} beyond {sys.get_int_max_str_digits():,} digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
@@ -168,10 +168,11 @@ def _exactly(number: Decimal) -> Decimal:
 
 def _date(value: object) -> date:
     if isinstance(value, datetime):  # as a column's form has been read
+        instant = _in_utc(value)
         # guard: an instant inside a day is not a date
-        if value.tzinfo is UTC and value.time() == time.min:
-            return value.date()
-        raise Misfit(f"{shown(value.isoformat())} is not a midnight in UTC: a date has no time")
+        if instant.time() != time.min:
+            raise Misfit(f"{instant.isoformat()} is not a midnight in UTC: a date has no time")
+        return instant.date()
     if isinstance(value, date):
         return value
     try:

@@ -10,7 +10,7 @@ from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components import rules
 from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, parsed, refused
-from flows_platform.domain.cron import FORMS
+from flows_platform.domain.cron import FORMS, Cron
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.domain.strftime import strftime_reader
 from flows_platform.fetch.api import Newest
@@ -217,6 +217,11 @@ class Partitions(Declared):
     timezone: Annotated[str, AfterValidator(rules.is_zone)] = Field(
         "UTC", description="The zone at whose midnight days and months begin; shorter windows need UTC."
     )
+
+    @property
+    def start_days(self) -> bool:
+        """Whether every window starts at a midnight in UTC."""
+        return Cron.parse(self.cron).starts_at_midnight and self.timezone == "UTC"
 
 
 class Destination(Declared):

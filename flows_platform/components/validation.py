@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from flows_platform.components.document_faults import document_faults
 from flows_platform.components.for_each_faults import for_each_faults
+from flows_platform.components.form_faults import form_faults
 from flows_platform.components.origin_faults import origin_faults
 from flows_platform.components.partition_faults import partition_faults
 from flows_platform.components.request_faults import request_faults
@@ -15,7 +16,6 @@ from flows_platform.components.snapshot_faults import snapshot_faults
 from flows_platform.components.source import ColumnDeclaration, TableKeys
 from flows_platform.components.written_secrets import written_secrets
 from flows_platform.declared import KeyPath, refused
-from flows_platform.domain.cron import Cron
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode
 from flows_platform.formats.protocol.names import WireFormat, nothing_around
@@ -96,6 +96,7 @@ def _table_faults(source: TableKeys) -> Iterator[Fault]:
         yield from _unknown(("charts", index, "by"), [chart.by], columns)
     yield from _role_faults(source, columns)
     yield from origin_faults(source)
+    yield from form_faults(source)
 
 
 def _unknown(at: KeyPath, names: Sequence[str | None], columns: Collection[str]) -> Iterator[Fault]:
@@ -136,9 +137,7 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     yield from snapshot_faults(source)
     yield from document_faults(api)
     yield from request_faults(source)
-    cron = Cron.parse(source.partitions.cron)
-    dates = api.time is not None and api.time.written == "date"
-    if dates and not (cron.starts_at_midnight and source.partitions.timezone == "UTC"):
+    if api.time and api.time.written == "date" and not source.partitions.start_days:
         yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")
 
 

@@ -113,7 +113,7 @@ def test_what_is_not_a_date_is_a_misfit(value: object) -> None:
         ("%Y%m%d", 20240301, date(2024, 3, 1)),
         ("%Y-%m-%dT%H:%M:%SZ", "2024-03-01T00:00:00Z", date(2024, 3, 1)),
         ("%Y-%m-%dT%H:%M:%SZ", "2024-03-01T00:00:01Z", "is not a midnight in UTC"),
-        ("%Y-%m-%dT%H:%M:%S%z", "2024-03-01T00:00:00+0100", "'2024-02-29T23:00:00.00:00' is not a midnight in UTC"),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-03-01T00:00:00+0100", r"2024-02-29T23:00:00.00:00 is not a midnight in UTC"),
         (TimeForm.SECONDS, 1709251201, "is not a midnight in UTC"),
         (TimeForm.SECONDS, "2024-03-01", "is not a number of seconds since 1970"),
         ("%d/%m/%Y", "2024-03-01", "is not a time written as '%d/%m/%Y'"),
@@ -159,6 +159,19 @@ def test_texts_are_cast_together_as_one_by_one(texts: list[str]) -> None:
             continue
     assert casted.batch.column("amount").to_pylist() == good
     assert len(casted.rejects) == len(texts) - len(good)
+
+
+@given(st.lists(st.decimals(allow_nan=True) | st.integers() | BILLIONTHS | st.none(), max_size=4))
+def test_decimals_are_cast_together_as_one_by_one(values: list[Decimal | int | None]) -> None:
+    casted = cast_slice(SCHEMA, [{"day": None, "amount": value} for value in values], 0)
+    good: list[object] = []
+    for value in values:
+        try:
+            good.append(cast_value(AMOUNT, value))
+        except Misfit:
+            continue
+    assert casted.batch.column("amount").to_pylist() == good
+    assert len(casted.rejects) == len(values) - len(good)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,12 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: P
             "12: columns.2.path: the value does not come from the record, but from `from`",
         ),
         ("from: fetched_at", "from: fetched_at, written: iso", "12: columns.2.written: the value does not"),
+        ("fetched, type: timestamp", "fetched, type: date", "12: columns.2.from: fetched_at is an instant"),
+        (
+            "fetched, type: timestamp, from: fetched_at",
+            "fetched, type: date, from: window_end",
+            "12: columns.2.from: dates need windows of whole days that start at midnight in UTC",
+        ),
         ("from: window_start", "from: window_end", "14: time: window_end is not inside the window; window_start is"),
         ("time: window_at", "time: fetched", "14: time: fetched_at is not inside the window; window_start is"),
         (

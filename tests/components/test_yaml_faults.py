@@ -93,6 +93,26 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "13: columns.1.written is 'unix': Input should be 'iso', 'iso_utc', 'date', 'seconds', 'milliseconds'",
     ),
     (
+        "name: score, type: int64",
+        "name: score, type: int64, written: seconds",
+        "14: columns.2.written: a column of type int64 has no form; a timestamp or date has",
+    ),
+    (
+        "name: score, type: int64",
+        "name: score, type: date, finer: truncate",
+        "14: columns.2.finer: a column of type date has no fraction of a second",
+    ),
+    (
+        "name: score, type: int64",
+        "name: score, type: date, written: iso_utc",
+        "14: columns.2.written: iso_utc is a time; a date is written as iso, in a strftime text or a number",
+    ),
+    (
+        "name: score, type: int64",
+        "name: score, type: decimal",
+        "14: columns.2.type is 'decimal': Input should be 'int64', 'string', 'timestamp', 'float64', 'bool', 'json',",
+    ),
+    (
         "seen_at, type: timestamp",
         "seen_at, type: timestamp, written: '%H:%M'",
         "13: columns.1.written is '%H:%M': '%H:%M' does not say the year of a time",

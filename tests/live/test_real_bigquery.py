@@ -5,6 +5,7 @@ FLOWS_BIGQUERY_PROJECT=my-project .venv/bin/pytest tests/live
 
 import os
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from flows_platform.sources.lanl_flows.schema import FLOWS_TABLE
 from flows_platform.warehouse.replace_window import Publication
 from flows_platform.warehouse.warehouse import Warehouse
 from flows_platform.window_files.check import CheckedFile
+from tests.warehouse.event_rows import DAYS, EVENTS, EVENTS_TABLE, event
 from tests.warehouse.flow_rows import Row, flow, window, write_parquet
 
 PROJECT = os.environ.get("FLOWS_TEST_BIGQUERY_PROJECT", "")
@@ -50,3 +52,16 @@ def test_windows_are_replaced_emptied_and_digested(warehouse: Warehouse, tmp_pat
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(second)
     summary = warehouse.window_summary(FLOWS_TABLE, window(1))
     assert (summary.rows, summary.distinct_keys, summary.misplaced) == (1, 1, 0)
+
+
+def test_values_of_every_type_are_digested(warehouse: Warehouse, tmp_path: Path) -> None:
+    day = DAYS.floor(DAYS.start)
+    amounts = ["0", "1.50", "-0.000000001", "100", "9" * 29 + "." + "9" * 9, "-12345678901234567890.105000001"]
+    rows = [
+        event(amount, day.start, amount=Decimal(amount), due=days, score=-0.0, details='{"a": [1.50]}', exploited=True)
+        for amount, days in zip(amounts, (-719_162, -1, 0, 1, 19_783, 2_932_896), strict=True)
+    ]
+    parquet = write_parquet(tmp_path / "events.parquet", rows, EVENTS)
+    warehouse.ensure_table(EVENTS_TABLE)
+    warehouse.replace_window(Publication(EVENTS_TABLE, day, CheckedFile(parquet, "sha", len(rows)), "live"))
+    assert warehouse.digest(EVENTS_TABLE) == RowDigest.of(rows)
