@@ -18,7 +18,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
 from flows_platform.settings import Settings
 from tests.fakes.serving import Answer, Fault
-from tests.library.serving import DAY, SECRET, LibraryServer, Row
+from tests.library.serving import DAY, SECRET, LibraryServer, Row, answered
 from tests.library.stand_ins import STAND_INS
 
 SOURCE = Path("source.yaml")
@@ -26,6 +26,42 @@ ROWS = Path("rows.parquet")
 # A wait that has passed, so that no test sleeps for it.
 BUSY = Answer(429, {"Retry-After": "Fri, 01 Mar 2024 00:00:00 GMT", "Content-Type": "text/plain"}, b"slow down")
 WITH_SECRETS = [name for name, stand_in in STAND_INS.items() if stand_in.variables]
+
+
+# Which request is answered in another way, and what the window's error then says.
+REFUSED = {
+    "arxiv_records": (
+        1,
+        Answer(
+            200, {"Content-Type": "text/xml"}, b"<OAI-PMH><error code='badArgument'>until is too early</error></OAI-PMH>"
+        ),
+        "badArgument: until is too early",
+    ),
+    "azure_log_analytics": (
+        2,
+        answered({"tables": [], "error": {"code": "PartialError", "message": "The results exceed 500000 rows."}}),
+        "PartialError: The results exceed 500000 rows",
+    ),
+    "crowdstrike_alerts": (
+        4,
+        answered({"errors": [{"code": 404, "message": "no such alert"}], "resources": []}),
+        "404: no such alert",
+    ),
+    "epss_scores": (2, answered({"total": 40, "data": []}), "40"),
+    "gharchive_events": (1, Answer(404, {}, b"NoSuchKey"), "answered 404"),
+    "prometheus_range": (
+        1,
+        answered({"status": "error", "errorType": "bad_data", "error": "exceeded maximum resolution"}, status=400),
+        "bad_data: exceeded maximum resolution",
+    ),
+    "splunk_search": (
+        1,
+        answered({"messages": [{"type": "FATAL", "text": "Search auto-canceled"}]}),
+        "FATAL: Search auto-canceled",
+    ),
+    "usgs_earthquakes": (1, Answer(400, {}, b"the limit is 20000"), "answered 400"),
+    "zendesk_tickets": (1, answered({"error": "StartTimeTooRecent"}, status=422), "StartTimeTooRecent"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +168,19 @@ def test_a_wrong_secret_is_refused_in_the_vendors_words(
         said = tried(capsys, windows()[1])
     assert STAND_INS[name].reason in said["error"]["message"]
     assert "w0rdless" not in json.dumps(said)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_an_api_refuses_gives_no_window(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number, answer, reason = REFUSED[name]
+    monkeypatch.setenv("FLOWS_RETRY_ATTEMPTS", "1")
+    with serving(name) as server:
+        server.faults[number] = Fault(answer)
+        said = tried(capsys, windows()[1])
+    assert reason in said["error"]["message"]
+    assert not ROWS.exists()
 
 
 def test_a_file_is_copied_into_the_project(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
