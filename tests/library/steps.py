@@ -8,16 +8,19 @@ from datetime import datetime, timedelta
 from flows_platform.domain.windows import Window
 from tests.fakes.serving import Answer
 from tests.library.serving import (
+    SECRET,
     TIMES,
     Range,
     Row,
     StandIn,
     answered,
     events,
+    header,
     numbered,
     paged,
 )
 
+SENSORS = ("3917", "3918")
 INSTANCES = ("a:9100", "b:9100")
 STEP = timedelta(seconds=60)
 
@@ -37,6 +40,30 @@ def crowdstrike(request: Range) -> Answer:
     pagination = {"offset": request.number("offset"), "limit": 20, "total": len(rows)}
     ids = [f"alert:{number}" for number, _ in some]
     return answered({"meta": {"pagination": pagination}, "resources": ids, "errors": []})
+
+
+def openaq(request: Range) -> Answer:
+    found = re.fullmatch(r"/v3/sensors/([0-9]+)/measurements", request.asked.path)
+    assert found
+    times = _measured(found[1], request.between("datetime_from", "datetime_to"))
+    some, more = paged(times, 20 * (request.number("page") - 1), min(request.number("limit"), 20))
+    results = [
+        {"value": 4.5, "parameter": {"name": "pm25"}, "period": {"datetimeFrom": {"utc": time.isoformat()}}}
+        for time in some
+    ]
+    meta = {"page": request.number("page"), "found": ">20" if more else len(some)}
+    return answered({"meta": meta, "results": results})
+
+
+def _measured(sensor: str, found: list[tuple[int, datetime]]) -> list[datetime]:
+    """A sensor has one value for a time; the second one measures at some of the times."""
+    times = dict.fromkeys(time for _, time in found)
+    return [time for time in times if sensor == SENSORS[0] or time.minute % 3 == 0]
+
+
+def openaq_rows(window: Window) -> Sequence[Row]:
+    found = numbered(window.start, window.end)
+    return [((sensor, time), time) for sensor in SENSORS for time in _measured(sensor, found)]
 
 
 def azure(request: Range) -> Answer:
@@ -79,6 +106,15 @@ STEPS = {
         refusal=answered({"errors": [{"code": 401, "message": "access denied, invalid bearer token"}]}, status=401),
         reason="invalid_client",
         token_path="/oauth2/token",  # noqa: S106 - a path
+    ),
+    "openaq_measurements": StandIn(
+        ("https://api.openaq.org",),
+        openaq,
+        openaq_rows,
+        ("OPENAQ_API_KEY",),
+        header("x-api-key", SECRET),
+        answered({"detail": "Unauthorized. A valid API key must be provided."}, status=401),
+        "A valid API key must be provided",
     ),
     "prometheus_range": StandIn(("http://prometheus.example:9090",), prometheus, prometheus_rows),
 }

@@ -33,7 +33,9 @@ REFUSED = {
     "arxiv_records": (
         1,
         Answer(
-            200, {"Content-Type": "text/xml"}, b"<OAI-PMH><error code='badArgument'>until is too early</error></OAI-PMH>"
+            200,
+            {"Content-Type": "text/xml"},
+            b"<OAI-PMH><error code='badArgument'>until is too early</error></OAI-PMH>",
         ),
         "badArgument: until is too early",
     ),
