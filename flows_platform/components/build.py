@@ -62,7 +62,7 @@ def windowed_table(source: TableDeclaration, settings: Settings, folder: Path = 
         shrink=source.shrink,
         charts=_charts(source, table),
         cloud_console=_cloud_console(settings),
-        endpoint=source.api.url,
+        endpoint=source.api.first.url,
     )
 
 
@@ -98,7 +98,7 @@ def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, fold
     """A function that returns the API with the secrets that are set at the time of the call."""
     api = source.api
     without_secrets = WindowedApi(
-        url=api.url,
+        url=api.first.url,
         schema=schema,
         time=api.time,
         snapshot=api.snapshot,
@@ -129,12 +129,13 @@ def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, fold
         record_key=api.record_key,
         unpacking=Unpacking(api.unpack, settings.files.unpacking) if api.unpack else None,
         parser=Parser(api.parser),
-        method=api.method,
-        body=api.body,
-        body_form=api.body_form,
+        method=api.first.method,
+        body=api.first.body,
+        body_form=api.first.body_form,
         tls=api.tls and api.tls.beside(folder),
         details=api.details,
         for_each=_for_each(api, folder),
+        job=api.job,
     )
 
     return lambda: without_secrets.with_secrets(secret)

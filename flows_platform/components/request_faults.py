@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from flows_platform.components.further_faults import further_faults, further_requests
+from flows_platform.components.further_faults import first_request, further_faults, further_requests
 from flows_platform.components.rules import Fault, instant_of, zone_of
 from flows_platform.components.source import Api, Partitions, TableKeys
 from flows_platform.declared import KeyPath, Secret, is_template
@@ -22,12 +22,11 @@ from flows_platform.fetch.time_parameters import Written
 def request_faults(source: TableKeys) -> Iterator[Fault]:
     """What does not fit together."""
     api = source.api
-    yield from _body_faults(api, ("api",))
+    yield from further_faults(source)
     yield from _cursor_faults(api)
     yield from _tls_faults(api)
-    yield from further_faults(source)
-    for at, further in further_requests(api):
-        yield from _body_faults(further, at)
+    for at, request in [first_request(api), *further_requests(api)]:
+        yield from _body_faults(request, at)
     texts, own = dict(texts_of(api)), dict(_own_texts(api))
     if unreadable := list(_unreadable(texts)):
         yield from unreadable
@@ -61,7 +60,7 @@ def _without(key: str, bound: str, otherwise: str = "") -> Fault:
 
 
 def _tls_faults(api: Api) -> Iterator[Fault]:
-    urls = [api.url, api.auth.token_url] if isinstance(api.auth, OAuth2) else [api.url]
+    urls = [api.first.url, api.auth.token_url] if isinstance(api.auth, OAuth2) else [api.first.url]
     if api.tls and not any(url.startswith("https://") or is_template(url) for url in urls):
         yield Fault(("api", "tls"), f"{urls[0]} is not https")
 
@@ -76,7 +75,7 @@ def _cursor_faults(api: Api) -> Iterator[Fault]:
         yield Fault(at, "`body` is an array, which has no members by name")
 
 
-def _body_faults(request: Api | DeclaredRequest, at: KeyPath) -> Iterator[Fault]:
+def _body_faults(request: DeclaredRequest, at: KeyPath) -> Iterator[Fault]:
     if request.body is None:
         if "body_form" in request.model_fields_set:
             yield Fault((*at, "body_form"), "there is no `body`")
@@ -115,12 +114,13 @@ def texts_of(api: Api) -> Iterator[tuple[KeyPath, str]]:
 
 def _own_texts(api: Api) -> Iterator[tuple[KeyPath, str]]:
     """Those of a range's first request."""
-    yield from _texts(api, ("api",))
+    at, first = first_request(api)
+    yield from _texts(first, at)
     for key, texts in (("parameters", api.parameters), ("headers", api.headers)):
         yield from ((("api", key, name), text) for name, text in texts.items() if isinstance(text, str))
 
 
-def _texts(request: Api | DeclaredRequest, at: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _texts(request: DeclaredRequest, at: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     yield (*at, "url"), request.url
     texts = leaves(request.body or {})
     yield from (((*at, "body", *path), value) for path, value in texts if isinstance(value, str))

@@ -16,11 +16,13 @@ from flows_platform.domain.strftime import strftime_reader
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.body import BodyForm, as_text
+from flows_platform.fetch.declared_request import DeclaredRequest
 from flows_platform.fetch.details import Details
 from flows_platform.fetch.for_each import ValuesFile, ValuesVariable
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingAnswer, Wait
 from flows_platform.fetch.http.tls import Tls
+from flows_platform.fetch.jobs import Job
 from flows_platform.fetch.paging import AnyPaging
 from flows_platform.fetch.time_parameters import TimeParameters
 from flows_platform.fetch.unpacking import Packing
@@ -79,9 +81,10 @@ class Namespaces(StrEnum):
 class Api(Declared):
     """Where the API is, how a window is requested, and how its records arrive."""
 
-    url: Annotated[str, AfterValidator(rules.is_url)] = Field(
-        description="The full endpoint. {start} and {end} are the range's bounds here, in parameters, headers and the "
-        "body, as `time.written` says or by strftime: {start:%Y/%m/%d}."
+    url: Annotated[str, AfterValidator(rules.is_url)] | None = Field(
+        None,
+        description="The full endpoint; of a `job`, `start` has it. {start} and {end} are the range's bounds here, in "
+        "parameters, headers and the body, as `time.written` says or by strftime: {start:%Y/%m/%d}.",
     )
     method: Literal["GET", "POST"] = Field("GET", description="The requests' method.")
     body: dict[str, JsonValue] | list[JsonValue] | None = Field(
@@ -134,8 +137,11 @@ class Api(Declared):
     details: Details | None = Field(
         None, description="The list gives ids, and these requests the records: {ids}, or {id} for one at a time."
     )
+    job: Job | None = Field(
+        None, description="An export: a request starts a job, and its result is read once the job is done."
+    )
     total: RecordPath | None = Field(
-        None, description="Path of the declared total: the number of records in the range."
+        None, description="Path of the declared total: the number of records in the range; of a `job`, in its status."
     )
     ignore_envelope: list[RecordPath] = Field(
         [],
@@ -170,6 +176,15 @@ class Api(Declared):
     verification: Level | Template = Field("framing", description="The least proof that a window needs.")
     flows_protocol: bool = Field(False, description="The server speaks this platform's protocol: counts and footers.")
     newest: Newest | None = Field(None, description="Where the API says how new its records are.")
+
+    @property
+    def first(self) -> DeclaredRequest:
+        """The first request of a range, which `job.start` declares or the keys of the API itself."""
+        if self.job:
+            return self.job.start
+        return DeclaredRequest.model_construct(
+            self.model_fields_set, url=self.url or "", method=self.method, body=self.body, body_form=self.body_form
+        )
 
 
 class ColumnDeclaration(Declared):

@@ -138,8 +138,7 @@ class AnswerDocument:
 
     def _end_where_nothing_is(self, answer: Answer) -> None:
         nothing = self._api.refusals.nothing
-        if answer.status in nothing.statuses:
-            raise NoRecords(f"the answer's status is {answer.status}, declared to mean that there are no records.")
+        nothing.require_some(answer.status)
         if nothing.empty and answer.is_empty():
             raise self._empty(answer)
 

@@ -28,6 +28,7 @@ from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.refusals import USUAL, Refusals
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.http.tls import Tls
+from flows_platform.fetch.jobs import Job
 from flows_platform.fetch.paging import Paging, SinglePage
 from flows_platform.fetch.range_templates import NO_TEMPLATES, Bounds, RangeTemplates, filled
 from flows_platform.fetch.time_parameters import NOWHERE, OUR_OWN, Beyond, TimeParameters
@@ -46,6 +47,8 @@ from flows_platform.formats.protocol.names import (
     WireFormat,
 )
 
+ACCEPTED = frozenset({200, 201, 202})  # statuses of an answer about a job
+BAD_REQUEST = 400
 FOOTER = (RecordPath.parse(END),)
 
 
@@ -115,6 +118,7 @@ class WindowedApi:
     values: Values | None = None  # those of `for_each`, when the secrets were read
     snapshot: bool = False  # the source gives its whole list as it is now, whichever window is asked for
     details: Details | None = None  # the list gives ids, and these requests the records
+    job: Job | None = None  # the range's first request starts it, and the result is read once it is done
     one_record: bool = False  # an object where the array of records would be is one record
 
     def __post_init__(self) -> None:
@@ -199,6 +203,24 @@ class WindowedApi:
         return replace(alone, names=None, record_key=None, one_record=True)
 
     @property
+    def of_start(self) -> "WindowedApi":
+        """The API as the request that starts a job sees it."""
+        return replace(self, refusals=replace(self.refusals, good=ACCEPTED))
+
+    @property
+    def of_status(self) -> "WindowedApi":
+        """The API as requests for a job's status see it: a job that is not found has no records to its name."""
+        return replace(self, refusals=replace(self.refusals.with_nothing([]), good=ACCEPTED))
+
+    @property
+    def of_result(self) -> "WindowedApi":
+        """The API as requests for a job's result see it; what a job has written and is refused is not nothing."""
+        nothing = self.refusals.nothing
+        # guard: what a job has written is there
+        statuses = frozenset(status for status in nothing.statuses if status < BAD_REQUEST)
+        return replace(self, refusals=replace(self.refusals, nothing=replace(nothing, statuses=statuses)), total=None)
+
+    @property
     def time_is_given(self) -> bool:
         """Whether the window, not the record, gives the column that puts a row into its window."""
         return self.mapping is not None and any(
@@ -244,6 +266,7 @@ class WindowedApi:
             headers=pull.headers(self.headers),
             body=None if self.body is None else pull.body(self.body),
             details=self.details and pull.request(self.details),
+            job=self.job and self.job.filled(pull.request),
         )
 
     def shown_url(self, url: str) -> str:
@@ -279,8 +302,10 @@ class WindowedApi:
         """
         return self._request(window, bare=True)
 
-    def further_request(self, declared: DeclaredRequest, window: Window | None, named: Named) -> Request:
-        """A request that is declared beside the list's, with the API's headers and secret parameters.
+    def further_request(
+        self, declared: DeclaredRequest, window: Window | None, named: Named, accept: str | None = None
+    ) -> Request:
+        """A request that is declared beside the first, with the API's headers and secret parameters.
 
         Raises:
             ConfigurationError: as `request`.
@@ -291,7 +316,7 @@ class WindowedApi:
         request = self._at(filling.url(declared.url), self._secret_values(), declared.method)
         if declared.body is not None:
             request = _with_body(request, declared.body, declared.body_form, filling, self.secrets)
-        return self.with_headers(request, bounds=bounds)
+        return self.with_headers(request, accept, bounds)
 
     def _request(self, window: Window | None, *, bare: bool) -> Request:
         bounds = self._bounds(window)
@@ -391,7 +416,8 @@ class WindowedApi:
     @property
     def _further_requests(self) -> tuple[DeclaredRequest, ...]:
         """The requests that are declared beside the list's."""
-        return (self.details,) if self.details else ()
+        of_job = self.job.further.values() if self.job else ()
+        return (self.details, *of_job) if self.details else tuple(of_job)
 
     @staticmethod
     def _secrets_in(texts: Mapping[str, str | Secret]) -> list[Secret]:

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from flows_platform.declared import HTTP_URL, Declared
 from flows_platform.domain.errors import SourceRefused
-from flows_platform.fetch.body import Body, BodyForm, texts_in
+from flows_platform.fetch.body import BodyForm, texts_in
 from flows_platform.fetch.range_templates import Bounds
 
 _NAME = re.compile(r"\{([a-z]+)\}")
@@ -25,7 +26,9 @@ class DeclaredRequest(Declared):
 
     url: str = Field(pattern=HTTP_URL, description="The full endpoint.")
     method: Literal["GET", "POST"] = Field("GET", description="The request's method.")
-    body: Body | None = Field(None, description="POST: the body; a secret as {env: NAME}, which is masked.")
+    body: dict[str, JsonValue] | list[JsonValue] | None = Field(
+        None, description="POST: the body; a secret as {env: NAME}, which is masked."
+    )
     body_form: BodyForm = Field(BodyForm.JSON, description="How the body is written.")
 
     @property
@@ -76,6 +79,13 @@ class Filling:
             return ",".join(quoted(str(one)) for one in (value if isinstance(value, list) else [value]))
 
         return _NAME.sub(filled, text)
+
+
+def id_of(value: object) -> Id | None:
+    """The value as an id, if it is a text or a whole number."""
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
 def _in_url(value: str) -> str:

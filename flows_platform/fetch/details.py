@@ -5,7 +5,6 @@ Ids and records must match one to one: a list that is whole is of no value if th
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Self
@@ -16,7 +15,7 @@ from flows_platform.columns.paths import RecordPath, single
 from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.declared import refused
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
-from flows_platform.fetch.declared_request import DeclaredRequest, Id
+from flows_platform.fetch.declared_request import DeclaredRequest, Id, id_of
 from flows_platform.fetch.http.refusals import NothingAnswer
 
 IN_MEMORY = 1 << 20  # bytes of ids that are kept in memory; more go to a temporary file
@@ -75,16 +74,15 @@ class Details(DeclaredRequest):
             value = json.loads(record.raw) if isinstance(record, Unreadable) else record
         else:
             value = None if isinstance(record, Unreadable) else single(self.id.find(record))
-        if isinstance(value, Decimal) and value == value.to_integral_value():
-            value = int(value)
+        found = id_of(value)
         # guard: an id of a list is an id
-        if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+        if found is None:
             shown = record.raw.decode(errors="replace") if isinstance(record, Unreadable) else str(record)
             raise SourceRefused(
                 f"the list has {shown[:80]!r} for an id, which is neither a text nor a whole number.",
                 remedy="Check `records`; where the list has objects, declare the path of their ids as `details.id`.",
             )
-        return value
+        return found
 
 
 class IdList:

@@ -1,7 +1,7 @@
 """The pages of one try at a window: each is requested, read to its end, and compared with what it declares."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -184,20 +184,27 @@ class Pages:
 
     @contextmanager
     def _answer(self, api: WindowedApi, request: Request) -> Iterator[Answer]:
-        """The answer to a page's request.
-
-        A later page that fails for a transient reason is requested again by itself: starting over would spend the
-        budget of the earlier pages again.
-        """
-        # guard: a later page that is refused is asked for again by itself
-        plan, tries = self._plan, self._plan.page_tries if self._tally.requests else 1
-        within = None if plan.deadline is None else plan.client.left(plan.deadline)
+        """The answer to a page's request, whose body is not tried again."""
         with ExitStack() as opened:
-            for attempt in attempts(tries, within=within):
+            for attempt in self.tries():
                 with attempt, api.redactor.errors():
-                    sent = answering(plan.client, api, request, deadline=plan.deadline, seen=self._answered)
-                    answer = opened.enter_context(sent)
+                    answer = opened.enter_context(self.sent(api, request))
             yield answer
+
+    def tries(self) -> Iterator[AbstractContextManager[object]]:
+        """The tries at a request, of which each but the last may fail for a transient reason.
+
+        A request after the first is sent again by itself: starting over would spend the budget of the earlier ones
+        again.
+        """
+        plan = self._plan
+        within = None if plan.deadline is None else plan.client.left(plan.deadline)
+        # guard: a later page that is refused is asked for again by itself
+        return attempts(plan.page_tries if self._tally.requests else 1, within=within)
+
+    def sent(self, api: WindowedApi, request: Request) -> AbstractContextManager[Answer]:
+        """The answer to a request, once."""
+        return answering(self._plan.client, api, request, deadline=self._plan.deadline, seen=self._answered)
 
     def _answered(self, url: str, status: int) -> None:
         self._plan.trace.answered(self._api.redactor(self._api.shown_url(url)), status)

@@ -16,6 +16,7 @@ LACKING = {
     Verification.FRAMING: f"it declares no count (no {RECORD_COUNT_HEADER} header, no footer): gaps would pass",
     Verification.COUNT: "it declares no digest",
 }
+IGNORED = "Check the parameters under `paging`: the API seems to ignore them."
 
 
 @dataclass(slots=True)
@@ -133,8 +134,8 @@ class RangeProof:
             raise StreamIncomplete(f"the source declared {self.total:,} records, and {count:,} a page later.")
         self.total = count
 
-    def require_other(self, page: PageProof, most: int) -> None:
-        """Refuse a page that holds the same records as the `most` before it.
+    def require_other(self, page: PageProof, most: int, remedy: str = IGNORED) -> None:
+        """Refuse a page that holds the same records as the `most` before it; `remedy` says what to check.
 
         Raises:
             StreamIncomplete: the page does. The API ignores a parameter, or its pages moved by a whole page.
@@ -144,7 +145,7 @@ class RangeProof:
         if self.same >= most:
             raise StreamIncomplete(
                 f"{'two' if most == 1 else self.same + 1} pages in a row hold the same {page.records:,} records.",
-                remedy="Check the parameters under `paging`: the API seems to ignore them.",
+                remedy=remedy,
             )
         self.face = page.face
 

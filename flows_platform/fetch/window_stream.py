@@ -14,6 +14,7 @@ from flows_platform.fetch.details import IdList
 from flows_platform.fetch.fetch_plan import FetchPlan, FetchResult, Tally
 from flows_platform.fetch.for_each import Pull
 from flows_platform.fetch.http.request import Request
+from flows_platform.fetch.job_pages import JobPages
 from flows_platform.fetch.pages import Pages, Take
 from flows_platform.fetch.proof import require
 from flows_platform.fetch.record_account import RecordAccount
@@ -128,6 +129,9 @@ class WindowStream:
     def _records(self, window: Window | None, whole: WindowRange) -> Iterator[Casted]:
         if details := self._api.details:
             return DetailPages(self._api, details, self._pages, self._account, self._tally).read(window, whole)
+        if job := self._api.job:
+            plan = replace(self.plan, api=self._api)
+            return JobPages(plan, job, self._pages, self._account, self._tally).read(window, whole)
         return self._pages.follow(self._api.request(window), whole, self._taking(whole))
 
     def _taking(self, whole: WindowRange) -> Take:

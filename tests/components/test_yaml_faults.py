@@ -277,6 +277,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "    details: {url: 'https://feed.example/{id}'}\n    paging: {kind: continue_from, parameter: a, column: id}",
         "10: api.paging.kind: the list has ids only: pages cannot continue from a column",
     ),
+    ("    url: https://feed.example/v1/sightings\n", "", "4: api: `url` is missing: give the full endpoint"),
     ("requests: 10, ", "", "10: api.rate.requests: this key is missing"),
     (", link: next", "", "9: api.paging.link: this key is missing: Path of the link"),
     ("next_link, link: next", "offset, size: 7", "9: api.paging.start: this key is missing"),
@@ -427,6 +428,73 @@ def test_a_mistake_is_told_with_its_line_its_key_and_what_is_allowed(
     assert right in GOOD
     told = fault_of(tmp_path, GOOD.replace(right, wrong, 1))
     assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in told.splitlines())
+
+
+START = "start: {method: POST, url: 'https://f.example/x', body: {since: '{start}'}, id: id}"
+STATUS = "status: {url: 'https://f.example/x/{job}', state: state, done: DONE, failed: [ERROR]}"
+CHUNK = "part"
+CHUNKS = f"{CHUNK}s: {{list: chunks, url: 'https://f.example/x/{{job}}/{{{CHUNK}}}'}}"
+JOB = f"    job:\n      {START}\n      {STATUS}\n      {CHUNKS}\n"
+EXPORT = (
+    GOOD.replace("    url: https://feed.example/v1/sightings\n", JOB)
+    .replace("after: from, before: to, written: iso", "written: seconds, stop: never")
+    .replace("    paging: {kind: next_link, link: next}\n", "")
+)
+FAULTS_OF_JOBS = [
+    (
+        "job:\n",
+        "url: https://f.example\n    job:\n",
+        "5: api.url: the first request is that of `job.start`: write it there",
+    ),
+    ("job:\n", "method: POST\n    job:\n", "5: api.method: the first request is that of `job.start`"),
+    ("job:\n", "body: {a: 1}\n    job:\n", "5: api.body: the first request is that of `job.start`"),
+    (
+        "job:\n",
+        "details: {url: 'https://f.example/{id}'}\n    job:\n",
+        "5: api.details: the status of the `job` says what there is to read: leave one of the two out",
+    ),
+    (
+        "    format",
+        "    paging: {kind: page, parameter: p}\n    format",
+        "9: api.paging: the status of the `job` says what there is to read",
+    ),
+    ("stop: never", "stop: beyond", "11: api.time.stop: a job writes all records, in any order: write `never`"),
+    (", stop: never", "", "11: api.time: `before` is missing"),
+    ("since: '{start}'", "since: 1", "11: api.time: `after` is missing"),
+    ("x/{job}'", "x'", "7: api.job.status.url: {job} is not in `url` or `body`: every request would ask for the same"),
+    ("{job}/{part}", "{job}", f"8: api.job.{CHUNK}s.url: {{{CHUNK}}} is not in `url` or `body`"),
+    (CHUNKS, "result: {url: 'https://f.example/x'}", "8: api.job.result.url: {job} is not in `url` or `body`"),
+    (CHUNKS, "", "5: api.job: one of `parts` and `result` is needed"),
+    (
+        CHUNKS,
+        f"{CHUNKS}\n      result: {{url: 'https://f.example/{{job}}'}}",
+        "5: api.job: one of `parts` and `result` is needed",
+    ),
+    ("[ERROR]", "[ERROR, DONE]", "7: api.job.status.failed: 'DONE' is also a state of `done`"),
+    ("done: DONE", "done: []", "7: api.job.status.done: List should have at least 1 item"),
+    ("done: DONE, ", "", "7: api.job.status.done: this key is missing"),
+    ("state: state, ", "", "7: api.job.status.state: this key is missing"),
+    (", id: id", "", "6: api.job.start.id: this key is missing"),
+    ("list: chunks, ", "", f"8: api.job.{CHUNK}s.list: this key is missing"),
+    ("failed: [ERROR]", "every: 0", "7: api.job.status.every is '0': Input should be greater than 0"),
+    ("method: POST, ", "", "6: api.job.start.body: a GET has no body; write `method: POST`"),
+    ("since: '{start}'", "since: '{start}', k: {env: 7 up}", "6: api.job.start.body.k.env: String should match"),
+    ("{since: '{start}'}", "{since: '{start:today}'}", "6: api.job.start.body.since: 'today' is not a strftime text"),
+    ("x/{job}'", "x/{job}/{strat}'", "7: api.job.status.url: nothing replaces {strat}; did you mean {start}?"),
+]
+
+
+def test_the_export_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: Path) -> None:
+    path = tmp_path / "defs.yaml"
+    path.write_text(EXPORT)
+    assert windowed_table(load_declaration(path, Settings()), Settings()).endpoint == "https://f.example/x"
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), FAULTS_OF_JOBS, ids=[wrong for _, wrong, _ in FAULTS_OF_JOBS])
+def test_a_mistake_in_a_job_is_reported_with_its_line(tmp_path: Path, right: str, wrong: str, message: str) -> None:
+    assert right in EXPORT
+    text = fault_of(tmp_path, EXPORT.replace(right, wrong, 1))
+    assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in text.splitlines()), text
 
 
 def test_a_key_of_several_columns_does_not_say_which_is_the_id(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ RECORDS = [{"id": number, "at": f"2024-03-01T0{number}:00:00Z"} for number in ra
 IDS = [record["id"] for record in RECORDS]
 
 
-def declared(folder: Path, url: str, **api: object) -> WindowedApi:
-    """The API with these keys; the secrets that it names are read from the environment."""
+def declared(folder: Path, url: str | None, **api: object) -> WindowedApi:
+    """The API with these keys; the secrets that it names are read from the environment. A job has no `url`."""
     usual: Mapping[str, object] = {
         "format": "json",
         "records": "data",
@@ -30,7 +30,7 @@ def declared(folder: Path, url: str, **api: object) -> WindowedApi:
     }
     attributes = {
         "name": "things",
-        "api": {"url": url, **usual, **api},
+        "api": {**({"url": url} if url else {}), **usual, **api},
         "columns": [
             {"name": "id", "type": "int64", "required": True},
             {"name": "at", "type": "timestamp", "required": True},

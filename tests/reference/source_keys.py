@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import JsonValue
 from pydantic.fields import FieldInfo
 
 from flows_platform.columns.paths import RecordPath
@@ -14,9 +15,11 @@ from flows_platform.components.validation import TableDeclaration
 from flows_platform.declared import Declared, Secret
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
+from flows_platform.fetch.details import Details
 from flows_platform.fetch.for_each import ValuesFile, ValuesVariable
 from flows_platform.fetch.http.rate_limit import RateBudget
 from flows_platform.fetch.http.refusals import NothingCode, Wait
+from flows_platform.fetch.jobs import Job, JobChunks, JobResult, JobStart, JobStatus
 from flows_platform.fetch.paging import AnyPaging, Into, NamedHeader
 from flows_platform.fetch.time_parameters import TimeParameters
 from flows_platform.formats.csv.dialect import CsvDialect
@@ -40,6 +43,12 @@ PARTS: dict[str, type[Declared]] = {
     "a cursor's into": Into,
     "api.for_each, a file": ValuesFile,
     "api.for_each, a variable": ValuesVariable,
+    "api.details": Details,
+    "api.job": Job,
+    "api.job.start": JobStart,
+    "api.job.status": JobStatus,
+    "api.job.parts": JobChunks,
+    "api.job.result": JobResult,
     "api.rate": RateBudget,
     "api.wait": Wait,
     "api.errors": ErrorDocument,
@@ -56,13 +65,14 @@ INTRODUCTION = """\
 
 A source is a YAML file, as [Add a source](../sources.md) explains. A key without a default is required. The text
 `{{ settings.NAME }}` is replaced by a setting of the platform."""
-SCALARS = {
+SCALARS: dict[object, str] = {
     str: "text",
     RecordPath: "text",
     int: "number",
     float: "number",
     bool: "true or false",
     dict: "names with texts",
+    JsonValue: "values",
 }
 
 

@@ -73,6 +73,15 @@ class Nothing:
         statuses = frozenset(answer for answer in answers if isinstance(answer, int))
         return cls(statuses, empty="empty" in names, members=frozenset(names - {"empty"}))
 
+    def require_some(self, status: int) -> None:
+        """Stop at an answer whose status means that there are no records.
+
+        Raises:
+            NoRecords: the status does.
+        """
+        if status in self.statuses:
+            raise NoRecords(f"the answer's status is {status}, declared to mean that there are no records.")
+
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
@@ -80,8 +89,8 @@ class Refusals:
 
     `waiting` says what asks to come back: the wait in seconds is in the first of its headers that has one, or `pause`.
     `message_header` holds the reason where the body does not; `document` is the form of the API's error documents.
-    `nothing` lists the answers that mean that there are no records. With `plain_names`, XML names are read without
-    their namespace. `now` gives the seconds since 1970.
+    `nothing` lists the answers that mean that there are no records, `good` the statuses of all others. With
+    `plain_names`, XML names are read without their namespace. `now` gives the seconds since 1970.
     """
 
     waiting: Wait = USUAL_WAIT
@@ -89,6 +98,7 @@ class Refusals:
     document: ErrorDocument | None = None
     nothing: Nothing = Nothing()
     plain_names: bool = False
+    good: frozenset[int] = frozenset({OK})
     now: Callable[[], float] = field(default=time.time, compare=False)
 
     def with_nothing(self, answers: Sequence[NothingAnswer]) -> "Refusals":
@@ -99,7 +109,7 @@ class Refusals:
 
     def is_good(self, status: int) -> bool:
         """Whether an answer of that status is records, or says that there are none."""
-        return status == OK or status in self.nothing.statuses
+        return status in self.good or status in self.nothing.statuses
 
     def error(self, url: str, status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
         """The error for an answer whose status is not 200; the message names `url`."""
@@ -119,13 +129,18 @@ class Refusals:
         A header holds seconds, an instant (in seconds or milliseconds since 1970, or in ISO 8601), or an HTTP date
         (RFC 9110, 10.2.3). An instant that has passed asks for no wait.
         """
+        asked = self.asked_wait(headers)
+        return self.waiting.pause if asked is None else asked
+
+    def asked_wait(self, headers: Mapping[str, str]) -> float | None:
+        """As `wait`, where a header asks for it."""
         for name in self.waiting.headers:
             seconds = self._seconds(headers.get(name, "").strip())
             if seconds is not None:
                 # guard: capped Retry-After
                 # guard: waits are capped
                 return min(max(seconds, 0.0), self.waiting.longest)
-        return self.waiting.pause
+        return None
 
     def _seconds(self, value: str) -> float | None:
         """The wait that a header's value asks for; None where it asks for none."""
