@@ -68,7 +68,7 @@ def refused(why: str, at: KeyPath = ()) -> PydanticCustomError:
 
 def is_template(value: object) -> bool:
     """Whether the value is a template; it is replaced before the declaration is used."""
-    return isinstance(value, str) and "{{" in value
+    return isinstance(value, str) and "}}" in value.partition("{{")[2]
 
 
 def parsed[T](parse: Callable[[str], T], text: str) -> T:

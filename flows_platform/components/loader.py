@@ -14,6 +14,7 @@ from flows_platform.components.error_messages import message
 from flows_platform.components.rules import Fault, did_you_mean
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import documents, read_text
+from flows_platform.declared import KeyPath, is_template
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
@@ -50,7 +51,7 @@ def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
     found = _not_empty(documents(text, path))
     try:
         return [resolved(TableDeclaration.model_validate(_attributes(document)), settings) for document in found]
-    except (ConfigurationError, ResolutionException, ValidationError):
+    except (ConfigurationError, ValidationError):
         return _load_with_lines(text, path, settings)
 
 
@@ -106,45 +107,67 @@ def _load_with_lines(text: str, path: Path, settings: Settings) -> list[TableDec
 
 def _of_tree(tree: ValueAndSourcePositionTree, settings: Settings) -> TableDeclaration:
     if fault := _top_fault(tree.value):
-        where, _ = tree.source_position_tree.lookup_closest_and_path(list(fault.at), trace=None)
-        key = f"{fault.at[0]}: " if fault.at else ""
-        raise ConfigurationError(f"{where.filename}:{where.start.line}: {key}{fault.why}.")
+        raise ConfigurationError(_located(tree, fault.at, fault.why))
     try:
-        declaration = TableDeclaration.model_validate(tree.value["attributes"])
-        context = ResolutionContext.default(tree.source_position_tree).at_path("attributes")
-        return resolved(declaration, settings, context)
-    except ResolutionException as error:
-        raise ConfigurationError(str(error)) from None
+        return resolved(TableDeclaration.model_validate(tree.value["attributes"]), settings)
+    except TemplateFault as error:
+        raise ConfigurationError(_located(tree, ("attributes", *error.at), error.message)) from None
     except ValidationError as error:
         raise ConfigurationError(message(error, tree)) from None
+
+
+def _located(tree: ValueAndSourcePositionTree, at: KeyPath, why: str) -> str:
+    """The message for a fault at the key."""
+    where, _ = tree.source_position_tree.lookup_closest_and_path(list(at), trace=None)
+    key = ".".join(map(str, at)).removeprefix("attributes.")
+    return f"{where.filename}:{where.start.line}: {f'{key}: ' if key else ''}{why.rstrip('.')}."
 
 
 def resolved(
     declaration: TableDeclaration, settings: Settings, context: ResolutionContext | None = None
 ) -> TableDeclaration:
-    """The declaration with `{{ settings.… }}` and Dagster's own templates replaced."""
+    """The declaration with `{{ settings.… }}` and Dagster's own templates replaced.
+
+    Raises:
+        TemplateFault: a template cannot be replaced.
+    """
     scope = (context or ResolutionContext.default()).with_scope(settings=settings)
-    return TableDeclaration.model_validate(_rendered(declaration.model_dump(exclude_unset=True, by_alias=True), scope))
+    given = declaration.model_dump(exclude_unset=True, by_alias=True)
+    return TableDeclaration.model_validate(_rendered(given, scope, ()))
 
 
-def _rendered(value: object, scope: ResolutionContext) -> object:
+class TemplateFault(ConfigurationError):
+    """A template at the key `at` that cannot be replaced."""
+
+    def __init__(self, at: KeyPath, template: str, why: str) -> None:
+        super().__init__(f"the template {template!r} cannot be replaced{why}")
+        self.at = at
+
+
+def _rendered(value: object, scope: ResolutionContext, at: KeyPath) -> object:
     """The value with its templates replaced. Other texts stay texts: Dagster would turn "1" into a number."""
     match value:
         case dict():
-            return {key: _rendered(inner, scope.at_path(key)) for key, inner in value.items()}
+            return {key: _rendered(inner, scope, (*at, key)) for key, inner in value.items()}
         case list() | tuple():
-            return [_rendered(inner, scope.at_path(index)) for index, inner in enumerate(value)]
-        case str() if "{{" in value:
-            return _filled(value, scope)
+            return [_rendered(inner, scope, (*at, index)) for index, inner in enumerate(value)]
+        case str() if is_template(value):
+            return _filled(value, scope, at)
     return value
 
 
-def _filled(template: str, scope: ResolutionContext) -> object:
+def _filled(template: str, scope: ResolutionContext, at: KeyPath) -> object:
     """The template's value. Settings are inserted without Dagster, which would import Jinja for them (30 ms)."""
     settings = scope.scope["settings"]
-    known = all(hasattr(settings, name) for name in _SETTING.findall(template))
-    if not known or "{" in _SETTING.sub("", template):
-        return scope.resolve_value(template)
+    unknown = [name for name in _SETTING.findall(template) if not hasattr(settings, name)]
+    if unknown:
+        near = did_you_mean(unknown[0], type(settings).model_fields) or "."
+        raise TemplateFault(at, template, f": there is no setting {unknown[0]!r}{near}")
+    if "{" in _SETTING.sub("", template):
+        try:
+            return scope.resolve_value(template)
+        except ResolutionException:
+            raise TemplateFault(at, template, ". Write {{ settings.NAME }}, or a text without braces.") from None
     if whole := _SETTING.fullmatch(template):
         return getattr(settings, whole[1])
     return _SETTING.sub(lambda setting: str(getattr(settings, setting[1])), template)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from flows_platform.components.rules import Fault, instant_of, zone_of
 from flows_platform.components.source import TableKeys
-from flows_platform.declared import KeyPath, is_template
+from flows_platform.declared import KeyPath
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Granularity
@@ -26,7 +26,7 @@ PARTITIONS = {
 def partition_faults(source: TableKeys) -> Iterator[Fault]:
     """What does not fit together."""
     partitions = source.partitions
-    if is_template(partitions.start) or is_template(partitions.end):
+    if partitions.templated:
         return
     zone = zone_of(partitions.timezone)
     try:

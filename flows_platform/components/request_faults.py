@@ -136,7 +136,7 @@ def _unreadable(texts: dict[KeyPath, str]) -> Iterator[Fault]:
 
 def _inexact(at: KeyPath, forms: list[StrftimeTime | None], partitions: Partitions) -> Iterator[Fault]:
     """A form that would round the bounds of the first window or those of the second."""
-    if is_template(partitions.start):
+    if partitions.templated:
         return
     zone = zone_of(partitions.timezone)
     try:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Tag, Wit
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components import rules
-from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, parsed, refused
+from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, is_template, parsed, refused
 from flows_platform.domain.cron import FORMS, Cron
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.domain.strftime import strftime_reader
@@ -237,6 +237,11 @@ class Partitions(Declared):
     def start_days(self) -> bool:
         """Whether every window starts at a midnight in UTC."""
         return Cron.parse(self.cron).starts_at_midnight and self.timezone == "UTC"
+
+    @property
+    def templated(self) -> bool:
+        """Whether one of them is a template, which is replaced before the windows are known."""
+        return any(is_template(value) for _, value in self)
 
 
 class Destination(Declared):

@@ -137,7 +137,8 @@ def _api_faults(source: TableKeys) -> Iterator[Fault]:
     yield from snapshot_faults(source)
     yield from document_faults(api)
     yield from request_faults(source)
-    if api.time and api.time.written == "date" and not source.partitions.start_days:
+    partitions = source.partitions
+    if api.time and api.time.written == "date" and not (partitions.templated or partitions.start_days):
         yield Fault(("api", "time", "written"), "dates need windows of whole days that start at midnight in UTC")
 
 

@@ -135,6 +135,34 @@ CONTRADICTIONS = [
     Mistake("records: data.items", "csv: {delimiter: ;}", 8, "api.csv", "the format is json"),
     Mistake("start: 2024", "end: 2024-01-01, start: 2024", 26, "partitions.end", "ends before the first starts"),
 ]
+R = "    records: data.items"
+URL = "https://doors.example/v1"
+SHAPES = [
+    Mistake(R, f"    snapshot: true\n{R}", 14, "api.time", "leave `time` out, or `snapshot`"),
+    Mistake("    time: {written: iso, before_inclusive: false}\n", "", 4, "api", "`time` is missing: say how a range"),
+    Mistake(R, f"    for_each: {{room: [a, b]}}\n{R}", 8, "api.for_each", "no request has {room}"),
+    Mistake("path: openedAt", "from: room", 20, "columns.1.from", "window_start"),
+    Mistake(R, f"    for_each: {{env: ROOMS}}\n{R}", 8, "api.for_each.env", "write {NAME: {env: …}}"),
+    Mistake(R, f"    details: {{url: '{URL}/x'}}\n{R}", 8, "api.details", "one of {id} and {ids} is needed"),
+    Mistake(
+        R, f"    details: {{url: '{URL}/{{id}}', batches: 7}}\n{R}", 8, "api.details.batches", "did you mean batch?"
+    ),
+    Mistake(R, f"    tls: {{key: k.pem, ca: a.pem}}\n{R}", 8, "api.tls.key", "it needs `certificate`"),
+    Mistake(R, f"    unpack: gz\n{R}", 8, "api.unpack is 'gz'", "Input should be 'gzip' or 'zip'"),
+    Mistake(R, f"    names: [id, at]\n    record_key: id\n{R}", 9, "api.record_key", "they have no names"),
+    Mistake("format: json", "format: xml\n    names: [id, at]", 8, "api.names", "only json has such records"),
+    Mistake("format: json", "format: csv\n    csv: {delimeter: ;}", 8, "api.csv.delimeter", "did you mean delimiter?"),
+    Mistake(R, f"    nothing: [emtpy]\n{R}", 8, "api.nothing.0", "did you mean empty?"),
+]
+TEMPLATES = [
+    Mistake(
+        "meta.total", "'{{ settings.api_ur }}'", 15, "api.total", "there is no setting 'api_ur'; did you mean api_url?"
+    ),
+    Mistake("meta.total", "'{{ a b }}'", 15, "api.total", "cannot be replaced. Write {{ settings.NAME }}, or a text"),
+    Mistake("cron: 0 */3 * * *", "cron: '{{'", 26, "partitions.cron is '{{'", "`M * * * *` for hours"),
+    Mistake("cron: ", "timezone: '{{ settings.x }}', cron: ", 26, "partitions.timezone", "there is no setting 'x'"),
+    Mistake("0 */3 * * *", "'{{ settings.x }}'", 26, "partitions.cron", "there is no setting 'x'"),
+]
 SECRETS = [
     Mistake("{env: B}", "hunter2hunter2", 9, "api.auth.client_secret", REFUSED),
     Mistake("{X-Tenant: {env: C}}", "{Authorization: Bearer hunter2}", 10, "api.headers.Authorization", REFUSED),
@@ -182,7 +210,7 @@ YAML = [
     Mistake("records: data.items", "records:", 8, "api.records is 'None'", "a text is needed, and there is nothing"),
     Mistake("records: data.items", "records: {data}", 8, "api.records.data", "such as '{data}'"),
 ]
-ALL = [*KEYS, *VALUES, *CONTRADICTIONS, *SECRETS, *YAML]
+ALL = [*KEYS, *VALUES, *CONTRADICTIONS, *SHAPES, *TEMPLATES, *SECRETS, *YAML]
 
 
 def checked(capsys: pytest.CaptureFixture[str], path: Path, text: str) -> list[str]:

@@ -360,7 +360,11 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("format: json", "format: ndjson", "6: api.format: ndjson has nothing around the records: no total"),
     ("written: iso", "written: date", "8: api.time.written: dates need windows of whole days"),
     ("https://feed", "ftp://feed", "5: api.url is 'ftp://feed.example/v1/sightings': this is not an http(s) URL"),
-    ("https://feed.example/v1/sightings", '"{{ settings.feed }}"', "5 - attributes.api.url"),
+    (
+        "https://feed.example/v1/sightings",
+        '"{{ settings.feed }}"',
+        "5: api.url: the template '{{ settings.feed }}' cannot be replaced: there is no setting",
+    ),
     (TYPE, "flows_platform.Table", "1: type: write `type: flows_platform.components.WindowedApiTable`"),
     ("look_back: 2", "look_back: [", "22: this cannot be read as YAML: "),
 ]
