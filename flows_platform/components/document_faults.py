@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api
 from flows_platform.domain.errors import ConfigurationError
@@ -15,9 +16,12 @@ def document_faults(api: Api) -> Iterator[Fault]:
     yield from _unpack_faults(api)
     if api.csv and api.format in set(WireFormat) and api.format != WireFormat.CSV:
         yield Fault(("api", "csv"), f"the format is {api.format}")
-    for key in ("names", "record_key"):
-        if getattr(api, key) is not None and api.format != WireFormat.JSON:
-            yield Fault(("api", key), f"the format is {api.format}; only json has such records")
+    if api.record_key is not None and api.format != WireFormat.JSON:
+        yield Fault(("api", "record_key"), f"the format is {api.format}; only json has such records")
+    if api.names is not None and api.format not in {WireFormat.JSON, WireFormat.NDJSON}:
+        yield Fault(("api", "names"), f"the format is {api.format}; only json and ndjson have such records")
+    if isinstance(api.names, RecordPath) and api.format == WireFormat.NDJSON and not api.rows:
+        yield Fault(("api", "names"), "a line has no names around it; list them")
     if api.names is not None and api.record_key is not None:
         yield Fault(("api", "record_key"), "the records are arrays, as `names` says: they have no names")
     if isinstance(api.names, list) and len(set(api.names)) < max(1, len(api.names)):

@@ -103,8 +103,8 @@ class Api(Declared):
     rows: RecordPath | None = Field(None, description="Path of repeated children; every child makes a row.")
     names: list[str] | RecordPath | None = Field(
         None,
-        description="JSON: names of the values of arrays by position, or the path to these names in the document. The "
-        "arrays are the records; with `rows`, its elements.",
+        description="JSON, NDJSON: names of the values of arrays by position, or in JSON the path to these names. The "
+        "records are such arrays; with `rows`, the elements of that list are.",
     )
     record_key: str | None = Field(
         None, description="JSON: `records` is an object whose members are the records; their names become this field."

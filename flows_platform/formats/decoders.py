@@ -62,7 +62,7 @@ class Layout:
         fields: The names that a CSV header may have.
         proven: The transfer proves its own end.
         one_record: In JSON, an object where the array would be is one record.
-        names: In JSON, the names of the values of arrays, which are the records or, with `rows`, in them.
+        names: In JSON and its lines, the names of the values of arrays, which are the records or, with `rows`, in them.
         rows: The path to the arrays in a record.
         record_key: In JSON, the field for the names of an object's members, which are the records.
     """
@@ -116,6 +116,11 @@ class Layout:
         return None if casted.rejects else casted.batch.select([column.name for column in self.columns])
 
     @property
+    def arrays(self) -> NamedArrays | None:
+        """What makes objects of arrays, if records are or have such."""
+        return NamedArrays(self.names, self.rows) if self.names else None
+
+    @property
     def keeps_envelope(self) -> bool:
         return self.whole or self.enveloped or self.errors is not None
 
@@ -128,6 +133,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         footer=layout.footer,
         record_bytes=layout.record_bytes,
         template=layout.flat,
+        arrays=layout.arrays,
         errors=layout.errors,
         proven=layout.proven,
     ),
@@ -139,7 +145,7 @@ OPENERS: dict[WireFormat, Callable[[ByteSource, Layout], Document]] = {
         total=layout.total,
         nothing=layout.nothing,
         one_record=layout.one_record,
-        arrays=NamedArrays(layout.names, layout.rows) if layout.names else None,
+        arrays=layout.arrays,
         members=Members(layout.record_key) if layout.record_key else None,
         template=layout.flat,
     ),

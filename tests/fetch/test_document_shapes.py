@@ -87,7 +87,8 @@ def test_records_are_members_of_an_object(
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"format": "ndjson", "names": ["a"]}, "api.names: the format is ndjson; only json has such records"),
+        ({"format": "csv", "names": ["a"]}, "api.names: the format is csv; only json and ndjson have such records"),
+        ({"format": "ndjson", "names": "a"}, "api.names: a line has no names around it"),
         ({"format": "csv", "record_key": "id"}, "api.record_key: the format is csv; only json"),
         ({"names": ["id", "at"], "record_key": "id"}, "api.record_key: the records are arrays"),
         ({"names": ["id", "id"]}, "api.names: names must be distinct"),

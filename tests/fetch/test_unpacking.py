@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from flows_platform.domain.errors import PlatformError, SourceRefused, StorageError, StreamIncomplete
 from flows_platform.domain.verification import Verification
@@ -21,6 +22,7 @@ from flows_platform.fetch.http import decompression
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.fetch.unpacking import Packing, Unpacking
 from flows_platform.fetch.window_stream import WindowStream
+from flows_platform.window_files.raw_answers import RawPulls
 from tests.fetch.declared_api import DAY, IDS, RECORDS, declared, ids
 
 from .scripted import ScriptedServer, answer
@@ -293,6 +295,20 @@ def test_a_file_of_a_zip_that_says_more_fails_the_window(
     with pytest.raises(SourceRefused, match=r"in '1.json': .* nothing reads: next"):
         ids(client, declared(tmp_path, server.url, unpack="zip"))
     assert ids(client, declared(tmp_path, server.url, unpack="zip", ignore_envelope=["next"])) == IDS
+
+
+@pytest.mark.parametrize("packing", Packing)
+def test_raw_answers_are_kept_as_they_were_sent(
+    tmp_path: Path, client: HttpClient, server: ScriptedServer, packing: Packing
+) -> None:
+    packed, keys = (gzip.compress(BODY), GZIP) if packing is Packing.GZIP else (zipped(*split_csv(2, 3)), ZIP)
+    as_packed(server, packed)
+    pulls = RawPulls(tmp_path, "pull")
+    for _ in WindowStream(FetchPlan(client, declared(tmp_path, server.url, **keys), DAY, tee=pulls.page())):
+        pass
+    (page,) = pulls.path.iterdir()
+    with zstandard.open(page, "rb") as kept:
+        assert kept.read() == packed
 
 
 def test_a_zip_file_is_only_so_large(tmp_path: Path) -> None:

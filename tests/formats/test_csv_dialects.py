@@ -39,6 +39,7 @@ def lines(body: bytes, size: int = 7, **how: object) -> list[object]:
     [
         (b"a;b\n1;'x;y'\n", CsvDialect(delimiter=";", quote="'")),
         (b"a\tb\r\n1\tx;y\r\n", CsvDialect(delimiter="\t")),
+        (b'"a",  "b"\n1, "x;y"\n', CsvDialect(skip_spaces=True)),
         (b"#made today\n#\na,b\n1,x;y\n#end\n", CsvDialect(comment="#")),
         (b"a report\n\na,b\n1,x;y\n", CsvDialect(skip=2)),
         (b"1,x;y\n", CsvDialect(names=("a", "b"))),

@@ -124,6 +124,37 @@ def test_the_names_of_rows_may_be_in_the_record_or_the_document() -> None:
         read([{"values": [[1]]}], names=names, rows=VALUES_PATH)
 
 
+def lines(body: bytes, size: int = 7, **layout: object) -> list[object]:
+    whole = Layout(FLOWS, **{"whole": True, **layout})  # type: ignore[arg-type]
+    document = open_document(WireFormat.NDJSON, Cut(body, [size]), whole)
+    return [record for piece in document.slices() for record in as_mappings(piece)]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_lines_may_be_arrays(*, whole: bool) -> None:
+    found = lines(b'[1,"x"]\n\n[2]\n{"a":1}\n[\n[3,null]\n', names=("a", "b"), whole=whole)
+    assert [getattr(record, "raw", record) for record in found] == [
+        {"a": 1, "b": "x"},
+        b"[2]",
+        b'{"a":1}',
+        b"[",
+        {"a": 3, "b": None},
+    ]
+    assert lines(b"[1,2]", names=("a", "b"), proven=True) == [{"a": 1, "b": 2}]
+    with pytest.raises(StreamIncomplete, match="ends inside a line"):
+        lines(b"[1,2]\n[1,", names=("a", "b"), proven=True)
+    errors = ErrorDocument(message=RecordPath.parse("error[0].message"))
+    with pytest.raises(SourceRefused, match="an error: no quota"):
+        lines(b'[1,2]\n{"error":[{"message":"no quota"},{"message":"x"}]}\n', names=("a", "b"), errors=errors)
+
+
+def test_lines_may_have_rows_of_arrays() -> None:
+    body = b'{"c":["t","v"],"values":[[1,2],[3,4]]}\n7\n'
+    row, other = lines(body, names=RecordPath.parse("c"), rows=VALUES_PATH)
+    assert row["values"] == [{"t": 1, "v": 2}, {"t": 3, "v": 4}]  # type: ignore[index]
+    assert isinstance(other, Unreadable)
+
+
 OBJECTS = st.dictionaries(TEXT, st.dictionaries(TEXT, VALUES, max_size=3), max_size=4)
 
 
@@ -164,6 +195,14 @@ def test_a_member_that_is_not_an_object_is_unreadable() -> None:
     good, bad = read({"a": {"x": 1}, "b": [1]}, record_key="id")
     assert good == {"id": "a", "x": 1}
     assert (bad.reason, bad.raw) == ("not a JSON object", b'{"b":[1]}')  # type: ignore[attr-defined]
+
+
+def test_an_error_in_a_list_is_found() -> None:
+    errors = ErrorDocument(message=RecordPath.parse("errors[0].message"), code=RecordPath.parse('errors[0]."a.b"'))
+    body = {"data": [], "errors": [{"message": "no quota", "a.b": 7}, {"message": "other"}]}
+    with pytest.raises(SourceRefused, match="the API answers with an error 7: no quota"):
+        read(body, "data", errors=errors)
+    assert read({"data": [{"x": 1}], "errors": []}, "data", errors=errors) == [{"x": 1}]
 
 
 def test_an_error_document_is_not_a_record() -> None:

@@ -67,6 +67,7 @@ class CsvDocument:
             self._lines.all_records() if self._lines.plain else self._lines,
             strict=True,
             delimiter=dialect.delimiter,
+            skipinitialspace=dialect.skip_spaces,
             quotechar=dialect.quote or None,
             quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         )

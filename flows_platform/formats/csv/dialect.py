@@ -15,6 +15,7 @@ class CsvDialect(Declared):
 
     delimiter: str = Field(",", min_length=1, max_length=1, description="The character between two cells.")
     quote: str = Field('"', max_length=1, description="The character around a quoted cell; '' if cells have none.")
+    skip_spaces: bool = Field(False, description='Whether spaces after a delimiter are not part of a cell: `1, "x"`.')
     comment: str = Field("", description="Start of lines that are not records; inside a quoted cell it is text.")
     skip: int = Field(0, ge=0, description="Number of lines to skip at the start; fewer lines are an error.")
     names: tuple[str, ...] = Field((), description="The columns' names, if there is no header line.")

@@ -45,7 +45,9 @@ class NamedArrays:
             if isinstance(value, dict) and self._rows.find(value):
                 _replace(value, self._rows.names, self._names_of(value))
         return [
-            value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())
+            value
+            if isinstance(value, dict | Unreadable)
+            else Unreadable("not a JSON object", json_text(value).encode())
             for value in found
         ]
 
@@ -88,6 +90,8 @@ class NamedArrays:
 
 
 def _record(value: object, names: tuple[str, ...]) -> dict[str, object] | Unreadable:
+    if isinstance(value, Unreadable):
+        return value
     # guard: an array has one value for each name
     if isinstance(value, list) and len(value) == len(names):
         return dict(zip(names, value, strict=True))

@@ -2,13 +2,15 @@
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import pyarrow as pa
 
 from flows_platform.columns.raw_records import Records, Unreadable
 from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.domain.schema import Column
-from flows_platform.formats.json.record_line import read_record
+from flows_platform.formats.json.arrays import NamedArrays
+from flows_platform.formats.json.record_line import read_record, read_value
 from flows_platform.formats.protocol.characters import BYTE_ORDER_MARK, WHITE_SPACE
 from flows_platform.formats.protocol.envelope import DeclaredTotal, ErrorDocument, declared
 from flows_platform.formats.protocol.metered_reader import RECORD_BYTES, SLICE_BYTES, ByteSource
@@ -20,8 +22,8 @@ from flows_platform.formats.templates.template import json_templates
 class NdjsonDocument:
     """Lines of JSON objects.
 
-    With `template`, templates or Arrow read blocks of whole lines, where they are proven to be right. All other lines
-    are read one by one.
+    With `arrays`, lines of arrays, or of objects with arrays. With `template`, templates or Arrow read blocks of whole
+    lines, where they are proven to be right. All other lines are read one by one.
     """
 
     enclosed = False
@@ -34,13 +36,16 @@ class NdjsonDocument:
         footer: bool = False,
         record_bytes: int = RECORD_BYTES,
         template: Flat | None = None,
+        arrays: NamedArrays | None = None,
         errors: ErrorDocument | None = None,
         proven: bool = False,
     ) -> None:
         self._source = source
         # If a column has the name of the error's message, any record may be an error: only the reference checks them.
         any_record = errors is not None and any(column.name == errors.message.names[0] for column in columns)
-        self._reader = None if any_record or not template else _reader(template, keeps_last=footer)
+        self._reader = None if any_record or arrays or not template else _reader(template, keeps_last=footer)
+        self._arrays = arrays
+        self._read: Callable[[bytes], object] = read_value if arrays else read_record
         self._errors = errors
         self._rest, self._last, self._mark = b"", b"", BYTE_ORDER_MARK
         self._proven = proven or footer
@@ -91,7 +96,7 @@ class NdjsonDocument:
         rest = self._rest.removeprefix(self._mark)
         if rest.strip(WHITE_SPACE):
             # If the transfer proves its own end, a complete last record needs no line end (jsonlines.org).
-            if not self._proven or isinstance(read_record(rest), Unreadable):
+            if not self._proven or isinstance(self._read(rest), Unreadable):
                 raise StreamIncomplete(f"the NDJSON answer ends inside a line ({rest[:60]!r}…).")
             yield from self.feed(b"\n", bytes)
         if self._footer:
@@ -101,15 +106,15 @@ class NdjsonDocument:
         """The records of a block, by the reference parser, in slices."""
         unread = io.BytesIO(block)
         while lines := unread.readlines(SLICE_BYTES):
-            records: Records = [read_record(line.removesuffix(b"\n")) for line in lines if line.strip(WHITE_SPACE)]
+            found = [self._read(line.removesuffix(b"\n")) for line in lines if line.strip(WHITE_SPACE)]
             if self._errors:
-                self._refuse_errors(self._errors, records)
-            yield records
+                self._refuse_errors(self._errors, found)
+            yield self._arrays.records(found) if self._arrays else cast("Records", found)
 
     @staticmethod
-    def _refuse_errors(errors: ErrorDocument, records: Records) -> None:
+    def _refuse_errors(errors: ErrorDocument, records: list[object]) -> None:
         for record in records:
-            if not isinstance(record, Unreadable) and (error := errors.error(None, record)):
+            if isinstance(record, dict) and (error := errors.error(None, record)):
                 raise error
 
     def _without_last(self, lines: bytes) -> bytes:
