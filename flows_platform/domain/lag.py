@@ -48,6 +48,18 @@ def unpacked(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysOf:
+    """The keys of a set of windows, without a list of them."""
+
+    grid: WindowGrid
+    windows: int
+
+    def __contains__(self, key: object) -> bool:
+        number = self.grid.number_of_key(str(key))
+        return number is not None and bool(self.windows >> number & 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Windows:
     """What is known of a table's windows, as sets.
 

@@ -4,7 +4,7 @@ All instants are in the time of the data, which a simulated clock runs faster th
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -85,7 +85,7 @@ class TableState:
     from_start: bool = False
     snapshot: bool = False
     loaded: Collection[str] = ()
-    running: Collection[str] = ()
+    running: Container[str] = ()
     confirmable: Collection[Window] = ()
     received: Mapping[Window, int] = field(default_factory=dict)
     failures: Mapping[Window, Failures] = field(default_factory=dict)

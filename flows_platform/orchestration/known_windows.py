@@ -64,7 +64,7 @@ def known_windows(
     windows = Windows(
         loaded=unpacked(before.loaded) | bits(grid, loaded),
         attempted=unpacked(before.attempted) | bits(grid, attempts),
-        busy=bits(grid, WindowRuns(table, instance).on_the_way()),
+        busy=WindowRuns(table, instance).on_the_way().windows,
         unconfirmed=bits(grid, ledger_of(table.folder).waiting()),
     )
     loaded_text, attempted_text = packed(windows.loaded), packed(windows.attempted)

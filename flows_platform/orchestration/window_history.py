@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from flows_platform.domain.lag import KeysOf
 from flows_platform.domain.wanted_windows import Failures
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.metadata import figures
@@ -25,24 +26,22 @@ class WindowRuns:
     table: WindowedTable
     instance: dg.DagsterInstance
 
-    def on_the_way(self) -> set[str]:
-        """Keys of the windows that an unfinished run will load."""
-        runs = self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-        return {key for run in runs if self._is_on_table(run) for key in self._keys(run)}
+    def on_the_way(self) -> KeysOf:
+        """The windows that an unfinished run will load. The backfill of ten years may have thousands of queued runs."""
+        windows = 0
+        for run in self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+            if self._is_on_table(run):
+                windows |= self._windows(run)
+        return KeysOf(self.table.grid, windows)
 
     def _is_on_table(self, run: dg.DagsterRun) -> bool:
         return run.job_name == self.table.windows_job or self.table.table_key in (run.asset_selection or ())
 
-    def _keys(self, run: dg.DagsterRun) -> list[str]:
-        if PARTITION in run.tags:
-            return [run.tags[PARTITION]]
-        if RANGE_START not in run.tags:
-            return []
-        grid = self.table.grid
-        first, last = (grid.number_of_key(run.tags[name]) for name in (RANGE_START, RANGE_END))
-        if first is None or last is None:  # windows of an earlier declaration
-            return []
-        return [grid.nth(number).key for number in range(first, last + 1)]
+    def _windows(self, run: dg.DagsterRun) -> int:
+        """The run's windows as a set; an empty one if they are those of an earlier declaration."""
+        one = run.tags.get(PARTITION, "")
+        first, last = (self.table.grid.number_of_key(run.tags.get(name, one)) for name in (RANGE_START, RANGE_END))
+        return 0 if first is None or last is None else max(0, (1 << last + 1) - (1 << first))
 
     def loaded(self, windows: Collection[Window]) -> set[str]:
         """Keys of those of these windows, some hundreds at most, that are in the table."""

@@ -114,7 +114,7 @@ def test_what_a_run_is_on_is_not_asked_for_again(platform: Platform) -> None:
     seen = replace(cursor_of(first), records=3999)  # the source has more now
     with unfinished_run(platform, {PARTITION: KEYS[3]}):
         runs = WindowRuns(flows_windows(platform.settings), platform.instance)
-        assert runs.on_the_way() == {KEYS[3]}
+        assert [key for key in KEYS if key in runs.on_the_way()] == [KEYS[3]]
         assert requested(look(platform, Cursor(), NOON)) == KEYS[1:3]
         assert requested(look(platform, seen, NOON)) == KEYS[1:3]
         assert scheduled(platform, datetime(2014, 1, 1, 12, 20, tzinfo=UTC)) == KEYS[1:3]

@@ -91,7 +91,7 @@ class Simulated:
         return str(mine["freshnessStatusInfo"]["freshnessStatus"])
 
     def is_idle(self) -> bool:
-        return not WindowRuns(flows_windows(self.settings), self.instance).on_the_way()
+        return not WindowRuns(flows_windows(self.settings), self.instance).on_the_way().windows
 
     def nothing_is_overdue(self) -> bool:
         record = self.instance.get_latest_asset_check_evaluation_record(

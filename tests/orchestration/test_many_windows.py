@@ -12,12 +12,17 @@ from dagster._core.storage.dagster_run import RunRecord  # not exported
 
 from flows_platform.domain.calendar import Calendar
 from flows_platform.domain.cron import Cron
+from flows_platform.domain.lag import numbers
 from flows_platform.domain.unloaded_windows import CHECKED_A_LOOK
 from flows_platform.domain.wanted_windows import RUNS_A_LOOK, Cursor, SourceState, candidates, wanted_windows
 from flows_platform.orchestration.automation import differing_windows
 from flows_platform.orchestration.automation.differing_windows import COMPARED_A_LOOK, loaded_windows, looked
 from flows_platform.orchestration.automation.table_state import table_state
+from flows_platform.orchestration.partitions import PARTITION, range_tags
+from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.orchestration.window_history import WindowRuns
 from flows_platform.pipeline.compare import Comparison, FileState
 from flows_platform.settings import load_settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
@@ -113,3 +118,22 @@ def test_windows_of_an_earlier_declaration_are_left_out(table: WindowedTable, in
     for key in ("2024-03-01-10:15", "2024-03-01-10:07", "2015-12-31-23:45"):
         instance.report_runless_asset_event(dg.AssetMaterialization(table.table_key, partition=key))
     assert loaded_windows(table, instance) == ["2024-03-01-10:15"]
+
+
+def test_queued_runs_are_ranges_of_windows(table: WindowedTable, instance: dg.DagsterInstance) -> None:
+    definitions = windowed_definitions(table)
+    resources = dg.Definitions(resources=build_resources(load_settings())._asdict())
+    job = dg.Definitions.merge(definitions, resources).resolve_job_def(table.windows_job)
+    other = "2024-03-01-10:07"  # of an earlier declaration
+    for tags in (
+        range_tags(GRID.nth(1000).key, GRID.nth(1057).key),
+        {PARTITION: GRID.nth(5).key},
+        {PARTITION: other},
+        range_tags(other, GRID.nth(9).key),
+        {},
+    ):
+        instance.create_run_for_job(job, tags=tags)
+    keys = WindowRuns(table, instance).on_the_way()
+    assert [*numbers(keys.windows)] == [5, *range(1000, 1058)]
+    assert GRID.nth(5).key in keys
+    assert [key for key in (GRID.nth(4).key, other, "yesterday", "") if key in keys] == []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from flows_platform.domain.lag import KeysOf
 from flows_platform.domain.wanted_windows import RUNS_A_LOOK, SourceState, TableState, wanted_windows
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
@@ -141,7 +142,7 @@ def differing_windows_sensor(
             calendar=table.calendar,
             look_back=table.look_back,
             snapshot=table.snapshot,
-            running=busy | runs.on_the_way(),
+            running=KeysOf(table.grid, busy.windows | runs.on_the_way().windows),
             confirmable=waits & confirmable(table, wall).keys(),
         )
         source = SourceState(differing=seen.differing.keys() - waits)
