@@ -286,7 +286,7 @@ def test_a_source_that_cannot_be_loaded_is_reported_once_and_healed(receiver: Re
         (post,) = receiver.posts
         assert (post["event"], post["kind"], post["problem"]) == ("opened", "source", f"{tmp_path}/mine.yaml")
         assert post["text"].startswith(f"Source not loaded: {tmp_path}/mine.yaml")
-        assert "`attributes:` are needed" in post["error"]
+        assert "write `type: " in post["error"]
         made.look()
         assert len(receiver.posts) == 1
         made.definitions = definitions(GOOD)
