@@ -108,7 +108,7 @@ class JobPages:
         for attempt in self._pages.tries():
             with attempt, api.redactor.errors(), self._pages.sent(api, request) as answer:
                 api.refusals.nothing.require_some(answer.status)
-                document = _document(answer.read(DOCUMENT_BYTES + 1))
+                document = _document(answer.beginning(DOCUMENT_BYTES + 1))
                 self._tally.received_bytes += answer.received
                 if error := api.refusals.document and api.refusals.document.error(None, document):
                     if isinstance(error, SourceUnavailable):

@@ -14,7 +14,7 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [
     (DOCUMENT.read_text()[: found.start()].count("\n") + 2, found[1]) for found in BLOCK.finditer(DOCUMENT.read_text())
 ]
-INSTEAD = {"snapshot": "time"}  # keys, and those that they replace
+INSTEAD = {"snapshot": "time", "job": "url"}  # keys, and those that they replace
 BASE = """
 type: flows_platform.components.WindowedApiTable
 attributes:

@@ -2,8 +2,11 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from flows_platform.domain.windows import Window
 from tests.fakes.serving import Answer
@@ -14,8 +17,10 @@ from tests.library.serving import (
     Row,
     StandIn,
     answered,
+    epoch,
     events,
     header,
+    iso,
     numbered,
     paged,
 )
@@ -23,6 +28,7 @@ from tests.library.serving import (
 SENSORS = ("3917", "3918")
 INSTANCES = ("a:9100", "b:9100")
 STEP = timedelta(seconds=60)
+CHUNK = 30  # findings of a chunk
 
 
 def crowdstrike(request: Range) -> Answer:
@@ -40,6 +46,38 @@ def crowdstrike(request: Range) -> Answer:
     pagination = {"offset": request.number("offset"), "limit": 20, "total": len(rows)}
     ids = [f"alert:{number}" for number, _ in some]
     return answered({"meta": {"pagination": pagination}, "resources": ids, "errors": []})
+
+
+@dataclass
+class Tenable:
+    """Exports that are finished when their status is asked for the second time."""
+
+    since: dict[str, int] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, request: Range) -> Answer:
+        if request.asked.path == "/vulns/export":
+            body = json.loads(request.asked.body)
+            assert body["filters"]["state"] == ["OPEN", "REOPENED", "FIXED"]
+            job = f"export-{len(self.since)}"
+            self.since[job] = body["filters"]["last_found"]
+            return answered({"export_uuid": job})
+        found = re.fullmatch(r"/vulns/export/([\w-]+)/(?:status|chunks/([0-9]+))", request.asked.path)
+        assert found
+        findings = [(number, time) for number, time in enumerate(TIMES) if epoch(time) >= self.since[found[1]]]
+        if found[2]:
+            first = (int(found[2]) - 1) * CHUNK
+            return answered([_finding(number, time) for number, time in findings[first : first + CHUNK]])
+        self.asked[found[1]] += 1
+        if self.asked[found[1]] == 1:
+            return answered({"status": "PROCESSING", "chunks_available": [1]})
+        chunks = range(1, -(-len(findings) // CHUNK) + 1)
+        return answered({"uuid": found[1], "status": "FINISHED", "chunks_available": list(chunks)})
+
+
+def _finding(number: int, time: datetime) -> dict[str, Any]:
+    asset, plugin = {"uuid": "a-1", "hostname": "h"}, {"id": 19506, "name": "n", "cve": ["CVE-2024-1"]}
+    return {"finding_id": f"f{number}", "last_found": iso(time), "state": "OPEN", "asset": asset, "plugin": plugin}
 
 
 def openaq(request: Range) -> Answer:
@@ -117,4 +155,13 @@ STEPS = {
         "A valid API key must be provided",
     ),
     "prometheus_range": StandIn(("http://prometheus.example:9090",), prometheus, prometheus_rows),
+    "tenable_vulnerabilities": StandIn(
+        ("https://cloud.tenable.com",),
+        Tenable(),
+        events(lambda number: f"f{number}"),
+        ("TENABLE_API_KEYS",),
+        header("x-apikeys", SECRET),
+        answered({"error": "Invalid Credentials"}, status=401),
+        "Invalid Credentials",
+    ),
 }

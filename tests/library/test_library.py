@@ -61,6 +61,7 @@ REFUSED = {
         answered({"messages": [{"type": "FATAL", "text": "Search auto-canceled"}]}),
         "FATAL: Search auto-canceled",
     ),
+    "tenable_vulnerabilities": (2, answered({"status": "CANCELLED", "chunks_available": [1]}), "ended as CANCELLED"),
     "usgs_earthquakes": (1, Answer(400, {}, b"the limit is 20000"), "answered 400"),
     "zendesk_tickets": (1, answered({"error": "StartTimeTooRecent"}, status=422), "StartTimeTooRecent"),
 }
@@ -76,13 +77,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def serving(name: str) -> Iterator[LibraryServer]:
-    """The stand-in of a file, and the file as `source.yaml` with its address. Without a budget of requests."""
+    """The stand-in of a file, and the file as `source.yaml` with its address. No budget of requests, no long waits."""
     text = library()[name].read_text()
     with LibraryServer(STAND_INS[name]) as server:
         for origin in STAND_INS[name].origins:
             assert origin in text
             text = text.replace(origin, server.origin)
-        SOURCE.write_text(re.sub(r"^    rate: .*\n", "", text, flags=re.MULTILINE))
+        text = re.sub(r"^    rate: .*\n", "", text, flags=re.MULTILINE)
+        SOURCE.write_text(re.sub(r"every: \d+", "every: 0.01", text))
         yield server
 
 
