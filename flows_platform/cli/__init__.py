@@ -31,7 +31,7 @@ __all__ = [
 # The system's errors for a full or broken disk, and for paths that this user cannot write.
 OF_STORAGE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),
-    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
 }
 STORAGE_REMEDY = "Free space, correct the permissions, or set FLOWS_HOME to another folder."
 

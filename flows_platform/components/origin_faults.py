@@ -42,7 +42,7 @@ def _column_faults(index: int, column: ColumnDeclaration, source: TableKeys) -> 
     if column.origin not in names:
         yield Fault(at, f"it is one of {', '.join(names)}")
     elif column.type is ColumnType.DATE and column.origin in {Origin.WINDOW_START, Origin.WINDOW_END}:
-        if not source.partitions.start_days:
+        if not (source.partitions.templated or source.partitions.start_days):
             yield Fault(at, "dates need windows of whole days that start at midnight in UTC")
     elif column.origin in set(Origin) and column.type is not ColumnType.TIMESTAMP:
         yield Fault(at, f"{column.origin} is an instant: declare `type: timestamp`")

@@ -14,6 +14,7 @@ from flows_platform.declared import KeyPath, is_template, parsed
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 
+SHORTEST = 3  # letters of a beginning that may mean a longer word
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 
 
@@ -34,7 +35,8 @@ def all_refused(faults: Sequence[Fault]) -> PydanticCustomError:
 def did_you_mean(written: str, allowed: Iterable[str]) -> str:
     """The end of a message that names the allowed word that was most likely meant; empty if none is near."""
     known = {word.casefold(): word for word in allowed}
-    near = get_close_matches(written.casefold(), known, 1)
+    begun = [word for word in known if len(written) >= SHORTEST and word.startswith(written.casefold())]
+    near = get_close_matches(written.casefold(), known, 1) or begun
     return f"; did you mean {known[near[0]]}?" if near else ""
 
 

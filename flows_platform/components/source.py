@@ -31,6 +31,7 @@ from flows_platform.formats.protocol.envelope import ErrorDocument
 from flows_platform.formats.protocol.names import Parser
 from flows_platform.orchestration.metadata.charts import Chart
 
+LONGEST_TABLE = 200  # characters of a table's name, which files and folders also have
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
 Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]
@@ -257,7 +258,9 @@ class Destination(Declared):
 class TableKeys(Declared):
     """The keys of a table that is filled from an API. Rules between them are in `validation.py`."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The table's and its asset's name.")
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=LONGEST_TABLE, description="The table's and its asset's name."
+    )
     files_asset: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")

@@ -150,7 +150,9 @@ SHAPES = [
     Mistake(R, f"    tls: {{key: k.pem, ca: a.pem}}\n{R}", 8, "api.tls.key", "it needs `certificate`"),
     Mistake(R, f"    unpack: gz\n{R}", 8, "api.unpack is 'gz'", "Input should be 'gzip' or 'zip'"),
     Mistake(R, f"    names: [id, at]\n    record_key: id\n{R}", 9, "api.record_key", "they have no names"),
-    Mistake("format: json", "format: xml\n    names: [id, at]", 8, "api.names", "only json has such records"),
+    Mistake(
+        "format: json", "format: xml\n    names: [id, at]", 8, "api.names", "only json and ndjson have such records"
+    ),
     Mistake("format: json", "format: csv\n    csv: {delimeter: ;}", 8, "api.csv.delimeter", "did you mean delimiter?"),
     Mistake(R, f"    nothing: [emtpy]\n{R}", 8, "api.nothing.0", "did you mean empty?"),
 ]

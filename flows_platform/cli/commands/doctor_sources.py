@@ -3,6 +3,7 @@
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ from urllib.parse import urlsplit
 
 from flows_platform.components.catalog import Catalog
 from flows_platform.components.source_files import shipped_name
-from flows_platform.domain.errors import SourceUnavailable
+from flows_platform.domain.errors import ConfigurationError, SourceUnavailable
+from flows_platform.fetch.auth import OAuth2
 from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.redirects import PORTS
 from flows_platform.fetch.trace import Trace
@@ -48,14 +50,29 @@ def _secrets(table: WindowedTable, _: Settings) -> str:
 
 
 def _host(table: WindowedTable, settings: Settings) -> str:
-    """Whether something listens where the API should be, or where the proxy to it should be."""
-    proxy = Proxies.of_environment().proxy_for(table.endpoint)
+    """Whether something listens where the API and its tokens should be, or where the proxy to them should be."""
+    urls = {"`api.url`": table.endpoint} | _token_url(table)
+    reached = dict.fromkeys(_reached_for(url, key, settings) for key, url in urls.items())
+    return f"{' and '.join(reached)} can be reached"
+
+
+def _token_url(table: WindowedTable) -> dict[str, str]:
+    """The URL of tokens; none without OAuth2, or where a secret is missing, which its own line says."""
+    with suppress(ConfigurationError):
+        if isinstance(auth := table.api().auth, OAuth2):
+            return {"`api.auth.token_url`": auth.token_url}
+    return {}
+
+
+def _reached_for(url: str, key: str, settings: Settings) -> str:
+    """What listens for requests to the URL that the file has under `key`, in words."""
+    proxy = Proxies.of_environment().proxy_for(url)
     address = _reached(
-        proxy.url if proxy else table.endpoint,
+        proxy.url if proxy else url,
         settings.connect_timeout,
-        remedy=f"Check {proxy.variable if proxy else '`api.url`'}, and whether this machine may connect to it.",
+        remedy=f"Check {proxy.variable if proxy else key}, and whether this machine may connect to it.",
     )
-    return f"the proxy {address}, named by {proxy.variable}, can be reached" if proxy else f"{address} can be reached"
+    return f"the proxy {address}, named by {proxy.variable}," if proxy else address
 
 
 def _reached(url: str, timeout: float, *, remedy: str) -> str:

@@ -8,6 +8,7 @@ import yaml
 
 from flows_platform.cli.commands.source_new import source_folder
 from flows_platform.cli.commands.terminal import say
+from flows_platform.components.rules import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import load_settings
 
@@ -34,7 +35,7 @@ def run_add(name: str | None, out: Path | None) -> None:
         return
     if name not in files:
         raise ConfigurationError(
-            f"there is no {name!r} in the library.",
+            f"there is no {name!r} in the library{did_you_mean(name, files) or '.'}",
             remedy=f"It has {', '.join(files)}; `flows source new` drafts others.",
         )
     path = out or source_folder(load_settings()) / f"{name}.yaml"

@@ -9,10 +9,13 @@ from flows_platform.components.rules import require_url
 from flows_platform.components.sample.answers import read_sample
 from flows_platform.components.sample.auth import chosen_kind, draft_auth
 from flows_platform.components.sample.draft import Draft
+from flows_platform.components.source import LONGEST_TABLE
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings, load_settings
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{LONGEST_TABLE - 1}}}")
+
+SHOWN = 80  # characters of a name
 
 
 def run_new(
@@ -32,9 +35,12 @@ def run_new(
     """
     settings = load_settings()
     if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{name!r} is not a table's name.", remedy="Use letters, digits and underscores.")
-    for address in filter(None, (url, token_url)):
-        require_url(address)
+        raise ConfigurationError(
+            f"{name[:SHOWN]!r} is not a table's name.",
+            remedy=f"Use letters, digits and underscores, at most {LONGEST_TABLE}, and a letter or _ first.",
+        )
+    for option, address in (("--url", url), ("--token-url", token_url)):
+        _require_url(option, address)
     kind = chosen_kind(auth, token_url, scope)
     path = out or source_folder(settings) / f"{name}.yaml"
     if path.exists():
@@ -51,6 +57,14 @@ def run_new(
         say(f"Set {variable}.")
     say(f"Next: flows source check {path}")
     say(f"      flows source try {path} --window {draft.window}")
+
+
+def _require_url(option: str, address: str | None) -> None:
+    try:
+        if address:
+            require_url(address)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{option}: {error.message}", remedy=error.remedy) from None
 
 
 def source_folder(settings: Settings) -> Path:

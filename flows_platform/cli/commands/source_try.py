@@ -73,6 +73,10 @@ def run_try(source: str, key: str, *, limit: int | None, out: Path | None, as_js
 
 def _table(source: str, settings: Settings) -> WindowedTable:
     path = Path(source)
+    if path.is_dir():
+        raise ConfigurationError(
+            f"{source} is a folder.", remedy="Name one file in it, or the table that the file declares."
+        )
     by_path = path.suffix.lower() in SUFFIXES or path.is_file()
     return table_at(path, settings) if by_path else table_named(source, settings)
 

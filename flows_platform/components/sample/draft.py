@@ -59,7 +59,7 @@ class Draft:
     @property
     def variables(self) -> list[str]:
         """The variables that the source needs."""
-        return variables(self._auth)
+        return [*variables(self._auth), *variables(self._request.parameters)]
 
     @property
     def guesses(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from flows_platform.components.written_secrets import is_secret_name
+from flows_platform.domain.schema import plain_name
 
 _ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})?"
 _TIMES = (
@@ -36,7 +37,7 @@ class DraftRequest:
     url: str
     time: dict[str, object] = field(default_factory=dict)
     guess: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, object] = field(default_factory=dict)
     size: tuple[str, int] | None = None
     auth: dict[str, object] | None = None
     numbers: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -71,13 +72,21 @@ def draft_request(url: str | None, name: str, paged: Collection[str], cursors: C
         elif plain in cursors:
             continue
         elif is_secret_name(parameter):
-            draft.auth = {"kind": "query", "name": parameter, "value": {"env": f"{variable}_KEY"}}
+            _take_secret(draft, parameter, variable)
         else:
             draft.parameters[parameter] = value
     _take_parameters(draft, times)
     _take_texts(draft)
     _take_folder(draft, parts.path)
     return draft
+
+
+def _take_secret(draft: DraftRequest, parameter: str, variable: str) -> None:
+    """The first secret is the key, and the others are parameters; all by the names of variables."""
+    if draft.auth is None:
+        draft.auth = {"kind": "query", "name": parameter, "value": {"env": f"{variable}_KEY"}}
+    else:
+        draft.parameters[parameter] = {"env": f"{variable}_{plain_name(parameter, otherwise='other').upper()}"}
 
 
 def _form(value: str) -> str | None:
@@ -107,11 +116,11 @@ def _take_parameters(draft: DraftRequest, times: dict[str, tuple[str, str]]) -> 
 def _take_texts(draft: DraftRequest) -> None:
     """A range inside a text, such as `at ge 2024-03-01T00:00:00Z and at lt 2024-03-02T00:00:00Z`."""
     for name, value in draft.parameters.items():
-        bounds = [found[0] for found in _INSTANT.finditer(value)]
+        bounds = [found[0] for found in _INSTANT.finditer(value)] if isinstance(value, str) else []
         if draft.time or len(bounds) != TWO_BOUNDS or (form := _form(bounds[0])) is None or form != _form(bounds[1]):
             continue
         names = iter(("{start}", "{end}"))
-        draft.parameters[name] = _INSTANT.sub(lambda _, names=names: next(names), value)  # type: ignore[misc]
+        draft.parameters[name] = _INSTANT.sub(lambda _, names=names: next(names), str(value))  # type: ignore[misc]
         draft.time = {"written": form, **_zone(form, bounds[0])}
 
 

@@ -12,6 +12,7 @@ from tests.cli.commands.test_source_try import SOURCE
 from tests.fakes.certificates import Authority
 from tests.fakes.proxy import LittleProxy
 from tests.fakes.serving import Answer, Asked, VendorServer
+from tests.fakes.small_server import SmallServer, document
 
 USUAL = ["settings", "home folder", "sources", "warehouse", "Dagster"]
 OF_VISITS = ["visits secrets", "visits host", "visits request"]
@@ -57,6 +58,87 @@ def test_a_source_that_answers(project: Path, capsys: pytest.CaptureFixture[str]
     assert list(found) == USUAL + OF_VISITS
     assert failed(found) == []
     assert "was answered with 200, a record was read" in found["visits request"]
+
+
+SEARCH = """
+type: flows_platform.components.WindowedApiTable
+attributes:
+  name: searched
+  api:
+    url: {origin}/search
+    method: POST
+    format: json
+    records: data
+    auth:
+      kind: oauth2
+      token_url: {tokens}/token
+      client_id: {{env: SEARCHED_ID}}
+      client_secret: {{env: SEARCHED_SECRET}}
+    body: {{from: "{{start}}", to: "{{end}}"}}
+    time: {{before_inclusive: false}}
+    paging: {{kind: cursor, cursor: next, into: {{body: cursor}}}}
+  columns: [{{name: id, required: true}}, {{name: at, type: timestamp, required: true}}]
+  time: at
+  key: id
+  partitions: {{cron: 0 0 * * *, start: 2024-03-01T00:00:00}}
+"""
+
+
+def search(asked: Asked) -> Answer:
+    """One page of a search with another behind it, for requests with the token."""
+    if asked.path == "/token":
+        known = b"client_secret=s3cr3t" in asked.body
+        return document(
+            {"access_token": "canary-token"} if known else {"error": "invalid_client"}, 200 if known else 401
+        )
+    if asked.headers.get("authorization") != "Bearer canary-token":
+        return document({"error": "no token"}, 401)
+    return document({"data": [{"id": "1", "at": json.loads(asked.body)["from"]}], "next": "more"})
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHED_ID", "me")
+    monkeypatch.setenv("SEARCHED_SECRET", "s3cr3t")
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_search_by_post_with_a_token_and_a_cursor(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with SmallServer(search) as server, SmallServer(search) as tokens:
+        (project / "search.yaml").write_text(SEARCH.format(origin=server.origin, tokens=tokens.origin))
+        without = lines(capsys, requests=False)
+        assert not server.requests
+        assert not tokens.requests
+        found = lines(capsys)
+        assert [asked.method for asked in (*tokens.requests, *server.requests)] == ["POST", "POST"]
+    hosts = " and ".join(one.origin.removeprefix("http://") for one in (server, tokens))
+    assert without["searched host"] == found["searched host"] == f"ok    searched host: {hosts} can be reached"
+    assert failed(found) == failed(without) == []
+    assert "was answered with 200, a record was read" in found["searched request"]
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_token_that_is_refused_is_the_requests_fault(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEARCHED_SECRET", "wr0ng-s3cr3t")
+    with SmallServer(search) as server:
+        (project / "search.yaml").write_text(SEARCH.format(origin=server.origin, tokens=server.origin))
+        found = lines(capsys)
+    assert failed(found) == ["searched request"]
+    assert "invalid_client" in found["searched request"]
+    assert "wr0ng" not in "".join(found.values())
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_server_of_tokens_that_is_away_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    with SmallServer(search) as server:
+        (project / "search.yaml").write_text(SEARCH.format(origin=server.origin, tokens=f"http://127.0.0.1:{port}"))
+        found = lines(capsys, requests=False)
+    assert failed(found) == ["searched host"]
+    assert f"127.0.0.1:{port} cannot be reached" in found["searched host"]
+    assert "Check `api.auth.token_url`" in found["searched host"]
 
 
 def test_without_requests_nothing_is_sent(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

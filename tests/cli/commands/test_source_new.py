@@ -366,7 +366,7 @@ def test_without_a_word_on_auth_the_draft_has_its_forms_as_comments() -> None:
     [
         ({"auth": "oauth"}, "--auth is 'oauth'; did you mean oauth2.*Use bearer, header"),
         ({"auth": "basic", "token_url": "https://id.example"}, "--token-url is an option of oauth2"),
-        ({"token_url": "id.example"}, "not an http"),
+        ({"token_url": "id.example"}, "--token-url: this is not an http"),
     ],
 )
 def test_options_of_auth_that_do_not_fit(options: dict[str, str], message: str) -> None:
@@ -374,6 +374,22 @@ def test_options_of_auth_that_do_not_fit(options: dict[str, str], message: str) 
     with pytest.raises(ConfigurationError, match=message):
         run_new("events", Path("a.json"), None, None, **options)
     assert not list(Path().glob("*.yaml"))
+
+
+def test_several_secrets_in_a_url_are_variables_each(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.json").write_bytes(as_json(data=records()))
+    url = "http://me:hunter2@api.example/v1?api_key=hunter3&access-token=hunter4&q=x"
+    run_new("events", Path("a.json"), url, None)
+    text = Path("events.yaml").read_text()
+    made = yaml.safe_load(text)["attributes"]["api"]
+    assert made["auth"]["kind"] == "basic"
+    others = {"api_key": {"env": "EVENTS_API_KEY"}, "access-token": {"env": "EVENTS_ACCESS_TOKEN"}, "q": "x"}
+    assert (made["url"], made["parameters"]) == ("http://api.example/v1", others)
+    assert "hunter" not in text
+    said = capsys.readouterr().out
+    assert re.findall(r"Set (\w+)\.", said) == [
+        *("EVENTS_USER", "EVENTS_PASSWORD", "EVENTS_API_KEY", "EVENTS_ACCESS_TOKEN")
+    ]
 
 
 def test_numbers_as_times(capsys: pytest.CaptureFixture[str]) -> None:
@@ -428,6 +444,7 @@ def test_a_key_of_several_columns(capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "file", "content", "message"),
     [
         ("a b", "a.json", "[]", "is not a table's name"),
+        ("n" * 201, "a.json", "[]", "is not a table's name. Use letters, digits and underscores, at most 200"),
         ("events", "a.txt", "", "is not of a known format"),
         ("events", "a.json", "{", "cannot be read as json"),
         ("events", "a.json", '{"data": []}', "has no records"),

@@ -148,6 +148,12 @@ def test_a_file_that_says_what_it_may_not(tmp_path: Path, capsys: pytest.Capture
     code, told = tried(capsys, "no_such_table")
     assert code == 2
     assert "nvd_cves" in told["error"]["remedy"]
+    code, told = tried(capsys, "nvd_cve")
+    assert (code, told["error"]["message"]) == (2, "there is no table 'nvd_cve'; did you mean nvd_cves?")
+    code, told = tried(capsys, str(tmp_path))
+    assert (code, told["error"]["message"]) == (2, f"{tmp_path} is a folder.")
+    code, told = tried(capsys, str(tmp_path / "absent.yaml"))
+    assert (code, told["error"]["message"]) == (2, f"{tmp_path}/absent.yaml cannot be read: No such file or directory.")
 
 
 def test_as_text(source: Callable[[VendorServer], str], capsys: pytest.CaptureFixture[str]) -> None:
