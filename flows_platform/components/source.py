@@ -130,7 +130,8 @@ class Api(Declared):
     ) = Field(
         None,
         description="One pull per value, all in one window: {NAME: [values]}, {NAME: {file: PATH}} or {NAME: {env: "
-        "VARIABLE}}. {NAME} is the value in url (percent-encoded but for its slashes), parameters, headers and body.",
+        "VARIABLE}}. {NAME} is the value in url (percent-encoded but for its slashes), parameters, headers and body. A "
+        "record that two pulls give counts once if all its columns are the same; else the key needs the value.",
     )
     paging: AnyPaging | None = Field(
         None, description="How an answer continues; without it, one answer holds all records."

@@ -89,7 +89,7 @@ class Withheld:
         """A sentence for people: both counts, and what the window waits for."""
         return (
             f"Waiting for a confirmation since {self.first_said:%Y-%m-%d %H:%M} UTC: {self.rows:,} rows were pulled, "
-            f"and the table keeps its {self.rows_held:,} until another pull gives the same."
+            f"the table has {self.rows_held:,}, and it stays as it is until another pull gives the same."
         )
 
 

@@ -248,6 +248,19 @@ def test_a_header_cannot_hold_every_value(tmp_path: Path, client: HttpClient, ta
     assert server.requests == []
 
 
+def test_a_snapshot_may_have_several_pulls(tmp_path: Path, client: HttpClient, target: Path) -> None:
+    with Events() as server:
+        declared = source(server.origin, list(REPOS), ignore=["at"])
+        columns = [
+            *declared["columns"][:2],
+            {"name": "at", "type": "timestamp", "from": "window_start", "required": True},
+        ]
+        api = {key: value for key, value in declared["api"].items() if key != "time"} | {"snapshot": True}
+        fetch_window(client, api_of(tmp_path, declared | {"columns": columns, "api": api}), DAY, target)
+    assert pairs(target) == ALL
+    assert set(pq.read_table(target).column("at").to_pylist()) == {DAY.start}
+
+
 def test_a_list_of_values_is_not_counted(tmp_path: Path, client: HttpClient) -> None:
     with Events() as server:
         assert count_records(client, api_of(tmp_path, source(server.origin, list(REPOS))), DAY) is None

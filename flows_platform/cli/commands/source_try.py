@@ -27,6 +27,7 @@ from flows_platform.window_files.quarantine import quarantine_path, read_quarant
 
 FAILED, WRONG_USE = 1, 2
 REASONS = 10  # the most frequent reasons of rejects, which are shown
+LIST_OF_NOW = "this is the list of now, which a run stores under the newest closed window alone"
 SUFFIXES = {".yaml", ".yml"}
 
 
@@ -84,7 +85,8 @@ def _table(source: str, settings: Settings) -> WindowedTable:
 def _try(
     table: WindowedTable, api: WindowedApi, tried: Tried, trace: Trace, *, limit: int | None, out: Path | None
 ) -> None:
-    window = _window(table, tried.window, datetime.now(UTC))
+    now = datetime.now(UTC)
+    window = _window(table, tried.window, now)
     fetch = build_resources(load_settings()).fetch
     with (
         fetch.client(api, table.gate) as client,
@@ -105,6 +107,8 @@ def _try(
             limit=limit,
         )
         _note(tried, fetched, api)
+        if table.snapshot and not table.calendar.is_newest(window, now):
+            tried.note = "; ".join(filter(None, [tried.note, LIST_OF_NOW]))
         tried.out = str(out) if out else None
 
 

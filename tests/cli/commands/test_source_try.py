@@ -106,6 +106,20 @@ def test_a_whole_window(
     assert not (tmp_path / "home" / "windows").exists()  # no module of it is the platform's
 
 
+def test_an_older_window_of_a_snapshot_says_whose_list_it_is(
+    source: Callable[[VendorServer], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Visits(clock=lambda: 0.0) as server:
+        path = Path(source(server))
+        text = path.read_text().replace("time: {after: from, before: to, before_inclusive: false}", "snapshot: true")
+        given = "- {name: window_at, type: timestamp, from: window_start, required: true}\n    - {name: left"
+        path.write_text(text.replace("time: at", "time: window_at").replace("- {name: left", given))
+        code, told = tried(capsys, str(path))
+    assert (code, told["rows"]) == (0, 3)
+    assert told["note"] == "this is the list of now, which a run stores under the newest closed window alone"
+    assert [request["status"] for request in told["requests"]] == [200, 200]
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 def test_a_limit(
     source: Callable[[VendorServer], str], tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: int
