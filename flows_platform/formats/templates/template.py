@@ -19,9 +19,11 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flows_platform.columns.batches import ARROW_TYPES
 from flows_platform.columns.cast_values import Misfit, cast_value
+from flows_platform.domain.decimals import PLAIN
 from flows_platform.domain.schema import Column, ColumnType
 
 type Positions = npt.NDArray[np.int64]
@@ -273,6 +275,9 @@ def typed(value: Value, texts: pa.Array, first: Octets, sizes: Positions) -> pa.
         return texts
     if kind is ColumnType.BOOL:
         return _truths(texts)
+    # guard: decimals of JSON without leading zeros
+    if kind is ColumnType.NUMERIC and pc.all(pc.match_substring_regex(texts, rf"\A{PLAIN.pattern}\z")).as_py():
+        return texts
     return _numbers(value.column, texts) if kind in {ColumnType.FLOAT64, ColumnType.NUMERIC} else None
 
 
