@@ -14,6 +14,7 @@ from lxml import etree
 from flows_platform.columns.paths import RecordPath, quoted
 from flows_platform.components.sample.answer import SampleAnswer
 from flows_platform.components.sample.csv_answer import read_csv, read_tsv
+from flows_platform.components.sample.json_shapes import shaped_answer, table_answer
 from flows_platform.components.sample.proof import unreadable_records
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.xml.elements import drop_namespaces, local, nested, nested_record
@@ -96,11 +97,13 @@ def _json(body: bytes) -> SampleAnswer:
         except ValueError:
             pass
         raise
-    if isinstance(document, list):
-        return SampleAnswer("json", _objects(document), {}, {"records": ""}, instead=_instead(document))
+    if isinstance(document, list) and (objects := _objects(document)):
+        return SampleAnswer("json", objects, {}, {"records": ""})
     arrays = sorted(_arrays(document, ()), key=_likely)
+    if arrays and _likely(arrays[0])[0] and (table := table_answer(document, titled=True)):
+        return table  # the objects without times describe the columns
     if not arrays:
-        return SampleAnswer("json", [], instead=_instead(document))
+        return shaped_answer(document) or SampleAnswer("json", [], instead=_instead(document))
     (names, records), *others = arrays
     notes = {"records": f"guess: or {', '.join(_joined(other) for other, _ in others[:5])}"} if others else {}
     return SampleAnswer(

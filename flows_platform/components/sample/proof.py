@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.raw_records import Unreadable
 from flows_platform.components.sample.answer import SampleAnswer
 from flows_platform.domain.errors import ConfigurationError, PlatformError
@@ -22,6 +23,7 @@ def unreadable_records(path: Path, body: bytes, answer: SampleAnswer) -> tuple[s
         ConfigurationError: a run could not read the sample at all.
     """
     keys = answer.keys
+    names = keys.get("names")
     layout = Layout(
         NO_COLUMNS,
         records=str(keys.get("records", "")),
@@ -29,6 +31,8 @@ def unreadable_records(path: Path, body: bytes, answer: SampleAnswer) -> tuple[s
         whole=True,
         doctype=bool(keys.get("doctype")),
         plain_names="namespaces" in keys,
+        names=RecordPath.parse(names) if isinstance(names, str) else tuple(names) if isinstance(names, list) else None,
+        record_key=str(keys["record_key"]) if "record_key" in keys else None,
         dialect=CsvDialect.model_validate(keys.get("csv", {})),
         proven=True,
     )

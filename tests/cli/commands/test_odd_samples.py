@@ -23,7 +23,8 @@ REFUSED = [
     ("a.xml", PAGE.lower(), "is a page in HTML"),
     ("a.csv", b"\n" + PAGE, "is a page in HTML"),
     ("a.json", b'{"error": {"code": 401}}', "has no records, but an object with error, and no array of objects"),
-    ("a.json", b"[[1, 2], [3, 4]]", "has no records, but an array of 2 elements that are not objects"),
+    ("a.json", b"[1, 2]", "has no records, but an array of 2 elements that are not objects"),
+    ("a.json", b"[[1, 2], [3]]", "has no records, but an array of 2 elements that are not objects"),
     ("a.json", b"null", "has no records"),
     ("a.json", b'[{"id": 1, "v": NaN}]', "cannot be read as json: NaN is not JSON"),
     ("a.json", b'[{"id": "caf\xe9"}]', "cannot be read as json: .*can't decode byte 0xe9"),
@@ -70,6 +71,27 @@ READ: list[tuple[str, str | bytes, int, dict[str, object]]] = [
     ("xml", xml(f"<e id='1' at='{AT}'/><e id='2' at='{AT}'/>"), 2, {"records": "list", "record": "e"}),
     ("xml", xml(f"<!-- x --><e><id>1</id><at>{AT}</at></e><?pi?><e><id>2</id><at>{AT}</at></e>"), 2, {"record": "e"}),
     ("json", f"\ufeff[{LINE}]", 1, {"records": ""}),
+    ("json", f'[["a", "{AT}"], ["b", "{AT}"]]', 2, {"records": "", "names": ["column_1", "column_2"]}),
+    (
+        "json",
+        f'{{"columns": ["id", "at"], "rows": [["a", "{AT}"], ["b", "{AT}"], ["c", "{AT}"]]}}',
+        3,
+        {"records": "rows", "names": "columns"},
+    ),
+    (
+        "json",
+        f'{{"t": {{"columns": [{{"name": "id"}}, {{"name": "at"}}], "data": [["a", "{AT}"]]}}}}',
+        1,
+        {"records": "t.data", "names": "t.columns[].name"},
+    ),
+    ("json", f'{{"rows": [["a", "{AT}"]], "columns": ["id", "at"]}}', 1, {"records": "rows", "names": ["id", "at"]}),
+    ("json", f'{{"a": {{"at": "{AT}"}}, "b": {{"at": "{AT}"}}}}', 2, {"records": "", "record_key": "key"}),
+    (
+        "json",
+        f'{{"hosts": {{"a": {{"key": 1, "at": "{AT}"}}, "b": {{"key": 2, "at": "{AT}"}}}}}}',
+        2,
+        {"records": "hosts", "record_key": "key_0"},
+    ),
 ]
 
 
@@ -116,6 +138,13 @@ def test_records_without_a_time_are_a_snapshot(capsys: pytest.CaptureFixture[str
     assert made["api"]["snapshot"] is True
     assert made["columns"][0] == {"name": "window_at", "type": "timestamp", "from": "window_start", "required": True}
     assert (made["time"], made["key"], tried["rows"]) == ("window_at", "id", 2)
+
+
+def test_objects_around_the_records_are_not_records(capsys: pytest.CaptureFixture[str]) -> None:
+    links = {"self": {"href": "/v1/hosts"}, "last": {"href": "/v1/hosts"}}
+    body = json.dumps({"_links": links, "box": [[1, 2], [3, 4]], "hosts": [{"id": "a"}, {"id": "b"}]})
+    made, tried = drafted(capsys, body.encode())
+    assert (made["api"]["records"], tried["rows"]) == ("hosts", 2)
 
 
 def test_records_without_a_time_under_a_url_with_a_range(capsys: pytest.CaptureFixture[str]) -> None:
