@@ -25,17 +25,14 @@ def further_requests(api: Api) -> Iterator[tuple[KeyPath, DeclaredRequest]]:
 def further_faults(source: TableKeys) -> Iterator[Fault]:
     """What does not fit together."""
     if source.api.details:
-        yield from _details_faults(source)
+        yield from _details_faults(source.api)
     if source.api.job:
         yield from _job_faults(source.api)
     elif source.api.url is None:
         yield Fault(("api",), "`url` is missing: give the full endpoint; without it, a `job` is needed")
 
 
-def _details_faults(source: TableKeys) -> Iterator[Fault]:
-    api = source.api
-    if len(source.key_columns) > 1 and api.details and api.details.record_id is None:
-        yield Fault(("api", "details"), "the key has several columns: declare the path of a record's id as `record_id`")
+def _details_faults(api: Api) -> Iterator[Fault]:
     if api.paging and api.paging.continues_from:
         yield Fault(("api", "paging", "kind"), "the list has ids only: pages cannot continue from a column")
     if api.time and api.time.stop is Stop.BEYOND:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
-from flows_platform.declared import HTTP_URL, Declared
+from flows_platform.declared import HTTP_URL, Declared, refused
 from flows_platform.domain.errors import SourceRefused
 from flows_platform.fetch.body import BodyForm, texts_in
 from flows_platform.fetch.range_templates import Bounds
@@ -30,6 +30,14 @@ class DeclaredRequest(Declared):
         None, description="POST: the body; a secret as {env: NAME}, which is masked."
     )
     body_form: BodyForm = Field(BodyForm.JSON, description="How the body is written.")
+
+    @field_validator("url")
+    @classmethod
+    def _has_a_host(cls, url: str) -> str:
+        # guard: an id chooses no host
+        if found := _NAME.search(urlsplit(url).netloc):
+            raise refused(f"{found[0]} is in the host: secrets would go wherever the source says")
+        return url
 
     @property
     def texts(self) -> tuple[str, ...]:

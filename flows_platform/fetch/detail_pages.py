@@ -3,14 +3,13 @@
 from collections.abc import Callable, Generator, Iterator, Mapping
 
 from flows_platform.columns.casting import Casted, Slice, as_mappings
-from flows_platform.columns.paths import single
 from flows_platform.domain.errors import NoRecords, StreamIncomplete
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.declared_request import Id
 from flows_platform.fetch.details import AskedIds, Details, IdList
-from flows_platform.fetch.fetch_plan import Tally
+from flows_platform.fetch.fetch_plan import FetchPlan, Tally
 from flows_platform.fetch.pages import Pages, Take
 from flows_platform.fetch.proof import PageProof
 from flows_platform.fetch.record_account import RecordAccount
@@ -32,14 +31,15 @@ def listing(details: Details, ids: IdList) -> Take:
 class DetailPages:
     """Reads ranges of one try at a window whose list gives ids."""
 
-    def __init__(self, api: WindowedApi, details: Details, pages: Pages, account: RecordAccount, tally: Tally) -> None:
-        self._api = api
+    def __init__(self, plan: FetchPlan, details: Details, pages: Pages, account: RecordAccount, tally: Tally) -> None:
+        self._api = api = plan.api
+        self._most = plan.limit  # ids that are enough
         self._details = details
         self._detailed = api.of_details
         self._pages = pages
         self._account = account
         self._tally = tally
-        self._id_of = _id_in_record(api, details)
+        self._values_of = _values_of_ids(api, details)
 
     def read(self, window: Window | None, whole: WindowRange) -> Iterator[Casted]:
         """The records of the ids that the list has for the range `window`.
@@ -50,12 +50,13 @@ class DetailPages:
             PlatformError: a request fails.
         """
         with IdList() as ids:
-            yield from self._pages.follow(self._api.request(window), whole, listing(self._details, ids))
+            first, take = self._api.request(window), listing(self._details, ids)
+            yield from self._pages.follow(first, whole, take, most=self._most)
             for batch in ids.batches(self._details.size):
                 yield from self._batch(batch, window, whole)
 
     def _batch(self, ids: list[Id], window: Window | None, whole: WindowRange) -> Generator[Casted]:
-        details, tally, asked = self._details, self._tally, AskedIds(ids, self._id_of)
+        details, tally, asked = self._details, self._tally, AskedIds(ids, self._values_of)
 
         def take(records: Slice, proof: PageProof) -> Casted:
             asked.meet(as_mappings(records))
@@ -83,10 +84,12 @@ class DetailPages:
         tally.missing += len(asked.left)
 
 
-def _id_in_record(api: WindowedApi, details: Details) -> Callable[[Mapping[str, object]], object]:
-    """Finds the id of a record: at the declared path, else where the key column takes its value."""
-    path, key = details.record_id, api.schema.keys[0]
-    if path:
-        return lambda record: single(path.find(record))
-    sources = [column for column in api.mapping.columns if column.column == key] if api.mapping else []
-    return sources[0].value if sources else lambda record: record.get(key)
+def _values_of_ids(api: WindowedApi, details: Details) -> Callable[[Mapping[str, object]], list[object]]:
+    """Finds what may be the id of a record: the values at the declared path, else those of the key columns."""
+    if path := details.record_id:
+        return path.find
+    keys = api.schema.keys
+    if api.mapping is None:
+        return lambda record: [record.get(key) for key in keys]
+    sources = [column for column in api.mapping.columns if column.column in keys]
+    return lambda record: [source.value(record) for source in sources]

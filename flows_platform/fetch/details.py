@@ -35,7 +35,7 @@ class Details(DeclaredRequest):
         None, description="Path of the id in an object of the list; without it, the list has the ids themselves."
     )
     record_id: RecordPath | None = Field(
-        None, description="Path of the id in a record; by default the key column has it."
+        None, description="Path of the id in a record; by default one of the key columns has it."
     )
     nothing: list[NothingAnswer] | None = Field(
         None,
@@ -123,9 +123,10 @@ class IdList:
 class AskedIds:
     """The ids of one request; `left` are those that no record has come for yet."""
 
-    def __init__(self, ids: list[Id], id_of: Callable[[Mapping[str, object]], object]) -> None:
+    def __init__(self, ids: list[Id], values_of: Callable[[Mapping[str, object]], list[object]]) -> None:
+        """`values_of` gives the values of a record that may be its id."""
         self._asked = {str(found) for found in ids}
-        self._id_of = id_of
+        self._values_of = values_of
         self.left = dict.fromkeys(map(str, ids))
 
     def meet(self, records: Records) -> None:
@@ -136,7 +137,8 @@ class AskedIds:
             SourceRefused: a record has an id that was not asked for.
         """
         for record in records:
-            found = "" if isinstance(record, Unreadable) else str(self._id_of(record))
+            values = [] if isinstance(record, Unreadable) else list(map(str, self._values_of(record)))
+            found = next((value for value in values if value in self._asked), " or ".join(values))
             # guard: a detailed record was asked for
             if found not in self._asked:
                 raise SourceRefused(

@@ -93,6 +93,7 @@ class Tally:
     unchecked: bool = False  # compressed bytes came without a checksum
     missing: int = 0  # ids of a list that no record came for, as declared
     pulls: int = 0
+    cut: bool = False  # a limit ended a list
     uncounted: bool = False  # paging of a range stopped before its total
 
     @property

@@ -1,5 +1,6 @@
 """An export that a source writes while we wait: a request starts a job, and its status says when that is done."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated, Self
 
@@ -104,10 +105,10 @@ class JobChunks(DeclaredRequest):
                 "neither a text nor a whole number.",
                 remedy="Check the path `list` of `job.parts`.",
             )
-        known = [str(chunk) for chunk in chunks]
+        counts = Counter(map(str, chunks))
         # guard: a chunk is read once
-        if twice := [name for index, name in enumerate(known) if name in known[:index]]:
-            raise StreamIncomplete(f"the status of the job lists the chunk {twice[0][:80]!r} twice.")
+        if twice := next((name for name, count in counts.items() if count > 1), None):
+            raise StreamIncomplete(f"the status of the job lists the chunk {twice[:80]!r} twice.")
         return [chunk for chunk in chunks if chunk is not None]
 
 

@@ -48,8 +48,8 @@ class Pages:
         self._api = plan.api
         self._tally = tally
 
-    def follow(self, request: Request, whole: WindowRange, take: Take) -> Iterator[Casted]:
-        """The records of the request's answer and of the pages that it leads to.
+    def follow(self, request: Request, whole: WindowRange, take: Take, *, most: int | None = None) -> Iterator[Casted]:
+        """The records of the request's answer and of the pages that it leads to, until `most` have come.
 
         Raises:
             PlatformError: a page fails, was read before, or does not say how to go on.
@@ -61,8 +61,8 @@ class Pages:
             self._require_progress(page, again=page.identity in asked, empty=whole.proof.empty)
             asked.add(page.identity)
             page = yield from self.listed(page, whole, take)
-            if self._plan.limit is not None and whole.proof.seen >= self._plan.limit:
-                whole.proof.stopped = True
+            if most is not None and whole.proof.seen >= most:
+                whole.proof.stopped = self._tally.cut = True
                 return
 
     def _require_progress(self, request: Request, *, again: bool, empty: int) -> None:

@@ -114,7 +114,7 @@ class WindowStream:
                 yield cut
                 if left <= 0:
                     break
-            else:
+            if left > 0 and not self._tally.cut:
                 return
         stopped = self.plan.trace.ended = f"stopped after {limit:,} records"
         unproven = self._tally.result(complete=False)
@@ -124,13 +124,14 @@ class WindowStream:
         whole = WindowRange.of(self._api, window or self.plan.window)
         yield from self._records(window, whole)
         self._tally.add(whole.proof)
-        require(self._tally.level, self._api.verification, self._tally.note)
+        if not self._tally.cut:
+            require(self._tally.level, self._api.verification, self._tally.note)
 
     def _records(self, window: Window | None, whole: WindowRange) -> Iterator[Casted]:
+        plan = replace(self.plan, api=self._api)
         if details := self._api.details:
-            return DetailPages(self._api, details, self._pages, self._account, self._tally).read(window, whole)
+            return DetailPages(plan, details, self._pages, self._account, self._tally).read(window, whole)
         if job := self._api.job:
-            plan = replace(self.plan, api=self._api)
             return JobPages(plan, job, self._pages, self._account, self._tally).read(window, whole)
         return self._pages.follow(self._api.request(window), whole, self._taking(whole))
 

@@ -239,6 +239,11 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ),
     (
         "    auth",
+        "    details: {url: 'https://{id}.feed.example/v1'}\n    auth",
+        "7: api.details.url is 'https://{id}.feed.example/v1': {id} is in the host: secrets would go wherever the",
+    ),
+    (
+        "    auth",
         "    details: {url: 'https://feed.example/v1/{id}', batch: 7}\n    auth",
         "7: api.details.batch: {id} is one id; write {ids} to ask for several at once",
     ),
@@ -499,14 +504,6 @@ def test_a_mistake_in_a_job_is_reported_with_its_line(tmp_path: Path, right: str
     assert right in EXPORT
     text = fault_of(tmp_path, EXPORT.replace(right, wrong, 1))
     assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in text.splitlines()), text
-
-
-def test_a_key_of_several_columns_does_not_say_which_is_the_id(tmp_path: Path) -> None:
-    details = "    details: {url: 'https://feed.example/{id}'}\n    auth"
-    message = fault_of(tmp_path, GOOD.replace("    auth", details).replace("key: id", "key: [id, seen_at]"))
-    assert message.startswith(
-        "7: api.details: the key has several columns: declare the path of a record's id as `record_id`"
-    )
 
 
 @pytest.mark.parametrize(

@@ -342,3 +342,26 @@ def test_a_list_of_any_length_takes_little_memory() -> None:
         tracemalloc.stop()
     assert (count, listed.count) == (300_000, 300_000)
     assert peak < 4 << 20
+
+
+def test_a_limit_that_meets_too_few_records_proves_nothing(client: HttpClient, tmp_path: Path, target: Path) -> None:
+    things = Things(list(range(1, 50)), total=49)
+    things.records = lambda found: [record(one) | {"at": "2024-03-02T00:00:00Z"} for one in found]
+    with SmallServer(things) as server:
+        time = {"after": "from", "before": "to"}
+        keys: dict[str, Any] = {"paging": OFFSET, "total": "total", "verification": "count", "time": time}
+        api = declared(tmp_path, f"{server.origin}/list", details=several(server), **keys)
+        fetched, trace = staged(client, api, target, limit=4)
+    assert (ids(target), len(server.requests)) == ([], 4)
+    assert (trace.ended, fetched.answers.complete) == ("stopped after 4 records", False)
+
+
+def test_one_of_several_key_columns_is_the_id(client: HttpClient, tmp_path: Path, target: Path) -> None:
+    with SmallServer(Things([1, 2])) as server:
+        api = {"url": f"{server.origin}/list", "format": "json", "records": "data", "details": several(server)}
+        columns = [{"name": "at", "type": "timestamp", "required": True}]
+        columns += [{"name": "id", "type": "int64", "required": True}]
+        keys: dict[str, object] = {"api": api | {"time": {"after": "from", "before": "to"}}, "columns": columns}
+        keys |= {"name": "things", "time": "at", "key": ["at", "id"], "partitions": {"start": "2024-03-01T00:00:00"}}
+        staged(client, api_of(tmp_path, keys), target)
+    assert ids(target) == [1, 2]

@@ -93,6 +93,8 @@ def _request(table: WindowedTable, settings: Settings) -> str:
     if window is None:
         return "no window has closed yet"
     trace, fetch, api = Trace(), build_resources(settings).fetch, table.api()
+    if api.job:
+        return "none: an export may take hours; `flows source try` runs one"
     with tempfile.TemporaryDirectory(prefix="flows-doctor-") as folder, fetch.client(api, table.gate) as client:
         fetched = fetch_window(
             client,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.cli.commands import doctor
+from flows_platform.components.loader import TYPE
 from flows_platform.local.ports import free_port
 from tests.cli.commands.test_source_try import SOURCE
 from tests.fakes.certificates import Authority
@@ -139,6 +140,24 @@ def test_a_server_of_tokens_that_is_away_is_named(project: Path, capsys: pytest.
     assert failed(found) == ["searched host"]
     assert f"127.0.0.1:{port} cannot be reached" in found["searched host"]
     assert "Check `api.auth.token_url`" in found["searched host"]
+
+
+def test_an_export_is_not_started(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chunk = "{job}/{part}"
+    with Visits(clock=lambda: 0.0) as server:
+        api: dict[str, object] = {"format": "json", "records": "", "time": {"stop": "never"}}
+        start = {"url": f"{server.origin}/export?since={{start}}", "id": "id"}
+        status = {"url": f"{server.origin}/{{job}}", "state": "state", "done": "DONE"}
+        api["job"] = {"start": start, "status": status, "parts": {"list": "chunks", "url": f"{server.origin}/{chunk}"}}
+        columns = [{"name": name, "required": True} for name in ("id", "at")]
+        columns[1]["type"] = "timestamp"
+        keys = {"name": "visits", "api": api, "columns": columns, "time": "at", "key": "id"}
+        keys["partitions"] = {"start": "2024-03-01T00:00:00"}
+        (project / "visits.yaml").write_text(json.dumps({"type": TYPE, "attributes": keys}))
+        found = lines(capsys)
+        assert server.requests == []
+    assert failed(found) == []
+    assert "none: an export may take hours; `flows source try` runs one" in found["visits request"]
 
 
 def test_without_requests_nothing_is_sent(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
