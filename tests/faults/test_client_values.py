@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from math import inf, isfinite, nextafter
@@ -51,6 +51,10 @@ GOOD: dict[str, object] = {
     "bool_maybe": None,
     "json_must": {"a": [1]},
     "json_maybe": None,
+    "date_must": "2014-01-01",
+    "date_maybe": None,
+    "numeric_must": Decimal("12345678901234567890.105"),
+    "numeric_maybe": None,
 }
 MISSING = object()
 EDGES: list[object] = [
@@ -106,6 +110,18 @@ EDGES: list[object] = [
     "2014-01-01T01:02:03.1234567Z",
     "10000-01-01T00:00:00Z",
     "2014-02-30T00:00:00Z",
+    "2014-02-28",
+    "2014-02-30",
+    "0000-01-01",
+    "10000-01-01",
+    "20140228",
+    "1.50",
+    "15e-1",
+    Decimal("0.000000001"),
+    Decimal("0.0000000001"),
+    Decimal("9" * 29 + "." + "9" * 9),
+    Decimal("1E+28"),
+    Decimal("1E+29"),
 ]
 ANY = st.one_of(
     st.sampled_from(EDGES),
@@ -114,6 +130,8 @@ ANY = st.one_of(
     st.text(st.characters(exclude_categories=[])),
     st.decimals(allow_nan=False, allow_infinity=False),
     st.datetimes(timezones=st.just(UTC)).map(lambda instant: instant.isoformat()),
+    st.dates().map(date.isoformat),
+    st.integers(-(10**39), 10**39).map(lambda billionths: Decimal(f"{billionths}e-9")),
     st.lists(st.integers(), max_size=2),
 )
 CHANGES = st.dictionaries(st.sampled_from([*SCHEMA.names, "unknown"]), ANY, max_size=3)
@@ -158,6 +176,8 @@ SAME: dict[ColumnType, Callable[[Any, Any], bool]] = {
     ColumnType.FLOAT64: lambda sent, held: isinstance(held, float) and is_nearest(Decimal(str(sent)), held),
     ColumnType.BOOL: lambda sent, held: str(sent).lower() in ({"true", "1"} if held is True else {"false", "0"}),
     ColumnType.JSON: lambda sent, held: _json(json.loads(held, parse_float=Decimal)) == _json(sent),
+    ColumnType.DATE: lambda sent, held: isinstance(held, date) and sent == f"{held:%Y-%m-%d}".zfill(10),
+    ColumnType.NUMERIC: lambda sent, held: isinstance(held, Decimal) and Fraction(str(sent)) == Fraction(held),
 }
 
 

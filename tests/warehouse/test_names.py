@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from google.cloud import bigquery
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, Granularity, TableSchema, WarehouseTable
-from flows_platform.domain.verification import RowDigest, Value
+from flows_platform.domain.verification import Digested, RowDigest
 from flows_platform.domain.windows import WindowGrid
 from flows_platform.sources.lanl_flows.schema import FLOWS, FLOWS_TABLE, TRAFFIC, TRAFFIC_TABLE
 from flows_platform.sources.lanl_flows.traffic import DIFFERING_HOURS, HOURLY_TRAFFIC
@@ -37,7 +38,7 @@ INNER = "instant computer peer hour flows packets bytes peers base held _flows_r
 OTHERS = """
 INSERT VALUES DELETE MATCHED TARGET SOURCE HOUR SECOND COUNT COUNTIF SUM MIN MAX CONCAT SUBSTR TO_HEX SHA256 IFNULL
 FORMAT BYTE_LENGTH UNIX_MICROS UNIX_SECONDS MOD DIV FLOOR SAFE_CAST TIMESTAMP TIMESTAMP_ADD TIMESTAMP_TRUNC STRING INT64
-NUMERIC
+NUMERIC UNIX_DATE REGEXP_REPLACE
 """
 RESERVED, GIVEN = KEYWORDS.split(), set(OUTPUT.split())
 WRITTEN, WORDS = GIVEN | set(INNER.split()), {*RESERVED, *OTHERS.split()}
@@ -109,7 +110,7 @@ def test_so_are_those_of_the_derived_table() -> None:
 
 
 def check_names(sql: str, known: set[str]) -> None:
-    bare = re.sub(r"'[^']*'|@[a-z]+", " ", sql)
+    bare = re.sub(r"(?:\br)?'[^']*'|@[a-z]+", " ", sql)
     quoted = set(re.findall("`([^`]*)`", bare))
     assert quoted <= known | WRITTEN, sql
     words = {word for word in re.findall(r"[A-Za-z_]\w*", re.sub("`[^`]*`", " ", bare)) if not word.isdigit()}
@@ -118,12 +119,14 @@ def check_names(sql: str, known: set[str]) -> None:
 
 # Names that statements use or used; the emulator cannot create a table with all reserved words as columns.
 FEW = table_of(["hash", "of", "value", "slot", "number", "row_count", "upper", "t", "s"], AT)
-VALUES: dict[ColumnType, Value] = {
+VALUES: dict[ColumnType, Digested] = {
     ColumnType.INT64: 7,
     ColumnType.STRING: "é",
     ColumnType.FLOAT64: 0.5,
     ColumnType.BOOL: True,
     ColumnType.JSON: "{}",
+    ColumnType.DATE: 19_783,
+    ColumnType.NUMERIC: Decimal("1.5"),
 }
 
 
