@@ -1,6 +1,7 @@
 """What the stand-ins of the library share: events around two midnights, requests with ranges, secrets, HTTP."""
 
 import json
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ class StandIn:
     variables: tuple[str, ...] = ()
     admits: Callable[[Asked], bool] = lambda _asked: True
     refusal: Answer = field(default_factory=lambda: answered({"message": "who are you?"}, status=401))
-    reason: str = "who are you?"
+    reason: str = "answered 401"
     token_path: str = ""
 
 
@@ -140,14 +141,19 @@ class LibraryServer(VendorServer):
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path == self.stand_in.token_path:
-            return self._token(dict(parse_qsl(asked.body.decode())))
+            return self._token(asked)
         if not (self._is_fresh(asked) if self.stand_in.token_path else self.stand_in.admits(asked)):
             return self.stand_in.refusal
         return self.stand_in.answer(Range(asked, self.origin))
 
-    def _token(self, form: dict[str, str]) -> Answer:
-        if (form["grant_type"], form["client_id"], form["client_secret"]) != ("client_credentials", SECRET, SECRET):
+    def _token(self, asked: Asked) -> Answer:
+        form = dict(parse_qsl(asked.body.decode()))
+        basic = b64decode(asked.headers.get("authorization", "").removeprefix("Basic ")).decode()
+        shown = basic.split(":") if basic else [form["client_id"], form["client_secret"]]
+        others = {form.get(name, SECRET) for name in ("refresh_token", "account_id")}
+        if [*shown, *others] != [SECRET, SECRET, SECRET]:
             return answered({"error": "invalid_client"}, status=401)
+        assert form["grant_type"] in {"client_credentials", "refresh_token", "account_credentials"}
         self._tokens += 1
         token = f"{SECRET}-token-{self._tokens}"
         self._uses[f"Bearer {token}"] = TOKEN_USES

@@ -10,7 +10,7 @@ from flows_platform.cli.commands.source_check import run_check
 from flows_platform.components.source_files import SHIPPED
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "apis.md"
-POSSIBLE = Path(__file__).with_name("possible.yaml")
+TESTED = Path(__file__).with_name("tested.yaml")
 COUNT = 47
 
 
@@ -37,11 +37,11 @@ def test_every_api_is_listed_once_and_has_a_state() -> None:
     apis = [line[1] for line in rows("Shipped")] + [line[0] for line in others]
     assert len(set(apis)) == len(apis) == COUNT
     assert f"\n{COUNT} documented APIs" in DOCUMENT.read_text()
-    assert {state(line) for line in others} == {"possible", "not possible"}
+    assert {state(line) for line in others} == {"tested", "not possible"}
 
 
-def test_every_possible_api_has_a_declaration_without_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    declared = re.findall(r"^# (.+)\ntype:", POSSIBLE.read_text(), re.MULTILINE)
-    assert declared == [line[0] for line in rows("Others") if state(line) == "possible"]
-    assert run_check([str(POSSIBLE)]), capsys.readouterr().out
+def test_every_tested_api_has_a_declaration_without_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    declared = re.findall(r"^# (.+)\ntype:", TESTED.read_text(), re.MULTILINE)
+    assert declared == [line[0] for line in rows("Others") if state(line) == "tested"]
+    assert run_check([str(TESTED)]), capsys.readouterr().out
     assert f", {len(declared)} tables: no faults." in capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from flows_platform.cli.commands.source_add import LIBRARY, library, run_add
 from flows_platform.cli.commands.source_check import run_check
@@ -18,6 +19,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
 from flows_platform.settings import Settings
 from tests.fakes.serving import Answer, Fault
+from tests.library.others import OTHERS
 from tests.library.serving import DAY, SECRET, LibraryServer, Row, answered
 from tests.library.stand_ins import STAND_INS
 
@@ -25,7 +27,9 @@ SOURCE = Path("source.yaml")
 ROWS = Path("rows.parquet")
 # A wait that has passed, so that no test sleeps for it.
 BUSY = Answer(429, {"Retry-After": "Fri, 01 Mar 2024 00:00:00 GMT", "Content-Type": "text/plain"}, b"slow down")
-WITH_SECRETS = [name for name, stand_in in STAND_INS.items() if stand_in.variables]
+TESTED = Path(__file__).with_name("tested.yaml")
+ALL = STAND_INS | OTHERS
+WITH_SECRETS = [name for name, stand_in in ALL.items() if stand_in.variables]
 
 
 # Which request is answered in another way, and what the window's error then says.
@@ -71,16 +75,22 @@ REFUSED = {
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
-    for variable in {variable for stand_in in STAND_INS.values() for variable in stand_in.variables}:
+    for variable in {variable for stand_in in ALL.values() for variable in stand_in.variables}:
         monkeypatch.setenv(variable, SECRET)
+
+
+def declared() -> dict[str, str]:
+    """The declarations of the APIs without a file in the library, by their tables' names."""
+    documents = TESTED.read_text().split("\n---\n")
+    return {str(yaml.safe_load(text)["attributes"]["name"]): text for text in documents}
 
 
 @contextmanager
 def serving(name: str) -> Iterator[LibraryServer]:
     """The stand-in of a file, and the file as `source.yaml` with its address. No budget of requests, no long waits."""
-    text = library()[name].read_text()
-    with LibraryServer(STAND_INS[name]) as server:
-        for origin in STAND_INS[name].origins:
+    text = library()[name].read_text() if name in STAND_INS else declared()[name]
+    with LibraryServer(ALL[name]) as server:
+        for origin in ALL[name].origins:
             assert origin in text
             text = text.replace(origin, server.origin)
         text = re.sub(r"^    rate: .*\n", "", text, flags=re.MULTILINE)
@@ -115,15 +125,16 @@ def rows() -> list[Row]:
 
 def test_every_file_has_a_stand_in_and_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(library()) == sorted(STAND_INS)
+    assert sorted(declared()) == sorted(OTHERS)
     assert run_check([str(LIBRARY)]), capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", STAND_INS)
+@pytest.mark.parametrize("name", ALL)
 def test_windows_are_read_exactly(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(name):
         for window in windows():
             said = tried(capsys, window)
-            expected = sorted(STAND_INS[name].rows(window))
+            expected = sorted(ALL[name].rows(window))
             assert rows() == expected
             assert (said["rejected"], said["rows"]) == (0, len(expected))
             assert expected
@@ -136,7 +147,7 @@ def test_what_passes_is_tried_again(name: str, capsys: pytest.CaptureFixture[str
         window = windows()[1]
         said = tried(capsys, window)
         assert "error" not in said, said["error"]
-        assert rows() == sorted(STAND_INS[name].rows(window))
+        assert rows() == sorted(ALL[name].rows(window))
 
 
 @pytest.mark.parametrize("name", STAND_INS)
@@ -155,7 +166,7 @@ def test_an_answer_that_is_always_cut_gives_no_window(
 def test_a_secret_that_is_not_set_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    variable = STAND_INS[name].variables[-1]
+    variable = ALL[name].variables[-1]
     monkeypatch.delenv(variable)
     with serving(name) as server:
         said = tried(capsys, windows()[1])
@@ -167,10 +178,10 @@ def test_a_secret_that_is_not_set_is_named(
 def test_a_wrong_secret_is_refused_in_the_vendors_words(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(STAND_INS[name].variables[-1], "w0rdless")
+    monkeypatch.setenv(ALL[name].variables[-1], "w0rdless")
     with serving(name):
         said = tried(capsys, windows()[1])
-    assert STAND_INS[name].reason in said["error"]["message"]
+    assert ALL[name].reason in said["error"]["message"]
     assert "w0rdless" not in json.dumps(said)
 
 
