@@ -137,7 +137,11 @@ CONTRADICTIONS = [
 ]
 R = "    records: data.items"
 URL = "https://doors.example/v1"
+START = f"start: {{url: '{URL}/exports', id: export}}"
+CHUNKS = f"{'parts'}: {{list: chunks, url: '{URL}/{{job}}/{{part}}'}}"
 SHAPES = [
+    Mistake(R, f"    job: {{{START}, {CHUNKS}}}\n{R}", 8, "api.job.status", "this key is missing: The request for its"),
+    Mistake(R, f"    job: {{{START}, state: {{}}, {CHUNKS}}}\n{R}", 8, "api.job.state", "did you mean st"),
     Mistake(R, f"    snapshot: true\n{R}", 14, "api.time", "leave `time` out, or `snapshot`"),
     Mistake("    time: {written: iso, before_inclusive: false}\n", "", 4, "api", "`time` is missing: say how a range"),
     Mistake(R, f"    for_each: {{room: [a, b]}}\n{R}", 8, "api.for_each", "no request has {room}"),
