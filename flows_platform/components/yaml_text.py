@@ -136,7 +136,7 @@ def _faults(root: yaml.Node) -> Iterator[TextFault]:
     while left:
         node, at = left.pop()
         nodes += 1
-        # guard: aliases cannot make a small file large
+        # Aliases make a small file large, or endless.
         if nodes > MOST_NODES or len(at) > DEEPEST:
             yield TextFault(node.start_mark.line + 1, at[:3], "this nests too deep, or repeats itself by an alias")
             return
