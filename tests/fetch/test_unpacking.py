@@ -135,6 +135,7 @@ def test_a_coding_of_gzip_is_undone_first(
         (gzip.compress(BOMB), SourceRefused, "expands more than 250 times"),
         (gzip.compress(gzip.compress(BODY)), StreamIncomplete, "ends inside a line"),
     ],
+    ids=lambda given: "" if isinstance(given, bytes) else None,  # gzip writes the time
 )
 def test_a_gzip_file_that_is_not_whole_is_refused(  # noqa: PLR0917 - pytest names them
     tmp_path: Path, client: HttpClient, server: ScriptedServer, body: bytes, error: type[PlatformError], words: str
