@@ -34,7 +34,11 @@ def partition_faults(source: TableKeys) -> Iterator[Fault]:
     except ConfigurationError as error:
         yield Fault(("partitions", "start"), str(error))
         return
-    end = instant_of(partitions.end, zone) if partitions.end else None
+    try:
+        end = instant_of(partitions.end, zone) if partitions.end else None
+    except ConfigurationError as error:
+        yield Fault(("partitions", "end"), str(error))
+        return
     if end and end <= grid.start:
         yield Fault(("partitions", "end"), "the last window ends before the first starts")
     elif source.columns:

@@ -1,6 +1,7 @@
 """Rules between the keys of a request: its method, its body, and the bounds of a range in its texts."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -8,9 +9,10 @@ from flows_platform.components.further_faults import first_request, further_faul
 from flows_platform.components.rules import Fault, instant_of, zone_of
 from flows_platform.components.source import Api, Partitions, TableKeys
 from flows_platform.declared import KeyPath, Secret, is_template
-from flows_platform.domain.cron import Cron
+from flows_platform.domain.cron import HOUR, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.strftime import StrftimeText, StrftimeTime
+from flows_platform.domain.window_length import longest
 from flows_platform.fetch.auth import OAuth2
 from flows_platform.fetch.body import BodyForm, is_secret, leaves
 from flows_platform.fetch.declared_request import DeclaredRequest
@@ -27,6 +29,9 @@ def request_faults(source: TableKeys) -> Iterator[Fault]:
     yield from _tls_faults(api)
     for at, request in [first_request(api), *further_requests(api)]:
         yield from _body_faults(request, at)
+        # guard: all of a URL is sent
+        if urlsplit(request.url).fragment:
+            yield Fault((*at, "url"), "what follows # is not sent: leave it out, or write %23")
     texts, own = dict(texts_of(api)), dict(_own_texts(api))
     if unreadable := list(_unreadable(texts)):
         yield from unreadable
@@ -46,6 +51,8 @@ def request_faults(source: TableKeys) -> Iterator[Fault]:
         yield _without("before", "end", ", or declare `stop` where the API takes no end")
     if named and time.stop:
         yield Fault(("api", "time", "stop"), f"the request names its end by {named}: leave one of the two out")
+    if not named and "cron" not in source.partitions.model_fields_set:
+        yield from _unsaid_length(api, source.partitions)
     written = None if isinstance(time.written, Written) else StrftimeTime.of([StrftimeText.parse(time.written)])
     yield from _inexact(
         ("api", "time", "written") if written else ("api", "time"),
@@ -132,6 +139,19 @@ def _unreadable(texts: dict[KeyPath, str]) -> Iterator[Fault]:
             require_readable(text)
         except ConfigurationError as error:
             yield Fault(at, str(error))
+
+
+def _unsaid_length(api: Api, partitions: Partitions) -> Iterator[Fault]:
+    """A path that names a file of hours by its start, while nothing says how long windows are."""
+    path = RangeTemplates.of([urlsplit(api.first.url).path])
+    length = Cron.parse(partitions.cron).length
+    # guard: a window is not longer than the file that its URL names
+    if path.start and path.resolution >= HOUR and longest(length) > path.resolution:
+        yield Fault(
+            ("partitions",),
+            f"the path of the URL names one {path.start.finest.name.lower()} by its start, and windows last {length} "
+            "unless `cron` says otherwise: write `cron`",
+        )
 
 
 def _inexact(at: KeyPath, forms: list[StrftimeTime | None], partitions: Partitions) -> Iterator[Fault]:

@@ -88,9 +88,16 @@ def require_url(text: str) -> None:
 
 
 def instant_of(given: datetime | str, zone: tzinfo) -> datetime:
-    """The instant in UTC; a time without a zone is local time of `zone`."""
+    """The instant in UTC; a time without a zone is local time of `zone`.
+
+    Raises:
+        ConfigurationError: the instant is not in the years 1 to 9999.
+    """
     moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(f"{moment} has no time in UTC from year 1 to 9999.") from None
 
 
 is_cron = checked(Cron.parse)

@@ -33,6 +33,7 @@ from flows_platform.orchestration.metadata.charts import Chart
 
 LONGEST_TABLE = 200  # characters of a table's name, which files and folders also have
 Template = Annotated[str, Field(pattern=r"^\{\{.*\}\}$")]
+NotNegative = Annotated[int, Field(ge=0, le=1_000_000)]
 Format = Literal["json", "xml", "ndjson", "csv", "arrow", "auto"]
 Level = Literal["unverified", "framing", "count", "digest"]
 # Numbers and truth values become the text that a query holds.
@@ -282,8 +283,10 @@ class TableKeys(Declared):
     partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="Partitions and clustering of the table in BigQuery.")
     charts: list[Chart] = Field([], description="Charts that Dagster shows for windows and table.")
-    look_back: int | Template = Field(2, description="Closed windows that are fetched again; of a snapshot 0.")
-    grace_minutes: int | Template = Field(20, description="Minutes after a window's end until it counts as closed.")
+    look_back: NotNegative | Template = Field(2, description="Closed windows that are fetched again; of a snapshot 0.")
+    grace_minutes: NotNegative | Template = Field(
+        20, description="Minutes after a window's end until it counts as closed."
+    )
     moving: bool = Field(False, description="Records move to a later window when they change.")
     shrink: float = Field(
         0.5,

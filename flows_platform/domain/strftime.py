@@ -107,7 +107,7 @@ class StrftimeText:
         """Read the text.
 
         Raises:
-            ConfigurationError: it has no directive, one that is not known, or half of an hour of twelve.
+            ConfigurationError: it has no directive, one that is not known, or one of %I and %p alone.
         """
         parsed = cls(text)
         found = _DIRECTIVE.findall(parsed._full)
@@ -117,6 +117,8 @@ class StrftimeText:
             why = f"the directive {unknown[0]!r} is not known"
         elif "I" in names and not {"p", "H"} & names:
             why = "%I is an hour of twelve: %p is missing"
+        elif "p" in names and not {"I", "H"} & names:
+            why = "%p is half a day: %I is missing"
         elif not any(_DIRECTIVES[name].says for name in names):
             why = "it says nothing of a time"
         else:
@@ -273,7 +275,7 @@ class StrftimeReader:
             return None
         try:
             moment = _moment(said)
-        except ValueError:  # the 30th of February
+        except (ValueError, OverflowError):  # the 30th of February, or the 366th day of the year 9999
             return None
         # guard: values that contradict each other are not an instant
         if not (self.agrees or self._writes(moment, found.groups())):

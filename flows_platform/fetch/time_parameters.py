@@ -189,7 +189,9 @@ class TimeParameters(Declared):
     exact: bool = Field(
         True, description="False: each bound may be inclusive or exclusive; records outside a window are skipped."
     )
-    longest_days: float | None = Field(None, gt=0, description="Longest range the API takes; longer ones are split.")
+    longest_days: float | None = Field(
+        None, gt=0, le=36_600, description="Longest range the API takes; longer ones are split."
+    )
 
     def text(self, schema: TableSchema) -> InstantText:
         """How the parameters write an instant."""

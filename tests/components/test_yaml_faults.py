@@ -331,6 +331,26 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         "2: attributes: from start to end there are 10,008 partitions of one hour, and a table in BigQuery",
     ),
     ("T00:00:00", "T01:00:00", "19: partitions.start: the first window's start 2024-03-01 01:00 does not match"),
+    (
+        "0 */3 * * *, start: 2024-03-01T00:00:00",
+        "0 0 * * *, timezone: Europe/Berlin, start: 0001-01-01T00:00:00",
+        "19: partitions.start: 0001-01-01 00:00:00 has no time in UTC from year 1 to 9999",
+    ),
+    (
+        "0 */3 * * *, start: 2024-03-01T00:00:00",
+        "0 0 * * *, timezone: America/Lima, start: 2024-03-01T00:00:00, end: 9999-12-31T23:00:00",
+        "19: partitions.end: 9999-12-31 23:00:00 has no time in UTC from year 1 to 9999",
+    ),
+    ("look_back: 2", "grace_minutes: -5", "21: grace_minutes"),
+    ("look_back: 2", "grace_minutes: 99999999999", "21: grace_minutes"),
+    ("look_back: 2", "look_back: -1", "21: look_back"),
+    ("written: iso}", "written: iso, longest_days: 1e300}", "8: api.time.longest_days"),
+    ("v1/sightings", "v1#/sightings", "5: api.url: what follows # is not sent: leave it out, or write %23"),
+    (
+        "    auth",
+        "    details: {url: 'https://feed.example/v1#{id}'}\n    auth",
+        "7: api.details.url: what follows # is not sent",
+    ),
     ("2024-03-01T00:00:00", "soon", "19: partitions.start is 'soon': a time is needed, such as 2024"),
     ("start: 2024", "end: 2024-02-01, start: 2024", "19: partitions.end: the last window ends before the first starts"),
     ("cron: ", "timezone: Mars/Base, cron: ", "19: partitions.timezone is 'Mars/Base': 'Mars/Base' is not a time zone"),
@@ -588,3 +608,29 @@ def test_a_project_of_two_components_loads(project: Path) -> None:
         (folder / name / "defs.yaml").write_text(GOOD.replace("name: sightings", f"name: {name}"))
     checked = dg("check", "defs", cwd=project)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "cron", "why"),
+    [
+        ("{start:%Y-%m-%d-%-H}.json", "", "names one hour by its start, and windows last 3:00:00 unless `cron` says"),
+        ("{start:%Y-%m-%d-%-H}.json", "cron: 0 */6 * * *, ", ""),
+        ("{start:%Y-%m-%d-%-H}.json?to={end:%Y%m%d%H}", "", ""),
+        ("events?since={start:%Y-%m-%d-%-H}", "", ""),
+        ("since/{start:%Y%m%d%H%M%S}", "", ""),
+    ],
+)
+def test_a_path_of_one_hour_needs_windows_whose_length_is_declared(
+    tmp_path: Path, url: str, cron: str, why: str
+) -> None:
+    asked = "{before_inclusive: false}" if "{end" in url else "{stop: never}"
+    text = GOOD.replace("v1/sightings", url).replace("{after: from, before: to, written: iso}", asked)
+    path = tmp_path / "defs.yaml"
+    path.write_text(
+        text.replace("cron: 0 */3 * * *, ", cron).replace("url: https", 'url: "https').replace(url, f'{url}"')
+    )
+    if not why:
+        load_declaration(path, Settings())
+        return
+    with pytest.raises(ConfigurationError, match=re.escape(why)):
+        load_declaration(path, Settings())
