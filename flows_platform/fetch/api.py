@@ -48,7 +48,6 @@ from flows_platform.formats.protocol.names import (
 )
 
 ACCEPTED = frozenset({200, 201, 202})  # statuses of an answer about a job
-BAD_REQUEST = 400
 FOOTER = (RecordPath.parse(END),)
 
 
@@ -215,10 +214,9 @@ class WindowedApi:
     @property
     def of_result(self) -> "WindowedApi":
         """The API as requests for a job's result see it; what a job has written and is refused is not nothing."""
-        nothing = self.refusals.nothing
         # guard: what a job has written is there
-        statuses = frozenset(status for status in nothing.statuses if status < BAD_REQUEST)
-        return replace(self, refusals=replace(self.refusals, nothing=replace(nothing, statuses=statuses)), total=None)
+        nothing = self.refusals.nothing.without_refusals
+        return replace(self, refusals=replace(self.refusals, nothing=nothing), total=None)
 
     @property
     def time_is_given(self) -> bool:

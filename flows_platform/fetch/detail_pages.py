@@ -85,11 +85,12 @@ class DetailPages:
 
 
 def _values_of_ids(api: WindowedApi, details: Details) -> Callable[[Mapping[str, object]], list[object]]:
-    """Finds what may be the id of a record: the values at the declared path, else those of the key columns."""
+    """Finds what may be the id of a record: the values at the declared path, else those that it gives key columns."""
     if path := details.record_id:
         return path.find
     keys = api.schema.keys
     if api.mapping is None:
         return lambda record: [record.get(key) for key in keys]
-    sources = [column for column in api.mapping.columns if column.column in keys]
+    # A value of `for_each` may be the id of another record.
+    sources = [column for column in api.mapping.columns if column.column in keys and not column.origin]
     return lambda record: [source.value(record) for source in sources]

@@ -6,7 +6,13 @@ from functools import partial
 from time import sleep
 
 from flows_platform.columns.casting import Casted
-from flows_platform.domain.errors import MalformedDocument, NoRecords, SourceRefused, SourceUnavailable
+from flows_platform.domain.errors import (
+    MalformedDocument,
+    NoRecords,
+    SourceRefused,
+    SourceUnavailable,
+    StreamIncomplete,
+)
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
@@ -15,11 +21,14 @@ from flows_platform.fetch.fetch_plan import FetchPlan, Tally
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.jobs import Job
 from flows_platform.fetch.pages import Pages
+from flows_platform.fetch.proof import PageProof
 from flows_platform.fetch.record_account import RecordAccount
 from flows_platform.fetch.totals import total_in
+from flows_platform.fetch.unread import require_read, unread_values
 from flows_platform.fetch.window_range import WindowRange
 
 DOCUMENT_BYTES = 1 << 23  # of the answer to a start or a status: a list of 100,000 chunks has 1 MB
+STATUS = "the status of the done job"
 SAME = "Check `url` of `job.parts`: the API seems to ignore which chunk is asked for."
 
 
@@ -33,6 +42,7 @@ class JobPages:
         self._pages = pages
         self._account = account
         self._tally = tally
+        self._faces: set[int] = set()  # of the chunks of a job
         self._deadline = plan.client.deadline() if plan.deadline is None else plan.deadline
 
     def read(self, window: Window | None, whole: WindowRange) -> Iterator[Casted]:
@@ -56,6 +66,7 @@ class JobPages:
         level = Verification.DIGEST if requests else Verification.COUNT
         whole.proof.add(level, 0, total_in(self._api.total, status) if self._api.total else None)
         trace.ended = f"the job {job} is done, and its result was read in {len(requests):,} requests"
+        self._faces.clear()
         for request in requests:
             yield from self._written(request, whole, several=len(requests) > 1)
 
@@ -68,9 +79,16 @@ class JobPages:
             whole.proof.add(Verification.COUNT, 0, None)
             return
         if several:
-            whole.proof.require_other(read.proof, 1, SAME)
+            self._require_other(read.proof)
         whole.proof.add(read.level, read.proof.records, None)
         self._pages.require_read(api, read.headers, read.envelope, proven=whole.proof.total is not None)
+
+    def _require_other(self, chunk: PageProof) -> None:
+        face = hash(repr(chunk.face))
+        # guard: no two chunks are the same
+        if chunk.records and face in self._faces:
+            raise StreamIncomplete(f"two chunks of the job hold the same {chunk.records:,} records.", remedy=SAME)
+        self._faces.add(face)
 
     def _requests(self, job: Id, status: Mapping[str, object], window: Window | None) -> list[Request]:
         if self._job.result:
@@ -88,9 +106,18 @@ class JobPages:
             document, headers = self._asked(api, request)
             state = status.state_in(document)
             if status.is_done(state, job):
+                self._require_whole(document, headers)
                 return document
             self._plan.progress(self._tally.records, None)
             self._wait(max(status.every, api.refusals.asked_wait(headers) or 0.0), job, state)
+
+    def _require_whole(self, status: Mapping[str, object], headers: Mapping[str, str]) -> None:
+        """Refuse the status of a done job that says that there is more than it lists, or that some of it failed."""
+        api, chunks = self._api, self._job.parts
+        reads = [*api.reads, self._job.status.state, *([chunks.chunks] if chunks else [])]
+        self._job.status.require_whole(status, [*api.ignored, *reads])
+        # guard: no list of chunks is whole by guess
+        require_read(unread_values(status, headers, reads), api.ignored, STATUS)
 
     def _wait(self, seconds: float, job: Id, state: str) -> None:
         client = self._plan.client

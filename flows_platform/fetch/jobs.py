@@ -1,18 +1,25 @@
 """An export that a source writes while we wait: a request starts a job, and its status says when that is done."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from flows_platform.columns.paths import RecordPath, Step, single
+from flows_platform.columns.paths import RecordPath, Step, quoted, single
 from flows_platform.declared import Declared, refused
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.fetch.body import as_text
 from flows_platform.fetch.declared_request import DeclaredRequest, Id, id_of
 
 State = Annotated[str, BeforeValidator(lambda given: as_text(given) if isinstance(given, int) else given)]
+# Members of a done job's status that count or list what is not in its result.
+_LOST = re.compile(r"fail|cancel|missing|incomplete|error", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"chunk|part|record|row|shard|file|count|num|total|^(?:failed|failures?|cancell?ed|missing|errors)$", re.IGNORECASE
+)
+
 States = Annotated[list[State], BeforeValidator(lambda given: given if isinstance(given, list) else [given])]
 
 
@@ -67,6 +74,20 @@ class JobStatus(DeclaredRequest):
                 remedy="Check the path `state` of `job.status`.",
             )
         return as_text(found)
+
+    def require_whole(self, answer: Mapping[str, object], known: Collection[RecordPath]) -> None:
+        """Refuse a done job whose status says that some of its result failed: a count, or a list of it.
+
+        Raises:
+            SourceUnavailable: it does, at a path that is not `known`; another job may succeed.
+        """
+        allowed = tuple(f"{path.text}." for path in known)
+        # guard: a done job has lost nothing
+        if lost := next((found for found in _losses(answer, ()) if not f"{found}.".startswith(allowed)), None):
+            raise SourceUnavailable(
+                f"the job is done, and its status says at {lost} that some of its result failed.",
+                remedy=f"Where this does not mean that records are missing, declare `ignore_envelope: [{lost}]`.",
+            )
 
     def is_done(self, state: str, job: Id) -> bool:
         """Whether the state is one of a job that is done.
@@ -145,6 +166,22 @@ class Job(Declared):
         """The requests after the first, by their keys."""
         requests = {"status": self.status, "parts": self.parts, "result": self.result}
         return {name: request for name, request in requests.items() if request}
+
+
+def _losses(status: Mapping[str, object], above: tuple[str, ...]) -> Iterator[str]:
+    """The paths of a status's members that count or list what failed."""
+    for name, value in status.items():
+        path = (*above, quoted(name))
+        if isinstance(value, Mapping) and not _LOST.search(name):
+            yield from _losses(value, path)
+        elif _LOST.search(name) and _is_loss(name, value):
+            yield ".".join(path)
+
+
+def _is_loss(name: str, value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value > 0 and _COUNTED.search(name) is not None
+    return isinstance(value, list) and bool(value)
 
 
 def _require_names(request: DeclaredRequest, name: str) -> None:

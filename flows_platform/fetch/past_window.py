@@ -13,7 +13,7 @@ from flows_platform.domain.windows import Window
 
 @dataclass(slots=True)
 class PastWindow:
-    """Finds the first record past `window`, and checks that times rise.
+    """Finds the first record past `window`, and checks that times rise. `rose` says that they have.
 
     Times are compared in whole seconds: an API may sort by seconds and send finer times, and windows end on seconds.
     """
@@ -21,6 +21,7 @@ class PastWindow:
     schema: TableSchema
     window: Window
     first: Time | None = None  # the time of the first record past the window
+    rose: bool = False
     _latest: list[Time] = field(default_factory=list)  # of the records so far; empty before the first
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -43,6 +44,7 @@ class PastWindow:
                 f"{known[at].as_py()}. Paging that stops at the first record past the window would leave records out.",
                 remedy=f"Ask the API to sort by {self.schema.time}, the earliest first, or declare `stop: never`.",
             )
+        self.rose = self.rose or bool(pc.any(pc.greater(seconds[1:], seconds[:-1])).as_py())
         _, end = bounds_in(self.schema, self.window)
         past = times.filter(pc.greater_equal(times, pa.scalar(end, times.type)))
         if self.first is None and len(past):

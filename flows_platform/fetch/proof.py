@@ -134,8 +134,8 @@ class RangeProof:
             raise StreamIncomplete(f"the source declared {self.total:,} records, and {count:,} a page later.")
         self.total = count
 
-    def require_other(self, page: PageProof, most: int, remedy: str = IGNORED) -> None:
-        """Refuse a page that holds the same records as the `most` before it; `remedy` says what to check.
+    def require_other(self, page: PageProof, most: int) -> None:
+        """Refuse a page that holds the same records as the `most` before it.
 
         Raises:
             StreamIncomplete: the page does. The API ignores a parameter, or its pages moved by a whole page.
@@ -145,7 +145,7 @@ class RangeProof:
         if self.same >= most:
             raise StreamIncomplete(
                 f"{'two' if most == 1 else self.same + 1} pages in a row hold the same {page.records:,} records.",
-                remedy=remedy,
+                remedy=IGNORED,
             )
         self.face = page.face
 

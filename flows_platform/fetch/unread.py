@@ -50,8 +50,10 @@ def unread_values(
     return [value for value in values.values() if not any(_covers(path, value) for path in read)]
 
 
-def require_read(values: Collection[UnreadValue], ignored: Collection[RecordPath]) -> None:
-    """Refuse a last page on which an unread value says that there is more.
+def require_read(
+    values: Collection[UnreadValue], ignored: Collection[RecordPath], holder: str = "the last page"
+) -> None:
+    """Refuse a last page, or another `holder` of values, on which an unread value says that there is more.
 
     Raises:
         SourceRefused: there is such a value.
@@ -66,7 +68,7 @@ def require_read(values: Collection[UnreadValue], ignored: Collection[RecordPath
         f"'{value.text}'" if '"' in value.text or "[" in value.text else value.text for value in left[:SHOWN]
     )
     raise SourceRefused(
-        f"the last page says that there is more in values that nothing reads: {names}.",
+        f"{holder} says that there is more in values that nothing reads: {names}.",
         remedy=f"Declare under `paging` how the API continues; where this does not mean more records, "
         f"declare `ignore_envelope: [{written}]`.",
     )

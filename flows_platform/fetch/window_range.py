@@ -37,8 +37,12 @@ class WindowRange:
         )
 
     def stopped(self) -> End | None:
-        """Why paging stops, once a record past the range came."""
-        if self.past is None or self.past.first is None:
+        """Why paging stops, once a record past the range came.
+
+        Where all records so far have one time, the latest may come first: the next page shows the order.
+        """
+        # guard: paging stops only where times have risen
+        if self.past is None or self.past.first is None or not self.past.rose:
             return None
         self.proof.stopped = True
         return End(f"a record of {self.past.first} is past the window", stated=True)

@@ -365,3 +365,30 @@ def test_one_of_several_key_columns_is_the_id(client: HttpClient, tmp_path: Path
         keys |= {"name": "things", "time": "at", "key": ["at", "id"], "partitions": {"start": "2024-03-01T00:00:00"}}
         staged(client, api_of(tmp_path, keys), target)
     assert ids(target) == [1, 2]
+
+
+def test_a_value_of_a_pull_is_no_id_of_its_records(client: HttpClient, tmp_path: Path, target: Path) -> None:
+    things = Things([5, 6])
+    things.records = lambda ids: [record(found) for found in reversed(ids)]
+    with SmallServer(things) as server:
+        attributes = {
+            "name": "things",
+            "api": {
+                "url": f"{server.origin}/list",
+                "format": "json",
+                "records": "data",
+                "time": {"after": "from", "before": "to", "before_inclusive": False},
+                "for_each": {"team": ["5"]},
+                "details": several(server, url=f"{server.origin}/records?team={{team}}"),
+            },
+            "columns": [
+                {"name": "team", "from": "team", "required": True},
+                {"name": "id", "type": "int64", "required": True},
+                {"name": "at", "type": "timestamp", "required": True},
+            ],
+            "time": "at",
+            "key": ["team", "id"],
+            "partitions": {"cron": "0 0 * * *", "start": "2024-03-01T00:00:00"},
+        }
+        staged(client, api_of(tmp_path, attributes), target)
+    assert ids(target) == [6, 5]

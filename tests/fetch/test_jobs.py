@@ -218,12 +218,104 @@ def test_chunks_may_be_objects(
 
 def test_two_chunks_of_the_same_records_fail_the_window(client: HttpClient, tmp_path: Path, target: Path) -> None:
     with (
-        SmallServer(Exports({1: [record(1)], 2: [record(1)]})) as server,
+        SmallServer(Exports({1: [record(1)], 2: [record(2), record(3)], 3: [record(1)]})) as server,
         pytest.raises(
-            StreamIncomplete, match=r"two pages in a row hold the same 1 records\. Check `url` of `job.parts`"
+            StreamIncomplete, match=r"two chunks of the job hold the same 1 records\. Check `url` of `job.parts`"
         ),
     ):
+        staged(client, exported(tmp_path, server.origin), target, tries=2)
+
+
+def test_every_job_has_its_own_chunks(client: HttpClient, tmp_path: Path, target: Path) -> None:
+    afternoon = {"id": 1, "at": "2024-03-01T13:00:00Z"}  # past the first of two ranges, whose job has it too
+    with SmallServer(Exports({1: [afternoon], 2: []})) as server:
+        time = {"written": "seconds", "stop": "never", "longest_days": 0.5}
+        fetched, _ = staged(client, exported(tmp_path, server.origin, time=time), target)
+    assert (ids(target), fetched.answers.outside) == ([1], 1)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_chunk_with_the_code_of_no_records_is_lost_only_without_the_status_of_an_error(
+    client: HttpClient, tmp_path: Path, target: Path, status: int
+) -> None:
+    exports = Exports({1: [record(1)], 2: []})
+    gone = document({"error": "gone", "code": "none"}, status)
+    with SmallServer(lambda asked: gone if asked.path.endswith("/chunks/2") else exports(asked)) as server:
+        errors = {"message": "error", "code": "code"}
+        api = exported(tmp_path, server.origin, errors=errors, nothing=[{"code": "none"}])
+        if status == 200:
+            staged(client, api, target)
+            assert ids(target) == [1]
+            return
+        with pytest.raises(SourceRefused, match=r"/chunks/2 answered 404: .*gone\.$") as error:
+            staged(client, api, target)
+    assert not error.value.remedy
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        {"next": "/status?page=2"},
+        {"paging": {"cursor": "x"}},
+        {"truncated": True},
+        {"has_more": 1},
+        {"links": [{"rel": "next", "href": "/2"}]},
+    ],
+)
+def test_a_status_that_says_that_there_is_more_fails_the_window(
+    client: HttpClient, tmp_path: Path, target: Path, around: dict[str, object]
+) -> None:
+    exports = Exports({1: [record(1)]})
+    exports.around = around
+    with SmallServer(exports) as server:
+        with pytest.raises(
+            SourceRefused, match="the status of the done job says that there is more in values"
+        ) as error:
+            staged(client, exported(tmp_path, server.origin), target)
+        ignored = error.value.remedy.partition("ignore_envelope: [")[2].partition("]`")[0].strip("'")
+        staged(client, exported(tmp_path, server.origin, ignore_envelope=[ignored]), target)
+    assert ids(target) == [1]
+
+
+@pytest.mark.parametrize(
+    ("around", "path"),
+    [
+        ({"chunks_failed": [0]}, "chunks_failed"),
+        ({"chunks_cancelled": [3], "chunks_failed": []}, "chunks_cancelled"),
+        ({"result": {"failedRecords": 5}}, "result.failedRecords"),
+        ({"counts": {"done": 1, "failed": 1}}, "counts.failed"),
+        ({"error_count": 1}, "error_count"),
+    ],
+)
+def test_a_done_job_that_lost_some_of_its_result_fails_the_window(
+    client: HttpClient, tmp_path: Path, target: Path, around: dict[str, object], path: str
+) -> None:
+    exports = Exports({1: [record(1)]})
+    exports.around = around
+    with SmallServer(exports) as server:
+        with pytest.raises(
+            SourceUnavailable, match=f"its status says at {path} that some of its result failed"
+        ) as error:
+            staged(client, exported(tmp_path, server.origin), target)
+        staged(client, exported(tmp_path, server.origin, ignore_envelope=[path.partition(".")[0]]), target)
+    assert f"`ignore_envelope: [{path}]`" in error.value.remedy
+    assert ids(target) == [1]
+
+
+def test_other_values_of_a_status_mean_nothing(client: HttpClient, tmp_path: Path, target: Path) -> None:
+    exports = Exports({1: [record(1)]})
+    exports.around = {
+        "chunks_failed": [],
+        "numberRecordsFailed": 0,
+        "cancelled_at": 1_700_000_000,
+        "error": None,
+        "errors": {},
+        "total_chunks": 1,
+        "next": None,
+    }
+    with SmallServer(exports) as server:
         staged(client, exported(tmp_path, server.origin), target)
+    assert ids(target) == [1]
 
 
 def test_a_chunk_that_says_that_there_is_more_fails_the_window(

@@ -167,3 +167,20 @@ def test_a_file_of_an_hour_needs_no_end(client: HttpClient, tmp_path: Path, targ
         time = {"stop": "never", "longest_days": 1 / 24}
         staged(client, declared(tmp_path, server.origin + "/{start:%Y-%m-%d-%-H}.json", time=time), target)
     assert (ids(target), len(server.requests)) == (IN_DAY, 24)
+
+
+@pytest.mark.parametrize("size", [1, 5, 10])
+def test_the_latest_records_may_come_first_at_one_time(
+    client: HttpClient, tmp_path: Path, target: Path, size: int
+) -> None:
+    later, inside = datetime(2024, 3, 3, tzinfo=UTC), datetime(2024, 3, 1, 5, tzinfo=UTC)
+    records = [record(number, later if number < PAGE else inside) for number in range(2 * PAGE)]
+
+    def listed(asked: Asked) -> Answer:
+        skip = int(asked.parameters.get("skip", 0))
+        return document({"data": records[skip : skip + size]})
+
+    with SmallServer(listed) as server:
+        paging = {"kind": "offset", "start": "skip", "size": size}
+        with pytest.raises(SourceRefused, match="the records are not in the order of at"):
+            staged(client, exported(tmp_path, server.origin, "beyond", paging=paging), target)

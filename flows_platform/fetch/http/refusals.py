@@ -23,6 +23,7 @@ DETAIL = 500  # characters of it in a message
 MAX_WAIT = 300.0  # seconds; a server may not park us for hours
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 OK = 200
+BAD_REQUEST = 400  # the least status of an error
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]{1,9})?", re.ASCII)
 # No API asks to wait ten years: a larger number is an instant, in seconds since 1970, or in milliseconds where it is a
 # thousand times larger still.
@@ -59,12 +60,20 @@ class Nothing:
     """Which answers mean that a range has no records.
 
     `statuses` do by themselves, and so does an `empty` body. `members` says what the array of records may be: `missing`
-    or `null`. Error codes that mean it are declared with the error document.
+    or `null`. Error codes that mean it are declared with the error document; `refused` says that they may come with the
+    status of an error.
     """
 
     statuses: frozenset[int] = frozenset()
     empty: bool = False
     members: frozenset[str] = frozenset()
+    refused: bool = True
+
+    @property
+    def without_refusals(self) -> "Nothing":
+        """The same where the status of an error never means it."""
+        statuses = frozenset(status for status in self.statuses if status < BAD_REQUEST)
+        return replace(self, statuses=statuses, refused=False)
 
     @classmethod
     def of(cls, answers: Sequence[NothingAnswer]) -> "Nothing":
@@ -116,12 +125,13 @@ class Refusals:
         found = self._error_document(headers.get("Content-Type", ""), body)
         detail = headers.get(self.message_header or "", "") or _problem(headers, body) or (str(found) if found else "")
         message = f"{url} answered {status}{detail and f': {detail[:DETAIL].rstrip(".")}'}."
-        if isinstance(found, NoRecords):
+        if isinstance(found, NoRecords) and self.nothing.refused:
             return NoRecords(message)
         # guard: statuses that may pass
         if status in self.waiting.statuses or isinstance(found, SourceUnavailable):
             return SourceUnavailable(message, retry_after=self.wait(headers))
-        return SourceRefused(message, remedy=MAY_BE_NOTHING.get(status, "").format(status))
+        remedy = MAY_BE_NOTHING.get(status, "") if self.nothing.refused else ""
+        return SourceRefused(message, remedy=remedy.format(status))
 
     def wait(self, headers: Mapping[str, str]) -> float | None:
         """The seconds that the source asks to wait, at most `longest`.
