@@ -1,15 +1,18 @@
 """Rules for `for_each`: one name, values that can be used, and a request that has the value."""
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.components.request_faults import texts_of
 from flows_platform.components.rules import Fault
-from flows_platform.components.source import ColumnDeclaration, TableKeys
+from flows_platform.components.source import Api, ColumnDeclaration, TableKeys
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.fetch.for_each import NAME, RESERVED, fault_of_value
 
+_BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TYPES = (ColumnType.STRING, ColumnType.INT64)
 
 
@@ -27,23 +30,39 @@ def for_each_faults(source: TableKeys) -> Iterator[Fault]:
         reserved = f" other than {', '.join(sorted(RESERVED))}"
         yield Fault((*at, name), f"the name is letters, digits and _{reserved}, since {{{name}}} is in the request")
         return
-    slot = f"{{{name}}}"
-    for found, url in texts_of(source.api):
-        # guard: a value does not choose the host
-        if found[-1] == "url" and slot in urlsplit(url).netloc:
-            yield Fault(found, f"{slot} is in the host: secrets would go wherever a value says")
-    # guard: every pull asks for its own value
-    if not any(slot in text for _, text in texts_of(source.api)):
-        yield Fault(
-            at,
-            f"no request has {slot}, so that every pull would be the same: write it into the url, or below "
-            "parameters, headers or body",
-        )
+    yield from _text_faults(source.api, name)
     if isinstance(values, list):
         yield from _value_faults(name, values)
     for index, column in enumerate(source.columns):
         if column.origin == name:
             yield from _column_faults(index, column, values if isinstance(values, list) else [])
+
+
+def _text_faults(api: Api, name: str) -> Iterator[Fault]:
+    """Requests that would go elsewhere, name a value wrongly, or name none."""
+    slot = f"{{{name}}}"
+    for found, url in texts_of(api):
+        # guard: a value does not choose the host
+        if found[-1] == "url" and slot in urlsplit(url).netloc:
+            yield Fault(found, f"{slot} is in the host: secrets would go wherever a value says")
+        for near in _near(name, url):
+            yield Fault(found, f"nothing replaces {{{near}}}; did you mean {slot}?")
+    # guard: every pull asks for its own value
+    if not any(slot in text for _, text in texts_of(api)):
+        yield Fault(
+            ("api", "for_each"),
+            f"no request has {slot}, so that every pull would be the same: write it into the url, or below "
+            "parameters, headers or body",
+        )
+
+
+def _near(name: str, text: str) -> Iterator[str]:
+    """Names in braces that are most likely the name of the values, misspelt."""
+    for other in _BRACES.findall(text):
+        alike = get_close_matches(other.casefold(), [name.casefold()], cutoff=0.85)
+        # guard: a misspelt value is not sent
+        if other != name and other not in RESERVED and alike:
+            yield other
 
 
 def _value_faults(name: str, values: list[str]) -> Iterator[Fault]:

@@ -72,6 +72,8 @@ def test_what_may_be_declared(tmp_path: Path, right: str, wrong: str) -> None:
         ("[a/x, 7]", "['x{start:%Y}']", "7: api.for_each.repo.0: it has {start:%Y}, which means another value"),
         ("[a/x, 7]", "{path: x}", "7: api.for_each.repo."),
         ("/{repo}/", "/", "7: api.for_each: no request has {repo}, so that every pull would be the same: write it"),
+        ("/{repo}/", "/{repo}/{Repo}/", "5: api.url: nothing replaces {Repo}; did you mean {repo}?"),
+        ("/{repo}/", "/{repo}/{repos}/", "5: api.url: nothing replaces {repos}; did you mean {repo}?"),
         ("feed.example/", "{repo}.feed.example/", "5: api.url: {repo} is in the host: secrets would go wherever"),
         ("from: repo,", "from: repos,", "10: columns.0.from: it is one of window_start, window_end, fetched_at, repo"),
         (
