@@ -165,7 +165,9 @@ class RecordMapping:
                 yield _unnamed(row, self.each.names) or row if self.named else row
 
     def childless(self, records: Records) -> set[str] | None:
-        """What records without children have instead: the paths of lists of objects that no column takes.
+        """What records without children have instead: the paths of lists that no column takes.
+
+        These are lists of objects; also other lists, if children may be such values.
 
         None if one of the records has the path to the children, even to an empty list.
         """
@@ -173,7 +175,19 @@ class RecordMapping:
         if any(_reaches(record, names) for record in records):
             return None
         left = (self._taken.left(record) for record in records if not isinstance(record, Unreadable))
-        return {path for fields in left for path, value in fields if _holds_objects(value)}
+        plain = self._has_plain_children
+        return {
+            path
+            for fields in left
+            for path, value in fields
+            if _holds_objects(value) or (plain and isinstance(value, list) and value)
+        }
+
+    @property
+    def _has_plain_children(self) -> bool:
+        """Whether children come as arrays, or a column takes a child itself."""
+        paths = (path for column in self.columns for path in (*column.paths, *column.join))
+        return self.named or any(self.each and path.names == self.each.names for path in paths)
 
     def row(self, record: Mapping[str, object] | Unreadable) -> Mapping[str, object] | Unreadable:
         """The row of one record of `split`."""

@@ -13,6 +13,7 @@ from flows_platform.domain.errors import (
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.fetch_plan import Tee
 from flows_platform.fetch.http.client import Answer
+from flows_platform.fetch.http.decompression import Decompressed
 from flows_platform.fetch.unpacking import Packing, Unpacking
 from flows_platform.fetch.unread import require_read, unread_values
 from flows_platform.formats.decoders import Document, Layout, envelope_of, open_document
@@ -68,19 +69,29 @@ class AnswerDocument:
 
     def _unpacked(self, unpacking: Unpacking, sent: ByteSource) -> Iterator[Slice]:
         """The records of the files in the body."""
-        filled = False
+        filled, nothing = False, None
         for file in unpacking.files(sent, decoded=self._answer.was_gzip):
-            with file.errors():
-                content = not file.source.is_empty() and (yield from self._read(file.source))
-                if not content and not self._api.refusals.nothing.empty:
-                    raise self._empty(self._answer)
-                if content and self._is_zip:
-                    unread = unread_values(envelope_of(self._last), {}, self._api.reads)
-                    # guard: no file of a zip file is the last by guess
-                    require_read(unread, self._api.ignored)
-                filled = filled or content
+            try:
+                with file.errors():
+                    filled = (yield from self._of_file(file.source)) or filled
+            except NoRecords as error:  # the other files may have some
+                nothing = error
+        # guard: a file without records does not speak for the others
+        if nothing:
+            raise nothing
         if not filled:
             raise self._empty(self._answer)
+
+    def _of_file(self, source: Decompressed) -> Generator[Slice, None, bool]:
+        """The records of one file; returns whether it has any content."""
+        content = not source.is_empty() and (yield from self._read(source))
+        if not content and not self._api.refusals.nothing.empty:
+            raise self._empty(self._answer)
+        if content and self._is_zip:
+            unread = unread_values(envelope_of(self._last), {}, self._api.reads)
+            # guard: no file of a zip file is the last by guess
+            require_read(unread, self._api.ignored)
+        return content
 
     def _read(self, sent: ByteSource) -> Generator[Slice, None, bool]:
         """The records of one document; returns whether it has any content."""

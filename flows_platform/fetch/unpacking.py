@@ -35,6 +35,7 @@ DESCRIPTOR = 24  # the most bytes of a data descriptor
 SIZES_FOLLOW = 0x08  # flags of a file: a data descriptor follows its data
 ENCRYPTED = 0x01 | 0x40 | 0x2000
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # bounded in memory; zipfile's others are not
+MACOS = "__MACOSX"  # folder of the resource files `._NAME`
 SHOWN = 100  # bytes of another body, or characters of a name, in a message
 UNKNOWN = frozenset({"application/octet-stream", "binary/octet-stream"})
 
@@ -113,7 +114,7 @@ class Unpacking:
                     _require_whole(archive, file, size)
                 expansion = Expansion()
                 for info in archive.infolist():
-                    if not info.is_dir() or info.file_size:
+                    if not _is_beside(info):
                         with _zip_errors():
                             opened = archive.open(info)
                         receive = _receiver(opened, expansion, size)
@@ -147,6 +148,12 @@ class Unpacking:
             f"a zip file cannot be kept in {self.folder} while it is read: {error.strerror or error}.",
             remedy="Free space, or correct the permissions.",
         )
+
+
+def _is_beside(info: zipfile.ZipInfo) -> bool:
+    """Whether it is a folder, as Windows may write it too, or what macOS keeps beside a file."""
+    *folders, name = info.filename.replace("\\", "/").split("/")
+    return (not name and not info.file_size) or (folders[:1] == [MACOS] and name.startswith("._"))
 
 
 def _of_gzip(body: ByteSource, *, decoded: bool) -> Decompressed:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.errors import ConfigurationError, SourceRefused
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.fetch_plan import FetchPlan
 from flows_platform.fetch.http.client import HttpClient
@@ -73,6 +73,26 @@ def test_names_in_the_record_are_not_fields(tmp_path: Path, client: HttpClient, 
     rows, rejects = rows_and_rejects(client, series(tmp_path, server.url, names="columns[].name"))
     assert [(row["host"], row["value"]) for row in rows] == [("h", 1)]
     assert rejects == []
+
+
+def test_series_without_rows_may_not_have_other_lists(
+    tmp_path: Path, client: HttpClient, server: ScriptedServer
+) -> None:
+    instant = {"data": {"result": [{"metric": {"host": "h"}, "value": [START, "1"]}]}}
+    server.scripts = [answer(json.dumps(instant).encode())]
+    with pytest.raises(SourceRefused, match=r"no record has 'values', .* there are lists at value\."):
+        rows_and_rejects(client, series(tmp_path, server.url))
+
+
+@pytest.mark.parametrize("document", [{"code": "none", "message": "no"}, {"message": "no", "code": "none"}])
+def test_a_document_of_members_may_be_an_error(
+    tmp_path: Path, client: HttpClient, server: ScriptedServer, document: dict[str, str]
+) -> None:
+    keys = {"records": "", "record_key": "id", "errors": {"message": "message", "code": "code"}}
+    server.scripts = [answer(json.dumps(document).encode())]
+    assert ids(client, declared(tmp_path, server.url, **keys, nothing=[{"code": "none"}])) == []
+    with pytest.raises(SourceRefused, match="the API answers with an error none: no"):
+        ids(client, declared(tmp_path, server.url, **keys))
 
 
 @pytest.mark.parametrize("path", ["data", ""])

@@ -287,6 +287,31 @@ def test_files_without_content_hold_nothing_where_that_is_declared(
         assert ids(client, declared(tmp_path, server.url, **keys)) == []
 
 
+def test_folders_of_windows_and_resource_files_of_macos_hold_no_records(
+    tmp_path: Path, client: HttpClient, server: ScriptedServer
+) -> None:
+    as_packed(server, zipped(("in\\", b""), *split_csv(5), ("__MACOSX/", b""), ("__MACOSX/in/._0.csv", b"\0\5\x16\7")))
+    assert ids(client, declared(tmp_path, server.url, **ZIP)) == IDS
+    as_packed(server, zipped(*split_csv(5), ("__MACOSX/1.csv", b"\0\5\x16\7")))
+    with pytest.raises(SourceRefused, match=r"in '__MACOSX/1.csv': the CSV header"):
+        ids(client, declared(tmp_path, server.url, **ZIP))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_file_that_holds_nothing_does_not_speak_for_the_others(
+    tmp_path: Path, client: HttpClient, server: ScriptedServer, order: int
+) -> None:
+    nothing = ("0.json", json.dumps({"error": {"message": "no records", "code": "none"}}).encode())
+    files = [nothing, ("1.json", json.dumps({"data": RECORDS}).encode())]
+    errors = {"message": "error.message", "code": "error.code"}
+    api = declared(tmp_path, server.url, unpack="zip", errors=errors, nothing=[{"code": "none"}])
+    as_packed(server, zipped(*files[::order]))
+    with pytest.raises(SourceRefused, match=r"after records of the same answer, in '0.json': .* no records"):
+        ids(client, api)
+    as_packed(server, zipped(nothing))
+    assert ids(client, api) == []
+
+
 def test_a_file_of_a_zip_that_says_more_fails_the_window(
     tmp_path: Path, client: HttpClient, server: ScriptedServer
 ) -> None:

@@ -51,6 +51,7 @@ def lines(body: bytes, size: int = 7, **how: object) -> list[object]:
         (b"\n \r\na,b\n1,x;y\n", CsvDialect(skip=1, comment=" ")),
         (b"\n\na,b\r1,x;y\r", CsvDialect()),
         (b"a,b\n1,x;y\na,b\n", CsvDialect()),
+        (b"\xef\xbb\xbfa,b\n1,x;y\n\xef\xbb\xbfa,b\n", CsvDialect()),
         (b"1,x;y\na,b\n", CsvDialect(names=("a", "b"))),
         (b"\xef\xbb\xbf--begin\na,b\n1,x;y\n--end", FRAMED),
         (b"#--begin\r\n#c\r\na,b\r\n1,x;y\r\n#--end\r\n", CsvDialect(comment="#", begin="#--begin", end="#--end")),
@@ -59,6 +60,16 @@ def lines(body: bytes, size: int = 7, **how: object) -> list[object]:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_a_dialect_is_read(body: bytes, dialect: CsvDialect, size: int) -> None:
     assert rows(body, size, dialect=dialect, known=frozenset({"b"})) == [{"a": "1", "b": "x;y"}]
+
+
+@pytest.mark.parametrize("second", ["b,a,c", "a,c,b", "\ufeffb,a,c", "a,b,d", "a,b", "a,b,c,d"])
+def test_joined_files_with_other_columns_are_refused(second: str) -> None:
+    with pytest.raises(SourceRefused, match=r"a second header '.*', which differs from the first \('a,b,c'\)"):
+        rows(f"a,b,c\n1,2,3\n{second}\n4,5,6\n".encode())
+
+
+def test_a_record_may_hold_names_of_columns() -> None:
+    assert rows(b"a,b,c\na,a,1\nb,2,3\n") == [{"a": "a", "b": "a", "c": "1"}, {"a": "b", "b": "2", "c": "3"}]
 
 
 def test_marks_inside_a_cell_are_its_text() -> None:

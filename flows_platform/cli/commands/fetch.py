@@ -1,5 +1,6 @@
 """`flows fetch`: one window of a server that speaks this protocol."""
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.auth import Bearer
+from flows_platform.fetch.http.client import HttpClient, HttpLimits
+from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.orchestration.resources import build_resources
 from flows_platform.pipeline.fetch_window import fetch_window
 from flows_platform.settings import AUTO, Settings, load_settings
 from flows_platform.sources.lanl_flows.schema import FLOWS
@@ -29,7 +31,7 @@ def fetch_file(url: str, after: int | None, before: int, out: Path, *, wire: str
     settings = load_settings()
     api = _api(url, _format(wire), settings)
     with (
-        build_resources(settings).fetch.client(api) as client,
+        closing(_client(settings)) as client,
         progress_bar("Fetching", "records") as progress,
     ):
         fetched = fetch_window(
@@ -60,6 +62,14 @@ def _api(url: str, wire: WireFormat | None, settings: Settings) -> WindowedApi:
         verification=Verification.of(settings.verification),
         parser=settings.api_parser,
     )
+
+
+def _client(settings: Settings) -> HttpClient:
+    # Dagster's resource builds the same; to import Dagster takes half a CPU-second.
+    limits = HttpLimits(
+        settings.connect_timeout, settings.read_timeout, total=settings.fetch_deadline, rate=settings.minimum_rate
+    )
+    return HttpClient(limits, proxies=Proxies.of_environment([f"{settings.api_host}:{settings.api_port}"]))
 
 
 def _window(after: int | None, before: int) -> Window:

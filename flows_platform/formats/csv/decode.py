@@ -72,6 +72,7 @@ class CsvDocument:
             quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         )
         self._header: tuple[str, ...] = ()
+        self._starts: set[str] = set()
         self._unsent: list[list[str]] = []
         plain = template if dialect == RFC_4180 and errors is None else None
         self._reader = CsvReader(plain, blank, keeps_last=footer) if plain else None
@@ -150,12 +151,13 @@ class CsvDocument:
     def _begin(self) -> None:
         self._lines.begin()
         self._header = self._read_header()
+        self._starts = {start + name for name in self._header for start in ("", MARK)}  # of a header line
         if self._reader:
             self._reader.header = self._header
 
     def _taken(self, row: list[str]) -> Iterator[Rows | Records]:
         # An empty line is not a record, and neither is a second header line: joined files have one each.
-        if len(self._header) > 1 and (not row or (row[0] == self._header[0] and tuple(row) == self._header)):
+        if len(self._header) > 1 and (not row or (row[0] in self._starts and self._is_header(row))):
             if not self._unsent:
                 self._meter.release()
             return
@@ -164,11 +166,30 @@ class CsvDocument:
             yield from self.flush()
         self._unsent.append(row)
 
+    def _is_header(self, row: list[str]) -> bool:
+        """Whether the row is the header again.
+
+        Raises:
+            SourceRefused: it is a header of other columns, or in another order.
+        """
+        again = (row[0].removeprefix(MARK), *row[1:])
+        # guard: joined files have the same columns
+        if again != self._header and 2 * len(set(again) & set(self._header)) > len(self._header):
+            raise SourceRefused(
+                f"the CSV answer has a second header {','.join(again)[:SHOWN]!r}, which differs from the first "
+                f"({','.join(self._header)[:SHOWN]!r}).",
+                remedy="Its columns would be read as those of the first header: ask for one file at a time.",
+            )
+        return again == self._header
+
     def _read_header(self) -> tuple[str, ...]:
         header = self._dialect.names or self._first_row()
         shown = ",".join(header)[:SHOWN]
         if not header or len(set(header)) != len(header):
-            raise SourceRefused(f"the CSV answer has no header of distinct names, but {shown!r}.")
+            raise SourceRefused(
+                f"the CSV answer has no header of distinct names, but {shown!r}.",
+                remedy="Skip its line by `csv.skip`, and declare the columns' names as `csv.names`.",
+            )
         if self._known and self._known.isdisjoint(header):
             raise SourceRefused(
                 f"the CSV header {shown!r} does not name a declared column ({', '.join(sorted(self._known))[:SHOWN]}).",

@@ -215,10 +215,9 @@ class JsonDocument:
 
     def _of_members(self, members: Members, found: list[tuple[str, object]]) -> Records:
         self._keys += len(found)
-        if self._errors and not self._steps:  # an error document is an object too
-            for name, value in found:
-                if error := self._errors.error(None, {name: value}):
-                    raise error
+        # An error document is an object too.
+        if self._errors and not self._steps and (error := self._errors.error(None, dict(found))):
+            raise error
         return members.records(found)
 
 
