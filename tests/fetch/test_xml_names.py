@@ -98,3 +98,21 @@ def test_an_error_document_has_namespaces_too(
             pytest.raises(SourceRefused, match=message),
         ):
             rows(client, declared(tmp_path, server.origin, keys))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        f'<List>{RECORD.format(1, "")}</List><List xmlns="urn:2">{RECORD.format(2, "")}</List>',
+        f"<List>{RECORD.format(1, '')}<dc:record><dc:id>2</dc:id></dc:record></List>",
+    ],
+)
+def test_records_of_two_namespaces_are_not_read_as_those_of_one(
+    tmp_path: Path, client: HttpClient, inside: str
+) -> None:
+    keys: dict[str, object] = {**KEPT}
+    with (
+        SmallServer(lambda _: xml(inside)) as server,
+        pytest.raises(SourceRefused, match=r"has <\{.*\}\w+> beside <.*`namespaces: drop`"),
+    ):
+        rows(client, declared(tmp_path, server.origin, keys))

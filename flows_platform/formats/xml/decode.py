@@ -20,7 +20,7 @@ from flows_platform.formats.templates.template import xml_template
 from flows_platform.formats.xml.elements import drop_empty, drop_namespaces, local, nested_record, plain_record
 from flows_platform.formats.xml.flat_elements import flat_columns
 from flows_platform.formats.xml.guard import XmlGuard, names_in
-from flows_platform.formats.xml.positions import NotMet, Others, in_namespace, not_met, steps_of
+from flows_platform.formats.xml.positions import NotMet, Others, in_namespace, not_met, require_one_namespace, steps_of
 
 SLICE = 512  # nested records per slice; the tree never holds more
 MAX_BESIDE = 4096  # elements around the records
@@ -204,6 +204,8 @@ class XmlDocument:
         # guard: a step to the records that is not met
         if not self._met and (unmet := not_met(root, self._steps)):
             self._require_nothing(unmet)
+        if self._met:
+            require_one_namespace(root, self._steps)
 
     def _events(self, parser: etree.XMLPullParser) -> Iterator[etree._Element]:
         while chunk := self._next():

@@ -118,3 +118,22 @@ def not_met(root: etree._Element, steps: Iterable[str]) -> NotMet | None:
             return NotMet(str(root.tag), tuple(met), others, number == len(steps))
         holders = found
     return None
+
+
+def require_one_namespace(root: etree._Element, steps: Iterable[str]) -> None:
+    """Check that no element beside those that the steps lead to has the same name in another namespace.
+
+    Raises:
+        SourceRefused: there is one: its records would be missing.
+    """
+    holders = [root]
+    for step in steps:
+        children = [child for holder in holders for child in holder.iterchildren(etree.Element)]
+        for child in children:
+            # guard: records are in one namespace
+            if child.tag != step and local(child.tag) == local(step):
+                raise SourceRefused(
+                    f"the XML document has <{child.tag}> beside <{step}>: only one of them would be read.",
+                    remedy="Where both hold records, declare `namespaces: drop`.",
+                )
+        holders = [child for child in children if child.tag == step]
