@@ -25,7 +25,7 @@ from flows_platform.fetch.declared_request import DeclaredRequest, Filling, Name
 from flows_platform.fetch.details import Details
 from flows_platform.fetch.for_each import ForEach, Pull, Values
 from flows_platform.fetch.http.proxies import Proxies
-from flows_platform.fetch.http.refusals import USUAL, Refusals
+from flows_platform.fetch.http.refusals import MISSING, USUAL, Refusals
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.http.tls import Tls
 from flows_platform.fetch.jobs import Job
@@ -194,9 +194,10 @@ class WindowedApi:
         if self.details is None:
             return self
         records = self.records if self.details.records is None else self.details.records
-        refusals = self.refusals
-        if self.details.nothing is not None:
-            refusals = refusals.with_nothing(self.details.nothing)
+        # guard: what excuses a list excuses none of its records
+        inherited = [MISSING] if MISSING in self.refusals.nothing.members else []
+        nothing = inherited if self.details.nothing is None else self.details.nothing
+        refusals = self.refusals.with_nothing(nothing)
         alone = replace(self, records=records, refusals=refusals, paging=SinglePage(), total=None)
         # Records of details are objects, also where those of the list are arrays or members.
         return replace(alone, names=None, record_key=None, one_record=True)

@@ -10,6 +10,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.declared_request import Id
 from flows_platform.fetch.details import AskedIds, Details, IdList
 from flows_platform.fetch.fetch_plan import FetchPlan, Tally
+from flows_platform.fetch.http.refusals import MISSING
 from flows_platform.fetch.pages import Pages, Take
 from flows_platform.fetch.proof import PageProof
 from flows_platform.fetch.record_account import RecordAccount
@@ -74,7 +75,7 @@ class DetailPages:
             tally.level = min(tally.level, max(read.level, Verification.COUNT))
             return
         # guard: every id has a record
-        if "missing" not in self._detailed.refusals.nothing.members:
+        if MISSING not in self._detailed.refusals.nothing.members:
             raise StreamIncomplete(
                 f"{len(ids):,} ids were asked for, and {len(ids) - len(asked.left):,} records came: there is no record "
                 f"for {', '.join(list(asked.left)[:3])}.",

@@ -39,8 +39,8 @@ class Details(DeclaredRequest):
     )
     nothing: list[NothingAnswer] | None = Field(
         None,
-        description="As `api.nothing`, for these requests; `missing` also allows ids without a record. By default as "
-        "for the list.",
+        description="As `api.nothing`, for these requests; `missing` also allows ids without a record, and holds if "
+        "`api.nothing` has it.",
     )
 
     @model_validator(mode="after")

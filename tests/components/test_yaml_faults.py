@@ -219,7 +219,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     (
         "    auth",
         "    tls: {cert: c.pem}\n    auth",
-        "7: api.tls.cert: there is no such key. Allowed are ca, certificate, key, key_password",
+        "7: api.tls.cert: there is no such key; did you mean certificate? Allowed are",
     ),
     (
         "url: https://feed.example/v1/sightings",

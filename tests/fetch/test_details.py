@@ -228,6 +228,8 @@ def test_a_status_may_say_that_an_id_has_no_record(client: HttpClient, tmp_path:
         assert (ids(target), fetched.answers.beside) == ([2], 1)
         with pytest.raises(SourceRefused, match="/records/1 answered 404"):
             staged(client, declared(tmp_path, url, details=single(server)), target)
+        with pytest.raises(SourceRefused, match="/records/1 answered 404"):
+            staged(client, declared(tmp_path, url, details=single(server), nothing=[404]), target)
 
 
 def test_an_empty_list_asks_for_no_details(client: HttpClient, tmp_path: Path, target: Path) -> None:

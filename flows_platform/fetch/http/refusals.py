@@ -51,6 +51,8 @@ class NothingCode(Declared):
     code: Code = Field(description="The code, as `errors.code` finds it.")
 
 
+MISSING: Literal["missing"] = "missing"
+
 # An answer that means no records, as a YAML lists it.
 NothingAnswer = Literal["empty", "missing", "null"] | int | NothingCode | None
 
