@@ -79,7 +79,7 @@ def demo(rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] =
 
 @app.command(epilog=examples("flows dev", "flows dev --simulate 60"))
 def dev(*, simulate: Speed = None) -> None:
-    """Run API, emulator and Dagster (UI and daemon) until Ctrl-C."""
+    """Run API, emulator and Dagster (UI and daemon) until Ctrl-C; ports are settings, such as FLOWS_DAGSTER_PORT."""
     from flows_platform.cli.commands.dev import run_dev
 
     run_dev(simulate)

@@ -44,7 +44,9 @@ def read_catalog(settings: Settings, found: SourceFiles | None = None) -> Catalo
 def _names_nothing(entry: str) -> SourceFault:
     near = did_you_mean(entry, SHIPPED) or "."
     return SourceFault(
-        entry, f"FLOWS_SOURCES: {entry!r} is not a folder, a file or a shipped source ({', '.join(SHIPPED)}){near}"
+        entry,
+        f"{entry!r} is not a folder, a file or a shipped source ({', '.join(SHIPPED)}){near} "
+        "Correct it in the command, FLOWS_SOURCES or pyproject.toml.",
     )
 
 

@@ -42,7 +42,9 @@ def _details_faults(api: Api) -> Iterator[Fault]:
 def _job_faults(api: Api) -> Iterator[Fault]:
     for key in ("url", "method", "body", "body_form"):
         if key in api.model_fields_set:
-            yield Fault(("api", key), "the first request is that of `job.start`: write it there")
+            yield Fault(
+                ("api", key), "the first request is that of `job.start`: leave this key out, and write it there"
+            )
     for key in ("paging", "details"):
         if getattr(api, key) is not None:
             yield Fault(("api", key), "the status of the `job` says what there is to read: leave one of the two out")

@@ -214,14 +214,15 @@ class WindowRun:
     def _raise_failed(self, keys: Sequence[str]) -> None:
         # guard: a failed window fails the run
         if self.failed:
-            rest = len(keys) - self.progress.done
-            others = (
-                f"The last {self.streak.length} failed alike, so the run ended: {rest} windows were not tried."
-                if self.streak.ends_the_run and rest
-                else "The others are done."
-            )
             raise dg.Failure(
-                f"{len(self.failed)} of {len(keys)} windows failed: {', '.join(self.failed)}. {others}",
+                f"{len(self.failed)} of {len(keys)} windows failed: {', '.join(self.failed)}.{self._others(keys)}",
                 metadata={key: str(error) for key, error in self.failed.items()},
                 allow_retries=False,
             )
+
+    def _others(self, keys: Sequence[str]) -> str:
+        """What became of the windows that did not fail; empty if there are no others."""
+        rest = len(keys) - self.progress.done
+        if self.streak.ends_the_run and rest:
+            return f" The last {self.streak.length} failed alike, so the run ended: {rest} windows were not tried."
+        return " The others are done." if len(self.failed) < len(keys) else ""

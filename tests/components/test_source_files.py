@@ -100,7 +100,8 @@ def test_all_documents_of_a_file_are_checked(project: Path) -> None:
 def test_an_entry_that_names_nothing_is_a_fault(project: Path) -> None:
     tables, (fault,) = read_catalog(settings("nvd_cve", project / "third.yaml"))
     assert [table.table.name for table in tables] == ["third"]
-    assert "FLOWS_SOURCES: 'nvd_cve' is not a folder, a file or a shipped source (lanl_flows, nvd_cves" in fault.message
+    assert "'nvd_cve' is not a folder, a file or a shipped source (lanl_flows, nvd_cves" in fault.message
+    assert "Correct it in the command, FLOWS_SOURCES or pyproject.toml." in fault.message
 
 
 def test_two_tables_of_one_name_are_an_error_that_names_both_files(project: Path) -> None:

@@ -473,7 +473,7 @@ FAULTS_OF_JOBS = [
     (
         "job:\n",
         "url: https://f.example\n    job:\n",
-        "5: api.url: the first request is that of `job.start`: write it there",
+        "5: api.url: the first request is that of `job.start`: leave this key out, and write it there",
     ),
     ("job:\n", "method: POST\n    job:\n", "5: api.method: the first request is that of `job.start`"),
     ("job:\n", "body: {a: 1}\n    job:\n", "5: api.body: the first request is that of `job.start`"),

@@ -19,7 +19,7 @@ def test_a_window_that_fails_and_a_check_that_fails_are_told_with_what_to_do(pla
     platform.run_windows(KEY)
     memory, (failed,) = looked(platform.instance, memory, None)
     assert (failed["kind"], failed["problem"], failed["members"]) == ("run", "flows_windows", [KEY])
-    assert f"1 of 1 windows failed: {KEY}" in str(failed["error"])
+    assert f"1 of 1 windows failed: {KEY}. {KEY}: " in str(failed["error"])
     assert str(in_the_way) in str(failed["error"])  # the window's own error
 
     shutil.rmtree(in_the_way)

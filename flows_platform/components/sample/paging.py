@@ -140,7 +140,7 @@ def _cursor(members: list[_Member], draft: DraftPaging) -> dict[str, object] | N
         timed = isinstance(member.value, str) and _TIME.fullmatch(member.value)
         if named and not timed and (text or member.is_empty):
             parameter = _cursor_parameter(member.name)
-            draft.notes["paging"] = f"the parameter {parameter} is a guess: look up where the API takes the cursor"
+            draft.notes["paging"] = "look up which parameter takes the cursor"
             return {"kind": "cursor", "cursor": member.path, "into": {"query": parameter}}
     return None
 
