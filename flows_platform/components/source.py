@@ -266,7 +266,7 @@ class TableKeys(Declared):
     files_asset: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")
-    owner: str = Field("team:security-data", description="Owner that Dagster shows.")
+    owner: str | None = Field(None, description="Owner that Dagster shows: `team:NAME` or an e-mail address.")
     upstream: list[str] = Field([], description="Assets that the API serves from.")
     api: Api = Field(description="Where the records come from.")
     columns: list[ColumnDeclaration] = Field([], description="The table's columns, in order.")

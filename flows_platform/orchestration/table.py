@@ -81,7 +81,7 @@ class WindowedTable:
     cron: Cron
     calendar: Calendar
     group: str
-    owner: str
+    owners: tuple[str, ...]
     folder: Path
     locks: Path
     raw_pulls: Path

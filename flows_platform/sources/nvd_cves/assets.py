@@ -71,7 +71,7 @@ def full_load(table: WindowedTable, settings: Settings, now: Callable[[], dateti
         TOTALS_AGREE, asset=FULL_LOAD, description="The database has as many CVEs as NVD says that there are."
     )
 
-    @dg.asset(name=FULL_LOAD, kinds=set(KINDS), group_name=table.group, owners=[table.owner], check_specs=[check])
+    @dg.asset(name=FULL_LOAD, kinds=set(KINDS), group_name=table.group, owners=table.owners, check_specs=[check])
     def asset(context: dg.AssetExecutionContext, config: FullLoadConfig, fetch: FetchResource) -> dg.MaterializeResult:
         """The first load of the SQL tables, and their reconcile with NVD: every range whose number of CVEs differs."""
         with _loading(table, settings, fetch) as load:
