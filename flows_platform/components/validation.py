@@ -5,16 +5,16 @@ from typing import Self
 
 from pydantic import model_validator
 
-from flows_platform.components.document_faults import document_faults
-from flows_platform.components.for_each_faults import for_each_faults
-from flows_platform.components.form_faults import form_faults
-from flows_platform.components.origin_faults import origin_faults
-from flows_platform.components.partition_faults import partition_faults
-from flows_platform.components.request_faults import request_faults
+from flows_platform.components.faults.documents import document_faults
+from flows_platform.components.faults.for_each import for_each_faults
+from flows_platform.components.faults.forms import form_faults
+from flows_platform.components.faults.origins import origin_faults
+from flows_platform.components.faults.partitions import partition_faults
+from flows_platform.components.faults.requests import request_faults
+from flows_platform.components.faults.snapshots import snapshot_faults
+from flows_platform.components.faults.written_secrets import written_secrets
 from flows_platform.components.rules import Fault, all_refused, did_you_mean, environment_in
-from flows_platform.components.snapshot_faults import snapshot_faults
 from flows_platform.components.source import ColumnDeclaration, TableKeys
-from flows_platform.components.written_secrets import written_secrets
 from flows_platform.declared import KeyPath, refused
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode

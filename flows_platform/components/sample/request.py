@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from flows_platform.components.written_secrets import is_secret_name
+from flows_platform.components.faults.written_secrets import is_secret_name
 from flows_platform.domain.schema import plain_name
 
 _ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})?"

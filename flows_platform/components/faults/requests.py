@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from flows_platform.components.further_faults import first_request, further_faults, further_requests
+from flows_platform.components.faults.further_requests import first_request, further_faults, further_requests
 from flows_platform.components.rules import Fault, instant_of, zone_of
 from flows_platform.components.source import Api, Partitions, TableKeys
 from flows_platform.declared import KeyPath, Secret, is_template

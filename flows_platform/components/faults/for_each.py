@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from flows_platform.columns.cast_values import Misfit, cast_value
-from flows_platform.components.request_faults import texts_of
+from flows_platform.components.faults.requests import texts_of
 from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api, ColumnDeclaration, TableKeys
 from flows_platform.domain.schema import Column, ColumnType
