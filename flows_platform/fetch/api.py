@@ -194,7 +194,7 @@ class WindowedApi:
         if self.details is None:
             return self
         records = self.records if self.details.records is None else self.details.records
-        # guard: what excuses a list excuses none of its records
+        # guard: what excuses a list does not excuse its records
         inherited = [MISSING] if MISSING in self.refusals.nothing.members else []
         nothing = inherited if self.details.nothing is None else self.details.nothing
         refusals = self.refusals.with_nothing(nothing)
