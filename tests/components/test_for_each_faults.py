@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.components.build import windowed_table
-from flows_platform.components.loader import load_declaration
-from flows_platform.domain.errors import ConfigurationError
-from flows_platform.settings import Settings
+from tests.components.mistaken import fault_of, loaded, mistaken
 
 GOOD = """\
 type: flows_platform.components.WindowedApiTable
@@ -28,13 +25,6 @@ attributes:
 """
 
 
-def loaded(tmp_path: Path, right: str = "", wrong: str = "") -> None:
-    assert right in GOOD
-    path = tmp_path / "defs.yaml"
-    path.write_text(GOOD.replace(right, wrong, 1))
-    windowed_table(load_declaration(path, Settings()), Settings())
-
-
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -46,7 +36,7 @@ def loaded(tmp_path: Path, right: str = "", wrong: str = "") -> None:
     ],
 )
 def test_what_may_be_declared(tmp_path: Path, right: str, wrong: str) -> None:
-    loaded(tmp_path, right, wrong)
+    loaded(tmp_path, mistaken(GOOD, right, wrong))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +80,6 @@ def test_what_may_be_declared(tmp_path: Path, right: str, wrong: str) -> None:
     ],
 )
 def test_a_contradiction_is_refused(tmp_path: Path, right: str, wrong: str, message: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        loaded(tmp_path, right, wrong)
-    told = [line.removeprefix(f"{tmp_path}/defs.yaml:") for line in str(caught.value).splitlines()]
+    text = fault_of(tmp_path, mistaken(GOOD, right, wrong))
+    told = [line.removeprefix(f"{tmp_path}/defs.yaml:") for line in text.splitlines()]
     assert any(line.startswith(message) for line in told), told

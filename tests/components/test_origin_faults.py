@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.components.loader import load_declaration
-from flows_platform.domain.errors import ConfigurationError
-from flows_platform.settings import Settings
+from tests.components.mistaken import fault_of, loaded, mistaken
 
 GOOD = """\
 type: flows_platform.components.WindowedApiTable
@@ -29,15 +27,8 @@ attributes:
 """
 
 
-def loaded(tmp_path: Path, right: str = "", wrong: str = "") -> None:
-    assert right in GOOD
-    path = tmp_path / "defs.yaml"
-    path.write_text(GOOD.replace(right, wrong, 1))
-    load_declaration(path, Settings())
-
-
 def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: Path) -> None:
-    loaded(tmp_path)
+    loaded(tmp_path, GOOD)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +80,5 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: P
     ],
 )
 def test_a_contradiction_is_refused(tmp_path: Path, right: str, wrong: str, message: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        loaded(tmp_path, right, wrong)
-    told = str(caught.value).removeprefix(f"{tmp_path}/defs.yaml:")
+    told = fault_of(tmp_path, mistaken(GOOD, right, wrong))
     assert told.startswith(message), told

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import load_declaration
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings
+from tests.components.mistaken import fault_of, loaded, mistaken
 
 GOOD = """\
 type: flows_platform.components.WindowedApiTable
@@ -30,16 +29,9 @@ attributes:
 """
 
 
-def loaded(tmp_path: Path, right: str = "", wrong: str = "") -> WindowedTable:
-    assert right in GOOD
-    path = tmp_path / "defs.yaml"
-    path.write_text(GOOD.replace(right, wrong, 1))
-    return windowed_table(load_declaration(path, Settings()), Settings())
-
-
 def test_a_snapshot_looks_back_on_nothing(tmp_path: Path) -> None:
     for right, wrong in (("", ""), ("  key: id\n", "  key: id\n  look_back: 0\n")):
-        table = loaded(tmp_path, right, wrong)
+        table = loaded(tmp_path, mistaken(GOOD, right, wrong))
         assert (table.look_back, table.snapshot, table.shrink_rule.snapshot) == (0, True, True)
 
 
@@ -68,9 +60,7 @@ def test_a_snapshot_looks_back_on_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_contradiction_is_refused(tmp_path: Path, right: str, wrong: str, message: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        loaded(tmp_path, right, wrong)
-    told = str(caught.value).removeprefix(f"{tmp_path}/defs.yaml:")
+    told = fault_of(tmp_path, mistaken(GOOD, right, wrong))
     assert told.startswith(message), told
 
 

@@ -16,6 +16,7 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.protocol.names import Parser
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.windows import flows_windows
+from tests.components.mistaken import fault_of, mistaken
 
 GOOD = """\
 type: flows_platform.components.WindowedApiTable
@@ -407,17 +408,6 @@ def defs():
 """
 
 
-def fault_of(tmp_path: Path, text: str) -> str:
-    path = tmp_path / "defs.yaml"
-    path.write_text(text)
-    settings = Settings()
-    with pytest.raises(ConfigurationError) as caught:
-        windowed_table(load_declaration(path, settings), settings)
-    told = str(caught.value)
-    assert told.startswith(str(path))
-    return told.removeprefix(str(path)).removeprefix(":")
-
-
 def test_secrets_by_name_go_into_parameters_and_headers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "defs.yaml"
     named = "    parameters: {k: {env: FEED_KEY}, q: x, o: {env: FEED_OTHER, required: false}}\n"
@@ -454,8 +444,7 @@ def test_the_parser_that_is_set_reads_the_flows(parser: Parser) -> None:
 def test_a_mistake_is_told_with_its_line_its_key_and_what_is_allowed(
     tmp_path: Path, right: str, wrong: str, message: str
 ) -> None:
-    assert right in GOOD
-    told = fault_of(tmp_path, GOOD.replace(right, wrong, 1))
+    told = fault_of(tmp_path, mistaken(GOOD, right, wrong))
     assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in told.splitlines())
 
 
@@ -521,8 +510,7 @@ def test_the_export_that_the_mistakes_are_made_in_is_a_good_one(tmp_path: Path) 
 
 @pytest.mark.parametrize(("right", "wrong", "message"), FAULTS_OF_JOBS, ids=[wrong for _, wrong, _ in FAULTS_OF_JOBS])
 def test_a_mistake_in_a_job_is_reported_with_its_line(tmp_path: Path, right: str, wrong: str, message: str) -> None:
-    assert right in EXPORT
-    text = fault_of(tmp_path, EXPORT.replace(right, wrong, 1))
+    text = fault_of(tmp_path, mistaken(EXPORT, right, wrong))
     assert any(line.removeprefix(f"{tmp_path}/defs.yaml:").startswith(message) for line in text.splitlines()), text
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,19 @@ def datadog(request: Range) -> Answer:
     ]
     onward = {"links": {"next": request.link()}, "meta": {"page": {"after": str(first + 3)}}} if more else {"meta": {}}
     return answered({"data": data} | onward)
+
+
+def of_datadog(respond: Callable[[Range], Answer], prefix: str) -> StandIn:
+    """One of Datadog's APIs: its two keys, and its events, whose ids begin with `prefix`."""
+    return StandIn(
+        ("https://api.datadoghq.com",),
+        respond,
+        events(lambda number: f"{prefix}{number}"),
+        ("DD_API_KEY", "DD_APP_KEY"),
+        lambda asked: (asked.headers.get("dd-api-key"), asked.headers.get("dd-application-key")) == (SECRET, SECRET),
+        answered({"errors": ["Unauthorized"]}, status=403),
+        "Unauthorized",
+    )
 
 
 def splunk(request: Range) -> Answer:
@@ -102,15 +116,7 @@ def signed_by_aws(asked: Asked) -> bool:
 
 
 SEARCHES = {
-    "datadog_logs": StandIn(
-        ("https://api.datadoghq.com",),
-        datadog,
-        events(lambda number: f"l{number}"),
-        ("DD_API_KEY", "DD_APP_KEY"),
-        lambda asked: (asked.headers.get("dd-api-key"), asked.headers.get("dd-application-key")) == (SECRET, SECRET),
-        answered({"errors": ["Unauthorized"]}, status=403),
-        "Unauthorized",
-    ),
+    "datadog_logs": of_datadog(datadog, "l"),
     "splunk_search": StandIn(
         ("https://splunk.example:8089",),
         splunk,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tests.fakes.serving import Answer, Asked
 from tests.library.files import FILES
-from tests.library.searches import SEARCHES
+from tests.library.searches import SEARCHES, of_datadog
 from tests.library.serving import (
     SECRET,
     Range,
@@ -218,15 +218,7 @@ EVENTS = {
         answered({"message": "401 Unauthorized"}, status=401),
         "401 Unauthorized",
     ),
-    "datadog_audit_events": StandIn(
-        ("https://api.datadoghq.com",),
-        datadog,
-        events(lambda number: f"d{number}"),
-        ("DD_API_KEY", "DD_APP_KEY"),
-        lambda asked: (asked.headers.get("dd-api-key"), asked.headers.get("dd-application-key")) == (SECRET, SECRET),
-        answered({"errors": ["Unauthorized"]}, status=403),
-        "Unauthorized",
-    ),
+    "datadog_audit_events": of_datadog(datadog, "d"),
     "cloudflare_audit_logs": StandIn(
         ("https://api.cloudflare.com",),
         cloudflare,
