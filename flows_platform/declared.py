@@ -17,6 +17,8 @@ STRFTIME_OR_NAME = Discriminator(lambda given: "strftime" if "%" in str(given) e
 # A code in a document, as text: 17 and "17" are the same code.
 Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
 
+# The pattern of names of tables, columns, variables and the like.
+NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # The pattern of an http(s) URL without user and password.
 HTTP_URL = r"^https?://[^/?#@]+([/?].*)?$"
 
@@ -33,9 +35,7 @@ class Declared(BaseModel):
 class Secret(Declared):
     """A secret, by the name of the environment variable that holds it."""
 
-    env: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable; read when a run starts."
-    )
+    env: str = Field(pattern=NAME, description="Name of the environment variable; read when a run starts.")
     required: bool = Field(True, description="Whether a run fails without it; otherwise requests go without it.")
 
     @model_validator(mode="before")

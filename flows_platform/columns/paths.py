@@ -8,7 +8,7 @@ A record is an object as JSON decodes it; XML elements get the same shape (`form
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -138,6 +138,11 @@ class RecordPath:
 def quoted(name: str) -> str:
     """A member's name as written in a path."""
     return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def joined(names: Iterable[str]) -> str:
+    """The path that leads through members of these names."""
+    return ".".join(map(quoted, names))
 
 
 def _unquoted(text: str | None) -> str | None:

@@ -16,6 +16,11 @@ class Unreadable:
     raw: bytes
 
 
+def as_object(value: object) -> dict[str, object] | Unreadable:
+    """The value if it is an object, or unreadable already; otherwise as unreadable."""
+    return value if isinstance(value, dict | Unreadable) else Unreadable("not a JSON object", json_text(value).encode())
+
+
 type Records = list[Mapping[str, object] | Unreadable]
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from flows_platform.columns.mapping import ColumnSource, RecordMapping
 from flows_platform.columns.paths import RecordPath, Step
 from flows_platform.components import source as declared
-from flows_platform.components.rules import instant_of, zone_of
-from flows_platform.components.source_files import OF_WINDOWS
+from flows_platform.components.rules import WINDOW_FILES
 from flows_platform.components.tables import warehouse_table
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.domain.calendar import Calendar
@@ -41,11 +40,11 @@ def windowed_table(source: TableDeclaration, settings: Settings, folder: Path = 
     table = warehouse_table(source, settings)
     cron = Cron.parse(source.partitions.cron)
     return WindowedTable(
-        files_asset=source.files_asset or f"{source.name}{OF_WINDOWS}",
+        files_asset=source.files_asset or f"{source.name}{WINDOW_FILES}",
         table=table,
         api=_api(source, table.schema, settings, folder),
         cron=cron,
-        calendar=_calendar(source, cron),
+        calendar=_calendar(source),
         group=source.group or source.name,
         owners=(source.owner,) if source.owner else (),
         folder=settings.files.windows / source.name,
@@ -86,12 +85,9 @@ def _rate(api: declared.Api) -> RateBudget | None:
     return api.rate.with_key() if api.rate and keyed else api.rate
 
 
-def _calendar(source: TableDeclaration, cron: Cron) -> Calendar:
-    partitions = source.partitions
-    zone = zone_of(partitions.timezone)
-    end = instant_of(partitions.end, zone) if partitions.end else None
+def _calendar(source: TableDeclaration) -> Calendar:
     grace = timedelta(minutes=int(source.grace_minutes))
-    return Calendar(cron.grid(instant_of(partitions.start, zone), zone), end, grace)
+    return Calendar(source.partitions.grid, source.partitions.last_instant, grace)
 
 
 def _api(source: TableDeclaration, schema: TableSchema, settings: Settings, folder: Path) -> Callable[[], WindowedApi]:

@@ -12,13 +12,13 @@ from pydantic_core import ErrorDetails
 from flows_platform.components.rules import did_you_mean
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import SENT
-from flows_platform.declared import HTTP_URL, Declared, KeyPath
+from flows_platform.declared import HTTP_URL, NAME, Declared, KeyPath
 from flows_platform.domain.redaction import SECRET_NAME, public_url
 
 SHOWN = 80  # characters of a value
 # What a pattern of the keys allows, in words.
 PATTERNS = {
-    r"^[A-Za-z_][A-Za-z0-9_]*$": "a name has letters, digits and _, and begins with a letter or _",
+    NAME: "a name has letters, digits and _, and begins with a letter or _",
     HTTP_URL: "an http(s) URL without user and password is needed",
 }
 TYPES = {

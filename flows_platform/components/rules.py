@@ -1,7 +1,7 @@
 """Rules for single values of a declaration that types do not express."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from flows_platform.declared import KeyPath, is_template, parsed
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 
+WINDOW_FILES = "_windows"  # ends the default name of a table's asset of window files
 SHORTEST = 3  # letters of a beginning that may mean a longer word
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
 
@@ -38,6 +39,15 @@ def did_you_mean(written: str, allowed: Iterable[str]) -> str:
     begun = [word for word in known if len(written) >= SHORTEST and word.startswith(written.casefold())]
     near = get_close_matches(written.casefold(), known, 1) or begun
     return f"; did you mean {known[near[0]]}?" if near else ""
+
+
+def texts_at(given: object, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """All texts of a declaration, with the paths of their keys."""
+    if isinstance(given, str):
+        yield at, given
+    inner = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, list) else ()
+    for key, value in inner:
+        yield from texts_at(value, (*at, key))
 
 
 def environment_in(text: str) -> str | None:

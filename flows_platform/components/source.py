@@ -9,10 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Tag, Wit
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.time_forms import TimeForm
 from flows_platform.components import rules
-from flows_platform.declared import STRFTIME_OR_NAME, Declared, Secret, is_template, parsed, refused
+from flows_platform.declared import NAME, STRFTIME_OR_NAME, Declared, Secret, is_template, parsed, refused
 from flows_platform.domain.cron import FORMS, Cron
 from flows_platform.domain.schema import ColumnType, Granularity
 from flows_platform.domain.strftime import strftime_reader
+from flows_platform.domain.windows import WindowGrid
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
 from flows_platform.fetch.body import BodyForm, as_text
@@ -193,7 +194,7 @@ class Api(Declared):
 class ColumnDeclaration(Declared):
     """A column, and where its value comes from."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The column's name in the table.")
+    name: str = Field(pattern=NAME, description="The column's name in the table.")
     type: ColumnType = Field(
         ColumnType.STRING,
         description="Type of its values. numeric: an exact decimal of at most 29 digits and 9 decimals, in quotes or "
@@ -237,6 +238,25 @@ class Partitions(Declared):
     )
 
     @property
+    def grid(self) -> WindowGrid:
+        """All windows from the first one on.
+
+        Raises:
+            ConfigurationError: the first one does not start where the cron says, or is not in the years 1 to 9999.
+        """
+        zone = rules.zone_of(self.timezone)
+        return Cron.parse(self.cron).grid(rules.instant_of(self.start, zone), zone)
+
+    @property
+    def last_instant(self) -> datetime | None:
+        """The end of the last window.
+
+        Raises:
+            ConfigurationError: it is not in the years 1 to 9999.
+        """
+        return rules.instant_of(self.end, rules.zone_of(self.timezone)) if self.end else None
+
+    @property
     def start_days(self) -> bool:
         """Whether every window starts at a midnight in UTC."""
         return Cron.parse(self.cron).starts_at_midnight and self.timezone == "UTC"
@@ -260,9 +280,7 @@ class Destination(Declared):
 class TableKeys(Declared):
     """The keys of a table that is filled from an API. Rules between them are in `validation.py`."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=LONGEST_TABLE, description="The table's and its asset's name."
-    )
+    name: str = Field(pattern=NAME, max_length=LONGEST_TABLE, description="The table's and its asset's name.")
     files_asset: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows_platform.components.loader import DEFS, FILE
+from flows_platform.components.rules import WINDOW_FILES
 from flows_platform.components.yaml_text import read_text
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
 SUFFIXES = {".yaml", ".yml"}
-OF_WINDOWS = "_windows"  # ends the default name of a table's asset of window files
 SHIPPED = {path.parent.name: path for path in sorted(DEFS.glob(f"*/{FILE}"))}
 
 
@@ -45,7 +45,7 @@ def mentioning(found: SourceFiles, names: Iterable[str]) -> SourceFiles:
 
     An asset of window files is by default named after its table. A name may be written in a way that is not found so.
     """
-    words = {word for name in names for word in (name, f"{name}{OF_WINDOWS}", name.removesuffix(OF_WINDOWS))}
+    words = {word for name in names for word in (name, f"{name}{WINDOW_FILES}", name.removesuffix(WINDOW_FILES))}
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.ASCII) if words else None
     return SourceFiles([path for path in found.files if pattern and pattern.search(_text(path))], [], [])
 

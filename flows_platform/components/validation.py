@@ -13,7 +13,7 @@ from flows_platform.components.faults.partitions import partition_faults
 from flows_platform.components.faults.requests import request_faults
 from flows_platform.components.faults.snapshots import snapshot_faults
 from flows_platform.components.faults.written_secrets import written_secrets
-from flows_platform.components.rules import Fault, all_refused, did_you_mean, environment_in
+from flows_platform.components.rules import Fault, all_refused, did_you_mean, environment_in, texts_at
 from flows_platform.components.source import ColumnDeclaration, TableKeys
 from flows_platform.declared import KeyPath, refused
 from flows_platform.domain.schema import ColumnType, fault_of_name
@@ -58,13 +58,9 @@ class TableDeclaration(TableKeys):
         return self
 
 
-def environment_variables(given: object, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+def environment_variables(given: object) -> Iterator[tuple[KeyPath, str]]:
     """Paths of templates that insert environment variables, with the names of the variables."""
-    if isinstance(given, str) and (name := environment_in(given)):
-        yield at, name
-    inner = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, list) else ()
-    for key, value in inner:
-        yield from environment_variables(value, (*at, key))
+    return ((at, name) for at, text in texts_at(given) if (name := environment_in(text)))
 
 
 def faults(source: TableKeys) -> Iterator[Fault]:

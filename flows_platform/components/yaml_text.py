@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from flows_platform.components.rules import WINDOW_FILES
 from flows_platform.declared import KeyPath
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.redaction import SECRET_NAME
@@ -97,7 +98,7 @@ def lines_of_name(path: Path, name: str) -> list[int]:
         table, files = members.get("name"), members.get("files_asset")
         nodes = {str(node.value): node for node in (table, files) if node}
         if table and not files:
-            nodes[f"{table.value}_windows"] = table
+            nodes[f"{table.value}{WINDOW_FILES}"] = table
         if node := nodes.get(name):
             found.append(node.start_mark.line + 1)
     return found

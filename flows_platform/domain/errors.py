@@ -20,6 +20,9 @@
 A message gives the value and its location; `remedy` says what to do. Neither ever holds a secret.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PlatformError(Exception):
     """An error for a person: what was found, where, and the remedy."""
@@ -31,6 +34,24 @@ class PlatformError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".rstrip()
+
+    def reword(self, message: str, remedy: str | None = None) -> None:
+        """Give the error another message, and another remedy unless that is None."""
+        self.message = message
+        self.args = (message,)
+        if remedy is not None:
+            self.remedy = remedy
+
+
+@contextmanager
+def named_in_errors(what: str) -> Iterator[None]:
+    """Name what was under way in a PlatformError raised inside; nothing is named by an empty text."""
+    try:
+        yield
+    except PlatformError as error:
+        if what:
+            error.reword(f"{what}: {error.message}")
+        raise
 
 
 class Transient(PlatformError):

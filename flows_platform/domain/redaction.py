@@ -63,8 +63,7 @@ class Redactor:
         except PlatformError as error:
             shown = self(str(error)) != str(error)
             # guard: secrets are masked in errors
-            error.message, error.remedy = self(error.message), self(error.remedy)
-            error.args = (error.message,)
+            error.reword(self(error.message), self(error.remedy))
             if shown or any(self(str(cause)) != str(cause) for cause in _causes(error)):
                 # guard: causes that hold secrets go
                 error.__cause__ = error.__context__ = None

@@ -141,7 +141,7 @@ class WindowedApi:
             return self.mapping.fields
         return frozenset(self.schema.names) - {self.extra_column}
 
-    @property
+    @cached_property
     def redactor(self) -> Redactor:
         """Masks this API's secrets, and those of proxies."""
         declared = (self.secrets[secret.env] for secret in self._declared_secrets)

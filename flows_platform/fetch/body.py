@@ -1,9 +1,9 @@
 """The body a source declares for its requests: JSON or a form, with the bounds of the range and secrets by name."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from pydantic import JsonValue
@@ -12,7 +12,7 @@ from flows_platform.declared import KeyPath, Secret, Secrets
 
 type Body = dict[str, JsonValue] | list[JsonValue]
 
-_LEFT_OUT = object()  # an optional secret that is not set
+LEFT_OUT = object()  # an optional secret that is not set
 
 
 class Fills(Protocol):
@@ -62,10 +62,23 @@ def encoded(body: Body, form: BodyForm, filling: Fills, secrets: Secrets) -> byt
     Raises:
         ConfigurationError: a bound cannot be written.
     """
-    filled = _filled_object(body, filling, secrets) if isinstance(body, dict) else _filled_array(body, filling, secrets)
+    filled = changed(body, filling.value, lambda secret: secrets[Secret.model_validate(secret).env] or LEFT_OUT)
     if isinstance(filled, list) or form is BodyForm.JSON:
         return json.dumps(filled, ensure_ascii=False).encode()
     return urlencode({name: as_text(value) for name, value in filled.items()}).encode()
+
+
+def changed(value: JsonValue, text: Callable[[str], object], secret: Callable[[JsonValue], object]) -> Any:
+    """The body, or a value in it, with its texts and secrets replaced; what becomes LEFT_OUT is left out."""
+    if is_secret(value):
+        return secret(value)
+    if isinstance(value, dict):
+        members = {name: changed(member, text, secret) for name, member in value.items()}
+        return {name: member for name, member in members.items() if member is not LEFT_OUT}
+    if isinstance(value, list):
+        elements = [changed(element, text, secret) for element in value]
+        return [element for element in elements if element is not LEFT_OUT]
+    return text(value) if isinstance(value, str) else value
 
 
 def as_text(value: object) -> str:
@@ -73,23 +86,3 @@ def as_text(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(as_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _filled(value: JsonValue, filling: Fills, secrets: Mapping[str, str]) -> object:
-    if is_secret(value):
-        return secrets[Secret.model_validate(value).env] or _LEFT_OUT
-    if isinstance(value, dict):
-        return _filled_object(value, filling, secrets)
-    if isinstance(value, list):
-        return _filled_array(value, filling, secrets)
-    return filling.value(value) if isinstance(value, str) else value
-
-
-def _filled_array(value: list[JsonValue], filling: Fills, secrets: Mapping[str, str]) -> list[object]:
-    members = [_filled(member, filling, secrets) for member in value]
-    return [member for member in members if member is not _LEFT_OUT]
-
-
-def _filled_object(value: dict[str, JsonValue], filling: Fills, secrets: Mapping[str, str]) -> dict[str, object]:
-    inner = {name: _filled(member, filling, secrets) for name, member in value.items()}
-    return {name: member for name, member in inner.items() if member is not _LEFT_OUT}

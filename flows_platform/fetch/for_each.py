@@ -2,23 +2,23 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, JsonValue
 
 from flows_platform.columns.cast_values import shown
-from flows_platform.declared import Declared
-from flows_platform.domain.errors import ConfigurationError, PlatformError
-from flows_platform.fetch.body import is_secret
+from flows_platform.declared import NAME, Declared
+from flows_platform.domain.errors import ConfigurationError, named_in_errors
+from flows_platform.fetch.body import changed
 from flows_platform.fetch.declared_request import DeclaredRequest
 
 RESERVED = frozenset({"start", "end", "id", "ids", "job", "part"})  # names of other templates
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _TEMPLATE = re.compile(rf"\{{(?:{'|'.join(sorted(RESERVED))})(?::[^{{}}]*)?\}}")
 _SEPARATORS = re.compile(r"[,\n]")
 
@@ -32,7 +32,7 @@ class ValuesFile(Declared):
 class ValuesVariable(Declared):
     """Values in an environment variable."""
 
-    env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Its name; commas or line ends separate values.")
+    env: str = Field(pattern=NAME, description="Its name; commas or line ends separate values.")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Pull:
 
     def body[T: JsonValue](self, body: T) -> T:
         """The body with the value in its texts; secrets stay."""
-        return self._json(body)  # type: ignore[return-value]
+        return cast("T", changed(body, self.text, lambda secret: secret))
 
     def request[T: DeclaredRequest](self, declared: T) -> T:
         """A request beside the list's, with the value.
@@ -174,21 +174,6 @@ class Pull:
         body = None if declared.body is None else self.body(declared.body)
         return declared.model_copy(update={"url": self.url(declared.url), "body": body})
 
-    def _json(self, value: JsonValue) -> JsonValue:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self._json(member) for member in value]
-        if isinstance(value, dict) and not is_secret(value):
-            return {name: self._json(member) for name, member in value.items()}
-        return value
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Name the value in a PlatformError raised inside."""
-        try:
-            yield
-        except PlatformError as error:
-            error.message = f"{self.name} {shown(self.value)}: {error.message}"
-            error.args = (error.message,)
-            raise
+        return named_in_errors(f"{self.name} {shown(self.value)}")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 
+from flows_platform.columns.time_forms import PER_SECOND, TimeForm
 from flows_platform.declared import STRFTIME_OR_NAME, Declared, parsed
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import ColumnType, TableSchema
@@ -36,14 +37,8 @@ class Stop(StrEnum):
     NEVER = "never"
 
 
-UNITS = {
-    Written.SECONDS: 1,
-    Written.MILLISECONDS: 10**3,
-    Written.MICROSECONDS: 10**6,
-    Written.NANOSECONDS: 10**9,
-}
 DIGITS = {Written.ISO: 0, Written.ISO_MILLISECONDS: 3, Written.ISO_MICROSECONDS: 6}
-UNIT_NAMES = {unit: written for written, unit in UNITS.items()}
+UNIT_NAMES = {unit: form for form, unit in PER_SECOND.items()}
 
 
 def _is_strftime(text: str) -> str:
@@ -201,7 +196,7 @@ class TimeParameters(Declared):
             return IsoDate()
         if self.written in DIGITS:
             return IsoTime(DIGITS[self.written], self.suffix)
-        unit = UNITS[self.written]
+        unit = PER_SECOND[TimeForm(self.written)]
         return EpochTime(unit, schema.epoch) if self.written is Written.SECONDS else EpochTime(unit)
 
     @property
@@ -237,7 +232,7 @@ class TimeParameters(Declared):
             window.start - step if self._early else window.start,
             window.end - step if self._by_seconds(schema, templates) else window.end,
             self.text(schema),
-            numeric=self.written in UNITS,
+            numeric=self.written in PER_SECOND,
         )
         for form, instant in ((templates.start, bounds.start), (templates.end, bounds.end)):
             if form:

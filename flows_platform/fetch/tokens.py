@@ -108,9 +108,7 @@ class Tokens:
                 body = answer.beginning(ANSWER_BYTES)
             value, refresh, seconds = _read(body)
         except PlatformError as error:
-            error.message = f"no token: {error.message}"
-            error.args = (error.message,)
-            error.remedy = error.remedy or REMEDY
+            error.reword(f"no token: {error.message}", error.remedy or REMEDY)
             raise
         for secret in filter(None, (value, refresh)):
             if secret not in self._issued:

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
-from flows_platform.domain.errors import PlatformError, SourceRefused, StorageError, StreamIncomplete
+from flows_platform.domain.errors import SourceRefused, StorageError, StreamIncomplete, named_in_errors
 from flows_platform.fetch.http.decompression import CHUNK, Decompressed, Expansion, Gzip, Identity
 from flows_platform.formats.protocol.metered_reader import ByteSource
 
@@ -65,16 +65,9 @@ class UnpackedFile:
     name: str
     source: Decompressed
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Name the file in an error that is raised inside."""
-        try:
-            yield
-        except PlatformError as error:
-            if self.name:
-                error.message = f"in {self.name!r}: {error.message}"
-                error.args = (error.message,)
-            raise
+        return named_in_errors(f"in {self.name!r}" if self.name else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from flows_platform.columns.casting import Casted
 from flows_platform.columns.origins import Origin
 from flows_platform.domain.verification import Verification
 from flows_platform.domain.windows import Window
+from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.detail_pages import DetailPages, listing
 from flows_platform.fetch.details import IdList
 from flows_platform.fetch.fetch_plan import FetchPlan, FetchResult, Tally
@@ -27,7 +28,7 @@ class WindowStream:
     def __init__(self, plan: FetchPlan) -> None:
         self.plan = plan
         self.range = 0  # number of the range that the last slice belongs to
-        self._api = plan.api
+        self._pulled = plan  # with the API as the pull under way sees it
         self._tally = Tally()
         self._account = RecordAccount(self._tally, plan.api.mapping)
         self._pages = Pages(plan, self._tally)
@@ -100,9 +101,14 @@ class WindowStream:
     def _turn_to(self, pull: Pull | None) -> None:
         """Ask for the records of a pull from here on."""
         plan, value = self.plan, pull.value if pull else None
-        self._api = plan.api.for_pull(pull).for_window(plan.window, plan.fetched_at, value)
-        self._account.turn_to(self._api, value)
-        self._pages = Pages(replace(plan, api=self._api), self._tally)
+        api = plan.api.for_pull(pull).for_window(plan.window, plan.fetched_at, value)
+        self._pulled = replace(plan, api=api)
+        self._account.turn_to(api, value)
+        self._pages = Pages(self._pulled, self._tally)
+
+    @property
+    def _api(self) -> WindowedApi:
+        return self._pulled.api
 
     def _first(self, limit: int) -> Generator[Casted]:
         """The first `limit` records: nothing is proven then, and the trace says why the stream ended."""
@@ -128,7 +134,7 @@ class WindowStream:
             require(self._tally.level, self._api.verification, self._tally.note)
 
     def _records(self, window: Window | None, whole: WindowRange) -> Iterator[Casted]:
-        plan = replace(self.plan, api=self._api)
+        plan = self._pulled
         if details := self._api.details:
             return DetailPages(plan, details, self._pages, self._account, self._tally).read(window, whole)
         if job := self._api.job:

@@ -9,8 +9,9 @@ from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.components.faults.requests import texts_of
 from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api, ColumnDeclaration, TableKeys
+from flows_platform.declared import NAME
 from flows_platform.domain.schema import Column, ColumnType
-from flows_platform.fetch.for_each import NAME, RESERVED, fault_of_value
+from flows_platform.fetch.for_each import RESERVED, fault_of_value
 
 _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TYPES = (ColumnType.STRING, ColumnType.INT64)
@@ -26,7 +27,7 @@ def for_each_faults(source: TableKeys) -> Iterator[Fault]:
         yield Fault(at, f"it has one name with its values, and there are {len(declared)}")
         return
     (name, values), *_ = declared.items()
-    if not NAME.fullmatch(name) or name in RESERVED:
+    if not re.fullmatch(NAME, name) or name in RESERVED:
         reserved = f" other than {', '.join(sorted(RESERVED))}"
         yield Fault((*at, name), f"the name is letters, digits and _{reserved}, since {{{name}}} is in the request")
         return

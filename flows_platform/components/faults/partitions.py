@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from flows_platform.components.rules import Fault, instant_of, zone_of
+from flows_platform.components.rules import Fault
 from flows_platform.components.source import TableKeys
 from flows_platform.declared import KeyPath
-from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Granularity
 from flows_platform.domain.window_length import longest
@@ -28,14 +27,13 @@ def partition_faults(source: TableKeys) -> Iterator[Fault]:
     partitions = source.partitions
     if partitions.templated:
         return
-    zone = zone_of(partitions.timezone)
     try:
-        grid = Cron.parse(partitions.cron).grid(instant_of(partitions.start, zone), zone)
+        grid = partitions.grid
     except ConfigurationError as error:
         yield Fault(("partitions", "start"), str(error))
         return
     try:
-        end = instant_of(partitions.end, zone) if partitions.end else None
+        end = partitions.last_instant
     except ConfigurationError as error:
         yield Fault(("partitions", "end"), str(error))
         return

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from flows_platform.components.faults.further_requests import first_request, further_faults, further_requests
-from flows_platform.components.rules import Fault, instant_of, zone_of
+from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api, Partitions, TableKeys
 from flows_platform.declared import KeyPath, Secret, is_template
 from flows_platform.domain.cron import HOUR, Cron
@@ -158,9 +158,8 @@ def _inexact(at: KeyPath, forms: list[StrftimeTime | None], partitions: Partitio
     """A form that would round the bounds of the first window or those of the second."""
     if partitions.templated:
         return
-    zone = zone_of(partitions.timezone)
     try:
-        first = Cron.parse(partitions.cron).grid(instant_of(partitions.start, zone), zone).nth(0)
+        first = partitions.grid.nth(0)
     except ConfigurationError:  # a fault of the windows, which is reported there
         return
     for form in filter(None, forms):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
-from flows_platform.components.rules import Fault
+from flows_platform.components.rules import Fault, texts_at
 from flows_platform.components.yaml_text import SENT
 from flows_platform.declared import KeyPath
 from flows_platform.domain.redaction import SHORTEST
@@ -21,16 +21,10 @@ _VARIABLE = re.compile(r"\$(?:\{([A-Z_][A-Z0-9_]*)\}|([A-Z_][A-Z0-9_]*))")
 _WORDS = {"true", "false", "none", "null"}
 
 
-def written_secrets(given: object, at: KeyPath = ()) -> Iterator[Fault]:
+def written_secrets(given: object) -> Iterator[Fault]:
     """The values of a declaration that are secrets, or that name a variable in a form that nothing replaces."""
-    if isinstance(given, dict):
-        for key, inner in given.items():
-            yield from written_secrets(inner, (*at, key))
-    elif isinstance(given, list):
-        for index, inner in enumerate(given):
-            yield from written_secrets(inner, (*at, index))
-    elif isinstance(given, str):
-        yield from _of_text(given, at)
+    for at, text in texts_at(given):
+        yield from _of_text(text, at)
 
 
 def is_secret_name(name: str) -> bool:

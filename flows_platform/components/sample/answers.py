@@ -11,7 +11,7 @@ from typing import Any
 
 from lxml import etree
 
-from flows_platform.columns.paths import RecordPath, quoted
+from flows_platform.columns.paths import RecordPath, joined, quoted
 from flows_platform.components.sample.answer import SampleAnswer
 from flows_platform.components.sample.csv_answer import read_csv, read_tsv
 from flows_platform.components.sample.json_shapes import shaped_answer, table_answer
@@ -105,14 +105,8 @@ def _json(body: bytes) -> SampleAnswer:
     if not arrays:
         return shaped_answer(document) or SampleAnswer("json", [], instead=_instead(document))
     (names, records), *others = arrays
-    notes = {"records": f"guess: or {', '.join(_joined(other) for other, _ in others[:5])}"} if others else {}
-    return SampleAnswer(
-        "json", records, _without(document, names), {"records": _joined(names)}, instead="", notes=notes
-    )
-
-
-def _joined(names: tuple[str, ...]) -> str:
-    return ".".join(quoted(name) for name in names)
+    notes = {"records": f"guess: or {', '.join(joined(other) for other, _ in others[:5])}"} if others else {}
+    return SampleAnswer("json", records, _without(document, names), {"records": joined(names)}, instead="", notes=notes)
 
 
 def _likely(found: tuple[tuple[str, ...], list[Mapping[str, Any]]]) -> tuple[bool, int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.columns.mapping import ColumnSource
-from flows_platform.columns.paths import RecordPath, quoted
+from flows_platform.columns.paths import RecordPath, joined, quoted
 from flows_platform.columns.time_forms import DATE_TEXT, PER_SECOND, TimeForm, Written
 from flows_platform.components.sample.answer import SampleAnswer
 from flows_platform.components.sample.answers import path_of
@@ -61,7 +61,7 @@ def draft_columns(answer: SampleAnswer) -> list[DraftColumn]:
     columns: list[DraftColumn] = []
     taken = {EXTRA, WINDOW}
     for names, is_list in _fields(answer.records, (), texts=answer.as_text):
-        path = path_of(".".join(quoted(name) for name in names) + ("[]" if is_list else ""))
+        path = path_of(joined(names) + ("[]" if is_list else ""))
         if path is None:
             continue  # it goes into the column of unknown fields
         column = _column(_name(names, taken), path, answer, is_list=is_list)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flows_platform.columns.paths import quoted
+from flows_platform.columns.paths import joined
 from flows_platform.components.sample.answer import SampleAnswer
 
 TITLES = ("name", "field", "title", "label")  # members that hold a column's name
@@ -26,10 +26,6 @@ def _values(value: object, wanted: Callable[[object], bool], names: tuple[str, .
             yield from _values(inner, wanted, (*names, name))
 
 
-def _path(names: tuple[str, ...]) -> str:
-    return ".".join(quoted(name) for name in names)
-
-
 def table_answer(document: object, *, titled: bool = False) -> SampleAnswer | None:
     """The answer as arrays with names; `titled` asks for names that are in the document."""
     found = sorted(_values(document, _is_table), key=lambda table: -len(table[1]))
@@ -45,7 +41,7 @@ def table_answer(document: object, *, titled: bool = False) -> SampleAnswer | No
         "json",
         [dict(zip(names, row, strict=True)) for row in rows],
         {},
-        {"records": _path(at), "names": path or names},
+        {"records": joined(at), "names": path or names},
         notes={"names": "guess: the names of the values, in their order" if path else "guess: write the names"},
     )
 
@@ -60,7 +56,7 @@ def _titles(document: object, width: int, table: tuple[str, ...]) -> tuple[list[
     before = True
     for at, values in _values(document, lambda value: isinstance(value, list)):
         before = before and at != table
-        for path, titles in _titles_in(values, _path(at)) if at and len(values) == width else ():
+        for path, titles in _titles_in(values, joined(at)) if at and len(values) == width else ():
             if all(isinstance(title, str) and title for title in titles) and len(set(titles)) == width:
                 return titles, path if before else ""
     return [], ""
@@ -84,7 +80,7 @@ def _members(document: object) -> SampleAnswer | None:
     )
     records: list[Mapping[str, Any]] = [{field: name, **record} for name, record in members.items()]
     notes = {"record_key": "guess: the records are the members of this object, and this field takes their names"}
-    return SampleAnswer("json", records, {}, {"records": _path(at), "record_key": field}, notes=notes)
+    return SampleAnswer("json", records, {}, {"records": joined(at), "record_key": field}, notes=notes)
 
 
 def _holds_records(value: object) -> bool:

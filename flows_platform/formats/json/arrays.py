@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from flows_platform.columns.paths import RecordPath
-from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.columns.raw_records import Records, Unreadable, as_object, json_text
 from flows_platform.domain.errors import SourceRefused
 
 type Names = tuple[str, ...] | RecordPath
@@ -44,12 +44,7 @@ class NamedArrays:
         for value in found:
             if isinstance(value, dict) and self._rows.find(value):
                 _replace(value, self._rows.names, self._names_of(value))
-        return [
-            value
-            if isinstance(value, dict | Unreadable)
-            else Unreadable("not a JSON object", json_text(value).encode())
-            for value in found
-        ]
+        return list(map(as_object, found))
 
     def require_same(self, envelope: Mapping[str, object]) -> None:
         """At the end, check that the names are still those that were used.
@@ -92,9 +87,8 @@ class NamedArrays:
 def _record(value: object, names: tuple[str, ...]) -> dict[str, object] | Unreadable:
     if isinstance(value, Unreadable):
         return value
-    # guard: an array has one value for each name
-    if isinstance(value, list) and len(value) == len(names):
-        return dict(zip(names, value, strict=True))
+    if (named := _by_name(value, names)) is not None:
+        return named
     why = f"{len(value)} values, but there are {len(names)} names" if isinstance(value, list) else "not a JSON array"
     return Unreadable(why, json_text(value).encode())
 
@@ -109,9 +103,11 @@ def _replace(holder: object, path: tuple[str, ...], names: tuple[str, ...]) -> N
         if rest:
             _replace(held, tuple(rest), names)
         elif isinstance(held, list):
-            one[name] = [_named(row, names) for row in held]
+            one[name] = [row if (named := _by_name(row, names)) is None else named for row in held]
 
 
-def _named(row: object, names: tuple[str, ...]) -> object:
-    whole = isinstance(row, list) and len(row) == len(names)
-    return dict(zip(names, row, strict=True)) if whole and isinstance(row, list) else row
+def _by_name(array: object, names: tuple[str, ...]) -> dict[str, object] | None:
+    """The values of an array by their names; None where it is not an array, or of another length."""
+    # guard: an array has one value for each name
+    fits = isinstance(array, list) and len(array) == len(names)
+    return dict(zip(names, array, strict=True)) if fits and isinstance(array, list) else None

@@ -10,7 +10,7 @@ import ijson
 
 from flows_platform.columns.casting import Slice
 from flows_platform.columns.paths import RecordPath, single
-from flows_platform.columns.raw_records import Records, Unreadable, json_text
+from flows_platform.columns.raw_records import Records, as_object
 from flows_platform.domain.errors import ConfigurationError, MalformedDocument, SourceRefused, StreamIncomplete
 from flows_platform.formats.json.arrays import NamedArrays
 from flows_platform.formats.json.container import ARRAY, OBJECT, ContainerGuard
@@ -211,7 +211,7 @@ class JsonDocument:
             return self._of_members(self._members, cast("list[tuple[str, object]]", found))
         if self._arrays:
             return self._arrays.records(found)
-        return cast("Records", found) if set(map(type, found)) == {dict} else [_record(value) for value in found]
+        return cast("Records", found) if set(map(type, found)) == {dict} else list(map(as_object, found))
 
     def _of_members(self, members: Members, found: list[tuple[str, object]]) -> Records:
         self._keys += len(found)
@@ -238,10 +238,6 @@ def _flat_keys(values: list[object]) -> int:
         return sum(map(dict.__len__, values))  # type: ignore[arg-type]  # a value that is not an object raises
     except TypeError:
         return sum(map(keys_in, values))
-
-
-def _record(value: object) -> dict[str, object] | Unreadable:
-    return value if isinstance(value, dict) else Unreadable("not a JSON object", json_text(value).encode())
 
 
 def _footer(tail: bytes) -> DeclaredTotal | None:

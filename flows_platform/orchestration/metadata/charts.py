@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from flows_platform.declared import Declared
+from flows_platform.declared import NAME, Declared
 from flows_platform.domain.errors import ConfigurationError, PlatformError
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
@@ -37,7 +37,7 @@ class Chart(Declared):
 
     # If the table's chart sums a column instead of counting rows: the values with the highest sums.
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The chart's name on Dagster's pages.")
+    name: str = Field(pattern=NAME, description="The chart's name on Dagster's pages.")
     by: str = Field(description="The column.")
     labels: dict[str, str] = Field({}, description="Labels to show instead of values.")
 
