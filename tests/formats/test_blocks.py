@@ -97,6 +97,14 @@ def test_xml_that_is_cut_short_or_spoiled(position: int, instead: bytes, sizes: 
     read_alike(XML[:position] + instead + XML[position + 1 :], sizes, WireFormat.XML)
 
 
+@pytest.mark.parametrize("first", [b'<record"></record>', b'<record a="</record>', b'<record a="1" a=\'</record>'])
+@pytest.mark.parametrize("size", [7, 64, 512])
+def test_an_end_of_a_record_before_any_element_of_it(first: bytes, size: int) -> None:
+    body = b"<records>" + first + b"<record><a>1</a></record>" * 40 + b"</records>"
+    read_alike(body, [size], WireFormat.XML)
+    assert read(body, [size], WireFormat.XML)[0] in SPOILT
+
+
 @pytest.mark.parametrize(("body", "wire"), [(FLAT_JSON, WireFormat.JSON), (XML, WireFormat.XML)])
 def test_most_of_a_document_is_given_in_blocks(body: bytes, wire: WireFormat) -> None:
     assert read_alike(body, [len(body) // 5], wire) >= 1

@@ -128,7 +128,8 @@ class XmlDocument:
         # guard: blocks of XML without namespaces
         if not self._closes or not self._guard.plain or self._top is None or self._top.nsmap:
             return False
-        if next(self._top[-1].iterdescendants(self._record), None) is not None:
+        last = next(self._top.iterchildren(reversed=True), None)
+        if last is None or next(last.iterdescendants(self._record), None) is not None:
             return False  # the instruction might stay inside a record and be given as its content
         self._parser.feed(INSTRUCTION)
         return self._take_events()
