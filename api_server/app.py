@@ -57,7 +57,7 @@ def _feature_routes(features: Sequence[Feature], descriptions: Sequence[Descript
     """A route for every path; one without a scope is an error, not open to all."""
     # guard: paths ask for their scope
     return [
-        Route(path, requires(described.scopes[path], endpoint))
+        Route(path, requires(described.scopes[path], endpoint), methods=feature.methods().get(path))
         for feature, described in zip(features, descriptions, strict=True)
         for path, endpoint in feature.endpoints().items()
     ]

@@ -3,8 +3,9 @@
 YAML and run time use the same class: its fields are the keys of the YAML, and its methods act on them.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Annotated
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,6 +20,9 @@ Code = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is
 
 # The pattern of names of tables, columns, variables and the like.
 NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+SHORTEST = 3  # letters of a beginning that may mean a longer word
+
 # The pattern of an http(s) URL without user and password.
 HTTP_URL = r"^https?://[^/?#@]+([/?].*)?$"
 
@@ -64,6 +68,28 @@ class Secret(Declared):
 def refused(why: str, at: KeyPath = ()) -> PydanticCustomError:
     """A fault in pydantic's form; `at` is the path from the model that raises it to the key at fault."""
     return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "at": at})
+
+
+class Fault(NamedTuple):
+    """What is wrong at a key."""
+
+    at: KeyPath
+    why: str
+
+
+def all_refused(faults: Sequence[Fault]) -> PydanticCustomError:
+    """All faults as one in pydantic's form: `message` in `error_messages.py` takes them apart again."""
+    (at, why), *others = faults
+    more = tuple((other.at, other.why.rstrip(".")) for other in others)
+    return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "at": at, "more": more})
+
+
+def did_you_mean(written: str, allowed: Iterable[str]) -> str:
+    """The end of a message that names the allowed word that was most likely meant; empty if none is near."""
+    known = {word.casefold(): word for word in allowed}
+    begun = [word for word in known if len(written) >= SHORTEST and word.startswith(written.casefold())]
+    near = get_close_matches(written.casefold(), known, 1) or begun
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def is_template(value: object) -> bool:

@@ -302,6 +302,8 @@ class Files:
         self.database = home / "database" / "flows.db"
         self.cves = home / "database" / "cves.db"
         self.windows = home / "windows"
+        self.versions = home / "versions.json"
+        self.reports = home / "reports"
         self.raw_pulls = home / "raw_pulls"
         self.unpacking = home / "unpacking"
         self.emulator = home / "emulator"

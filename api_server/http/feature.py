@@ -1,7 +1,7 @@
 """A feature of the server: a group of paths with its own state. The application is made of any of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -64,6 +64,10 @@ class Feature(ABC):
     @abstractmethod
     def endpoints(self) -> Mapping[str, Endpoint]:
         """What answers at every path, in the order in which paths are tried."""
+
+    def methods(self) -> Mapping[str, Sequence[str]]:
+        """The methods of paths that take others than GET and HEAD."""
+        return {}
 
     @abstractmethod
     async def page(self, base: str, *, shows_data: bool) -> PageSections:

@@ -34,6 +34,7 @@ class Scope(StrEnum):
     FLOWS_READ = "flows:read"  # the streams
     STATUS_READ = "status:read"  # the newest time and the number of rows
     CVES_READ = "cves:read"  # everything about CVEs
+    REPORTS_READ = "reports:read"  # all reports
 
 
 @dataclass(frozen=True, slots=True)

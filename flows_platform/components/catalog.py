@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import load_declaration, load_declarations
-from flows_platform.components.rules import did_you_mean
 from flows_platform.components.source_files import SHIPPED, SourceFiles, mentioning, source_files
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import lines_of_name
+from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.orchestration.source_faults import SourceFault
 from flows_platform.orchestration.table import WindowedTable

@@ -9,10 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from flows_platform.components.rules import did_you_mean
-from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import SENT
-from flows_platform.declared import HTTP_URL, NAME, Declared, KeyPath
+from flows_platform.declared import HTTP_URL, NAME, Declared, KeyPath, did_you_mean
 from flows_platform.domain.redaction import SECRET_NAME, public_url
 
 SHOWN = 80  # characters of a value
@@ -36,8 +34,8 @@ TYPES = {
 _CHOICE = re.compile(r"'([^']*)'")
 
 
-def message(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
-    """All mistakes, with the lines of their keys."""
+def message(error: ValidationError, tree: ValueAndSourcePositionTree, root: type[Declared]) -> str:
+    """All mistakes in a declaration of the model `root`, with the lines of their keys."""
     attributes = tree.value["attributes"]
     lines: dict[KeyPath, str] = {}
     for fault in _all(error):
@@ -45,7 +43,7 @@ def message(error: ValidationError, tree: ValueAndSourcePositionTree) -> str:
         where, _ = tree.source_position_tree.lookup_closest_and_path(["attributes", *at], trace=None)
         shown = _shown(fault, at)
         key = ".".join(map(str, at)) or "attributes"
-        reason = _reason(fault, at, attributes).rstrip(".")
+        reason = _reason(fault, at, attributes, root).rstrip(".")
         stop = "" if reason.endswith("?") else "."
         # Only the first fault of a key counts: the others come from less likely branches of a union.
         lines.setdefault(at, f"{where.filename}:{where.start.line}: {key}{shown}: {reason}{stop}")
@@ -94,10 +92,10 @@ def _may_be_secret(at: KeyPath) -> bool:
     )
 
 
-def _reason(fault: ErrorDetails, at: KeyPath, attributes: object) -> str:
+def _reason(fault: ErrorDetails, at: KeyPath, attributes: object, root: type[Declared]) -> str:
     kind, said = fault["type"], fault["msg"]
     if of_model := OF_MODELS.get(kind):
-        return of_model(at, attributes)
+        return of_model(at, attributes, root)
     if kind in {"literal_error", "enum"}:
         return said + did_you_mean(str(fault["input"]), _CHOICE.findall(said))
     if kind == "union_tag_invalid":
@@ -110,30 +108,30 @@ def _reason(fault: ErrorDetails, at: KeyPath, attributes: object) -> str:
     return TYPES.get(kind, said)
 
 
-def _unknown_key(at: KeyPath, attributes: object) -> str:
-    allowed = _keys(_model_at(at[:-1], attributes))
+def _unknown_key(at: KeyPath, attributes: object, root: type[Declared]) -> str:
+    allowed = _keys(_model_at(at[:-1], attributes, root))
     meant = did_you_mean(str(at[-1]), allowed) or "."
     return f"there is no such key{meant} Allowed are {', '.join(allowed)}"
 
 
-def _missing(at: KeyPath, attributes: object) -> str:
-    field = _keys(_model_at(at[:-1], attributes)).get(str(at[-1]))
+def _missing(at: KeyPath, attributes: object, root: type[Declared]) -> str:
+    field = _keys(_model_at(at[:-1], attributes, root)).get(str(at[-1]))
     return f"this key is missing: {(field and field.description) or 'it is needed'}"
 
 
-def _without_kind(at: KeyPath, attributes: object) -> str:
-    field = _keys(_model_at(at[:-1], attributes))[str(at[-1])]
+def _without_kind(at: KeyPath, attributes: object, root: type[Declared]) -> str:
+    field = _keys(_model_at(at[:-1], attributes, root))[str(at[-1])]
     kinds = [model.model_fields.get("kind") for model in _types_in(field.annotation) if issubclass(model, Declared)]
     names = [name for kind in kinds if kind for name in get_args(kind.annotation)]
     return f"an object with a `kind` is needed; allowed are {', '.join(names)}"
 
 
-def _not_an_object(at: KeyPath, attributes: object) -> str:
-    return f"an object is needed; its keys are {', '.join(_keys(_model_at(at, attributes)))}"
+def _not_an_object(at: KeyPath, attributes: object, root: type[Declared]) -> str:
+    return f"an object is needed; its keys are {', '.join(_keys(_model_at(at, attributes, root)))}"
 
 
 # Faults whose message depends on the keys around them.
-OF_MODELS: dict[str, Callable[[KeyPath, object], str]] = {
+OF_MODELS: dict[str, Callable[[KeyPath, object, type[Declared]], str]] = {
     "extra_forbidden": _unknown_key,
     "missing": _missing,
     "union_tag_not_found": _without_kind,
@@ -151,9 +149,9 @@ def _as_yaml_reads(value: object) -> str:
     return ": a text in braces or brackets needs quotes"
 
 
-def _model_at(at: KeyPath, attributes: object) -> type[Declared]:
+def _model_at(at: KeyPath, attributes: object, root: type[Declared]) -> type[Declared]:
     """The model of the object at the path."""
-    model: type[Declared] = TableDeclaration
+    model = root
     value: Any = attributes
     for key in at:
         value = value[key]

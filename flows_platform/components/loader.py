@@ -1,6 +1,7 @@
 """Reads the YAML files of sources. An error names the file, the line, the key and what is allowed."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 
 from flows_platform.components.error_messages import message
-from flows_platform.components.rules import Fault, did_you_mean
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import documents, read_text
-from flows_platform.declared import KeyPath, is_template
+from flows_platform.declared import Declared, Fault, KeyPath, did_you_mean, is_template
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.settings import Settings
 
 DEFS = Path(__file__).resolve().parents[1] / "defs"
 FILE = "defs.yaml"
 TYPE = "flows_platform.components.WindowedApiTable"
+REPORT = "flows_platform.components.Report"
+MODELS: Mapping[str, type[Declared]] = {TYPE: TableDeclaration, REPORT: ReportDeclaration}
 TOP = ("type", "attributes")
 NEEDED = f"`type: {TYPE}` and `attributes:` are needed at the top"
 _SETTING = re.compile(r"\{\{ settings\.([a-z_]+) \}\}")
@@ -33,6 +36,8 @@ def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
         ConfigurationError: the file cannot be read, a value in it is not allowed, or it declares several tables.
     """
     declarations = load_declarations(path, settings)
+    if not declarations:
+        raise ConfigurationError(f"{path} declares no table.", remedy="Name the file of a source.")
     if len(declarations) > 1:
         names = ", ".join(declaration.name for declaration in declarations)
         raise ConfigurationError(
@@ -42,17 +47,39 @@ def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
 
 
 def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
-    """The declarations in a file, one for each of its documents, with their templates replaced.
+    """The declarations of tables in a file, one for each of its documents, with their templates replaced.
 
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
     text = read_text(path)
-    found = _not_empty(documents(text, path))
+    found = [document for document in _not_empty(documents(text, path)) if not is_report(document)]
     try:
-        return [resolved(TableDeclaration.model_validate(_attributes(document)), settings) for document in found]
+        return [resolved(TableDeclaration.model_validate(attributes_of(document)), settings) for document in found]
     except (ConfigurationError, ValidationError):
         return _load_with_lines(text, path, settings)
+
+
+def is_report(document: object) -> bool:
+    """Whether a document of a file declares a report."""
+    return isinstance(document, dict) and document.get("type") == REPORT
+
+
+def load_reports(path: Path) -> list[ReportDeclaration]:
+    """The reports that a file declares, as they are written; tables in it are left out.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a value of a report is not allowed; the message has all faults.
+    """
+    text = read_text(path)
+    if REPORT not in text:
+        return []
+    found = [document for document in documents(text, path) if is_report(document)]
+    try:
+        return [ReportDeclaration.model_validate(attributes_of(document)) for document in found]
+    except (ConfigurationError, ValidationError):
+        trees = parse_yamls_with_source_position(text, str(path))
+        return _each([tree for tree in trees if is_report(tree.value)], _report_of_tree)
 
 
 def _not_empty(documents: list[Any]) -> list[Any]:
@@ -60,7 +87,7 @@ def _not_empty(documents: list[Any]) -> list[Any]:
     return [document for document in documents if document is not None] or [None]
 
 
-def _attributes(document: object) -> object:
+def attributes_of(document: object) -> object:
     """What a document declares.
 
     Raises:
@@ -76,14 +103,15 @@ def _top_fault(document: object) -> Fault | None:
     """What is wrong with the keys at the top of a document."""
     if not isinstance(document, dict) or not document.keys() & {*TOP}:
         return Fault((), NEEDED)
+    model = MODELS.get(document.get("type", TYPE), TableDeclaration)
     for key in document:
-        if key in TableDeclaration.model_fields:
+        if key in model.model_fields:
             return Fault((key,), "the key belongs below `attributes:`, with more indentation")
         # guard: no key of a file is overlooked
         if key not in TOP:
             meant = did_you_mean(str(key), TOP) or "."
             return Fault((key,), f"there is no such key at the top{meant} Allowed are {', '.join(TOP)}")
-    if document.get("type") != TYPE:
+    if document.get("type") not in MODELS:
         return Fault(("type",) if "type" in document else (), f"write `type: {TYPE}`")
     if "attributes" not in document:
         return Fault((), "`attributes:` is missing: the keys of the table belong below it")
@@ -92,17 +120,34 @@ def _top_fault(document: object) -> Fault | None:
 
 def _load_with_lines(text: str, path: Path, settings: Settings) -> list[TableDeclaration]:
     """Load the text again with Dagster's loader, whose errors name the line."""
-    declarations: list[TableDeclaration] = []
     trees = parse_yamls_with_source_position(text, str(path))
-    faults = [] if trees else [f"{path}:1: {NEEDED}."]
-    for tree in [tree for tree in trees if tree.value is not None] or trees[:1]:
+    if not trees:
+        raise ConfigurationError(f"{path}:1: {NEEDED}.")
+    of_tables = [tree for tree in trees if tree.value is not None and not is_report(tree.value)]
+    return _each(of_tables or trees[:1], lambda tree: _of_tree(tree, settings))
+
+
+def _each[T](trees: Sequence[ValueAndSourcePositionTree], load: Callable[[ValueAndSourcePositionTree], T]) -> list[T]:
+    """What every document declares; the faults of all documents are one error."""
+    declarations: list[T] = []
+    faults: list[str] = []
+    for tree in trees:
         try:
-            declarations.append(_of_tree(tree, settings))
+            declarations.append(load(tree))
         except ConfigurationError as error:
             faults.append(str(error))
     if faults:
         raise ConfigurationError("\n".join(faults))
     return declarations
+
+
+def _report_of_tree(tree: ValueAndSourcePositionTree) -> ReportDeclaration:
+    if fault := _top_fault(tree.value):
+        raise ConfigurationError(_located(tree, fault.at, fault.why))
+    try:
+        return ReportDeclaration.model_validate(tree.value["attributes"])
+    except ValidationError as error:
+        raise ConfigurationError(message(error, tree, ReportDeclaration)) from None
 
 
 def _of_tree(tree: ValueAndSourcePositionTree, settings: Settings) -> TableDeclaration:
@@ -113,7 +158,7 @@ def _of_tree(tree: ValueAndSourcePositionTree, settings: Settings) -> TableDecla
     except TemplateFault as error:
         raise ConfigurationError(_located(tree, ("attributes", *error.at), error.message)) from None
     except ValidationError as error:
-        raise ConfigurationError(message(error, tree)) from None
+        raise ConfigurationError(message(error, tree, TableDeclaration)) from None
 
 
 def _located(tree: ValueAndSourcePositionTree, at: KeyPath, why: str) -> str:

@@ -1,44 +1,17 @@
 """Rules for single values of a declaration that types do not express."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
-from difflib import get_close_matches
-from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic_core import PydanticCustomError
-
-from flows_platform.declared import KeyPath, is_template, parsed
+from flows_platform.declared import KeyPath, did_you_mean, is_template, parsed
 from flows_platform.domain.cron import Cron
 from flows_platform.domain.errors import ConfigurationError
 
 WINDOW_FILES = "_windows"  # ends the default name of a table's asset of window files
-SHORTEST = 3  # letters of a beginning that may mean a longer word
 _ENVIRONMENT = re.compile(r"\{\{.*?\benv\b\W*(\w*)", re.DOTALL)
-
-
-class Fault(NamedTuple):
-    """What is wrong at a key."""
-
-    at: KeyPath
-    why: str
-
-
-def all_refused(faults: Sequence[Fault]) -> PydanticCustomError:
-    """All faults as one in pydantic's form: `message` in `error_messages.py` takes them apart again."""
-    (at, why), *others = faults
-    more = tuple((other.at, other.why.rstrip(".")) for other in others)
-    return PydanticCustomError("refused", "{why}", {"why": why.rstrip("."), "at": at, "more": more})
-
-
-def did_you_mean(written: str, allowed: Iterable[str]) -> str:
-    """The end of a message that names the allowed word that was most likely meant; empty if none is near."""
-    known = {word.casefold(): word for word in allowed}
-    begun = [word for word in known if len(written) >= SHORTEST and word.startswith(written.casefold())]
-    near = get_close_matches(written.casefold(), known, 1) or begun
-    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def texts_at(given: object, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

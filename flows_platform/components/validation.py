@@ -13,9 +13,9 @@ from flows_platform.components.faults.partitions import partition_faults
 from flows_platform.components.faults.requests import request_faults
 from flows_platform.components.faults.snapshots import snapshot_faults
 from flows_platform.components.faults.written_secrets import written_secrets
-from flows_platform.components.rules import Fault, all_refused, did_you_mean, environment_in, texts_at
+from flows_platform.components.rules import environment_in, texts_at
 from flows_platform.components.source import ColumnDeclaration, TableKeys
-from flows_platform.declared import KeyPath, refused
+from flows_platform.declared import Fault, KeyPath, all_refused, did_you_mean, refused
 from flows_platform.domain.schema import ColumnType, fault_of_name
 from flows_platform.fetch.http.refusals import OK, TRANSIENT_STATUSES, NothingCode
 from flows_platform.formats.protocol.names import WireFormat, nothing_around

@@ -23,6 +23,7 @@ from flows_platform.orchestration.metadata.cloud_links import CloudConsole
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.partitions import window_partitions
 from flows_platform.orchestration.resources import FetchResource, WarehouseResource
+from flows_platform.reports.versions import Versions
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowFetch, WindowPipeline
@@ -72,7 +73,7 @@ class WindowedTable:
     when they change. `snapshot` means that the API gives its list of now, whichever window is asked for. `shrink` is
     the share of its rows that a window may lose without a second fetch. `sinks` are other assets that windows are
     written to. `charts` show columns of the table, `cloud_console` has links to it, and `declared_in` is the file of
-    its declaration, and `endpoint` the API's URL in it.
+    its declaration, `endpoint` the API's URL in it, and `versions` the file with the version of each table's data.
     """
 
     files_asset: str
@@ -100,6 +101,7 @@ class WindowedTable:
     cloud_console: CloudConsole | None = None
     declared_in: Path | None = None
     endpoint: str = ""
+    versions: Path | None = None
 
     @property
     def name(self) -> str:
@@ -187,6 +189,7 @@ class WindowedTable:
                 table=self.table,
                 warehouse=opened,
                 shrink=self.shrink_rule,
+                versions=Versions(self.versions) if self.versions else None,
                 **self._how(fetch),
             )
 

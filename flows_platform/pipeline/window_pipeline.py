@@ -1,7 +1,7 @@
 """Fetch a window into its file, publish it to the warehouse, and compare it with the source. No Dagster."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -17,6 +17,7 @@ from flows_platform.fetch.count import count_records
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.pipeline.fetch_window import FetchedWindow, fetch_window
 from flows_platform.pipeline.reprocess import Reprocessed, reprocess_quarantine
+from flows_platform.reports.versions import Versions
 from flows_platform.warehouse.replace_window import Publication, Published
 from flows_platform.warehouse.warehouse import Warehouse, WindowSummary
 from flows_platform.window_files.check import check_window_file
@@ -141,12 +142,18 @@ class WindowFetch:
 class WindowPipeline(WindowFetch):
     """Fetches, publishes and counts the windows of one table. Every step may be repeated: it replaces its own result.
 
-    `shrink` says which windows may lose rows only if a second pull confirms it.
+    `shrink` says which windows may lose rows only if a second pull confirms it. `versions` has the version of the
+    table's data, which every publication changes.
     """
 
     table: WarehouseTable
     warehouse: Warehouse
     shrink: ShrinkRule = USUAL
+    versions: Versions | None = None
+
+    def changing(self, table: str, window: Window) -> AbstractContextManager[None]:
+        """The block in which a window of a table is replaced."""
+        return self.versions.changing(table, window) if self.versions else nullcontext()
 
     def held(self, grid: WindowGrid, windows: Sequence[Window]) -> dict[Window, int]:
         """The warehouse's number of rows in each of these windows, which are in order; one query.
@@ -185,7 +192,9 @@ class WindowPipeline(WindowFetch):
             if withheld := self._withheld(found):
                 self.ledger.record(withheld)
                 return withheld
-        published = self.warehouse.replace_window(Publication(self.table, window, file, run))
+        # guard: a publication gives another version
+        with self.changing(self.table.name, window):
+            published = self.warehouse.replace_window(Publication(self.table, window, file, run))
         # guard: publications are in the ledger
         self.ledger.record(
             Committed(

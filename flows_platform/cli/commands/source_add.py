@@ -8,7 +8,7 @@ import yaml
 
 from flows_platform.cli.commands.source_new import source_folder
 from flows_platform.cli.commands.terminal import say
-from flows_platform.components.rules import did_you_mean
+from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import load_settings
 

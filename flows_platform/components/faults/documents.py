@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from flows_platform.columns.paths import RecordPath
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api
+from flows_platform.declared import Fault
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.unpacking import Packing
 from flows_platform.formats.json.steps import steps_to

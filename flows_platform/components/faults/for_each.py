@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from flows_platform.columns.cast_values import Misfit, cast_value
 from flows_platform.components.faults.requests import texts_of
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api, ColumnDeclaration, TableKeys
-from flows_platform.declared import NAME
+from flows_platform.declared import NAME, Fault
 from flows_platform.domain.schema import Column, ColumnType
 from flows_platform.fetch.for_each import RESERVED, fault_of_value
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from flows_platform.columns.mapping import INSTANTS
 from flows_platform.columns.time_forms import TimeForm
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import TableKeys
+from flows_platform.declared import Fault
 from flows_platform.domain.schema import ColumnType
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api, TableKeys
-from flows_platform.declared import KeyPath
+from flows_platform.declared import Fault, KeyPath
 from flows_platform.fetch.declared_request import DeclaredRequest
 from flows_platform.fetch.time_parameters import Stop
 

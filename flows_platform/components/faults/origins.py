@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from flows_platform.columns.origins import Origin
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import ColumnDeclaration, TableKeys
+from flows_platform.declared import Fault
 from flows_platform.domain.schema import ColumnType
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.time_parameters import Stop

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import TableKeys
-from flows_platform.declared import KeyPath
+from flows_platform.declared import Fault, KeyPath
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Granularity
 from flows_platform.domain.window_length import longest

@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from flows_platform.components.faults.further_requests import first_request, further_faults, further_requests
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import Api, Partitions, TableKeys
-from flows_platform.declared import KeyPath, Secret, is_template
+from flows_platform.declared import Fault, KeyPath, Secret, is_template
 from flows_platform.domain.cron import HOUR, Cron
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.strftime import StrftimeText, StrftimeTime

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from flows_platform.columns.origins import Origin
 from flows_platform.components.faults.requests import texts_of
-from flows_platform.components.rules import Fault
 from flows_platform.components.source import TableKeys
+from flows_platform.declared import Fault
 from flows_platform.fetch.range_templates import has_template
 
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
-from flows_platform.components.rules import Fault, texts_at
+from flows_platform.components.rules import texts_at
 from flows_platform.components.yaml_text import SENT
-from flows_platform.declared import KeyPath
+from flows_platform.declared import Fault, KeyPath
 from flows_platform.domain.redaction import SHORTEST
 
 _NAME = re.compile(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flows_platform.components.rules import did_you_mean
+from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 
 PLACEHOLDER = "https://id.example/oauth2/token"

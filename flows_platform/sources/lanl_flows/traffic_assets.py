@@ -72,7 +72,8 @@ def _opened(console: CloudConsole | None, pipeline: "WindowPipeline") -> Iterato
 
     def recompute(window: Window, run: str) -> Metadata:
         started = datetime.now(UTC)
-        published = pipeline.warehouse.recompute_window(HOURLY_TRAFFIC, window, run)
+        with pipeline.changing(TRAFFIC_TABLE.name, window):
+            published = pipeline.warehouse.recompute_window(HOURLY_TRAFFIC, window, run)
         return published_metadata(published, started, datetime.now(UTC), console)
 
     yield recompute

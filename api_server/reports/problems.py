@@ -1,0 +1,51 @@
+"""Errors of reports as problem documents."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from api_server.http.problems import Problem, invalid_parameter
+from api_server.http.tokens import without_tokens
+from flows_platform.domain.errors import PlatformError, Transient
+from flows_platform.reports.answers import TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.parameters import BadParameter, NoData
+
+RETRY_SECONDS = 10
+KINDS = {
+    "invalid-body": "The body is not a JSON object of parameters.",
+    "too-many-rows": "The answer has more rows than the report allows; it is never cut. Ask for less.",
+    "too-many-bytes": "The query would bill more bytes than the report allows. Ask for a shorter range.",
+    "too-slow": "The query took longer than the report allows, and was cancelled. Ask for a shorter range.",
+    "no-data": "A default follows the newest data, and the report's tables have none yet.",
+    "reports-unavailable": "The warehouse cannot answer now, or as many queries wait as the server lets. Try again "
+    "after `Retry-After` seconds.",
+    "report-failed": "The warehouse refused the report's query. The server's log has the reason.",
+}
+_LATER = {"Retry-After": str(RETRY_SECONDS)}
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def report_problems() -> Iterator[None]:
+    """Turn the errors of a report into problems; what a client cannot change is only logged."""
+    try:
+        yield
+    except BadParameter as error:
+        raise invalid_parameter(without_tokens(error.name), without_tokens(error.message), error.allowed) from error
+    except (TooManyRows, TooManyBytes) as error:
+        kind = "too-many-rows" if isinstance(error, TooManyRows) else "too-many-bytes"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, str(error)) from error
+    except TooSlow as error:
+        raise Problem(HTTPStatus.GATEWAY_TIMEOUT, "too-slow", str(error), headers=_LATER) from error
+    except NoData as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-data", str(error), headers=_LATER) from error
+    except Transient as error:
+        logger.error("a report cannot be answered: %s", error)  # noqa: TRY400 - the message says it all
+        detail = "The report cannot be answered now; the server's log has the reason."
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "reports-unavailable", detail, headers=_LATER) from error
+    except PlatformError as error:
+        logger.error("a report failed: %s", error)  # noqa: TRY400 - as above
+        detail = "The report's query failed; the server's log has the reason."
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "report-failed", detail) from error

@@ -1,0 +1,140 @@
+"""The endpoints of reports: the list, a report's rows and its schema. A 304 asks no warehouse."""
+
+import json
+from collections.abc import Mapping
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api_server.http.compression import compressed
+from api_server.http.feature import Endpoint
+from api_server.http.negotiation import ContentCoding, choose_coding, content_headers, header_list
+from api_server.http.parameters import refuse_parameters
+from api_server.reports import paths
+from api_server.reports.problems import report_problems
+from api_server.reports.requests import named, of_body, of_query, split
+from api_server.reports.schemas import described, schema_document
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
+from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.service import Answer, Asked, ReportService
+from flows_platform.reports.values import as_text
+from flows_platform.reports.versions import DataState
+
+AS_OF_HEADER = "Data-As-Of"
+NOT_MODIFIED = 304
+SMALL = 1024  # bytes that no coding makes worth while
+
+
+def list_endpoint(service: ReportService) -> Endpoint:
+    """All reports, with their parameters, columns and newest data."""
+
+    async def reports(request: Request) -> Response:
+        refuse_parameters(request.scope["query_string"])
+        with report_problems():
+            listed = [described(report, service.state(report)) for report in service.reports.values()]
+        return _json({"reports": listed})
+
+    return reports
+
+
+def schema_endpoint(service: ReportService) -> Endpoint:
+    """JSON Schema of a report's parameters and rows."""
+
+    async def schema(request: Request) -> Response:
+        refuse_parameters(request.scope["query_string"])
+        return _json(schema_document(named(request.path_params["name"], service.reports)))
+
+    return schema
+
+
+def rows_endpoint(service: ReportService) -> Endpoint:
+    """A report's rows, by parameters of the query string."""
+
+    async def rows(request: Request) -> Response:
+        name, ending = split(request.path_params["name"])
+        report = named(name, service.reports)
+        given, wire_format = of_query(request, [parameter.name for parameter in report.parameters], ending)
+        return await _answered(request, service, report, given, wire_format)
+
+    return rows
+
+
+def query_endpoint(service: ReportService) -> Endpoint:
+    """A report's rows, by parameters of a JSON body."""
+
+    async def query(request: Request) -> Response:
+        report = named(request.path_params["name"], service.reports)
+        given, wire_format = await of_body(request)
+        return await _answered(request, service, report, given, wire_format)
+
+    return query
+
+
+async def _answered(
+    request: Request,
+    service: ReportService,
+    report: ReportDeclaration,
+    given: Mapping[str, Any],
+    wire_format: WireFormat,
+) -> Response:
+    with report_problems():
+        asked = service.asked(report, given, wire_format)
+        coding = choose_coding(header_list(request.headers, "accept-encoding"))
+        # guard: an unchanged answer asks no warehouse
+        if asked.etag and _matches(request, asked.etag):
+            return Response(status_code=NOT_MODIFIED, headers=_headers(asked, asked.etag, coding))
+        if request.method == "HEAD":
+            return _head(asked, service.at_hand(asked), coding)
+        answer = await service.answer(asked)
+    return _body(asked, answer, coding)
+
+
+def _matches(request: Request, etag: str) -> bool:
+    """Whether If-None-Match names the answer, in any coding."""
+    given = header_list(request.headers, "if-none-match")
+    tags = {tag.strip().removeprefix("W/").strip('"').partition("-")[0] for tag in (given or "").split(",")}
+    return etag in tags or "*" in tags
+
+
+def _head(asked: Asked, held: Answer | None, coding: ContentCoding) -> Response:
+    """The headers; the count where the answer is kept."""
+    counted = {RECORD_COUNT_HEADER: str(held.count)} if held else {}
+    response = Response(headers={**_headers(asked, asked.etag, coding), **counted})
+    del response.headers["content-length"]
+    return response
+
+
+def _body(asked: Asked, answer: Answer, coding: ContentCoding) -> Response:
+    coding = coding if len(answer.body) > SMALL else ContentCoding.IDENTITY
+    timing = f"warehouse;dur={answer.warehouse:.1f}, encode;dur={answer.encoding:.1f}"
+    headers = {
+        **_headers(asked, answer.etag, coding),
+        RECORD_COUNT_HEADER: str(answer.count),
+        "Server-Timing": timing,
+    }
+    return Response(compressed(answer.body, coding), headers=headers)
+
+
+def _headers(asked: Asked, etag: str | None, coding: ContentCoding) -> dict[str, str]:
+    report, state = asked.report, asked.state
+    schema = paths.SCHEMA.format(name=report.name)
+    headers = {**content_headers(asked.wire_format, coding), "Link": f'<{schema}>; rel="describedby"', **_dates(state)}
+    if etag:
+        seconds = report.cache.seconds
+        headers["Cache-Control"] = f"private, max-age={seconds}, stale-while-revalidate={seconds}"
+        headers["ETag"] = f'"{etag}"' if coding is ContentCoding.IDENTITY else f'"{etag}-{coding}"'
+    return headers
+
+
+def _dates(state: DataState) -> dict[str, str]:
+    dates = {AS_OF_HEADER: as_text(state.as_of)} if state.as_of else {}
+    if state.committed:
+        dates["Last-Modified"] = format_datetime(state.committed, usegmt=True)
+    return dates
+
+
+def _json(document: Mapping[str, Any]) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(json.dumps(document).encode(), headers=headers, media_type=WireFormat.JSON.content_type)

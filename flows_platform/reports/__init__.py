@@ -1,0 +1,1 @@
+"""Reports: declared, typed, read-only queries over the warehouse's tables. Knows neither Dagster nor HTTP."""

@@ -1,0 +1,47 @@
+"""What a run of a report gives, and the errors that it may end with. Loads no client of a warehouse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from flows_platform.domain.errors import Terminal
+from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.values import Value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class TooManyRows(Terminal):
+    """The answer has more rows than the report's `limits.rows`."""
+
+
+class TooManyBytes(Terminal):
+    """BigQuery would bill more bytes than the report's `limits.bytes_billed`."""
+
+
+class TooSlow(Terminal):
+    """The query took longer than the report's `limits.seconds`, and was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a report, in the declared columns, and the milliseconds that the warehouse took."""
+
+    table: "pa.Table"
+    milliseconds: float
+
+
+class Runs(Protocol):
+    """What runs a report in a warehouse."""
+
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+        """The rows for these values, which are bound as parameters and never written into the statement.
+
+        Raises:
+            TooManyRows: there are more than the report allows.
+            TooManyBytes: the query would read more than the report allows.
+            TooSlow: it took longer than the report allows.
+            WarehouseUnavailable: the warehouse cannot answer now.
+            PlatformError: it refused.
+        """

@@ -1,0 +1,199 @@
+"""A report's declaration: the keys of its YAML, which are also what the server runs.
+
+The short forms `top` and `series` stand for a statement with its parameters and columns; `expanded` writes them out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from hashlib import sha256
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from flows_platform.declared import Declared, Fault, all_refused, did_you_mean
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable, fault_of_name
+from flows_platform.reports.parameters import NAME, BadParameter, ReportParameter
+from flows_platform.reports.shorthand import Series, Top, WrittenOut
+from flows_platform.reports.statement import Gate
+from flows_platform.reports.values import ParameterType, Value
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+TIMES = {ParameterType.DATE, ParameterType.TIMESTAMP}
+
+
+class ReportColumn(Declared):
+    """A column of the answer, as the statement gives it."""
+
+    name: str = Field(description="The column's name in the statement's result.")
+    type: ColumnType = Field(description="Its type, which a dry run of the statement must give too.")
+    description: str = Field("", description="What it means, for the page and the description of the API.")
+
+
+class Longest(Declared):
+    """The longest range of a request."""
+
+    parameters: tuple[str, str] = Field(description="The two parameters that begin and end the range.")
+    days: int = Field(ge=1, le=36_600, description="Days from the first to the second, at most.")
+
+
+class ReportChart(Declared):
+    """How the page draws the answer."""
+
+    kind: Literal["bar", "line"] = Field("bar", description="bar or line.")
+    x: str = Field(description="The column along the axis.")
+    y: str = Field(description="The column that is drawn.")
+
+
+class ReportCache(Declared):
+    """How long a client may use an answer without asking again."""
+
+    seconds: int = Field(60, ge=0, le=86_400, description="Seconds; after them, an unchanged answer is a 304.")
+
+
+class ReportLimits(Declared):
+    """What a request may cost."""
+
+    rows: Count = Field(100_000, description="Rows of an answer; more are an error, never a shorter answer.")
+    bytes_billed: int = Field(1_000_000_000, ge=1, description="Bytes that BigQuery may bill for one query.")
+    seconds: int = Field(30, ge=1, le=600, description="Seconds after which the query is cancelled.")
+
+
+class ReportDeclaration(Declared):
+    """A report: a typed, read-only query over tables of the warehouse, served over HTTP."""
+
+    name: str = Field(pattern=NAME, description="The report's name, in its URL.")
+    description: str = Field(min_length=1, description="What the report shows, in a sentence.")
+    over: tuple[str, ...] = Field((), description="The tables that the statement may read.")
+    parameters: tuple[ReportParameter, ...] = Field((), description="The values that a request may give.")
+    longest: Longest | None = Field(None, description="The longest range of a request.")
+    sql: str | None = Field(None, description="The statement: one SELECT or WITH in BigQuery's SQL.")
+    top: Top | None = Field(None, description="Instead of `sql`: the highest sums by a column, in a range of time.")
+    series: Series | None = Field(None, description="Instead of `sql`: sums by hour, day, month or year.")
+    columns: tuple[ReportColumn, ...] = Field((), description="The columns of the answer, in order.")
+    chart: ReportChart | None = Field(None, description="The chart of the report's page.")
+    cache: ReportCache = Field(ReportCache(), description="How long answers may be used without asking again.")
+    limits: ReportLimits = Field(ReportLimits(), description="What a request may cost.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if faults := list(self._faults()):
+            raise all_refused(faults)
+        return self
+
+    @property
+    def short(self) -> Top | Series | None:
+        """The short form, where there is one."""
+        return self.top or self.series
+
+    def _faults(self) -> Iterator[Fault]:
+        forms = [key for key in ("sql", "top", "series") if getattr(self, key) is not None]
+        if len(forms) != 1:
+            yield Fault(forms[1:2], "exactly one of `sql`, `top` and `series` is needed")  # type: ignore[arg-type]
+            return
+        if self.short:
+            for key in ("over", "parameters", "longest", "columns"):
+                if key in self.model_fields_set:
+                    yield Fault((key,), f"`{forms[0]}` has its own; leave it out, or write `sql`")
+            return
+        for key in ("over", "columns"):
+            if not getattr(self, key):
+                yield Fault((key,) if key in self.model_fields_set else (), f"`{key}` is missing: `sql` needs it")
+        yield from _twice("parameters", [parameter.name for parameter in self.parameters])
+        yield from _column_faults(self.columns)
+        yield from self._range_faults()
+        yield from self._chart_faults()
+        if self.over and (faults := self._gate.faults(self.sql or "")):
+            yield Fault(("sql",), "; ".join(faults))
+
+    @property
+    def _gate(self) -> Gate:
+        bounded = self.longest is not None
+        return Gate(self.over, {one.name: one for one in self.parameters}, self.limits.rows, bounded=bounded)
+
+    def _range_faults(self) -> Iterator[Fault]:
+        if self.longest is None:
+            return
+        types = {one.name: None if one.many else one.type for one in self.parameters}
+        for index, name in enumerate(self.longest.parameters):
+            if types.get(name) not in TIMES:
+                near = did_you_mean(name, types) or ""
+                yield Fault(("longest", "parameters", index), f"{name!r} is not a parameter with a date or time{near}")
+        if len({types.get(name) for name in self.longest.parameters}) > 1:
+            yield Fault(("longest", "parameters"), "both must have the same type")
+
+    def _chart_faults(self) -> Iterator[Fault]:
+        names = [column.name for column in self.columns]
+        for key in ("x", "y") if self.chart else ():
+            if (name := getattr(self.chart, key)) not in names:
+                yield Fault(("chart", key), f"{name!r} is not one of the columns ({', '.join(names)})")
+
+    def expanded(self, tables: Mapping[str, WarehouseTable]) -> "ReportDeclaration":
+        """The report with its short form written out, over tables that exist.
+
+        Raises:
+            ConfigurationError: a table or a column is not among those of the warehouse; the message names the key.
+        """
+        names = {"over": list(self.over)} if self.short is None else {f"{self._form}.of": [self.short.of]}
+        for key, given in names.items():
+            if unknown := [name for name in given if name not in tables]:
+                near = did_you_mean(unknown[0], tables) or "."
+                raise ConfigurationError(f"{key}: there is no table {unknown[0]!r}{near}")
+        if self.short is None:
+            return self
+        written: WrittenOut = self.short.written_out(tables[self.short.of], self._form)
+        rest = self.model_dump(exclude={"top", "series"}, exclude_unset=True)
+        return ReportDeclaration.model_validate({**rest, **written})
+
+    @property
+    def _form(self) -> str:
+        return "top" if self.top else "series"
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the declaration: any change of it gives another."""
+        return sha256(self.model_dump_json().encode()).hexdigest()
+
+    @cached_property
+    def schema_of_rows(self) -> TableSchema:
+        """The columns as those of a table; any value may be NULL."""
+        columns = tuple(Column(one.name, one.type, one.description, nullable=True) for one in self.columns)
+        first = self.columns[0].name
+        return TableSchema(self.name, self.description, columns, key=first, time=first)
+
+    def check_range(self, values: Mapping[str, Value]) -> None:
+        """Refuse a reversed range, or one that is too long.
+
+        Raises:
+            BadParameter: it is.
+        """
+        if self.longest is None:
+            return
+        first, last = self.longest.parameters
+        start, end = values[first], values[last]
+        assert isinstance(start, date | datetime)  # noqa: S101 - the declaration was checked
+        assert isinstance(end, date | datetime)  # noqa: S101 - as above
+        span = end - start
+        allowed = f"a range of at most {self.longest.days} days, with {first} before {last}"
+        # guard: ranges of a report have a length
+        if span < timedelta():
+            raise BadParameter(last, f"{last} is before {first}.", allowed)
+        if span > timedelta(days=self.longest.days):
+            raise BadParameter(last, f"the range from {first} to {last} has {span.days:,} days.", allowed)
+
+
+def _twice(key: str, names: Sequence[str]) -> Iterator[Fault]:
+    lower = [name.lower() for name in names]
+    for index, name in enumerate(lower):
+        if name in lower[:index]:
+            yield Fault((key, index, "name"), f"{names[index]!r} is declared twice")
+
+
+def _column_faults(columns: Sequence[ReportColumn]) -> Iterator[Fault]:
+    yield from _twice("columns", [column.name for column in columns])
+    for index, column in enumerate(columns):
+        if why := fault_of_name(column.name):
+            yield Fault(("columns", index, "name"), why)
+        if column.type is ColumnType.JSON:
+            yield Fault(("columns", index, "type"), "a report has no json columns: give a string")

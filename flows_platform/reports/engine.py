@@ -1,0 +1,152 @@
+"""Runs reports in BigQuery: values are bound as parameters, and rows, bytes and time have limits.
+
+One request of `query_and_wait` sends the statement and brings the first rows; submitting a job and asking for its
+result takes three. On its timeout the client cancels the job.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import TimeoutError as WaitTimeout
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import bigquery
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
+
+from flows_platform.columns.batches import arrow_schema
+from flows_platform.domain.errors import WarehouseError
+from flows_platform.reports.answers import Rows, TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.parameters import ReportParameter
+from flows_platform.reports.values import KINDS, Value
+from flows_platform.warehouse.errors import warehouse_errors
+from flows_platform.warehouse.jobs import ONCE
+from flows_platform.warehouse.replace_window import label
+from flows_platform.warehouse.schema import BIGQUERY_TYPES
+
+# Seconds beyond the report's own, for the answer's way.
+MARGIN = 5.0
+PAGE = 20_000  # rows of one response
+BILLED = "bytesBilledLimitExceeded"
+# What a dry run calls the types that differ from those of a table's metadata.
+SAME_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEngine:
+    """Reports over the tables of one dataset. The client is shared by threads, which its HTTP session allows."""
+
+    client: bigquery.Client
+    dataset: str
+    location: str
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+        """The rows for these values; see `Runs`."""
+        began = self.clock()
+        doing = f"running the report {report.name}"
+        with warehouse_errors(doing):
+            try:
+                rows = self._sent(report, values, doing)
+            except WaitTimeout:
+                raise TooSlow(
+                    f"{doing}: it took longer than {report.limits.seconds} s and was cancelled.",
+                    remedy="Ask for a shorter range.",
+                ) from None
+            except GoogleAPICallError as error:
+                if any(isinstance(one, dict) and one.get("reason") == BILLED for one in error.errors):
+                    raise _billed(report, doing, str(error.message)) from error
+                raise
+        return Rows(_declared(report, rows), (self.clock() - began) * 1000)
+
+    def _sent(self, report: ReportDeclaration, values: Mapping[str, Value], doing: str) -> pa.Table:
+        limit = report.limits
+        config = self._config(report, values)
+        config.maximum_bytes_billed = limit.bytes_billed
+        config.job_timeout_ms = limit.seconds * 1000
+        iterator = self.client.query_and_wait(
+            report.sql or "",
+            job_config=config,
+            location=self.location,
+            api_timeout=limit.seconds + MARGIN,
+            wait_timeout=limit.seconds,
+            retry=ONCE,
+            job_retry=ONCE,
+            page_size=PAGE,
+        )
+        # guard: an answer is never cut
+        if (iterator.total_rows or 0) > limit.rows:
+            raise TooManyRows(
+                f"{doing}: the answer has {iterator.total_rows:,} rows, and `limits.rows` allows {limit.rows:,}.",
+                remedy="Ask for a shorter range, or for fewer values.",
+            )
+        return iterator.to_arrow(create_bqstorage_client=False)
+
+    def _config(self, report: ReportDeclaration, values: Mapping[str, Value]) -> bigquery.QueryJobConfig:
+        return bigquery.QueryJobConfig(
+            default_dataset=bigquery.DatasetReference(self.client.project, self.dataset),
+            # guard: values of a report are bound
+            query_parameters=[_bound(one, values[one.name]) for one in report.parameters],
+            labels={"report": label(report.name)},
+            use_query_cache=True,
+        )
+
+    def column_faults(self, report: ReportDeclaration, values: Mapping[str, Value]) -> list[str]:
+        """How the columns of the statement's result differ from the declared ones, by a dry run; empty if they agree.
+
+        Raises:
+            PlatformError: the statement cannot run: a column does not exist, or types do not fit.
+        """
+        doing = f"checking the report {report.name}"
+        config = self._config(report, values)
+        config.dry_run = True
+        with warehouse_errors(doing):
+            job = self.client.query(
+                report.sql or "", job_config=config, location=self.location, retry=ONCE, job_retry=None
+            )
+        found = [(field.name, SAME_TYPES.get(field.field_type, field.field_type)) for field in job.schema or ()]
+        wanted = [(column.name, BIGQUERY_TYPES[column.type]) for column in report.columns]
+        if found == wanted:
+            return []
+        written = ", ".join(f"{name} {kind}" for name, kind in found)
+        return [f"columns: the statement gives {written}; declared are {', '.join(f'{n} {k}' for n, k in wanted)}"]
+
+
+def _bound(parameter: ReportParameter, value: Value) -> ScalarQueryParameter | ArrayQueryParameter:
+    kind = KINDS[parameter.type].bigquery
+    if isinstance(value, tuple):
+        return ArrayQueryParameter(parameter.name, kind, list(value))
+    return ScalarQueryParameter(parameter.name, kind, value)
+
+
+def _declared(report: ReportDeclaration, found: pa.Table) -> pa.Table:
+    """The rows in the declared types.
+
+    Raises:
+        WarehouseError: the result has other columns, or a value that does not fit exactly.
+    """
+    wanted = arrow_schema(report.schema_of_rows)
+    # guard: an answer has the declared columns
+    if found.schema.names != wanted.names:
+        raise _not_declared(report, f"its columns are {', '.join(found.schema.names)}")
+    try:
+        return found.cast(wanted).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise _not_declared(report, str(error)) from error
+
+
+def _not_declared(report: ReportDeclaration, why: str) -> WarehouseError:
+    return WarehouseError(
+        f"the report {report.name} does not give its declared columns: {why}.", remedy="Correct `columns`."
+    )
+
+
+def _billed(report: ReportDeclaration, doing: str, message: str) -> TooManyBytes:
+    numbers: list[Any] = [word for word in message.replace(".", " ").split() if word.isdecimal()]
+    needed = f"{int(numbers[-1]):,}" if len(numbers) > 1 else "more"
+    return TooManyBytes(
+        f"{doing}: {needed} bytes would be billed, and `limits.bytes_billed` allows {report.limits.bytes_billed:,}.",
+        remedy="Ask for a shorter range.",
+    )

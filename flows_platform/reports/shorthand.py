@@ -1,0 +1,161 @@
+"""The short forms of a report, written out as a statement with its parameters and columns. Text only, no I/O."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from flows_platform.declared import Declared, did_you_mean
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.schema import ColumnType, WarehouseTable
+
+type Per = Literal["hour", "day", "month", "year"]
+type WrittenOut = Mapping[str, Any]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+# Days of the longest range, by the shortest slice of it: a few thousand rows for each value.
+DAYS: Mapping[str, int] = {"hour": 92, "day": 3660, "month": 36_600, "year": 36_600}
+SUMMED = {ColumnType.INT64: ColumnType.NUMERIC, ColumnType.NUMERIC: ColumnType.NUMERIC}
+SPAN = {"inclusive": True, "description": "The first time of the range."}
+UNTIL = {"inclusive": False, "description": "The end of the range; rows at this time are not in it."}
+
+
+class Short(Declared):
+    """What both forms have."""
+
+    of: Name = Field(description="The table.")
+    sum: Name | None = Field(None, description="The column whose sum is shown; without it, rows are counted.")
+
+    def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
+        """The keys that the form stands for.
+
+        Raises:
+            ConfigurationError: a column does not exist or does not fit.
+        """
+        raise NotImplementedError
+
+    def _column(self, table: WarehouseTable, name: str, key: str) -> ColumnType:
+        types = {column.name: column.type for column in table.columns}
+        if name not in types:
+            near = did_you_mean(name, types) or "."
+            raise ConfigurationError(f"{key}: {name!r} is not a column of {table.name} ({', '.join(types)}){near}")
+        return types[name]
+
+    def _amount(self, table: WarehouseTable, key: str) -> tuple[str, dict[str, str]]:
+        """The expression and the column of what is shown."""
+        if self.sum is None:
+            return "COUNT(*)", {"name": "rows", "type": "int64", "description": "Number of rows."}
+        found = SUMMED.get(self._column(table, self.sum, f"{key}.sum"))
+        if found is None:
+            raise ConfigurationError(f"{key}.sum: {self.sum!r} has no exact sum; an int64 or numeric column is needed.")
+        described = {"name": self.sum, "type": found.value, "description": f"Sum of {self.sum}."}
+        return f"SUM(CAST(`{self.sum}` AS NUMERIC))", described
+
+
+class Top(Short):
+    """The values of a column with the highest sums, or the most rows, in a range of time."""
+
+    by: Name = Field(description="The column whose values are compared.")
+    most: int = Field(1000, ge=1, le=100_000, description="Rows that a request may ask for, at most.")
+
+    def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
+        kind = self._column(table, self.by, f"{key}.by")
+        amount, shown = self._amount(table, key)
+        time = table.instant.name
+        return {
+            "over": [self.of],
+            "parameters": [
+                *_range("{{ newest - 1d }}"),
+                {
+                    "name": "top",
+                    "type": "int64",
+                    "minimum": 1,
+                    "maximum": self.most,
+                    "default": min(10, self.most),
+                    "description": "Number of rows, at most.",
+                },
+            ],
+            "longest": {"parameters": ["start", "end"], "days": DAYS["hour"]},
+            "sql": f"SELECT `{self.by}`, {amount} AS `{shown['name']}`\n"
+            f"FROM `{self.of}` WHERE `{time}` >= @start AND `{time}` < @end\n"
+            f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT @top",
+            "columns": [{"name": self.by, "type": kind.value}, shown],
+            "chart": {"kind": "bar", "x": self.by, "y": shown["name"]},
+        }
+
+
+class Series(Short):
+    """Sums, or numbers of rows, by slices of time, of all rows or of those with one value of a column."""
+
+    entity: Name | None = Field(None, description="The column whose value a request gives; without it, all rows.")
+    per: tuple[Per, ...] = Field(
+        ("day",), min_length=1, description="The slices a request may choose: hour, day, month, year (of UTC)."
+    )
+    fill: bool = Field(True, description="Whether slices without rows are shown, with 0.")
+
+    def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
+        amount, shown = self._amount(table, key)
+        zero = "0" if self.sum is None else "CAST(0 AS NUMERIC)"
+        time = table.instant.name
+        where = f"`{time}` >= @start AND `{time}` < @end"
+        parameters = _range("{{ newest - 1d }}" if self.per[0] == "hour" else "{{ newest - 30d }}")
+        if self.entity:
+            parameters.append(self._entity(table, key))
+            where += f" AND `{self.entity}` = @{self.entity.lower()}"
+        parameters.append(
+            {
+                "name": "per",
+                "type": "choice",
+                "of": list(self.per),
+                "default": self.per[0],
+                "description": "The slices.",
+            }
+        )
+        start = f"CASE @per {' '.join(self._whens(f'`{time}`'))} END"
+        counted = f"SELECT {start} AS `slice`, {amount} AS `amount` FROM `{self.of}` WHERE {where} GROUP BY 1"
+        value = f"IFNULL(c.`amount`, {zero}) AS `{shown['name']}`"
+        filled = (
+            f"WITH `counted` AS ({counted}),\n`slices` AS ({' UNION ALL '.join(self._slices())})\n"
+            f"SELECT s.`slice`, {value}\n"
+            f"FROM `slices` AS s LEFT JOIN `counted` AS c ON c.`slice` = s.`slice` ORDER BY s.`slice`"
+        )
+        plain = (
+            f"WITH `counted` AS ({counted})\n"
+            f"SELECT c.`slice`, c.`amount` AS `{shown['name']}` FROM `counted` AS c ORDER BY c.`slice`"
+        )
+        slice_ = {"name": "slice", "type": "timestamp", "description": "Start of the slice of time."}
+        return {
+            "over": [self.of],
+            "parameters": parameters,
+            "longest": {"parameters": ["start", "end"], "days": min(DAYS[per] for per in self.per)},
+            "sql": filled if self.fill else plain,
+            "columns": [slice_, shown],
+            "chart": {"kind": "line", "x": "slice", "y": shown["name"]},
+        }
+
+    def _entity(self, table: WarehouseTable, key: str) -> dict[str, Any]:
+        entity = self.entity or ""
+        kind = self._column(table, entity, f"{key}.entity")
+        return {"name": entity.lower(), "type": kind.value, "description": f"The {entity} whose rows are counted."}
+
+    def _whens(self, time: str) -> Iterator[str]:
+        for per in self.per:
+            yield f"WHEN '{per}' THEN TIMESTAMP_TRUNC({time}, {per.upper()})"
+
+    def _slices(self) -> Iterator[str]:
+        """All slices of the range, for the one kind that the request chose."""
+        for per in self.per:
+            if per == "hour":
+                first = "TIMESTAMP_TRUNC(@start, HOUR)"
+                array = f"GENERATE_TIMESTAMP_ARRAY({first}, @end, INTERVAL 1 HOUR)"
+                slot = "slot"
+            else:
+                first = f"DATE_TRUNC(DATE(@start), {per.upper()})"
+                array = f"GENERATE_DATE_ARRAY({first}, DATE(@end), INTERVAL 1 {per.upper()})"
+                slot = "TIMESTAMP(slot)"
+            yield f"SELECT {slot} AS `slice` FROM UNNEST({array}) AS slot WHERE @per = '{per}' AND {slot} < @end"
+
+
+def _range(start: str) -> list[dict[str, Any]]:
+    times = [("start", start, SPAN), ("end", "{{ newest }}", UNTIL)]
+    return [{"name": name, "type": "timestamp", "default": default, **more} for name, default, more in times]

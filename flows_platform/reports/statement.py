@@ -1,0 +1,188 @@
+"""The gate: whether a text is one SELECT that reads only the tables, parameters and functions it may. No I/O.
+
+A query call of BigQuery runs any statement, several of them, and scripts: nothing behind this gate checks them again
+but the rights of the server's account.
+"""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from flows_platform.declared import did_you_mean
+from flows_platform.reports.parameters import ReportParameter
+from flows_platform.reports.values import ParameterType
+
+DIALECT = "bigquery"
+DEEPEST = 200  # levels of brackets; the parser recurses
+# Functions of BigQuery that the parser has no class of its own for. Any other name could be one of the project's own
+# functions, which may call out of the warehouse.
+FURTHER_FUNCTIONS = frozenset({"DATE_BUCKET", "IEEE_DIVIDE", "TIMESTAMP_BUCKET"})
+# Their result changes while the tables do not, so that a kept answer would be wrong.
+CHANGING = (
+    exp.CurrentDate,
+    exp.CurrentDatetime,
+    exp.CurrentTime,
+    exp.CurrentTimestamp,
+    exp.CurrentUser,
+    exp.Rand,
+    exp.Randn,
+    exp.SessionUser,
+    exp.Uuid,
+    exp.TableSample,
+)
+# Nodes that no reading statement has. The root is a SELECT already; these are what could still be inside one.
+REFUSED = (
+    exp.Command,
+    exp.DDL,
+    exp.DML,
+    exp.Drop,
+    exp.Alter,
+    exp.Into,
+    exp.Lock,
+    exp.Export,
+    exp.Predict,
+    exp.ReadCSV,
+    exp.ReadParquet,
+    exp.SessionParameter,
+    exp.Placeholder,
+)
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused here by an error
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a statement may read: tables, parameters, and how many rows its answer may have."""
+
+    over: Collection[str]
+    parameters: Mapping[str, ReportParameter]
+    rows: int
+    bounded: bool = False  # whether the length of its range is limited, so that it needs no LIMIT
+
+    def faults(self, sql: str) -> list[str]:
+        """What is wrong with the statement; empty where it may run."""
+        # guard: a report is one statement
+        if ";" in sql:
+            return ["leave out the semicolon: a report is one statement, and no text in it needs one"]
+        if sql.count("(") > DEEPEST or "|>" in sql:
+            return [f"a report has no pipes, and at most {DEEPEST} brackets"]
+        try:
+            (statement,) = sqlglot.parse(sql, read=DIALECT)
+        except (SqlglotError, ValueError, RecursionError) as error:
+            return [_not_sql(error)]
+        # guard: a report only reads
+        if not isinstance(statement, exp.Select | exp.SetOperation) or not _begins_as_query(sql):
+            return ["a report is one SELECT, or one WITH that ends in a SELECT"]
+        return list(dict.fromkeys(self._of_statement(statement)))
+
+    def _of_statement(self, statement: exp.Query) -> Iterator[str]:
+        for node in statement.walk():
+            yield from _of_node(node)
+            if isinstance(node, exp.Table):
+                yield from self._of_table(node)
+            if isinstance(node, exp.CTE) and node.alias.lower() in {name.lower() for name in self.over}:
+                yield f"WITH {node.alias}: a table of that name is in `over`; choose another"
+        yield from self._of_parameters(statement)
+        yield from self._of_ends(statement)
+
+    def _of_table(self, table: exp.Table) -> Iterator[str]:
+        name = table.name
+        # guard: a report reads its own tables
+        if table.args.get("db") or table.args.get("catalog") or not isinstance(table.this, exp.Identifier):
+            yield f"{table.sql(DIALECT)}: write the name of a table in `over`, without a dataset and in no function"
+        elif table.args.get("version") or table.args.get("changes"):
+            yield f"{name}: a report reads a table as it is now"
+        elif name not in self.over and not _is_with(table):
+            near = did_you_mean(name, self.over) or "."
+            yield f"the table {name!r} is not in `over` ({', '.join(self.over)}){near}"
+
+    def _of_parameters(self, statement: exp.Query) -> Iterator[str]:
+        used = {node.name for node in statement.find_all(exp.Parameter)}
+        # guard: parameters of a statement are declared
+        for name in sorted(used - self.parameters.keys()):
+            yield f"@{name} is not one of the parameters{did_you_mean(name, self.parameters) or '.'}"
+        for name in self.parameters:
+            if name not in used:
+                yield f"the parameter {name} is not used: write @{name}, or remove it"
+
+    def _of_ends(self, statement: exp.Query) -> Iterator[str]:
+        # guard: the order of rows is declared
+        if not statement.args.get("order"):
+            yield "ORDER BY is missing at the end: without it rows come in any order, and equal requests differ"
+        limit = statement.args.get("limit")
+        if limit is None:
+            if not self.bounded:
+                yield "LIMIT is missing at the end, and no `longest` limits the range: one of the two is needed"
+            return
+        most = self._limit(limit.expression if isinstance(limit, exp.Limit) else None)
+        if most is None:
+            yield "LIMIT must be a number, or a parameter of type int64 with a `maximum`"
+        elif most > self.rows:
+            yield f"LIMIT may be {most:,}, and `limits.rows` is {self.rows:,}"
+
+    def _limit(self, given: exp.Expr | None) -> int | None:
+        if isinstance(given, exp.Literal) and given.is_int:
+            return int(given.name)
+        parameter = self.parameters.get(given.name) if isinstance(given, exp.Parameter) else None
+        highest = parameter.highest if parameter and parameter.type is ParameterType.INT64 else None
+        return highest if isinstance(highest, int) else None
+
+
+def _begins_as_query(sql: str) -> bool:
+    """Whether the first word is one of a query: the parser also takes `FROM t SELECT a`."""
+    first = sqlglot.tokenize(sql, read=DIALECT)[0].text.upper()
+    return first in {"SELECT", "WITH", "("}
+
+
+def _of_node(node: exp.Expr) -> Iterator[str]:
+    # guard: a report cannot write
+    if isinstance(node, REFUSED):
+        yield f"{_brief(node)}: a report only reads tables and `@parameters`"
+    # guard: a report's answer depends on its tables alone
+    elif isinstance(node, CHANGING):
+        yield (
+            f"{_brief(node)}: the answer would change while the tables do not; "
+            "use a parameter with the default {{ newest }}"
+        )
+    elif isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
+        yield "* is not a list of columns: name them, so that a new column of the table changes no answer"
+    elif isinstance(node, exp.With) and node.recursive:
+        yield "WITH RECURSIVE may never end: a report has none"
+    elif isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
+        yield f"{_brief(node)}: functions of a dataset may call out of the warehouse"
+    # guard: functions of a report are the warehouse's own
+    elif isinstance(node, exp.Anonymous) and node.name.upper() not in FURTHER_FUNCTIONS:
+        yield f"{node.name}: this is not one of the functions that a report may call"
+
+
+def _is_with(table: exp.Table) -> bool:
+    """Whether the name is that of a WITH that is visible here: one around it, or before it in the same list."""
+    node: exp.Expr | None = table
+    while node is not None and (parent := node.parent) is not None:
+        before: Sequence[exp.Expr] = ()
+        if isinstance(parent, exp.With):  # `node` is one of its list: only those before it are visible
+            before = parent.expressions[: node.index]
+        elif isinstance(with_ := parent.args.get("with_"), exp.With) and node is not with_:
+            before = with_.expressions
+        if any(table.name == cte.alias for cte in before):
+            return True
+        node = parent
+    return False
+
+
+def _brief(node: exp.Expr) -> str:
+    return node.sql(DIALECT)[:60]
+
+
+def _not_sql(error: Exception) -> str:
+    found = getattr(error, "errors", None)
+    if not found:
+        return "this cannot be read as one statement of BigQuery's SQL"
+    first = found[0]
+    near = f"{first.get('start_context', '')[-20:]}{first.get('highlight', '')}"
+    description = str(first.get("description", "")).rstrip(".")
+    return f"line {first.get('line')} of the statement, after {near!r}: {description}"

@@ -1,0 +1,133 @@
+"""Reports in YAML: every mistake is reported by file, line and key; other files and tables are not affected."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows_platform.components.catalog import tables_at
+from flows_platform.components.loader import REPORT, load_reports
+from flows_platform.components.report import read_reports
+from flows_platform.domain.errors import ConfigurationError
+from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.parameters import BadParameter, values_of
+from flows_platform.settings import Settings
+
+from .conftest import NEWEST, ORDERS, changed
+
+TABLES = {"orders": ORDERS}
+
+
+def written(path: Path, *declarations: dict[str, Any]) -> Path:
+    documents = [{"type": REPORT, "attributes": one} for one in declarations]
+    path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
+    return path
+
+
+def line_of(path: Path, start: str) -> int:
+    return next(index for index, line in enumerate(path.read_text().splitlines(), 1) if line.strip().startswith(start))
+
+
+def test_a_file_may_declare_several(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.report.yaml", changed(), changed(name="second"))
+    assert [report.name for report in load_reports(path)] == ["top_customers", "second"]
+    assert tables_at(path, Settings()) == []
+
+
+SQL = changed()["sql"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "why"),
+    [
+        ({"sql": f"{SQL}; DROP TABLE orders"}, "sql:", "sql: leave out the semicolon"),
+        ({"sql": "DELETE FROM orders WHERE TRUE"}, "sql:", "sql: a report is one SELECT"),
+        ({"sql": SQL.replace("FROM orders", "FROM order_items")}, "sql:", "'order_items' is not in `over` (orders)"),
+        ({"sql": SQL.replace("@least", "@lest")}, "sql:", "@lest is not one of the parameters; did you mean least?"),
+        ({"sql": SQL.replace(" ORDER BY total DESC, customer", "")}, "sql:", "ORDER BY is missing"),
+        ({"limits": {"rows": 99}}, "sql:", "LIMIT may be 100, and `limits.rows` is 99"),
+        (
+            {"longest": {"parameters": ["start", "until"], "days": 3}},
+            "- until",
+            "'until' is not a parameter with a date",
+        ),
+        (
+            {"chart": {"x": "customer", "y": "sum"}},
+            "y: sum",
+            "chart.y: 'sum' is not one of the columns (customer, total",
+        ),
+        ({"colums": []}, "colums:", "colums: there is no such key; did you mean columns?"),
+        ({"cache": {"second": 3}}, "second:", "cache.second is '3': there is no such key; did you mean seconds?"),
+        ({"limits": {"rows": 0}}, "rows:", "limits.rows is '0': Input should be greater than or equal to 1"),
+        (
+            {"top": {"of": "orders", "by": "customer"}},
+            "top:",
+            "top: exactly one of `sql`, `top` and `series` is needed",
+        ),
+        ({"columns": [{"name": "a", "type": "text"}]}, "type: text", "columns.0.type is 'text'"),
+        ({"columns": [{"name": "a", "type": "json"}]}, "type: json", "columns.0.type: a report has no json columns"),
+        ({"columns": []}, "columns:", "columns: `columns` is missing: `sql` needs it"),
+        ({"name": "Top Customers"}, "name: Top", "name is 'Top Customers'"),
+    ],
+)
+def test_mistakes_are_reported_by_line_and_key(tmp_path: Path, changes: dict[str, Any], at: str, why: str) -> None:
+    path = written(tmp_path / "a.report.yaml", changed(**changes))
+    with pytest.raises(ConfigurationError) as caught:
+        load_reports(path)
+    lines = [line for line in str(caught.value).splitlines() if why in line]
+    assert lines, str(caught.value)
+    assert lines[0].startswith(f"{path}:{line_of(path, at)}: ")
+
+
+def test_every_mistake_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.report.yaml", changed(sql="SELECT * FROM x, y"), changed(colums=[]))
+    with pytest.raises(ConfigurationError) as caught:
+        load_reports(path)
+    assert "'x' is not in `over`" in str(caught.value)
+    assert "* is not a list of columns" in str(caught.value)
+    assert "colums" in str(caught.value)
+
+
+def test_a_bad_report_leaves_the_others(tmp_path: Path) -> None:
+    written(
+        tmp_path / "a.yaml",
+        changed(),
+        changed(name="far", over=["elsewhere"], sql=SQL.replace("orders\n", "elsewhere\n")),
+    )
+    written(tmp_path / "b.yaml", changed(sql="DROP TABLE orders"))
+    written(tmp_path / "c.yaml", changed(), changed(name="good"))
+    short = {"name": "short", "description": "d", "top": {"of": "orders", "by": "custmer"}}
+    written(tmp_path / "d.yaml", short)
+    found = read_reports(Settings(sources=str(tmp_path)), TABLES)
+    assert [report.name for report in found.reports] == ["top_customers", "good"]
+    messages = [fault.message for fault in found.faults]
+    assert "a.yaml: far: over: there is no table 'elsewhere'" in messages[0]
+    assert "b.yaml:" in messages[1]
+    assert "c.yaml: top_customers: name: another report has this name" in messages[2]
+    assert "top.by: 'custmer' is not a column of orders" in messages[3]
+    assert "did you mean customer?" in messages[3]
+
+
+def test_a_sum_must_be_exact() -> None:
+    short = {"name": "n", "description": "d", "series": {"of": "orders", "sum": "customer"}}
+    with pytest.raises(ConfigurationError, match=r"series\.sum: 'customer' has no exact sum"):
+        ReportDeclaration.model_validate(short).expanded(TABLES)
+
+
+def test_ranges_have_a_direction_and_a_length(report: ReportDeclaration) -> None:
+    def check(start: str, end: str) -> None:
+        report.check_range(values_of(report.parameters, {"start": start, "end": end}, NEWEST))
+
+    check("2024-01-01", "2024-01-01")
+    check("2024-01-01", "2025-01-01")
+    with pytest.raises(BadParameter, match="end is before start"):
+        check("2024-01-02", "2024-01-01")
+    with pytest.raises(BadParameter, match="the range from start to end has 366 days"):
+        check("2024-01-01", "2025-01-01T00:00:01Z")
+
+
+def test_any_change_of_a_declaration_changes_its_digest(report: ReportDeclaration) -> None:
+    same = ReportDeclaration.model_validate(changed())
+    other = ReportDeclaration.model_validate(changed(sql=SQL.replace("DESC", "ASC")))
+    assert report.digest == same.digest != other.digest

@@ -1,0 +1,154 @@
+"""Reports in the emulator: exact values, bound parameters, limits, and the columns of a dry run."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from flows_platform.domain.errors import PlatformError, WarehouseError
+from flows_platform.reports.answers import TooManyRows
+from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.engine import ReportEngine
+from flows_platform.reports.parameters import values_of
+
+from .conftest import EXACT, NEWEST, ORDERS, ROWS, changed
+
+
+def rows_of(engine: ReportEngine, report: ReportDeclaration, **given: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = engine.run(report, values_of(report.parameters, given, NEWEST)).table.to_pylist()
+    return found
+
+
+def test_sums_are_exact_and_in_order(engine: ReportEngine, report: ReportDeclaration) -> None:
+    bob = {"customer": "bob", "total": EXACT, "orders": 1}
+    ann = {"customer": "ann", "total": Decimal("10.750000000"), "orders": 2}
+    assert rows_of(engine, report) == [bob, ann]
+    assert rows_of(engine, report, top="1") == [bob]
+    assert rows_of(engine, report, least="0.3", customers="ann") == [{**ann, "total": Decimal("10.5"), "orders": 1}]
+    assert rows_of(engine, report, end="2024-01-01") == []
+
+
+def test_a_hostile_text_is_a_value(engine: ReportEngine, report: ReportDeclaration) -> None:
+    hostile = str(ROWS[3][2])
+    assert rows_of(engine, report, customers=[hostile])[0]["customer"] == hostile
+    assert len(rows_of(engine, report)) == 2
+
+
+def test_more_rows_than_allowed_are_an_error(engine: ReportEngine) -> None:
+    report = ReportDeclaration.model_validate(
+        changed(
+            parameters=[],
+            longest=None,
+            sql="SELECT id FROM orders ORDER BY id LIMIT 3",
+            columns=[{"name": "id", "type": "int64"}],
+            limits={"rows": 3},
+        )
+    )
+    assert len(rows_of(engine, report)) == 3
+    short = report.model_copy(update={"limits": report.limits.model_copy(update={"rows": 2})})
+    with pytest.raises(TooManyRows, match=r"the answer has 3 rows, and `limits\.rows` allows 2"):
+        rows_of(engine, short)
+
+
+def test_every_type_is_bound_and_answered(engine: ReportEngine) -> None:
+    types = ["int64", "float64", "numeric", "bool", "string", "date", "timestamp"]
+    given = ["-5", "0.1", "0.000000001", "true", "ü'\"\\", "2024-02-29", "2024-02-29T23:59:59.999999Z"]
+    selected = ", ".join(f"@p{index} AS c{index}" for index in range(len(types)))
+    arrays = ", ".join(f"ARRAY_LENGTH(@a{index}) AS n{index}" for index in range(len(types)))
+    report = ReportDeclaration.model_validate(
+        changed(
+            parameters=[
+                *({"name": f"p{index}", "type": kind} for index, kind in enumerate(types)),
+                *({"name": f"a{index}", "type": kind, "many": True} for index, kind in enumerate(types)),
+            ],
+            longest=None,
+            sql=f"SELECT {selected}, {arrays} FROM orders ORDER BY id LIMIT 1",
+            columns=[
+                *({"name": f"c{index}", "type": kind} for index, kind in enumerate(types)),
+                *({"name": f"n{index}", "type": "int64"} for index in range(len(types))),
+            ],
+        )
+    )
+    values = {f"p{index}": text for index, text in enumerate(given)}
+    values |= {f"a{index}": f"{text},{text}" for index, text in enumerate(given)}
+    (row,) = rows_of(engine, report, **values)
+    expected = [-5, 0.1, Decimal("1E-9"), True, given[4], date(2024, 2, 29)]
+    assert list(row.values())[:6] == expected
+    assert row["c6"] == datetime(2024, 2, 29, 23, 59, 59, 999_999, UTC)
+    assert [row[f"n{index}"] for index in range(len(types))] == [2] * len(types)
+
+
+def test_a_dry_run_finds_other_columns(engine: ReportEngine, report: ReportDeclaration) -> None:
+    values = values_of(report.parameters, {}, NEWEST)
+    assert engine.column_faults(report, values) == []
+    first, second, third = changed()["columns"]
+    for columns in ([second, first, third], [first, {**second, "type": "int64"}, third], [first, second]):
+        other = ReportDeclaration.model_validate(changed(columns=columns))
+        (fault,) = engine.column_faults(other, values)
+        assert "the statement gives customer STRING, total NUMERIC, orders INTEGER" in fault
+    unknown = ReportDeclaration.model_validate(changed(sql=changed()["sql"].replace("price >= ", "prize >= ")))
+    with pytest.raises(PlatformError, match="prize"):
+        engine.column_faults(unknown, values)
+
+
+def test_an_answer_has_the_declared_columns(engine: ReportEngine) -> None:
+    first, second, third = changed()["columns"]
+    other = ReportDeclaration.model_validate(changed(columns=[first, third, second]))
+    with pytest.raises(WarehouseError, match="does not give its declared columns: its columns are customer, total"):
+        rows_of(engine, other)
+
+
+@pytest.mark.parametrize("per", ["hour", "day", "month", "year"])
+def test_a_series_has_every_slice(engine: ReportEngine, per: str) -> None:
+    short = ReportDeclaration.model_validate(
+        {
+            "name": "by_time",
+            "description": "Sums.",
+            "series": {"of": "orders", "entity": "customer", "sum": "price", "per": ["hour", "day", "month", "year"]},
+        }
+    )
+    report = short.expanded({"orders": ORDERS})
+    values = {"start": "2024-01-01T00:30:00Z", "end": "2024-03-01", "customer": "ann", "per": per}
+    rows = rows_of(engine, report, **values)
+    assert {"hour": 60 * 24, "day": 60, "month": 2, "year": 1}[per] == len(rows)
+    assert sum(row["price"] for row in rows) == Decimal("0.25")
+    assert all(later["slice"] > row["slice"] for row, later in pairwise(rows))
+    assert engine.column_faults(report, values_of(report.parameters, values, NEWEST)) == []
+
+
+def test_a_series_may_leave_empty_slices_out(engine: ReportEngine) -> None:
+    short = ReportDeclaration.model_validate(
+        {"name": "n", "description": "Rows.", "series": {"of": "orders", "per": ["month"], "fill": False}}
+    )
+    rows = rows_of(engine, short.expanded({"orders": ORDERS}), start="2024-01-01", end="2024-12-01")
+    assert [(row["slice"].month, row["rows"]) for row in rows] == [(1, 3), (2, 1), (3, 1)]
+
+
+def test_top_shows_the_highest(engine: ReportEngine) -> None:
+    short = ReportDeclaration.model_validate(
+        {"name": "t", "description": "Top.", "top": {"of": "orders", "by": "customer", "sum": "price"}}
+    )
+    rows = rows_of(engine, short.expanded({"orders": ORDERS}), start="2024-01-01", end="2024-03-02", top="2")
+    assert [row["customer"] for row in rows] == ["bob", "ann"]
+
+
+def test_the_statement_is_sent_as_it_is_written(
+    client: bigquery.Client, report: ReportDeclaration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, bigquery.QueryJobConfig, float]] = []
+
+    def refuse(sql: str, *, job_config: bigquery.QueryJobConfig, wait_timeout: float, **_: object) -> None:
+        sent.append((sql, job_config, wait_timeout))
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(client, "query_and_wait", refuse)
+    engine = ReportEngine(client, "d", "US")
+    with pytest.raises(PlatformError, match="running the report top_customers: no answer from the warehouse"):
+        engine.run(report, values_of(report.parameters, {}, NEWEST))
+    ((sql, config, seconds),) = sent
+    assert sql == report.sql
+    assert (config.maximum_bytes_billed, config.job_timeout_ms, seconds) == (1_000_000_000, "30000", 30)
+    assert config.labels == {"report": "top-customers"}

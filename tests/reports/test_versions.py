@@ -1,0 +1,91 @@
+"""Versions of tables: new with every change, and none while a change is under way or was left by a dead publisher."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.domain.windows import Window
+from flows_platform.reports.versions import FORGOTTEN, Versions, VersionsFile
+
+DAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def window(hour: int) -> Window:
+    return Window(DAY + timedelta(hours=hour), DAY + timedelta(hours=hour + 1))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = datetime(2025, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def test_every_change_gives_another_version(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "versions.json", Clock())
+    server = VersionsFile(versions)
+    assert server.state(["orders"]).version is None
+    seen = set()
+    for hour in (3, 1):
+        with versions.changing("orders", window(hour)):
+            assert server.state(["orders"]).version is None
+        state = server.state(["orders"])
+        seen.add(state.version)
+        assert state.as_of == DAY + timedelta(hours=4)  # the newest window's end, also after an older one
+        assert state.committed == datetime(2025, 1, 1, tzinfo=UTC)
+    assert len(seen - {None}) == 2
+
+
+def test_a_change_of_one_table_leaves_the_others(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "versions.json")
+    versions.committed("orders", DAY)
+    versions.committed("hosts", DAY + timedelta(days=1))
+    server = VersionsFile(versions)
+    orders, both = server.state(["orders"]), server.state(["orders", "hosts"])
+    assert both.as_of == DAY  # the table that is furthest behind
+    with versions.changing("hosts", window(1)):
+        assert server.state(["orders"]) == orders
+        assert server.state(["orders", "hosts"]).version is None
+    assert server.state(["orders"]) == orders
+    assert server.state(["orders", "hosts"]).version != both.version
+
+
+def test_a_failed_change_may_have_changed_the_table(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "versions.json")
+    versions.committed("orders", DAY)
+    before = VersionsFile(versions).state(["orders"])
+    with pytest.raises(RuntimeError), versions.changing("orders", window(48)):
+        raise RuntimeError
+    after = VersionsFile(versions).state(["orders"])
+    assert after.version not in {None, before.version}
+    assert after.as_of == before.as_of
+
+
+def test_a_publisher_that_died_leaves_no_certain_version(tmp_path: Path) -> None:
+    clock = Clock()
+    versions = Versions(tmp_path / "versions.json", clock)
+    versions.committed("orders", DAY)
+    before = VersionsFile(versions).state(["orders"]).version
+    died = versions.changing("orders", window(1))
+    died.__enter__()  # and nothing after it
+    assert VersionsFile(versions).state(["orders"]).version is None
+    clock.at += FORGOTTEN
+    assert VersionsFile(versions).state(["orders"]).version not in {None, before}
+    clock.at -= FORGOTTEN
+    with versions.changing("orders", window(2)):
+        pass
+    assert VersionsFile(versions).state(["orders"]).version is None  # another window was published, not that one
+    with versions.changing("orders", window(1)):
+        pass
+    assert VersionsFile(versions).state(["orders"]).version is not None
+    died.__exit__(None, None, None)
+
+
+def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "versions.json"
+    file.write_text('{"orders": {"version": 1, "more": 2}}')
+    with pytest.raises(StorageError, match=r"versions\.json cannot be read"):
+        VersionsFile(Versions(file)).state(["orders"])
