@@ -85,4 +85,6 @@ def _cell(value: Any) -> Cell:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bool):
+        return int(value)
     return plain(value) if isinstance(value, Decimal) else value

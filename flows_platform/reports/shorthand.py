@@ -27,7 +27,7 @@ class Short(Declared):
     sum: Name | None = Field(None, description="The column whose sum is shown; without it, rows are counted.")
 
     def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
-        """The keys that the form stands for.
+        """The keys that the form is short for.
 
         Raises:
             ConfigurationError: a column does not exist or does not fit.
