@@ -1,6 +1,6 @@
 """A report's declaration: the keys of its YAML, which are also what the server runs.
 
-The short forms `top` and `series` are short for a statement with its parameters and columns; `expanded` writes them out.
+`top` and `series` are short for a statement with its parameters and columns; `expanded` writes them out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

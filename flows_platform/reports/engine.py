@@ -87,7 +87,6 @@ class ReportEngine:
     def _config(self, report: ReportDeclaration, values: Mapping[str, Value]) -> bigquery.QueryJobConfig:
         return bigquery.QueryJobConfig(
             default_dataset=bigquery.DatasetReference(self.client.project, self.dataset),
-            # guard: values of a report are bound
             query_parameters=[_bound(one, values[one.name]) for one in report.parameters],
             labels={"report": label(report.name)},
             use_query_cache=True,

@@ -160,7 +160,6 @@ class ReportParameter(Declared):
 
     def _within(self, value: Any) -> bool:
         read = KINDS[self.type].read
-        # guard: values of a report have bounds
         if self.type is ParameterType.CHOICE:
             return value in self.of
         if self.type is ParameterType.STRING:

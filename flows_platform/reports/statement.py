@@ -143,19 +143,19 @@ def _of_node(node: exp.Expr) -> Iterator[str]:
     if isinstance(node, REFUSED):
         yield f"{_brief(node)}: a report only reads tables and `@parameters`"
     # guard: a report's answer depends on its tables alone
-    elif isinstance(node, CHANGING):
+    if isinstance(node, CHANGING):
         yield (
             f"{_brief(node)}: the answer would change while the tables do not; "
             "use a parameter with the default {{ newest }}"
         )
-    elif isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
+    if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
         yield "* is not a list of columns: name them, so that a new column of the table changes no answer"
-    elif isinstance(node, exp.With) and node.recursive:
+    if isinstance(node, exp.With) and node.recursive:
         yield "WITH RECURSIVE may never end: a report has none"
-    elif isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
+    if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
         yield f"{_brief(node)}: functions of a dataset may call out of the warehouse"
     # guard: functions of a report are the warehouse's own
-    elif isinstance(node, exp.Anonymous) and node.name.upper() not in FURTHER_FUNCTIONS:
+    if isinstance(node, exp.Anonymous) and node.name.upper() not in FURTHER_FUNCTIONS:
         yield f"{node.name}: this is not one of the functions that a report may call"
 
 

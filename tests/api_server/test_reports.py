@@ -28,7 +28,7 @@ from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.reports.answers import Rows, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
-from flows_platform.reports.service import ReportService
+from flows_platform.reports.service import WAITING, ReportService, TooBusy
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
 
@@ -253,6 +253,26 @@ def test_equal_requests_at_once_are_one_query(service: ReportService, runs: Reco
 
     assert len(set(asyncio.run(ask()))) == 1
     assert len(runs.asked) == 1
+
+
+def test_waiting_queries_have_a_bound(service: ReportService, runs: Recorded) -> None:
+    go = threading.Event()
+
+    def wait() -> None:
+        assert go.wait(60)
+
+    runs.during = wait
+
+    async def ask() -> list[object]:
+        asked = [service.asked(REPORT, {"customer": f"c{number}"}, WireFormat.CSV) for number in range(WAITING + 2)]
+        waiting = [asyncio.create_task(service.answer(one)) for one in asked]
+        await asyncio.sleep(0)
+        go.set()
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    found = asyncio.run(ask())
+    assert [isinstance(one, TooBusy) for one in found] == [False] * WAITING + [True] * 2
+    assert len(runs.asked) == WAITING
 
 
 def test_head_sends_no_query(server: Server, runs: Recorded) -> None:

@@ -1,5 +1,6 @@
 """Versions of tables: new with every change, and none while a change is under way or was left by a dead publisher."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -82,6 +83,20 @@ def test_a_publisher_that_died_leaves_no_certain_version(tmp_path: Path) -> None
         pass
     assert VersionsFile(versions).state(["orders"]).version is not None
     died.__exit__(None, None, None)
+
+
+def test_publishers_take_turns(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "versions.json")
+
+    def publish(hour: int) -> None:
+        with versions.changing(f"table_{hour}", window(hour)):
+            pass
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(publish, range(24)))
+    held = versions.read()
+    assert len(held) == 24
+    assert all(table.version and not table.changing for table in held.values())
 
 
 def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
