@@ -18,7 +18,7 @@ TokenFile = Annotated[Path | None, typer.Option("--tokens", help="Token file; by
 def create(
     name: Annotated[str, typer.Argument(help="A name for the token.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="flows:read, status:read or cves:read; all by default.")
+        list[str] | None, typer.Option(help="flows:read, status:read, cves:read or reports:read; all by default.")
     ] = None,
     tokens: TokenFile = None,
 ) -> None:
