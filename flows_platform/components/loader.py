@@ -1,8 +1,9 @@
 """Reads the YAML files of sources. An error names the file, the line, the key and what is allowed."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dagster import ResolutionContext
 from dagster.components.resolved.errors import ResolutionException
@@ -14,7 +15,7 @@ from flows_platform.components.error_messages import message
 from flows_platform.components.rules import Fault, did_you_mean
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import documents, read_text
-from flows_platform.declared import KeyPath, is_template
+from flows_platform.declared import Declared, KeyPath, is_template
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
@@ -22,8 +23,22 @@ DEFS = Path(__file__).resolve().parents[1] / "defs"
 FILE = "defs.yaml"
 TYPE = "flows_platform.components.WindowedApiTable"
 TOP = ("type", "attributes")
-NEEDED = f"`type: {TYPE}` and `attributes:` are needed at the top"
 _SETTING = re.compile(r"\{\{ settings\.([a-z_]+) \}\}")
+
+
+class Kind[M: Declared](NamedTuple):
+    """What a file declares: its component, and the model of its `attributes`."""
+
+    component: str
+    model: type[M]
+
+    @property
+    def needed(self) -> str:
+        """What a file has at its top."""
+        return f"`type: {self.component}` and `attributes:` are needed at the top"
+
+
+TABLE = Kind(TYPE, TableDeclaration)
 
 
 def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
@@ -47,12 +62,21 @@ def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
+    return declared_in(path, TABLE, lambda declaration: resolved(declaration, settings))
+
+
+def declared_in[M: Declared](path: Path, kind: Kind[M], finished: Callable[[M], M]) -> list[M]:
+    """What a file declares, once for each of its documents.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
+    """
     text = read_text(path)
     found = _not_empty(documents(text, path))
     try:
-        return [resolved(TableDeclaration.model_validate(_attributes(document)), settings) for document in found]
+        return [finished(kind.model.model_validate(_attributes(document, kind))) for document in found]
     except (ConfigurationError, ValidationError):
-        return _load_with_lines(text, path, settings)
+        return _load_with_lines(text, path, kind, finished)
 
 
 def _not_empty(documents: list[Any]) -> list[Any]:
@@ -60,44 +84,44 @@ def _not_empty(documents: list[Any]) -> list[Any]:
     return [document for document in documents if document is not None] or [None]
 
 
-def _attributes(document: object) -> object:
+def _attributes[M: Declared](document: object, kind: Kind[M]) -> object:
     """What a document declares.
 
     Raises:
         ConfigurationError: it has other keys than those of a source, or does not have them.
     """
-    if fault := _top_fault(document):
+    if fault := _top_fault(document, kind):
         raise ConfigurationError(fault.why)
     assert isinstance(document, dict)  # noqa: S101 - it has no fault
     return document["attributes"]
 
 
-def _top_fault(document: object) -> Fault | None:
+def _top_fault[M: Declared](document: object, kind: Kind[M]) -> Fault | None:
     """What is wrong with the keys at the top of a document."""
     if not isinstance(document, dict) or not document.keys() & {*TOP}:
-        return Fault((), NEEDED)
+        return Fault((), kind.needed)
     for key in document:
-        if key in TableDeclaration.model_fields:
+        if key in kind.model.model_fields:
             return Fault((key,), "the key belongs below `attributes:`, with more indentation")
         # guard: no key of a file is overlooked
         if key not in TOP:
             meant = did_you_mean(str(key), TOP) or "."
             return Fault((key,), f"there is no such key at the top{meant} Allowed are {', '.join(TOP)}")
-    if document.get("type") != TYPE:
-        return Fault(("type",) if "type" in document else (), f"write `type: {TYPE}`")
+    if document.get("type") != kind.component:
+        return Fault(("type",) if "type" in document else (), f"write `type: {kind.component}`")
     if "attributes" not in document:
-        return Fault((), "`attributes:` is missing: the keys of the table belong below it")
+        return Fault((), "`attributes:` is missing: its keys belong below it")
     return None
 
 
-def _load_with_lines(text: str, path: Path, settings: Settings) -> list[TableDeclaration]:
+def _load_with_lines[M: Declared](text: str, path: Path, kind: Kind[M], finished: Callable[[M], M]) -> list[M]:
     """Load the text again with Dagster's loader, whose errors name the line."""
-    declarations: list[TableDeclaration] = []
+    declarations: list[M] = []
     trees = parse_yamls_with_source_position(text, str(path))
-    faults = [] if trees else [f"{path}:1: {NEEDED}."]
+    faults = [] if trees else [f"{path}:1: {kind.needed}."]
     for tree in [tree for tree in trees if tree.value is not None] or trees[:1]:
         try:
-            declarations.append(_of_tree(tree, settings))
+            declarations.append(_of_tree(tree, kind, finished))
         except ConfigurationError as error:
             faults.append(str(error))
     if faults:
@@ -105,15 +129,15 @@ def _load_with_lines(text: str, path: Path, settings: Settings) -> list[TableDec
     return declarations
 
 
-def _of_tree(tree: ValueAndSourcePositionTree, settings: Settings) -> TableDeclaration:
-    if fault := _top_fault(tree.value):
+def _of_tree[M: Declared](tree: ValueAndSourcePositionTree, kind: Kind[M], finished: Callable[[M], M]) -> M:
+    if fault := _top_fault(tree.value, kind):
         raise ConfigurationError(_located(tree, fault.at, fault.why))
     try:
-        return resolved(TableDeclaration.model_validate(tree.value["attributes"]), settings)
+        return finished(kind.model.model_validate(tree.value["attributes"]))
     except TemplateFault as error:
         raise ConfigurationError(_located(tree, ("attributes", *error.at), error.message)) from None
     except ValidationError as error:
-        raise ConfigurationError(message(error, tree)) from None
+        raise ConfigurationError(message(error, tree, kind.model)) from None
 
 
 def _located(tree: ValueAndSourcePositionTree, at: KeyPath, why: str) -> str:
