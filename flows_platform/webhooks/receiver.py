@@ -12,7 +12,7 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
 from flows_platform.webhooks.declaration import WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery
-from flows_platform.webhooks.journal import ARCHIVED, DeliveryEntry, Journal, RecordEntry, ToStore
+from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Journal, RecordEntry, ToStore
 from flows_platform.webhooks.records import BadDelivery, Parsed, Record, parse, record_in, records
 
 AT_ONCE = 8  # objects that are stored at once: the file system's own journal syncs them together
@@ -91,6 +91,14 @@ class Receiver:
         for deliveries in batched(self._archived_deliveries(), REINDEXED, strict=False):
             self._journal.restore(self.declaration.name, [], deliveries)
         return count
+
+    def counts(self) -> Counts:
+        """How many records and deliveries the journal has of the source.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        return self._journal.counts(self.declaration.name)
 
     def close(self) -> None:
         """End the threads."""

@@ -152,7 +152,7 @@ def test_keys_are_listed_in_order(
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows_platform.stores.file_store.sync", lambda _: None)  # a hundred stores, none of which counts
+        patch.setattr("flows_platform.stores.file_store.sync", lambda _: None)  # a hundred stores
         store = FileStore(folder)
     assert list(store.keys()) == held
     assert list(store.keys(prefix, after)) == [key for key in held if key.startswith(prefix) and key > after]
