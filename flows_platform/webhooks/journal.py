@@ -278,9 +278,9 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
             results.append((job, None, error))
         connection.execute("RELEASE job")
     connection.execute("COMMIT")
-    for job, result, error in results:
-        if error:
-            job.done.set_exception(error)
+    for job, result, failure in results:
+        if failure:
+            job.done.set_exception(failure)
         else:
             job.done.set_result(result)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from json.decoder import scanstring
 from typing import Any
 
 from flows_platform.columns.cast_values import Misfit, cast_value, shown
@@ -252,7 +251,7 @@ def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
     """The names of an object's members, and where their values begin."""
     at = _after_space(text, at + 1)
     while text[at] != "}":
-        name, at = scanstring(text, at + 1, True)
+        name, at = _PLAIN.raw_decode(text, at)
         start = _after_space(text, _after_space(text, at) + 1)
         yield name, start
         at = _after_comma(text, _PLAIN.raw_decode(text, start)[1])
@@ -281,10 +280,8 @@ def _record(webhook: Webhook, parsed: Parsed, name: str, text: str, received: da
     value = _PLAIN.decode(text)
     if not isinstance(value, dict):
         raise BadDelivery(f"{name} is not an object.")
-    if webhook.id is None:
-        found, where = parsed.delivery_id, "the delivery's id"
-    else:
-        found, where = single(webhook.id.find(value)), _named(name, webhook.id)
+    found = single(webhook.id.find(value)) if webhook.id else parsed.delivery_id
+    where = _named(name, webhook.id) if webhook.id else "the delivery's id"
     record_id = _id(found, where)
     created = _created(webhook.created_at, value, _named(name, webhook.created_at.path), received)
     body = text.encode()

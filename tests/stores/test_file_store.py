@@ -164,7 +164,12 @@ def test_only_the_folders_of_a_range_are_read(store: FileStore, monkeypatch: pyt
             store.create(f"webhooks/2024/{hour}/{minute}/id", b"")
     read: list[str] = []
     scandir: Callable[[Path], object] = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: (read.append(str(path)), scandir(path))[1])
+
+    def noted(path: Path) -> object:
+        read.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
     assert len(list(store.keys("webhooks/2024/2/", after="webhooks/2024/2/1"))) == 2
     assert [path.partition("/2024/")[2] for path in read if "/2024/" in path] == ["2", "2/1", "2/2"]
 

@@ -59,7 +59,7 @@ def test_a_webhook_is_read(tmp_path: Path) -> None:
     assert (found.folder, found.webhook.answer, found.webhook.limit_bytes) == ("vendor_alerts", 200, 65536)
     assert found.secrets({"HOOK_KEY": "a-long-secret"}.get) == {"HOOK_KEY": "a-long-secret", "HOOK_OLD": ""}
     with pytest.raises(ConfigurationError, match="the environment variable HOOK_KEY is not set"):
-        found.secrets({}.get)
+        found.secrets(dict[str, str]().get)
     with pytest.raises(ConfigurationError, match="cannot be in a URL"):
         found.secrets({"HOOK_KEY": "short"}.get)
 

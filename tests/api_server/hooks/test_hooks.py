@@ -33,6 +33,10 @@ URL = f"{PATH}?key={KEY}"
 type Answer = tuple[int, dict[str, str], Any]
 
 
+def nothing_set(_: str) -> str | None:
+    return None
+
+
 def body(*ids: str) -> bytes:
     return json.dumps({"alerts": [{"id": one, "created_at": MS} for one in ids]}).encode()
 
@@ -278,7 +282,7 @@ def test_two_sources_have_folders_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_description_of_webhooks_asks_for_no_token(tmp_path: Path) -> None:
-    config = HooksConfig([declared(answer=204)], lambda: FileStore(tmp_path), tmp_path / "alerts.db", {}.get)
+    config = HooksConfig([declared(answer=204)], lambda: FileStore(tmp_path), tmp_path / "alerts.db", nothing_set)
     described = document([HooksFeature(config).description()], secured=True)
     operation = described["paths"][PATH]["post"]
     assert "security" not in operation
@@ -287,7 +291,7 @@ def test_a_description_of_webhooks_asks_for_no_token(tmp_path: Path) -> None:
 
 def test_strangers_prove_themselves(tmp_path: Path) -> None:
     config = HooksConfig(
-        [declared(verify={"kind": "none"})], lambda: FileStore(tmp_path), tmp_path / "alerts.db", {}.get
+        [declared(verify={"kind": "none"})], lambda: FileStore(tmp_path), tmp_path / "alerts.db", nothing_set
     )
     feature = HooksFeature(config)
     feature.check_exposure(ServerConfig(), "127.0.0.1")
@@ -297,6 +301,6 @@ def test_strangers_prove_themselves(tmp_path: Path) -> None:
 
 
 def test_a_server_without_its_secret_does_not_start(tmp_path: Path) -> None:
-    config = HooksConfig([declared()], lambda: FileStore(tmp_path), tmp_path / "alerts.db", {}.get)
+    config = HooksConfig([declared()], lambda: FileStore(tmp_path), tmp_path / "alerts.db", nothing_set)
     with pytest.raises(ConfigurationError, match="HOOK_KEY is not set"):
         HooksFeature(config).check()
