@@ -39,7 +39,11 @@ def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
 
     descriptions = [feature.description() for feature in features]
     app = Starlette(
-        routes=[*_feature_routes(features, descriptions), *_shared_routes(features, descriptions)],
+        routes=[
+            *_hook_routes(features),
+            *_feature_routes(features, descriptions),
+            *_shared_routes(features, descriptions),
+        ],
         exception_handlers={**HANDLERS, **{kind: act for one in features for kind, act in one.handlers().items()}},
         lifespan=lifespan,
         middleware=[
@@ -60,6 +64,12 @@ def _feature_routes(features: Sequence[Feature], descriptions: Sequence[Descript
         Route(path, requires(described.scopes[path], endpoint), methods=feature.methods().get(path))
         for feature, described in zip(features, descriptions, strict=True)
         for path, endpoint in feature.endpoints().items()
+    ]
+
+
+def _hook_routes(features: Sequence[Feature]) -> list[Route]:
+    return [
+        Route(path, endpoint, methods=["POST"]) for feature in features for path, endpoint in feature.hooks().items()
     ]
 
 

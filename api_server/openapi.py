@@ -51,7 +51,7 @@ def document(features: Sequence[Description], *, secured: bool = False) -> Node:
             "description": " ".join(feature.text for feature in features),
         },
         "servers": [{"url": "/"}],
-        "paths": deepcopy(_feature_paths(features)) | _shared_paths(),
+        "paths": deepcopy(_feature_paths(features)) | _hook_paths(features) | _shared_paths(),
         "components": {"schemas": leading.schemas | _shared_schemas(kinds(feature.problems for feature in features))},
     }
     for feature in others:
@@ -65,6 +65,10 @@ def _feature_paths(features: Sequence[Description]) -> Node:
     """Data first, then what sensors poll."""
     described = [(path, item, feature.scopes[path]) for feature in features for path, item in feature.paths.items()]
     return {path: item for path, item, _ in sorted(described, key=lambda entry: entry[2] is Scope.STATUS_READ)}
+
+
+def _hook_paths(features: Sequence[Description]) -> Node:
+    return {path: item for feature in features for path, item in feature.hooks.items()}
 
 
 def _shared_paths() -> Node:

@@ -58,6 +58,8 @@ def run(config: ServerConfig, features: Sequence[Feature], host: str, port: int)
         shown = f"[{address}]" if ":" in address else address
         # guard: no address is served by accident
         check_exposure(config, address)
+        for feature in features:
+            feature.check_exposure(config, address)
         scheme = "https" if config.certificate else "http"
         cautions = "".join(f"; {caution}" for feature in features if (caution := feature.caution()))
         level = logging.WARNING if cautions else logging.INFO

@@ -1,4 +1,4 @@
-"""The limit of streams that run at once. Idle sockets, HEAD and polls of `latest` do not count."""
+"""The limit of streams, or of other work, at once. Idle sockets, HEAD and polls of `latest` do not count."""
 
 import asyncio
 from contextlib import suppress
@@ -25,10 +25,15 @@ class Slot:
 
 
 class Admission:
-    """A number of slots. Belongs to the event loop's thread."""
+    """A number of slots. Belongs to the event loop's thread.
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
+    Args:
+        slots: How many.
+        things: What takes a slot, in the plural; also in the problem's kind.
+    """
+
+    def __init__(self, slots: int, things: str = "streams") -> None:
+        self._slots, self._things = slots, things
         self.active = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -43,8 +48,8 @@ class Admission:
         if self.active >= self._slots:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "too-many-streams",
-                f"{self._slots} streams are running, as many as this server runs at once.",
+                f"too-many-{self._things}",
+                f"{self._slots} {self._things} are running, as many as this server runs at once.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
         self.active += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_server.config import ServerConfig
 from api_server.http.openapi_parts import Node
 from api_server.http.tokens import Scope
 
@@ -26,6 +27,7 @@ class Description:
         schemas: OpenAPI's schemas that the paths refer to.
         problems: Kinds of problem that only this feature answers with, and their explanation.
         protected: For the page: what a token opens, with its scope.
+        hooks: OpenAPI's path items of paths whose senders prove themselves, without a token.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Description:
     schemas: Node
     problems: Mapping[str, str] = field(default_factory=dict)
     protected: tuple[tuple[str, Scope], ...] = ()
+    hooks: Node = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class Feature(ABC):
             shows_data: Whether the page may show figures of the data; False where readers need a token.
         """
 
+    def hooks(self) -> Mapping[str, Endpoint]:
+        """What answers to POST at paths whose senders prove themselves, without a token of this server."""
+        return {}
+
     def handlers(self) -> Mapping[type[Exception], Handler]:
         """What answers for errors that only this feature raises."""
         return {}
@@ -94,6 +101,13 @@ class Feature(ABC):
 
         Raises:
             PlatformError: the data is missing or something else.
+        """
+
+    def check_exposure(self, config: ServerConfig, address: str) -> None:  # noqa: B027
+        """Refuse to serve an address.
+
+        Raises:
+            ConfigurationError: other machines reach it, and what is served must not be open to them.
         """
 
     async def healthy(self) -> None:  # noqa: B027

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import BaseModel, ValidationError
@@ -12,12 +12,17 @@ from pydantic_core import ErrorDetails
 from flows_platform.components.yaml_text import SENT
 from flows_platform.declared import HTTP_URL, NAME, Declared, KeyPath, did_you_mean
 from flows_platform.domain.redaction import SECRET_NAME, public_url
+from flows_platform.webhooks.declaration import FOLDER, URL_PATH
+from flows_platform.webhooks.signatures import HEADER_NAME
 
 SHOWN = 80  # characters of a value
 # What a pattern of the keys allows, in words.
 PATTERNS = {
     NAME: "a name has letters, digits and _, and begins with a letter or _",
     HTTP_URL: "an http(s) URL without user and password is needed",
+    URL_PATH: "a path is needed, such as /api/v1/hooks/NAME",
+    FOLDER: "a folder is needed, such as alerts_of_vendor",
+    HEADER_NAME: "the name of a header is needed",
 }
 TYPES = {
     "list_type": "a list is needed: [a, b], or a line `- a` for each",
@@ -34,8 +39,15 @@ TYPES = {
 _CHOICE = re.compile(r"'([^']*)'")
 
 
-def message(error: ValidationError, tree: ValueAndSourcePositionTree, root: type[Declared]) -> str:
-    """All mistakes in a declaration of the model `root`, with the lines of their keys."""
+class _Object(NamedTuple):
+    """An object of the YAML, with the model that it should fit."""
+
+    model: type[Declared]
+    value: Any
+
+
+def message(error: ValidationError, tree: ValueAndSourcePositionTree, model: type[Declared]) -> str:
+    """All mistakes, with the lines of their keys; `model` is that of the `attributes`."""
     attributes = tree.value["attributes"]
     lines: dict[KeyPath, str] = {}
     for fault in _all(error):
@@ -43,7 +55,7 @@ def message(error: ValidationError, tree: ValueAndSourcePositionTree, root: type
         where, _ = tree.source_position_tree.lookup_closest_and_path(["attributes", *at], trace=None)
         shown = _shown(fault, at)
         key = ".".join(map(str, at)) or "attributes"
-        reason = _reason(fault, at, attributes, root).rstrip(".")
+        reason = _reason(fault, at, _Object(model, attributes)).rstrip(".")
         stop = "" if reason.endswith("?") else "."
         # Only the first fault of a key counts: the others come from less likely branches of a union.
         lines.setdefault(at, f"{where.filename}:{where.start.line}: {key}{shown}: {reason}{stop}")
@@ -92,10 +104,10 @@ def _may_be_secret(at: KeyPath) -> bool:
     )
 
 
-def _reason(fault: ErrorDetails, at: KeyPath, attributes: object, root: type[Declared]) -> str:
+def _reason(fault: ErrorDetails, at: KeyPath, attributes: _Object) -> str:
     kind, said = fault["type"], fault["msg"]
     if of_model := OF_MODELS.get(kind):
-        return of_model(at, attributes, root)
+        return of_model(at, attributes)
     if kind in {"literal_error", "enum"}:
         return said + did_you_mean(str(fault["input"]), _CHOICE.findall(said))
     if kind == "union_tag_invalid":
@@ -108,30 +120,30 @@ def _reason(fault: ErrorDetails, at: KeyPath, attributes: object, root: type[Dec
     return TYPES.get(kind, said)
 
 
-def _unknown_key(at: KeyPath, attributes: object, root: type[Declared]) -> str:
-    allowed = _keys(_model_at(at[:-1], attributes, root))
+def _unknown_key(at: KeyPath, attributes: _Object) -> str:
+    allowed = _keys(_model_at(at[:-1], attributes))
     meant = did_you_mean(str(at[-1]), allowed) or "."
     return f"there is no such key{meant} Allowed are {', '.join(allowed)}"
 
 
-def _missing(at: KeyPath, attributes: object, root: type[Declared]) -> str:
-    field = _keys(_model_at(at[:-1], attributes, root)).get(str(at[-1]))
+def _missing(at: KeyPath, attributes: _Object) -> str:
+    field = _keys(_model_at(at[:-1], attributes)).get(str(at[-1]))
     return f"this key is missing: {(field and field.description) or 'it is needed'}"
 
 
-def _without_kind(at: KeyPath, attributes: object, root: type[Declared]) -> str:
-    field = _keys(_model_at(at[:-1], attributes, root))[str(at[-1])]
+def _without_kind(at: KeyPath, attributes: _Object) -> str:
+    field = _keys(_model_at(at[:-1], attributes))[str(at[-1])]
     kinds = [model.model_fields.get("kind") for model in _types_in(field.annotation) if issubclass(model, Declared)]
     names = [name for kind in kinds if kind for name in get_args(kind.annotation)]
     return f"an object with a `kind` is needed; allowed are {', '.join(names)}"
 
 
-def _not_an_object(at: KeyPath, attributes: object, root: type[Declared]) -> str:
-    return f"an object is needed; its keys are {', '.join(_keys(_model_at(at, attributes, root)))}"
+def _not_an_object(at: KeyPath, attributes: _Object) -> str:
+    return f"an object is needed; its keys are {', '.join(_keys(_model_at(at, attributes)))}"
 
 
 # Faults whose message depends on the keys around them.
-OF_MODELS: dict[str, Callable[[KeyPath, object, type[Declared]], str]] = {
+OF_MODELS: dict[str, Callable[[KeyPath, _Object], str]] = {
     "extra_forbidden": _unknown_key,
     "missing": _missing,
     "union_tag_not_found": _without_kind,
@@ -149,10 +161,9 @@ def _as_yaml_reads(value: object) -> str:
     return ": a text in braces or brackets needs quotes"
 
 
-def _model_at(at: KeyPath, attributes: object, root: type[Declared]) -> type[Declared]:
+def _model_at(at: KeyPath, attributes: _Object) -> type[Declared]:
     """The model of the object at the path."""
-    model = root
-    value: Any = attributes
+    model, value = attributes
     for key in at:
         value = value[key]
         field = _keys(model).get(str(key))

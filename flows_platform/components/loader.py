@@ -1,9 +1,10 @@
-"""Reads the YAML files of sources. An error names the file, the line, the key and what is allowed."""
+"""Reads YAML files of tables, reports and webhooks. An error names the file, the line, the key and what is allowed."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dagster import ResolutionContext
 from dagster.components.resolved.errors import ResolutionException
@@ -18,15 +19,31 @@ from flows_platform.declared import Declared, Fault, KeyPath, did_you_mean, is_t
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.settings import Settings
+from flows_platform.webhooks.declaration import WebhookDeclaration
 
 DEFS = Path(__file__).resolve().parents[1] / "defs"
 FILE = "defs.yaml"
-TYPE = "flows_platform.components.WindowedApiTable"
-REPORT = "flows_platform.components.Report"
-MODELS: Mapping[str, type[Declared]] = {TYPE: TableDeclaration, REPORT: ReportDeclaration}
 TOP = ("type", "attributes")
-NEEDED = f"`type: {TYPE}` and `attributes:` are needed at the top"
+NEAR = 0.85  # similarity of a name with the one that was meant
 _SETTING = re.compile(r"\{\{ settings\.([a-z_]+) \}\}")
+
+
+class Kind[M: Declared](NamedTuple):
+    """What a document of a file declares: its component, and the model of its `attributes`."""
+
+    component: str
+    model: type[M]
+
+    @property
+    def needed(self) -> str:
+        """What a file has at its top."""
+        return f"`type: {self.component}` and `attributes:` are needed at the top"
+
+
+TABLE = Kind("flows_platform.components.WindowedApiTable", TableDeclaration)
+REPORT = Kind("flows_platform.components.Report", ReportDeclaration)
+WEBHOOK = Kind("flows_platform.components.WebhookTable", WebhookDeclaration)
+COMPONENTS = (TABLE.component, REPORT.component, WEBHOOK.component)
 
 
 def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
@@ -52,34 +69,23 @@ def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
-    text = read_text(path)
-    found = [document for document in _not_empty(documents(text, path)) if not is_report(document)]
-    try:
-        return [resolved(TableDeclaration.model_validate(attributes_of(document)), settings) for document in found]
-    except (ConfigurationError, ValidationError):
-        return _load_with_lines(text, path, settings)
+    return declared_in(path, TABLE, lambda declaration: resolved(declaration, settings))
 
 
-def is_report(document: object) -> bool:
-    """Whether a document of a file declares a report."""
-    return isinstance(document, dict) and document.get("type") == REPORT
-
-
-def load_reports(path: Path) -> list[ReportDeclaration]:
-    """The reports that a file declares, as they are written; tables in it are left out.
+def declared_in[M: Declared](
+    path: Path, kind: Kind[M], finished: Callable[[M], M] = lambda declaration: declaration
+) -> list[M]:
+    """What a file declares of this kind, once for each of its documents.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a value of a report is not allowed; the message has all faults.
+        ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
     text = read_text(path)
-    if REPORT not in text:
-        return []
-    found = [document for document in documents(text, path) if is_report(document)]
+    found = [document for document in _not_empty(documents(text, path)) if _is_of(kind, document)]
     try:
-        return [ReportDeclaration.model_validate(attributes_of(document)) for document in found]
+        return [finished(kind.model.model_validate(_attributes(document, kind))) for document in found]
     except (ConfigurationError, ValidationError):
-        trees = parse_yamls_with_source_position(text, str(path))
-        return _each([tree for tree in trees if is_report(tree.value)], _report_of_tree)
+        return _load_with_lines(text, path, kind, finished)
 
 
 def _not_empty(documents: list[Any]) -> list[Any]:
@@ -87,53 +93,55 @@ def _not_empty(documents: list[Any]) -> list[Any]:
     return [document for document in documents if document is not None] or [None]
 
 
-def attributes_of(document: object) -> object:
+def _is_of[M: Declared](kind: Kind[M], document: object) -> bool:
+    """Whether a document is one of this kind. One of an unknown type should be a table, and is refused as such."""
+    component = document.get("type") if isinstance(document, dict) else None
+    return component == kind.component or (kind.component == TABLE.component and component not in COMPONENTS)
+
+
+def _attributes[M: Declared](document: object, kind: Kind[M]) -> object:
     """What a document declares.
 
     Raises:
         ConfigurationError: it has other keys than those of a source, or does not have them.
     """
-    if fault := _top_fault(document):
+    if fault := _top_fault(document, kind):
         raise ConfigurationError(fault.why)
     assert isinstance(document, dict)  # noqa: S101 - it has no fault
     return document["attributes"]
 
 
-def _top_fault(document: object) -> Fault | None:
+def _top_fault[M: Declared](document: object, kind: Kind[M]) -> Fault | None:
     """What is wrong with the keys at the top of a document."""
     if not isinstance(document, dict) or not document.keys() & {*TOP}:
-        return Fault((), NEEDED)
-    model = MODELS.get(document.get("type", TYPE), TableDeclaration)
+        return Fault((), kind.needed)
     for key in document:
-        if key in model.model_fields:
+        if key in kind.model.model_fields:
             return Fault((key,), "the key belongs below `attributes:`, with more indentation")
         # guard: no key of a file is overlooked
         if key not in TOP:
             meant = did_you_mean(str(key), TOP) or "."
             return Fault((key,), f"there is no such key at the top{meant} Allowed are {', '.join(TOP)}")
-    if document.get("type") not in MODELS:
-        return Fault(("type",) if "type" in document else (), f"write `type: {TYPE}`")
+    if document.get("type") != kind.component:
+        return Fault(("type",) if "type" in document else (), f"write `type: {_meant(document)}`")
     if "attributes" not in document:
-        return Fault((), "`attributes:` is missing: the keys of the table belong below it")
+        return Fault((), "`attributes:` is missing: its keys belong below it")
     return None
 
 
-def _load_with_lines(text: str, path: Path, settings: Settings) -> list[TableDeclaration]:
+def _meant(document: dict[object, object]) -> str:
+    """The component that was most likely meant."""
+    return next(iter(get_close_matches(str(document.get("type")), COMPONENTS, 1, NEAR)), TABLE.component)
+
+
+def _load_with_lines[M: Declared](text: str, path: Path, kind: Kind[M], finished: Callable[[M], M]) -> list[M]:
     """Load the text again with Dagster's loader, whose errors name the line."""
+    declarations: list[M] = []
     trees = parse_yamls_with_source_position(text, str(path))
-    if not trees:
-        raise ConfigurationError(f"{path}:1: {NEEDED}.")
-    of_tables = [tree for tree in trees if tree.value is not None and not is_report(tree.value)]
-    return _each(of_tables or trees[:1], lambda tree: _of_tree(tree, settings))
-
-
-def _each[T](trees: Sequence[ValueAndSourcePositionTree], load: Callable[[ValueAndSourcePositionTree], T]) -> list[T]:
-    """What every document declares; the faults of all documents are one error."""
-    declarations: list[T] = []
-    faults: list[str] = []
-    for tree in trees:
+    faults = [] if trees else [f"{path}:1: {kind.needed}."]
+    for tree in [tree for tree in trees if tree.value is not None and _is_of(kind, tree.value)] or trees[:1]:
         try:
-            declarations.append(load(tree))
+            declarations.append(_of_tree(tree, kind, finished))
         except ConfigurationError as error:
             faults.append(str(error))
     if faults:
@@ -141,24 +149,15 @@ def _each[T](trees: Sequence[ValueAndSourcePositionTree], load: Callable[[ValueA
     return declarations
 
 
-def _report_of_tree(tree: ValueAndSourcePositionTree) -> ReportDeclaration:
-    if fault := _top_fault(tree.value):
+def _of_tree[M: Declared](tree: ValueAndSourcePositionTree, kind: Kind[M], finished: Callable[[M], M]) -> M:
+    if fault := _top_fault(tree.value, kind):
         raise ConfigurationError(_located(tree, fault.at, fault.why))
     try:
-        return ReportDeclaration.model_validate(tree.value["attributes"])
-    except ValidationError as error:
-        raise ConfigurationError(message(error, tree, ReportDeclaration)) from None
-
-
-def _of_tree(tree: ValueAndSourcePositionTree, settings: Settings) -> TableDeclaration:
-    if fault := _top_fault(tree.value):
-        raise ConfigurationError(_located(tree, fault.at, fault.why))
-    try:
-        return resolved(TableDeclaration.model_validate(tree.value["attributes"]), settings)
+        return finished(kind.model.model_validate(tree.value["attributes"]))
     except TemplateFault as error:
         raise ConfigurationError(_located(tree, ("attributes", *error.at), error.message)) from None
     except ValidationError as error:
-        raise ConfigurationError(message(error, tree, TableDeclaration)) from None
+        raise ConfigurationError(message(error, tree, kind.model)) from None
 
 
 def _located(tree: ValueAndSourcePositionTree, at: KeyPath, why: str) -> str:

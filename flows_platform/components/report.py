@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from flows_platform.components.loader import load_reports
+from flows_platform.components.loader import REPORT, declared_in
 from flows_platform.components.source_files import source_files
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import WarehouseTable
@@ -27,7 +27,7 @@ def read_reports(settings: Settings, tables: Mapping[str, WarehouseTable]) -> Re
     found = Reports([], [])
     for path in source_files(settings).files:
         try:
-            _add(found, path, load_reports(path), tables)
+            _add(found, path, declared_in(path, REPORT), tables)
         except ConfigurationError as error:
             found.faults.append(SourceFault.of(path, error))
     return found

@@ -4,15 +4,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from flows_platform.columns.paths import RecordPath
 from flows_platform.columns.time_forms import TimeForm
+from flows_platform.columns.written import TimeWritten
 from flows_platform.components import rules
-from flows_platform.declared import NAME, STRFTIME_OR_NAME, Declared, Secret, is_template, parsed, refused
+from flows_platform.declared import NAME, Declared, Secret, is_template, refused
 from flows_platform.domain.cron import FORMS, Cron
 from flows_platform.domain.schema import ColumnType, Granularity
-from flows_platform.domain.strftime import strftime_reader
 from flows_platform.domain.windows import WindowGrid
 from flows_platform.fetch.api import Newest
 from flows_platform.fetch.auth import AnyAuth
@@ -41,23 +41,11 @@ Level = Literal["unverified", "framing", "count", "digest"]
 PlainText = Annotated[str, BeforeValidator(lambda given: as_text(given) if isinstance(given, int | float) else given)]
 
 
-def _is_readable(text: str) -> str:
-    parsed(strftime_reader, text)
-    return text
-
-
 def _has_a_name(given: object) -> object:
     if isinstance(given, dict) and len(given) == 1 and isinstance(next(iter(given.values())), str):
         key = next(iter(given))
         raise refused(f"the values have no name: write {{NAME: {{{key}: …}}}}, and {{NAME}} in the request", (key,))
     return given
-
-
-ColumnWritten = Annotated[
-    Annotated[TimeForm, Tag("name")] | Annotated[str, AfterValidator(_is_readable), Tag("strftime")],
-    STRFTIME_OR_NAME,
-    WithJsonSchema({"anyOf": [{"enum": [form.value for form in TimeForm]}, {"type": "string", "pattern": "%"}]}),
-]
 
 
 class Finer(StrEnum):
@@ -212,7 +200,7 @@ class ColumnDeclaration(Declared):
     )
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     required: bool = Field(False, description="Whether a record without it is rejected.")
-    written: ColumnWritten = Field(
+    written: TimeWritten = Field(
         TimeForm.ISO,
         description="timestamp: how the source writes it. iso has a zone, iso_utc has none; a date is its midnight in "
         "UTC; numbers count since 1970; a strftime text such as %d/%b/%Y:%H:%M:%S %z means UTC if it has no zone. "

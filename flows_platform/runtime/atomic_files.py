@@ -39,13 +39,13 @@ def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
         yield temporaries
         for temporary in temporaries:
             # guard: a file is synced before its rename
-            _sync(temporary)
+            sync(temporary)
         for temporary, final in zip(temporaries, finals, strict=True):
             # guard: a file is replaced in one step
             temporary.replace(final)
         for folder in {final.parent for final in finals}:
             # guard: the folder is synced after it
-            _sync(folder)
+            sync(folder)
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def _temporary(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     # guard: leftovers are swept
     sweep(final)
-    path, lock = _create_locked(final)
+    path, lock = create_locked(final)
     try:
         yield path
     finally:
@@ -78,7 +78,7 @@ def _temporary(final: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def _create_locked(final: Path) -> tuple[Path, int]:
+def create_locked(final: Path) -> tuple[Path, int]:
     """A new file and a descriptor that holds its lock. The lock shows that the writer lives, and ends with it."""
     while True:
         path = final.with_name(f".{final.name}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
@@ -106,7 +106,8 @@ def _remove_unlocked(path: Path) -> None:
         path.unlink()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

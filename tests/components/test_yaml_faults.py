@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.loader import DEFS, TYPE, load_declaration
+from flows_platform.components.loader import DEFS, TABLE, load_declaration
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.protocol.names import Parser
 from flows_platform.settings import Settings
@@ -391,7 +391,12 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
         '"{{ settings.feed }}"',
         "5: api.url: the template '{{ settings.feed }}' cannot be replaced: there is no setting",
     ),
-    (TYPE, "flows_platform.Table", "1: type: write `type: flows_platform.components.WindowedApiTable`"),
+    (TABLE.component, "flows_platform.Table", "1: type: write `type: flows_platform.components.WindowedApiTable`"),
+    (
+        TABLE.component,
+        "flows_platform.components.WebhookTables",
+        "1: type: write `type: flows_platform.components.WebhookTable`",
+    ),
     ("look_back: 2", "look_back: [", "22: this cannot be read as YAML: "),
 ]
 
@@ -563,7 +568,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_dg_knows_the_component(project: Path) -> None:
     listed = dg("list", "components", "--json", cwd=project)
     assert listed.returncode == 0, listed.stderr
-    assert TYPE in {item["key"] for item in json.loads(listed.stdout)["items"]}
+    assert TABLE.component in {item["key"] for item in json.loads(listed.stdout)["items"]}
 
 
 def test_dg_checks_a_yaml(project: Path) -> None:
@@ -580,7 +585,7 @@ def test_dg_checks_a_yaml(project: Path) -> None:
 
 
 def test_dg_scaffolds_a_file_that_loads(project: Path) -> None:
-    done = dg("scaffold", "defs", TYPE, "door_events", cwd=project)
+    done = dg("scaffold", "defs", TABLE.component, "door_events", cwd=project)
     assert done.returncode == 0, done.stderr
     path = project / "demo" / "defs" / "door_events" / "defs.yaml"
     table = windowed_table(load_declaration(path, Settings()), Settings())

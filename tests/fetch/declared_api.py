@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from flows_platform.components.catalog import table_at
-from flows_platform.components.loader import TYPE
+from flows_platform.components.loader import TABLE
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.fetch_plan import FetchPlan
@@ -45,7 +45,7 @@ def declared(folder: Path, url: str | None, **api: object) -> WindowedApi:
 def api_of(folder: Path, attributes: Mapping[str, object]) -> WindowedApi:
     """The API of a source with these keys."""
     path = folder / "defs.yaml"
-    path.write_text(yaml.safe_dump({"type": TYPE, "attributes": dict(attributes)}, sort_keys=False))
+    path.write_text(yaml.safe_dump({"type": TABLE.component, "attributes": dict(attributes)}, sort_keys=False))
     return table_at(path, Settings()).api()
 
 

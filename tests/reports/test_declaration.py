@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flows_platform.components.catalog import tables_at
-from flows_platform.components.loader import REPORT, load_reports
+from flows_platform.components.loader import REPORT, declared_in
 from flows_platform.components.report import read_reports
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.reports.declaration import ReportDeclaration
@@ -20,7 +20,7 @@ TABLES = {"orders": ORDERS}
 
 
 def written(path: Path, *declarations: dict[str, Any]) -> Path:
-    documents = [{"type": REPORT, "attributes": one} for one in declarations]
+    documents = [{"type": REPORT.component, "attributes": one} for one in declarations]
     path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
     return path
 
@@ -31,7 +31,7 @@ def line_of(path: Path, start: str) -> int:
 
 def test_a_file_may_declare_several(tmp_path: Path) -> None:
     path = written(tmp_path / "a.report.yaml", changed(), changed(name="second"))
-    assert [report.name for report in load_reports(path)] == ["top_customers", "second"]
+    assert [report.name for report in declared_in(path, REPORT)] == ["top_customers", "second"]
     assert tables_at(path, Settings()) == []
 
 
@@ -74,7 +74,7 @@ SQL = changed()["sql"]
 def test_mistakes_are_reported_by_line_and_key(tmp_path: Path, changes: dict[str, Any], at: str, why: str) -> None:
     path = written(tmp_path / "a.report.yaml", changed(**changes))
     with pytest.raises(ConfigurationError) as caught:
-        load_reports(path)
+        declared_in(path, REPORT)
     lines = [line for line in str(caught.value).splitlines() if why in line]
     assert lines, str(caught.value)
     assert lines[0].startswith(f"{path}:{line_of(path, at)}: ")
@@ -83,7 +83,7 @@ def test_mistakes_are_reported_by_line_and_key(tmp_path: Path, changes: dict[str
 def test_every_mistake_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     path = written(tmp_path / "a.report.yaml", changed(sql="SELECT * FROM x, y"), changed(colums=[]))
     with pytest.raises(ConfigurationError) as caught:
-        load_reports(path)
+        declared_in(path, REPORT)
     assert "'x' is not in `over`" in str(caught.value)
     assert "* is not a list of columns" in str(caught.value)
     assert "colums" in str(caught.value)

@@ -15,7 +15,7 @@ from dagster._serdes import serialize_value
 
 from flows_platform.cli.commands.instance import open_instance
 from flows_platform.components import catalog
-from flows_platform.components.loader import TYPE
+from flows_platform.components.loader import TABLE
 from flows_platform.components.source_files import source_files
 from flows_platform.orchestration.run_worker import ProcessRun
 from flows_platform.orchestration.table import WindowedTable
@@ -54,7 +54,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
                 "key": "id",
                 "partitions": {"cron": "0 0 * * *", "start": "2024-03-01T00:00:00"},
             }
-            (folder / f"{name}.yaml").write_text(yaml.safe_dump({"type": TYPE, "attributes": attributes}))
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump({"type": TABLE.component, "attributes": attributes}))
         home = tmp_path / "home"
         monkeypatch.setenv("FLOWS_HOME", str(home))
         monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))

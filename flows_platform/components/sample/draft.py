@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from flows_platform.columns.time_forms import TimeForm
-from flows_platform.components.loader import TYPE
+from flows_platform.components.loader import TABLE
 from flows_platform.components.sample.answer import SampleAnswer
 from flows_platform.components.sample.auth import draft_auth, variables
 from flows_platform.components.sample.columns import EXTRA, DraftColumn, draft_columns, unnamed_fields
@@ -76,7 +76,7 @@ class Draft:
         yield "# documentation: names of parameters, bounds and paging cannot be seen in an answer."
         for reason, count in Counter(self._answer.unreadable).most_common(REASONS):
             yield f"# A run would reject {count:,} of its records: {reason}."
-        yield f"type: {TYPE}"
+        yield f"type: {TABLE.component}"
         yield "attributes:"
         yield f"  name: {scalar(self._name)}"
         yield "  api:"

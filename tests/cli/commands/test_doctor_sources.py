@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.cli.commands import doctor
-from flows_platform.components.loader import TYPE
+from flows_platform.components.loader import TABLE
 from flows_platform.local.ports import free_port
 from tests.cli.commands.test_source_try import SOURCE
 from tests.fakes.certificates import Authority
@@ -153,7 +153,7 @@ def test_an_export_is_not_started(project: Path, capsys: pytest.CaptureFixture[s
         columns[1]["type"] = "timestamp"
         keys = {"name": "visits", "api": api, "columns": columns, "time": "at", "key": "id"}
         keys["partitions"] = {"start": "2024-03-01T00:00:00"}
-        (project / "visits.yaml").write_text(json.dumps({"type": TYPE, "attributes": keys}))
+        (project / "visits.yaml").write_text(json.dumps({"type": TABLE.component, "attributes": keys}))
         found = lines(capsys)
         assert server.requests == []
     assert failed(found) == []

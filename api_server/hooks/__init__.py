@@ -1,0 +1,1 @@
+"""Webhooks: vendors post what happened, and the archive keeps it."""

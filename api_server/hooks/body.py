@@ -1,0 +1,75 @@
+"""Bodies of requests: read up to a cap, within a deadline, and all together within a budget."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+
+from api_server.http.admission import RETRY_SECONDS
+from api_server.http.problems import Problem
+
+# What is not read would be taken for the next request.
+CLOSE = {"Connection": "close"}
+
+
+class BodyReader:
+    """Reads the bodies of one server. Belongs to the event loop's thread.
+
+    Args:
+        seconds: How long a body may take, however slowly its bytes come.
+        budget: Bytes of all bodies that are held at once.
+    """
+
+    def __init__(self, seconds: float, budget: int) -> None:
+        self._seconds, self._budget = seconds, budget
+        self.held = 0
+
+    @asynccontextmanager
+    async def body(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        """The body of a request, which counts as held until the block ends.
+
+        Raises:
+            Problem: 413 for a body of more than `limit` bytes, 408 for one that is late, 503 where too many are held.
+        """
+        chunks: list[bytes] = []
+        # guard: a long body is not read
+        if int(request.headers.get("content-length", "0")) > limit:
+            raise _too_large(limit)
+        try:
+            await self._read_in_time(request, limit, chunks)
+            yield b"".join(chunks)
+        finally:
+            self.held -= sum(map(len, chunks))
+
+    async def _read_in_time(self, request: Request, limit: int, chunks: list[bytes]) -> None:
+        try:
+            # guard: body deadline
+            async with asyncio.timeout(self._seconds):
+                await self._read(request, limit, chunks)
+        except TimeoutError:
+            detail = f"The request's body was not complete after {self._seconds:g} seconds."
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "body-timeout", detail, headers=CLOSE) from None
+        except ClientDisconnect:
+            raise Problem(HTTPStatus.BAD_REQUEST, "not-http", "The body ended early.", headers=CLOSE) from None
+
+    async def _read(self, request: Request, limit: int, chunks: list[bytes]) -> None:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            # guard: a body without a length is limited
+            if size > limit:
+                raise _too_large(limit)
+            # guard: bytes of all bodies
+            if self.held + len(chunk) > self._budget:
+                retry = {"Retry-After": str(RETRY_SECONDS)}
+                detail = f"Bodies of {self._budget} bytes are held, as many as this server holds at once."
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-deliveries", detail, headers=CLOSE | retry)
+            self.held += len(chunk)
+            chunks.append(chunk)
+
+
+def _too_large(limit: int) -> Problem:
+    detail = f"The body has more than {limit} bytes."
+    return Problem(HTTPStatus.CONTENT_TOO_LARGE, "body-too-large", detail, headers=CLOSE)

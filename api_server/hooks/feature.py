@@ -1,0 +1,147 @@
+"""Webhooks as a feature of the server: the archive, the journal, and the receivers of all sources."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from threading import Event, Thread
+
+from api_server.config import ServerConfig
+from api_server.hooks import openapi, problems
+from api_server.hooks.body import BodyReader
+from api_server.hooks.routes import HookRoutes
+from api_server.http.admission import Admission
+from api_server.http.exposure import is_loopback
+from api_server.http.feature import Description, Endpoint, Feature, PageSections
+from flows_platform.domain.errors import ConfigurationError, StorageError
+from flows_platform.stores.object_store import ObjectStore
+from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.declaration import WebhookDeclaration
+from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.receiver import Receiver
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HooksConfig:
+    """The settings of webhooks.
+
+    Args:
+        declarations: The sources.
+        store: Opens the archive's store.
+        journal: The file of the journal.
+        environment: The values of secrets, by the names of their variables.
+        deliveries: How many are taken at once; further ones are answered with a 503.
+        body_seconds: How long a body may take.
+        body_bytes: Bytes of all bodies that are held at once.
+        drain_seconds: The time between tries to store what could not be stored.
+    """
+
+    declarations: Sequence[WebhookDeclaration]
+    store: Callable[[], ObjectStore]
+    journal: Path
+    environment: Callable[[str], str | None]
+    deliveries: int = 64
+    body_seconds: float = 10
+    body_bytes: int = 64 << 20
+    drain_seconds: float = 30
+
+
+class HooksFeature(Feature):
+    """Webhooks. Their senders prove themselves, so no token of this server is asked for."""
+
+    source = "webhooks"
+
+    def __init__(self, config: HooksConfig) -> None:
+        self._config = config
+        self._bodies = BodyReader(config.body_seconds, config.body_bytes)
+        self._admission = Admission(config.deliveries, "deliveries")
+        self._receivers: list[Receiver] = []
+        self._failed, self._stopped = Event(), Event()
+        self._threads = ThreadPoolExecutor(config.deliveries, thread_name_prefix="delivery")
+        self._closing = ExitStack()
+
+    def description(self) -> Description:
+        return openapi.description(self._config.declarations)
+
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        return {}
+
+    def hooks(self) -> Mapping[str, Endpoint]:
+        found: dict[str, Endpoint] = {}
+        for receiver in self._receivers:
+            routes = HookRoutes(receiver, self._bodies, self._admission, self._threads, self._failed.set)
+            found |= routes.endpoints()
+        return found
+
+    async def page(self, base: str, *, shows_data: bool) -> PageSections:  # noqa: ARG002  it shows no data
+        paths = "".join(
+            f"<li><code>{escape(base + path)}</code></li>" for one in self._config.declarations for path in one.paths
+        )
+        return PageSections(usage=f"<h2>Webhooks</h2>\n<p>Vendors post to:</p>\n<ul>{paths}</ul>\n\n")
+
+    def check(self) -> None:
+        """Open archive and journal. A journal that is new is built from the archive; what was cut off is stored.
+
+        Raises:
+            ConfigurationError: a secret is missing or cannot prove anything.
+            StorageError: archive or journal cannot be used.
+        """
+        secrets = [one.secrets(self._config.environment) for one in self._config.declarations]
+        store, is_new = self._config.store(), not self._config.journal.exists()
+        journal = Journal(self._config.journal)
+        self._closing.callback(journal.close)
+        self._receivers = [
+            Receiver(declaration, found, Archive(store, declaration.folder), journal)
+            for declaration, found in zip(self._config.declarations, secrets, strict=True)
+        ]
+        for receiver in self._receivers:
+            self._closing.callback(receiver.close)
+            # guard: a lost journal is rebuilt
+            if is_new:
+                receiver.reindex()
+        self._closing.callback(self._threads.shutdown)
+        self._failed.set()  # what an earlier process left open
+        drainer = Thread(target=self._drain, name="drain", daemon=True)
+        drainer.start()
+        self._closing.callback(drainer.join)
+        self._closing.callback(self._stop)
+
+    def check_exposure(self, config: ServerConfig, address: str) -> None:
+        open_to_all = [one.name for one in self._config.declarations if not one.webhook.verify.proves]
+        # guard: strangers prove themselves
+        if open_to_all and not is_loopback(address) and not config.without_tokens:
+            raise ConfigurationError(
+                f"{address} can be reached from other machines, and {open_to_all[0]} takes deliveries from everyone.",
+                remedy="Declare how its sender proves itself, or serve everyone with --no-tokens.",
+            )
+
+    async def healthy(self) -> None:
+        try:
+            await asyncio.to_thread(lambda: [receiver.counts() for receiver in self._receivers])
+        except StorageError as error:
+            raise problems.unavailable(error) from None
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        self._failed.set()
+
+    def _drain(self) -> None:
+        """Store what could not be stored, whether or not its sender sends it again."""
+        while self._failed.wait() and not self._stopped.is_set():
+            self._failed.clear()
+            try:
+                for receiver in self._receivers:
+                    receiver.drain()
+            except StorageError as error:
+                logger.warning("deliveries wait to be stored: %s", error)
+                self._stopped.wait(self._config.drain_seconds)
+                self._failed.set()

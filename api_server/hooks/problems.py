@@ -1,0 +1,65 @@
+"""The problems of webhooks, and their explanations."""
+
+from http import HTTPStatus
+
+from api_server.http.problems import Problem
+from flows_platform.domain.errors import StorageError
+from flows_platform.webhooks.delivery import Unverified
+from flows_platform.webhooks.records import BadDelivery, TooLarge, UnknownCoding
+
+RETRY_SECONDS = 30
+# Under this path, problems also have the members that clients of threatstack-to-s3 read.
+ORIGINAL = "/api/v1/s3/"
+ORIGINAL_TYPE = "S3ViewWebhookDataError"
+EXPLANATIONS = {
+    "unverified": "The delivery does not prove its sender; `wrong` says whether it is the signature, the timestamp or "
+    "the key.",
+    "unknown-sender": "Deliveries come from declared addresses alone, and this is another one.",
+    "invalid-delivery": "The body cannot be kept: it is not JSON, or a record in it has no valid id or time. Only the "
+    "delivery's evidence is in the archive.",
+    "body-too-large": "The body is longer than the webhook allows, as it came or once it is decompressed.",
+    "body-timeout": "The request's body was not complete in time.",
+    "unknown-coding": "The body's Content-Encoding is not identity or gzip.",
+    "too-many-deliveries": "As many deliveries are under way as the server admits. Send it again after `Retry-After` "
+    "seconds.",
+    "archive-unavailable": "The archive cannot be written now. Send the delivery again after `Retry-After` seconds.",
+}
+
+
+def unverified(error: Unverified) -> Problem:
+    """The problem of a sender that is not proven."""
+    members = {"wrong": error.what}
+    challenge = {"WWW-Authenticate": "Webhook"}
+    return Problem(HTTPStatus.UNAUTHORIZED, "unverified", str(error), members=members, headers=challenge)
+
+
+def unknown_sender() -> Problem:
+    """The problem of an address that may not send."""
+    return Problem(HTTPStatus.FORBIDDEN, "unknown-sender", "Deliveries do not come from this address.")
+
+
+def invalid(error: BadDelivery) -> Problem:
+    """The problem of a delivery that cannot be kept."""
+    if isinstance(error, TooLarge):
+        return Problem(HTTPStatus.CONTENT_TOO_LARGE, "body-too-large", str(error))
+    if isinstance(error, UnknownCoding):
+        accepted = {"Accept-Encoding": "gzip, identity"}
+        return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unknown-coding", str(error), headers=accepted)
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid-delivery", str(error))
+
+
+def unavailable(_: StorageError) -> Problem:
+    """The problem of an archive that cannot be written; the log has the reason."""
+    detail = "The archive cannot be written now; the server's log has the reason."
+    retry = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "archive-unavailable", detail, headers=retry)
+
+
+def at_path(problem: Problem, path: str) -> Problem:
+    """The problem as an answer of the webhook at this path; a key in the URL is not shown."""
+    # guard: a key in the URL is not shown
+    problem.members["instance"] = path
+    if ORIGINAL in path:
+        kind = ORIGINAL_TYPE if problem.kind == "invalid-delivery" else problem.kind
+        problem.members |= {"success": False, "error": {"type": kind, "message": [problem.detail]}}
+    return problem

@@ -1,0 +1,122 @@
+"""A webhook over HTTP: the body is read, the receiver takes it, and the sender hears what it expects."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api_server.hooks import problems
+from api_server.hooks.body import BodyReader
+from api_server.http.admission import Admission
+from api_server.http.feature import Endpoint
+from api_server.http.problems import Problem
+from flows_platform.domain.errors import StorageError
+from flows_platform.webhooks.delivery import Delivery, Unverified
+from flows_platform.webhooks.receiver import Receipt, Receiver
+from flows_platform.webhooks.records import BadDelivery
+
+KEY = "key"
+MOST_FIELDS = 32
+
+logger = logging.getLogger(__name__)
+
+
+class HookRoutes:
+    """The endpoints of one source's webhook.
+
+    Args:
+        receiver: What takes the deliveries.
+        bodies: Reads bodies.
+        admission: The limit of deliveries at once.
+        threads: Where deliveries are taken.
+        failed: Called after the archive could not be written.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        bodies: BodyReader,
+        admission: Admission,
+        threads: Executor,
+        failed: Callable[[], None],
+    ) -> None:
+        self._receiver, self._bodies, self._admission = receiver, bodies, admission
+        self._threads, self._failed = threads, failed
+        self._webhook = receiver.declaration.webhook
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """What answers at every path of the webhook. A key in the URL is its last segment, or the parameter `key`."""
+        found: dict[str, Endpoint] = {}
+        for path in self._receiver.declaration.paths:
+            found[path] = self._endpoint(path)
+            if self._webhook.verify.in_url:
+                found[f"{path}/{{{KEY}}}"] = self._endpoint(path)
+        return found
+
+    def _endpoint(self, path: str) -> Endpoint:
+        async def receive(request: Request) -> Response:
+            try:
+                return self._answer(await self._receive(request))
+            except Problem as problem:
+                raise problems.at_path(problem, path) from None
+
+        return receive
+
+    async def _receive(self, request: Request) -> Receipt:
+        sender = request.client.host if request.client else ""
+        # guard: senders are asked for
+        if not self._webhook.admits(sender):
+            raise problems.unknown_sender()
+        async with self._bodies.body(request, self._webhook.limit_bytes) as body:
+            # After the body: a slow sender takes nothing from the others.
+            slot = self._admission.take()
+            try:
+                return await self._taken(_delivery(request, body, sender))
+            finally:
+                slot.release()
+
+    async def _taken(self, delivery: Delivery) -> Receipt:
+        loop = asyncio.get_running_loop()
+        try:
+            # Shielded: a delivery that is being stored is not given up because its sender left.
+            return await asyncio.shield(loop.run_in_executor(self._threads, self._receiver.receive, delivery))
+        except Unverified as error:
+            raise problems.unverified(error) from None
+        except BadDelivery as error:
+            raise problems.invalid(error) from None
+        except StorageError as error:
+            logger.error("%s: %s", self._receiver.declaration.name, error)  # noqa: TRY400  the message says it all
+            self._failed()
+            raise problems.unavailable(error) from None
+
+    def _answer(self, receipt: Receipt) -> Response:
+        headers = {"Cache-Control": "no-store"}
+        if receipt.greeting is not None:
+            return JSONResponse(receipt.greeting, headers=headers)
+        if self._webhook.answer == 204:  # noqa: PLR2004
+            return Response(status_code=204, headers=headers)
+        body = {"success": True, "archived": receipt.archived, "repeated": receipt.repeated}
+        return JSONResponse(body, self._webhook.answer, headers)
+
+
+def _delivery(request: Request, body: bytes, sender: str) -> Delivery:
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in request.headers.raw:
+        key = name.decode("latin-1").lower()
+        headers[key] = (*headers.get(key, ()), value.decode("latin-1"))
+    return Delivery(body, headers, datetime.now(UTC), _url_keys(request), sender)
+
+
+def _url_keys(request: Request) -> tuple[str, ...]:
+    in_path = [text for name, text in request.path_params.items() if name == KEY]
+    query = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:  # more fields than that: no key is among them
+        pairs = []
+    return (*in_path, *(value for name, value in pairs if name == KEY))

@@ -1,0 +1,1 @@
+"""Stores of objects that are written once: a folder. Knows no alert and no HTTP."""

@@ -1,0 +1,137 @@
+"""Objects as files: each is written whole, synced, and only then linked under its name."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.runtime.atomic_files import create_locked, sweep, sync
+from flows_platform.stores.object_store import ObjectStore, Outcome, check_key
+
+NEW = ".new"  # the folder of files that are being written; no key begins with a dot here
+MOST_KNOWN = 10_000  # folders remembered as durable
+
+
+class FileStore(ObjectStore):
+    """Objects in a folder, which several processes may share.
+
+    `link` fails where the name is taken, so one of many writers of a key creates the object. A write that was killed
+    leaves a file in `.new`, which the next store over the folder removes.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._new = self._folder / NEW / "object"
+        # Those above it may be unreadable, and are not of this store.
+        self._durable = {above for above in self._folder.parents if above.is_dir()}
+        self._lock = Lock()
+        with _typed(folder):
+            self._make_folder(self._new.parent)
+            sweep(self._new)
+
+    def create(self, key: str, body: bytes) -> Outcome:
+        path = self._path(key)
+        with _typed(path):
+            self._make_folder(path.parent)
+            created = self._linked(path, body)
+            # Also where another process made the link: it may have been killed before this.
+            # guard: an object's folder is synced
+            sync(path.parent)
+            if created:
+                return Outcome.CREATED
+            return Outcome.SAME if path.read_bytes() == body else Outcome.DIFFERS
+
+    def read(self, key: str) -> bytes | None:
+        path = self._path(key)
+        with _typed(path):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        yield from self._below("", prefix, after)
+
+    def _below(self, folder: str, prefix: str, after: str) -> Iterator[str]:
+        """The keys below a folder, whose text ends with a slash or is empty."""
+        for key in self._entries(folder):
+            is_folder = key.endswith("/")
+            if is_folder and _may_hold(key, prefix, after):
+                yield from self._below(key, prefix, after)
+            elif not is_folder and key.startswith(prefix) and key > after:
+                yield key
+
+    def _entries(self, folder: str) -> list[str]:
+        """The keys of objects and, with a slash at their end, of folders; in the order of all keys below them."""
+        path = self._folder / folder
+        with _typed(path):
+            try:
+                with os.scandir(path) as found:
+                    entries = [f"{folder}{entry.name}{'/' if entry.is_dir() else ''}" for entry in found]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return sorted(key for key in entries if key != f"{NEW}/")
+
+    def _path(self, key: str) -> Path:
+        return self._folder / check_key(key)
+
+    def _linked(self, path: Path, body: bytes) -> bool:
+        """Whether the object was created; False where its name is taken."""
+        if path.exists():
+            return False
+        temporary, lock = create_locked(self._new)
+        try:
+            with os.fdopen(os.dup(lock), "wb") as file:
+                file.write(body)
+                file.flush()
+                # guard: an object is synced before it has its name
+                os.fsync(lock)
+            # guard: one writer creates an object
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+            os.close(lock)
+        return True
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder that outlives a power cut, and those above it.
+
+        A folder that another process made may not be synced yet, so this process syncs every folder once.
+        """
+        with self._lock:
+            if folder in self._durable:
+                return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        # guard: a new folder is synced
+        sync(folder.parent)
+        with self._lock:
+            if len(self._durable) >= MOST_KNOWN:
+                self._durable = set(self._folder.parents)
+            self._durable.add(folder)
+
+
+def _may_hold(folder: str, prefix: str, after: str) -> bool:
+    """Whether a key below the folder may begin with the prefix and come after `after`."""
+    fits = folder.startswith(prefix) or prefix.startswith(folder)
+    # guard: only the folders of a range are read
+    return fits and (after < folder or after.startswith(folder))
+
+
+@contextmanager
+def _typed(path: Path) -> Iterator[None]:
+    # guard: a store that fails has a type
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the archive cannot use {path}: {error.strerror or error}.",
+            remedy="Free space, or correct the permissions; what is stored is unchanged.",
+        ) from error

@@ -1,0 +1,66 @@
+"""A store of objects by key: an object is created once and never changes."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from enum import StrEnum
+
+from flows_platform.domain.errors import InputError
+
+LONGEST_SEGMENT = 230  # bytes; a file's name has at most 255
+_SEGMENT = re.compile(r"[A-Za-z0-9._:~-]{1,230}")
+
+
+class Outcome(StrEnum):
+    """What creating an object came to."""
+
+    CREATED = "created"
+    SAME = "same"  # the key is taken by the same bytes
+    DIFFERS = "differs"  # the key is taken by other bytes, which stay
+
+
+class ObjectStore(ABC):
+    """Objects by key. A key is a path of plain segments: `webhooks/2024/03/01/12/30/ID`."""
+
+    @abstractmethod
+    def create(self, key: str, body: bytes) -> Outcome:
+        """Store an object, unless the key is taken. After the call the object outlives a power cut, whoever wrote it.
+
+        Raises:
+            InputError: the text is not a key.
+            StorageError: the store cannot be written.
+        """
+
+    @abstractmethod
+    def read(self, key: str) -> bytes | None:
+        """The bytes of an object; None where there is none.
+
+        Raises:
+            InputError: the text is not a key.
+            StorageError: the store cannot be read.
+        """
+
+    @abstractmethod
+    def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """The keys that begin with the text `prefix` and come after `after`, in the order of their characters.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+
+
+def check_key(key: str) -> str:
+    """The key itself.
+
+    Raises:
+        InputError: it has a segment that is empty, `.` or `..`, too long, or has other characters than a plain one.
+    """
+    for segment in key.split("/"):
+        # guard: a key stays in its store
+        if segment in {".", ".."} or not _SEGMENT.fullmatch(segment) or key.startswith("."):
+            raise InputError(
+                f"{key!r} is not the key of an object.",
+                remedy=f"Each of its segments has 1 to {LONGEST_SEGMENT} letters, digits and . _ : ~ -, and is not "
+                "`.` or `..`; the first one begins with another sign than a dot.",
+            )
+    return key

@@ -1,0 +1,138 @@
+"""The archive of one source: where its records, details and deliveries are, and what a delivery's evidence holds."""
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.stores.object_store import ObjectStore, Outcome
+from flows_platform.webhooks.declaration import DELIVERIES, DETAILS, WEBHOOKS, WebhookDeclaration
+from flows_platform.webhooks.delivery import Delivery
+from flows_platform.webhooks.records import Record
+
+BESIDE = "~"  # between an id and the digest of a later, different record; no id has it
+DIGITS = (8, 28)  # of that digest; more where another record has the first ones
+COPIED = ("content-type", "content-encoding", "user-agent")  # headers of evidence, with those of the proof
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where an object is, and whether it is new."""
+
+    key: str
+    outcome: Outcome
+
+
+class Archive:
+    """The objects of one source in a store.
+
+    Args:
+        store: The store.
+        folder: The source's folder in it; empty for the store itself.
+    """
+
+    def __init__(self, store: ObjectStore, folder: str = "") -> None:
+        self.store = store
+        self._prefix = f"{folder}/" if folder else ""
+
+    def record_key(self, record: Record) -> str:
+        """Where a record is kept: by the minute in which it was created, and its id."""
+        return f"{self._prefix}{WEBHOOKS}/{record.created_at.astimezone(UTC):%Y/%m/%d/%H/%M}/{record.id}"
+
+    def detail_key(self, record_id: str) -> str:
+        """Where a record's detail is kept."""
+        return f"{self._prefix}{DETAILS}/{record_id[:2]}/{record_id[2:4]}/{record_id}"
+
+    def evidence_key(self, received: datetime, digest: str) -> str:
+        """Where a delivery is kept: by the hour in which it came, and the SHA-256 of its body."""
+        return f"{self._prefix}{DELIVERIES}/{received.astimezone(UTC):%Y/%m/%d/%H}/{digest}"
+
+    def beside(self, key: str, digest: str, digits: int = DIGITS[0]) -> str:
+        """The key of other bytes than those that have the key."""
+        return f"{key}{BESIDE}{digest[:digits]}"
+
+    def put(self, key: str, body: bytes) -> Stored:
+        """Store an object. Where other bytes have its key they stay, and the object is kept beside them.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        digest = sha256(body).hexdigest()
+        plain = key.partition(BESIDE)[0]
+        for tried in (key, *(self.beside(plain, digest, digits) for digits in DIGITS)):
+            outcome = self.store.create(tried, body)
+            # guard: other bytes of an id are kept beside it
+            if outcome is not Outcome.DIFFERS:
+                return Stored(tried, outcome)
+        raise StorageError(f"the archive has other objects under every key beside {key}.", remedy="Report it.")
+
+    def records(self) -> Iterator[tuple[str, str]]:
+        """The keys of all records with their ids, in the order of the minutes in which they were created."""
+        for key in self.store.keys(f"{self._prefix}{WEBHOOKS}/"):
+            yield key, key.rpartition("/")[2].partition(BESIDE)[0]
+
+    def deliveries(self) -> Iterator[str]:
+        """The keys of all evidence, in the order of the hours in which deliveries came."""
+        yield from self.store.keys(f"{self._prefix}{DELIVERIES}/")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is kept of a delivery besides its records."""
+
+    source: str
+    received: datetime
+    digest: str
+    delivery_id: str
+    refused: str
+
+    @classmethod
+    def read(cls, body: bytes) -> "Evidence":
+        """What an object of evidence says.
+
+        Raises:
+            StorageError: it is not evidence.
+        """
+        try:
+            found = json.loads(gzip.decompress(body))
+            received = datetime.fromisoformat(found["received"])
+            return cls(found["source"], received, found["sha256"], found["delivery"], found["refused"])
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise StorageError("an object of evidence is damaged.", remedy="Restore it from a copy.") from error
+
+
+def evidence(declaration: WebhookDeclaration, delivery: Delivery, delivery_id: str, *, refused: str = "") -> bytes:
+    """A delivery as gzip JSON: its whole body, the headers that prove its sender, the sender's address and the time.
+
+    A header or URL that holds a secret is not in it. Equal deliveries of one time give equal bytes.
+
+    Args:
+        declaration: The source's declaration.
+        delivery: The delivery.
+        delivery_id: Its id.
+        refused: Why its records are not kept; empty where they are.
+    """
+    names = dict.fromkeys([*COPIED, *declaration.webhook.verify.evidence, *declaration.webhook.verify.id_headers])
+    text = _utf8(delivery.body)
+    held = {
+        "source": declaration.name,
+        "received": delivery.received.isoformat(),
+        "sender": delivery.sender,
+        "delivery": delivery_id,
+        "sha256": sha256(delivery.body).hexdigest(),
+        "refused": refused,
+        "headers": {name: list(delivery.headers[name]) for name in names if name in delivery.headers},
+        **({"body_base64": b64encode(delivery.body).decode()} if text is None else {"body": text}),
+    }
+    return gzip.compress(json.dumps(held, ensure_ascii=True).encode(), compresslevel=1, mtime=0)
+
+
+def _utf8(body: bytes) -> str | None:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

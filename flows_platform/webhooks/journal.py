@@ -1,0 +1,398 @@
+"""The journal of deliveries: what came and what is still to be stored. A queue and an index, never the truth.
+
+It is a sqlite database that syncs every transaction. One thread writes; deliveries that wait are committed together:
+one sync takes some milliseconds, however many there are.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.sql.write_ahead import write_ahead
+
+BUSY_SECONDS = 30.0
+MOST_AT_ONCE = 64  # deliveries in a transaction
+OPEN, ARCHIVED = "open", "archived"
+RECEIVED = "received"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    delivery TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    received TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB,
+    state TEXT NOT NULL CHECK (state IN ('open', 'archived')),
+    UNIQUE (source, delivery, sha256)
+) STRICT;
+CREATE TABLE IF NOT EXISTS records (
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    key TEXT NOT NULL,
+    differs INTEGER NOT NULL,
+    body BLOB,
+    delivery INTEGER,
+    state TEXT NOT NULL CHECK (state IN ('received', 'archived', 'present', 'absent', 'dead')),
+    PRIMARY KEY (source, id, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id);
+CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
+CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ToStore:
+    """An object that must be in the archive before its delivery counts."""
+
+    key: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEntry:
+    """A delivery for the journal, with its evidence."""
+
+    source: str
+    delivery: str
+    sha256: str
+    received: datetime
+    evidence: ToStore
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntry:
+    """A record for the journal.
+
+    Args:
+        id: Its id.
+        sha256: The digest of its bytes.
+        created_at: When it was created.
+        key: Its key in the archive.
+        beside: Its key where another record has its id.
+        body: Its bytes; None for one that the archive has.
+        differs: Whether it is known to differ from an earlier one.
+        state: That of the journal.
+    """
+
+    id: str
+    sha256: str
+    created_at: datetime
+    key: str
+    beside: str
+    body: bytes | None = field(repr=False)
+    differs: bool = False
+    state: str = RECEIVED
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of a delivery in the journal.
+
+    Args:
+        number: Its number.
+        to_store: Objects that may not be in the archive.
+        archived: Records among them.
+        repeated: Records that the archive has.
+        differing: Records that came with an id that another record has.
+    """
+
+    number: int
+    to_store: tuple[ToStore, ...]
+    archived: int
+    repeated: int
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many there are of a source."""
+
+    records: int
+    differing: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Work for the writing thread, and its result."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    done: Future[Any]
+
+
+class Journal:
+    """The journal in one file. Its methods may be called from any thread.
+
+    Raises:
+        StorageError: the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        with _typed(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_ahead(path, BUSY_SECONDS)
+        with _typed(path), closing(self._connected()) as connection:
+            connection.executescript(SCHEMA)
+        self._writer = Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    def enter(self, delivery: DeliveryEntry, records: Sequence[RecordEntry]) -> Entered:
+        """Note a delivery and its records; durable when the call ends. A delivery may be entered any number of times.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        entered: Entered = self._run(lambda connection: _entered(connection, delivery, records))
+        return entered
+
+    def archived(self, entered: int, moved: Mapping[str, str]) -> None:
+        """Note that all objects of a delivery are in the archive; their bytes leave the journal.
+
+        `moved` has the keys of objects that are beside others, by the keys that they should have had.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        self._run(lambda connection: _archive(connection, entered, moved))
+
+    def restore(self, source: str, records: Sequence[RecordEntry], deliveries: Sequence[DeliveryEntry]) -> None:
+        """Note what the archive holds; what is there already stays.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        self._run(lambda connection: _restored(connection, source, records, deliveries))
+
+    def open_deliveries(self, source: str) -> list[int]:
+        """The numbers of the deliveries whose objects may not all be in the archive, the oldest first.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT id FROM deliveries WHERE source = ? AND state = 'open' ORDER BY id", (source,)
+            ).fetchall()
+            return [number for (number,) in rows]
+
+    def to_store(self, entered: int) -> tuple[ToStore, ...]:
+        """The objects of a delivery that may not be in the archive.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with self._reading() as connection:
+            return _to_store(connection, entered)
+
+    def counts(self, source: str) -> Counts:
+        """How many records a source has, how many of them differ from an earlier one, and its open deliveries.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with self._reading() as connection:
+            records, differing = connection.execute(
+                "SELECT count(*), coalesce(sum(differs), 0) FROM records WHERE source = ?", (source,)
+            ).fetchone()
+            (opened,) = connection.execute(
+                "SELECT count(*) FROM deliveries WHERE source = ? AND state = 'open'", (source,)
+            ).fetchone()
+            return Counts(records, differing, opened)
+
+    def close(self) -> None:
+        """End the writing thread, after what it has been given."""
+        self._jobs.put(None)
+        self._writer.join()
+
+    def _run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        job = _Job(work, Future())
+        self._jobs.put(job)
+        return job.done.result()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with _typed(self.path), closing(self._connected()) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    def _write(self) -> None:
+        """Commit what waits, together, until the end is asked for."""
+        connection: sqlite3.Connection | None = None
+        while (first := self._jobs.get()) is not None:
+            jobs, ended = [first], False
+            while not self._jobs.empty() and len(jobs) < MOST_AT_ONCE and not ended:
+                further = self._jobs.get()
+                ended = further is None
+                jobs += [further] if further else []
+            try:
+                with _typed(self.path):
+                    connection = connection or self._connected()
+                    _commit(connection, jobs)
+            except StorageError as error:
+                for job in jobs:
+                    if not job.done.done():
+                        job.done.set_exception(error)
+                if connection:
+                    connection.close()
+                connection = None  # after a full disk or an I/O error, a new one finds what is committed
+            if ended:
+                break
+        if connection:
+            connection.close()
+
+
+def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    """Do all jobs in one transaction; their callers hear of it once it is on the disk.
+
+    A job that fails undoes its own work alone.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    results: list[tuple[_Job, Any, Exception | None]] = []
+    for job in jobs:
+        connection.execute("SAVEPOINT job")
+        try:
+            results.append((job, job.work(connection), None))
+        except sqlite3.OperationalError:  # a full disk: the transaction is lost
+            raise
+        except Exception as error:  # noqa: BLE001 - it goes to the job's caller
+            connection.execute("ROLLBACK TO job")
+            results.append((job, None, error))
+        connection.execute("RELEASE job")
+    connection.execute("COMMIT")
+    for job, result, failure in results:
+        if failure:
+            job.done.set_exception(failure)
+        else:
+            job.done.set_result(result)
+
+
+def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry, records: Sequence[RecordEntry]) -> Entered:
+    number, state = _number(connection, delivery)
+    to_store = {delivery.evidence.key: delivery.evidence} if state == OPEN else {}
+    archived = differing = 0
+    for record in records:
+        rows = connection.execute(
+            "SELECT sha256, key, state FROM records WHERE source = ? AND id = ?", (delivery.source, record.id)
+        ).fetchall()
+        known = {digest: (key, state) for digest, key, state in rows}
+        # guard: other bytes of an id have a key of their own
+        placed = replace(record, key=record.beside, differs=True) if known else record
+        # guard: a record again is one record
+        if record.sha256 not in known:
+            differing += placed.differs
+            _add_record(connection, delivery.source, placed, number)
+        key, state = known.get(record.sha256, (placed.key, RECEIVED))
+        # Also a record that another delivery brought, and that is not in the archive yet.
+        # guard: a record counts once it is in the archive
+        if state == RECEIVED and key not in to_store:
+            archived += 1
+            to_store[key] = ToStore(key, record.body or b"")
+    return Entered(number, tuple(to_store.values()), archived, len(records) - archived, differing)
+
+
+def _number(connection: sqlite3.Connection, delivery: DeliveryEntry) -> tuple[int, str]:
+    """The number of a delivery, which is added if it is new, and its state."""
+    added = connection.execute(
+        "INSERT INTO deliveries (source, delivery, sha256, received, key, body, state) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING RETURNING id",
+        (
+            delivery.source,
+            delivery.delivery,
+            delivery.sha256,
+            _text(delivery.received),
+            delivery.evidence.key,
+            delivery.evidence.body,
+            OPEN,
+        ),
+    ).fetchone()
+    if added:
+        return added[0], OPEN
+    number, state = connection.execute(
+        "SELECT id, state FROM deliveries WHERE source = ? AND delivery = ? AND sha256 = ?",
+        (delivery.source, delivery.delivery, delivery.sha256),
+    ).fetchone()
+    return number, state
+
+
+def _add_record(connection: sqlite3.Connection, source: str, record: RecordEntry, delivery: int | None) -> None:
+    connection.execute(
+        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            source,
+            record.id,
+            record.sha256,
+            _text(record.created_at),
+            record.key,
+            record.differs,
+            record.body,
+            delivery,
+            record.state,
+        ),
+    )
+
+
+def _to_store(connection: sqlite3.Connection, number: int) -> tuple[ToStore, ...]:
+    rows = connection.execute(
+        "SELECT key, body FROM records WHERE delivery = :number AND state = 'received' "
+        "UNION ALL SELECT key, body FROM deliveries WHERE id = :number AND state = 'open'",
+        {"number": number},
+    )
+    return tuple(ToStore(key, body) for key, body in rows)
+
+
+def _archive(connection: sqlite3.Connection, number: int, moved: Mapping[str, str]) -> None:
+    for key, beside in moved.items():
+        connection.execute(
+            "UPDATE records SET key = ?, differs = 1 WHERE delivery = ? AND key = ?", (beside, number, key)
+        )
+    connection.execute(
+        "UPDATE records SET state = 'archived', body = NULL, delivery = NULL WHERE delivery = ? AND state = 'received'",
+        (number,),
+    )
+    connection.execute("UPDATE deliveries SET state = 'archived', body = NULL WHERE id = ?", (number,))
+
+
+def _restored(
+    connection: sqlite3.Connection,
+    source: str,
+    records: Sequence[RecordEntry],
+    deliveries: Sequence[DeliveryEntry],
+) -> None:
+    for record in records:
+        _add_record(connection, source, record, None)
+    for delivery in deliveries:
+        _archive(connection, _number(connection, delivery)[0], {})
+
+
+def _text(instant: datetime) -> str:
+    """Texts whose order is that of the instants."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@contextmanager
+def _typed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(
+            f"the journal {path} cannot be used: {error}.", remedy="Free space, or correct the permissions."
+        ) from error

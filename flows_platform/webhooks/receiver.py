@@ -1,0 +1,165 @@
+"""What happens to a delivery: proven, parsed, noted in the journal, stored in the archive. Knows no HTTP server."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import batched
+
+from flows_platform.declared import Secrets
+from flows_platform.domain.errors import StorageError
+from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
+from flows_platform.webhooks.declaration import WebhookDeclaration
+from flows_platform.webhooks.delivery import Delivery
+from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Journal, RecordEntry, ToStore
+from flows_platform.webhooks.records import BadDelivery, Parsed, Record, parse, record_in, records
+
+AT_ONCE = 8  # objects that are stored at once: the file system's own journal syncs them together
+REINDEXED = 500  # entries of a transaction
+FOREVER = timedelta(days=400_000)  # a record of the archive was near its own delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery.
+
+    Args:
+        archived: Records that it brought into the archive.
+        repeated: Records that were there.
+        differing: Records that came with an id that another record has; both are kept.
+        greeting: The answer to a delivery that only asks whether someone is here; None for all others.
+    """
+
+    archived: int = 0
+    repeated: int = 0
+    differing: int = 0
+    greeting: dict[str, object] | None = None
+
+
+class Receiver:
+    """Receives the deliveries of one source. Its methods may be called from any thread."""
+
+    def __init__(self, declaration: WebhookDeclaration, secrets: Secrets, archive: Archive, journal: Journal) -> None:
+        self.declaration = declaration
+        self._secrets, self._archive, self._journal = secrets, archive, journal
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
+
+    def receive(self, delivery: Delivery) -> Receipt:
+        """Take a delivery. When the call ends, all of it is in the archive; after an error, it may be sent again.
+
+        Raises:
+            Unverified: it does not prove its sender; nothing is kept.
+            BadDelivery: it cannot be kept, but for the evidence.
+            StorageError: journal or archive cannot be written now.
+        """
+        webhook = self.declaration.webhook
+        # guard: a sender is proven first
+        webhook.verify.verify(delivery, self._secrets)
+        try:
+            parsed = parse(webhook, delivery)
+            if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
+                return Receipt(greeting=greeting)
+            # guard: all records are checked before one is kept
+            found = records(webhook, parsed, delivery.received)
+        except BadDelivery as error:
+            self._keep_refused(delivery, str(error))
+            raise
+        return self._kept(delivery, parsed, found)
+
+    def drain(self) -> int:
+        """Store what the journal has and the archive may not have: deliveries that were cut off. Returns their number.
+
+        Raises:
+            StorageError: journal or archive cannot be used now.
+        """
+        opened = self._journal.open_deliveries(self.declaration.name)
+        for number in opened:
+            self._journal.archived(number, self._store(self._journal.to_store(number)))
+        return len(opened)
+
+    def reindex(self) -> int:
+        """Note in the journal what the archive holds. Returns the number of records.
+
+        Raises:
+            StorageError: journal or archive cannot be used, or an object in the archive is not what its key says.
+        """
+        count = 0
+        for entries in batched(self._archived_records(), REINDEXED, strict=False):
+            self._journal.restore(self.declaration.name, entries, [])
+            count += len(entries)
+        for deliveries in batched(self._archived_deliveries(), REINDEXED, strict=False):
+            self._journal.restore(self.declaration.name, [], deliveries)
+        return count
+
+    def counts(self) -> Counts:
+        """How many records and deliveries the journal has of the source.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        return self._journal.counts(self.declaration.name)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _kept(self, delivery: Delivery, parsed: Parsed, found: list[Record]) -> Receipt:
+        digest = sha256(delivery.body).hexdigest()
+        # Equal bodies without an id are one delivery.
+        delivery_id = parsed.delivery_id or digest
+        held = evidence(self.declaration, delivery, delivery_id)
+        key = self._archive.evidence_key(delivery.received, digest)
+        entry = DeliveryEntry(self.declaration.name, delivery_id, digest, delivery.received, ToStore(key, held))
+        entered = self._journal.enter(entry, [self._entry(record) for record in found])
+        # guard: a delivery is in the archive before it counts
+        moved = self._store(entered.to_store)
+        self._journal.archived(entered.number, moved)
+        return Receipt(entered.archived, entered.repeated, entered.differing)
+
+    def _entry(self, record: Record) -> RecordEntry:
+        key = self._archive.record_key(record)
+        beside = self._archive.beside(key, record.sha256)
+        return RecordEntry(record.id, record.sha256, record.created_at, key, beside, record.body)
+
+    def _keep_refused(self, delivery: Delivery, why: str) -> None:
+        """Keep a proven delivery that is refused: its sender may not send it again."""
+        if not self.declaration.webhook.verify.proves:
+            return
+        digest = sha256(delivery.body).hexdigest()
+        key = self._archive.evidence_key(delivery.received, digest)
+        # guard: refused deliveries leave evidence
+        self._archive.put(key, evidence(self.declaration, delivery, digest, refused=why))
+
+    def _store(self, objects: Iterable[ToStore]) -> dict[str, str]:
+        """Store objects. Returns the keys of those that are beside others, by the keys that were theirs."""
+
+        def put(one: ToStore) -> tuple[str, str]:
+            return one.key, self._archive.put(one.key, one.body).key
+
+        return {key: found for key, found in self._pool.map(put, objects) if found != key}
+
+    def _archived_records(self) -> Iterable[RecordEntry]:
+        for key, record_id in self._archive.records():
+            body = self._read(key)
+            try:
+                record = record_in(self.declaration.webhook, body, record_id, datetime.now(UTC) + FOREVER)
+            except BadDelivery as error:
+                raise StorageError(
+                    f"the archive's object {key} is not a record: {error}", remedy="Move it out of the archive."
+                ) from error
+            differs = BESIDE in key.rpartition("/")[2]
+            yield RecordEntry(record_id, record.sha256, record.created_at, key, key, None, differs, ARCHIVED)
+
+    def _archived_deliveries(self) -> Iterable[DeliveryEntry]:
+        for key in self._archive.deliveries():
+            found = Evidence.read(self._read(key))
+            if not found.refused:
+                nothing = ToStore(key, b"")
+                yield DeliveryEntry(found.source, found.delivery_id, found.digest, found.received, nothing)
+
+    def _read(self, key: str) -> bytes:
+        body = self._archive.store.read(key)
+        if body is None:
+            raise StorageError(f"the archive's object {key} went away while it was read.", remedy="Run it again.")
+        return body

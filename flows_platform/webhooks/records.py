@@ -1,0 +1,323 @@
+"""The records of a delivery, each with its own bytes as they came. All are checked before one is kept."""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from flows_platform.columns.cast_values import Misfit, cast_value, shown
+from flows_platform.columns.paths import RecordPath, single
+from flows_platform.columns.time_forms import PER_SECOND, TimeForm, instant_in
+from flows_platform.domain.schema import Column, ColumnType
+from flows_platform.webhooks.declaration import CreatedAt, Webhook
+from flows_platform.webhooks.delivery import Delivery
+
+MOST_RECORDS = 1_000
+DEEPEST = 64
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{3,199}")
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)  # by which a record's time may be later than its delivery
+LONGEST_DELIVERY_ID = 200
+GZIP = 31  # zlib's window bits for gzip
+_CREATED = Column("created_at", ColumnType.TIMESTAMP, "", nullable=False)
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_FIRST_LOW = 0xDC00
+_PLAIN = json.JSONDecoder()
+
+
+class BadDelivery(Exception):
+    """A delivery whose sender is proven, but that cannot be kept: what is wrong, with its position."""
+
+
+class TooLarge(BadDelivery):
+    """A body that is larger than the limit once it is decompressed."""
+
+
+class UnknownCoding(BadDelivery):
+    """A Content-Encoding that is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a delivery.
+
+    Args:
+        id: Its id, which fits the archive's layout.
+        created_at: When it was created, in UTC.
+        body: Its own bytes.
+        sha256: Their digest, in hex.
+    """
+
+    id: str
+    created_at: datetime
+    body: bytes = field(repr=False)
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A body, its value, and the delivery's id; None where it has none."""
+
+    text: str = field(repr=False)
+    value: dict[str, Any] = field(repr=False)
+    delivery_id: str | None
+
+
+def parse(webhook: Webhook, delivery: Delivery) -> Parsed:
+    """The JSON object of a delivery.
+
+    Raises:
+        BadDelivery: the body is not one, or its delivery's id is missing.
+    """
+    text = _text(_decompressed(delivery, webhook.limit_bytes))
+    _check_depth(text)
+    _check_surrogates(text)
+    value = _value(text)
+    return Parsed(text, value, _delivery_id(webhook, delivery, value))
+
+
+def records(webhook: Webhook, parsed: Parsed, received: datetime) -> list[Record]:
+    """The records of a delivery, at least one.
+
+    Raises:
+        BadDelivery: one of them cannot be kept.
+    """
+    return [_record(webhook, parsed, name, text, received) for name, text in _texts(webhook.records, parsed)]
+
+
+def record_in(webhook: Webhook, body: bytes, record_id: str, received: datetime) -> Record:
+    """The record of bytes that the archive keeps under that id.
+
+    Raises:
+        BadDelivery: they are not a record of this webhook.
+    """
+    text = _text(body)
+    parsed = Parsed(text, _value(text), record_id)
+    return _record(webhook, parsed, "the object", text, received)
+
+
+def _decompressed(delivery: Delivery, limit: int) -> bytes:
+    codings = [
+        name.strip().lower() for text in delivery.headers.get("content-encoding", ()) for name in text.split(",")
+    ]
+    coded = [name for name in codings if name not in {"", "identity"}]
+    if not coded:
+        return delivery.body
+    if coded != ["gzip"]:
+        raise UnknownCoding(f"Content-Encoding is {', '.join(coded)[:60]!a}; allowed are identity and gzip.")
+    inflate = zlib.decompressobj(GZIP)
+    try:
+        body = inflate.decompress(delivery.body, limit + 1)
+    except zlib.error as error:
+        raise BadDelivery("The body is not gzip, as Content-Encoding says.") from error
+    # guard: a body is limited once it is decompressed
+    if len(body) > limit:
+        raise TooLarge(f"The body has more than {limit} bytes once it is decompressed.")
+    if not inflate.eof or inflate.unused_data:
+        raise BadDelivery("The body is not one whole gzip file.")
+    return body
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadDelivery(f"The body is not UTF-8 at byte {error.start}.") from error
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        # guard: a body is not deep
+        if depth > DEEPEST:
+            raise BadDelivery(f"The body nests deeper than {DEEPEST} levels at character {match.start()}.")
+
+
+def _check_surrogates(text: str) -> None:
+    """Refuse halves of a pair, which are not characters: no UTF-8 can hold them."""
+    if not _SURROGATE.search(text):
+        return
+    high = -1  # where a low one is due
+    for match in _ESCAPE.finditer(text):
+        code = int(match[1], 16) if match[1] else 0
+        if high >= 0 and not (match.start() == high and 0xDC00 <= code <= 0xDFFF):  # noqa: PLR2004
+            raise _lone(high - 6)
+        if high < 0 and 0xDC00 <= code <= 0xDFFF:  # noqa: PLR2004
+            raise _lone(match.start())
+        high = match.end() if 0xD800 <= code < _FIRST_LOW else -1  # noqa: PLR2004
+    if high >= 0:
+        raise _lone(high - 6)
+
+
+def _lone(at: int) -> BadDelivery:
+    return BadDelivery(f"Half of a surrogate pair is at character {at}.")
+
+
+class _Faulty(ValueError):
+    """What JSON's grammar allows, or Python's reader, and we do not."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    # guard: a key comes once
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Faulty(
+            f"The key {next(name for name in names if names.count(name) > 1)[:60]!a} occurs twice in an object"
+        )
+    return found
+
+
+def _constant(name: str) -> object:
+    raise _Faulty(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+
+def _value(text: str) -> dict[str, Any]:
+    try:
+        value = _STRICT.decode(text)
+    except json.JSONDecodeError as error:
+        raise BadDelivery(f"The body is not JSON at character {error.pos}: {error.msg}.") from error
+    except _Faulty as error:
+        raise BadDelivery(f"{error}.") from error
+    except ValueError as error:  # a number longer than Python reads
+        raise BadDelivery("The body has a number of more than 4,300 digits.") from error
+    if not isinstance(value, dict):
+        raise BadDelivery("The body is not a JSON object.")
+    return value
+
+
+def _delivery_id(webhook: Webhook, delivery: Delivery, value: dict[str, Any]) -> str | None:
+    declared = webhook.delivery
+    headers = (declared.header,) if declared and declared.header else webhook.verify.id_headers
+    path = declared.path if declared else webhook.verify.id_path
+    found: object = next((text for name in headers if name and (text := delivery.header(name))), None)
+    if path is not None:
+        found = single(path.find(value))
+    if found is None and declared is None:
+        return None
+    if not _is_plain(found) or not 0 < len(str(found)) <= LONGEST_DELIVERY_ID:
+        where = (declared and declared.header) or path or "The header"
+        shown_as = where.text if isinstance(where, RecordPath) else where
+        raise BadDelivery(
+            f"{shown_as}: the delivery's id is missing, or has more than {LONGEST_DELIVERY_ID} characters."
+        )
+    return str(found)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _texts(path: RecordPath | None, parsed: Parsed) -> Iterator[tuple[str, str]]:
+    """The records' names, such as `alerts[3]`, and their texts."""
+    if path is None:
+        yield "", parsed.text.strip(" \t\n\r")
+        return
+    found: object = parsed.value
+    for step in path.steps:
+        found = found.get(step.name) if isinstance(found, dict) else None
+    if not isinstance(found, list) or not found:
+        raise BadDelivery(f"{path.text}: an array of at least one record is needed.")
+    # guard: records of a delivery
+    if len(found) > MOST_RECORDS:
+        raise BadDelivery(f"{path.text} has {len(found):,} records; at most {MOST_RECORDS:,} are allowed.")
+    spans = _elements(parsed.text, _start_of(parsed.text, path.names))
+    yield from ((f"{path.text}[{number}]", parsed.text[start:end]) for number, (start, end) in enumerate(spans))
+
+
+def _start_of(text: str, names: tuple[str, ...]) -> int:
+    """Where the value begins that these names lead to, in a text that has it."""
+    at = _after_space(text, 0)
+    for name in names:
+        at = next(start for found, start in _members(text, at) if found == name)
+    return at
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
+    """The names of an object's members, and where their values begin."""
+    at = _after_space(text, at + 1)
+    while text[at] != "}":
+        name, at = _PLAIN.raw_decode(text, at)
+        start = _after_space(text, _after_space(text, at) + 1)
+        yield name, start
+        at = _after_comma(text, _PLAIN.raw_decode(text, start)[1])
+
+
+def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
+    """Start and end of an array's elements."""
+    at = _after_space(text, at + 1)
+    while text[at] != "]":
+        end = _PLAIN.raw_decode(text, at)[1]
+        yield at, end
+        at = _after_comma(text, end)
+
+
+def _after_comma(text: str, at: int) -> int:
+    at = _after_space(text, at)
+    return _after_space(text, at + 1) if text[at] == "," else at
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _record(webhook: Webhook, parsed: Parsed, name: str, text: str, received: datetime) -> Record:
+    value = _PLAIN.decode(text)
+    if not isinstance(value, dict):
+        raise BadDelivery(f"{name} is not an object.")
+    found = single(webhook.id.find(value)) if webhook.id else parsed.delivery_id
+    where = _named(name, webhook.id) if webhook.id else "the delivery's id"
+    record_id = _id(found, where)
+    created = _created(webhook.created_at, value, _named(name, webhook.created_at.path), received)
+    body = text.encode()
+    return Record(record_id, created, body, sha256(body).hexdigest())
+
+
+def _named(name: str, path: RecordPath) -> str:
+    return f"{name}.{path.text}" if name else path.text
+
+
+def _id(found: object, where: str) -> str:
+    if found is None or found == "":
+        raise BadDelivery(f"{where} is missing.")
+    text = str(found) if _is_plain(found) else ""
+    # guard: an id stays in the layout
+    if not ID.fullmatch(text) or ".." in text:
+        raise BadDelivery(
+            f"{where} is {shown(found)}: an id has 4 to 200 letters, digits and . _ : -, begins with a letter or a "
+            "digit, and does not contain two dots in a row."
+        )
+    return text
+
+
+def _created(declared: CreatedAt, record: dict[str, Any], where: str, received: datetime) -> datetime:
+    found = single(declared.path.find(record))
+    if found is None or found == "":
+        raise BadDelivery(f"{where} is missing.")
+    whole = declared.written in PER_SECOND and declared.written is not TimeForm.SECONDS
+    # guard: a time of whole units
+    if whole and not (_is_plain(found) and _DIGITS.fullmatch(str(found))):
+        raise BadDelivery(f"{where} is {shown(found)}: a whole number of {declared.written} since 1970 is needed.")
+    try:
+        instant = cast_value(_CREATED, instant_in(declared.written, found))
+    except Misfit as error:
+        raise BadDelivery(f"{where}: {error}.") from error
+    # guard: a time is near
+    if not isinstance(instant, datetime) or not EARLIEST <= instant <= received + AHEAD:
+        raise BadDelivery(f"{where} is {shown(found)}: a time from 2000 to a day after its delivery is needed.")
+    return instant

@@ -1,0 +1,227 @@
+"""A delivery is acknowledged once all of it is in the archive; again it changes nothing; cut off it is ended."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.stores.file_store import FileStore
+from flows_platform.stores.object_store import Outcome
+from flows_platform.webhooks.archive import Archive, Evidence
+from flows_platform.webhooks.delivery import Delivery, Unverified
+from flows_platform.webhooks.journal import Counts, Journal
+from flows_platform.webhooks.receiver import Receipt, Receiver
+from flows_platform.webhooks.records import BadDelivery
+
+from .declared import KEY, declared
+from .deliveries import delivery
+
+MS = 1_700_000_000_123
+MINUTE = "webhooks/2023/11/14/22/13"
+
+
+def alert(record_id: str, created: int = MS, **_: object) -> str:
+    return f'{{"id": "{record_id}", "created_at": {created}}}'
+
+
+def sent(*alerts: str) -> Delivery:
+    return delivery(f'{{"alerts": [{", ".join(alerts)}]}}'.encode(), None, KEY)
+
+
+class Brittle(FileStore):
+    """A store that fails where it is asked to."""
+
+    failing: str | None = None
+
+    def create(self, key: str, body: bytes) -> Outcome:
+        if self.failing is not None and self.failing in key:
+            raise StorageError("the archive is away.")
+        return super().create(key, body)
+
+
+class Bench:
+    """A receiver over a folder; `restarted` is that of the next process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Brittle(folder / "archive")
+        self.journal = Journal(folder / "alerts.db")
+        self.receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, Archive(self.store), self.journal)
+
+    def close(self) -> None:
+        self.receiver.close()
+        self.journal.close()
+
+    def restarted(self) -> "Bench":
+        self.close()
+        return Bench(self.folder)
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for key in list(self.store.keys()) if not key.startswith("deliveries/")]
+
+    def rows(self) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.folder / "alerts.db")) as connection:
+            return connection.execute(
+                "SELECT id, sha256, created_at, key, differs, body, state FROM records ORDER BY id, key"
+            ).fetchall()
+
+    def deliveries(self) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.folder / "alerts.db")) as connection:
+            return connection.execute("SELECT source, delivery, sha256, body, state FROM deliveries").fetchall()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_delivery_is_archived_and_again_changes_nothing(bench: Bench) -> None:
+    assert bench.receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(archived=2)
+    before = list(bench.store.keys())
+    assert bench.keys == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
+    assert bench.store.read(f"{MINUTE}/5a3c") == alert("5a3c").encode()
+    assert bench.receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(repeated=2)
+    assert bench.receiver.receive(sent(alert("5a3d"), alert("5a3e"))) == Receipt(archived=1, repeated=1)
+    assert len(list(bench.store.keys())) == len(before) + 2
+    assert bench.journal.counts("vendor_alerts") == Counts(records=3, differing=0, open=0)
+    assert {row[5] for row in bench.rows()} == {row[3] for row in bench.deliveries()} == {None}
+
+
+def test_other_bytes_of_an_id_are_kept_beside(bench: Bench) -> None:
+    later, spaced = alert("5a3c", MS + 60_000), alert("5a3c").replace(" ", "")
+    assert bench.receiver.receive(sent(alert("5a3c"), spaced, spaced)) == Receipt(2, 1, 1)
+    assert bench.receiver.receive(sent(later)) == Receipt(1, 0, 1)
+    assert bench.receiver.receive(sent(later, spaced)) == Receipt(0, 2, 0)
+    first, *others = bench.keys
+    assert first == f"{MINUTE}/5a3c"
+    assert [key.rpartition("~")[0] for key in others] == [f"{MINUTE}/5a3c", "webhooks/2023/11/14/22/14/5a3c"]
+    assert [bench.store.read(key) for key in bench.keys] == [text.encode() for text in (alert("5a3c"), spaced, later)]
+    assert bench.journal.counts("vendor_alerts") == Counts(records=3, differing=2, open=0)
+
+
+def test_nothing_is_kept_of_an_unknown_sender(bench: Bench) -> None:
+    with pytest.raises(Unverified):
+        bench.receiver.receive(replace(sent(alert("5a3c")), url_keys=("another-key",)))
+    assert [*bench.store.keys(), *bench.rows(), *bench.deliveries()] == []
+
+
+def test_a_batch_with_a_fault_leaves_its_evidence_alone(bench: Bench) -> None:
+    with pytest.raises(BadDelivery, match=r"alerts\[1\]\.id is '\.\./x'"):
+        bench.receiver.receive(sent(alert("5a3c"), alert("../x")))
+    (key,) = bench.store.keys()
+    assert Evidence.read(bench.store.read(key) or b"").refused.startswith("alerts[1].id is '../x'")
+    assert bench.rows() == bench.deliveries() == []
+
+
+@pytest.mark.parametrize("failing", ["5a3d", "deliveries/", ""])
+def test_a_delivery_counts_once_all_of_it_is_in_the_archive(bench: Bench, failing: str) -> None:
+    bench.store.failing = failing
+    for _ in range(2):
+        with pytest.raises(StorageError, match="the archive is away"):
+            bench.receiver.receive(sent(alert("5a3c"), alert("5a3d")))
+    bench.store.failing = None
+    assert bench.receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(archived=2)
+    assert bench.keys == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
+    assert bench.receiver.drain() == 0
+
+
+def test_a_record_of_an_open_delivery_is_stored_before_another_counts(bench: Bench) -> None:
+    bench.store.failing = ""
+    with pytest.raises(StorageError):
+        bench.receiver.receive(sent(alert("5a3c")))
+    bench.store.failing = None
+    assert bench.receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(archived=2)
+    assert bench.keys == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
+
+
+def test_what_was_cut_off_is_ended_by_the_next_process(bench: Bench, tmp_path: Path) -> None:
+    bench.store.failing = ""
+    with pytest.raises(StorageError):
+        bench.receiver.receive(sent(alert("5a3c"), alert("5a3d")))
+    after = bench.restarted()
+    assert after.journal.counts("vendor_alerts").open == 1
+    assert after.receiver.drain() == 1
+    assert after.keys == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
+    assert after.receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(repeated=2)
+    after.close()
+
+
+def test_the_journal_is_rebuilt_from_the_archive(bench: Bench, tmp_path: Path) -> None:
+    deliveries = [sent(alert("5a3c"), alert("5a3d")), sent(alert("5a3c", MS + 1)), sent(alert("5a3e", MS + 60_000))]
+    for one in deliveries:
+        bench.receiver.receive(one)
+    with pytest.raises(BadDelivery):
+        bench.receiver.receive(sent(alert("..")))
+    rows, noted, keys = bench.rows(), bench.deliveries(), list(bench.store.keys())
+    bench.close()
+    for file in tmp_path.glob("alerts.db*"):
+        file.unlink()
+    rebuilt = Bench(tmp_path)
+    assert rebuilt.receiver.reindex() == 4
+    assert rebuilt.rows() == rows
+    assert sorted(map(str, rebuilt.deliveries())) == sorted(map(str, noted))
+    assert rebuilt.receiver.reindex() == 4
+    assert [rebuilt.receiver.receive(one).archived for one in deliveries] == [0, 0, 0]
+    assert list(rebuilt.store.keys()) == keys
+    rebuilt.close()
+
+
+def test_without_its_journal_nothing_is_overwritten(bench: Bench, tmp_path: Path) -> None:
+    bench.receiver.receive(sent(alert("5a3c")))
+    bench.close()
+    for file in tmp_path.glob("alerts.db*"):
+        file.unlink()
+    after = Bench(tmp_path)
+    spaced = alert("5a3c").replace(" ", "")
+    assert after.receiver.receive(sent(spaced)) == Receipt(archived=1)
+    assert [after.store.read(key) for key in after.keys] == [alert("5a3c").encode(), spaced.encode()]
+    assert [row[3] for row in after.rows()] == [after.keys[1]]
+    after.close()
+
+
+def test_a_foreign_object_is_reported(bench: Bench) -> None:
+    bench.store.create(f"{MINUTE}/5a3c", b"not a record")
+    with pytest.raises(StorageError, match=f"the archive's object {MINUTE}/5a3c is not a record"):
+        bench.receiver.reindex()
+
+
+def test_senders_at_once_are_each_archived_once(bench: Bench) -> None:
+    barrier = threading.Barrier(16)
+
+    def send(number: int) -> Receipt:
+        barrier.wait()
+        return bench.receiver.receive(sent(alert(f"id-{number % 8}"), alert(f"own-{number}")))
+
+    with ThreadPoolExecutor(16) as senders:
+        receipts = list(senders.map(send, range(16)))
+    assert {receipt.archived + receipt.repeated for receipt in receipts} == {2}
+    assert bench.journal.counts("vendor_alerts") == Counts(records=24, differing=0, open=0)
+    assert len(bench.keys) == 24
+
+
+def test_a_journal_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be used"):
+        Journal(tmp_path / "file" / "alerts.db")
+    (tmp_path / "alerts.db").write_bytes(b"not sqlite" * 1000)
+    with pytest.raises(StorageError, match="cannot be used"):
+        Journal(tmp_path / "alerts.db")
+
+
+def test_a_failed_commit_fails_its_deliveries_and_the_next_one_goes_on(bench: Bench) -> None:
+    with closing(sqlite3.connect(bench.folder / "alerts.db")) as other:
+        other.execute("ALTER TABLE records RENAME TO hidden")
+        with pytest.raises(StorageError, match="no such table: records"):
+            bench.receiver.receive(sent(alert("5a3c")))
+        other.execute("ALTER TABLE hidden RENAME TO records")
+    assert list(bench.store.keys()) == []
+    assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(archived=1)
