@@ -25,7 +25,7 @@ dev: env  ## API, BigQuery emulator, Dagster UI and daemon, until Ctrl-C
 	@$(BIN)/flows dev
 
 test: lint  ## formatting, lint, types, contracts, and the tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
 test-slow: env  ## the tests that `make test` leaves out: memory over millions of rows, `flows dev`, the benchmarks' rows
 	$(BIN)/pytest -n 2 --dist loadfile -m slow

@@ -584,6 +584,7 @@ def test_dg_checks_a_yaml(project: Path) -> None:
     assert f"{path}:8" in checked.stdout
 
 
+@pytest.mark.slow
 def test_dg_scaffolds_a_file_that_loads(project: Path) -> None:
     done = dg("scaffold", "defs", TABLE.component, "door_events", cwd=project)
     assert done.returncode == 0, done.stderr
@@ -594,6 +595,7 @@ def test_dg_scaffolds_a_file_that_loads(project: Path) -> None:
     assert str(path) not in checked.stdout
 
 
+@pytest.mark.slow
 def test_a_project_of_two_components_loads(project: Path) -> None:
     folder = project / "demo" / "defs"
     for name in ("sightings", "others"):

@@ -46,6 +46,7 @@ def test_counts_name_what_differs_and_where(loaded: Platform) -> None:
     assert "warehouse" in found[SECOND]
 
 
+@pytest.mark.slow
 def test_digests_see_a_changed_value_that_counts_do_not(loaded: Platform) -> None:
     assert differences(loaded, by_rows=True) == {}
     loaded.query(
@@ -88,6 +89,7 @@ def _check_key() -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey("flows"), "loaded_windows_match_source")
 
 
+@pytest.mark.slow
 def test_the_ledger_ties_request_file_and_jobs(platform: Platform) -> None:
     assert platform.run_windows(FIRST).success
     late_record(platform)

@@ -86,6 +86,7 @@ def serve_again(nvd: NvdPlatform, cve: Cve, folder: Path) -> None:
         assert listed.count(b"CVE-") == 90
 
 
+@pytest.mark.slow
 def test_a_day_again_changes_what_is_newer_alone(server: NvdServer, platform: Platform) -> None:
     server.cves = some(20)
     nvd = as_shipped(platform)
@@ -201,6 +202,7 @@ def test_schedule_and_sensor_ask_for_the_day_that_ended_and_their_job_fills_all(
     nvd.check_stored(server.cves)
 
 
+@pytest.mark.slow
 def test_a_change_between_pages_makes_the_day_be_read_anew(server: NvdServer, platform: Platform) -> None:
     server.cves = some(25)
     nvd = nvd_on(platform, page_size=10)
@@ -217,6 +219,7 @@ def test_a_change_between_pages_makes_the_day_be_read_anew(server: NvdServer, pl
     nvd.check_stored(server.cves)
 
 
+@pytest.mark.slow
 def test_a_shift_that_no_total_shows_is_mended_by_the_look_back(server: NvdServer, platform: Platform) -> None:
     """One leaves in front of the next page and another comes behind it: the total stays, one CVE is passed over."""
     *first, late = some(26)
@@ -251,6 +254,7 @@ def test_a_refusal_above_the_rate_is_waited_for(
     nvd.check_stored(server.cves)
 
 
+@pytest.mark.slow
 def test_the_budget_of_requests_is_kept(make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server refuses the request that is too many; none is.
 

@@ -123,7 +123,9 @@ MONTHS = Case(
 CASES = {"quarters of an hour": QUARTERS, "from minute 7 on": SHIFTED, "months of a zone": MONTHS}
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(
+    params=[name if name == "quarters of an hour" else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 

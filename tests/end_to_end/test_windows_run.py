@@ -93,6 +93,7 @@ def test_a_bad_window_fails_alone_and_is_named(morning: Platform) -> None:
     assert morning.table_digest() == morning.database_digest()
 
 
+@pytest.mark.slow
 def test_a_window_run_again_is_replaced_and_its_neighbours_stay(morning: Platform) -> None:
     morning.run_windows(FIRST, LAST)
     morning.change_database(
@@ -110,6 +111,7 @@ def test_a_window_run_again_is_replaced_and_its_neighbours_stay(morning: Platfor
     assert morning.table_digest() == morning.database_digest()
 
 
+@pytest.mark.slow
 def test_an_emptied_window_is_emptied_in_the_warehouse(morning: Platform) -> None:
     morning.run_windows(FIRST, LAST)
     morning.change_database("DELETE FROM flows WHERE time BETWEEN 21600 AND 32399")
@@ -148,6 +150,7 @@ def test_a_window_that_was_not_fetched_cannot_be_published(platform: Platform) -
     assert "Fetch it first" in str(failure.step_failure_data.user_failure_data.metadata[BAD].value)
 
 
+@pytest.mark.slow
 def test_a_new_database_is_served_without_a_restart(platform: Platform, make_platform: MakePlatform) -> None:
     platform.run_windows(FIRST)
     other = make_platform(sample_rows=700, sample_seed=9, home=platform.settings.home / "other")

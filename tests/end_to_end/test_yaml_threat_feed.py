@@ -95,7 +95,7 @@ def in_windows(server: ThreatFeedServer, first: int, last: int) -> list[dict[str
     return sorted(inside, key=lambda row: (str(row["seen_at"]), str(row["id"])))
 
 
-@pytest.mark.parametrize("server", list(FORMS), indirect=True)
+@pytest.mark.parametrize("server", ["header", pytest.param("body", marks=pytest.mark.slow)], indirect=True)
 def test_the_file_alone_gives_windows_schedule_and_table(server: ThreatFeedServer, feed: YamlSource) -> None:
     at = START + 3 * HOURS + timedelta(minutes=20)
     resources = build_resources(feed.settings)

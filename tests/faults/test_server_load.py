@@ -208,6 +208,7 @@ def test_readers_that_stall_are_cut_and_make_room(database: Path) -> None:
         assert sum("did not take a chunk" in line for line in lines) == STALLED == len(lines) - 1
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_server_in_time_whoever_reads(database: Path) -> None:
     """Streams that move go on to their end, those that stall are cut, and the process is gone."""
     patience = 15  # seconds; the moving stream takes half of one, on a busy machine more

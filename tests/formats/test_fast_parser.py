@@ -105,8 +105,22 @@ def test_any_bytes_instead_of_others(other: bytes, position: int) -> None:
     read_alike(spoilt, one_block(body), WireFormat.JSON, schema=FLOWS)
 
 
+LONG = {
+    "json: a million empty records",
+    "json: half a million decimals around the records",
+    "json: a megabyte of decimals around the records",
+    "json: text of 64 MB",
+    "json: key of 64 MB",
+}
+
+
+def named(name: str) -> object:
+    """A hostile body for the tests; one that takes both parsers seconds is left to the slow ones."""
+    return pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+
+
 @pytest.mark.parametrize(
-    "name", [name for name, case in HOSTILE.items() if case.kind == JSON and case.coding == "identity"]
+    "name", [named(name) for name, case in HOSTILE.items() if case.kind == JSON and case.coding == "identity"]
 )
 def test_a_hostile_body_is_refused_alike(name: str) -> None:
     """Unchanged, and with the bad record among good ones."""

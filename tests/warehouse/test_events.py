@@ -146,7 +146,7 @@ def test_dates_and_decimals_are_in_the_table_to_the_last_digit(events: Warehouse
     assert events.digest(EVENTS_TABLE, DAY) != RowDigest.of(changed)
 
 
-@pytest.mark.parametrize("clustering", [(), ("due", "amount")])
+@pytest.mark.parametrize("clustering", [("due", "amount"), pytest.param((), marks=pytest.mark.slow)])
 def test_a_date_and_a_decimal_may_be_the_key(
     client: bigquery.Client, tmp_path: Path, clustering: tuple[str, ...]
 ) -> None:
