@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from threading import Event, Thread
@@ -21,6 +21,8 @@ from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.stores.object_store import ObjectStore
 from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.declaration import WebhookDeclaration
+from flows_platform.webhooks.detail_queue import DetailQueue
+from flows_platform.webhooks.details import DetailWorker, Vendor
 from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.receiver import Receiver
 
@@ -36,6 +38,7 @@ class HooksConfig:
         store: Opens the archive's store.
         journal: The file of the journal.
         environment: The values of secrets, by the names of their variables.
+        vendors: What gives details, by the names of the sources whose details are fetched; opened at the start.
         deliveries: How many are taken at once; further ones are answered with a 503.
         body_seconds: How long a body may take.
         body_bytes: Bytes of all bodies that are held at once.
@@ -46,6 +49,7 @@ class HooksConfig:
     store: Callable[[], ObjectStore]
     journal: Path
     environment: Callable[[str], str | None]
+    vendors: Mapping[str, Callable[[], Vendor]] = field(default_factory=dict)
     deliveries: int = 64
     body_seconds: float = 10
     body_bytes: int = 64 << 20
@@ -62,6 +66,7 @@ class HooksFeature(Feature):
         self._bodies = BodyReader(config.body_seconds, config.body_bytes)
         self._admission = Admission(config.deliveries, "deliveries")
         self._receivers: list[Receiver] = []
+        self._workers: dict[str, DetailWorker] = {}  # by source
         self._failed, self._stopped = Event(), Event()
         self._threads = ThreadPoolExecutor(config.deliveries, thread_name_prefix="delivery")
         self._closing = ExitStack()
@@ -88,6 +93,8 @@ class HooksFeature(Feature):
     def check(self) -> None:
         """Open archive and journal. A journal that is new is built from the archive; what was cut off is stored.
 
+        Details are fetched from here on.
+
         Raises:
             ConfigurationError: a secret is missing or cannot prove anything.
             StorageError: archive or journal cannot be used.
@@ -96,21 +103,32 @@ class HooksFeature(Feature):
         store, is_new = self._config.store(), not self._config.journal.exists()
         journal = Journal(self._config.journal)
         self._closing.callback(journal.close)
-        self._receivers = [
-            Receiver(declaration, found, Archive(store, declaration.folder), journal)
-            for declaration, found in zip(self._config.declarations, secrets, strict=True)
-        ]
+        for declaration, found in zip(self._config.declarations, secrets, strict=True):
+            archive = Archive(store, declaration.folder)
+            due = self._open_details(declaration.name, archive, journal)
+            self._receivers.append(Receiver(declaration, found, archive, journal, due))
         for receiver in self._receivers:
             self._closing.callback(receiver.close)
             # guard: a lost journal is rebuilt
             if is_new:
                 receiver.reindex()
+        for worker in self._workers.values():
+            worker.start()
+            self._closing.callback(worker.close)
         self._closing.callback(self._threads.shutdown)
         self._failed.set()  # what an earlier process left open
         drainer = Thread(target=self._drain, name="drain", daemon=True)
         drainer.start()
         self._closing.callback(drainer.join)
         self._closing.callback(self._stop)
+
+    def _open_details(self, source: str, archive: Archive, journal: Journal) -> Callable[[], None] | None:
+        """What begins to fetch the details of a source's new records; None where it has no details."""
+        if source not in self._config.vendors:
+            return None
+        worker = DetailWorker(DetailQueue(journal, source), archive, self._config.vendors[source](), log=logger)
+        self._workers[source] = worker
+        return worker.wake
 
     def check_exposure(self, config: ServerConfig, address: str) -> None:
         open_to_all = [one.name for one in self._config.declarations if not one.webhook.verify.proves]

@@ -2,20 +2,35 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
+from flows_platform.declared import Secrets
 from flows_platform.domain.errors import PlatformError
-from flows_platform.fetch.api import WindowedApi
+from flows_platform.fetch.auth import Auth
 from flows_platform.fetch.http.client import Answer, HttpClient, Seen, unseen
+from flows_platform.fetch.http.refusals import Refusals
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.tokens import TOKENS
 
 UNAUTHORIZED = 401
 
 
+class Authenticated(Protocol):
+    """An API, as far as its credentials and its refusals go."""
+
+    @property
+    def auth(self) -> Auth: ...
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def refusals(self) -> Refusals: ...
+    def signed(self, request: Request) -> Request: ...
+
+
 @contextmanager
 def answering(
     client: HttpClient,
-    api: WindowedApi,
+    api: Authenticated,
     request: Request,
     *,
     deadline: float | None = None,

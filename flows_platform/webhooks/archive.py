@@ -47,9 +47,9 @@ class Archive:
         """Where a record's detail is kept."""
         return f"{self._prefix}{DETAILS}/{record_id[:2]}/{record_id[2:4]}/{record_id}"
 
-    def evidence_key(self, received: datetime, digest: str) -> str:
-        """Where a delivery is kept: by the hour in which it came, and the SHA-256 of its body."""
-        return f"{self._prefix}{DELIVERIES}/{received.astimezone(UTC):%Y/%m/%d/%H}/{digest}"
+    def evidence_key(self, received: datetime, digest: str, kind: str = "") -> str:
+        """Where a delivery is kept: by the hour in which it came, the SHA-256 of its body, and what it is."""
+        return f"{self._prefix}{DELIVERIES}/{received.astimezone(UTC):%Y/%m/%d/%H}/{digest}{kind and f'/{kind}'}"
 
     def beside(self, key: str, digest: str, digits: int = DIGITS[0]) -> str:
         """The key of other bytes than those that have the key."""
@@ -74,6 +74,11 @@ class Archive:
         """The keys of all records with their ids, in the order of the minutes in which they were created."""
         for key in self.store.keys(f"{self._prefix}{WEBHOOKS}/"):
             yield key, key.rpartition("/")[2].partition(BESIDE)[0]
+
+    def details(self) -> Iterator[str]:
+        """The ids of all records whose details are there."""
+        for key in self.store.keys(f"{self._prefix}{DETAILS}/"):
+            yield key.rpartition("/")[2]
 
     def deliveries(self) -> Iterator[str]:
         """The keys of all evidence, in the order of the hours in which deliveries came."""

@@ -4,6 +4,7 @@ It is a sqlite database that syncs every transaction. One thread writes; deliver
 one sync takes some milliseconds, however many there are.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -46,6 +47,21 @@ CREATE TABLE IF NOT EXISTS records (
     state TEXT NOT NULL CHECK (state IN ('received', 'archived', 'present', 'absent', 'dead')),
     PRIMARY KEY (source, id, sha256)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS details (
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    since REAL NOT NULL,
+    first REAL,
+    due REAL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    why TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (source, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stopped_details (
+    source TEXT PRIMARY KEY,
+    why TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS details_due ON details (source, due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id);
 CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
@@ -156,18 +172,20 @@ class Journal:
         Raises:
             StorageError: the journal cannot be written.
         """
-        entered: Entered = self._run(lambda connection: _entered(connection, delivery, records))
-        return entered
+        return self.write(lambda connection: _entered(connection, delivery, records))
 
-    def archived(self, entered: int, moved: Mapping[str, str]) -> None:
+    def archived(self, entered: int, moved: Mapping[str, str], *, details: float | None = None) -> None:
         """Note that all objects of a delivery are in the archive; their bytes leave the journal.
 
-        `moved` has the keys of objects that are beside others, by the keys that they should have had.
+        Args:
+            entered: The delivery's number.
+            moved: The keys of objects that are beside others, by the keys that they should have had.
+            details: From when on the details of its records are due, in seconds since 1970; None for no details.
 
         Raises:
             StorageError: the journal cannot be written.
         """
-        self._run(lambda connection: _archive(connection, entered, moved))
+        self.write(lambda connection: _archive(connection, entered, moved, details=details))
 
     def restore(self, source: str, records: Sequence[RecordEntry], deliveries: Sequence[DeliveryEntry]) -> None:
         """Note what the archive holds; what is there already stays.
@@ -175,7 +193,7 @@ class Journal:
         Raises:
             StorageError: the journal cannot be written.
         """
-        self._run(lambda connection: _restored(connection, source, records, deliveries))
+        self.write(lambda connection: _restored(connection, source, records, deliveries))
 
     def open_deliveries(self, source: str) -> list[int]:
         """The numbers of the deliveries whose objects may not all be in the archive, the oldest first.
@@ -183,7 +201,7 @@ class Journal:
         Raises:
             StorageError: the journal cannot be read.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 "SELECT id FROM deliveries WHERE source = ? AND state = 'open' ORDER BY id", (source,)
             ).fetchall()
@@ -195,8 +213,22 @@ class Journal:
         Raises:
             StorageError: the journal cannot be read.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _to_store(connection, entered)
+
+    def unknown(self, source: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a source has no record of.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT value FROM json_each(?) WHERE NOT EXISTS "
+                "(SELECT * FROM records WHERE source = ? AND id = value)",
+                (json.dumps(list(ids)), source),
+            )
+            return {str(found) for (found,) in rows}
 
     def counts(self, source: str) -> Counts:
         """How many records a source has, how many of them differ from an earlier one, and its open deliveries.
@@ -204,7 +236,7 @@ class Journal:
         Raises:
             StorageError: the journal cannot be read.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             records, differing = connection.execute(
                 "SELECT count(*), coalesce(sum(differs), 0) FROM records WHERE source = ?", (source,)
             ).fetchone()
@@ -218,21 +250,32 @@ class Journal:
         self._jobs.put(None)
         self._writer.join()
 
-    def _run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    def write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the work in the writing thread; what it wrote is durable when the call ends.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
         job = _Job(work, Future())
         self._jobs.put(job)
-        return job.done.result()
+        result: T = job.done.result()
+        return result
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one state of the journal, for reading.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with _typed(self.path), closing(self._connected()) as connection:
+            connection.execute("BEGIN")
+            yield connection
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with _typed(self.path), closing(self._connected()) as connection:
-            connection.execute("BEGIN")
-            yield connection
 
     def _write(self) -> None:
         """Commit what waits, together, until the end is asked for."""
@@ -359,10 +402,18 @@ def _to_store(connection: sqlite3.Connection, number: int) -> tuple[ToStore, ...
     return tuple(ToStore(key, body) for key, body in rows)
 
 
-def _archive(connection: sqlite3.Connection, number: int, moved: Mapping[str, str]) -> None:
+def _archive(connection: sqlite3.Connection, number: int, moved: Mapping[str, str], *, details: float | None) -> None:
     for key, beside in moved.items():
         connection.execute(
             "UPDATE records SET key = ?, differs = 1 WHERE delivery = ? AND key = ?", (beside, number, key)
+        )
+    # guard: a detail is due once its record is archived
+    if details is not None:
+        connection.execute(
+            "INSERT INTO details (source, id, since, due) SELECT DISTINCT source, id, :now, :now FROM records "
+            "WHERE delivery = :number AND state = 'received' "
+            "ON CONFLICT DO UPDATE SET since = :now, due = :now, first = NULL, tries = 0 WHERE due IS NULL",
+            {"number": number, "now": details},
         )
     connection.execute(
         "UPDATE records SET state = 'archived', body = NULL, delivery = NULL WHERE delivery = ? AND state = 'received'",
@@ -380,7 +431,7 @@ def _restored(
     for record in records:
         _add_record(connection, source, record, None)
     for delivery in deliveries:
-        _archive(connection, _number(connection, delivery)[0], {})
+        _archive(connection, _number(connection, delivery)[0], {}, details=None)
 
 
 def _text(instant: datetime) -> str:

@@ -1,6 +1,6 @@
 """What happens to a delivery: proven, parsed, noted in the journal, stored in the archive. Knows no HTTP server."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,12 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
 from flows_platform.webhooks.declaration import WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery
+from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
 from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Journal, RecordEntry, ToStore
-from flows_platform.webhooks.records import BadDelivery, Parsed, Record, parse, record_in, records
+from flows_platform.webhooks.records import BadDelivery, Parsed, Record, object_in, parse, record_in, records
 
 AT_ONCE = 8  # objects that are stored at once: the file system's own journal syncs them together
+RECONCILED = "reconciled"  # ends the key of evidence that is a vendor's list
 REINDEXED = 500  # entries of a transaction
 FOREVER = timedelta(days=400_000)  # a record of the archive was near its own delivery
 
@@ -38,11 +40,27 @@ class Receipt:
 
 
 class Receiver:
-    """Receives the deliveries of one source. Its methods may be called from any thread."""
+    """Receives the deliveries of one source. Its methods may be called from any thread.
 
-    def __init__(self, declaration: WebhookDeclaration, secrets: Secrets, archive: Archive, journal: Journal) -> None:
+    Args:
+        declaration: The source.
+        secrets: The secrets that prove its senders.
+        archive: Where its objects are kept.
+        journal: Where its deliveries are noted.
+        details_due: Called after records were archived, where details are fetched; it must not block.
+    """
+
+    def __init__(
+        self,
+        declaration: WebhookDeclaration,
+        secrets: Secrets,
+        archive: Archive,
+        journal: Journal,
+        details_due: Callable[[], None] | None = None,
+    ) -> None:
         self.declaration = declaration
         self._secrets, self._archive, self._journal = secrets, archive, journal
+        self._details_due = details_due
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
 
     def receive(self, delivery: Delivery) -> Receipt:
@@ -67,6 +85,39 @@ class Receiver:
             raise
         return self._kept(delivery, parsed, found)
 
+    def unknown(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that the journal has no record of.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        return self._journal.unknown(self.declaration.name, ids)
+
+    def has(self, record: Record) -> bool:
+        """Whether the archive has a record of that id and minute.
+
+        Raises:
+            StorageError: the archive cannot be read.
+        """
+        return self._archive.store.read(self._archive.record_key(record)) is not None
+
+    def keep_listed(self, body: bytes, url: str, now: datetime) -> Receipt:
+        """Take records that the vendor lists, in a body as it would deliver them.
+
+        Args:
+            body: The body.
+            url: Where the list is from.
+            now: The time.
+
+        Raises:
+            BadDelivery: one of the records cannot be kept.
+            StorageError: journal or archive cannot be written now.
+        """
+        delivery = Delivery(body, {}, now, sender=url)
+        value = object_in(body)
+        parsed = Parsed(body.decode(), value, None)
+        return self._kept(delivery, parsed, records(self.declaration.webhook, parsed, now), RECONCILED)
+
     def drain(self) -> int:
         """Store what the journal has and the archive may not have: deliveries that were cut off. Returns their number.
 
@@ -75,7 +126,7 @@ class Receiver:
         """
         opened = self._journal.open_deliveries(self.declaration.name)
         for number in opened:
-            self._journal.archived(number, self._store(self._journal.to_store(number)))
+            self._note_archived(number, self._store(self._journal.to_store(number)))
         return len(opened)
 
     def reindex(self) -> int:
@@ -90,6 +141,9 @@ class Receiver:
             count += len(entries)
         for deliveries in batched(self._archived_deliveries(), REINDEXED, strict=False):
             self._journal.restore(self.declaration.name, [], deliveries)
+        queue = DetailQueue(self._journal, self.declaration.name)
+        for ids in batched(self._archive.details(), REINDEXED, strict=False):
+            queue.settle(ids, PRESENT)
         return count
 
     def counts(self) -> Counts:
@@ -104,18 +158,24 @@ class Receiver:
         """End the threads."""
         self._pool.shutdown()
 
-    def _kept(self, delivery: Delivery, parsed: Parsed, found: list[Record]) -> Receipt:
+    def _kept(self, delivery: Delivery, parsed: Parsed, found: list[Record], kind: str = "") -> Receipt:
         digest = sha256(delivery.body).hexdigest()
         # Equal bodies without an id are one delivery.
         delivery_id = parsed.delivery_id or digest
         held = evidence(self.declaration, delivery, delivery_id)
-        key = self._archive.evidence_key(delivery.received, digest)
+        key = self._archive.evidence_key(delivery.received, digest, kind)
         entry = DeliveryEntry(self.declaration.name, delivery_id, digest, delivery.received, ToStore(key, held))
         entered = self._journal.enter(entry, [self._entry(record) for record in found])
         # guard: a delivery is in the archive before it counts
         moved = self._store(entered.to_store)
-        self._journal.archived(entered.number, moved)
+        self._note_archived(entered.number, moved)
         return Receipt(entered.archived, entered.repeated, entered.differing)
+
+    def _note_archived(self, number: int, moved: dict[str, str]) -> None:
+        now = datetime.now(UTC).timestamp() if self._details_due else None
+        self._journal.archived(number, moved, details=now)
+        if self._details_due:
+            self._details_due()
 
     def _entry(self, record: Record) -> RecordEntry:
         key = self._archive.record_key(record)

@@ -104,6 +104,18 @@ def record_in(webhook: Webhook, body: bytes, record_id: str, received: datetime)
     return _record(webhook, parsed, "the object", text, received)
 
 
+def object_in(body: bytes) -> dict[str, Any]:
+    """The JSON object that the bytes are, by the rules for a delivery's body.
+
+    Raises:
+        BadDelivery: they are not one.
+    """
+    text = _text(body)
+    _check_depth(text)
+    _check_surrogates(text)
+    return _value(text)
+
+
 def _decompressed(delivery: Delivery, limit: int) -> bytes:
     codings = [
         name.strip().lower() for text in delivery.headers.get("content-encoding", ()) for name in text.split(",")

@@ -23,7 +23,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _URL_KEY = re.compile(r"[A-Za-z0-9._~-]{8,200}")
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _BASIC = re.compile(r"basic +(\S+)", re.IGNORECASE)
-_STANDARD_KEY = "whsec_"
+STANDARD_KEY = "whsec_"
 _STANDARD_ID = re.compile(r"[^.\s]{1,200}")
 _SIGNED_NAME = re.compile(r"\{([a-z]+)\}")
 _TOLERANCE = Field(300, ge=1, le=86_400, description="Seconds by which the signed time may be early or late.")
@@ -189,10 +189,10 @@ class Standard(BySecret):
     def check(self, secrets: Secrets) -> None:
         super().check(secrets)
         for secret in (self.secret, self.old):
-            if secret and secrets[secret.env] and not _standard_key(secrets[secret.env]):
+            if secret and secrets[secret.env] and not standard_key(secrets[secret.env]):
                 raise ConfigurationError(
                     f"the secret in {secret.env} is not one of Standard Webhooks.",
-                    remedy=f"It is base64 after {_STANDARD_KEY}, as the sender shows it.",
+                    remedy=f"It is base64 after {STANDARD_KEY}, as the sender shows it.",
                 )
 
     def verify(self, delivery: Delivery, secrets: Secrets) -> None:
@@ -206,7 +206,7 @@ class Standard(BySecret):
         given = [
             _from_base64(text) for version, _, text in (one.partition(",") for one in sent.split()) if version == "v1"
         ]
-        expected = [digest(_standard_key(key), signed, "sha256") for key in self.keys(secrets)]
+        expected = [digest(standard_key(key), signed, "sha256") for key in self.keys(secrets)]
         _require(proven=_is_any(given, expected), name=f"{family}-signature")
         _require_time(delivery, time, self.tolerance)
 
@@ -214,8 +214,9 @@ class Standard(BySecret):
 _FAMILIES = ("webhook", "svix")
 
 
-def _standard_key(secret: str) -> bytes:
-    return _from_base64(secret.removeprefix(_STANDARD_KEY))
+def standard_key(secret: str) -> bytes:
+    """The key that a secret of Standard Webhooks holds; empty where it is not one."""
+    return _from_base64(secret.removeprefix(STANDARD_KEY))
 
 
 class GitHub(BySecret):
@@ -335,17 +336,26 @@ class SignedByHmac(BySecret):
 
     def verify(self, delivery: Delivery, secrets: Secrets) -> None:
         sent = _required(delivery, self.header)
-        headers = {"timestamp": self.timestamp_header, "id": self.id_header}
-        names = {name: _required(delivery, header, name) for name, header in headers.items() if header}
-        pieces = {name: text.encode("latin-1") for name, text in names.items()} | {"body": delivery.body}
-        # A split by a pattern with a group gives texts and names in turn.
-        texts = enumerate(_SIGNED_NAME.split(self.signed))
-        signed = b"".join(pieces[text] if index % 2 else text.encode() for index, text in texts)
+        names = {name: _required(delivery, header, name) for name, header in self.headers.items()}
+        signed = self.covered(names, delivery.body)
         given = [_ENCODINGS[self.encoding](sent.removeprefix(self.prefix))] if sent.startswith(self.prefix) else []
         expected = [digest(key.encode(), signed, self.algorithm) for key in self.keys(secrets)]
         _require(proven=_is_any(given, expected), name=self.header)
         if self.timestamp_header:
             _require_time(delivery, names["timestamp"], self.tolerance)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of what is signed besides the body, by its names in `signed`."""
+        named = {"timestamp": self.timestamp_header, "id": self.id_header}
+        return {name: header for name, header in named.items() if header}
+
+    def covered(self, names: Mapping[str, str], body: bytes) -> bytes:
+        """The bytes that are signed."""
+        pieces = {name: text.encode("latin-1") for name, text in names.items()} | {"body": body}
+        # A split by a pattern with a group gives texts and names in turn.
+        texts = enumerate(_SIGNED_NAME.split(self.signed))
+        return b"".join(pieces[text] if index % 2 else text.encode() for index, text in texts)
 
 
 class BearerKey(BySecret):

@@ -1,0 +1,151 @@
+"""What a vendor lists and never delivered is archived, with the list as its evidence; what is there stays."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import PydanticCustomError
+
+from flows_platform.webhooks.archive import Archive, Evidence
+from flows_platform.webhooks.detail_queue import DetailQueue
+from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.receiver import Receiver
+from flows_platform.webhooks.reconcile import BATCH, Listed, Reconciled, check_reconcilable, reconcile
+from flows_platform.webhooks.records import record_in
+
+from .declared import KEY, declared
+from .deliveries import NOW
+from .test_receiver import MINUTE, MS, Brittle, alert, sent
+
+URL = "https://vendor.example/alerts"
+CREATED = datetime(2023, 11, 14, 22, 13, 20, 123_000, UTC)
+
+
+class Bench:
+    """A receiver over a folder, whose declaration is made of the keys."""
+
+    def __init__(self, folder: Path, **keys: Any) -> None:
+        self.store = Brittle(folder / "archive")
+        self.journal = Journal(folder / "alerts.db")
+        archive = Archive(self.store)
+        self.receiver = Receiver(declared(archive="", **keys), {"HOOK_KEY": KEY}, archive, self.journal, lambda: None)
+
+    def reconcile(self, *listed: Listed) -> Reconciled:
+        return reconcile(self.receiver, listed, URL, NOW)
+
+    def keys(self, prefix: str) -> list[str]:
+        return list(self.store.keys(prefix))
+
+    def close(self) -> None:
+        self.receiver.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    found = Bench(tmp_path)
+    yield found
+    found.close()
+
+
+def listed(name: str, created: datetime = CREATED, **fields: object) -> Listed:
+    return Listed(name, created, fields)
+
+
+def test_what_is_missing_is_archived_and_its_detail_is_due(bench: Bench) -> None:
+    bench.receiver.receive(sent(alert("5a3c")))
+    found = bench.reconcile(listed("5a3c", severity=1), listed("5a3d", severity=2))
+    assert found == Reconciled(listed=2, missing=1, ids=("5a3d",))
+    assert bench.keys("webhooks/") == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
+    assert bench.store.read(f"{MINUTE}/5a3c") == alert("5a3c").encode()
+    added = json.loads(bench.store.read(f"{MINUTE}/5a3d") or b"")
+    assert added == {"id": "5a3d", "created_at": MS, "severity": 2}
+    assert {one.id for one in DetailQueue(bench.journal, "vendor_alerts").listed()} == {"5a3c", "5a3d"}
+
+
+def test_the_list_is_evidence(bench: Bench) -> None:
+    bench.reconcile(listed("5a3d"))
+    (key,) = bench.keys("deliveries/")
+    assert key.startswith("deliveries/2026/03/01/12/")
+    assert key.endswith("/reconciled")
+    assert Evidence.read(bench.store.read(key) or b"").source == "vendor_alerts"
+
+
+def test_a_second_comparison_changes_nothing(bench: Bench) -> None:
+    bench.reconcile(listed("5a3d"))
+    before = bench.keys("")
+    assert bench.reconcile(listed("5a3d")) == Reconciled(listed=1)
+    assert bench.keys("") == before
+
+
+def test_a_record_that_only_the_archive_knows_is_not_missing(bench: Bench, tmp_path: Path) -> None:
+    bench.receiver.receive(sent(alert("5a3c")))
+    journal = Journal(tmp_path / "empty.db")
+    receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, Archive(bench.store), journal)
+    assert reconcile(receiver, [listed("5a3c", severity=1)], URL, NOW) == Reconciled(listed=1)
+    assert bench.keys("webhooks/") == [f"{MINUTE}/5a3c"]
+    receiver.close()
+    journal.close()
+
+
+def test_a_rebuilt_journal_knows_what_was_reconciled(bench: Bench, tmp_path: Path) -> None:
+    bench.reconcile(listed("5a3d"))
+    journal = Journal(tmp_path / "empty.db")
+    receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, Archive(bench.store), journal)
+    assert receiver.reindex() == 1
+    assert receiver.unknown(["5a3d", "5a3e"]) == {"5a3e"}
+    receiver.close()
+    journal.close()
+
+
+def test_what_cannot_be_archived_is_named_and_the_rest_is_archived(bench: Bench) -> None:
+    found = bench.reconcile(listed("../x"), listed("5a3d"), listed("5a3e", NOW + timedelta(days=9)))
+    assert (found.listed, found.missing, found.refused, found.ids) == (3, 3, 2, ("5a3d",))
+    assert "../x: the object.id is '../x': an id has 4 to 200 letters" in found.reasons[0]
+    assert "5a3e: the object.created_at is " in found.reasons[1]
+    assert bench.keys("webhooks/") == [f"{MINUTE}/5a3d"]
+
+
+def test_a_long_list_is_compared_in_batches(bench: Bench) -> None:
+    found = bench.reconcile(*(listed(f"id-{number:05}") for number in range(BATCH + 20)))
+    assert (found.listed, found.missing, len(found.ids)) == (BATCH + 20, BATCH + 20, 10)
+    assert len(bench.keys("webhooks/")) == BATCH + 20
+    assert len(bench.keys("deliveries/")) == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("milliseconds", MS),
+        ("seconds", MS / 1000),
+        ("nanoseconds", MS * 1_000_000),
+        ("iso", "2023-11-14T22:13:20.123000+00:00"),
+        ("iso_utc", "2023-11-14T22:13:20.123000"),
+        ("%Y/%m/%d %H:%M:%S.%f", "2023/11/14 22:13:20.123000"),
+    ],
+)
+def test_a_record_is_written_as_the_webhook_writes_it(tmp_path: Path, written: str, expected: object) -> None:
+    created = {"path": "meta.at", "written": written}
+    bench = Bench(tmp_path, records=None, id="alert.number", created_at=created)
+    webhook = bench.receiver.declaration.webhook
+    check_reconcilable(webhook)
+    assert bench.reconcile(listed("5a3d", alert={"title": "é"})).missing == 1
+    body = bench.store.read(f"{MINUTE}/5a3d") or b""
+    assert json.loads(body) == {"alert": {"title": "é", "number": "5a3d"}, "meta": {"at": expected}}
+    assert record_in(webhook, body, "5a3d", NOW).created_at == CREATED
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"records": None, "id": None, "delivery": {"header": "X-Id"}}, "`webhook.id` is needed"),
+        ({"id": "ids[0].id"}, r"ids\[0\].id selects from a list"),
+    ],
+)
+def test_some_webhooks_cannot_be_compared(keys: dict[str, Any], why: str) -> None:
+    with pytest.raises(PydanticCustomError, match=why):
+        check_reconcilable(declared(**keys).webhook)
