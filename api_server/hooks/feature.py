@@ -91,16 +91,16 @@ class HooksFeature(Feature):
         return PageSections(usage=f"<h2>Webhooks</h2>\n<p>Vendors post to:</p>\n<ul>{paths}</ul>\n\n")
 
     def check(self) -> None:
-        """Open archive and journal. A journal that is new is built from the archive; what was cut off is stored.
+        """Open archive and journal, and begin to fetch details.
 
-        Details are fetched from here on.
+        What a journal does not have is read from the archive, and what was cut off is stored.
 
         Raises:
             ConfigurationError: a secret is missing or cannot prove anything.
             StorageError: archive or journal cannot be used.
         """
         secrets = [one.secrets(self._config.environment) for one in self._config.declarations]
-        store, is_new = self._config.store(), not self._config.journal.exists()
+        store = self._config.store()
         journal = Journal(self._config.journal)
         self._closing.callback(journal.close)
         for declaration, found in zip(self._config.declarations, secrets, strict=True):
@@ -110,7 +110,7 @@ class HooksFeature(Feature):
         for receiver in self._receivers:
             self._closing.callback(receiver.close)
             # guard: a lost journal is rebuilt
-            if is_new:
+            if not receiver.is_indexed:
                 receiver.reindex()
         for worker in self._workers.values():
             worker.start()

@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS details (
     why TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS indexed_sources (
+    source TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stopped_details (
     source TEXT PRIMARY KEY,
     why TEXT NOT NULL
@@ -194,6 +197,26 @@ class Journal:
             StorageError: the journal cannot be written.
         """
         self.write(lambda connection: _restored(connection, source, records, deliveries))
+
+    def is_indexed(self, source: str) -> bool:
+        """Whether the journal has had all that the archive holds of a source.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with self.reading() as connection:
+            found = connection.execute("SELECT 1 FROM indexed_sources WHERE source = ?", (source,))
+            return found.fetchone() is not None
+
+    def note_indexed(self, source: str) -> None:
+        """Note that the journal has all that the archive holds of a source.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        self.write(
+            lambda connection: connection.execute("INSERT OR IGNORE INTO indexed_sources VALUES (?)", (source,)).close()
+        )
 
     def open_deliveries(self, source: str) -> list[int]:
         """The numbers of the deliveries whose objects may not all be in the archive, the oldest first.
@@ -354,6 +377,18 @@ def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry, records: S
 
 def _number(connection: sqlite3.Connection, delivery: DeliveryEntry) -> tuple[int, str]:
     """The number of a delivery, which is added if it is new, and its state."""
+    added = _add_delivery(connection, delivery, OPEN)
+    if added is not None:
+        return added, OPEN
+    number, state = connection.execute(
+        "SELECT id, state FROM deliveries WHERE source = ? AND delivery = ? AND sha256 = ?",
+        (delivery.source, delivery.delivery, delivery.sha256),
+    ).fetchone()
+    return number, state
+
+
+def _add_delivery(connection: sqlite3.Connection, delivery: DeliveryEntry, state: str) -> int | None:
+    """Add a delivery that is new, and return its number; None for one that is known, which stays as it is."""
     added = connection.execute(
         "INSERT INTO deliveries (source, delivery, sha256, received, key, body, state) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING id",
@@ -363,17 +398,11 @@ def _number(connection: sqlite3.Connection, delivery: DeliveryEntry) -> tuple[in
             delivery.sha256,
             _text(delivery.received),
             delivery.evidence.key,
-            delivery.evidence.body,
-            OPEN,
+            delivery.evidence.body if state == OPEN else None,
+            state,
         ),
     ).fetchone()
-    if added:
-        return added[0], OPEN
-    number, state = connection.execute(
-        "SELECT id, state FROM deliveries WHERE source = ? AND delivery = ? AND sha256 = ?",
-        (delivery.source, delivery.delivery, delivery.sha256),
-    ).fetchone()
-    return number, state
+    return None if added is None else int(added[0])
 
 
 def _add_record(connection: sqlite3.Connection, source: str, record: RecordEntry, delivery: int | None) -> None:
@@ -431,7 +460,9 @@ def _restored(
     for record in records:
         _add_record(connection, source, record, None)
     for delivery in deliveries:
-        _archive(connection, _number(connection, delivery)[0], {}, details=None)
+        # Its evidence is in the archive, which says nothing of the records of one that was cut off.
+        # guard: an open delivery stays open
+        _add_delivery(connection, delivery, ARCHIVED)
 
 
 def _text(instant: datetime) -> str:

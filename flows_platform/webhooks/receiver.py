@@ -144,7 +144,18 @@ class Receiver:
         queue = DetailQueue(self._journal, self.declaration.name)
         for ids in batched(self._archive.details(), REINDEXED, strict=False):
             queue.settle(ids, PRESENT)
+        # Last: a journal that was built to a half is built again.
+        self._journal.note_indexed(self.declaration.name)
         return count
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the journal has had all that the archive holds of the source.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        return self._journal.is_indexed(self.declaration.name)
 
     def counts(self) -> Counts:
         """How many records and deliveries the journal has of the source.

@@ -72,11 +72,10 @@ def fetch_details(folder: Path, archive: Archive, journal: Journal) -> None:
 def main(folder: Path) -> None:
     acknowledged = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     path = folder / "alerts.db"
-    is_new = not path.exists()
     journal = Journal(path)
     archive = Archive(FileStore(folder / "archive"))
     receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, archive, journal, lambda: None)
-    if is_new:
+    if not receiver.is_indexed:
         receiver.reindex()
     receiver.drain()
     for number, batch in enumerate(BATCHES):

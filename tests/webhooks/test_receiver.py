@@ -175,6 +175,30 @@ def test_the_journal_is_rebuilt_from_the_archive(bench: Bench, tmp_path: Path) -
     rebuilt.close()
 
 
+def test_a_delivery_that_was_cut_off_is_not_archived_by_an_index(bench: Bench) -> None:
+    bench.store.failing = MINUTE  # its evidence is in the archive, its record is not
+    with pytest.raises(StorageError):
+        bench.receiver.receive(sent(alert("5a3c")))
+    assert list(bench.store.keys("deliveries/"))
+    assert bench.receiver.reindex() == 0
+    bench.store.failing = None
+    assert bench.journal.counts("vendor_alerts").open == 1
+    assert bench.receiver.drain() == 1
+    assert bench.keys == [f"{MINUTE}/5a3c"]
+
+
+def test_a_journal_is_indexed_once_it_has_all_of_the_archive(bench: Bench) -> None:
+    bench.receiver.receive(sent(alert("5a3c")))
+    assert not bench.receiver.is_indexed
+    bench.store.create(f"{MINUTE}/5a3d", b"not a record")
+    with pytest.raises(StorageError):
+        bench.receiver.reindex()
+    assert not bench.receiver.is_indexed
+    (bench.folder / "archive" / MINUTE / "5a3d").unlink()
+    bench.receiver.reindex()
+    assert bench.receiver.is_indexed
+
+
 def test_without_its_journal_nothing_is_overwritten(bench: Bench, tmp_path: Path) -> None:
     bench.receiver.receive(sent(alert("5a3c")))
     bench.close()
