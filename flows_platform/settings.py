@@ -171,6 +171,13 @@ class Settings(BaseModel):
         None, description="File with the key of the emulator; by default emulator.key in FLOWS_HOME."
     )
 
+    tpch_scale: float = Field(
+        0.01,
+        ge=0.001,
+        le=10,
+        description="Scale of the generated orders of TPC-H: 0.01 gives 15,000, 1 gives 1,500,000.",
+    )
+
     sql_url: SecretStr | None = Field(
         None,
         description="Database of CVEs, postgresql://… or sqlite:///…; by default database/cves.db in FLOWS_HOME.",
@@ -301,6 +308,7 @@ class Files:
         self.rejected = home / "rejected" / "rejected_flows.csv"
         self.database = home / "database" / "flows.db"
         self.cves = home / "database" / "cves.db"
+        self.tpch_orders = home / "raw" / "tpch_orders"
         self.windows = home / "windows"
         self.versions = home / "versions.json"
         self.reports = home / "reports"

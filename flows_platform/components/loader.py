@@ -81,6 +81,8 @@ def declared_in[M: Declared](
         ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
     text = read_text(path)
+    if kind is not TABLE and kind.component not in text:
+        return []  # before it is parsed: most files declare tables alone
     found = [document for document in _not_empty(documents(text, path)) if _is_of(kind, document)]
     try:
         return [finished(kind.model.model_validate(_attributes(document, kind))) for document in found]

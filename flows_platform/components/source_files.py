@@ -15,6 +15,7 @@ from flows_platform.settings import Settings
 
 SUFFIXES = {".yaml", ".yml"}
 SHIPPED = {path.parent.name: path for path in sorted(DEFS.glob(f"*/{FILE}"))}
+REPORTS = "reports.yaml"  # beside the file of a shipped source: the reports over its tables
 
 
 class SourceFiles(NamedTuple):
@@ -60,7 +61,8 @@ def _text(path: Path) -> str:
 def _files_at(entry: str, unreadable: list[OSError]) -> list[Path] | None:
     """The files of one entry: a shipped name, a file of any name, or a folder; None where there is nothing."""
     if entry in SHIPPED:
-        return [SHIPPED[entry]]
+        reports = SHIPPED[entry].with_name(REPORTS)
+        return [SHIPPED[entry], *([reports] if reports.is_file() else [])]
     path = Path(entry)
     if path.is_dir():
         return sorted(_yaml_files(path, unreadable))

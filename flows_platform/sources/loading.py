@@ -18,6 +18,7 @@ from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
+from flows_platform.sources.tpch_orders.definitions import TPCH_ORDERS, tpch_definitions
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,4 +111,5 @@ def _flows(table: WindowedTable, settings: Settings) -> dg.Definitions:
 MORE: dict[str, Callable[[WindowedTable, Settings], dg.Definitions]] = {
     "lanl_flows": _flows,
     NVD_CVES: nvd_definitions,
+    TPCH_ORDERS: tpch_definitions,
 }

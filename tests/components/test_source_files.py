@@ -8,6 +8,7 @@ import pytest
 
 from flows_platform.cli.commands.verify import run_history
 from flows_platform.components.catalog import read_catalog, table_at, table_named
+from flows_platform.components.loader import FILE
 from flows_platform.components.source_files import SHIPPED, asks_for, source_files
 from flows_platform.definitions import build_definitions
 from flows_platform.domain.errors import ConfigurationError
@@ -38,14 +39,22 @@ def settings(*sources: Path | str, **values: object) -> Settings:
 
 
 def test_the_shipped_ones_are_the_default() -> None:
-    assert list(SHIPPED) == ["lanl_flows", "nvd_cves", "qualys_detections", "qualys_knowledge_base"]
-    assert source_files(Settings()).files == list(SHIPPED.values())
+    names = ["lanl_flows", "nvd_cves", "qualys_detections", "qualys_knowledge_base", "tpch_orders"]
+    assert list(SHIPPED) == names
+    files = source_files(Settings()).files
+    assert [path for path in files if path.name == FILE] == list(SHIPPED.values())
+    reports = [path.parent.name for path in files if path.name != FILE]
+    assert reports == ["lanl_flows", "nvd_cves", "tpch_orders"]
+    assert source_files(Settings(sources=("nvd_cves",))).files == [
+        SHIPPED["nvd_cves"],
+        SHIPPED["nvd_cves"].with_name("reports.yaml"),
+    ]
     assert asks_for(Settings(), "lanl_flows")
 
 
 def test_files_are_found_under_any_name_and_each_once(project: Path) -> None:
     files = source_files(settings(project, project / "third.yaml", "nvd_cves")).files
-    assert [path.name for path in files] == ["any name.yml", "third.yaml", "wrong.yaml", "defs.yaml"]
+    assert [path.name for path in files] == [*("any name.yml", "third.yaml", "wrong.yaml", "defs.yaml", "reports.yaml")]
 
 
 @pytest.mark.parametrize("separator", [",", ":", " , "])

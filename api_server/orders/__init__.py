@@ -1,0 +1,1 @@
+"""The endpoint of TPC-H's orders."""
