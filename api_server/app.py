@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from api_server.config import ServerConfig
+from api_server.exchange import exchange_endpoint
 from api_server.health import health_endpoint
 from api_server.http import paths
 from api_server.http.authorization import requires
@@ -17,6 +18,7 @@ from api_server.http.problems import HANDLERS
 from api_server.http.shared import Shared
 from api_server.index_page import index_endpoint
 from api_server.openapi import describe_endpoint
+from flows_platform.access import exchange
 from flows_platform.access.hosts import HostList
 
 
@@ -76,6 +78,7 @@ def _hook_routes(features: Sequence[Feature]) -> list[Route]:
 def _shared_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
     return [
         Route(paths.HEALTH, health_endpoint(features)),
+        Route(exchange.PATH, exchange_endpoint(), methods=["POST"]),
         Route(paths.OPENAPI, describe_endpoint(descriptions)),
         Route(paths.INDEX, index_endpoint(features, descriptions)),
     ]

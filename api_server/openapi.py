@@ -9,11 +9,21 @@ from starlette.responses import JSONResponse, Response
 
 from api_server.http import paths
 from api_server.http.feature import Description, Endpoint
-from api_server.http.openapi_parts import Node, content, header, json_content, object_schema, plain_path, problem
+from api_server.http.openapi_parts import (
+    Node,
+    content,
+    failures,
+    header,
+    json_content,
+    object_schema,
+    plain_path,
+    problem,
+)
 from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import kinds
 from api_server.http.shared import shared_of
 from api_server.http.tokens import Scope
+from flows_platform.access import exchange
 
 VERSION = "1.0.0"
 BEARER = "token"
@@ -76,6 +86,48 @@ def _shared_paths() -> Node:
         paths.HEALTH: plain_path("health", "Whether the database opens.", json_content("Health")),
         paths.OPENAPI: plain_path("openapi", "This description.", content("application/json", {"type": "object"})),
         paths.INDEX: plain_path("index", "A page that says what is here.", content("text/html", {"type": "string"})),
+        exchange.PATH: {"post": _exchange()},
+    }
+
+
+def _exchange() -> Node:
+    """The exchange of a long-lived token for a short one."""
+    text: Node = {"type": "string"}
+    form = object_schema(
+        {
+            "grant_type": {"const": exchange.GRANT},
+            "subject_token": text,
+            "subject_token_type": {"enum": [exchange.ACCESS_TOKEN, exchange.PROGRAMMATIC]},
+        }
+    )
+    form["properties"] |= {"scope": text, "requested_token_type": {"const": exchange.ACCESS_TOKEN}}
+    issued = object_schema(
+        {
+            "access_token": text,
+            "issued_token_type": {"const": exchange.ACCESS_TOKEN},
+            "token_type": {"const": "Bearer"},
+            "expires_in": {"type": "integer", "minimum": 0},
+            "scope": text,
+        }
+    )
+    error = content("application/json", object_schema({"error": text, "error_description": text}))
+    refused: Node = {"description": "An error of RFC 6749, 5.2.", "content": error}
+    unavailable = failures()["503"]
+    return {
+        "operationId": "exchange_token",
+        "summary": "A short token for a long-lived one (RFC 8693).",
+        "requestBody": {"required": True, "content": content(exchange.FORM, form)},
+        "responses": {
+            "200": {
+                "description": "The token; as plain text where the type of the subject token is Snowflake's.",
+                "content": content("application/json", issued) | content("text/plain", text),
+            },
+            **failures(),
+            "400": {**refused, "content": error | problem("A parameter of the query.")["content"]},
+            "408": refused,
+            "413": refused,
+            "503": {**unavailable, "content": error | unavailable["content"]},
+        },
     }
 
 

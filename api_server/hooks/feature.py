@@ -12,9 +12,9 @@ from threading import Event, Thread
 
 from api_server.config import ServerConfig
 from api_server.hooks import openapi, problems
-from api_server.hooks.body import BodyReader
 from api_server.hooks.routes import HookRoutes
 from api_server.http.admission import Admission
+from api_server.http.bodies import BodyReader
 from api_server.http.exposure import is_loopback
 from api_server.http.feature import Description, Endpoint, Feature, PageSections
 from flows_platform.domain.errors import ConfigurationError, StorageError
@@ -63,7 +63,7 @@ class HooksFeature(Feature):
 
     def __init__(self, config: HooksConfig) -> None:
         self._config = config
-        self._bodies = BodyReader(config.body_seconds, config.body_bytes)
+        self._bodies = BodyReader(config.body_seconds, config.body_bytes, "deliveries")
         self._admission = Admission(config.deliveries, "deliveries")
         self._receivers: list[Receiver] = []
         self._workers: dict[str, DetailWorker] = {}  # by source

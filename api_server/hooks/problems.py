@@ -17,8 +17,6 @@ EXPLANATIONS = {
     "unknown-sender": "Deliveries come from declared addresses alone, and this is another one.",
     "invalid-delivery": "The body cannot be kept: it is not JSON, or a record in it has no valid id or time. Only the "
     "delivery's evidence is in the archive.",
-    "body-too-large": "The body is longer than the webhook allows, as it came or once it is decompressed.",
-    "body-timeout": "The request's body was not complete in time.",
     "unknown-coding": "The body's Content-Encoding is not identity or gzip.",
     "too-many-deliveries": "As many deliveries are under way as the server admits. Send it again after `Retry-After` "
     "seconds.",

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api_server.hooks import problems
-from api_server.hooks.body import BodyReader
 from api_server.http.admission import Admission
+from api_server.http.bodies import BodyReader
 from api_server.http.feature import Endpoint
 from api_server.http.problems import Problem
 from flows_platform.domain.errors import StorageError

@@ -1,20 +1,29 @@
-"""Which requests are allowed (RFC 6750): a bearer token in the Authorization header, a scope for every endpoint."""
+"""Which requests are allowed (RFC 6750): a token in the Authorization header, a scope for every endpoint."""
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_server.http.authority import Authority, NotValid
 from api_server.http.feature import Endpoint
 from api_server.http.problems import Problem
 from api_server.http.shared import shared_of
-from api_server.http.tokens import Scope, TokenFile
-from flows_platform.domain.errors import ConfigurationError
+from api_server.http.tokens import Grant, Scope
+from flows_platform.domain.errors import PlatformError
 
-BEARER = re.compile("bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+CHARACTERS = "[A-Za-z0-9._~+/-]+=*"
+# The second form is that of Snowflake's clients.
+CREDENTIALS = re.compile(
+    rf'bearer +(?P<bearer>{CHARACTERS})|snowflake +token="(?P<quoted>{CHARACTERS})"', re.IGNORECASE
+)
 REALM = 'Bearer realm="flows"'
+# What requests may do where the server asks for no tokens.
+ALL = Grant("", tuple(Scope))
 
 logger = logging.getLogger(__name__)
 
@@ -23,44 +32,70 @@ def requires(scope: Scope, endpoint: Endpoint) -> Endpoint:
     """The endpoint behind a check: the request needs a token with `scope`, if the server asks for tokens at all."""
 
     async def guarded(request: Request) -> Response:
-        authorize(request, scope)
+        request.state.grant = authorize(request, scope)
         return await endpoint(request)
 
     return guarded
 
 
-def authorize(request: Request, scope: Scope) -> None:
-    """Check the token of a request.
+def grant_of(request: Request) -> Grant:
+    """What the token of a request behind `requires` allows."""
+    grant: Grant = request.state.grant
+    return grant
+
+
+def authorize(request: Request, scope: Scope) -> Grant:
+    """Check the token of a request; what it allows.
 
     Raises:
         Problem: 401 without a valid token, 403 where the token lacks the scope, 503 where tokens cannot be looked up.
     """
     tokens = shared_of(request).tokens
     if tokens is None:
-        return
-    granted = _granted(tokens, request.headers.getlist("authorization"))
+        return ALL
+    grant = _granted(tokens, request.headers.getlist("authorization"))
     # guard: scopes of tokens
-    if scope not in granted:
-        challenge = f'{REALM}, error="insufficient_scope", scope="{scope}"'
-        detail = f"The token lacks the scope {scope}."
-        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, headers={"WWW-Authenticate": challenge})
+    if not grant.allows(scope):
+        raise insufficient(scope)
+    return grant
 
 
-def _granted(tokens: TokenFile, headers: list[str]) -> tuple[str, ...]:
-    if not headers:
-        raise _unauthorized("The Authorization header is missing: `Bearer` and a token.", REALM)
-    # guard: one Authorization header
-    match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+def insufficient(scope: str) -> Problem:
+    """The 403 of a token without `scope`, which must be the text of a scope."""
+    challenge = f'{REALM}, error="insufficient_scope", scope="{scope}"'
+    detail = f"The token lacks the scope {scope}."
+    return Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, headers={"WWW-Authenticate": challenge})
+
+
+@contextmanager
+def lookups() -> Iterator[None]:
+    """Turn errors of the files of tokens and keys into a 503; the log has them.
+
+    Raises:
+        Problem: there was one.
+    """
     try:
-        granted = None if match is None else tokens.scopes_of(match[1])
-    except ConfigurationError as error:
+        yield
+    except PlatformError as error:
         logger.error("tokens cannot be looked up: %s", error)  # noqa: TRY400  the message says it all
         detail = "Tokens cannot be looked up now; the server's log has the reason."
         status = HTTPStatus.SERVICE_UNAVAILABLE
         raise Problem(status, "tokens-unavailable", detail, headers={"Retry-After": "30"}) from error
-    if granted is None:
-        raise _unauthorized("The token is not known here.", f'{REALM}, error="invalid_token"')
-    return granted
+
+
+def _granted(tokens: Authority, headers: list[str]) -> Grant:
+    if not headers:
+        raise _unauthorized("The Authorization header is missing: `Bearer` and a token.", REALM)
+    invalid = f'{REALM}, error="invalid_token"'
+    # guard: one Authorization header
+    match = CREDENTIALS.fullmatch(headers[0]) if len(headers) == 1 else None
+    if match is None:
+        raise _unauthorized("The Authorization header is not `Bearer` and a token.", invalid)
+    try:
+        with lookups():
+            return tokens.grant(match["bearer"] or match["quoted"])
+    except NotValid as error:
+        raise _unauthorized(str(error), invalid) from error
 
 
 def _unauthorized(detail: str, challenge: str) -> Problem:

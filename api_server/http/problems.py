@@ -29,6 +29,10 @@ REFUSALS = {
     "visitor may. Its operator adds further names to FLOWS_ALLOWED_HOSTS.",
     "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
     "request-timeout": "The request's head was not complete in time.",
+    "body-too-large": "The body is longer than the path allows, as it came or once it is decompressed.",
+    "body-timeout": "The request's body was not complete in time.",
+    "too-many-bodies": "The server holds as many bodies of requests as it holds at once. Try again after `Retry-After` "
+    "seconds.",
     "not-http": "The request is not HTTP/1.1.",
 }
 FAILURES = {

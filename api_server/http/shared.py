@@ -1,18 +1,27 @@
-"""What the features of one server share: tokens, and the limit of streams that run at once."""
+"""What the features of one server share: tokens, the limit of streams that run at once, and the reader of bodies."""
 
 from starlette.requests import Request
 
 from api_server.config import ServerConfig
 from api_server.http.admission import Admission
+from api_server.http.authority import Authority
+from api_server.http.bodies import BodyReader
+from api_server.http.token_keys import KeyFile, keys_beside
 from api_server.http.tokens import TokenFile
+
+BODY_SECONDS = 10
+BODY_BYTES = 4 << 20  # of all bodies at once
 
 
 class Shared:
     """The application keeps it for its requests."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self.tokens = TokenFile(config.tokens) if config.tokens else None
+        self.tokens = (
+            Authority(TokenFile(config.tokens), KeyFile(keys_beside(config.tokens))) if config.tokens else None
+        )
         self.admission = Admission(config.active_streams)
+        self.bodies = BodyReader(BODY_SECONDS, BODY_BYTES)
 
 
 def shared_of(request: Request) -> Shared:

@@ -7,8 +7,8 @@ tokens are alike. A fast hash also means that wrong tokens cannot keep the serve
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -18,13 +18,16 @@ from stat import S_IWGRP, S_IWOTH
 
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.runtime.followed_files import FollowedFile
 from flows_platform.runtime.locks import exclusive
 
 # By the mark scanners find leaked tokens, and we keep tokens out of what we write.
-MARK = "flows_"
+MARK, SHORT_MARK = "flows_", "flowss_"
 SECRET_BYTES = 32
-LOOKS_LIKE_TOKEN = re.compile(MARK + "[A-Za-z0-9_-]{40,}")
+LOOKS_LIKE_TOKEN = re.compile(f"(?:{MARK}|{SHORT_MARK})[A-Za-z0-9_-]{{40,}}")
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+REPORT_SCOPE = re.compile("reports:[a-z][a-z0-9_]{0,63}", re.ASCII)
+MARK_DIGITS = 16  # of the hash by which a short token names its parent
 PRIVATE = 0o600
 
 
@@ -34,21 +37,77 @@ class Scope(StrEnum):
     FLOWS_READ = "flows:read"  # the streams
     STATUS_READ = "status:read"  # the newest time and the number of rows
     CVES_READ = "cves:read"  # everything about CVEs
-    REPORTS_READ = "reports:read"  # all reports
+    REPORTS_READ = "reports:read"  # all reports; `reports:NAME` is one
+
+
+def report_scope(name: str) -> str:
+    """The scope of one report."""
+    return f"reports:{name}"
+
+
+def is_report_scope(scope: str) -> bool:
+    """Whether the scope is that of all reports or of one."""
+    return REPORT_SCOPE.fullmatch(scope) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows.
+
+    Args:
+        name: The token's, or that of its parent.
+        scopes: Of `Scope`, or those of single reports.
+        fixed: Values of reports' parameters, as in URLs, that no request changes.
+        expires: The time (UTC) from which it does not count; None where it has no end.
+        mark: The first digits of the hash of the token in the file.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    expires: datetime | None = None
+    mark: str = ""
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether requests that need `scope` pass. The scope of one report passes for all: `reads` decides then."""
+        # guard: fixed parameters are those of reports
+        if self.fixed and scope is not Scope.REPORTS_READ:
+            return False
+        return scope in self.scopes or (scope is Scope.REPORTS_READ and any(map(is_report_scope, self.scopes)))
+
+    def reads(self, report: str) -> bool:
+        """Whether it has the scope of this report."""
+        return Scope.REPORTS_READ in self.scopes or report_scope(report) in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """What the file holds of a token; `created` is an ISO 8601 time."""
+    """What the file holds of a token; times are in ISO 8601, `expires` is empty where it has no end."""
 
     name: str
     scopes: tuple[str, ...]
     created: str
     sha256: str
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    expires: str = ""
+
+    @property
+    def grant(self) -> Grant:
+        """What it allows."""
+        expires = datetime.fromisoformat(self.expires) if self.expires else None
+        return Grant(self.name, self.scopes, self.fixed, expires, self.sha256[:MARK_DIGITS])
 
 
-def create_token(file: Path, name: str, scopes: Iterable[Scope], created: datetime) -> str:
-    """Create a token; only its hash is kept.
+def create_token(
+    file: Path,
+    name: str,
+    scopes: Iterable[str],
+    created: datetime,
+    *,
+    fixed: Mapping[str, str] | None = None,
+    expires: datetime | None = None,
+) -> str:
+    """Create a token; only its hash is kept. `fixed` and `expires` are as in `Grant`.
 
     Raises:
         ConfigurationError: the name is taken or invalid, or the file is not a token file.
@@ -60,7 +119,8 @@ def create_token(file: Path, name: str, scopes: Iterable[Scope], created: dateti
             remedy="Use up to 64 letters, digits, dots, dashes and underscores.",
         )
     token = MARK + secrets.token_urlsafe(SECRET_BYTES)
-    entry = TokenEntry(name, tuple(scopes), created.isoformat(timespec="seconds"), _hash(token))
+    times = [moment.isoformat(timespec="seconds") if moment else "" for moment in (created, expires)]
+    entry = TokenEntry(name, tuple(scopes), times[0], _hash(token), dict(fixed or {}), times[1])
     # guard: makers of tokens take turns
     with exclusive(_lock(file)):
         entries = read_tokens(file) if file.exists() else []
@@ -109,18 +169,32 @@ def read_tokens(file: Path) -> list[TokenEntry]:
         ) from error
 
 
-def _entry(fields: dict[str, object]) -> TokenEntry:
-    scopes = fields["scopes"]
-    if not isinstance(scopes, list):
-        raise TypeError("scopes are a list")
-    names = tuple(Scope(scope) for scope in scopes)
-    return TokenEntry(str(fields["name"]), names, str(fields["created"]), str(fields["sha256"]))
+def _entry(given: dict[str, object]) -> TokenEntry:
+    scopes, fixed = given["scopes"], given.get("fixed", {})
+    if not isinstance(scopes, list) or not isinstance(fixed, dict):
+        raise TypeError("scopes are a list, fixed parameters an object")
+    # guard: a limit that is not understood is not ignored
+    if given.keys() - {one.name for one in fields(TokenEntry)}:
+        raise ValueError("a key is unknown")
+    names = tuple(scope if is_report_scope(scope) else Scope(scope) for scope in scopes)
+    entry = TokenEntry(
+        name=str(given["name"]),
+        scopes=names,
+        created=str(given["created"]),
+        sha256=str(given["sha256"]),
+        fixed={str(name): str(value) for name, value in fixed.items()},
+        expires=str(given.get("expires", "")),
+    )
+    if (expires := entry.grant.expires) and expires.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return entry
 
 
 def _write(file: Path, entries: Sequence[TokenEntry]) -> None:
+    written = [{key: value for key, value in asdict(entry).items() if value or key == "scopes"} for entry in entries]
     with atomic_path(file) as temporary:
         temporary.chmod(PRIVATE)
-        temporary.write_text(json.dumps({"tokens": [asdict(entry) for entry in entries]}, indent=2) + "\n")
+        temporary.write_text(json.dumps({"tokens": written}, indent=2) + "\n")
 
 
 def _lock(file: Path) -> Path:
@@ -136,34 +210,27 @@ class TokenFile:
     """A server's view of the file: read again once it was replaced, so that a revoked token ends without a restart."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._state: tuple[int, ...] = ()
-        self._entries: Sequence[TokenEntry] = ()
+        self._file = FollowedFile(file, read_tokens)
 
-    def scopes_of(self, token: str) -> tuple[str, ...] | None:
-        """What a token allows, None for an unknown one. Takes the same time for every token.
+    def grant_of(self, token: str) -> Grant | None:
+        """What a token of the file allows, also an expired one; None for an unknown one.
+
+        Takes the same time for every token.
 
         Raises:
             ConfigurationError: the file cannot be read any more.
         """
-        given, scopes = _hash(token), None
-        for entry in self._current():
+        given, found = _hash(token), None
+        for entry in self._file.current():
             # guard: tokens are compared with what is stored
             if compare_digest(given, entry.sha256):
-                scopes = entry.scopes
-        return scopes
+                found = entry.grant
+        return found
 
-    def _current(self) -> Sequence[TokenEntry]:
-        try:
-            found = self._file.stat()
-            state: tuple[int, ...] = (found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode)
-        except OSError:
-            state = ()
-        # guard: a revoked token ends
-        if not state or state != self._state:
-            self._entries = read_tokens(self._file)
-            self._state = state
-        return self._entries
+    def grant_marked(self, mark: str) -> Grant | None:
+        """The same for the mark of a token, which only a signed text may name."""
+        found = [entry for entry in self._file.current() if entry.sha256.startswith(mark)]
+        return found[0].grant if found else None
 
 
 def without_tokens(text: str) -> str:

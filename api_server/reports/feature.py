@@ -32,10 +32,12 @@ class ReportsFeature(Feature):
         return {paths.QUERY: ["POST"]}
 
     async def page(self, base: str, *, shows_data: bool) -> PageSections:
-        del base, shows_data
+        del base
+        # guard: strangers see no names of reports
+        reports = self._service.reports.values() if shows_data else ()
         lines = "".join(
             f'<li><a href="{paths.LIST}/{report.name}">{report.name}</a>: {escape(report.description)}</li>'
-            for report in self._service.reports.values()
+            for report in reports
         )
         return PageSections(usage=f"<h2>Reports</h2><ul>{lines}</ul>")
 

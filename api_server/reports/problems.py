@@ -13,6 +13,7 @@ from flows_platform.reports.parameters import BadParameter, NoData
 
 RETRY_SECONDS = 10
 KINDS = {
+    "fixed-parameter": "The token fixes the parameter, and the request gives another value; `allowed` is the token's.",
     "invalid-body": "The body is not a JSON object of parameters.",
     "too-many-rows": "The answer has more rows than the report allows; it is never cut. Ask for less.",
     "too-many-bytes": "The query would bill more bytes than the report allows. Ask for a shorter range.",

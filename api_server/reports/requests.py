@@ -12,6 +12,7 @@ from starlette.requests import Request
 from api_server.http.negotiation import choose_format, header_list
 from api_server.http.parameters import brief, fields, format_parameter
 from api_server.http.problems import Problem
+from api_server.http.shared import shared_of
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.reports.declaration import ReportDeclaration
 
@@ -56,20 +57,15 @@ async def of_body(request: Request) -> tuple[dict[str, Any], WireFormat]:
     """The parameters of a JSON body, and the format that Accept or the query string names.
 
     Raises:
-        Problem: 413 where it is too long, 415 where it is not JSON by its type, 400 where it is not an object.
+        Problem: 413 where it is too long, 415 where it is not JSON by its type, 400 where it is not an object; others
+            as `BodyReader` raises them.
     """
     _, wire_format = of_query(request, (), None)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "invalid-body", "The body's type must be application/json.")
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        # guard: bytes of a body
-        if len(body) > BODY_BYTES:
-            detail = f"The body is longer than {BODY_BYTES} bytes."
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request-too-large", detail)
-    return _object(body), wire_format
+    async with shared_of(request).bodies.body(request, BODY_BYTES) as body:
+        return _object(body), wire_format
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_server.http.authorization import grant_of
 from api_server.http.compression import compressed
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import ContentCoding, choose_coding, content_headers, header_list
 from api_server.http.parameters import refuse_parameters
 from api_server.reports import paths
+from api_server.reports.access import asked_by, readable, report_for
 from api_server.reports.problems import report_problems
-from api_server.reports.requests import named, of_body, of_query, split
+from api_server.reports.requests import of_body, of_query, split
 from api_server.reports.schemas import described, schema_document
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 from flows_platform.reports.declaration import ReportDeclaration
@@ -28,12 +30,13 @@ SMALL = 1024  # bytes that no coding makes worth while
 
 
 def list_endpoint(service: ReportService) -> Endpoint:
-    """All reports, with their parameters, columns and newest data."""
+    """The reports that the token may read, with their parameters, columns and newest data."""
 
     async def reports(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
+        fixed, found = grant_of(request).fixed, readable(request, service.reports)
         with report_problems():
-            listed = [described(report, service.state(report)) for report in service.reports.values()]
+            listed = [described(report, service.state(report), fixed) for report in found.values()]
         return _json({"reports": listed})
 
     return reports
@@ -44,7 +47,8 @@ def schema_endpoint(service: ReportService) -> Endpoint:
 
     async def schema(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
-        return _json(schema_document(named(request.path_params["name"], service.reports)))
+        report = report_for(request, request.path_params["name"], service.reports)
+        return _json(schema_document(report, grant_of(request).fixed))
 
     return schema
 
@@ -54,7 +58,7 @@ def rows_endpoint(service: ReportService) -> Endpoint:
 
     async def rows(request: Request) -> Response:
         name, ending = split(request.path_params["name"])
-        report = named(name, service.reports)
+        report = report_for(request, name, service.reports)
         given, wire_format = of_query(request, [parameter.name for parameter in report.parameters], ending)
         return await _answered(request, service, report, given, wire_format)
 
@@ -65,7 +69,7 @@ def query_endpoint(service: ReportService) -> Endpoint:
     """A report's rows, by parameters of a JSON body."""
 
     async def query(request: Request) -> Response:
-        report = named(request.path_params["name"], service.reports)
+        report = report_for(request, request.path_params["name"], service.reports)
         given, wire_format = await of_body(request)
         return await _answered(request, service, report, given, wire_format)
 
@@ -80,7 +84,7 @@ async def _answered(
     wire_format: WireFormat,
 ) -> Response:
     with report_problems():
-        asked = service.asked(report, given, wire_format)
+        asked = asked_by(request, service, report, given, wire_format)
         coding = choose_coding(header_list(request.headers, "accept-encoding"))
         # guard: an unchanged answer asks no warehouse
         if asked.etag and _matches(request, asked.etag):

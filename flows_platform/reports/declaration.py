@@ -88,6 +88,9 @@ class ReportDeclaration(Declared):
         return self.top or self.series
 
     def _faults(self) -> Iterator[Fault]:
+        # guard: a token of one report is not one of all
+        if self.name == "read":
+            yield Fault(("name",), "`reports:read` is the scope of all reports; choose another name")
         forms = [key for key in ("sql", "top", "series") if getattr(self, key) is not None]
         if len(forms) != 1:
             yield Fault(forms[1:2], "exactly one of `sql`, `top` and `series` is needed")  # type: ignore[arg-type]

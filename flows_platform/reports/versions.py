@@ -17,6 +17,7 @@ from pathlib import Path
 from flows_platform.domain.errors import StorageError
 from flows_platform.domain.windows import Window
 from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.runtime.followed_files import FollowedFile
 from flows_platform.runtime.locks import exclusive
 
 # No job of a publisher that died still runs then: jobs may take ten minutes, and all tries of a window half an hour.
@@ -149,8 +150,7 @@ class VersionsFile:
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
-        self._state: tuple[int, ...] = ()
-        self._held: Mapping[str, TableVersion] = {}
+        self._file = FollowedFile(versions.path, lambda _: versions.read())
 
     def state(self, tables: Sequence[str]) -> DataState:
         """The state of these tables now.
@@ -158,12 +158,4 @@ class VersionsFile:
         Raises:
             StorageError: the file cannot be read.
         """
-        try:
-            found = self._versions.path.stat()
-            state: tuple[int, ...] = (found.st_ino, found.st_mtime_ns, found.st_size)
-        except OSError:
-            state = ()
-        # guard: a changed version is seen at once
-        if not state or state != self._state:
-            self._held, self._state = self._versions.read(), state
-        return state_of(tables, self._held, self._versions.now())
+        return state_of(tables, self._file.current(), self._versions.now())

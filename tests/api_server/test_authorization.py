@@ -181,7 +181,9 @@ def test_the_commands(tmp_path: Path) -> None:
 
     made = flows_token("create", "nightly", "--scope", "flows:read")
     assert (made.returncode, made.stdout.count("\n")) == (0, 1)
-    assert TokenFile(tmp_path / "tokens.json").scopes_of(made.stdout.strip()) == ("flows:read",)
+    grant = TokenFile(tmp_path / "tokens.json").grant_of(made.stdout.strip())
+    assert grant
+    assert grant.scopes == ("flows:read",)
     assert flows_token("list").stdout.startswith("nightly\tflows:read\t20")
     wrong = flows_token("create", "other", "--scope", "root")
     assert (wrong.returncode, wrong.stdout) == (2, "")

@@ -22,11 +22,12 @@ from api_server.http import paths
 from api_server.http.feature import Description, Endpoint, Feature, PageSections
 from api_server.http.openapi_parts import content, plain_path
 from api_server.http.tokens import Scope, create_token
+from flows_platform.access import exchange
 from tests.sources.nvd_cves.cve_objects import cve
 
 from .conftest import Server, build, build_cves, flows, running
 
-SHARED = {paths.HEALTH, paths.OPENAPI, paths.INDEX}
+SHARED = {paths.HEALTH, paths.OPENAPI, paths.INDEX, exchange.PATH}
 
 
 @pytest.fixture(scope="module")

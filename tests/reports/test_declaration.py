@@ -69,6 +69,7 @@ SQL = changed()["sql"]
         ({"columns": [{"name": "a", "type": "json"}]}, "type: json", "columns.0.type: a report has no json columns"),
         ({"columns": []}, "columns:", "columns: `columns` is missing: `sql` needs it"),
         ({"name": "Top Customers"}, "name: Top", "name is 'Top Customers'"),
+        ({"name": "read"}, "name: read", "name: `reports:read` is the scope of all reports"),
     ],
 )
 def test_mistakes_are_reported_by_line_and_key(tmp_path: Path, changes: dict[str, Any], at: str, why: str) -> None:

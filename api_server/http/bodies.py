@@ -20,10 +20,11 @@ class BodyReader:
     Args:
         seconds: How long a body may take, however slowly its bytes come.
         budget: Bytes of all bodies that are held at once.
+        things: What has a body, in the plural, for the kind of problem where there are too many.
     """
 
-    def __init__(self, seconds: float, budget: int) -> None:
-        self._seconds, self._budget = seconds, budget
+    def __init__(self, seconds: float, budget: int, things: str = "bodies") -> None:
+        self._seconds, self._budget, self._things = seconds, budget, things
         self.held = 0
 
     @asynccontextmanager
@@ -65,7 +66,8 @@ class BodyReader:
             if self.held + len(chunk) > self._budget:
                 retry = {"Retry-After": str(RETRY_SECONDS)}
                 detail = f"Bodies of {self._budget} bytes are held, as many as this server holds at once."
-                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-deliveries", detail, headers=CLOSE | retry)
+                kind = f"too-many-{self._things}"
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=CLOSE | retry)
             self.held += len(chunk)
             chunks.append(chunk)
 

@@ -1,0 +1,104 @@
+"""Which tokens count now, and what they allow: those in the file, and short ones that were exchanged for them."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from api_server.http.short_tokens import LIFE, Claims, claims_of, sign
+from api_server.http.token_keys import KeyFile
+from api_server.http.tokens import SHORT_MARK, Grant, Scope, TokenFile, is_report_scope
+
+# What Snowflake's clients ask for: a role and the host of the endpoint. There are no roles here: it narrows nothing.
+SESSION = re.compile(r"session:scope:\S+(?: +\S+)?")
+
+
+class NotValid(Exception):
+    """A token does not count; the text says why, without the token."""
+
+
+class ScopeRefused(Exception):
+    """A scope is wider than the token's; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A short token, the seconds for which it counts, and its scopes."""
+
+    token: str
+    seconds: int
+    scopes: tuple[str, ...]
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Authority:
+    """The tokens of one server."""
+
+    def __init__(self, tokens: TokenFile, keys: KeyFile, now: Callable[[], datetime] = utc_now) -> None:
+        self._tokens, self._keys, self._now = tokens, keys, now
+
+    def grant(self, token: str) -> Grant:
+        """What a token allows.
+
+        Raises:
+            NotValid: it is unknown, revoked, expired or forged, or its parent is.
+            ConfigurationError: the tokens or keys cannot be read.
+        """
+        if not token.startswith(SHORT_MARK):
+            return self._current(self._tokens.grant_of(token))
+        claims = claims_of(token, self._keys.verifying())
+        if claims is None:
+            raise NotValid("The token is not known here.")
+        if not claims.counts_at(self._now().timestamp()):
+            raise NotValid("The token has expired: exchange the long-lived one again.")
+        # guard: a short token ends with its parent
+        return _narrowed(self._current(self._tokens.grant_marked(claims.parent)), claims)
+
+    def exchange(self, token: str, scope: str) -> Issued:
+        """A short token for a long-lived one, with the scopes that `scope` names; all where it is empty.
+
+        Raises:
+            NotValid: the token does not count, or is a short one.
+            ScopeRefused: a scope is not the token's.
+            ConfigurationError: the tokens or keys cannot be read.
+            StorageError: the keys cannot be written.
+        """
+        # guard: a short token gives no other
+        if token.startswith(SHORT_MARK):
+            raise NotValid("A short token cannot be exchanged: use the long-lived one.")
+        parent = self._current(self._tokens.grant_of(token))
+        scopes, now = _chosen(parent, scope), int(self._now().timestamp())
+        left = LIFE if parent.expires is None else int(parent.expires.timestamp()) - now
+        seconds = min(LIFE, left)
+        claims = Claims(parent.mark, scopes, now, now + seconds)
+        return Issued(sign(claims, self._keys.signing()), seconds, scopes)
+
+    def _current(self, found: Grant | None) -> Grant:
+        if found is None:
+            raise NotValid("The token is not known here.")
+        # guard: tokens end at their time
+        if found.expires is not None and self._now() >= found.expires:
+            raise NotValid(f"The token {found.name} has expired: create another.")
+        return found
+
+
+def _narrowed(parent: Grant, claims: Claims) -> Grant:
+    """The parent's grant as it is now, with the scopes of the claims alone."""
+    # guard: a short token is never wider than its parent
+    return replace(parent, scopes=tuple(scope for scope in claims.scopes if _has(parent, scope)))
+
+
+def _chosen(parent: Grant, scope: str) -> tuple[str, ...]:
+    asked: Sequence[str] = () if SESSION.fullmatch(scope) else scope.split()
+    # guard: an exchange widens nothing
+    if refused := [text for text in asked if not _has(parent, text)]:
+        raise ScopeRefused(refused[0])
+    return tuple(dict.fromkeys(asked)) or parent.scopes
+
+
+def _has(parent: Grant, scope: str) -> bool:
+    return scope in parent.scopes or (is_report_scope(scope) and Scope.REPORTS_READ in parent.scopes)

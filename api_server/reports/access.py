@@ -1,0 +1,75 @@
+"""What the token of a request leaves of the reports: those that it may read, and the parameters that it fixes."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+
+from api_server.http.authorization import grant_of, insufficient
+from api_server.http.problems import Problem
+from api_server.http.tokens import Grant, Scope, report_scope
+from api_server.reports.requests import named
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.parameters import NAME
+from flows_platform.reports.service import Asked, ReportService
+
+type Reports = Mapping[str, ReportDeclaration]
+
+
+def readable(request: Request, reports: Reports) -> dict[str, ReportDeclaration]:
+    """The reports that the request's token may read. One without a parameter that the token fixes is not among them."""
+    grant = grant_of(request)
+    return {name: report for name, report in reports.items() if _reads(grant, report)}
+
+
+def report_for(request: Request, name: str, reports: Reports) -> ReportDeclaration:
+    """The report of that name, for this request.
+
+    Raises:
+        Problem: 404 where there is none that the token may read; 403 for a token of single reports, whether or not
+            there is such a report.
+    """
+    found = readable(request, reports)
+    if name not in found and Scope.REPORTS_READ not in grant_of(request).scopes:
+        raise insufficient(report_scope(name) if re.fullmatch(NAME, name) else Scope.REPORTS_READ)
+    return named(name, found)
+
+
+def asked_by(
+    request: Request,
+    service: ReportService,
+    report: ReportDeclaration,
+    given: Mapping[str, Any],
+    wire_format: WireFormat,
+) -> Asked:
+    """What a request asks of a report, with the parameters that its token fixes. Every endpoint asks through this.
+
+    Raises:
+        Problem: 403 where the request gives a fixed parameter another value, or its token may not read the report.
+        PlatformError: as `ReportService.asked`.
+    """
+    return service.asked(report, _with_fixed(request, report, given), wire_format)
+
+
+def _with_fixed(request: Request, report: ReportDeclaration, given: Mapping[str, Any]) -> dict[str, Any]:
+    grant = grant_of(request)
+    # guard: rows are for tokens of their report
+    if not _reads(grant, report):
+        raise insufficient(report_scope(report.name))
+    for parameter in report.parameters:
+        fixed, name = grant.fixed.get(parameter.name), parameter.name
+        # guard: fixed parameters keep their value
+        if fixed is not None and name in given and parameter.read(given[name]) != parameter.read(fixed):
+            detail = f"The token fixes {name}: leave it out."
+            members = {"parameter": name, "allowed": fixed}
+            raise Problem(HTTPStatus.FORBIDDEN, "fixed-parameter", detail, members=members)
+    # guard: fixed parameters are given
+    return {**given, **grant.fixed}
+
+
+def _reads(grant: Grant, report: ReportDeclaration) -> bool:
+    # guard: a fixed parameter bounds every report
+    return grant.reads(report.name) and grant.fixed.keys() <= {parameter.name for parameter in report.parameters}

@@ -1,0 +1,175 @@
+"""The client of reports: their rows as Arrow tables, or as bytes in any format."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from threading import Lock
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlencode
+
+from flows_platform.client.sending import Answer, Sender, Sent
+from flows_platform.domain.errors import StreamIncomplete
+from flows_platform.domain.progress import Progress, silent
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LIST = "/api/v1/reports"
+LONGEST_QUERY = 2000  # characters; longer ones go in a body
+KEPT_BYTES = 256 << 20  # of tables that a client keeps
+NOT_MODIFIED = 304
+
+
+class Reports:
+    """The reports of one server.
+
+    A table that the server says is unchanged is not sent again. The token is exchanged for a short one when the server
+    first asks for it, and sent to nothing else. Threads may share a client.
+
+    Args:
+        url: The server, such as https://flows.example.com.
+        token: A token of `flows token create`; None for a server that asks for none.
+        progress: Called with the bytes of the answer that have come, and all of them if that is known.
+        patience: Seconds for which a busy server is asked again, after as long as it says.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        progress: Progress = silent,
+        patience: float = 120,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sender = Sender(url, token, progress, patience, sleep)
+        self._kept: OrderedDict[Sent, tuple[str, pa.Table]] = OrderedDict()
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sender.close()
+
+    def list(self) -> list[dict[str, Any]]:
+        """The reports that the token may read: name, description, parameters, columns, chart and newest data.
+
+        Raises:
+            ConfigurationError: the server does not know the token, or it may not read reports.
+            SourceUnavailable: the server does not answer, or is busy for longer than the patience.
+        """
+        found: list[dict[str, Any]] = self._json(LIST)["reports"]
+        return found
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """JSON Schema of a report's parameters and rows.
+
+        Raises:
+            ConfigurationError: there is no such report; others as `list`.
+        """
+        return self._json(f"{LIST}/{quote(name, safe='')}/schema")
+
+    def get(self, name: str, /, **parameters: object) -> "pa.Table":
+        """A report's rows.
+
+        Args:
+            name: The report's.
+            parameters: Texts, numbers, dates, times (UTC without a zone), truth values, or lists of these.
+
+        Raises:
+            ConfigurationError: a parameter is refused, with what it may be; others as `schema`.
+            SourceRefused: the answer would be larger than the report allows.
+            StreamIncomplete: the answer ended early.
+        """
+        import pyarrow as pa  # noqa: PLC0415 - takes a third of a second
+
+        sent = _sent(name, WireFormat.ARROW, parameters)
+        with self._lock:
+            etag, held = self._kept.get(sent, ("", None))
+        with closing(self._sender.send(sent, {"If-None-Match": etag} if etag else {})) as answer:
+            if answer.status == NOT_MODIFIED and held is not None:
+                self._keep(sent, etag, held)
+                return held
+            body = answer.body()
+        try:
+            table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
+        except (pa.ArrowException, OSError) as error:
+            raise StreamIncomplete(f"{answer.url} sent no whole Arrow stream ({len(body):,} bytes).") from error
+        _check_count(answer, table.num_rows)
+        self._keep(sent, answer.headers.get("ETag", ""), table)
+        return table
+
+    def download(
+        self, name: str, wire_format: WireFormat, target: IO[bytes], parameters: Mapping[str, object]
+    ) -> int | None:
+        """Write a report's rows to an open file; the number of rows, if the server says it.
+
+        Raises:
+            PlatformError: as `get`.
+        """
+        with closing(self._sender.send(_sent(name, wire_format, parameters), {})) as answer:
+            for piece in answer.pieces():
+                target.write(piece)
+        return _count(answer)
+
+    def _json(self, path: str) -> dict[str, Any]:
+        with closing(self._sender.send(Sent("GET", path), {})) as answer:
+            return answer.json()
+
+    def _keep(self, sent: Sent, etag: str, table: "pa.Table") -> None:
+        """Keep a table with its ETag, as the newest."""
+        with self._lock:
+            self._kept.pop(sent, None)
+            if etag:
+                self._kept[sent] = (etag, table)
+            # guard: tables that a client keeps have a bound
+            while sum(kept.nbytes for _, kept in self._kept.values()) > KEPT_BYTES:
+                self._kept.popitem(last=False)
+
+
+def _sent(name: str, wire_format: WireFormat, parameters: Mapping[str, object]) -> Sent:
+    """The request: a query where it can be one, else a body. Commas separate the values of a list in a query."""
+    texts = {key: _texts(value) for key, value in parameters.items()}
+    path = f"{LIST}/{quote(name, safe='')}"
+    query = urlencode({key: value if isinstance(value, str) else ",".join(value) for key, value in texts.items()})
+    lists = [value for value in texts.values() if not isinstance(value, str)]
+    # guard: a comma in a value does not split it
+    if len(query) > LONGEST_QUERY or any("," in item for value in lists for item in value):
+        return Sent.json(f"{path}/query?format={wire_format}", texts)
+    return Sent("GET", f"{path}.{wire_format}" + (f"?{query}" if query else ""))
+
+
+def _texts(value: object) -> str | tuple[str, ...]:
+    return tuple(map(_text, value)) if isinstance(value, list | tuple | set | frozenset) else _text(value)
+
+
+def _text(value: object) -> str:
+    """The value as a URL has it."""
+    from flows_platform.reports.values import as_text  # noqa: PLC0415 - a client of lists alone does without
+
+    if isinstance(value, datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    return as_text(value)  # type: ignore[arg-type]  # of other types, their text
+
+
+def _count(answer: Answer) -> int | None:
+    text = answer.headers.get(RECORD_COUNT_HEADER, "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _check_count(answer: Answer, rows: int) -> None:
+    declared = _count(answer)
+    # guard: a table has all rows
+    if declared is not None and declared != rows:
+        raise StreamIncomplete(f"{answer.url} declared {declared:,} rows and sent {rows:,}.")
