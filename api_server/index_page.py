@@ -7,10 +7,11 @@ from pathlib import Path
 from string import Template
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from api_server.http import paths
 from api_server.http.feature import Description, Endpoint, Feature
+from api_server.http.negotiation import header_list, prefers
 from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import kinds
 from api_server.http.shared import shared_of
@@ -18,6 +19,9 @@ from api_server.http.shared import shared_of
 OPEN = "Requests need no token: the data is open to all that reach this address."
 # The page brings its style with it and loads nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+# What the guide's server, whose paths reports may have, answers here.
+NOTHING = {"result": "Nothing to see here"}
 
 
 def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Description]) -> Endpoint:
@@ -25,6 +29,8 @@ def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Descripti
 
     async def index(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
+        if prefers(header_list(request.headers, "accept"), "application/json", "text/html"):
+            return JSONResponse(NOTHING, headers={"Cache-Control": "no-store", "Vary": "Accept"})
         base = str(request.base_url).rstrip("/")
         # A browser sends no token: where one is asked for, the page shows everything but the data's own figures.
         secured = shared_of(request).tokens is not None
@@ -43,7 +49,7 @@ def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Descripti
             reference="".join(section.reference for section in sections),
             problems="".join(f'<dt id="{kind}">{kind}</dt><dd>{escape(text)}</dd>' for kind, text in problems.items()),
         )
-        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+        return HTMLResponse(page, headers={**HEADERS, "Vary": "Accept"})
 
     return index
 

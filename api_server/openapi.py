@@ -81,11 +81,16 @@ def _hook_paths(features: Sequence[Description]) -> Node:
     return {path: item for feature in features for path, item in feature.hooks.items()}
 
 
+_INDEX = content("text/html", {"type": "string"}) | content(
+    "application/json", object_schema({"result": {"type": "string"}})
+)
+
+
 def _shared_paths() -> Node:
     return {
         paths.HEALTH: plain_path("health", "Whether the database opens.", json_content("Health")),
         paths.OPENAPI: plain_path("openapi", "This description.", content("application/json", {"type": "object"})),
-        paths.INDEX: plain_path("index", "A page that says what is here.", content("text/html", {"type": "string"})),
+        paths.INDEX: plain_path("index", "A page that says what is here.", _INDEX),
         exchange.PATH: {"post": _exchange()},
     }
 
@@ -143,6 +148,7 @@ def _shared_schemas(problems: Mapping[str, str]) -> Node:
         "instance": {"type": "string", "description": "The path, where the request was read so far."},
         "parameter": {"type": "string", "description": "The query parameter that is refused."},
         "allowed": {"type": ["string", "array"], "items": text, "description": "What it may be."},
+        "error": {"type": "string", "description": "Where there is nothing at a path, for clients of the guide."},
     }
     refusal = {**object_schema(required), "properties": {**required, **optional}, "description": "RFC 9457."}
     return {"Health": object_schema({"status": {"const": "ok"}}), "Problem": refusal}
@@ -151,7 +157,8 @@ def _shared_schemas(problems: Mapping[str, str]) -> Node:
 def _secure(described: Node, features: Sequence[Description]) -> None:
     described["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
     challenge = {"WWW-Authenticate": header("What is missing.", {"type": "string"}, required=True)}
-    for path, scope in ((path, scope) for feature in features for path, scope in feature.scopes.items()):
+    scopes = [(path, scope) for feature in features for path, scope in feature.scopes.items()]
+    for path, scope in ((path, scope) for path, scope in scopes if path in described["paths"]):
         for operation in described["paths"][path].values():
             operation["security"] = [{BEARER: [scope]}]
             operation["responses"] |= {

@@ -40,8 +40,12 @@ LOGGING: dict[str, Any] = {
 logger = logging.getLogger(__name__)
 
 
-def run(config: ServerConfig, features: Sequence[Feature], host: str, port: int) -> None:
+def run(
+    config: ServerConfig, features: Sequence[Feature], host: str, port: int, not_served: Sequence[str] = ()
+) -> None:
     """Serve until SIGINT or SIGTERM. Port 0 takes a free one; the log line says which.
+
+    The log also says what is `not_served`, and what features lack.
 
     Raises:
         PlatformError: a feature's data is missing or something else.
@@ -63,8 +67,10 @@ def run(config: ServerConfig, features: Sequence[Feature], host: str, port: int)
         scheme = "https" if config.certificate else "http"
         cautions = "".join(f"; {caution}" for feature in features if (caution := feature.caution()))
         level = logging.WARNING if cautions else logging.INFO
-        source = features[0].source
+        source = ", ".join(feature.source for feature in features)
         logger.log(level, "serving %s on %s://%s:%d/ (Ctrl-C ends)%s", source, scheme, shown, number, cautions)
+        for note in (*not_served, *(note for feature in features for note in feature.notes())):
+            logger.warning("not served: %s", note)
         gc.freeze()  # what is loaded by now stays, so garbage collections need not look at it
         # uvicorn raises the signal again once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):

@@ -67,7 +67,7 @@ def _served(name: str, command: Sequence[str], port: int, log: Path) -> Iterator
 def api(database: Path, log: Path) -> Iterator[Server]:
     """Our own server."""
     port = free_port()
-    with _served("api", flows("serve", "--database", database, "--port", port), port, log) as server:
+    with _served("api", flows("serve", "--database", database, "--no-reports", "--port", port), port, log) as server:
         yield server
 
 

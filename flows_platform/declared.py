@@ -77,6 +77,14 @@ class Fault(NamedTuple):
     why: str
 
 
+class KeyFault(ConfigurationError):
+    """A fault at a key that shows only beside what else there is: `at` is its path in the declaration."""
+
+    def __init__(self, at: KeyPath, why: str) -> None:
+        super().__init__(f"{'.'.join(map(str, at))}: {why}")
+        self.at, self.why = at, why
+
+
 def all_refused(faults: Sequence[Fault]) -> PydanticCustomError:
     """All faults as one in pydantic's form: `message` in `error_messages.py` takes them apart again."""
     (at, why), *others = faults

@@ -1,5 +1,6 @@
 """All settings. The only module that reads the environment (`FLOWS_…`) or knows the paths of files on disk."""
 
+import json
 import os
 import re
 import tomllib
@@ -295,6 +296,14 @@ class Settings(BaseModel):
             added["FLOWS_SIMULATED_SPEED"] = str(self.clock.speed)
             added["FLOWS_SIMULATED_START"] = self.clock.start.isoformat()
         return {**inherited, **renamed, **added}
+
+    def for_child(self) -> str:
+        """All settings as JSON, secrets included, for the standard input of a process of ours."""
+        return json.dumps(self.model_dump(), default=_revealed)
+
+
+def _revealed(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 class Files:

@@ -23,7 +23,7 @@ class Description:
         title: Names the server where the feature is the first.
         text: What the data is.
         paths: OpenAPI's path items.
-        scopes: The scope that every one of those paths asks for.
+        scopes: The scope that every one of those paths asks for, and every other path of the feature.
         schemas: OpenAPI's schemas that the paths refer to.
         problems: Kinds of problem that only this feature answers with, and their explanation.
         protected: For the page: what a token opens, with its scope.
@@ -58,7 +58,7 @@ class Feature(ABC):
     """
 
     source: str
-    """Names what is served, in the log's first line, where the feature is the first."""
+    """Names what is served, in the log's first line."""
 
     @abstractmethod
     def description(self) -> Description:
@@ -95,6 +95,10 @@ class Feature(ABC):
     def caution(self) -> str:
         """What the log's first line warns of; empty where all is well."""
         return ""
+
+    def notes(self) -> Sequence[str]:
+        """Lines of the log after the first: what is not served, and why."""
+        return ()
 
     def check(self) -> None:  # noqa: B027
         """Refuse to start over data that cannot be served.

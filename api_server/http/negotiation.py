@@ -60,6 +60,12 @@ def choose_format(accept: str | None, formats: Sequence[WireFormat]) -> WireForm
     return best
 
 
+def prefers(accept: str | None, content_type: str, other: str) -> bool:
+    """Whether a client names a content type, and with a higher quality than another one."""
+    weights = _weighted(accept or "")
+    return weights.get(content_type, 0.0) > weights.get(other, 0.0)
+
+
 def _rate(wire_format: WireFormat, ranges: dict[str, float]) -> tuple[float, int, bool]:
     """Quality, how precisely it is named, and whether it is the default. The most precise range decides."""
     content_type = wire_format.content_type

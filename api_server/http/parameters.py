@@ -14,7 +14,6 @@ from flows_platform.formats.protocol.names import WireFormat
 # int() would also take `1_000`, ` 7`, `+7` and digits of other scripts.
 # guard: numbers are ASCII digits
 INTEGER = re.compile("0|[1-9][0-9]{0,18}")
-FLAG = "1"
 MOST_FIELDS = 32
 BRIEF = 60  # characters of a value that a problem shows
 
@@ -92,26 +91,27 @@ class FormatParameter:
 
 @dataclass(frozen=True, slots=True)
 class FlagParameter:
-    """A switch: `1` turns it on, leaving it out turns it off. A `0` would be a second way to say that."""
+    """A switch: one word turns it on, leaving it out turns it off. A `0` would be a second way to say that."""
 
     name: str
     description: str
+    word: str = "1"
 
     @property
     def allowed(self) -> str:
-        return f"{FLAG}, or left out"
+        return f"{self.word}, or left out"
 
     @property
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "enum": [FLAG]}
+        return {"type": "string", "enum": [self.word]}
 
     def parse(self, text: str) -> bool:
         """True.
 
         Raises:
-            Problem: the text is anything but 1.
+            Problem: the text is anything but the word.
         """
-        if text != FLAG:
+        if text != self.word:
             raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
         return True
 

@@ -107,7 +107,9 @@ def on_http_exception(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not allowed here."
         return respond(request, Problem(status, "method-not-allowed", detail, headers=error.headers))
-    return respond(request, Problem(status, "not-found", "There is nothing at this path; `/` lists what is here."))
+    members = {"error": "Not found!"}  # what the guide's server, whose paths reports may have, answers alone
+    detail = "There is nothing at this path; `/` lists what is here."
+    return respond(request, Problem(status, "not-found", detail, members=members))
 
 
 def on_unexpected(request: Request, _: Exception) -> Response:

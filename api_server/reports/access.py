@@ -10,8 +10,7 @@ from starlette.requests import Request
 from api_server.http.authorization import grant_of, insufficient
 from api_server.http.problems import Problem
 from api_server.http.tokens import Grant, Scope, report_scope
-from api_server.reports.requests import named
-from flows_platform.formats.protocol.names import WireFormat
+from api_server.reports.requests import Shown, named
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.parameters import NAME
 from flows_platform.reports.service import Asked, ReportService
@@ -23,6 +22,12 @@ def readable(request: Request, reports: Reports) -> dict[str, ReportDeclaration]
     """The reports that the request's token may read. One without a parameter that the token fixes is not among them."""
     grant = grant_of(request)
     return {name: report for name, report in reports.items() if _reads(grant, report)}
+
+
+def reads_all(request: Request) -> bool:
+    """Whether the request's token may read all reports, whatever their parameters."""
+    grant = grant_of(request)
+    return Scope.REPORTS_READ in grant.scopes and not grant.fixed
 
 
 def report_for(request: Request, name: str, reports: Reports) -> ReportDeclaration:
@@ -43,15 +48,20 @@ def asked_by(
     service: ReportService,
     report: ReportDeclaration,
     given: Mapping[str, Any],
-    wire_format: WireFormat,
+    shown: Shown,
+    *,
+    as_original: bool = False,
 ) -> Asked:
     """What a request asks of a report, with the parameters that its token fixes. Every endpoint asks through this.
+
+    `as_original`: a reversed range has no rows, and is not refused.
 
     Raises:
         Problem: 403 where the request gives a fixed parameter another value, or its token may not read the report.
         PlatformError: as `ReportService.asked`.
     """
-    return service.asked(report, _with_fixed(request, report, given), wire_format)
+    fixed = _with_fixed(request, report, given)
+    return service.asked(report, fixed, *shown, reversed_is_empty=as_original)
 
 
 def _with_fixed(request: Request, report: ReportDeclaration, given: Mapping[str, Any]) -> dict[str, Any]:

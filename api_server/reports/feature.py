@@ -2,30 +2,48 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from api_server.http.feature import Description, Endpoint, Feature, PageSections
 from api_server.reports import openapi, paths
-from api_server.reports.routes import list_endpoint, query_endpoint, rows_endpoint, schema_endpoint
+from api_server.reports.routes import list_endpoint, path_endpoint, query_endpoint, rows_endpoint, schema_endpoint
 from flows_platform.reports.service import ReportService
 
 
 class ReportsFeature(Feature):
     """Declared queries over the warehouse. What runs them comes from outside: the server loads no client."""
 
-    source = "reports"
+    def __init__(
+        self,
+        service: ReportService,
+        faults: Sequence[str] = (),
+        unchecked: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Take what is served, and why other reports are not.
 
-    def __init__(self, service: ReportService) -> None:
-        self._service = service
+        Args:
+            service: The reports.
+            faults: What is wrong with further ones, by file, line and key.
+            unchecked: Names of reports whose columns could not be checked yet, with the reason; each answer is.
+        """
+        self._service, self._faults, self._unchecked = service, faults, unchecked
+        count = len(service.reports)
+        self.source = f"{count} report{'' if count == 1 else 's'}"
 
     def description(self) -> Description:
-        return openapi.description(list(self._service.reports))
+        return openapi.description(list(self._service.reports.values()))
 
     def endpoints(self) -> Mapping[str, Endpoint]:
         return {
-            paths.LIST: list_endpoint(self._service),
+            paths.LIST: list_endpoint(self._service, self._faults, self._unchecked),
             paths.SCHEMA: schema_endpoint(self._service),
             paths.QUERY: query_endpoint(self._service),
             paths.ONE: rows_endpoint(self._service),
+            **{
+                path: path_endpoint(self._service, report, path)
+                for report in self._service.reports.values()
+                for path in report.paths
+            },
         }
 
     def methods(self) -> Mapping[str, Sequence[str]]:
@@ -40,6 +58,9 @@ class ReportsFeature(Feature):
             for report in reports
         )
         return PageSections(usage=f"<h2>Reports</h2><ul>{lines}</ul>")
+
+    def notes(self) -> Sequence[str]:
+        return self._faults
 
     def close(self) -> None:
         self._service.close()

@@ -1,58 +1,93 @@
-"""The report paths of the OpenAPI description."""
+"""The report paths of the OpenAPI description: each report by itself, with its parameters and its columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from api_server.http.feature import Description
-from api_server.http.openapi_parts import Node, content, failures, header, object_schema, problem, without_body
+from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
 from api_server.http.tokens import Scope
 from api_server.reports import paths
 from api_server.reports.problems import KINDS
-from api_server.reports.requests import FORMAT, FORMATS
-from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER
+from api_server.reports.requests import FORMAT, FORMATS, NUMBERS, ORIGINAL, SHAPE
+from api_server.reports.schemas import LIST_SCHEMA, answer_schema, parameters_schema
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
+from flows_platform.reports.bodies import USUAL, Form
+from flows_platform.reports.declaration import ReportDeclaration, names_in
+from flows_platform.reports.parameters import ReportParameter
 
 
-def description(names: Sequence[str]) -> Description:
-    """The description of the report paths; `names` are those of the reports."""
+def description(reports: Sequence[ReportDeclaration]) -> Description:
+    """The description of the report paths."""
+    further = [path for report in reports for path in report.paths]
+    described = dict(_paths(reports))
     return Description(
         title="Report API",
         text="Declared reports over the warehouse's tables.",
-        paths=_paths(names),
-        scopes=paths.SCOPES,
+        paths=described,
+        scopes=paths.SCOPES | dict.fromkeys((*described, *further), Scope.REPORTS_READ),
         schemas={},
         problems=KINDS,
         protected=(("the reports", Scope.REPORTS_READ),),
     )
 
 
-def _paths(names: Sequence[str]) -> Node:
-    anything: Node = {"type": "object"}
-    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "enum": list(names)}}
-    format_ = {"name": FORMAT.name, "in": "query", "description": FORMAT.description, "schema": FORMAT.schema}
-    further = {"name": "parameters", "in": "query", "schema": anything, "description": "Those of the report's schema."}
-    rows = _rows()
-    listed = _responses("All reports.", content("application/json", anything))
-    schema = _responses("JSON Schema of a report.", content("application/json", anything)) | {"404": _MISSING}
-    body = {"required": True, "content": content("application/json", anything)}
-    query: Node = {
-        "operationId": "query_report",
-        "summary": "A report's rows, by parameters in JSON.",
-        "parameters": [name, format_],
+def _paths(reports: Sequence[ReportDeclaration]) -> Iterator[tuple[str, Node]]:
+    listed = _responses("All reports.", content("application/json", LIST_SCHEMA))
+    yield paths.LIST, _read("list_reports", "All reports.", [], listed | _UNCHANGED)
+    for report in reports:
+        own = [_parameter(one) for one in report.parameters]
+        yield (
+            paths.ONE.format(name=report.name),
+            _read(f"report_{report.name}", report.description, [*own, *_SHOWN], _rows(report, USUAL)),
+        )
+        yield paths.QUERY.format(name=report.name), {"post": _query(report)}
+    if reports:
+        names: Node = {"type": "string", "enum": [report.name for report in reports]}
+        name = {"name": "name", "in": "path", "required": True, "schema": names}
+        schema = _responses("JSON Schema of a report.", content("application/json", {"type": "object"})) | _MISSING
+        yield paths.SCHEMA, _read("report_schema", "The schema of a report's parameters and rows.", [name], schema)
+    for report in reports:
+        yield from _further(report)
+
+
+def _further(report: ReportDeclaration) -> Iterator[tuple[str, Node]]:
+    form = ORIGINAL if report.uses.original else USUAL
+    for index, path in enumerate(report.paths):
+        given = names_in(path)
+        own = [_parameter(one, in_path=one.name in given) for one in report.parameters]
+        operation = f"report_{report.name}_path_{index + 1}"
+        yield path, _read(operation, report.description, [*own, *_SHOWN], _rows(report, form))
+
+
+def _parameter(parameter: ReportParameter, *, in_path: bool = False) -> Node:
+    described: Node = {
+        "name": parameter.name,
+        "in": "path" if in_path else "query",
+        "required": in_path or parameter.required,
+        "description": parameter.description or parameter.allowed,
+        "schema": parameter.schema_of_value,
+    }
+    return described | ({"style": "form", "explode": False} if parameter.many else {})
+
+
+def _query(report: ReportDeclaration) -> Node:
+    body = {"required": True, "content": content("application/json", parameters_schema(report))}
+    return {
+        "operationId": f"query_{report.name}",
+        "summary": f"{report.description} The parameters are JSON.",
+        "parameters": list(_SHOWN),
         "requestBody": body,
         "responses": {
-            **rows,
+            **_rows(report, USUAL),
             "413": problem("The body is too long."),
             "415": problem("The body is not JSON by its type."),
         },
     }
-    return {
-        paths.LIST: _read("list_reports", "All reports.", [], listed),
-        paths.ONE: _read("report", "A report's rows.", [name, format_, further], rows),
-        paths.SCHEMA: _read("report_schema", "The schema of a report's parameters and rows.", [name], schema),
-        paths.QUERY: {"post": query},
-    }
 
 
-_MISSING = problem("There is no report of that name.")
+_SHOWN = [query_parameter(one) for one in (FORMAT, NUMBERS, SHAPE)]
+_MISSING: Node = {"404": problem("There is no report of that name.")}
+_UNCHANGED: Node = {"304": {"description": "The answer is unchanged."}}
 
 
 def _read(operation: str, summary: str, parameters: Sequence[Node], responses: Node) -> Node:
@@ -63,22 +98,19 @@ def _read(operation: str, summary: str, parameters: Sequence[Node], responses: N
     }
 
 
-def _responses(summary: str, body: Node) -> Node:
+def _responses(summary: str, body: Node) -> dict[str, Any]:
     return {"200": {"description": summary, "content": body}, "400": problem("A parameter is refused."), **failures()}
 
 
-def _rows() -> Node:
+def _rows(report: ReportDeclaration, form: Form) -> Node:
     number: Node = {"type": "integer", "minimum": 0}
-    rows = {
-        kind.content_type: {"schema": object_schema({}) | {"additionalProperties": True} if kind == "json" else {}}
-        for kind in FORMATS
-    }
+    rows: Node = {kind.content_type: {} for kind in FORMATS}
+    rows[WireFormat.JSON.content_type] = {"schema": answer_schema(report, form)}
     responses = _responses("The rows.", rows)
     responses["200"]["headers"] = {RECORD_COUNT_HEADER: header("Number of rows.", number)}
     return {
         **responses,
-        "304": {"description": "The answer is unchanged."},
-        "404": _MISSING,
+        **_UNCHANGED,
         "406": problem("No format fits the Accept header."),
         "422": problem("The answer has too many rows, or the query reads too many bytes."),
         "504": problem("The query took too long.", retry=True),

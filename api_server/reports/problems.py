@@ -8,7 +8,7 @@ from http import HTTPStatus
 from api_server.http.problems import Problem, invalid_parameter
 from api_server.http.tokens import without_tokens
 from flows_platform.domain.errors import PlatformError, Transient
-from flows_platform.reports.answers import TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.answers import NoTable, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.parameters import BadParameter, NoData
 
 RETRY_SECONDS = 10
@@ -18,7 +18,7 @@ KINDS = {
     "too-many-rows": "The answer has more rows than the report allows; it is never cut. Ask for less.",
     "too-many-bytes": "The query would bill more bytes than the report allows. Ask for a shorter range.",
     "too-slow": "The query took longer than the report allows, and was cancelled. Ask for a shorter range.",
-    "no-data": "A default follows the newest data, and the report's tables have none yet.",
+    "no-data": "A default follows the newest data, and the report's tables have none yet, or do not exist yet.",
     "reports-unavailable": "The warehouse cannot answer now, or as many queries wait as the server lets. Try again "
     "after `Retry-After` seconds.",
     "report-failed": "The warehouse refused the report's query. The server's log has the reason.",
@@ -42,6 +42,9 @@ def report_problems() -> Iterator[None]:
         raise Problem(HTTPStatus.GATEWAY_TIMEOUT, "too-slow", str(error), headers=_LATER) from error
     except NoData as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-data", str(error), headers=_LATER) from error
+    except NoTable as error:
+        detail = "A table of the report does not exist yet; its first window makes it."
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-data", detail, headers=_LATER) from error
     except Transient as error:
         logger.error("a report cannot be answered: %s", error)  # noqa: TRY400 - the message says it all
         detail = "The report cannot be answered now; the server's log has the reason."

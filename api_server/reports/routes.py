@@ -1,8 +1,9 @@
 """The endpoints of reports: the list, a report's rows and its schema. A 304 asks no warehouse."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import format_datetime
+from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
@@ -14,12 +15,12 @@ from api_server.http.feature import Endpoint
 from api_server.http.negotiation import ContentCoding, choose_coding, content_headers, header_list
 from api_server.http.parameters import refuse_parameters
 from api_server.reports import paths
-from api_server.reports.access import asked_by, readable, report_for
+from api_server.reports.access import asked_by, readable, reads_all, report_for
 from api_server.reports.problems import report_problems
-from api_server.reports.requests import of_body, of_query, split
-from api_server.reports.schemas import described, schema_document
+from api_server.reports.requests import of_body, of_path, of_query, split
+from api_server.reports.schemas import described, schema_document, without_folder
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
-from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.declaration import ReportDeclaration, names_in
 from flows_platform.reports.service import Answer, Asked, ReportService
 from flows_platform.reports.values import as_text
 from flows_platform.reports.versions import DataState
@@ -29,15 +30,22 @@ NOT_MODIFIED = 304
 SMALL = 1024  # bytes that no coding makes worth while
 
 
-def list_endpoint(service: ReportService) -> Endpoint:
-    """The reports that the token may read, with their parameters, columns and newest data."""
+def list_endpoint(service: ReportService, faults: Sequence[str], unchecked: Mapping[str, str]) -> Endpoint:
+    """The reports that the token may read: parameters, columns, newest data; for a token of all, also the faults."""
 
     async def reports(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
         fixed, found = grant_of(request).fixed, readable(request, service.reports)
         with report_problems():
             listed = [described(report, service.state(report), fixed) for report in found.values()]
-        return _json({"reports": listed})
+        # guard: faults are for readers of all reports
+        everything = reads_all(request)
+        document = {
+            "reports": listed,
+            "faults": list(map(without_folder, faults)) if everything else [],
+            "unchecked": sorted(unchecked.keys() & found.keys()),
+        }
+        return _validated(request, json.dumps(document).encode())
 
     return reports
 
@@ -59,8 +67,23 @@ def rows_endpoint(service: ReportService) -> Endpoint:
     async def rows(request: Request) -> Response:
         name, ending = split(request.path_params["name"])
         report = report_for(request, name, service.reports)
-        given, wire_format = of_query(request, [parameter.name for parameter in report.parameters], ending)
-        return await _answered(request, service, report, given, wire_format)
+        given, shown = of_query(request, [parameter.name for parameter in report.parameters], ending)
+        with report_problems():
+            asked = asked_by(request, service, report, given, shown)
+        return await _answered(request, service, asked)
+
+    return rows
+
+
+def path_endpoint(service: ReportService, report: ReportDeclaration, path: str) -> Endpoint:
+    """A report's rows at a further path of it."""
+    names = names_in(path)
+
+    async def rows(request: Request) -> Response:
+        given, shown = of_path(request, report, names)
+        with report_problems():
+            asked = asked_by(request, service, report, given, shown, as_original=report.uses.original)
+        return await _answered(request, service, asked)
 
     return rows
 
@@ -70,27 +93,22 @@ def query_endpoint(service: ReportService) -> Endpoint:
 
     async def query(request: Request) -> Response:
         report = report_for(request, request.path_params["name"], service.reports)
-        given, wire_format = await of_body(request)
-        return await _answered(request, service, report, given, wire_format)
+        given, shown = await of_body(request)
+        with report_problems():
+            asked = asked_by(request, service, report, given, shown)
+        return await _answered(request, service, asked)
 
     return query
 
 
-async def _answered(
-    request: Request,
-    service: ReportService,
-    report: ReportDeclaration,
-    given: Mapping[str, Any],
-    wire_format: WireFormat,
-) -> Response:
+async def _answered(request: Request, service: ReportService, asked: Asked) -> Response:
+    coding = choose_coding(header_list(request.headers, "accept-encoding"))
+    # guard: an unchanged answer asks no warehouse
+    if asked.etag and _matches(request, asked.etag):
+        return Response(status_code=NOT_MODIFIED, headers=_headers(asked, asked.state, asked.etag, coding))
+    if request.method == "HEAD":
+        return _head(asked, service.at_hand(asked), coding)
     with report_problems():
-        asked = asked_by(request, service, report, given, wire_format)
-        coding = choose_coding(header_list(request.headers, "accept-encoding"))
-        # guard: an unchanged answer asks no warehouse
-        if asked.etag and _matches(request, asked.etag):
-            return Response(status_code=NOT_MODIFIED, headers=_headers(asked, asked.etag, coding))
-        if request.method == "HEAD":
-            return _head(asked, service.at_hand(asked), coding)
         answer = await service.answer(asked)
     return _body(asked, answer, coding)
 
@@ -105,7 +123,7 @@ def _matches(request: Request, etag: str) -> bool:
 def _head(asked: Asked, held: Answer | None, coding: ContentCoding) -> Response:
     """The headers; the count where the answer is kept."""
     counted = {RECORD_COUNT_HEADER: str(held.count)} if held else {}
-    response = Response(headers={**_headers(asked, asked.etag, coding), **counted})
+    response = Response(headers={**_headers(asked, asked.state, asked.etag, coding), **counted})
     del response.headers["content-length"]
     return response
 
@@ -114,15 +132,15 @@ def _body(asked: Asked, answer: Answer, coding: ContentCoding) -> Response:
     coding = coding if len(answer.body) > SMALL else ContentCoding.IDENTITY
     timing = f"warehouse;dur={answer.warehouse:.1f}, encode;dur={answer.encoding:.1f}"
     headers = {
-        **_headers(asked, answer.etag, coding),
+        **_headers(asked, answer.state, answer.etag, coding),
         RECORD_COUNT_HEADER: str(answer.count),
         "Server-Timing": timing,
     }
     return Response(compressed(answer.body, coding), headers=headers)
 
 
-def _headers(asked: Asked, etag: str | None, coding: ContentCoding) -> dict[str, str]:
-    report, state = asked.report, asked.state
+def _headers(asked: Asked, state: DataState, etag: str | None, coding: ContentCoding) -> dict[str, str]:
+    report = asked.report
     schema = paths.SCHEMA.format(name=report.name)
     headers = {**content_headers(asked.wire_format, coding), "Link": f'<{schema}>; rel="describedby"', **_dates(state)}
     if etag:
@@ -142,3 +160,12 @@ def _dates(state: DataState) -> dict[str, str]:
 def _json(document: Mapping[str, Any]) -> Response:
     headers = {"Cache-Control": "no-store"}
     return Response(json.dumps(document).encode(), headers=headers, media_type=WireFormat.JSON.content_type)
+
+
+def _validated(request: Request, body: bytes) -> Response:
+    """JSON with an ETag: the answer is 304 where the client has it."""
+    etag = sha256(body).hexdigest()
+    headers = {"Cache-Control": "no-cache", "ETag": f'"{etag}"'}
+    if _matches(request, etag):
+        return Response(status_code=NOT_MODIFIED, headers=headers)
+    return Response(body, headers=headers, media_type=WireFormat.JSON.content_type)

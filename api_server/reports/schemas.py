@@ -1,13 +1,26 @@
 """Reports as documents: how the list shows one, and the JSON Schema of its parameters and rows."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from api_server.http.openapi_parts import JSON_TYPES, object_schema
-from flows_platform.reports.declaration import ReportDeclaration
+from api_server.http.openapi_parts import JSON_TYPES, Node, object_schema
+from flows_platform.reports.bodies import EXACT, USUAL, Form
+from flows_platform.reports.declaration import ReportColumn, ReportDeclaration
 from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.values import as_text
 from flows_platform.reports.versions import DataState
+
+FOLDER = re.compile(r"(?:/[^/:\n]+)+/(?=[^/:\n]+:)")
+_TEXT: Node = {"type": "string"}
+_TEXTS: Node = {"type": "array", "items": _TEXT}
+_OBJECTS: Node = {"type": "array", "items": {"type": "object"}}
+LIST_SCHEMA = object_schema({"reports": _OBJECTS, "faults": _TEXTS, "unchecked": _TEXTS})
+
+
+def without_folder(fault: str) -> str:
+    """A fault without the folders of its files: readers of reports need not know them."""
+    return FOLDER.sub("", fault)
 
 
 def described(report: ReportDeclaration, state: DataState, fixed: Mapping[str, str]) -> dict[str, Any]:
@@ -17,8 +30,9 @@ def described(report: ReportDeclaration, state: DataState, fixed: Mapping[str, s
         "description": report.description,
         "parameters": [_parameter(parameter) for parameter in report.parameters if parameter.name not in fixed],
         "fixed": dict(fixed),
-        "columns": [column.model_dump(mode="json") for column in report.columns],
+        "columns": [column.model_dump(mode="json", exclude_none=True) for column in report.columns],
         "chart": report.chart and report.chart.model_dump(mode="json"),
+        "paths": list(report.paths),
         "data_as_of": as_text(state.as_of) if state.as_of else None,
     }
 
@@ -37,23 +51,48 @@ def _parameter(parameter: ReportParameter) -> dict[str, Any]:
 
 def schema_document(report: ReportDeclaration, fixed: Mapping[str, str]) -> dict[str, Any]:
     """JSON Schema with `$defs` for the parameters of a body, without those that the token fixes, and for a row."""
-    given = [one for one in report.parameters if one.name not in fixed]
-    parameters = {one.name: {**one.schema_of_value, "description": one.description or one.allowed} for one in given}
-    row = {
-        column.name: {
-            **JSON_TYPES[column.type],
-            "type": [JSON_TYPES[column.type]["type"], "null"],
-            "description": column.description,
-        }
-        for column in report.columns
-    }
-    required = [one.name for one in given if one.required]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": report.name,
         "description": report.description,
-        "$defs": {
-            "Parameters": {**object_schema(parameters), "required": required},
-            "Row": object_schema(row),
-        },
+        "$defs": {"Parameters": parameters_schema(report, fixed), "Row": row_schema(report)},
     }
+
+
+def parameters_schema(report: ReportDeclaration, fixed: Collection[str] = ()) -> Node:
+    """The parameters of a body, without those that the token fixes."""
+    given = [one for one in report.parameters if one.name not in fixed]
+    parameters = {one.name: {**one.schema_of_value, "description": one.description or one.allowed} for one in given}
+    return {**object_schema(parameters), "required": [one.name for one in given if one.required]}
+
+
+def row_schema(report: ReportDeclaration, form: Form = USUAL) -> Node:
+    """A row in JSON."""
+    return object_schema(
+        {column.name.upper() if form.capitals else column.name: _column(column, form) for column in report.columns}
+    )
+
+
+def _column(column: ReportColumn, form: Form) -> Node:
+    own = _TEXT if column.type in form.texts else JSON_TYPES[column.type]
+    return {**own, "type": [own["type"], "null"], "description": column.description}
+
+
+def answer_schema(report: ReportDeclaration, form: Form) -> Node:
+    """An answer in JSON: the form of the path, or what the request changes of it."""
+    rows: list[Node] = [
+        {"type": "array", "items": row_schema(report, Form(texts=texts, capitals=form.capitals))}
+        for texts in dict.fromkeys((form.texts, EXACT))
+    ]
+    bare: Node = {"anyOf": rows}
+    if form.bare:
+        return bare
+    around: Node = {
+        "report": {"const": report.name},
+        "parameters": {"type": "object"},
+        "data_as_of": {"type": ["string", "null"], "format": "date-time"},
+        "columns": _OBJECTS,
+        "rows": bare,
+        "count": {"type": "integer", "minimum": 0},
+    }
+    return {"anyOf": [object_schema(around), *rows]}

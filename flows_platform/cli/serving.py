@@ -17,13 +17,16 @@ Speed = Annotated[
 
 @app.command(
     epilog=examples(
-        "flows serve --database flows.db",
+        "flows serve",
+        "flows serve --database flows.db --no-reports",
         "flows serve --database flows.db --host 0.0.0.0 --tokens tokens.json --certificate cert.pem --key key.pem",
         "flows serve --database flows.db --simulate 360 --late-share 0.01 --late-minutes 240",
     )
 )
 def serve(
-    database: Annotated[Path, typer.Option(help="The database that `flows load` built.")],
+    database: Annotated[
+        Path | None, typer.Option(help="The database that `flows load` built; by default that of FLOWS_HOME, if any.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 8040,
     *,
@@ -37,6 +40,9 @@ def serve(
     no_page_checks: Annotated[
         bool, typer.Option("--no-page-checks", help="Serve pages without comparing them with the load's checksums.")
     ] = False,
+    no_reports: Annotated[
+        bool, typer.Option("--no-reports", help="Serve no reports, which take 2 s at the start and 60 MB.")
+    ] = False,
     streams: Annotated[int, typer.Option(min=1, help="Streams at once; further ones get a 503.")] = 24,
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
@@ -47,12 +53,11 @@ def serve(
     late_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that appear late.")] = 0,
     late_minutes: Annotated[int, typer.Option(min=0, help="Minutes of the data set by which they are late.")] = 0,
 ) -> None:
-    """Serve flows and CVEs until Ctrl-C. Off loopback it asks for tokens, which `flows token` makes."""
+    """Serve flows, CVEs and reports until Ctrl-C. Off loopback it asks for tokens, which `flows token` makes."""
     from api_server.config import ServerConfig
-    from api_server.flows.state import FlowsConfig
     from flows_platform.access.hosts import host_names
+    from flows_platform.cli.commands.serve import ServedData, simulation_of
     from flows_platform.cli.commands.serve import serve as run
-    from flows_platform.cli.commands.serve import simulation_of
 
     config = ServerConfig(
         hosts=host_names(allowed_hosts),
@@ -65,7 +70,8 @@ def serve(
         head_seconds=head_timeout,
     )
     simulation = simulation_of(simulate, simulated_start, late_share, late_minutes)
-    run(config, FlowsConfig(database, compare_pages=not no_page_checks, simulation=simulation), host, port)
+    data = ServedData(database, compare_pages=not no_page_checks, simulation=simulation, reports=not no_reports)
+    run(config, data, host, port)
 
 
 @app.command(epilog=examples("flows demo", "flows demo --rows 50000"))

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from flows_platform.components.yaml_text import SENT
 from flows_platform.declared import HTTP_URL, NAME, Declared, KeyPath, did_you_mean
 from flows_platform.domain.redaction import SECRET_NAME, public_url
+from flows_platform.reports.declaration import PATH
 from flows_platform.webhooks.declaration import FOLDER, URL_PATH
 from flows_platform.webhooks.signatures import HEADER_NAME
 
@@ -23,6 +24,7 @@ PATTERNS = {
     URL_PATH: "a path is needed, such as /api/v1/hooks/NAME",
     FOLDER: "a folder is needed, such as alerts_of_vendor",
     HEADER_NAME: "the name of a header is needed",
+    PATH: "a path is needed, such as /connector/clerk/{clerk}",
 }
 TYPES = {
     "list_type": "a list is needed: [a, b], or a line `- a` for each",

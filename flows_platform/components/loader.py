@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from flows_platform.components.error_messages import message
 from flows_platform.components.validation import TableDeclaration
 from flows_platform.components.yaml_text import documents, read_text
-from flows_platform.declared import Declared, Fault, KeyPath, did_you_mean, is_template
+from flows_platform.declared import Declared, Fault, KeyFault, KeyPath, did_you_mean, is_template
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.settings import Settings
@@ -151,6 +151,13 @@ def _load_with_lines[M: Declared](text: str, path: Path, kind: Kind[M], finished
     return declarations
 
 
+def fault_in[M: Declared](path: Path, kind: Kind[M], number: int, fault: KeyFault) -> str:
+    """The message for a fault of the file's declaration `number` of this kind, from 0 on."""
+    trees = parse_yamls_with_source_position(read_text(path), str(path))
+    of_kind = [tree for tree in trees if tree.value is not None and _is_of(kind, tree.value)]
+    return _located(of_kind[number], ("attributes", *fault.at), fault.why)
+
+
 def _of_tree[M: Declared](tree: ValueAndSourcePositionTree, kind: Kind[M], finished: Callable[[M], M]) -> M:
     if fault := _top_fault(tree.value, kind):
         raise ConfigurationError(_located(tree, fault.at, fault.why))
@@ -166,7 +173,10 @@ def _located(tree: ValueAndSourcePositionTree, at: KeyPath, why: str) -> str:
     """The message for a fault at the key."""
     where, _ = tree.source_position_tree.lookup_closest_and_path(list(at), trace=None)
     key = ".".join(map(str, at)).removeprefix("attributes.")
-    return f"{where.filename}:{where.start.line}: {f'{key}: ' if key else ''}{why.rstrip('.')}."
+    reason = why.rstrip(".")
+    return (
+        f"{where.filename}:{where.start.line}: {f'{key}: ' if key else ''}{reason}{'' if reason.endswith('?') else '.'}"
+    )
 
 
 def resolved(

@@ -1,55 +1,113 @@
 """The reports that YAML files declare. A bad file or report is a fault of its own; the others are served."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from flows_platform.components.loader import REPORT, declared_in
+from flows_platform.components.loader import REPORT, declared_in, fault_in
 from flows_platform.components.source_files import source_files
-from flows_platform.domain.errors import ConfigurationError
+from flows_platform.declared import Fault, KeyFault
+from flows_platform.domain.errors import ConfigurationError, PlatformError, Transient
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.orchestration.source_faults import SourceFault
-from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.answers import NoTable
+from flows_platform.reports.declaration import ReportDeclaration, names_in
 from flows_platform.settings import Settings
+
+# How the columns of a report's statement differ from the declared ones.
+type Check = Callable[[ReportDeclaration], list[Fault]]
+
+
+class Origin(NamedTuple):
+    """Where a report is declared: the file, and which of the file's reports it is, from 0 on."""
+
+    path: Path
+    number: int
+
+    def fault(self, error: KeyFault) -> SourceFault:
+        """The fault, by file, line and key."""
+        return SourceFault(str(self.path), fault_in(self.path, REPORT, self.number, error))
 
 
 class Reports(NamedTuple):
-    """The reports that can be served, in the order of their files, and what is wrong with others."""
+    """The reports that can be served, in the order of their files, their origins, and what is wrong with others."""
 
     reports: list[ReportDeclaration]
     faults: list[SourceFault]
+    origins: list[Origin]
 
 
 def read_reports(settings: Settings, tables: Mapping[str, WarehouseTable]) -> Reports:
-    """The reports of all sources over these tables. Of reports with one name, only the first is served."""
-    found = Reports([], [])
+    """The reports of all sources over these tables. Of reports with one name or path, only the first is served."""
+    found = Reports([], [], [])
     for path in source_files(settings).files:
         try:
-            _add(found, path, declared_in(path, REPORT), tables)
+            for number, report in enumerate(declared_in(path, REPORT)):
+                _add(found, Origin(path, number), report, tables)
         except ConfigurationError as error:
             found.faults.append(SourceFault.of(path, error))
     return found
 
 
-def _add(
-    found: Reports, path: Path, declared: Sequence[ReportDeclaration], tables: Mapping[str, WarehouseTable]
-) -> None:
-    for report in declared:
-        names = [other.name for other in found.reports]
+def _add(found: Reports, origin: Origin, report: ReportDeclaration, tables: Mapping[str, WarehouseTable]) -> None:
+    try:
+        _check_alone(report, found.reports)
+        usable = report.expanded(tables)
+    except KeyFault as error:
+        found.faults.append(origin.fault(error))
+    except ValidationError as error:  # of what a short form is written out to
+        first = error.errors()[0]
+        at = first.get("ctx", {}).get("at") or first["loc"]
+        found.faults.append(origin.fault(KeyFault(at, first["msg"])))
+    else:
+        found.reports.append(usable)
+        found.origins.append(origin)
+
+
+def _check_alone(report: ReportDeclaration, others: Iterable[ReportDeclaration]) -> None:
+    for other in others:
+        # guard: reports have different names
+        if report.name == other.name:
+            raise KeyFault(("name",), "another report has this name; give one of them another")
+        taken = set(map(_shape, other.paths))
+        for index, path in enumerate(report.paths):
+            # guard: reports have different paths
+            if _shape(path) in taken:
+                raise KeyFault(("paths", index), f"the report {other.name} has this path")
+
+
+def _shape(path: str) -> str:
+    """The path without the names of its parameters: two of one shape take the same requests."""
+    for name in names_in(path):
+        path = path.replace(f"{{{name}}}", "{}")
+    return path
+
+
+def without_differing(found: Reports, check: Check) -> tuple[Reports, Mapping[str, str]]:
+    """The reports without those whose columns are others than declared, and why some could not be checked now.
+
+    Once the warehouse does not answer, it is not asked again.
+    """
+    checked = Reports([], list(found.faults), [])
+    unchecked: dict[str, str] = {}
+    away = ""
+    for report, origin in zip(found.reports, found.origins, strict=True):
+        faults: list[Fault] = []
         try:
-            found.reports.append(_usable(report, tables, names))
-        except ValidationError as error:
-            found.faults.append(SourceFault(str(path), f"{path}: {report.name}: {error.errors()[0]['msg']}."))
-        except ConfigurationError as error:
-            found.faults.append(SourceFault(str(path), f"{path}: {report.name}: {error}"))
-
-
-def _usable(
-    report: ReportDeclaration, tables: Mapping[str, WarehouseTable], names: Collection[str]
-) -> ReportDeclaration:
-    # guard: reports have different names
-    if report.name in names:
-        raise ConfigurationError("name: another report has this name.", remedy="Give one of them another.")
-    return report.expanded(tables)
+            faults = [] if away else check(report)
+            unchecked |= {report.name: away} if away else {}
+        except NoTable as error:
+            unchecked[report.name] = error.message
+        except Transient as error:
+            unchecked[report.name] = away = error.message
+        except PlatformError as error:
+            faults = [Fault(("sql",), error.message)]
+        # guard: a report gives the declared columns
+        if faults:
+            checked.faults.extend(origin.fault(KeyFault(fault.at, fault.why)) for fault in faults)
+        else:
+            checked.reports.append(report)
+            checked.origins.append(origin)
+    return checked, unchecked

@@ -90,6 +90,11 @@ def asks_for(settings: Settings, shipped: str) -> bool:
     return SHIPPED[shipped] in source_files(settings).files
 
 
+def declares(settings: Settings, component: str) -> bool:
+    """Whether a file of the sources may declare something of this type: its text has the type's name."""
+    return any(component in _text(path) for path in source_files(settings).files)
+
+
 def shipped_name(path: Path | None) -> str | None:
     """The name of the shipped source that the file declares, if it is one."""
     return path.parent.name if path in SHIPPED.values() and path else None

@@ -23,7 +23,9 @@ def exact(number: Decimal) -> Decimal:
     return _EXACT.quantize(number, _LAST)
 
 
-def plain(number: Decimal) -> str:
-    """The number without an exponent and without zeros that it does not need: 1.50 and 15e-1 are `1.5`."""
+def plain(number: Decimal, decimals: int = 0) -> str:
+    """The number without an exponent, and with at least so many decimals: 1.50 and 15e-1 are `1.5`, or `1.50`."""
     text = f"{number:f}" if number else "0"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, _, rest = text.partition(".")
+    rest = rest.rstrip("0").ljust(decimals, "0")
+    return f"{whole}.{rest}" if rest else whole

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from flows_platform.domain.errors import Terminal
+from flows_platform.domain.errors import Terminal, Transient
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.values import Value
 
@@ -22,6 +22,10 @@ class TooManyBytes(Terminal):
 
 class TooSlow(Terminal):
     """The query took longer than the report's `limits.seconds`, and was cancelled."""
+
+
+class NoTable(Transient):
+    """A table of the report does not exist yet: its first window makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Runs(Protocol):
             TooManyRows: there are more than the report allows.
             TooManyBytes: the query would read more than the report allows.
             TooSlow: it took longer than the report allows.
+            NoTable: a table does not exist yet.
             WarehouseUnavailable: the warehouse cannot answer now.
             PlatformError: it refused.
         """

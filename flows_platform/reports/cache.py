@@ -102,7 +102,7 @@ class DiskCache:
 class AnswerCache:
     """Answers in memory, and on disk behind it."""
 
-    def __init__(self, folder: Path, *, memory: int = 256 * MEGABYTE, disk: int = 1024 * MEGABYTE) -> None:
+    def __init__(self, folder: Path, *, memory: int = 64 * MEGABYTE, disk: int = 1024 * MEGABYTE) -> None:
         self._memory, self._disk = MemoryCache(memory), DiskCache(folder, disk)
 
     def at_hand(self, key: str) -> bytes | None:

@@ -9,10 +9,10 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from flows_platform.declared import Declared, Fault, all_refused, did_you_mean
-from flows_platform.domain.errors import ConfigurationError
+from flows_platform.declared import Declared, Fault, KeyFault, KeyPath, all_refused, did_you_mean
+from flows_platform.domain.decimals import DECIMALS
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable, fault_of_name
 from flows_platform.reports.parameters import NAME, BadParameter, ReportParameter
 from flows_platform.reports.shorthand import Series, Top, WrittenOut
@@ -21,6 +21,13 @@ from flows_platform.reports.values import ParameterType, Value
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 TIMES = {ParameterType.DATE, ParameterType.TIMESTAMP}
+PATH = r"^(/([A-Za-z0-9._~-]+|\{[a-z][a-z0-9_]*\}))+$"
+# What the server's own paths begin with.
+OWN_PATHS = frozenset({"api", "docs", "healthz", "oauth", "openapi.json", "reports", "static", "test"})
+
+
+class ReversedRange(BadParameter):
+    """The range of a request ends before it begins."""
 
 
 class ReportColumn(Declared):
@@ -29,6 +36,12 @@ class ReportColumn(Declared):
     name: str = Field(description="The column's name in the statement's result.")
     type: ColumnType = Field(description="Its type, which a dry run of the statement must give too.")
     description: str = Field("", description="What it means, for the page and the description of the API.")
+    decimals: int | None = Field(
+        None,
+        ge=0,
+        le=DECIMALS,
+        description="Least digits after the point of a numeric, filled with zeros; others are shown if needed.",
+    )
 
 
 class Longest(Declared):
@@ -60,6 +73,17 @@ class ReportLimits(Declared):
     seconds: int = Field(30, ge=1, le=600, description="Seconds after which the query is cancelled.")
 
 
+class ReportUses(Declared):
+    """How the further paths of a report answer."""
+
+    original: bool = Field(
+        False,
+        description="Whether `paths` answer as the guide's own server does: a bare array, columns in capitals, "
+        "numerics as texts, defaults also where a value is empty, dates such as 1995-2-1, and no rows for a reversed "
+        "range.",
+    )
+
+
 class ReportDeclaration(Declared):
     """A report: a typed, read-only query over tables of the warehouse, served over HTTP."""
 
@@ -75,6 +99,10 @@ class ReportDeclaration(Declared):
     chart: ReportChart | None = Field(None, description="The chart of the report's page.")
     cache: ReportCache = Field(ReportCache(), description="How long answers may be used without asking again.")
     limits: ReportLimits = Field(ReportLimits(), description="What a request may cost.")
+    paths: tuple[Annotated[str, StringConstraints(pattern=PATH)], ...] = Field(
+        (), description="Further paths of the report, such as /connector/clerk/{clerk}; {NAME} gives a parameter."
+    )
+    uses: ReportUses = Field(ReportUses(), description="How `paths` answer.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -107,6 +135,7 @@ class ReportDeclaration(Declared):
         yield from _column_faults(self.columns)
         yield from self._range_faults()
         yield from self._chart_faults()
+        yield from self._path_faults()
         if self.over and (faults := self._gate.faults(self.sql or "")):
             yield Fault(("sql",), "; ".join(faults))
 
@@ -132,17 +161,32 @@ class ReportDeclaration(Declared):
             if (name := getattr(self.chart, key)) not in names:
                 yield Fault(("chart", key), f"{name!r} is not one of the columns ({', '.join(names)})")
 
+    def _path_faults(self) -> Iterator[Fault]:
+        single = {one.name for one in self.parameters if not one.many}
+        for index, path in enumerate(self.paths):
+            names = names_in(path)
+            first = path.split("/")[1]
+            # guard: paths of a report hide no path of the server
+            if first.startswith("{") or first in OWN_PATHS:
+                yield Fault(("paths", index), f"it must not begin with /{first}, where the server has paths of its own")
+            if unknown := [name for name in names if name not in single]:
+                near = did_you_mean(unknown[0], single) or ""
+                yield Fault(("paths", index), f"{unknown[0]!r} is not a parameter with a single value{near}")
+            if len(set(names)) < len(names):
+                yield Fault(("paths", index), "a parameter comes twice")
+
     def expanded(self, tables: Mapping[str, WarehouseTable]) -> "ReportDeclaration":
         """The report with its short form written out, over tables that exist.
 
         Raises:
-            ConfigurationError: a table or a column is not among those of the warehouse; the message names the key.
+            KeyFault: a table or a column is not among those of the warehouse.
         """
-        names = {"over": list(self.over)} if self.short is None else {f"{self._form}.of": [self.short.of]}
-        for key, given in names.items():
-            if unknown := [name for name in given if name not in tables]:
-                near = did_you_mean(unknown[0], tables) or "."
-                raise ConfigurationError(f"{key}: there is no table {unknown[0]!r}{near}")
+        named: dict[KeyPath, str] = {("over", index): name for index, name in enumerate(self.over)}
+        if self.short:
+            named = {(self._form, "of"): self.short.of}
+        for at, name in named.items():
+            if name not in tables:
+                raise KeyFault(at, f"there is no table {name!r}{did_you_mean(name, tables) or '.'}")
         if self.short is None:
             return self
         written: WrittenOut = self.short.written_out(tables[self.short.of], self._form)
@@ -169,7 +213,8 @@ class ReportDeclaration(Declared):
         """Refuse a reversed range, or one that is too long.
 
         Raises:
-            BadParameter: it is.
+            ReversedRange: it is reversed.
+            BadParameter: it is too long.
         """
         if self.longest is None:
             return
@@ -181,9 +226,14 @@ class ReportDeclaration(Declared):
         allowed = f"a range of at most {self.longest.days} days, with {first} before {last}"
         # guard: ranges of a report have a length
         if span < timedelta():
-            raise BadParameter(last, f"{last} is before {first}.", allowed)
+            raise ReversedRange(last, f"{last} is before {first}.", allowed)
         if span > timedelta(days=self.longest.days):
             raise BadParameter(last, f"the range from {first} to {last} has {span.days:,} days.", allowed)
+
+
+def names_in(path: str) -> list[str]:
+    """The parameters that a path gives."""
+    return [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
 
 
 def _twice(key: str, names: Sequence[str]) -> Iterator[Fault]:
@@ -200,3 +250,5 @@ def _column_faults(columns: Sequence[ReportColumn]) -> Iterator[Fault]:
             yield Fault(("columns", index, "name"), why)
         if column.type is ColumnType.JSON:
             yield Fault(("columns", index, "type"), "a report has no json columns: give a string")
+        if column.decimals is not None and column.type is not ColumnType.NUMERIC:
+            yield Fault(("columns", index, "decimals"), f"a column of type {column.type} has no `decimals`")

@@ -5,21 +5,24 @@ result takes three. On its timeout the client cancels the job.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as WaitTimeout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from google.api_core.exceptions import GoogleAPICallError
+import pyarrow.compute as pc
+from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
 from flows_platform.columns.batches import arrow_schema
+from flows_platform.declared import Fault
 from flows_platform.domain.errors import WarehouseError
-from flows_platform.reports.answers import Rows, TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.answers import NoTable, Rows, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.declaration import ReportDeclaration
-from flows_platform.reports.parameters import ReportParameter
+from flows_platform.reports.parameters import ReportParameter, examples_of
 from flows_platform.reports.values import KINDS, Value
 from flows_platform.warehouse.errors import warehouse_errors
 from flows_platform.warehouse.jobs import ONCE
@@ -28,6 +31,7 @@ from flows_platform.warehouse.schema import BIGQUERY_TYPES
 
 # Seconds beyond the report's own, for the answer's way.
 MARGIN = 5.0
+DRY_RUN_SECONDS = 20.0
 PAGE = 20_000  # rows of one response
 BILLED = "bytesBilledLimitExceeded"
 # What a dry run calls the types that differ from those of a table's metadata.
@@ -47,7 +51,7 @@ class ReportEngine:
         """The rows for these values; see `Runs`."""
         began = self.clock()
         doing = f"running the report {report.name}"
-        with warehouse_errors(doing):
+        with warehouse_errors(doing), _tables_exist(doing):
             try:
                 rows = self._sent(report, values, doing)
             except WaitTimeout:
@@ -82,6 +86,9 @@ class ReportEngine:
                 f"{doing}: the answer has {iterator.total_rows:,} rows, and `limits.rows` allows {limit.rows:,}.",
                 remedy="Ask for a shorter range, or for fewer values.",
             )
+        # guard: an answer has the declared columns
+        if faults := _differences(report, iterator.schema):
+            raise _not_declared(report, faults[0].why)
         return iterator.to_arrow(create_bqstorage_client=False)
 
     def _config(self, report: ReportDeclaration, values: Mapping[str, Value]) -> bigquery.QueryJobConfig:
@@ -92,25 +99,46 @@ class ReportEngine:
             use_query_cache=True,
         )
 
-    def column_faults(self, report: ReportDeclaration, values: Mapping[str, Value]) -> list[str]:
+    def column_faults(self, report: ReportDeclaration) -> list[Fault]:
         """How the columns of the statement's result differ from the declared ones, by a dry run; empty if they agree.
 
         Raises:
+            NoTable: a table does not exist yet.
             PlatformError: the statement cannot run: a column does not exist, or types do not fit.
         """
         doing = f"checking the report {report.name}"
-        config = self._config(report, values)
+        config = self._config(report, examples_of(report.parameters))
         config.dry_run = True
-        with warehouse_errors(doing):
+        with warehouse_errors(doing), _tables_exist(doing):
             job = self.client.query(
-                report.sql or "", job_config=config, location=self.location, retry=ONCE, job_retry=None
+                report.sql or "",
+                job_config=config,
+                location=self.location,
+                retry=ONCE,
+                job_retry=None,
+                timeout=DRY_RUN_SECONDS,
             )
-        found = [(field.name, SAME_TYPES.get(field.field_type, field.field_type)) for field in job.schema or ()]
-        wanted = [(column.name, BIGQUERY_TYPES[column.type]) for column in report.columns]
-        if found == wanted:
-            return []
-        written = ", ".join(f"{name} {kind}" for name, kind in found)
-        return [f"columns: the statement gives {written}; declared are {', '.join(f'{n} {k}' for n, k in wanted)}"]
+        return _differences(report, job.schema or ())
+
+
+@contextmanager
+def _tables_exist(doing: str) -> Iterator[None]:
+    """Turn the absence of a table into an error of its own: it exists from its first window on."""
+    try:
+        yield
+    except NotFound as error:
+        raise NoTable(f"{doing}: {error.message}.", remedy="The first window of a table makes it.") from error
+
+
+def _differences(report: ReportDeclaration, fields: Sequence[bigquery.SchemaField]) -> list[Fault]:
+    found = [(field.name, SAME_TYPES.get(field.field_type, field.field_type)) for field in fields]
+    wanted = [(column.name, BIGQUERY_TYPES[column.type]) for column in report.columns]
+    if found == wanted:
+        return []
+    index = next((index for index, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), len(found))
+    at = ("columns", index) if index < len(wanted) else ("columns",)
+    written, declared = (", ".join(f"{name} {kind}" for name, kind in columns) for columns in (found, wanted))
+    return [Fault(at, f"the statement gives {written}; declared are {declared}")]
 
 
 def _bound(parameter: ReportParameter, value: Value) -> ScalarQueryParameter | ArrayQueryParameter:
@@ -124,14 +152,14 @@ def _declared(report: ReportDeclaration, found: pa.Table) -> pa.Table:
     """The rows in the declared types.
 
     Raises:
-        WarehouseError: the result has other columns, or a value that does not fit exactly.
+        WarehouseError: a value does not fit exactly, or is not finite, which JSON cannot say.
     """
-    wanted = arrow_schema(report.schema_of_rows)
-    # guard: an answer has the declared columns
-    if found.schema.names != wanted.names:
-        raise _not_declared(report, f"its columns are {', '.join(found.schema.names)}")
+    for column in found.columns:
+        # guard: numbers of an answer are finite
+        if pa.types.is_floating(column.type) and pc.any(pc.invert(pc.is_finite(column))).as_py():
+            raise _not_declared(report, "a number is infinite or not a number; use SAFE_DIVIDE, or IF(IS_NAN(x), …)")
     try:
-        return found.cast(wanted).combine_chunks()
+        return found.cast(arrow_schema(report.schema_of_rows)).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise _not_declared(report, str(error)) from error
 

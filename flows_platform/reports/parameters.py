@@ -233,6 +233,21 @@ def values_of(
     }
 
 
+def examples_of(parameters: Sequence[ReportParameter]) -> dict[str, Value]:
+    """A value for every parameter, to check a statement with: its default, or one that is allowed."""
+    return {
+        one.name: _example(one) if one.required else one.default_value(datetime(2000, 1, 1, tzinfo=UTC))
+        for one in parameters
+    }
+
+
+def _example(parameter: ReportParameter) -> Value:
+    text = parameter.minimum or parameter.maximum or (parameter.of or (KINDS[parameter.type].example,))[0]
+    value = KINDS[parameter.type].read(text)
+    assert value is not None  # noqa: S101 - the declaration was checked
+    return (value,) if parameter.many else value
+
+
 def canonical(values: Mapping[str, Value]) -> dict[str, Any]:
     """The values as texts: equal requests give the same, however their values are written."""
     return {

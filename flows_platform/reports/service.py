@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.reports.answers import Runs
-from flows_platform.reports.bodies import arrow_bytes, encoded, table_of
+from flows_platform.reports.bodies import USUAL, Form, arrow_bytes, encoded, no_rows, table_of
 from flows_platform.reports.cache import AnswerCache
-from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.declaration import ReportDeclaration, ReversedRange
 from flows_platform.reports.parameters import canonical, values_of
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import DataState, VersionsFile
@@ -31,13 +32,16 @@ class TooBusy(WarehouseUnavailable):
 class Asked:
     """A request: a report, its values with defaults, the state of its tables, and the format.
 
-    `etag` names the answer; None while the data has no certain version.
+    `etag` names the answer; None while the data has no certain version. An `empty` request asks for a reversed range,
+    and has no rows.
     """
 
     report: ReportDeclaration
     values: Mapping[str, Value]
     state: DataState
     wire_format: WireFormat
+    form: Form = USUAL
+    empty: bool = False
 
     @property
     def rows_key(self) -> str:
@@ -49,7 +53,7 @@ class Asked:
     def etag(self) -> str | None:
         if self.state.version is None:
             return None
-        return sha256(f"{self.rows_key} {self.wire_format}".encode()).hexdigest()
+        return sha256(f"{self.rows_key} {self.wire_format} {self.form.key}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,15 @@ class ReportService:
         """The state of the report's tables now."""
         return self._versions.state(report.over)
 
-    def asked(self, report: ReportDeclaration, given: Mapping[str, Any], wire_format: WireFormat) -> Asked:
+    def asked(
+        self,
+        report: ReportDeclaration,
+        given: Mapping[str, Any],
+        wire_format: WireFormat,
+        form: Form = USUAL,
+        *,
+        reversed_is_empty: bool = False,
+    ) -> Asked:
         """The request that these parameters make; asks no warehouse.
 
         Raises:
@@ -98,8 +110,14 @@ class ReportService:
         """
         state = self.state(report)
         values = values_of(report.parameters, given, state.as_of)
-        report.check_range(values)
-        return Asked(report, values, state, wire_format)
+        empty = False
+        try:
+            report.check_range(values)
+        except ReversedRange:
+            if not reversed_is_empty:
+                raise
+            empty = True
+        return Asked(report, values, state, wire_format, form, empty)
 
     def at_hand(self, asked: Asked) -> Answer | None:
         """The answer if it is in memory."""
@@ -140,7 +158,7 @@ class ReportService:
         certain = asked.state.version is not None
         if certain and (kept := self._cache.get(asked.rows_key)):
             return _Found(kept, 0.0, certain=True)
-        rows = self._runs.run(asked.report, asked.values)
+        rows = no_rows(asked.report) if asked.empty else self._runs.run(asked.report, asked.values)
         stream = arrow_bytes(rows.table)
         # guard: an answer is kept only for the version it is of
         certain = certain and self.state(asked.report).version == asked.state.version
@@ -153,8 +171,9 @@ class ReportService:
         table = table_of(found.stream)
         count = table.num_rows
         as_of = asked.state.as_of
-        whole = asked.wire_format is WireFormat.ARROW
-        body = found.stream if whole else encoded(asked.report, asked.values, as_of, table, asked.wire_format)
+        whole = asked.wire_format is WireFormat.ARROW and not asked.form.capitals
+        encode = partial(encoded, asked.report, asked.values, as_of, table)
+        body = found.stream if whole else encode(wire_format=asked.wire_format, form=asked.form)
         etag = asked.etag if found.certain else None
         if etag:
             self._cache.put(etag, count.to_bytes(8) + body, on_disk=False)

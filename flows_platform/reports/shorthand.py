@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from flows_platform.declared import Declared, did_you_mean
-from flows_platform.domain.errors import ConfigurationError
+from flows_platform.declared import Declared, KeyFault, KeyPath, did_you_mean
 from flows_platform.domain.schema import ColumnType, WarehouseTable
 
 type Per = Literal["hour", "day", "month", "year"]
@@ -30,24 +29,24 @@ class Short(Declared):
         """The keys that the form is short for.
 
         Raises:
-            ConfigurationError: a column does not exist or does not fit.
+            KeyFault: a column does not exist or does not fit.
         """
         raise NotImplementedError
 
-    def _column(self, table: WarehouseTable, name: str, key: str) -> ColumnType:
+    def _column(self, table: WarehouseTable, name: str, at: KeyPath) -> ColumnType:
         types = {column.name: column.type for column in table.columns}
         if name not in types:
             near = did_you_mean(name, types) or "."
-            raise ConfigurationError(f"{key}: {name!r} is not a column of {table.name} ({', '.join(types)}){near}")
+            raise KeyFault(at, f"{name!r} is not a column of {table.name} ({', '.join(types)}){near}")
         return types[name]
 
     def _amount(self, table: WarehouseTable, key: str) -> tuple[str, dict[str, str]]:
         """The expression and the column of what is shown."""
         if self.sum is None:
             return "COUNT(*)", {"name": "rows", "type": "int64", "description": "Number of rows."}
-        found = SUMMED.get(self._column(table, self.sum, f"{key}.sum"))
+        found = SUMMED.get(self._column(table, self.sum, (key, "sum")))
         if found is None:
-            raise ConfigurationError(f"{key}.sum: {self.sum!r} has no exact sum; an int64 or numeric column is needed.")
+            raise KeyFault((key, "sum"), f"{self.sum!r} has no exact sum; an int64 or numeric column is needed.")
         described = {"name": self.sum, "type": found.value, "description": f"Sum of {self.sum}."}
         return f"SUM(CAST(`{self.sum}` AS NUMERIC))", described
 
@@ -59,7 +58,7 @@ class Top(Short):
     most: int = Field(1000, ge=1, le=100_000, description="Rows that a request may ask for, at most.")
 
     def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
-        kind = self._column(table, self.by, f"{key}.by")
+        kind = self._column(table, self.by, (key, "by"))
         amount, shown = self._amount(table, key)
         time = table.instant.name
         return {
@@ -135,7 +134,7 @@ class Series(Short):
 
     def _entity(self, table: WarehouseTable, key: str) -> dict[str, Any]:
         entity = self.entity or ""
-        kind = self._column(table, entity, f"{key}.entity")
+        kind = self._column(table, entity, (key, "entity"))
         return {"name": entity.lower(), "type": kind.value, "description": f"The {entity} whose rows are counted."}
 
     def _whens(self, time: str) -> Iterator[str]:

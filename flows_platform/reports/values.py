@@ -92,31 +92,36 @@ class Kind:
     allowed: str
     bigquery: str
     schema: Mapping[str, Any]
+    example: str
 
 
 KINDS: Mapping[ParameterType, Kind] = {
     ParameterType.INT64: Kind(
-        _int64, "a whole number of 64 bits, in ASCII digits", "INT64", {"type": "integer", "format": "int64"}
+        _int64, "a whole number of 64 bits, in ASCII digits", "INT64", {"type": "integer", "format": "int64"}, "1"
     ),
     ParameterType.FLOAT64: Kind(
-        _float64, "a finite number such as -1.5 or 2e3", "FLOAT64", {"type": "number", "format": "double"}
+        _float64, "a finite number such as -1.5 or 2e3", "FLOAT64", {"type": "number", "format": "double"}, "0.5"
     ),
     ParameterType.NUMERIC: Kind(
         _numeric,
         f"a decimal number without an exponent, with at most {WHOLE} digits before the point and {DECIMALS} after it",
         "NUMERIC",
         {"type": "number"},
+        "1.5",
     ),
-    ParameterType.BOOL: Kind(_bool, "true or false", "BOOL", {"type": "boolean"}),
-    ParameterType.STRING: Kind(_string, "a text without control characters", "STRING", {"type": "string"}),
-    ParameterType.DATE: Kind(_date, "a date such as 2024-01-31", "DATE", {"type": "string", "format": "date"}),
+    ParameterType.BOOL: Kind(_bool, "true or false", "BOOL", {"type": "boolean"}, "true"),
+    ParameterType.STRING: Kind(_string, "a text without control characters", "STRING", {"type": "string"}, "a"),
+    ParameterType.DATE: Kind(
+        _date, "a date such as 2024-01-31", "DATE", {"type": "string", "format": "date"}, "2000-01-01"
+    ),
     ParameterType.TIMESTAMP: Kind(
         _timestamp,
         "a time such as 2024-01-31T12:00:00Z, or a date; without a zone it is UTC, and + in a URL is written %2B",
         "TIMESTAMP",
         {"type": "string", "format": "date-time"},
+        "2000-01-01T00:00:00Z",
     ),
-    ParameterType.CHOICE: Kind(_string, "one of the choices", "STRING", {"type": "string"}),
+    ParameterType.CHOICE: Kind(_string, "one of the choices", "STRING", {"type": "string"}, "a"),
 }
 
 

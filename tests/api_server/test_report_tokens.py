@@ -16,8 +16,10 @@ from api_server.flows import paths as flow_paths
 from api_server.http.problems import Problem
 from api_server.http.tokens import Grant, Scope, create_token, read_tokens
 from api_server.reports.access import asked_by
+from api_server.reports.requests import Shown
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.reports.bodies import USUAL
 
 from .conftest import Serve, Server, build, flows
 from .customer_reports import LIST, REPORTS, Warehouse, service_of, serving
@@ -123,13 +125,16 @@ def test_a_report_without_the_parameter_is_not_there(server: Server, file: Path,
     assert not warehouse.asked
 
 
+CSV = Shown(WireFormat.CSV, USUAL)
+
+
 def test_no_path_asks_without_the_token(tmp_path: Path, warehouse: Warehouse) -> None:
     """Also one that does not look the report up by the token."""
     request = Request({"type": "http", "state": {"grant": Grant("one", ("reports:of_all",))}})
     with closing(service_of(tmp_path, warehouse)) as service:
-        assert asked_by(request, service, REPORTS[1], {"top": "1"}, WireFormat.CSV).values == {"top": 1}
+        assert asked_by(request, service, REPORTS[1], {"top": "1"}, CSV).values == {"top": 1}
         with pytest.raises(Problem, match="lacks the scope reports:of_customer"):
-            asked_by(request, service, REPORTS[0], {}, WireFormat.CSV)
+            asked_by(request, service, REPORTS[0], {}, CSV)
     sources = Path(reports.__file__).parent.glob("*.py")
     assert [path.name for path in sources if ".asked(" in path.read_text()] == ["access.py"]
 

@@ -45,7 +45,7 @@ def child(database: Path) -> Iterator[tuple[subprocess.Popen[str], Server]]:
         try:
             assert process.stderr is not None
             line = process.stderr.readline()
-            port = re.search(rf"serving {re.escape(str(database))} on http://127\.0\.0\.1:(\d+)/", line)
+            port = re.search(rf"serving {re.escape(str(database))}, CVEs on http://127\.0\.0\.1:(\d+)/", line)
             assert port, line + process.stderr.read()
             yield process, Server(int(port[1]))
         finally:

@@ -67,6 +67,17 @@ SQL = changed()["sql"]
         ),
         ({"columns": [{"name": "a", "type": "text"}]}, "type: text", "columns.0.type is 'text'"),
         ({"columns": [{"name": "a", "type": "json"}]}, "type: json", "columns.0.type: a report has no json columns"),
+        (
+            {"columns": [{"name": "a", "type": "int64", "decimals": 2}]},
+            "decimals:",
+            "a column of type int64 has no `dec",
+        ),
+        ({"paths": ["/a", "/b/{staart}"]}, "- /b", "paths.1: 'staart' is not a parameter with a single value; did you"),
+        ({"paths": ["/a/{customers}"]}, "- /a", "paths.0: 'customers' is not a parameter with a single value"),
+        ({"paths": ["/a/{top}/{top}"]}, "- /a", "paths.0: a parameter comes twice"),
+        ({"paths": ["/api/v1/reports"]}, "- /api", "paths.0: it must not begin with /api"),
+        ({"paths": ["/{top}"]}, "- /", "paths.0: it must not begin with /{top}"),
+        ({"paths": ["a/b"]}, "- a/b", "paths.0 is 'a/b': a path is needed, such as /connector/clerk/{clerk}"),
         ({"columns": []}, "columns:", "columns: `columns` is missing: `sql` needs it"),
         ({"name": "Top Customers"}, "name: Top", "name is 'Top Customers'"),
         ({"name": "read"}, "name: read", "name: `reports:read` is the scope of all reports"),
@@ -103,11 +114,27 @@ def test_a_bad_report_leaves_the_others(tmp_path: Path) -> None:
     found = read_reports(Settings(sources=str(tmp_path)), TABLES)
     assert [report.name for report in found.reports] == ["top_customers", "good"]
     messages = [fault.message for fault in found.faults]
-    assert "a.yaml: far: over: there is no table 'elsewhere'" in messages[0]
+    second = line_of(tmp_path / "a.yaml", "- elsewhere")
+    assert messages[0] == f"{tmp_path}/a.yaml:{second}: over.0: there is no table 'elsewhere'."
     assert "b.yaml:" in messages[1]
-    assert "c.yaml: top_customers: name: another report has this name" in messages[2]
-    assert "top.by: 'custmer' is not a column of orders" in messages[3]
+    assert f"{tmp_path}/c.yaml:3: name: another report has this name" in messages[2]
+    assert f"d.yaml:{line_of(tmp_path / 'd.yaml', 'by:')}: top.by: 'custmer' is not a column of orders" in messages[3]
     assert "did you mean customer?" in messages[3]
+
+
+def test_two_reports_have_no_common_path(tmp_path: Path) -> None:
+    first, second = changed(paths=["/a/{top}/b"]), changed(name="second", paths=["/c", "/a/{least}/b"])
+    path = written(tmp_path / "a.yaml", first, second)
+    (fault,) = read_reports(Settings(sources=str(tmp_path)), TABLES).faults
+    line = line_of(path, "- /a/{least}/b")
+    assert fault.message == f"{path}:{line}: paths.1: the report top_customers has this path."
+
+
+def test_a_fault_of_what_a_short_form_is_written_out_to_has_its_line(tmp_path: Path) -> None:
+    short = {"name": "n", "description": "d", "top": {"of": "orders", "by": "customer"}, "paths": ["/a/{topp}"]}
+    path = written(tmp_path / "a.yaml", short)
+    (fault,) = read_reports(Settings(sources=str(tmp_path)), TABLES).faults
+    assert fault.message.startswith(f"{path}:{line_of(path, '- /a')}: paths.0: 'topp' is not a parameter")
 
 
 def test_a_sum_must_be_exact() -> None:

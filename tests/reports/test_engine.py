@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from google.cloud import bigquery
 
 from flows_platform.domain.errors import PlatformError, WarehouseError
-from flows_platform.reports.answers import TooManyRows
+from flows_platform.reports.answers import NoTable, TooManyRows
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.engine import ReportEngine
 from flows_platform.reports.parameters import values_of
@@ -82,23 +83,52 @@ def test_every_type_is_bound_and_answered(engine: ReportEngine) -> None:
 
 
 def test_a_dry_run_finds_other_columns(engine: ReportEngine, report: ReportDeclaration) -> None:
-    values = values_of(report.parameters, {}, NEWEST)
-    assert engine.column_faults(report, values) == []
+    assert engine.column_faults(report) == []
     first, second, third = changed()["columns"]
-    for columns in ([second, first, third], [first, {**second, "type": "int64"}, third], [first, second]):
+    for columns, at in (
+        ([second, first, third], ("columns", 0)),
+        ([first, {**second, "type": "int64"}, third], ("columns", 1)),
+        ([first, second], ("columns",)),
+    ):
         other = ReportDeclaration.model_validate(changed(columns=columns))
-        (fault,) = engine.column_faults(other, values)
-        assert "the statement gives customer STRING, total NUMERIC, orders INTEGER" in fault
+        (fault,) = engine.column_faults(other)
+        assert fault.at == at
+        assert "the statement gives customer STRING, total NUMERIC, orders INTEGER" in fault.why
     unknown = ReportDeclaration.model_validate(changed(sql=changed()["sql"].replace("price >= ", "prize >= ")))
     with pytest.raises(PlatformError, match="prize"):
-        engine.column_faults(unknown, values)
+        engine.column_faults(unknown)
 
 
 def test_an_answer_has_the_declared_columns(engine: ReportEngine) -> None:
     first, second, third = changed()["columns"]
     other = ReportDeclaration.model_validate(changed(columns=[first, third, second]))
-    with pytest.raises(WarehouseError, match="does not give its declared columns: its columns are customer, total"):
+    with pytest.raises(WarehouseError, match="does not give its declared columns: the statement gives customer STRING"):
         rows_of(engine, other)
+    wider = ReportDeclaration.model_validate(changed(columns=[first, second, {**third, "type": "numeric"}]))
+    with pytest.raises(WarehouseError, match="orders INTEGER; declared are customer STRING, total NUMERIC, orders NUM"):
+        rows_of(engine, wider)
+
+
+def test_a_table_that_does_not_exist_yet_is_named(client: bigquery.Client, report: ReportDeclaration) -> None:
+    client.create_dataset(name := f"empty_{uuid4().hex}")
+    engine = ReportEngine(client, name, "US")
+    with pytest.raises(NoTable, match="orders"):
+        rows_of(engine, report)
+    with pytest.raises(NoTable, match=r"checking the report top_customers: .*orders"):
+        engine.column_faults(report)
+
+
+def test_a_number_that_json_lacks_is_an_error(engine: ReportEngine) -> None:
+    report = ReportDeclaration.model_validate(
+        changed(
+            parameters=[],
+            longest=None,
+            sql="SELECT CAST('nan' AS FLOAT64) AS x FROM orders ORDER BY id LIMIT 1",
+            columns=[{"name": "x", "type": "float64"}],
+        )
+    )
+    with pytest.raises(WarehouseError, match=r"infinite or not a number; use SAFE_DIVIDE"):
+        rows_of(engine, report)
 
 
 @pytest.mark.parametrize("per", ["hour", "day", "month", "year"])
@@ -116,7 +146,7 @@ def test_a_series_has_every_slice(engine: ReportEngine, per: str) -> None:
     assert {"hour": 60 * 24, "day": 60, "month": 2, "year": 1}[per] == len(rows)
     assert sum(row["price"] for row in rows) == Decimal("0.25")
     assert all(later["slice"] > row["slice"] for row, later in pairwise(rows))
-    assert engine.column_faults(report, values_of(report.parameters, values, NEWEST)) == []
+    assert engine.column_faults(report) == []
 
 
 def test_a_series_may_leave_empty_slices_out(engine: ReportEngine) -> None:

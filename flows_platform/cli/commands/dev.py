@@ -13,7 +13,8 @@ from flows_platform.cli.commands.services import HOST, api_child, dagster_childr
 from flows_platform.cli.commands.simulated_clock import check_home, started
 from flows_platform.cli.commands.terminal import say
 from flows_platform.cli.commands.webserver_guard import KEY
-from flows_platform.components.source_files import asks_for
+from flows_platform.components.loader import REPORT
+from flows_platform.components.source_files import asks_for, declares
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.supervisor import Supervisor
@@ -41,7 +42,7 @@ def run_dev(speed: float | None = None) -> None:
                 console.print("Starting the BigQuery emulator.")
             launched = supervisor.launch(*emulator)  # first: its lock shows whether another process uses the home
             _prepare(settings)
-            console.print("Starting the API server and Dagster." if _has_flows(settings) else "Starting Dagster.")
+            console.print("Starting the API server and Dagster." if _has_api(settings) else "Starting Dagster.")
             settings = started(settings, datetime.now(UTC))
             code, clients = dagster_children(settings)
             supervisor.await_ready(*launched, *supervisor.launch(*_api(settings), code))
@@ -53,12 +54,21 @@ def run_dev(speed: float | None = None) -> None:
 
 
 def _has_flows(settings: Settings) -> bool:
-    """Whether the project has the flows: a sample or raw file to load, and an API server of our own."""
+    """Whether the project has the flows: a sample or raw file to load."""
     return asks_for(settings, "lanl_flows")
 
 
+def _has_reports(settings: Settings) -> bool:
+    return declares(settings, REPORT.component)
+
+
+def _has_api(settings: Settings) -> bool:
+    """Whether the project has something that our own API server serves."""
+    return _has_flows(settings) or _has_reports(settings)
+
+
 def _api(settings: Settings) -> list[ChildProcess]:
-    return [api_child(settings)] if _has_flows(settings) else []
+    return [api_child(settings)] if _has_api(settings) else []
 
 
 def _servers(settings: Settings) -> list[ChildProcess]:
@@ -68,7 +78,7 @@ def _servers(settings: Settings) -> list[ChildProcess]:
 
 
 def _prepare(settings: Settings) -> None:
-    """Create the instance, and the database if there is none: without it the API has nothing to serve."""
+    """Create the instance, and the database if there is none: without it the API has no flows to serve."""
     with open_instance(settings) as instance:
         if settings.files.database.exists() or not _has_flows(settings):
             return
@@ -83,8 +93,10 @@ def _prepare(settings: Settings) -> None:
 def _say_addresses(settings: Settings) -> None:
     warehouse = settings.emulator_url or f"BigQuery project {settings.bigquery_project}"
     say(f"Dagster UI    {ui_address(settings)}")
-    if _has_flows(settings):
+    if _has_api(settings):
         say(f"API           {settings.api_base}/")
+    if _has_reports(settings):
+        say(f"Reports       {settings.api_base}/api/v1/reports")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
     if clock := settings.clock:
         say(f"Clock         {clock.speed:g} times as fast as real time, second 0 was at {clock.start:%FT%TZ}")

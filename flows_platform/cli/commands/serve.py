@@ -1,6 +1,6 @@
 """`flows serve`: the API server in this process."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,21 +9,76 @@ from api_server.cves.feature import CveFeature
 from api_server.flows.feature import FlowsFeature
 from api_server.flows.state import FlowsConfig
 from api_server.http.exposure import is_loopback
+from api_server.http.feature import Feature
 from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import PERMILLE, LateRows, SimulatedClock, Simulation
 
 
-def serve(config: ServerConfig, flows: FlowsConfig, host: str, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class ServedData:
+    """What a server is asked to serve.
+
+    Args:
+        database: The database of flows; None for that of FLOWS_HOME, if there is one.
+        compare_pages: Whether its pages are compared with the load's checksums.
+        simulation: The simulated clock of the flows.
+        reports: Whether the project's reports are served.
+    """
+
+    database: Path | None
+    compare_pages: bool = True
+    simulation: Simulation | None = None
+    reports: bool = True
+
+
+def serve(config: ServerConfig, data: ServedData, host: str, port: int) -> None:
     """Serve until a signal. An address that others reach asks for the tokens of `flows token`, if there are any.
 
     Raises:
         ConfigurationError: the flags contradict each other, or name something that cannot be used.
-        InputError: the database is missing or is not one of ours.
+        InputError: the database that is named is missing or is not one of ours.
     """
     if config.tokens is None and not config.without_tokens and not is_loopback(host):
         config = replace(config, tokens=_default_tokens())
-    run(config, [FlowsFeature(flows), CveFeature(_cves_url)], host, port)
+    features, not_served = features_of(data)
+    run(config, features, host, port, not_served)
+
+
+def features_of(data: ServedData) -> tuple[list[Feature], list[str]]:
+    """The features of a server, and what it does not serve, with the reason.
+
+    Raises:
+        InputError: the database that is named is missing or is not one of ours.
+    """
+    features: list[Feature] = []
+    not_served: list[str] = []
+    database = data.database or _default_database()
+    # guard: a database that is named is served
+    if data.database or database.exists():
+        flows = FlowsFeature(FlowsConfig(database, compare_pages=data.compare_pages, simulation=data.simulation))
+        flows.check()  # before the reports are read, which takes seconds
+        features.append(flows)
+    else:
+        not_served.append(f"flows: there is no database {database}; `flows load` builds one, and --database names it")
+    features.append(CveFeature(_cves_url))
+    if data.reports:
+        features.append(_reports())
+    return features, not_served
+
+
+def _reports() -> Feature:
+    # They take 60 MB more than a server of flows alone needs.
+    from flows_platform.cli.commands.served_reports import reports_feature
+    from flows_platform.settings import load_settings
+
+    return reports_feature(load_settings())
+
+
+def _default_database() -> Path:
+    from flows_platform.settings import load_settings
+
+    return load_settings().files.database
 
 
 def simulation_of(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Simulation | None:

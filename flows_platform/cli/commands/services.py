@@ -9,6 +9,7 @@ from urllib.error import URLError
 from flows_platform.access.private import make_home, private_folder, socket_path
 from flows_platform.cli.commands.code_server import reaches_definitions
 from flows_platform.cli.commands.instance import fail_abandoned_runs, open_instance
+from flows_platform.components.source_files import asks_for
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.emulator import Emulator
 from flows_platform.local.own_servers import asked
@@ -31,10 +32,11 @@ def emulator_child(settings: Settings) -> ChildProcess:
 
 
 def api_child(settings: Settings) -> ChildProcess:
-    """Our own API server over the database."""
+    """Our own API server; over the database of flows, if the project has them."""
     hosts = ("--allowed-hosts", settings.allowed_hosts) if settings.allowed_hosts else ()
+    database = ("--database", str(settings.files.database)) if asks_for(settings, "lanl_flows") else ()
     options = (
-        *("--database", str(settings.files.database)),
+        *database,
         *("--host", settings.api_host, "--port", str(settings.api_port)),
         *hosts,
         *_clock_options(settings),
@@ -42,10 +44,23 @@ def api_child(settings: Settings) -> ChildProcess:
     return ChildProcess(
         name="api",
         argv=(sys.executable, "-m", "flows_platform", "serve", *options),
+        env=_api_environment(settings),
         log=settings.files.logs / "api.log",
         ready=lambda: _answers(f"{settings.api_base}/healthz"),
         addresses=(Address(settings.api_host, settings.api_port, "FLOWS_API_PORT"),),
     )
+
+
+def _api_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, with what the server needs to find reports and their warehouse."""
+    given = {
+        "FLOWS_SOURCES": ",".join(settings.sources),
+        "FLOWS_BIGQUERY_PROJECT": settings.bigquery_project,
+        "FLOWS_BIGQUERY_DATASET": settings.bigquery_dataset,
+        "FLOWS_EMULATOR_PORT": str(settings.emulator_port),
+        "FLOWS_EMULATOR_KEY_FILE": str(settings.emulator_key),
+    }
+    return {**settings.child_environment(), **given}
 
 
 def _clock_options(settings: Settings) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows_platform.cli.commands import dev
+from flows_platform.components.loader import REPORT
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
@@ -17,10 +18,20 @@ def started(values: Settings) -> list[str]:
     return [child.name for child in dev._servers(values)]
 
 
-def test_the_flows_api_is_started_for_the_flows_alone(tmp_path: Path) -> None:
+def test_the_api_is_started_for_what_it_serves_alone(tmp_path: Path) -> None:
     assert started(settings(tmp_path)) == ["api", "code", "ui", "daemon"]
     assert started(settings(tmp_path, "lanl_flows")) == ["api", "code", "ui", "daemon"]
-    assert started(settings(tmp_path, "nvd_cves", str(tmp_path))) == ["code", "ui", "daemon"]
+    assert started(settings(tmp_path, str(tmp_path))) == ["code", "ui", "daemon"]
+
+
+def test_the_api_is_started_for_reports_too(tmp_path: Path) -> None:
+    (tmp_path / "a.report.yaml").write_text(f"type: {REPORT.component}\nattributes: {{name: a}}\n")
+    values = settings(tmp_path, str(tmp_path))
+    assert started(values) == ["api", "code", "ui", "daemon"]
+    child = dev._servers(values)[0]
+    assert "--database" not in child.argv
+    assert child.env is not None
+    assert child.env["FLOWS_SOURCES"] == str(tmp_path)
 
 
 def test_no_sample_is_built_without_the_flows(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""The reports of a project as a feature of the API server. The warehouse's client is loaded with the first query."""
+
+from functools import partial
+
+from api_server.reports.feature import ReportsFeature
+from flows_platform.cli.commands.report_declarations import declared_reports
+from flows_platform.reports.answers import Runs
+from flows_platform.reports.cache import AnswerCache
+from flows_platform.reports.opening import OpenedWhenAsked
+from flows_platform.reports.service import ReportService
+from flows_platform.reports.versions import Versions, VersionsFile
+from flows_platform.settings import Settings
+
+
+def reports_feature(settings: Settings) -> ReportsFeature:
+    """The reports under these settings; the feature says what is wrong with those that it lacks."""
+    found = declared_reports(settings)
+    service = ReportService(
+        found.reports,
+        OpenedWhenAsked(partial(_opened, settings)),
+        VersionsFile(Versions(settings.files.versions)),
+        AnswerCache(settings.files.reports),
+    )
+    return ReportsFeature(service, faults=found.faults, unchecked=found.unchecked)
+
+
+def _opened(settings: Settings) -> Runs:
+    from flows_platform.cli.commands.report_engine import report_engine
+
+    return report_engine(settings)
