@@ -2,6 +2,7 @@
 # The first python3.13 that answers: a pyenv shim is on the PATH even where its version is not active.
 PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do $$p --version >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
+LOCK := --quiet --universal --python-version 3.13 --no-emit-index-url --generate-hashes --no-header --no-annotate
 
 .PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards coverage audit bench bench-full docs reference lint lock
 
@@ -73,6 +74,6 @@ lint: env  ## ruff, mypy strict, import contracts
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-lock: env  ## resolve the dependencies again (needs uv)
-	uv pip compile --universal --python-version 3.13 --no-emit-index-url --generate-hashes --no-header --no-annotate \
-	  --extra dev --extra docs --extra all pyproject.toml --output-file requirements.lock
+lock: env  ## resolve the dependencies again (needs uv); the image's are the same versions without those of development
+	uv pip compile $(LOCK) --extra dev --extra docs --extra all pyproject.toml --output-file requirements.lock
+	uv pip compile $(LOCK) --extra all --constraint requirements.lock pyproject.toml deploy/requirements.in --output-file deploy/requirements.lock
