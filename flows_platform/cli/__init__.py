@@ -13,7 +13,7 @@ from flows_platform.runtime.imports import collector_paused
 with collector_paused():
     import click
 
-    from flows_platform.cli import files, project, serving, sources, tokens, windows
+    from flows_platform.cli import files, project, reports, serving, sources, tokens, windows
     from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
     from flows_platform.domain.errors import ConfigurationError, PlatformError
 
@@ -22,6 +22,7 @@ __all__ = [
     "files",
     "main",
     "project",
+    "reports",
     "serving",
     "sources",
     "tokens",

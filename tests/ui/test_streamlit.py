@@ -90,8 +90,8 @@ def test_a_person_reads_a_report(page_url: str, tmp_path: Path) -> None:
     with open_page(executable) as page:
         page.goto(page_url)
         expect(page.get_by_text("10 rows, data as of 2014-01-03T00:00:00Z")).to_be_visible()
-        page.get_by_label("top").fill("8")
-        page.get_by_role("button", name="Show").click()
+        page.get_by_role("textbox", name="top").fill("8")
+        page.get_by_role("button", name="Show", exact=True).click()
         expect(page.get_by_text("8 rows, data as of 2014-01-03T00:00:00Z")).to_be_visible()
         expect(page.locator("canvas").first).to_be_visible()
         page.set_viewport_size({"width": 1280, "height": 1100})
