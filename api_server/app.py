@@ -8,12 +8,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from api_server.config import ServerConfig
+from api_server.docs_page import docs
 from api_server.exchange import exchange_endpoint
 from api_server.health import health_endpoint
 from api_server.http import paths
 from api_server.http.authorization import requires
-from api_server.http.feature import Description, Feature
+from api_server.http.feature import Description, Feature, MenuEntry
 from api_server.http.middleware import KnownHosts, SecureHeaders, TargetLimit
+from api_server.http.pages import STYLE, for_people, style
 from api_server.http.problems import HANDLERS
 from api_server.http.shared import Shared
 from api_server.index_page import index_endpoint
@@ -30,7 +32,8 @@ def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
     """
     for feature in features:
         feature.check()
-    shared = Shared(config)
+    entries = [entry for feature in features for entry in feature.menu()]
+    shared = Shared(config, [MenuEntry(paths.INDEX, "Start"), *entries, MenuEntry(paths.DOCS, "API")])
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -44,6 +47,7 @@ def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
         routes=[
             *_hook_routes(features),
             *_feature_routes(features, descriptions),
+            *_page_routes(features, descriptions),
             *_shared_routes(features, descriptions),
         ],
         exception_handlers={**HANDLERS, **{kind: act for one in features for kind, act in one.handlers().items()}},
@@ -75,10 +79,18 @@ def _hook_routes(features: Sequence[Feature]) -> list[Route]:
     ]
 
 
+def _page_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
+    pages = {paths.DOCS: docs} | {path: endpoint for one in features for path, endpoint in one.pages().items()}
+    return [
+        Route(paths.INDEX, index_endpoint(features, descriptions)),
+        Route(STYLE, style),
+        *(Route(path, for_people(endpoint)) for path, endpoint in pages.items()),
+    ]
+
+
 def _shared_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
     return [
         Route(paths.HEALTH, health_endpoint(features)),
         Route(exchange.PATH, exchange_endpoint(), methods=["POST"]),
         Route(paths.OPENAPI, describe_endpoint(descriptions)),
-        Route(paths.INDEX, index_endpoint(features, descriptions)),
     ]

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from flows_platform.domain.short_numbers import short
+
 INLINE = 1000  # characters; Dagster's UI shows shorter markdown inline
 
 WIDTH, HEIGHT = 380, 120
@@ -22,7 +24,6 @@ GAP = 6  # between two texts, at least
 NARROW = 3  # bars up to this wide have no gaps
 PAPER, TEXT, BAR = range(3)
 PALETTE = [*(255, 255, 255), *(80, 92, 112), *(79, 110, 247)]
-UNITS = ("", "k", "M", "G", "T", "P", "E")
 
 
 class Bar(NamedTuple):
@@ -103,12 +104,3 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _length(text: str) -> float:
     return _font().getlength(text)
-
-
-def short(number: int) -> str:
-    """A number in at most four figures and a unit: 12,345 is 12.3k."""
-    size, unit = float(number), 0
-    while size >= 999.5 and unit < len(UNITS) - 1:  # noqa: PLR2004 - would be written as 1000
-        size, unit = size / 1000, unit + 1
-    text = f"{size:.1f}" if unit and size < 99.95 else f"{size:.0f}"  # noqa: PLR2004 - would be written as 100.0
-    return text.removesuffix(".0") + UNITS[unit]

@@ -5,11 +5,9 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from flows_platform.charts import BAR, BASE, INLINE, TEXT, TOP, WIDTH, Bar, bar_chart, chart_markdown, short
+from flows_platform.charts import BAR, BASE, INLINE, TEXT, TOP, WIDTH, Bar, bar_chart, chart_markdown
 
 HOURS = [Bar(f"01-0{1 + hour // 24}" if hour % 24 == 0 else "", 900 + hour * 7919 % 1000) for hour in range(72)]
 COMPUTERS = [Bar(f"C{number}", 20_000 - number) for number in (17693, 1065, 625, 5074, 11, 2)]
@@ -61,16 +59,3 @@ def test_a_chart_is_inline_and_says_what_it_shows(bars: list[Bar], alternative: 
     assert head == f"![{alternative}](data:image/png;"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         image.verify()
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (999, "999"), (1000, "1k"), (12_345, "12.3k"), (99_960, "100k"), (999_999, "1M"), (2**63 - 1, "9.2E")],
-)
-def test_numbers_are_short(number: int, text: str) -> None:
-    assert short(number) == text
-
-
-@given(st.integers(0, 2**63 - 1))
-def test_no_number_takes_more_than_five_characters(number: int) -> None:
-    assert len(short(number)) <= 5

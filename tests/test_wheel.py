@@ -88,6 +88,7 @@ def test_the_wheel_holds_the_packages_alone(wheel: Path) -> None:
     }
     assert {"flows_platform/py.typed", "api_server/py.typed", "flows_platform/cli/commands/dagster.yaml"} <= set(names)
     assert "flows_platform/library/okta_system_log.yaml" in names
+    assert {"api_server/templates/layout.html", "api_server/templates/style.css"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
     assert "flows_platform = flows_platform.components" in zipfile.ZipFile(wheel).read(entry_points).decode()

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,13 @@ from api_server.http.tokens import Scope
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type Handler = Callable[[Request, Exception], Response]
+
+
+class MenuEntry(NamedTuple):
+    """A page in the menu that all pages have."""
+
+    path: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,14 @@ class Feature(ABC):
     def hooks(self) -> Mapping[str, Endpoint]:
         """What answers to POST at paths whose senders prove themselves, without a token of this server."""
         return {}
+
+    def pages(self) -> Mapping[str, Endpoint]:
+        """Pages for people. They ask for no scope: what they show, they ask the API, as their reader."""
+        return {}
+
+    def menu(self) -> Sequence[MenuEntry]:
+        """Those pages that are in the menu."""
+        return ()
 
     def handlers(self) -> Mapping[type[Exception], Handler]:
         """What answers for errors that only this feature raises."""

@@ -3,3 +3,4 @@
 HEALTH = "/healthz"
 OPENAPI = "/openapi.json"
 INDEX = "/"
+DOCS = "/docs"

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
-from api_server.http.feature import Description, Endpoint, Feature, PageSections
+from api_server.http.feature import Description, Endpoint, Feature, MenuEntry, PageSections
 from api_server.reports import openapi, paths
+from api_server.reports.pages import paths as pages
+from api_server.reports.pages.listing import listing
+from api_server.reports.pages.report import report_endpoint
 from api_server.reports.routes import list_endpoint, path_endpoint, query_endpoint, rows_endpoint, schema_endpoint
 from flows_platform.reports.service import ReportService
 
@@ -49,15 +52,21 @@ class ReportsFeature(Feature):
     def methods(self) -> Mapping[str, Sequence[str]]:
         return {paths.QUERY: ["POST"]}
 
+    def pages(self) -> Mapping[str, Endpoint]:
+        return {pages.LIST: listing, pages.ONE: report_endpoint(self._service)}
+
+    def menu(self) -> Sequence[MenuEntry]:
+        return [MenuEntry(pages.LIST, "Reports")]
+
     async def page(self, base: str, *, shows_data: bool) -> PageSections:
         del base
         # guard: strangers see no names of reports
         reports = self._service.reports.values() if shows_data else ()
         lines = "".join(
-            f'<li><a href="{paths.LIST}/{report.name}">{report.name}</a>: {escape(report.description)}</li>'
+            f'<li><a href="{pages.LIST}/{report.name}">{report.name}</a>: {escape(report.description)}</li>'
             for report in reports
         )
-        return PageSections(usage=f"<h2>Reports</h2><ul>{lines}</ul>")
+        return PageSections(usage=f'<h2><a href="{pages.LIST}">Reports</a></h2><ul>{lines}</ul>')
 
     def notes(self) -> Sequence[str]:
         return self._faults

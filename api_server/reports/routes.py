@@ -102,6 +102,7 @@ def query_endpoint(service: ReportService) -> Endpoint:
 
 
 async def _answered(request: Request, service: ReportService, asked: Asked) -> Response:
+    request.state.asked = asked  # for the report's page
     coding = choose_coding(header_list(request.headers, "accept-encoding"))
     # guard: an unchanged answer asks no warehouse
     if asked.etag and _matches(request, asked.etag):

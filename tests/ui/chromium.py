@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import FloatRect, Locator, Page, expect, sync_playwright
 
@@ -26,13 +27,17 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def open_page(executable: str) -> Iterator[Page]:
-    """A page of a browser of its own, in English and UTC wherever it runs."""
+def open_page(executable: str, width: int = WIDTH, **options: Any) -> Iterator[Page]:
+    """A page of a browser of its own, in English and UTC wherever it runs, with Playwright's `options`."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         context = browser.new_context(
-            viewport={"width": WIDTH, "height": 800}, locale="en-GB", timezone_id="UTC", reduced_motion="reduce"
+            viewport={"width": width, "height": 800},
+            locale="en-GB",
+            timezone_id="UTC",
+            reduced_motion="reduce",
+            **options,
         )
         context.set_default_timeout(PATIENCE)
         try:

@@ -3,15 +3,13 @@
 The README's pictures are taken on the way; `make screenshots` puts them into docs/images.
 """
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from flows_platform.orchestration.checks import CHECKS
-from tests.ui.chromium import WIDTH, Pictures, chromium, open_page
+from tests.ui.chromium import WIDTH, Pictures, open_page
 from tests.ui.pages import LOADED, Pages, enter, has_a_line
 from tests.ui.platform_process import BAD, WINDOWED, RunningPlatform, running_platform
 
@@ -26,14 +24,6 @@ PLOTTED = (
 
 
 @pytest.fixture(scope="module")
-def executable() -> str:
-    found = chromium()
-    if found is None:
-        pytest.skip("Debian's chromium is not installed: the browser test did not run")
-    return found
-
-
-@pytest.fixture(scope="module")
 def platform(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     """Two days, 16 windows."""
     with running_platform(tmp_path_factory.mktemp("home"), rows=ROWS, days=2) as running:
@@ -44,11 +34,6 @@ def platform(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def pages(executable: str, platform: RunningPlatform) -> Iterator[Pages]:
     with open_page(executable) as page:
         yield enter(page, platform.ui)
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Pictures:
-    return Pictures(Path(os.environ.get("FLOWS_TEST_SCREENSHOTS", tmp_path)))
 
 
 def test_windows_turn_green_by_clicks(pages: Pages, platform: RunningPlatform, pictures: Pictures) -> None:

@@ -1,0 +1,1 @@
+"""The pages of reports. They ask the API of this server, as their reader, and need no script."""

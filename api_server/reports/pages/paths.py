@@ -1,0 +1,4 @@
+"""The paths of the pages, written down once."""
+
+LIST = "/reports"
+ONE = f"{LIST}/{{name}}"
