@@ -1,13 +1,16 @@
 """The OpenAPI 3.1 description of a server, put together from its features'."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api_server.http import paths
+from api_server.http.authorization import presented
 from api_server.http.feature import Description, Endpoint
 from api_server.http.openapi_parts import (
     Node,
@@ -30,27 +33,34 @@ BEARER = "token"
 
 
 def describe_endpoint(features: Sequence[Description]) -> Endpoint:
-    """The description as a document, made with the first request for it."""
+    """The description as a document, made with the first request for it; private paths are for their readers."""
 
     @cache
-    def made(*, secured: bool) -> Node:
-        return document(features, secured=secured)
+    def made(held: frozenset[Scope], *, secured: bool) -> Node:
+        return document(features, secured=secured, held=held)
 
     async def describe(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
-        described = made(secured=shared_of(request).tokens is not None)
+        described = made(
+            frozenset(filter(presented(request).has, Scope)), secured=shared_of(request).tokens is not None
+        )
         return JSONResponse(described, headers={"Cache-Control": "no-store"})
 
     return describe
 
 
-def document(features: Sequence[Description], *, secured: bool = False) -> Node:
+def document(
+    features: Sequence[Description], *, secured: bool = False, held: AbstractSet[Scope] = frozenset(Scope)
+) -> Node:
     """The description.
 
     Args:
         features: At least one; the first gives the title.
         secured: Whether tokens are asked for.
+        held: The scopes of the reader, for private paths.
     """
+    # guard: names of reports are for their readers
+    features = [_shown(feature, held) for feature in features]
     leading, *others = features
     described: Node = {
         "openapi": "3.1.0",
@@ -69,6 +79,13 @@ def document(features: Sequence[Description], *, secured: bool = False) -> Node:
     if secured:
         _secure(described, features)
     return described
+
+
+def _shown(feature: Description, held: AbstractSet[Scope]) -> Description:
+    """The feature without the private paths of other scopes."""
+    hidden = {path for path in feature.private if feature.scopes[path] not in held}
+    shown = {path: item for path, item in feature.paths.items() if path not in hidden}
+    return replace(feature, paths=shown, scopes={path: feature.scopes[path] for path in shown})
 
 
 def _feature_paths(features: Sequence[Description]) -> Node:

@@ -24,6 +24,7 @@ CREDENTIALS = re.compile(
 REALM = 'Bearer realm="flows"'
 # What requests may do where the server asks for no tokens.
 ALL = Grant("", tuple(Scope))
+NOTHING = Grant("", ())
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,17 @@ def authorize(request: Request, scope: Scope) -> Grant:
     if not grant.allows(scope):
         raise insufficient(scope)
     return grant
+
+
+def presented(request: Request) -> Grant:
+    """What the token of a request to an open path allows: nothing where there is none, or it does not count."""
+    tokens = shared_of(request).tokens
+    if tokens is None:
+        return ALL
+    try:
+        return _granted(tokens, request.headers.getlist("authorization"))
+    except Problem:
+        return NOTHING
 
 
 def insufficient(scope: str) -> Problem:

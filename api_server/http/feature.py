@@ -36,6 +36,7 @@ class Description:
         problems: Kinds of problem that only this feature answers with, and their explanation.
         protected: For the page: what a token opens, with its scope.
         hooks: OpenAPI's path items of paths whose senders prove themselves, without a token.
+        private: Those of `paths` whose items name what only tokens with the whole scope may know of.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Description:
     problems: Mapping[str, str] = field(default_factory=dict)
     protected: tuple[tuple[str, Scope], ...] = ()
     hooks: Node = field(default_factory=dict)
+    private: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

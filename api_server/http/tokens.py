@@ -75,6 +75,10 @@ class Grant:
             return False
         return scope in self.scopes or (scope is Scope.REPORTS_READ and any(map(is_report_scope, self.scopes)))
 
+    def has(self, scope: Scope) -> bool:
+        """Whether it has the whole of a scope, with nothing fixed."""
+        return scope in self.scopes and not self.fixed
+
     def reads(self, report: str) -> bool:
         """Whether it has the scope of this report."""
         return Scope.REPORTS_READ in self.scopes or report_scope(report) in self.scopes

@@ -26,8 +26,7 @@ def readable(request: Request, reports: Reports) -> dict[str, ReportDeclaration]
 
 def reads_all(request: Request) -> bool:
     """Whether the request's token may read all reports, whatever their parameters."""
-    grant = grant_of(request)
-    return Scope.REPORTS_READ in grant.scopes and not grant.fixed
+    return grant_of(request).has(Scope.REPORTS_READ)
 
 
 def report_for(request: Request, name: str, reports: Reports) -> ReportDeclaration:

@@ -28,6 +28,7 @@ def description(reports: Sequence[ReportDeclaration]) -> Description:
         schemas={},
         problems=KINDS,
         protected=(("the reports", Scope.REPORTS_READ),),
+        private=frozenset(described.keys() - {paths.LIST}),
     )
 
 

@@ -166,7 +166,20 @@ def test_values_are_compared_and_checked_by_type(
     assert ask(server, f"{ONE}?{query}", token)[0] == status
 
 
-def test_strangers_see_no_names_of_reports(tmp_path: Path, server: Server) -> None:
+def test_strangers_see_no_names_of_reports(tmp_path: Path, server: Server, file: Path) -> None:
+    everything = create_token(file, "all", ["reports:read"], NOW)
+    for token, shown in [
+        (everything, True),
+        (create_token(file, "one", ["reports:of_customer"], NOW), False),
+        (create_token(file, "fixed", ["reports:read"], NOW, fixed={"customer": "bob"}), False),
+        (create_token(file, "flows", ["flows:read"], NOW), False),
+        ("flows_none", False),
+        ("", False),
+    ]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        response, body = server.get("/openapi.json", **headers)
+        assert (response.status, b"of_customer" in body) == (200, shown)
+        assert LIST in json.loads(body)["paths"]
     assert b"of_customer" not in server.get("/")[1]
     (tmp_path / "open").mkdir()
     with serving(tmp_path / "open", Warehouse()) as other:
