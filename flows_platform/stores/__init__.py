@@ -1,1 +1,1 @@
-"""Stores of objects that are written once: a folder. Knows no alert and no HTTP."""
+"""Stores of objects that are written once: a folder, or a bucket. Knows no alert and no server."""

@@ -49,18 +49,24 @@ class ObjectStore(ABC):
         """
 
 
+def is_key(text: str) -> bool:
+    """Whether a text is a key: its segments are plain, and the first one does not begin with a dot."""
+    segments = text.split("/")
+    plain = all(_SEGMENT.fullmatch(segment) and segment not in {".", ".."} for segment in segments)
+    return plain and not text.startswith(".")
+
+
 def check_key(key: str) -> str:
     """The key itself.
 
     Raises:
         InputError: it has a segment that is empty, `.` or `..`, too long, or has other characters than a plain one.
     """
-    for segment in key.split("/"):
-        # guard: a key stays in its store
-        if segment in {".", ".."} or not _SEGMENT.fullmatch(segment) or key.startswith("."):
-            raise InputError(
-                f"{key!r} is not the key of an object.",
-                remedy=f"Each of its segments has 1 to {LONGEST_SEGMENT} letters, digits and . _ : ~ -, and is not "
-                "`.` or `..`; the first one begins with another sign than a dot.",
-            )
+    # guard: a key stays in its store
+    if not is_key(key):
+        raise InputError(
+            f"{key!r} is not the key of an object.",
+            remedy=f"Each of its segments has 1 to {LONGEST_SEGMENT} letters, digits and . _ : ~ -, and is not "
+            "`.` or `..`; the first one begins with another sign than a dot.",
+        )
     return key

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
+LONGEST_FORM = 1 << 16  # what is longer is an object, whose parameters are not read
 Clock = Callable[[], float]  # seconds since 1970
 OnPage = Callable[[int], None]  # given the page's number, from 1, once that page is fixed and before it is sent
 
@@ -201,12 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             vendor.under_way(-1)
 
-    do_POST = do_GET  # noqa: N815 - the name is http.server's
+    do_POST = do_PUT = do_GET  # noqa: N815 - the names are http.server's
 
     def _asked(self) -> Asked:
         address = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        parameters = dict(parse_qsl(f"{address.query}&{body.decode()}", keep_blank_values=True))
+        form = body[:LONGEST_FORM].decode(errors="replace")
+        parameters = dict(parse_qsl(f"{address.query}&{form}", keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Asked(0, self.command, address.path, parameters, headers, target=self.path, body=body)
 

@@ -1,0 +1,97 @@
+"""Objects in a bucket, below a prefix: what all services of objects have in common."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.stores.object_store import ObjectStore, Outcome, check_key
+
+# Tries of a write whose name is neither free nor taken: S3 answers so while another write of it is under way.
+CONFLICTS = 6
+CONFLICT_SECONDS = 0.05  # before the second try; before each further one twice as long
+CONNECT_SECONDS = 3
+REQUEST_SECONDS = 10
+RETRY_SECONDS = 10  # no request is tried again after that time
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where objects are: a bucket, and the first segments of their names there."""
+
+    scheme: str
+    name: str
+    prefix: str = ""
+
+    @property
+    def url(self) -> str:
+        """As it is configured."""
+        return f"{self.scheme}://{self.name}{f'/{self.prefix}' if self.prefix else ''}"
+
+    @property
+    def root(self) -> str:
+        """What is before a key in the name of an object."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+
+class BucketStore(ObjectStore):
+    """Objects in a bucket.
+
+    Raises:
+        StorageError: the bucket cannot be listed now, or does not exist.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        next(self.keys(), None)  # a wrong bucket or credential is found when the store is opened
+
+    def create(self, key: str, body: bytes) -> Outcome:
+        name = self.bucket.root + check_key(key)
+        for number in range(CONFLICTS):
+            if number:
+                time.sleep(CONFLICT_SECONDS * 2 ** (number - 1))
+            if self._put(name, body):
+                return Outcome.CREATED
+            # Also after an answer that was lost: then the object is our own.
+            held = self._get(name)
+            # guard: a write in conflict is tried again
+            if held is not None:
+                return Outcome.SAME if held == body else Outcome.DIFFERS
+        raise StorageError(
+            f"{self.bucket.url} has a conflict at {name}: it cannot be created, and is not there.",
+            remedy="Send it again; if the conflict remains, look for what deletes objects there.",
+        )
+
+    def read(self, key: str) -> bytes | None:
+        return self._get(self.bucket.root + check_key(key))
+
+    def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        root, last = self.bucket.root, ""
+        for name in self._names(root + prefix, root + after if after else ""):
+            if not name.startswith(root):  # the marker of a folder, which some tools make
+                continue
+            key = name.removeprefix(root)
+            # guard: a listing is in order
+            if key <= last:
+                raise StorageError(
+                    f"{self.bucket.url} lists {key!r} after {last!r}: its order is not that of the names.",
+                    remedy="Use a service that lists in order: S3, Google Cloud Storage and most others do.",
+                )
+            last = key
+            if key.startswith(prefix) and key > after:
+                yield key
+            elif key > prefix and not key.startswith(prefix):
+                return
+
+    @abstractmethod
+    def _put(self, name: str, body: bytes) -> bool:
+        """Create an object; False where the name is taken, or another write of it is under way."""
+
+    @abstractmethod
+    def _get(self, name: str) -> bytes | None:
+        """The bytes of an object; None where there is none."""
+
+    @abstractmethod
+    def _names(self, prefix: str, after: str) -> Iterator[str]:
+        """The names in the bucket, in order; all that begin with `prefix` and come after `after`, and maybe others."""

@@ -1,0 +1,107 @@
+"""Objects in Google Cloud Storage, by its own library. Needs the extra `gcs`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, PreconditionFailed, Unauthorized
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
+from google.cloud.storage import Client
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.stores.bucket_store import (
+    CONNECT_SECONDS,
+    REQUEST_SECONDS,
+    RETRY_SECONDS,
+    Bucket,
+    BucketStore,
+)
+
+CONNECTIONS = 32
+LONGEST_SHOWN = 300
+_NO_BUCKET = "The specified bucket does not exist"
+_TIMES = (CONNECT_SECONDS, REQUEST_SECONDS)
+_RETRY = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+
+
+class GcsStore(BucketStore):
+    """Objects in Google Cloud Storage, by application default credentials.
+
+    Raises:
+        StorageError: the bucket cannot be listed now, or does not exist; or the credentials are refused.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        with self._typed():
+            self._client = Client()
+        # The library's own session keeps ten connections, and warns of each further one.
+        for scheme in ("https://", "http://"):
+            self._client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))  # noqa: SLF001  it has no option
+        self._objects = self._client.bucket(bucket.name)
+        super().__init__(bucket)
+
+    def _put(self, name: str, body: bytes) -> bool:
+        with self._typed():
+            try:
+                # guard: one writer creates an object in Google Cloud Storage
+                self._objects.blob(name).upload_from_string(
+                    body, "application/octet-stream", if_generation_match=0, timeout=_TIMES, retry=_RETRY
+                )
+            except PreconditionFailed:
+                return False
+            return True
+
+    def _get(self, name: str) -> bytes | None:
+        with self._typed():
+            try:
+                return bytes(self._objects.blob(name).download_as_bytes(timeout=_TIMES, retry=_RETRY))
+            except NotFound as error:
+                if _NO_BUCKET in str(error):
+                    raise
+                return None
+
+    def _names(self, prefix: str, after: str) -> Iterator[str]:
+        with self._typed():
+            found = self._client.list_blobs(
+                self._objects,
+                prefix=prefix or None,
+                start_offset=after or None,
+                fields="items(name),nextPageToken",
+                timeout=_TIMES,
+                retry=_RETRY,
+            )
+            # The marker of a folder, which some tools make, ends with a slash.
+            yield from (blob.name for blob in found if not blob.name.endswith("/"))
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        try:
+            yield
+        except (Forbidden, Unauthorized, DefaultCredentialsError, RefreshError) as error:
+            raise StorageError(
+                f"{self.bucket.url} refuses the credentials ({type(error).__name__}).",
+                remedy="Set GOOGLE_APPLICATION_CREDENTIALS to the key of an account that may list, read and create "
+                "objects there.",
+            ) from None
+        except NotFound:
+            raise StorageError(
+                f"the bucket {self.bucket.name} does not exist.", remedy="Create it, or correct FLOWS_ARCHIVE_URL."
+            ) from None
+        except (
+            GoogleAPIError,
+            GoogleAuthError,
+            InvalidResponse,
+            DataCorruption,
+            requests.RequestException,
+            OSError,
+            ValueError,
+        ) as error:
+            shown = str(error).partition("\n")[0][:LONGEST_SHOWN]
+            raise StorageError(
+                f"{self.bucket.url} cannot be used now: {shown}.",
+                remedy="Check the service and the network; what is stored is unchanged.",
+            ) from error

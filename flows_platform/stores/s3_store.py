@@ -1,0 +1,124 @@
+"""Objects in S3, or a service with its protocol, by obstore. Needs the extra `s3`."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import obstore
+import obstore.store
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.stores.bucket_store import (
+    CONNECT_SECONDS,
+    REQUEST_SECONDS,
+    RETRY_SECONDS,
+    Bucket,
+    BucketStore,
+)
+from flows_platform.stores.object_store import is_key
+
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first that is set counts
+PAGE = 1000  # names in an answer
+TRIES_AGAIN = 2
+LONGEST_SHOWN = 300
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
+_STATUS = re.compile(r"status code: ([0-9]{3})")
+_NO_BUCKET = "NoSuchBucket"
+# What obstore takes as a path, from the start of a text.
+_SEGMENT = r"(?!\.{1,2}(?:[^A-Za-z0-9._:~-]|\Z))[A-Za-z0-9._:~-]+"
+_PATH = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
+
+
+class S3Store(BucketStore):
+    """Objects in S3. The variables of AWS say where it is and with which credentials; see `docs/webhooks.md`.
+
+    Raises:
+        StorageError: the bucket cannot be listed now, or does not exist; or the credentials are refused.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        endpoint = next((url for name in ENDPOINTS if (url := os.environ.get(name))), "")
+        self._client = obstore.store.S3Store(
+            bucket.name,
+            config={"endpoint": endpoint} if endpoint else {},
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+                "timeout": timedelta(seconds=REQUEST_SECONDS),
+            },
+            retry_config={"max_retries": TRIES_AGAIN, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        )
+        super().__init__(bucket)
+
+    def _put(self, name: str, body: bytes) -> bool:
+        with self._typed():
+            try:
+                # guard: one writer creates an object in S3
+                obstore.put(self._client, name, body, mode="create", use_multipart=False)
+            except AlreadyExistsError:  # 412; also 409, when another write is under way
+                return False
+            return True
+
+    def _get(self, name: str) -> bytes | None:
+        with self._typed():
+            try:
+                return bytes(obstore.get(self._client, name).bytes())
+            except FileNotFoundError as error:
+                if _found(_CODE, str(error)) == _NO_BUCKET:
+                    raise
+                return None
+
+    def _names(self, prefix: str, after: str) -> Iterator[str]:
+        # obstore matches whole segments, S3 matches texts.
+        folder = prefix.rpartition("/")[0]
+        if folder and not is_key(folder):
+            return  # and no object is there
+        # Not `after` itself: SeaweedFS takes a text that is a folder's name for all that is in the folder.
+        start = max(_start(after), "" if prefix.endswith("/") else _start(prefix))
+        with self._typed():
+            for page in obstore.list(self._client, folder or None, offset=start or None, chunk_size=PAGE):
+                yield from (found["path"] for found in page)
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            raise self._explained(str(error)) from None  # its text may have the key's id and a signature
+
+    def _explained(self, text: str) -> StorageError:
+        status, code = _found(_STATUS, text), _found(_CODE, text)
+        if status in {"401", "403"}:
+            return StorageError(
+                f"{self.bucket.url} refuses the credentials ({code or status}).",
+                remedy="Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or allow their owner to list, read and "
+                "put objects there.",
+            )
+        if status == "404":
+            return StorageError(
+                f"the bucket {self.bucket.name} does not exist.", remedy="Create it, or correct FLOWS_ARCHIVE_URL."
+            )
+        shown = code or text.partition("\n")[0].rstrip(".")[:LONGEST_SHOWN]
+        return StorageError(
+            f"{self.bucket.url} cannot be used now: {shown}.",
+            remedy="Check the service, AWS_ENDPOINT_URL and AWS_REGION; what is stored is unchanged.",
+        )
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    """What a pattern finds in the text of an error; empty if it finds nothing."""
+    found = pattern.search(text)
+    return found[1] if found else ""
+
+
+def _start(text: str) -> str:
+    """A path just below all names that begin with the text, a slash at its end left out; empty if there is no path."""
+    plain = text.rstrip("/")
+    below = f"{plain[:-1]}{chr(ord(plain[-1]) - 1)}~" if plain else ""
+    found = _PATH.match(below)
+    path = found[0] if found else ""
+    # A shorter one may again be a folder's name.
+    return path if path == below else _start(path)
