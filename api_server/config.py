@@ -17,6 +17,8 @@ class ServerConfig:
     # PEM files for TLS; the key may be in the certificate's file.
     certificate: Path | None = None
     key: Path | None = None
+    # Further ports at the same address: some senders of webhooks post to 443 alone.
+    also_ports: tuple[int, ...] = ()
     # Streams that run at once; one holds about 3 MB. A further one is answered with a 503.
     active_streams: int = 24
     # How long a reader may take for one chunk (at most some 500 KB); then the connection is cut.

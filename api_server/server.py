@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import resource
+import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ import uvicorn
 
 from api_server.app import create_app
 from api_server.config import ServerConfig
+from api_server.http.certificate import Certificate
 from api_server.http.connection import HEAD_BYTES, for_config
 from api_server.http.exposure import check_exposure
 from api_server.http.feature import Feature
@@ -55,30 +57,40 @@ def run(
     for feature in features:
         feature.prepare()
     _keep_no_freed_memory()
-    settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)), features)
+    certificate = Certificate(config.certificate, config.key) if config.certificate else None
+    settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)), features, certificate)
     _raise_file_limit()
-    with bound(host, port) as listener:
-        address, number = listener.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(bound(host, number)) for number in (port, *config.also_ports)]
+        address = listeners[0].getsockname()[0]
         # guard: no address is served by accident
         check_exposure(config, address)
         for feature in features:
             feature.check_exposure(config, address)
-        scheme = "https" if config.certificate else "http"
+        urls = " and ".join(_url(listener, certificate) for listener in listeners)
         cautions = "".join(f"; {caution}" for feature in features if (caution := feature.caution()))
         level = logging.WARNING if cautions else logging.INFO
         source = ", ".join(feature.source for feature in features)
-        logger.log(level, "serving %s on %s://%s:%d/ (Ctrl-C ends)%s", source, scheme, shown, number, cautions)
+        logger.log(level, "serving %s on %s (Ctrl-C ends)%s", source, urls, cautions)
         for note in (*not_served, *(note for feature in features for note in feature.notes())):
             logger.warning("not served: %s", note)
+        if certificate:
+            signal.signal(signal.SIGHUP, certificate.reload)
         gc.freeze()  # what is loaded by now stays, so garbage collections need not look at it
         # uvicorn raises the signal again once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(settings).run(sockets=[listener])
+            uvicorn.Server(settings).run(sockets=listeners)
 
 
-def uvicorn_settings(config: ServerConfig, features: Sequence[Feature]) -> uvicorn.Config:
-    """The application with the limits it is served under.
+def _url(listener: socket.socket, certificate: Certificate | None) -> str:
+    address, number = listener.getsockname()[:2]
+    return f"{'https' if certificate else 'http'}://{f'[{address}]' if ':' in address else address}:{number}/"
+
+
+def uvicorn_settings(
+    config: ServerConfig, features: Sequence[Feature], certificate: Certificate | None = None
+) -> uvicorn.Config:
+    """The application with the limits it is served under; with a certificate, over TLS.
 
     Raises:
         PlatformError: a feature's data is missing or something else.
@@ -92,8 +104,7 @@ def uvicorn_settings(config: ServerConfig, features: Sequence[Feature]) -> uvico
         # Without it a running stream keeps the process alive forever.
         timeout_graceful_shutdown=config.shutdown_seconds,
         log_config=LOGGING,
-        ssl_certfile=config.certificate,
-        ssl_keyfile=config.key,
+        ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
         access_log=False,
         server_header=False,
         lifespan="on",

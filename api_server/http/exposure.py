@@ -2,10 +2,10 @@
 
 import logging
 import socket
-import ssl
 from ipaddress import ip_address
 
 from api_server.config import ServerConfig
+from api_server.http.certificate import Certificate
 from api_server.http.tokens import read_tokens
 from flows_platform.domain.errors import ConfigurationError
 
@@ -52,10 +52,4 @@ def _check_tls(config: ServerConfig) -> None:
         if config.key is not None:
             raise ConfigurationError(f"--key {config.key} needs --certificate.", remedy="Give the certificate too.")
         return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key)
-    except OSError as error:  # SSLError is one
-        raise ConfigurationError(
-            f"the certificate {config.certificate} with the key {config.key or 'in it'} cannot be used ({error}).",
-            remedy="Give a PEM certificate with --certificate and its unencrypted key with --key.",
-        ) from error
+    Certificate(config.certificate, config.key)

@@ -30,6 +30,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 8040,
     *,
+    also_port: Annotated[
+        list[int] | None, typer.Option(min=1, max=65535, help="A further port, such as 443; may be given again.")
+    ] = None,
     allowed_hosts: Annotated[
         str, typer.Option(envvar="FLOWS_ALLOWED_HOSTS", help="Names, by commas, that it answers to besides loopback's.")
     ] = "",
@@ -65,6 +68,7 @@ def serve(
         without_tokens=no_tokens,
         certificate=certificate,
         key=key,
+        also_ports=tuple(also_port or ()),
         active_streams=streams,
         write_seconds=write_timeout,
         head_seconds=head_timeout,

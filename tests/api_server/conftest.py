@@ -20,6 +20,7 @@ from api_server.cves.feature import CveFeature
 from api_server.flows import openapi as flows_openapi
 from api_server.flows.feature import FlowsFeature
 from api_server.flows.state import FlowsConfig
+from api_server.http.certificate import Certificate
 from api_server.http.feature import Feature
 from api_server.openapi import document
 from api_server.server import bound, uvicorn_settings
@@ -144,7 +145,8 @@ class Server:
 @contextmanager
 def running(config: ServerConfig, features: Sequence[Feature], send_buffer: int = 0) -> Iterator[Server]:
     """A server; the kernel keeps `send_buffer` bytes of an answer that is not taken, or as many as it likes."""
-    settings = uvicorn_settings(config, features)
+    certificate = Certificate(config.certificate, config.key) if config.certificate else None
+    settings = uvicorn_settings(config, features, certificate)
     with bound("127.0.0.1", 0) as listener:
         if send_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
