@@ -131,7 +131,7 @@ class HooksFeature(Feature):
         return worker.wake
 
     def check_exposure(self, config: ServerConfig, address: str) -> None:
-        open_to_all = [one.name for one in self._config.declarations if not one.webhook.verify.proves]
+        open_to_all = [one.name for one in self._config.declarations if not one.webhook.proves]
         # guard: strangers prove themselves
         if open_to_all and not is_loopback(address) and not config.without_tokens:
             raise ConfigurationError(

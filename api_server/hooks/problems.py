@@ -20,6 +20,7 @@ EXPLANATIONS = {
     "unknown-coding": "The body's Content-Encoding is not identity or gzip.",
     "too-many-deliveries": "As many deliveries are under way as the server admits. Send it again after `Retry-After` "
     "seconds.",
+    "proof-unavailable": "What proves the delivery cannot be fetched now. Send it again after `Retry-After` seconds.",
     "archive-unavailable": "The archive cannot be written now. Send the delivery again after `Retry-After` seconds.",
 }
 
@@ -51,6 +52,13 @@ def unavailable(_: StorageError) -> Problem:
     detail = "The archive cannot be written now; the server's log has the reason."
     retry = {"Retry-After": str(RETRY_SECONDS)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "archive-unavailable", detail, headers=retry)
+
+
+def proof_unavailable() -> Problem:
+    """The problem of a delivery whose proof cannot be fetched; the log has the reason."""
+    detail = "What proves the delivery cannot be fetched now; the server's log has the reason."
+    retry = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "proof-unavailable", detail, headers=retry)
 
 
 def at_path(problem: Problem, path: str) -> Problem:

@@ -16,7 +16,7 @@ from api_server.http.bodies import BodyReader
 from api_server.http.feature import Endpoint
 from api_server.http.problems import Problem
 from flows_platform.domain.errors import StorageError
-from flows_platform.webhooks.delivery import Delivery, Unverified
+from flows_platform.webhooks.delivery import Delivery, ProofUnavailable, Unverified
 from flows_platform.webhooks.receiver import Receipt, Receiver
 from flows_platform.webhooks.records import BadDelivery
 
@@ -87,6 +87,9 @@ class HookRoutes:
             return await asyncio.shield(loop.run_in_executor(self._threads, self._receiver.receive, delivery))
         except Unverified as error:
             raise problems.unverified(error) from None
+        except ProofUnavailable as error:
+            logger.error("%s: %s", self._receiver.declaration.name, error)  # noqa: TRY400  the message says it all
+            raise problems.proof_unavailable() from None
         except BadDelivery as error:
             raise problems.invalid(error) from None
         except StorageError as error:

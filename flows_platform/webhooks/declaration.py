@@ -16,6 +16,9 @@ from flows_platform.webhooks.signatures import HEADER_NAME, AnyVerification
 HOOKS = "/api/v1/hooks"
 # Folders of the archive: a source's prefix may not begin with one of them.
 WEBHOOKS, DETAILS, DELIVERIES = "webhooks", "alerts", "deliveries"
+TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+# Kinds of `verify` that a subscription of SNS can satisfy: all that it takes is a URL, with a password or without.
+WITH_SNS = {"none", "url_secret", "basic"}
 URL_PATH = r"^(/[A-Za-z0-9._~-]+)+$"
 FOLDER = r"^([A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*)?$"
 # Paths that the server has for itself.
@@ -70,6 +73,14 @@ class Webhook(Declared):
     senders: list[Network] = Field(
         [], description="Addresses or networks that may send; without them, whoever proves to be the sender may."
     )
+    unwrap: Literal["sns"] | None = Field(
+        None,
+        description="`sns`: all deliveries come through Amazon SNS. Its signature proves them, besides `verify`, and "
+        "its question whether to subscribe is confirmed.",
+    )
+    topics: list[Annotated[str, Field(pattern=TOPIC)]] = Field(
+        [], description="ARNs of the SNS topics that may deliver; needed by `unwrap: sns`."
+    )
     delivery: DeliveryId | None = Field(
         None,
         description="Where a delivery has its id: {header: NAME} or {path: PATH}. Kinds of `verify` that define one "
@@ -93,6 +104,11 @@ class Webhook(Declared):
             raise refused("the records of one delivery need an id each", ("records",))
         if self.id is None and not self.has_delivery_id:
             raise refused("an id is needed: write `id`, or `delivery` where the sender gives every delivery one")
+        if bool(self.topics) != (self.unwrap is not None):
+            raise refused("`unwrap: sns` and the `topics` that may deliver need each other", ("topics",))
+        if self.unwrap and self.verify.kind not in WITH_SNS:
+            allowed = ", ".join(sorted(WITH_SNS))
+            raise refused(f"SNS sends no header for this kind; with `unwrap: sns`, write {allowed}", ("verify",))
         if kept := [path for path in (self.path, *self.aliases) if path and RESERVED.match(path)]:
             raise refused(f"the server has {kept[0]} for itself", ("path",))
         return self
@@ -100,7 +116,12 @@ class Webhook(Declared):
     @property
     def has_delivery_id(self) -> bool:
         """Whether deliveries have an id."""
-        return bool(self.delivery or self.verify.id_headers or self.verify.id_path)
+        return bool(self.unwrap or self.delivery or self.verify.id_headers or self.verify.id_path)
+
+    @property
+    def proves(self) -> bool:
+        """Whether a delivery proves its sender."""
+        return self.unwrap is not None or self.verify.proves
 
     def admits(self, sender: str) -> bool:
         """Whether deliveries may come from the address."""

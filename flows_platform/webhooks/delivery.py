@@ -1,8 +1,11 @@
 """A delivery as it arrived, and the reasons to refuse one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+# Reads a URL that a proof needs; raises ProofUnavailable.
+type Fetch = Callable[[str], bytes]
 
 
 class Unverified(Exception):
@@ -18,6 +21,10 @@ class Unverified(Exception):
         self.what = what
 
 
+class ProofUnavailable(Exception):
+    """What proves a delivery cannot be fetched now; it may be sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """The bytes of a request to a webhook, and what came with them.
@@ -28,6 +35,7 @@ class Delivery:
         received: When the request arrived, in UTC.
         url_keys: Keys in the URL: its last segment, or the values of the parameter `key`.
         sender: The address that sent it.
+        id: Its id, where an envelope named it.
     """
 
     body: bytes
@@ -35,6 +43,7 @@ class Delivery:
     received: datetime
     url_keys: tuple[str, ...] = field(default=(), repr=False)
     sender: str = ""
+    id: str | None = None
 
     def header(self, name: str) -> str | None:
         """The value of a header; None where it is missing.

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import batched
+from typing import TYPE_CHECKING
 
 from flows_platform.declared import Secrets
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
-from flows_platform.webhooks.declaration import WebhookDeclaration
-from flows_platform.webhooks.delivery import Delivery
+from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
+from flows_platform.webhooks.delivery import Delivery, Fetch
 from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
 from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Journal, RecordEntry, ToStore
 from flows_platform.webhooks.records import BadDelivery, Parsed, Record, object_in, parse, record_in, records
+
+if TYPE_CHECKING:
+    from flows_platform.webhooks.sns import Sns
 
 AT_ONCE = 8  # objects that are stored at once: the file system's own journal syncs them together
 RECONCILED = "reconciled"  # ends the key of evidence that is a vendor's list
@@ -48,6 +52,7 @@ class Receiver:
         archive: Where its objects are kept.
         journal: Where its deliveries are noted.
         details_due: Called after records were archived, where details are fetched; it must not block.
+        fetch: Reads what `unwrap` needs; None for the service's own addresses.
     """
 
     def __init__(
@@ -57,8 +62,10 @@ class Receiver:
         archive: Archive,
         journal: Journal,
         details_due: Callable[[], None] | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         self.declaration = declaration
+        self._sns = _sns(declaration.webhook, fetch)
         self._secrets, self._archive, self._journal = secrets, archive, journal
         self._details_due = details_due
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
@@ -68,14 +75,22 @@ class Receiver:
 
         Raises:
             Unverified: it does not prove its sender; nothing is kept.
+            ProofUnavailable: what proves it cannot be fetched now; nothing is kept.
             BadDelivery: it cannot be kept, but for the evidence.
             StorageError: journal or archive cannot be written now.
         """
         webhook = self.declaration.webhook
         # guard: a sender is proven first
         webhook.verify.verify(delivery, self._secrets)
+        opened = delivery
+        if self._sns:
+            message = self._sns.verified(delivery)
+            if not message.is_notification:
+                self._sns.confirm(message)
+                return Receipt(greeting={"success": True})
+            opened = message.opened(delivery)
         try:
-            parsed = parse(webhook, delivery)
+            parsed = parse(webhook, opened)
             if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
                 return Receipt(greeting=greeting)
             # guard: all records are checked before one is kept
@@ -195,7 +210,7 @@ class Receiver:
 
     def _keep_refused(self, delivery: Delivery, why: str) -> None:
         """Keep a proven delivery that is refused: its sender may not send it again."""
-        if not self.declaration.webhook.verify.proves:
+        if not self.declaration.webhook.proves:
             return
         digest = sha256(delivery.body).hexdigest()
         key = self._archive.evidence_key(delivery.received, digest)
@@ -234,3 +249,14 @@ class Receiver:
         if body is None:
             raise StorageError(f"the archive's object {key} went away while it was read.", remedy="Run it again.")
         return body
+
+
+def _sns(webhook: Webhook, fetch: Fetch | None) -> "Sns | None":
+    # guard: what comes through SNS is proven by it
+    if webhook.unwrap is None:
+        return None
+    # 50 ms that servers without it do not need.
+    from flows_platform.webhooks.sns import Sns  # noqa: PLC0415
+    from flows_platform.webhooks.sns_client import fetch_from_sns  # noqa: PLC0415
+
+    return Sns(webhook.topics, fetch or fetch_from_sns)

@@ -77,11 +77,20 @@ def parse(webhook: Webhook, delivery: Delivery) -> Parsed:
     Raises:
         BadDelivery: the body is not one, or its delivery's id is missing.
     """
-    text = _text(_decompressed(delivery, webhook.limit_bytes))
+    text, value = json_object(_decompressed(delivery, webhook.limit_bytes))
+    return Parsed(text, value, delivery.id or _delivery_id(webhook, delivery, value))
+
+
+def json_object(body: bytes) -> tuple[str, dict[str, Any]]:
+    """The text and the value of a JSON object.
+
+    Raises:
+        BadDelivery: the bytes are not one, or nest too deep.
+    """
+    text = _text(body)
     _check_depth(text)
     _check_surrogates(text)
-    value = _value(text)
-    return Parsed(text, value, _delivery_id(webhook, delivery, value))
+    return text, _value(text)
 
 
 def records(webhook: Webhook, parsed: Parsed, received: datetime) -> list[Record]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,34 @@ def test_a_failed_commit_fails_its_deliveries_and_the_next_one_goes_on(bench: Be
         other.execute("ALTER TABLE hidden RENAME TO records")
     assert list(bench.store.keys()) == []
     assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(archived=1)
+
+
+@pytest.mark.parametrize("tries", [3, 10])
+def test_a_store_that_is_away_for_an_hour_loses_nothing(bench: Bench, tries: int) -> None:
+    bench.store.failing = ""
+    batches = [sent(alert(f"id-{number}"), alert("shared")) for number in range(6)]
+    for number, batch in enumerate(batches):
+        for attempt in range(tries):  # of the hour, the sender's own share
+            late = timedelta(minutes=10 * number + attempt * 60 / tries)
+            with pytest.raises(StorageError, match="the archive is away"):
+                bench.receiver.receive(replace(batch, received=batch.received + late))
+        with pytest.raises(StorageError, match="the archive is away"):
+            bench.receiver.drain()
+    assert list(bench.store.keys()) == []
+    bench.store.failing = None
+    assert bench.receiver.drain() == 6
+    assert bench.receiver.drain() == 0
+    assert bench.keys == [f"{MINUTE}/{name}" for name in (*(f"id-{number}" for number in range(6)), "shared")]
+    assert len(list(bench.store.keys("deliveries/"))) == 6
+    assert [bench.receiver.receive(batch) for batch in batches] == [Receipt(repeated=2)] * 6
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_clock_that_is_ten_minutes_off_loses_nothing(bench: Bench, minutes: int) -> None:
+    shifted = [
+        replace(sent(alert(f"id-{number}")), received=sent().received + timedelta(minutes=number * minutes))
+        for number in range(3)
+    ]
+    assert [bench.receiver.receive(one).archived for one in shifted] == [1, 1, 1]
+    assert [bench.receiver.receive(one).repeated for one in reversed(shifted)] == [1, 1, 1]
+    assert len(list(bench.store.keys())) == 6
