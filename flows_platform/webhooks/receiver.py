@@ -62,6 +62,7 @@ class Receiver:
         archive: Archive,
         journal: Journal,
         details_due: Callable[[], None] | None = None,
+        *,
         fetch: Fetch | None = None,
     ) -> None:
         self.declaration = declaration

@@ -234,7 +234,9 @@ def test_the_end_of_a_subscription_is_logged_alone(fake: FakeSns, sns: Sns, capl
 def receiver(tmp_path: Path, fake: FakeSns) -> Iterator[Receiver]:
     journal = Journal(tmp_path / "alerts.db")
     declaration = declared(archive="", unwrap="sns", topics=[TOPIC])
-    found = Receiver(declaration, {"HOOK_KEY": KEY}, Archive(FileStore(tmp_path / "archive")), journal, fake.fetch)
+    found = Receiver(
+        declaration, {"HOOK_KEY": KEY}, Archive(FileStore(tmp_path / "archive")), journal, fetch=fake.fetch
+    )
     yield found
     found.close()
     journal.close()
