@@ -9,7 +9,7 @@ from flows_platform.stores.object_store import Outcome
 from flows_platform.webhooks.details import NotAuthorized
 from tests.webhooks.declared import declared
 
-from .test_hooks import body, serving
+from .served import body, serving
 
 DELIVERIES = 100
 
