@@ -53,13 +53,7 @@ def exchange_endpoint() -> Endpoint:
 def _answer(tokens: Authority | None, form: Mapping[str, str]) -> Response:
     if tokens is None:
         raise _Refused("invalid_request", "This server asks for no tokens: send requests without one.")
-    if form.get("grant_type") != GRANT:
-        raise _Refused("unsupported_grant_type", f"grant_type must be {GRANT}.")
-    kind = form.get("subject_token_type")
-    if kind not in {ACCESS_TOKEN, PROGRAMMATIC}:
-        raise _Refused("invalid_request", f"subject_token_type must be {ACCESS_TOKEN} or {PROGRAMMATIC}.")
-    if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
-        raise _Refused("invalid_request", f"requested_token_type must be {ACCESS_TOKEN}, or left out.")
+    _check_types(form)
     try:
         with lookups():
             # Snowflake's clients send the whole file of the token, with the end of its line.
@@ -68,7 +62,7 @@ def _answer(tokens: Authority | None, form: Mapping[str, str]) -> Response:
         raise _Refused("invalid_request", f"subject_token: {error}") from error
     except ScopeRefused as error:
         raise _Refused("invalid_scope", f"The token lacks the scope {brief(str(error))}.") from error
-    if kind == PROGRAMMATIC:
+    if form["subject_token_type"] == PROGRAMMATIC:
         return PlainTextResponse(issued.token, headers=HEADERS)
     members = {
         "access_token": issued.token,
@@ -78,6 +72,15 @@ def _answer(tokens: Authority | None, form: Mapping[str, str]) -> Response:
         "scope": " ".join(issued.scopes),
     }
     return JSONResponse(members, headers=HEADERS)
+
+
+def _check_types(form: Mapping[str, str]) -> None:
+    if form.get("grant_type") != GRANT:
+        raise _Refused("unsupported_grant_type", f"grant_type must be {GRANT}.")
+    if form.get("subject_token_type") not in {ACCESS_TOKEN, PROGRAMMATIC}:
+        raise _Refused("invalid_request", f"subject_token_type must be {ACCESS_TOKEN} or {PROGRAMMATIC}.")
+    if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+        raise _Refused("invalid_request", f"requested_token_type must be {ACCESS_TOKEN}, or left out.")
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT, READ = 10.0, 660.0  # seconds; a report may take ten minutes
 CHUNK = 1 << 16
+BETWEEN_REPORTS = 0.2  # seconds between two reports of progress
 GOOD = {200, 304}
 UNAUTHORIZED = 401
 WRONG = {400, 401, 403, 404, 405, 406, 413, 414, 415}  # what the caller can change; others are the server's
@@ -66,10 +67,14 @@ class Answer:
         if length is None and self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             raise StreamIncomplete(f"{self.url} does not say how long its answer is.")
         total = int(length) if length else None
+        reported = time.monotonic()
         try:
             for piece in self._response.iter_content(CHUNK):
-                self._progress(self._response.raw.tell(), total)
+                if time.monotonic() - reported > BETWEEN_REPORTS:
+                    reported = time.monotonic()
+                    self._progress(self._response.raw.tell(), total)
                 yield piece
+            self._progress(self._response.raw.tell(), total)
         except requests.RequestException as error:
             raise StreamIncomplete(f"{self.url} broke off its answer ({type(error).__name__}).") from error
 

@@ -1,6 +1,6 @@
 """Two reports, one of which has the parameter `customer`, over a warehouse that answers with the values it is asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ NEWEST = datetime(2024, 3, 2, tzinfo=UTC)
 LIST = "/api/v1/reports"
 
 
-def _report(name: str, *parameters: dict[str, Any], sql: str) -> ReportDeclaration:
+def _report(name: str, *parameters: dict[str, Any], sql: str, paths: Sequence[str] = ()) -> ReportDeclaration:
     columns = [{"name": "customer", "type": "string"}, {"name": "total", "type": "numeric"}]
     return ReportDeclaration.model_validate(
         {
@@ -38,6 +38,8 @@ def _report(name: str, *parameters: dict[str, Any], sql: str) -> ReportDeclarati
             "sql": sql,
             "columns": columns,
             "chart": {"kind": "bar", "x": "customer", "y": "total"},
+            "paths": paths,
+            "uses": {"original": bool(paths)},
         }
     )
 
@@ -51,6 +53,7 @@ REPORTS = [
         {"name": "top", "type": "int64", "minimum": 1, "maximum": 100, "default": 10},
         sql="SELECT customer, total FROM orders WHERE customer = @customer AND kind IN UNNEST(@kinds) "
         "AND total >= @least ORDER BY total LIMIT @top",
+        paths=["/connector/customers/{customer}"],
     ),
     _report(
         "of_all",

@@ -1,6 +1,7 @@
 """`POST /oauth/token`: a short token for a long-lived one, and what is refused; Snowflake's form of it over TLS."""
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -162,6 +163,21 @@ def test_a_short_token_is_no_subject(server: Server, token: str) -> None:
     assert "use the long-lived one" in error(server, urlencode(asked(short)))[2]
 
 
+def test_no_token_is_written_anywhere(server: Server, token: str, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("api_server", "uvicorn"):  # their lines do not propagate
+        logging.getLogger(name).addHandler(caplog.handler)
+    short = exchanged(server, token)
+    answers = [
+        server.get(target, Authorization=header)[1]
+        for target in (f"/{short}", f"/?{short}", f"{ROWS}?top={short}", f"{ROWS}?{short}=1", f"{LIST}/{short}")
+        for header in (f"Bearer {short}", f"Bearer {short}x", short)
+    ]
+    answers += [post(server, urlencode(asked(token, scope=text)))[1] for text in (short, token)]
+    answers += [post(server, urlencode({"grant_type": text, "subject_token_type": text}))[1] for text in (short, token)]
+    assert all(text.encode() not in answer for answer in answers for text in (short, token))
+    assert not any(text in caplog.text for text in (short, token))
+
+
 def test_other_bodies_are_refused(server: Server, token: str) -> None:
     form = urlencode(asked(token))
     assert error(server, form, "application/json")[:2] == (400, "invalid_request")
@@ -231,7 +247,7 @@ def secure(tmp_path: Path, file: Path, token: str) -> Iterator[tuple[Server, Pat
 
 def run_client(folder: Path, ca: Path, server: Server, *words: str) -> subprocess.CompletedProcess[str]:
     host = f"127.0.0.1:{server.port}"
-    endpoint = f"https://{host}{LIST}/of_customer?top=3"
+    endpoint = f"https://{host}/connector/customers/ann?top=3"
     argv = ["--account_url", host, "--role", "public", "--endpoint", endpoint, *words]
     environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(ca)}
     return subprocess.run(
@@ -256,7 +272,7 @@ def test_a_command_line_client_of_snowflake_works_over_tls(
     for words in ((), ("--pat", token), ("--patfile", "other.txt")):
         done = run_client(folder, ca, server, *words)
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["rows"] == [{"customer": "ann", "total": 1.5}]
+        assert json.loads(done.stdout) == [{"CUSTOMER": "ann", "TOTAL": "1.5"}]
     refused = json.loads(run_client(folder, ca, server, "--pat", "flows_none").stdout)
     assert (refused["status"], refused["type"]) == (401, "/#unauthorized")
 

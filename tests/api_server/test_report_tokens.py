@@ -115,6 +115,17 @@ def test_a_fixed_parameter_bounds_every_answer(server: Server, file: Path, wareh
     assert {values["customer"] for values in warehouse.asked} == {"bob"}
 
 
+def test_a_fixed_parameter_bounds_further_paths(server: Server, file: Path, warehouse: Warehouse) -> None:
+    token = create_token(file, "bob", ["reports:of_customer"], NOW, fixed={"customer": "bob"})
+    response, body = server.get("/connector/customers/bob", Authorization=f"Bearer {token}")
+    assert (response.status, json.loads(body)) == (200, [{"CUSTOMER": "bob", "TOTAL": "1.5"}])
+    status, problem = ask(server, "/connector/customers/ann", token)
+    assert (status, problem["parameter"]) == (403, "customer")
+    other = create_token(file, "other", ["reports:of_all"], NOW)
+    assert ask(server, "/connector/customers/ann", other)[0] == 403
+    assert [values["customer"] for values in warehouse.asked] == ["bob"]
+
+
 def test_a_report_without_the_parameter_is_not_there(server: Server, file: Path, warehouse: Warehouse) -> None:
     token = create_token(file, "bob", ["reports:read"], NOW, fixed={"customer": "bob"})
     single = create_token(file, "single", ["reports:of_all"], NOW, fixed={"customer": "bob"})

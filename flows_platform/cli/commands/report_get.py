@@ -1,6 +1,7 @@
 """`flows report list`, `show` and `get`: the reports of a server."""
 
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,9 +126,15 @@ def _reports(url: str | None, token: str | None, token_file: str | None) -> Iter
     secret = _first_token(token, token_file, ours)
     with (
         progress_bar("Fetching", "bytes") as progress,
-        Reports(url or settings.api_base, secret, progress=progress) as reports,
+        Reports(url or settings.api_base, secret, progress=progress, sleep=_wait) as reports,
     ):
         yield reports
+
+
+def _wait(seconds: float) -> None:
+    """Say that the server is busy, and wait for as long as it says."""
+    print(f"the server is busy; it is asked again in {seconds:g} s", file=sys.stderr)  # noqa: T201 - shown while waiting
+    time.sleep(seconds)
 
 
 def _first_token(token: str | None, token_file: str | None, ours: str) -> str | None:
