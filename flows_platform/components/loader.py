@@ -219,7 +219,7 @@ def _filled(template: str, scope: ResolutionContext, at: KeyPath) -> object:
     if unknown:
         near = did_you_mean(unknown[0], type(settings).model_fields) or "."
         raise TemplateFault(at, template, f": there is no setting {unknown[0]!r}{near}")
-    if "{" in _SETTING.sub("", template):
+    if is_template(_SETTING.sub("", template)):
         try:
             return scope.resolve_value(template)
         except ResolutionException:

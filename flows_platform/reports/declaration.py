@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -16,8 +16,10 @@ from flows_platform.domain.decimals import DECIMALS
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable, fault_of_name
 from flows_platform.reports.parameters import NAME, BadParameter, ReportParameter
 from flows_platform.reports.shorthand import Series, Top, WrittenOut
-from flows_platform.reports.statement import Gate
 from flows_platform.reports.values import ParameterType, Value
+
+if TYPE_CHECKING:
+    from flows_platform.reports.statement import Gate
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 TIMES = {ParameterType.DATE, ParameterType.TIMESTAMP}
@@ -140,7 +142,10 @@ class ReportDeclaration(Declared):
             yield Fault(("sql",), "; ".join(faults))
 
     @property
-    def _gate(self) -> Gate:
+    def _gate(self) -> "Gate":
+        # Importing the parser of statements takes 100 ms, which a process that loads tables alone does not need.
+        from flows_platform.reports.statement import Gate  # noqa: PLC0415
+
         bounded = self.longest is not None
         return Gate(self.over, {one.name: one for one in self.parameters}, self.limits.rows, bounded=bounded)
 

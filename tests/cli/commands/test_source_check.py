@@ -65,6 +65,6 @@ def test_what_dagster_refuses_is_a_fault(folder: Path) -> None:
 
 
 def test_the_projects_own_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check() == (0, "4 files, 4 tables: no faults.\n")
+    assert check() == (0, "8 files, 5 tables: no faults.\n")
     monkeypatch.setenv("FLOWS_SOURCES", str(folder))
     assert check() == (0, "1 file, 1 table: no faults.\n")
