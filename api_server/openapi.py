@@ -71,7 +71,7 @@ def document(
             "description": " ".join(feature.text for feature in features),
         },
         "servers": [{"url": "/"}],
-        "paths": deepcopy(_feature_paths(features)) | _hook_paths(features) | _shared_paths(),
+        "paths": _with_hooks(deepcopy(_feature_paths(features)), features) | _shared_paths(),
         "components": {"schemas": leading.schemas | _shared_schemas(kinds(feature.problems for feature in features))},
     }
     for feature in others:
@@ -94,8 +94,10 @@ def _feature_paths(features: Sequence[Description]) -> Node:
     return {path: item for path, item, _ in sorted(described, key=lambda entry: entry[2] is Scope.STATUS_READ)}
 
 
-def _hook_paths(features: Sequence[Description]) -> Node:
-    return {path: item for feature in features for path, item in feature.hooks.items()}
+def _with_hooks(paths: Node, features: Sequence[Description]) -> Node:
+    """The paths with those of hooks. A path may be both: read with a token, and posted to without."""
+    hooks = {path: item for feature in features for path, item in feature.hooks.items()}
+    return paths | {path: paths.get(path, {}) | item for path, item in hooks.items()}
 
 
 _INDEX = content("text/html", {"type": "string"}) | content(
@@ -176,7 +178,8 @@ def _secure(described: Node, features: Sequence[Description]) -> None:
     challenge = {"WWW-Authenticate": header("What is missing.", {"type": "string"}, required=True)}
     scopes = [(path, scope) for feature in features for path, scope in feature.scopes.items()]
     for path, scope in ((path, scope) for path, scope in scopes if path in described["paths"]):
-        for operation in described["paths"][path].values():
+        hooks = {method for feature in features for method in feature.hooks.get(path, {})}
+        for operation in (found for method, found in described["paths"][path].items() if method not in hooks):
             operation["security"] = [{BEARER: [scope]}]
             operation["responses"] |= {
                 "401": {**problem("No valid token."), "headers": challenge},

@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlsplit
@@ -178,6 +179,14 @@ class Settings(BaseModel):
         le=10,
         description="Scale of the generated orders of TPC-H: 0.01 gives 15,000, 1 gives 1,500,000.",
     )
+    archive_url: str = Field(
+        "",
+        description="Where webhooks are archived: file:///FOLDER, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX; by default the "
+        "folder archive in FLOWS_HOME.",
+    )
+    hooks_url: str = Field(
+        "", description="Base URL of the API server that receives webhooks; by default our own API server's."
+    )
 
     sql_url: SecretStr | None = Field(
         None,
@@ -260,6 +269,21 @@ class Settings(BaseModel):
         return f"http://{self.api_host}:{self.api_port}"
 
     @property
+    def hooks_base(self) -> str:
+        """The address of the API server that receives webhooks."""
+        return self.hooks_url.rstrip("/") or self.api_base
+
+    @property
+    def archive(self) -> str:
+        """The URL of the archive of webhooks."""
+        return self.archive_url or self.files.archive.as_uri()
+
+    @property
+    def journal(self) -> Path:
+        """The journal of the archive: every archive has its own, since a journal says what its archive has."""
+        return self.files.journals / f"{sha256(self.archive.encode()).hexdigest()[:16]}.db"
+
+    @property
     def emulator_url(self) -> str:
         """The emulator's address; empty if a real project is set."""
         return "" if self.bigquery_project else f"http://127.0.0.1:{self.emulator_port}"
@@ -320,6 +344,8 @@ class Files:
         self.tpch_orders = home / "raw" / "tpch_orders"
         self.windows = home / "windows"
         self.versions = home / "versions.json"
+        self.archive = home / "archive"
+        self.journals = home / "journals"
         self.reports = home / "reports"
         self.raw_pulls = home / "raw_pulls"
         self.unpacking = home / "unpacking"

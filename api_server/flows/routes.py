@@ -1,66 +1,22 @@
 """The stream of flows over HTTP: query string and headers to a response that streams. Does not know SQL."""
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import apsw
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from api_server.flows.parameters import parse_stream
 from api_server.flows.state import FlowsState
-from api_server.flows.streams import RecordStream, Shape
-from api_server.http.admission import Slot
-from api_server.http.connection import reset
+from api_server.flows.streams import Shape
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
 from api_server.http.shared import shared_of
+from api_server.http.streaming import SlotResponse
 from flows_platform.domain.errors import InputError
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 
-logger = logging.getLogger(__name__)
-
-
-class StreamAborted(Exception):
-    """Makes servers other than ours cut the connection; it has no handler."""
-
-
-class RecordResponse(StreamingResponse):
-    """Streams records; however it ends, the stream's connections are freed at once, not when memory is collected.
-
-    A stream that fails resets its connection, so that no reader takes a fragment for the whole.
-    """
-
-    def __init__(
-        self, stream: RecordStream, body: AsyncIterator[bytes], headers: Mapping[str, str], slot: Slot
-    ) -> None:
-        super().__init__(body, headers=headers)
-        self._stream, self._slot = stream, slot
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except (InputError, apsw.Error) as error:
-            # guard: a failed stream is reset
-            _abort(scope, str(error))
-        except asyncio.CancelledError:
-            _abort(scope, "the server is stopping")
-        except BaseException:
-            reset(scope)
-            raise
-        finally:
-            # guard: a stream's connections are freed
-            self._stream.close()
-            # guard: a stream's slot is freed
-            self._slot.release()
-
-
-def _abort(scope: Scope, reason: str) -> None:
-    logger.error("stream %s?%s aborted: %s", scope["path"], scope["query_string"].decode("latin-1"), reason)
-    if not reset(scope):
-        raise StreamAborted(reason)
+FAILURES = (InputError, apsw.Error)
 
 
 def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoint:
@@ -85,7 +41,7 @@ def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoin
             slot.release()
             raise
         headers = content_headers(wire_format, coding) | _counted(stream.count)
-        return RecordResponse(stream, stream.body(state.workers), headers, slot)
+        return SlotResponse(stream.body(state.workers), headers, slot, stream.close, FAILURES)
 
     return stream_flows
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 from api_server.config import ServerConfig
-from api_server.hooks import openapi, problems
+from api_server.hooks import openapi, original, problems
+from api_server.hooks.reading import ReadingRoutes, Source
 from api_server.hooks.routes import HookRoutes
+from api_server.hooks.streams import RecordStreams
 from api_server.http.admission import Admission
 from api_server.http.bodies import BodyReader
 from api_server.http.exposure import is_loopback
@@ -24,7 +26,10 @@ from flows_platform.webhooks.declaration import WebhookDeclaration
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.details import DetailWorker, Vendor
 from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.reading import RecordReader
 from flows_platform.webhooks.receiver import Receiver
+
+READINGS = 8  # ranges that are read at once; one holds 32 records
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +72,10 @@ class HooksFeature(Feature):
         self._admission = Admission(config.deliveries, "deliveries")
         self._receivers: list[Receiver] = []
         self._workers: dict[str, DetailWorker] = {}  # by source
+        self._sources: dict[str, Source] = {}
+        self._streams = RecordStreams()
+        self._readings = Admission(READINGS, "readings")
+        self._reading = ReadingRoutes(self._sources, self._streams, self._readings)
         self._failed, self._stopped = Event(), Event()
         self._threads = ThreadPoolExecutor(config.deliveries, thread_name_prefix="delivery")
         self._closing = ExitStack()
@@ -75,7 +84,11 @@ class HooksFeature(Feature):
         return openapi.description(self._config.declarations)
 
     def endpoints(self) -> Mapping[str, Endpoint]:
-        return {}
+        found = self._reading.endpoints()
+        for source in self._sources.values():
+            for base in original.bases(source.declaration.paths):
+                found |= original.OriginalRoutes(base, source, self._streams, self._readings).endpoints()
+        return found
 
     def hooks(self) -> Mapping[str, Endpoint]:
         found: dict[str, Endpoint] = {}
@@ -103,10 +116,13 @@ class HooksFeature(Feature):
         store = self._config.store()
         journal = Journal(self._config.journal)
         self._closing.callback(journal.close)
+        self._closing.callback(self._streams.close)
         for declaration, found in zip(self._config.declarations, secrets, strict=True):
             archive = Archive(store, declaration.folder)
             due = self._open_details(declaration.name, archive, journal)
             self._receivers.append(Receiver(declaration, found, archive, journal, due))
+            reader = RecordReader(declaration.name, archive, journal, has_details=due is not None)
+            self._sources[declaration.name] = Source(declaration, reader)
         for receiver in self._receivers:
             self._closing.callback(receiver.close)
             # guard: a lost journal is rebuilt

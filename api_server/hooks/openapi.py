@@ -2,31 +2,43 @@
 
 from collections.abc import Sequence
 
+from api_server.hooks import original, paths
+from api_server.hooks.parameters import ALERTS, ALERTS_END, ALERTS_START, CHANGED_AFTER, END, RANGE, START
 from api_server.hooks.problems import EXPLANATIONS
 from api_server.http.feature import Description
 from api_server.http.openapi_parts import (
     NUMBER,
     Node,
+    array_of,
+    content,
     failures,
+    header,
     json_content,
     object_schema,
     problem,
+    query_parameter,
+    without_body,
 )
+from api_server.http.tokens import Scope
+from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 from flows_platform.webhooks.declaration import WebhookDeclaration
 
-RECEIPT = "Receipt"
+RECEIPT, HOOK, LIST, CHANGES = "Receipt", "Webhook", "Webhooks", "Changes"
+TEXT: Node = {"type": "string"}
 
 
 def description(declarations: Sequence[WebhookDeclaration]) -> Description:
     """The description of webhooks with these declarations."""
+    bases = [base for one in declarations for base in original.bases(one.paths)]
     receipt = object_schema({"success": {"const": True}, "archived": NUMBER, "repeated": NUMBER})
     return Description(
         title="Webhooks",
         text="Deliveries of vendors: proven, stored for good, then acknowledged.",
-        paths={},
-        scopes={},
-        schemas={RECEIPT: receipt},
+        paths=_reading_paths([one.name for one in declarations]) | _original_paths(bases),
+        scopes=paths.SCOPES | {path: scope for base in bases for path, scope in original.scopes(base).items()},
+        schemas={RECEIPT: receipt, HOOK: _hook(), LIST: object_schema({"hooks": array_of(HOOK)}), CHANGES: _changes()},
         problems=EXPLANATIONS,
+        protected=(("archived records", Scope.ALERTS_READ),),
         hooks={path: _item(one, number) for one in declarations for number, path in enumerate(one.paths)},
     )
 
@@ -52,4 +64,79 @@ def _item(declaration: WebhookDeclaration, number: int) -> Node:
                 **failures(),
             },
         }
+    }
+
+
+def _hook() -> Node:
+    newest = {"type": ["string", "null"], "description": "When the newest record was created."}
+    return object_schema(
+        {
+            "name": TEXT,
+            "paths": {"type": "array", "items": TEXT},
+            "time": {**TEXT, "description": "That of the answer: the archive has all that came until then."},
+            "records": NUMBER,
+            "differing": NUMBER,
+            "open": NUMBER,
+            "newest": newest,
+        }
+    )
+
+
+def _changes() -> Node:
+    minute = {**TEXT, "description": "When records were created that came, or whose details are known."}
+    seconds = {"type": "number", "description": "When the change was, in seconds since 1970."}
+    change = object_schema({"minute": minute, "number": NUMBER, "seconds": seconds})
+    return object_schema(
+        {
+            "journal": TEXT,
+            "number": NUMBER,
+            "more": {"type": "boolean"},
+            "changes": {"type": "array", "items": change},
+        }
+    )
+
+
+def _reading_paths(names: Sequence[str]) -> Node:
+    name = {"name": "name", "in": "path", "required": True, "schema": {**TEXT, "enum": list(names)}}
+    one = {"name": "id", "in": "path", "required": True, "schema": TEXT, "description": "The record's id."}
+    lines = {WireFormat.NDJSON.content_type: {"schema": TEXT}}
+    counted = {RECORD_COUNT_HEADER: header("The number of records.", NUMBER, required=True)}
+    ranged = [{**query_parameter(found), "required": found in {START, END}} for found in RANGE]
+    record = content("application/json", {"type": "object"})
+    return {
+        paths.LIST: _read("hooks", "All webhooks.", [], json_content(LIST)),
+        paths.ONE: _read("hook", "What there is of a webhook.", [name], json_content(HOOK)),
+        paths.CHANGES: _read(
+            "changes", "What changed after a number.", [name, query_parameter(CHANGED_AFTER)], json_content(CHANGES)
+        ),
+        paths.RECORDS: _read("records", "The records of a range, with details.", [name, *ranged], lines, counted),
+        paths.RECORD: _read("record", "A record with its detail.", [name, one], record),
+    }
+
+
+def _original_paths(bases: Sequence[str]) -> Node:
+    found: Node = {}
+    one = {"name": "id", "in": "path", "required": True, "schema": TEXT, "description": "The alert's id."}
+    ranged = [{**query_parameter(asked), "required": asked in {ALERTS_START, ALERTS_END}} for asked in ALERTS]
+    body = content("application/json", {"type": "object"})
+    for number, base in enumerate(bases):
+        alerts, alert, status = original.scopes(base)
+        ending = f"_{number}" if number else ""
+        pending = {"202": {"description": "The webhook's record: its detail is not there yet.", "content": body}}
+        found[alerts] = _read(f"alerts{ending}", "Alerts of a range; both bounds are exclusive.", ranged, body)
+        found[alert] = _read(f"alert{ending}", "An alert.", [one], body)
+        for operation in found[alert].values():
+            operation["responses"] |= pending
+        found[status] = _read(f"alerts_status{ending}", "The state of archive and vendor.", [], body)
+    return found
+
+
+def _read(operation: str, summary: str, parameters: Sequence[Node], body: Node, headers: Node | None = None) -> Node:
+    done: Node = {"description": summary, "content": body, **({"headers": headers} if headers else {})}
+    missing = {"404": problem("There is no such webhook or record.")} if parameters else {}
+    responses = {"200": done, "400": problem("A parameter is refused."), **missing, **failures()}
+    shared = {"summary": summary, "parameters": list(parameters)}
+    return {
+        "get": {"operationId": operation, **shared, "responses": responses},
+        "head": {"operationId": f"{operation}_head", **shared, "responses": without_body(responses)},
     }

@@ -1,7 +1,11 @@
 """The problems of webhooks, and their explanations."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
+from api_server.http.parameters import brief
 from api_server.http.problems import Problem
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.delivery import Unverified
@@ -21,8 +25,12 @@ EXPLANATIONS = {
     "too-many-deliveries": "As many deliveries are under way as the server admits. Send it again after `Retry-After` "
     "seconds.",
     "proof-unavailable": "What proves the delivery cannot be fetched now. Send it again after `Retry-After` seconds.",
-    "archive-unavailable": "The archive cannot be written now. Send the delivery again after `Retry-After` seconds.",
+    "archive-unavailable": "The archive cannot be written, or read, now. Send the request again after `Retry-After` "
+    "seconds.",
+    "too-many-readings": "As many ranges are being read as the server admits. Try again after `Retry-After` seconds.",
 }
+
+logger = logging.getLogger(__name__)
 
 
 def unverified(error: Unverified) -> Problem:
@@ -59,6 +67,23 @@ def proof_unavailable() -> Problem:
     detail = "What proves the delivery cannot be fetched now; the server's log has the reason."
     retry = {"Retry-After": str(RETRY_SECONDS)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "proof-unavailable", detail, headers=retry)
+
+
+def unknown_record(record_id: str) -> Problem:
+    """The problem of an id that no record has."""
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no record {brief(record_id)}.")
+
+
+@contextmanager
+def storage() -> Iterator[None]:
+    """Turn what keeps the archive from being read into a problem; the log has the reason."""
+    try:
+        yield
+    except StorageError as error:
+        logger.error("records cannot be read: %s", error)  # noqa: TRY400 - the message says it all
+        detail = "The archive cannot be read now; the server's log has the reason."
+        retry = {"Retry-After": str(RETRY_SECONDS)}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "archive-unavailable", detail, headers=retry) from error
 
 
 def at_path(problem: Problem, path: str) -> Problem:

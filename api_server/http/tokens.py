@@ -38,6 +38,7 @@ class Scope(StrEnum):
     STATUS_READ = "status:read"  # the newest time and the number of rows
     CVES_READ = "cves:read"  # everything about CVEs
     REPORTS_READ = "reports:read"  # all reports; `reports:NAME` is one
+    ALERTS_READ = "alerts:read"  # the archived records of webhooks
 
 
 def report_scope(name: str) -> str:

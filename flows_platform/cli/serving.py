@@ -56,7 +56,10 @@ def serve(
     late_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that appear late.")] = 0,
     late_minutes: Annotated[int, typer.Option(min=0, help="Minutes of the data set by which they are late.")] = 0,
 ) -> None:
-    """Serve flows, CVEs and reports until Ctrl-C. Off loopback it asks for tokens, which `flows token` makes."""
+    """Serve flows, CVEs and reports, and receive webhooks, until Ctrl-C.
+
+    Off loopback it asks for tokens, which `flows token` makes.
+    """
     from api_server.config import ServerConfig
     from flows_platform.access.hosts import host_names
     from flows_platform.cli.commands.serve import ServedData, simulation_of

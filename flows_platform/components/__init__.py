@@ -1,5 +1,6 @@
-"""Sources in YAML: the keys that a file may have, and the Dagster component that reads it."""
+"""Sources in YAML: the keys that a file may have, and the Dagster components that read it."""
 
+from flows_platform.components.webhook_table import WebhookTable
 from flows_platform.components.windowed_api_table import WindowedApiTable
 
-__all__ = ["WindowedApiTable"]
+__all__ = ["WebhookTable", "WindowedApiTable"]

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows_platform.components.build import windowed_table
-from flows_platform.components.loader import load_declaration, load_declarations
+from flows_platform.components.loader import load_declarations, single
 from flows_platform.components.source_files import SHIPPED, SourceFiles, mentioning, source_files
-from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.webhook_declaration import WebhookTableDeclaration
+from flows_platform.components.webhook_files import Webhooks, load_webhooks
+from flows_platform.components.webhook_table import webhook_table
 from flows_platform.components.yaml_text import lines_of_name
 from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
@@ -29,15 +31,19 @@ def read_catalog(settings: Settings, found: SourceFiles | None = None) -> Catalo
     found = found or source_files(settings)
     faults = [*map(_names_nothing, found.missing), *map(_cannot_be_listed, found.unreadable)]
     tables: list[WindowedTable] = []
+    webhooks = Webhooks([], [])
     for path in found.files:
         try:
-            tables += tables_at(path, settings)
+            of_file = _declared(path, settings)
+            tables += of_file.tables
+            webhooks.add(path, of_file.webhooks)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others load
             faults.append(SourceFault.of(path, error))
     clashes = list(_clashes(tables))
     twice = {id(table) for clash in clashes for table in clash.tables}
     return Catalog(
-        [table for table in tables if id(table) not in twice], [*faults, *(clash.fault for clash in clashes)]
+        [table for table in tables if id(table) not in twice],
+        [*faults, *(clash.fault for clash in clashes), *webhooks.faults],
     )
 
 
@@ -91,20 +97,30 @@ def table_at(path: Path, settings: Settings) -> WindowedTable:
     Raises:
         ConfigurationError: the file cannot be read, a value in it is not allowed, or it declares several tables.
     """
-    return _built(load_declaration(path, settings), path, settings)
+    return single(path, [(table.name, table) for table in tables_at(path, settings)])
 
 
 def tables_at(path: Path, settings: Settings) -> list[WindowedTable]:
-    """The tables that the YAML file at `path` declares, one for each of its documents.
+    """The tables that the YAML file at `path` declares, one for each of its documents; also those of webhooks.
 
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed.
     """
-    return [_built(declaration, path, settings) for declaration in load_declarations(path, settings)]
+    return _declared(path, settings).tables
 
 
-def _built(declaration: TableDeclaration, path: Path, settings: Settings) -> WindowedTable:
-    return replace(windowed_table(declaration, settings, path.parent), declared_in=path)
+class _Declared(NamedTuple):
+    """What a file declares: its tables, also those of webhooks, and its webhooks."""
+
+    tables: list[WindowedTable]
+    webhooks: list[WebhookTableDeclaration]
+
+
+def _declared(path: Path, settings: Settings) -> _Declared:
+    folder, webhooks = path.parent, load_webhooks(path, settings)
+    of_apis = [windowed_table(declaration, settings, folder) for declaration in load_declarations(path, settings)]
+    of_webhooks = [webhook_table(webhook, settings, folder) for webhook in webhooks if webhook.columns]
+    return _Declared([replace(table, declared_in=path) for table in (*of_apis, *of_webhooks)], webhooks)
 
 
 def table_named(name: str | None, settings: Settings) -> WindowedTable:

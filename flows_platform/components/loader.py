@@ -1,7 +1,7 @@
 """Reads YAML files of tables, reports and webhooks. An error names the file, the line, the key and what is allowed."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from flows_platform.components.error_messages import message
 from flows_platform.components.validation import TableDeclaration
+from flows_platform.components.webhook_declaration import WebhookTableDeclaration
 from flows_platform.components.yaml_text import documents, read_text
 from flows_platform.declared import Declared, Fault, KeyFault, KeyPath, did_you_mean, is_template
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.settings import Settings
-from flows_platform.webhooks.declaration import WebhookDeclaration
 
 DEFS = Path(__file__).resolve().parents[1] / "defs"
 FILE = "defs.yaml"
@@ -42,7 +42,7 @@ class Kind[M: Declared](NamedTuple):
 
 TABLE = Kind("flows_platform.components.WindowedApiTable", TableDeclaration)
 REPORT = Kind("flows_platform.components.Report", ReportDeclaration)
-WEBHOOK = Kind("flows_platform.components.WebhookTable", WebhookDeclaration)
+WEBHOOK = Kind("flows_platform.components.WebhookTable", WebhookTableDeclaration)
 COMPONENTS = (TABLE.component, REPORT.component, WEBHOOK.component)
 
 
@@ -52,15 +52,23 @@ def load_declaration(path: Path, settings: Settings) -> TableDeclaration:
     Raises:
         ConfigurationError: the file cannot be read, a value in it is not allowed, or it declares several tables.
     """
-    declarations = load_declarations(path, settings)
-    if not declarations:
+    return single(path, [(declaration.name, declaration) for declaration in load_declarations(path, settings)])
+
+
+def single[T](path: Path, tables: Sequence[tuple[str, T]]) -> T:
+    """The one table of a file, of those that it declares, with their names.
+
+    Raises:
+        ConfigurationError: it declares none, or several.
+    """
+    if not tables:
         raise ConfigurationError(f"{path} declares no table.", remedy="Name the file of a source.")
-    if len(declarations) > 1:
-        names = ", ".join(declaration.name for declaration in declarations)
+    if len(tables) > 1:
         raise ConfigurationError(
-            f"{path} declares several tables: {names}.", remedy="Set FLOWS_SOURCES to the file, and name the table."
+            f"{path} declares several tables: {', '.join(name for name, _ in tables)}.",
+            remedy="Set FLOWS_SOURCES to the file, and name the table.",
         )
-    return declarations[0]
+    return tables[0][1]
 
 
 def load_declarations(path: Path, settings: Settings) -> list[TableDeclaration]:
@@ -179,9 +187,7 @@ def _located(tree: ValueAndSourcePositionTree, at: KeyPath, why: str) -> str:
     )
 
 
-def resolved(
-    declaration: TableDeclaration, settings: Settings, context: ResolutionContext | None = None
-) -> TableDeclaration:
+def resolved[M: Declared](declaration: M, settings: Settings, context: ResolutionContext | None = None) -> M:
     """The declaration with `{{ settings.… }}` and Dagster's own templates replaced.
 
     Raises:
@@ -189,7 +195,7 @@ def resolved(
     """
     scope = (context or ResolutionContext.default()).with_scope(settings=settings)
     given = declaration.model_dump(exclude_unset=True, by_alias=True)
-    return TableDeclaration.model_validate(_rendered(given, scope, ()))
+    return type(declaration).model_validate(_rendered(given, scope, ()))
 
 
 class TemplateFault(ConfigurationError):

@@ -265,28 +265,24 @@ class Destination(Declared):
     cluster_by: list[str] = Field([], max_length=4, description="Up to four columns.")
 
 
-class TableKeys(Declared):
-    """The keys of a table that is filled from an API. Rules between them are in `validation.py`."""
+class TableShape(Declared):
+    """The keys of a table, whatever fills it."""
 
     name: str = Field(pattern=NAME, max_length=LONGEST_TABLE, description="The table's and its asset's name.")
     files_asset: str | None = Field(None, description="The asset of window files; by default NAME_windows.")
     description: str = Field("", description="Shown in Dagster and BigQuery.")
     group: str | None = Field(None, description="Asset group; by default the table's name.")
     owner: str | None = Field(None, description="Owner that Dagster shows: `team:NAME` or an e-mail address.")
-    upstream: list[str] = Field([], description="Assets that the API serves from.")
-    api: Api = Field(description="Where the records come from.")
     columns: list[ColumnDeclaration] = Field([], description="The table's columns, in order.")
     time: str | None = Field(None, description="The timestamp column that decides in which window a row is.")
     key: str | list[str] | None = Field(
         None, description="The column, or columns, that identify a row within a window."
     )
-    table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
     extra: str | None = Field(
         None,
         description="Column that keeps unknown fields as JSON; without it, a record with unknown fields is rejected.",
     )
     ignore: list[RecordPath] = Field([], description="Paths in the record to ignore.")
-    partitions: Partitions = Field(description="The windows.")
     destination: Destination | None = Field(None, description="Partitions and clustering of the table in BigQuery.")
     charts: list[Chart] = Field([], description="Charts that Dagster shows for windows and table.")
     look_back: NotNegative | Template = Field(2, description="Closed windows that are fetched again; of a snapshot 0.")
@@ -307,3 +303,12 @@ class TableKeys(Declared):
     def key_columns(self) -> list[str]:
         """The columns of the key."""
         return [self.key] if isinstance(self.key, str) else self.key or []
+
+
+class TableKeys(TableShape):
+    """The keys of a table that is filled from an API. Rules between them are in `validation.py`."""
+
+    upstream: list[str] = Field([], description="Assets that the API serves from.")
+    api: Api = Field(description="Where the records come from.")
+    table: str | None = Field(None, description="Instead of columns: module:NAME of a table declared in Python.")
+    partitions: Partitions = Field(description="The windows.")

@@ -14,6 +14,8 @@ from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import Settings
 
 SUFFIXES = {".yaml", ".yml"}
+LIBRARY = DEFS.parent / "library"  # files that a project copies
+WEBHOOKS = LIBRARY / "webhooks"
 SHIPPED = {path.parent.name: path for path in sorted(DEFS.glob(f"*/{FILE}"))}
 REPORTS = "reports.yaml"  # beside the file of a shipped source: the reports over its tables
 
@@ -93,6 +95,11 @@ def asks_for(settings: Settings, shipped: str) -> bool:
 def declares(settings: Settings, component: str) -> bool:
     """Whether a file of the sources may declare something of this type: its text has the type's name."""
     return any(component in _text(path) for path in source_files(settings).files)
+
+
+def shipped_file(webhook: str) -> Path:
+    """The library's file of the webhook of that name."""
+    return WEBHOOKS / f"{webhook}.yaml"
 
 
 def shipped_name(path: Path | None) -> str | None:

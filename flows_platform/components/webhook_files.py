@@ -1,31 +1,62 @@
 """Reads the YAML files of webhooks. An error names the file, the line, the key and what is allowed."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from flows_platform.components.loader import WEBHOOK, declared_in
+from flows_platform.components.loader import WEBHOOK, declared_in, resolved
+from flows_platform.components.source_files import source_files
+from flows_platform.components.webhook_declaration import WebhookTableDeclaration
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.orchestration.source_faults import SourceFault
+from flows_platform.settings import Settings
 from flows_platform.webhooks.declaration import WebhookDeclaration
 
 
-def load_webhooks(path: Path) -> list[WebhookDeclaration]:
-    """The webhooks that a file declares.
+class Webhooks(NamedTuple):
+    """The webhooks that can be received, in the order of their files, and what is wrong with others."""
 
-    Raises:
-        ConfigurationError: the file cannot be read, a value in it is not allowed, or two webhooks clash.
-    """
-    found = declared_in(path, WEBHOOK)
-    for index, webhook in enumerate(found):
-        for other in found[:index]:
-            if clash := _clash(webhook, other):
-                raise ConfigurationError(f"{path}: {other.name} and {webhook.name} {clash}.", remedy="Change one.")
+    webhooks: list[WebhookTableDeclaration]
+    faults: list[SourceFault]
+
+    def add(self, path: Path, declared: Sequence[WebhookTableDeclaration]) -> None:
+        """Add the webhooks of a file. One that clashes with an earlier one is a fault."""
+        for webhook in declared:
+            clash = next(filter(None, (clash_of(webhook, other) for other in self.webhooks)), None)
+            # guard: webhooks do not clash
+            if clash:
+                message = f"{path}: {clash}. Change one; the first is received."
+                self.faults.append(SourceFault(str(path), message))
+            else:
+                self.webhooks.append(webhook)
+
+
+def read_webhooks(settings: Settings) -> Webhooks:
+    """The webhooks of all sources under these settings. A bad file is a fault of its own; the others are received."""
+    found = Webhooks([], [])
+    for path in source_files(settings).files:
+        try:
+            found.add(path, load_webhooks(path, settings))
+        except ConfigurationError as error:
+            found.faults.append(SourceFault.of(path, error))
     return found
 
 
-def _clash(one: WebhookDeclaration, other: WebhookDeclaration) -> str:
+def load_webhooks(path: Path, settings: Settings) -> list[WebhookTableDeclaration]:
+    """The webhooks that a file declares.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a value in it is not allowed.
+    """
+    return declared_in(path, WEBHOOK, lambda declaration: resolved(declaration, settings))
+
+
+def clash_of(one: WebhookDeclaration, other: WebhookDeclaration) -> str:
     """What two webhooks of one server cannot share; empty if they fit."""
+    both = f"{other.name} and {one.name} have one"
     if one.name == other.name:
-        return "have one name"
+        return f"{both} name"
     if common := set(one.paths) & set(other.paths):
-        return f"have one path, {min(common)}"
+        return f"{both} path, {min(common)}"
     # guard: sources do not share a folder
-    return f"have one folder in the archive, {one.folder or 'the archive itself'}" if one.folder == other.folder else ""
+    return f"{both} folder in the archive, {one.folder or 'the archive itself'}" if one.folder == other.folder else ""

@@ -24,6 +24,7 @@ class Reason(Enum):
 
     LOOK_BACK = "look-back"  # records may have come late, and no count rules that out
     NOT_LOADED = "not loaded"  # it is in the look-back, and was never fetched
+    CHANGED = "changed"  # the source numbers its changes, and has one of this window
     COUNT_CHANGED = "count changed"  # the source's number of records differs from the number received
     FAILED = "failed"  # its last runs failed, and the pause after them is over
     CLOSED = "closed"  # it closed since the last look

@@ -10,6 +10,7 @@ from flows_platform.domain.errors import (
     SourceRefused,
     StreamIncomplete,
 )
+from flows_platform.domain.verification import RowDigest
 from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.fetch_plan import Tee
 from flows_platform.fetch.http.client import Answer
@@ -19,6 +20,7 @@ from flows_platform.fetch.unread import require_read, unread_values
 from flows_platform.formats.decoders import Document, Layout, envelope_of, open_document
 from flows_platform.formats.protocol.characters import WHITE_SPACE, replacing
 from flows_platform.formats.protocol.envelope import DeclaredTotal
+from flows_platform.formats.protocol.line_digest import LineDigest
 from flows_platform.formats.protocol.metered_reader import BlankDocument, ByteSource
 from flows_platform.formats.protocol.names import CONTENT_TYPES, RECORD_COUNT_HEADER, WireFormat, nothing_around
 
@@ -48,6 +50,7 @@ class AnswerDocument:
         self._tee = tee
         self.count = header_count(answer)
         self.replaced = 0
+        self._lines: LineDigest | None = None
         self._end_where_nothing_is(answer)
         self.format = self._format_of(answer)
         if self.count != 0 and answer.is_empty():
@@ -95,6 +98,8 @@ class AnswerDocument:
 
     def _read(self, sent: ByteSource) -> Generator[Slice, None, bool]:
         """The records of one document; returns whether it has any content."""
+        if self._api.digests_lines:
+            sent = self._lines = LineDigest(sent)
         clean = replacing(self.format, sent) if self._api.replaces_characters else None
         source: ByteSource = clean or sent
         self._document = document = open_document(self.format, source, self._layout(self._answer))
@@ -119,6 +124,11 @@ class AnswerDocument:
     def declared(self) -> DeclaredTotal | None:
         """What a footer declares; None for a zip file, each of whose files may have one."""
         return None if self._is_zip else self._last.declared
+
+    @property
+    def line_digest(self) -> RowDigest | None:
+        """The digest of the lines that came; None where the source does not digest lines."""
+        return self._lines.digest if self._lines else None
 
     @property
     def enclosed(self) -> bool:

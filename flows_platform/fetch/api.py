@@ -118,6 +118,7 @@ class WindowedApi:
     snapshot: bool = False  # the source gives its whole list as it is now, whichever window is asked for
     details: Details | None = None  # the list gives ids, and these requests the records
     job: Job | None = None  # the range's first request starts it, and the result is read once it is done
+    digests_lines: bool = False  # NDJSON: the source's digest is that of its lines, not of rows
     one_record: bool = False  # an object where the array of records would be is one record
 
     def __post_init__(self) -> None:

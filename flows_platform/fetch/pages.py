@@ -151,7 +151,7 @@ class Pages:
         """
         with self._answer(api, request) as answer:
             self._tally.requests += 1
-            proof = PageProof(api.asks_digest, api.extra_column, compared=several)
+            proof = PageProof(api.asks_digest and not api.digests_lines, api.extra_column, compared=several)
             try:
                 document = yield from self._document(api, answer, take, proof)
             except NoRecords as nothing:
@@ -164,7 +164,9 @@ class Pages:
             self._tally.received_bytes += answer.received
             self._tally.unchecked |= answer.unchecked
             self._plan.trace.read(proof.records)
-            level = proof.level(document.count, document.declared, enclosed=document.enclosed)
+            level = proof.level(
+                document.count, document.declared, enclosed=document.enclosed, lines=document.line_digest
+            )
             self._tally.note = self._tally.note or proof.note
             return ReadPage(answer.headers, document.envelope, proof, level)
 

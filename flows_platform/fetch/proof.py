@@ -54,13 +54,21 @@ class PageProof:
             sent = [name for name in batch.schema.names if name != self.extra_column]
             self._digest += batch_digest(batch.select(sent))
 
-    def level(self, header: int | None, footer: DeclaredTotal | None, *, enclosed: bool) -> Verification:
+    def level(
+        self,
+        header: int | None,
+        footer: DeclaredTotal | None,
+        *,
+        enclosed: bool,
+        lines: RowDigest | None = None,
+    ) -> Verification:
         """The level this page reaches.
 
         Args:
             header: The number of records that the answer's header declares.
             footer: What the document's footer declares.
             enclosed: Whether the document, or the file that it was packed in, marked its end.
+            lines: The digest of the lines that came, where the source's digest is that of its lines.
 
         Raises:
             StreamIncomplete: a count or the digest that the source declares differs from ours.
@@ -73,11 +81,13 @@ class PageProof:
                 raise StreamIncomplete(
                     f"the source's {declared_in} declares {count:,} records, but {self.records:,} came."
                 )
-        if self.digesting and footer and footer.digest and not self.note:
+        ours = lines or (self._digest if self.digesting and not self.note else None)
+        if ours and footer and footer.digest:
             # guard: digest of the source
-            if footer.digest != self._digest.hex:
+            if footer.digest != ours.hex:
+                of = "lines" if lines else "rows"
                 raise StreamIncomplete(
-                    f"the source's digest is {footer.digest}, but that of the received rows is {self._digest.hex}."
+                    f"the source's digest is {footer.digest}, but that of the received {of} is {ours.hex}."
                 )
             return Verification.DIGEST
         if header is not None or footer:

@@ -73,7 +73,8 @@ class WindowedTable:
     when they change. `snapshot` means that the API gives its list of now, whichever window is asked for. `shrink` is
     the share of its rows that a window may lose without a second fetch. `sinks` are other assets that windows are
     written to. `charts` show columns of the table, `cloud_console` has links to it, and `declared_in` is the file of
-    its declaration, `endpoint` the API's URL in it, and `versions` the file with the version of each table's data.
+    its declaration, `endpoint` the API's URL in it, `versions` the file with the version of
+    each table's data, and `changes` the URL of the source's numbered changes, if it has some.
     """
 
     files_asset: str
@@ -102,6 +103,7 @@ class WindowedTable:
     declared_in: Path | None = None
     endpoint: str = ""
     versions: Path | None = None
+    changes: str = ""
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 import dagster as dg
 
 from flows_platform.orchestration.assets import windowed_assets
+from flows_platform.orchestration.automation.changed_windows_sensor import changed_windows_sensor
 from flows_platform.orchestration.automation.differing_windows import differing_windows_sensor, matches_source_check
 from flows_platform.orchestration.automation.new_windows_sensor import reprocess_job, windows_job, windows_sensor
 from flows_platform.orchestration.automation.overdue import lag_sensor, overdue_check
@@ -25,6 +26,7 @@ def windowed_definitions(table: WindowedTable, now: Callable[[], datetime] = utc
             windows_sensor(table, windows, now),
             differing_windows_sensor(table, windows),
             lag_sensor(table, now),
+            *([changed_windows_sensor(table, windows)] if table.changes else []),
         ],
         asset_checks=[matches_source_check(table), overdue_check(table, now)],
     )

@@ -14,6 +14,7 @@ from flows_platform.webhooks.declaration import DELIVERIES, DETAILS, WEBHOOKS, W
 from flows_platform.webhooks.delivery import Delivery
 from flows_platform.webhooks.records import Record
 
+MINUTE = "%Y/%m/%d/%H/%M"
 BESIDE = "~"  # between an id and the digest of a later, different record; no id has it
 DIGITS = (8, 28)  # of that digest; more where another record has the first ones
 COPIED = ("content-type", "content-encoding", "user-agent")  # headers of evidence, with those of the proof
@@ -41,7 +42,7 @@ class Archive:
 
     def record_key(self, record: Record) -> str:
         """Where a record is kept: by the minute in which it was created, and its id."""
-        return f"{self._prefix}{WEBHOOKS}/{record.created_at.astimezone(UTC):%Y/%m/%d/%H/%M}/{record.id}"
+        return f"{self._prefix}{WEBHOOKS}/{record.created_at.astimezone(UTC):{MINUTE}}/{record.id}"
 
     def detail_key(self, record_id: str) -> str:
         """Where a record's detail is kept."""
@@ -79,6 +80,26 @@ class Archive:
         """The ids of all records whose details are there."""
         for key in self.store.keys(f"{self._prefix}{DETAILS}/"):
             yield key.rpartition("/")[2]
+
+    def between(self, start: datetime, end: datetime, after: str = "") -> Iterator[str]:
+        """The keys of records created from the minute of `start` up to that of `end`, which is left out.
+
+        In order, and without records that are beside others. Only what is in the range is listed; `after` is the
+        `position` of a record after which to start.
+        """
+        prefix = f"{self._prefix}{WEBHOOKS}/"
+        first, last = (f"{prefix}{instant.astimezone(UTC):{MINUTE}}" for instant in (start, end))
+        for key in self.store.keys(prefix, after=max(first, f"{prefix}{after}")):
+            # guard: a range ends
+            if key >= last:
+                return
+            # guard: the first record of an id counts
+            if BESIDE not in key:
+                yield key
+
+    def position(self, key: str) -> str:
+        """The minute and the id of a record."""
+        return key.removeprefix(f"{self._prefix}{WEBHOOKS}/")
 
     def deliveries(self) -> Iterator[str]:
         """The keys of all evidence, in the order of the hours in which deliveries came."""

@@ -68,6 +68,30 @@ CREATE INDEX IF NOT EXISTS details_due ON details (source, due) WHERE due IS NOT
 CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id);
 CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
+CREATE INDEX IF NOT EXISTS differing_records ON records (source) WHERE differs;
+"""
+# Minutes in which records were created, numbered again whenever a record of theirs is archived or its detail is known.
+CHANGES = """
+CREATE TABLE IF NOT EXISTS changes (
+    source TEXT NOT NULL,
+    minute TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (source, minute)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS changes_by_number ON changes (source, number);
+CREATE TABLE IF NOT EXISTS journal (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+INSERT INTO journal SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT * FROM journal);
+CREATE TRIGGER IF NOT EXISTS record_found AFTER INSERT ON records WHEN NEW.state <> 'received' BEGIN
+    INSERT INTO changes SELECT NEW.source, substr(NEW.created_at, 1, 16), coalesce(max(number), 0) + 1,
+    (julianday('now') - 2440587.5) * 86400.0 FROM changes WHERE source = NEW.source
+    ON CONFLICT (source, minute) DO UPDATE SET number = excluded.number, seconds = excluded.seconds;
+END;
+CREATE TRIGGER IF NOT EXISTS record_changed AFTER UPDATE OF state ON records WHEN NEW.state <> OLD.state BEGIN
+    INSERT INTO changes SELECT NEW.source, substr(NEW.created_at, 1, 16), coalesce(max(number), 0) + 1,
+    (julianday('now') - 2440587.5) * 86400.0 FROM changes WHERE source = NEW.source
+    ON CONFLICT (source, minute) DO UPDATE SET number = excluded.number, seconds = excluded.seconds;
+END;
 """
 
 
@@ -165,7 +189,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
         write_ahead(path, BUSY_SECONDS)
         with _typed(path), closing(self._connected()) as connection:
-            connection.executescript(SCHEMA)
+            connection.executescript(SCHEMA + CHANGES)
         self._writer = Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 

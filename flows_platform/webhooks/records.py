@@ -23,7 +23,8 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)  # by which a record's time may be later than its delivery
 LONGEST_DELIVERY_ID = 200
 GZIP = 31  # zlib's window bits for gzip
-_CREATED = Column("created_at", ColumnType.TIMESTAMP, "", nullable=False)
+# Finer digits than a microsecond stay in the record; the layout has minutes.
+_CREATED = Column("created_at", ColumnType.TIMESTAMP, "", nullable=False, truncates=True)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
@@ -335,7 +336,7 @@ def _created(declared: CreatedAt, record: dict[str, Any], where: str, received: 
     if whole and not (_is_plain(found) and _DIGITS.fullmatch(str(found))):
         raise BadDelivery(f"{where} is {shown(found)}: a whole number of {declared.written} since 1970 is needed.")
     try:
-        instant = cast_value(_CREATED, instant_in(declared.written, found))
+        instant = cast_value(_CREATED, instant_in(declared.written, found, truncates=True))
     except Misfit as error:
         raise BadDelivery(f"{where}: {error}.") from error
     # guard: a time is near

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows_platform.cli.commands.source_add import LIBRARY, library, run_add
+from flows_platform.cli.commands.source_add import library, run_add, webhooks
 from flows_platform.cli.commands.source_check import run_check
 from flows_platform.cli.commands.source_try import run_try
 from flows_platform.components.catalog import table_at
+from flows_platform.components.source_files import LIBRARY
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
 from flows_platform.settings import Settings
@@ -213,6 +214,6 @@ def test_a_file_is_copied_into_the_project(monkeypatch: pytest.MonkeyPatch, caps
 
 def test_the_library_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run_add(None, None)
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(library())
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*library(), *webhooks()]
     with pytest.raises(ConfigurationError, match="no 'octa' in the library"):
         run_add("octa", None)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flows_platform.components.webhook_files import load_webhooks
+from flows_platform.components.webhook_declaration import WebhookTableDeclaration
+from flows_platform.components.webhook_files import Webhooks, clash_of, load_webhooks
 from flows_platform.domain.errors import ConfigurationError
-from flows_platform.webhooks.declaration import WebhookDeclaration
+from flows_platform.settings import Settings
 
 GOOD = """\
 type: flows_platform.components.WebhookTable
@@ -46,10 +47,10 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
 ]
 
 
-def load(tmp_path: Path, text: str) -> list[WebhookDeclaration]:
+def load(tmp_path: Path, text: str) -> list[WebhookTableDeclaration]:
     path = tmp_path / "webhook.yaml"
     path.write_text(text)
-    return load_webhooks(path)
+    return load_webhooks(path, Settings())
 
 
 def test_a_webhook_is_read(tmp_path: Path) -> None:
@@ -116,9 +117,15 @@ def test_declared_addresses_alone_send(tmp_path: Path, sender: str, admitted: bo
         ),
     ],
 )
-def test_webhooks_that_clash_are_refused(tmp_path: Path, changes: list[tuple[str, str]], why: str) -> None:
+def test_of_webhooks_that_clash_the_first_is_received(tmp_path: Path, changes: list[tuple[str, str]], why: str) -> None:
     other = GOOD
     for text, instead in changes:
         other = other.replace(text, instead)
-    with pytest.raises(ConfigurationError, match=why):
-        load(tmp_path, f"{GOOD}---\n{other}")
+    one, second = load(tmp_path, f"{GOOD}---\n{other}")
+    assert clash_of(second, one) == f"{one.name} and {second.name} {why}"
+    found = Webhooks([], [])
+    found.add(tmp_path / "webhook.yaml", [one, second])
+    assert found.webhooks == [one]
+    assert [fault.message for fault in found.faults] == [
+        f"{tmp_path}/webhook.yaml: {one.name} and {second.name} {why}. Change one; the first is received."
+    ]

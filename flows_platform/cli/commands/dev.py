@@ -13,8 +13,9 @@ from flows_platform.cli.commands.services import HOST, api_child, dagster_childr
 from flows_platform.cli.commands.simulated_clock import check_home, started
 from flows_platform.cli.commands.terminal import say
 from flows_platform.cli.commands.webserver_guard import KEY
-from flows_platform.components.loader import REPORT
+from flows_platform.components.loader import REPORT, WEBHOOK
 from flows_platform.components.source_files import asks_for, declares
+from flows_platform.components.webhook_files import read_webhooks
 from flows_platform.domain.errors import ConfigurationError, ProcessFailed
 from flows_platform.local.child import ChildProcess
 from flows_platform.local.supervisor import Supervisor
@@ -64,11 +65,16 @@ def _has_reports(settings: Settings) -> bool:
 
 def _has_api(settings: Settings) -> bool:
     """Whether the project has something that our own API server serves."""
-    return _has_flows(settings) or _has_reports(settings)
+    return _has_flows(settings) or _has_reports(settings) or declares(settings, WEBHOOK.component)
 
 
 def _api(settings: Settings) -> list[ChildProcess]:
     return [api_child(settings)] if _has_api(settings) else []
+
+
+def _hooks(settings: Settings) -> list[str]:
+    """The paths at which the project's webhooks are received."""
+    return [path for webhook in read_webhooks(settings).webhooks for path in webhook.paths]
 
 
 def _servers(settings: Settings) -> list[ChildProcess]:
@@ -97,6 +103,8 @@ def _say_addresses(settings: Settings) -> None:
         say(f"API           {settings.api_base}/")
     if _has_reports(settings):
         say(f"Reports       {settings.api_base}/api/v1/reports")
+    for path in _hooks(settings):
+        say(f"Webhook       {settings.api_base}{path}")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")
     if clock := settings.clock:
         say(f"Clock         {clock.speed:g} times as fast as real time, second 0 was at {clock.start:%FT%TZ}")

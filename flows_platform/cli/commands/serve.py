@@ -64,6 +64,8 @@ def features_of(data: ServedData) -> tuple[list[Feature], list[str]]:
     features.append(CveFeature(_cves_url))
     if data.reports:
         features.append(_reports())
+    if hooks := _hooks():
+        features.append(hooks)
     return features, not_served
 
 
@@ -73,6 +75,14 @@ def _reports() -> Feature:
     from flows_platform.settings import load_settings
 
     return reports_feature(load_settings())
+
+
+def _hooks() -> Feature | None:
+    # Imported here: settings take 20 MB, which a server of flows alone does not need before.
+    from flows_platform.cli.commands.serve_hooks import hooks_feature
+    from flows_platform.settings import load_settings
+
+    return hooks_feature(load_settings())
 
 
 def _default_database() -> Path:

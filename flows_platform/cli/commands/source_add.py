@@ -8,18 +8,27 @@ import yaml
 
 from flows_platform.cli.commands.source_new import source_folder
 from flows_platform.cli.commands.terminal import say
+from flows_platform.components.source_files import LIBRARY, WEBHOOKS
 from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.settings import load_settings
 
-LIBRARY = Path(__file__).resolve().parents[2] / "library"
 _VARIABLE = re.compile(r"\{env: (\w+)")
 CHANGE = "# change:"
 
 
 def library() -> dict[str, Path]:
-    """The files of the library, by name."""
-    return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
+    """The library's files of APIs, by name."""
+    return _files(LIBRARY)
+
+
+def webhooks() -> dict[str, Path]:
+    """The library's files of webhooks, by name."""
+    return _files(WEBHOOKS)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def run_add(name: str | None, out: Path | None) -> None:
@@ -28,7 +37,7 @@ def run_add(name: str | None, out: Path | None) -> None:
     Raises:
         ConfigurationError: there is no such file in the library, or one is at its destination.
     """
-    files = library()
+    files = library() | webhooks()
     if name is None:
         for known, file in files.items():
             say(f"{known:24} {yaml.safe_load(file.read_bytes())['attributes']['description']}")

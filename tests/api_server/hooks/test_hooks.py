@@ -88,7 +88,7 @@ def test_senders_at_other_addresses_are_refused(tmp_path: Path) -> None:
 
 
 def test_only_posts_are_taken(hooks: Hooks) -> None:
-    status, headers, _ = hooks.send(None, method="GET")
+    status, headers, _ = hooks.send(None, method="PUT")
     assert (status, headers["allow"]) == (405, "POST")
 
 

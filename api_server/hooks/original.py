@@ -1,0 +1,128 @@
+"""What readers of threatstack-to-s3 find at its paths: alerts of a range, an alert, the state of archive and vendor."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api_server.hooks import paths, problems
+from api_server.hooks.parameters import alerts_asked
+from api_server.hooks.reading import FRESH, Source
+from api_server.hooks.streams import RecordStreams
+from api_server.http.admission import Admission
+from api_server.http.feature import Endpoint
+from api_server.http.parameters import refuse_parameters
+from api_server.http.problems import Problem
+from api_server.http.streaming import SlotResponse
+from api_server.http.tokens import Scope
+from flows_platform.domain.errors import StorageError
+from flows_platform.formats.protocol.names import WireFormat
+from flows_platform.webhooks.listing import KeyList
+from flows_platform.webhooks.reading import PENDING, PRESENT, Found
+
+RETRY_SECONDS = 5
+JSON = WireFormat.JSON.content_type
+PRIVATE = {"Cache-Control": "private, no-cache"}
+
+
+def bases(declared: tuple[str, ...]) -> list[str]:
+    """The paths below which readers expect the original's answers, of those at which a source is received."""
+    ending = f"{paths.ORIGINAL}{paths.ALERTS}"
+    return [path.removesuffix(paths.ALERTS) for path in declared if path.endswith(ending)]
+
+
+def scopes(base: str) -> dict[str, Scope]:
+    """The scopes of the paths below a base."""
+    alerts = f"{base}{paths.ALERTS}"
+    return {alerts: Scope.ALERTS_READ, f"{alerts}/{{id}}": Scope.ALERTS_READ, f"{base}/status": Scope.STATUS_READ}
+
+
+class OriginalRoutes:
+    """The endpoints of one source below one of its bases.
+
+    Args:
+        base: The path, without `/alert`.
+        source: The source.
+        streams: Reads records.
+        admission: The limit of streams at once.
+    """
+
+    def __init__(self, base: str, source: Source, streams: RecordStreams, admission: Admission) -> None:
+        self._base, self._source, self._streams, self._admission = base, source, streams, admission
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """What answers at every path."""
+        answering = (self._alerts, self._alert, self._status)
+        return dict(zip(scopes(self._base), map(self._answering, answering), strict=True))
+
+    def _answering(self, endpoint: Endpoint) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            try:
+                with problems.storage():
+                    return await endpoint(request)
+            except Problem as problem:
+                raise problems.at_path(problem, request.url.path) from None
+
+        return answer
+
+    async def _alerts(self, request: Request) -> Response:
+        asked, limit, after = alerts_asked(request.scope["query_string"])
+        reader = self._source.reader
+        slot = self._admission.take()
+        try:
+            # One more than the answer has: it says whether there are others.
+            found = await self._streams.run(
+                lambda: list(islice(reader.between(asked.start, asked.end, after), limit + 1))
+            )
+        except BaseException:
+            slot.release()
+            raise
+        keys, headers = KeyList(found[:limit]), {"Content-Type": JSON, **FRESH}
+        following = reader.position(found[limit - 1]) if len(found) > limit else ""
+        if following:
+            url = request.url.include_query_params(after=following)
+            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        return SlotResponse(self._body(keys, following), headers, slot, keys.close, (StorageError,))
+
+    async def _body(self, keys: KeyList, following: str) -> AsyncIterator[bytes]:
+        yield b'{"success":true,"alerts":['
+        async for members in self._streams.members(self._source.reader, keys, _alert):
+            yield members
+        yield f"]{f',"next":{json.dumps(following)}' if following else ''}}}".encode()
+
+    async def _alert(self, request: Request) -> Response:
+        refuse_parameters(request.scope["query_string"])
+        record_id, reader = request.path_params["id"], self._source.reader
+        key = await self._streams.run(lambda: reader.key_of(record_id))
+        if key is None:
+            raise problems.unknown_record(record_id)
+        found = await self._streams.found(reader, key)
+        body = b'{"success":true,"alert":' + _alert(found) + b"}"
+        if found.state == PENDING:
+            retry = {"Retry-After": str(RETRY_SECONDS)}
+            return Response(body, HTTPStatus.ACCEPTED, FRESH | retry, JSON)
+        tag = f'"{sha256(body).hexdigest()[:32]}"'
+        headers = {"ETag": tag, **PRIVATE}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(body, headers=headers, media_type=JSON)
+
+    async def _status(self, request: Request) -> Response:
+        refuse_parameters(request.scope["query_string"])
+        return JSONResponse(await self._streams.run(self._state), headers=FRESH)
+
+    def _state(self) -> Mapping[str, Any]:
+        overview = self._source.reader.overview()
+        return {"success": True, "s3": {"success": True}, "threatstack": {"success": True}, "records": overview.records}
+
+
+def _alert(found: Found) -> bytes:
+    """The detail as the vendor sent it; while there is none, the webhook's record with the state of its detail."""
+    if found.state in {None, PRESENT}:
+        return found.webhook if found.detail is None else found.detail
+    return json.dumps(json.loads(found.webhook) | {"detail": found.state}).encode()

@@ -1,0 +1,78 @@
+"""The records of a range as a stream: read many at once, sent in their order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from flows_platform.domain.verification import RowDigest
+from flows_platform.formats.json.lines_encode import end_member
+from flows_platform.formats.protocol.encoder import Footer
+from flows_platform.formats.protocol.line_digest import lines_digest
+from flows_platform.webhooks.lines import line
+from flows_platform.webhooks.listing import KeyList
+from flows_platform.webhooks.reading import Found, RecordReader
+
+AT_ONCE = 32  # records that are read at once: an object store takes some milliseconds for each
+
+
+class RecordStreams:
+    """Streams of archived records, over threads that all of them share."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="reading")
+
+    async def run[T](self, work: Callable[[], T]) -> T:
+        """The result of the work, which a thread does."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def lines(self, reader: RecordReader, keys: KeyList, *, footer: bool, digest: bool) -> AsyncIterator[bytes]:
+        """The records as lines of JSON, and a last line with their number and digest where one is asked for.
+
+        Raises:
+            StorageError: a record cannot be read.
+        """
+        sent = RowDigest()
+        async for found in self._read(reader, keys):
+            lines = [line(record.id, record.webhook, record.detail, record.state) for record in found]
+            sent += lines_digest(lines) if digest else RowDigest(len(lines))
+            yield b"\n".join([*lines, b""])
+        if footer or digest:
+            yield f"{{{end_member(Footer(sent.count, sent.hex if digest else None))}}}\n".encode()
+
+    async def members(
+        self, reader: RecordReader, keys: KeyList, write: Callable[[Found], bytes]
+    ) -> AsyncIterator[bytes]:
+        """The records as members of an array, without its brackets.
+
+        Raises:
+            StorageError: a record cannot be read.
+        """
+        comma = b""
+        async for found in self._read(reader, keys):
+            yield comma + b",".join(map(write, found))
+            comma = b","
+
+    async def found(self, reader: RecordReader, key: str) -> Found:
+        """One record.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        return (await self._chunk(reader, [key]))[0]
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+    async def _read(self, reader: RecordReader, keys: KeyList) -> AsyncIterator[list[Found]]:
+        chunks = keys.chunks(AT_ONCE)
+        while chunk := await self.run(partial(next, chunks, [])):
+            yield await self._chunk(reader, chunk)
+
+    async def _chunk(self, reader: RecordReader, keys: list[str]) -> list[Found]:
+        absent = await self.run(lambda: reader.absent([key.rpartition("/")[2] for key in keys]))
+        return await self._all(partial(reader.read, key, absent=key.rpartition("/")[2] in absent) for key in keys)
+
+    async def _all[T](self, work: Iterable[Callable[[], T]]) -> list[T]:
+        return await asyncio.gather(*map(self.run, work))

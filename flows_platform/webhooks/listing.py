@@ -1,0 +1,32 @@
+"""The keys of a range, listed once: how many there are is known before the first is read, and memory stays small."""
+
+from collections.abc import Iterable, Iterator
+from itertools import batched
+from tempfile import SpooledTemporaryFile
+
+IN_MEMORY = 1 << 20  # bytes of keys, some 15,000; more go into a file without a name
+
+
+class KeyList:
+    """Keys in their order. Close it."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.count = 0
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        try:
+            for key in keys:
+                self._file.write(key.encode() + b"\n")
+                self.count += 1
+            self._file.seek(0)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def chunks(self, size: int) -> Iterator[list[str]]:
+        """The keys, so many at a time. May be called once."""
+        for lines in batched(self._file, size, strict=False):
+            yield [line.rstrip(b"\n").decode() for line in lines]
+
+    def close(self) -> None:
+        """Free what holds the keys."""
+        self._file.close()

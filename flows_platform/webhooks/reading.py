@@ -1,0 +1,170 @@
+"""Reads the records of one source with their details: from the archive, with what the journal knows of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from flows_platform.domain.errors import StorageError
+from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.journal import Journal
+
+PRESENT, PENDING, ABSENT = "present", "pending", "absent"
+MOST_CHANGES = 1_000  # of an answer about changes
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record as the archive has it.
+
+    Args:
+        id: Its id.
+        webhook: Its bytes.
+        detail: Those of its detail; None where the archive has none.
+        state: Of the detail: present, pending or absent; None where the source has no details.
+    """
+
+    id: str
+    webhook: bytes = field(repr=False)
+    detail: bytes | None = field(repr=False)
+    state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What there is of a source.
+
+    Args:
+        records: How many records, also those that are not archived yet.
+        differing: Records that came with an id that another record has.
+        open: Deliveries that are not archived yet.
+        newest: When the newest record was created, in ISO 8601; None where there is none.
+    """
+
+    records: int
+    differing: int
+    open: int
+    newest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A minute whose records changed.
+
+    Args:
+        minute: When the records were created that came, or whose details are known.
+        number: Of the last change.
+        seconds: When that was, in seconds since 1970.
+    """
+
+    minute: datetime
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed after a number.
+
+    Args:
+        journal: Names the journal that counts; another one counts from the start.
+        number: Of the last change here.
+        more: Whether there are later ones.
+        changes: The minutes, in the order of the numbers.
+    """
+
+    journal: str
+    number: int
+    more: bool
+    changes: list[Change]
+
+
+class RecordReader:
+    """The records of one source. Its methods may be called from any thread.
+
+    All methods raise a StorageError where archive or journal cannot be read.
+
+    Args:
+        source: The source's name.
+        archive: Where its records are.
+        journal: What knows of their details.
+        has_details: Whether details are fetched.
+    """
+
+    def __init__(self, source: str, archive: Archive, journal: Journal, *, has_details: bool) -> None:
+        self.source, self._archive, self._journal = source, archive, journal
+        self._has_details = has_details
+
+    def between(self, start: datetime, end: datetime, after: str = "") -> Iterator[str]:
+        """The keys of records, as the archive lists them."""
+        return self._archive.between(start, end, after)
+
+    def position(self, key: str) -> str:
+        """The minute and the id of a record, after which another list may start."""
+        return self._archive.position(key)
+
+    def key_of(self, record_id: str) -> str | None:
+        """Where the first record with this id is; None for an id that is not known."""
+        with self._journal.reading() as connection:
+            row = connection.execute(
+                "SELECT key FROM records WHERE source = ? AND id = ? AND state <> 'received' ORDER BY differs LIMIT 1",
+                (self.source, record_id),
+            ).fetchone()
+        return str(row[0]) if row else None
+
+    def absent(self, ids: Sequence[str]) -> set[str]:
+        """Those of the records, at most 500, whose vendor says that there is no detail."""
+        with self._journal.reading() as connection:
+            marks = ", ".join("?" * len(ids))
+            rows = connection.execute(
+                f"SELECT id FROM records WHERE source = ? AND state = 'absent' AND id IN ({marks})",
+                (self.source, *ids),
+            )
+            return {str(found) for (found,) in rows}
+
+    def read(self, key: str, *, absent: bool = False) -> Found:
+        """The record at the key with its detail; `absent` says that its vendor has none.
+
+        Raises:
+            StorageError: the archive lists the record, and does not have it.
+        """
+        record_id = key.rpartition("/")[2]
+        webhook = self._archive.store.read(key)
+        # guard: a record that is listed is there
+        if webhook is None:
+            raise StorageError(f"the archive's object {key} went away while it was read.", remedy="Run it again.")
+        detail = self._archive.store.read(self._archive.detail_key(record_id)) if self._has_details else None
+        return Found(record_id, webhook, detail, self._state(detail, absent=absent))
+
+    def _state(self, detail: bytes | None, *, absent: bool) -> str | None:
+        if not self._has_details:
+            return None
+        return PRESENT if detail is not None else ABSENT if absent else PENDING
+
+    def overview(self) -> Overview:
+        """What there is of the source."""
+        with self._journal.reading() as connection:
+            records, newest = connection.execute(
+                "SELECT count(*), max(created_at) FROM records WHERE source = ?", (self.source,)
+            ).fetchone()
+            (differing,) = connection.execute(
+                "SELECT count(*) FROM records WHERE source = ? AND differs", (self.source,)
+            ).fetchone()
+            (opened,) = connection.execute(
+                "SELECT count(*) FROM deliveries WHERE source = ? AND state = 'open'", (self.source,)
+            ).fetchone()
+        return Overview(records, differing, opened, newest)
+
+    def changes(self, after: int) -> Changes:
+        """What changed after that number, the earliest changes first."""
+        with self._journal.reading() as connection:
+            (journal,) = connection.execute("SELECT name FROM journal").fetchone()
+            (newest,) = connection.execute(
+                "SELECT coalesce(max(number), 0) FROM changes WHERE source = ?", (self.source,)
+            ).fetchone()
+            rows = connection.execute(
+                "SELECT minute, number, seconds FROM changes WHERE source = ? AND number > ? ORDER BY number LIMIT ?",
+                (self.source, after, MOST_CHANGES),
+            ).fetchall()
+        found = [Change(datetime.fromisoformat(minute).replace(tzinfo=UTC), *others) for minute, *others in rows]
+        last = found[-1].number if found else newest
+        return Changes(journal, last, last < newest, found)

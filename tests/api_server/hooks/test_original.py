@@ -1,0 +1,87 @@
+"""The paths of threatstack-to-s3: alerts of a range with exclusive bounds, an alert, the status, and its errors."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api_server.hooks.test_hooks import ORIGINAL, Hooks, serving
+from tests.api_server.hooks.test_reading import alerts, got
+from tests.webhooks.declared import KEY, declared
+
+ALIAS = f"/threatstack-to-s3{ORIGINAL}"
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Iterator[Hooks]:
+    with serving(tmp_path, declared(archive="", path=ORIGINAL, aliases=[ALIAS])) as found:
+        found.send(alerts(0, 1, 2, 3), f"{ORIGINAL}/{KEY}")
+        yield found
+
+
+def ids(hooks: Hooks, query: str, path: str = ORIGINAL) -> list[str]:
+    status, _, body = got(hooks, f"{path}?{query}")
+    document = json.loads(body)
+    assert (status, document["success"]) == (200, True)
+    return [alert["id"] for alert in document["alerts"]]
+
+
+def test_both_bounds_are_exclusive_by_the_minute(hooks: Hooks) -> None:
+    assert ids(hooks, "start=2023-11-14T22:13:00Z&end=2023-11-14T22:16:00Z") == ["a1-ab", "a2-ab"]
+    assert ids(hooks, "start=2023-11-14T22:12:59Z&end=2023-11-14T22:16:01Z") == ["a0-ab", "a1-ab", "a2-ab", "a3-ab"]
+    assert ids(hooks, "start=2023-11-14T22:13:59&end=2023-11-14T22:15:30", ALIAS) == ["a1-ab", "a2-ab"]
+    assert ids(hooks, "start=2023-11-14T23:13:00%2B01:00&end=2023-11-14T22:15Z") == ["a1-ab"]
+    assert ids(hooks, "start=2023-11-14T22:14:10Z&end=2023-11-14T22:14:50Z") == []
+
+
+def test_pages_lead_to_all_alerts(hooks: Hooks) -> None:
+    url = f"{ORIGINAL}?start=2023-11-14T22:00Z&end=2023-11-14T23:00Z&limit=3"
+    _, headers, body = got(hooks, url)
+    first = json.loads(body)
+    assert [alert["id"] for alert in first["alerts"]] == ["a0-ab", "a1-ab", "a2-ab"]
+    assert first["next"] == "2023/11/14/22/15/a2-ab"
+    following = headers["link"].partition(">")[0].removeprefix("<")
+    assert headers["link"] == f'<{following}>; rel="next"'
+    _, headers, body = got(hooks, following)
+    assert [alert["id"] for alert in json.loads(body)["alerts"]] == ["a3-ab"]
+    assert "link" not in headers
+    assert "next" not in json.loads(body)
+
+
+def test_an_alert_has_a_tag(hooks: Hooks) -> None:
+    status, headers, body = got(hooks, f"{ORIGINAL}/a0-ab")
+    assert (status, json.loads(body)) == (200, {"success": True, "alert": {"id": "a0-ab", "created_at": 1700000000123}})
+    assert headers["cache-control"] == "private, no-cache"
+    assert got(hooks, f"{ORIGINAL}/a0-ab", If_None_Match="no")[0] == 200
+    status, _, body = got(hooks, f"{ORIGINAL}/a0-ab", **{"If-None-Match": headers["etag"]})
+    assert (status, body) == (304, b"")
+    status, _, body = got(hooks, f"{ORIGINAL}/none")
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["success"], problem["error"]["type"]) == (404, 404, False, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("", "start is missing."),
+        ("start=2023-11-14", "end is missing."),
+        ("start=today&end=2023-11-14", "start is 'today'."),
+        ("start=2023-11-14&end=2023-12-16", "The range is too long."),
+        ("start=2023-11-14&end=2023-11-13", "start is later than end."),
+        ("start=2023-11-14&end=2023-11-15&limit=0", "limit is '0'."),
+        ("start=2023-11-14&end=2023-11-15&after=../x", "after is '../x'."),
+    ],
+)
+def test_a_bad_range_has_both_forms_of_an_error(hooks: Hooks, query: str, why: str) -> None:
+    status, headers, body = got(hooks, f"{ORIGINAL}?{query}")
+    found: dict[str, Any] = json.loads(body)
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    assert (found["detail"], found["success"]) == (why, False)
+    assert found["error"]["message"] == [why]
+
+
+def test_the_status_of_archive_and_vendor(hooks: Hooks) -> None:
+    found = json.loads(got(hooks, "/api/v1/s3/status")[2])
+    assert (found["success"], found["s3"], found["threatstack"]) == (True, {"success": True}, {"success": True})

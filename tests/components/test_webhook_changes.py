@@ -1,0 +1,76 @@
+"""The sensor that runs windows again: over a real server of the archive, and what the instance knows of windows."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from flows_platform.components.catalog import table_at
+from flows_platform.domain.changed_windows import ChangeCursor
+from flows_platform.orchestration.automation.changed_windows_sensor import changed
+from flows_platform.orchestration.resources import FetchResource
+from flows_platform.orchestration.table import WindowedTable
+from flows_platform.settings import Settings
+from tests.api_server.hooks.test_hooks import URL, Hooks, serving
+from tests.components.test_webhook_table import ALERTS
+from tests.webhooks.declared import declared
+
+MS = 1_709_283_600_000  # 2024-03-01T09:00:00Z
+HOUR = 3_600_000
+
+
+def send(hooks: Hooks, *hours: int) -> None:
+    """A delivery with an alert in these hours after nine."""
+    found = [{"id": f"alert-{hour}", "created_at": MS + hour * HOUR} for hour in hours]
+    assert hooks.send(json.dumps({"alerts": found}).encode(), URL)[0] == 200
+
+
+def loaded(instance: dg.DagsterInstance, table: WindowedTable, *keys: str) -> None:
+    for key in keys:
+        instance.report_runless_asset_event(dg.AssetMaterialization(table.table_key, partition=key))
+
+
+def look(table: WindowedTable, instance: dg.DagsterInstance, cursor: str | None) -> tuple[list[str], str]:
+    """The windows that a tick requests, and what it remembers."""
+    found = changed(table, instance, FetchResource(tries=1), ChangeCursor.parse(cursor))
+    assert found.cursor
+    return [str(request.partition_key) for request in found.run_requests or []], found.cursor
+
+
+def test_windows_in_the_table_run_again_once_for_every_change(tmp_path: Path) -> None:
+    (tmp_path / "webhook.yaml").write_text(ALERTS)
+    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
+        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+        assert look(table, instance, None)[0] == []
+        send(hooks, 0, 1)
+        loaded(instance, table, "2024-03-01-09:00")
+        keys, cursor = look(table, instance, None)
+        assert keys == ["2024-03-01-09:00"]
+        assert look(table, instance, cursor) == ([], cursor)
+        send(hooks, 0, 1)  # again: nothing changes
+        assert look(table, instance, cursor) == ([], cursor)
+        loaded(instance, table, "2024-03-01-10:00", "2024-03-01-11:00")
+        send(hooks, 2)
+        keys, cursor = look(table, instance, cursor)
+        assert keys == ["2024-03-01-11:00"]
+
+
+def test_another_journal_counts_from_the_start(tmp_path: Path) -> None:
+    (tmp_path / "webhook.yaml").write_text(ALERTS)
+    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
+        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+        send(hooks, 0)
+        loaded(instance, table, "2024-03-01-09:00")
+        keys, cursor = look(table, instance, ChangeCursor("of another journal", 99).render())
+        assert keys == ["2024-03-01-09:00"]
+        assert json.loads(cursor)["number"] == 1
+
+
+def test_a_server_without_changes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "webhook.yaml").write_text(ALERTS)
+    monkeypatch.chdir(tmp_path)
+    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
+        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}/api/v1/none"))
+        with pytest.raises(Exception, match="404"):
+            look(table, instance, None)
