@@ -181,8 +181,8 @@ class Settings(BaseModel):
     )
     archive_url: str = Field(
         "",
-        description="Where webhooks are archived: file:///FOLDER, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX; by default the "
-        "folder archive in FLOWS_HOME.",
+        description="Where webhooks are archived: file:///FOLDER, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX; by default "
+        "the folder archive in FLOWS_HOME.",
     )
     hooks_url: str = Field(
         "", description="Base URL of the API server that receives webhooks; by default our own API server's."

@@ -12,7 +12,7 @@ from flows_platform.orchestration.automation.changed_windows_sensor import chang
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings
-from tests.api_server.hooks.test_hooks import URL, Hooks, serving
+from tests.api_server.hooks.served import URL, Hooks, serving
 from tests.components.test_webhook_table import ALERTS
 from tests.webhooks.declared import declared
 

@@ -20,7 +20,7 @@ from flows_platform.domain.verification import RowDigest
 from flows_platform.settings import Settings
 from flows_platform.stores.file_store import FileStore
 from tests.api_server.conftest import running
-from tests.api_server.hooks.test_hooks import Hooks
+from tests.api_server.hooks.served import Hooks
 from tests.webhooks.declared import KEY
 from tests.webhooks.deliveries import github, standard
 

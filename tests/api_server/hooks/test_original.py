@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_server.hooks.test_hooks import ORIGINAL, Hooks, serving
+from tests.api_server.hooks.served import ORIGINAL, Hooks, serving
 from tests.api_server.hooks.test_reading import alerts, got
 from tests.webhooks.declared import KEY, declared
 

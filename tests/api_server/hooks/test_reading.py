@@ -15,7 +15,7 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.formats.protocol.line_digest import lines_digest
 from flows_platform.stores.file_store import FileStore
 from tests.api_server.conftest import running
-from tests.api_server.hooks.test_hooks import URL, Hooks, serving
+from tests.api_server.hooks.served import URL, Hooks, serving
 from tests.webhooks.declared import KEY, declared
 from tests.webhooks.deliveries import NOW
 
