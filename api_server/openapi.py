@@ -77,6 +77,7 @@ def document(
     for feature in others:
         described["components"]["schemas"] |= feature.schemas
     if secured:
+        described["paths"][exchange.PATH] = {"post": _exchange()}
         _secure(described, features)
     return described
 
@@ -110,7 +111,6 @@ def _shared_paths() -> Node:
         paths.HEALTH: plain_path("health", "Whether the database opens.", json_content("Health")),
         paths.OPENAPI: plain_path("openapi", "This description.", content("application/json", {"type": "object"})),
         paths.INDEX: plain_path("index", "A page that says what is here.", _INDEX),
-        exchange.PATH: {"post": _exchange()},
     }
 
 
