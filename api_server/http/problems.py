@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api_server.http.tokens import without_tokens
@@ -118,7 +118,13 @@ def on_unexpected(request: Request, _: Exception) -> Response:
     return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail))
 
 
+def on_client_gone(_: Request, __: Exception) -> Response:
+    """Handler of the client's own end: nobody reads the answer."""
+    return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 HANDLERS = {
+    ClientDisconnect: on_client_gone,
     Problem: on_problem,
     HTTPException: on_http_exception,
     Exception: on_unexpected,

@@ -5,6 +5,7 @@ from html import escape
 from types import MappingProxyType
 
 from api_server.http.feature import Description, Endpoint, Feature, MenuEntry, PageSections
+from api_server.http.rate import REQUESTS_A_MINUTE, RateLimit
 from api_server.reports import openapi, paths
 from api_server.reports.pages import paths as pages
 from api_server.reports.pages.listing import listing
@@ -21,6 +22,8 @@ class ReportsFeature(Feature):
         service: ReportService,
         faults: Sequence[str] = (),
         unchecked: Mapping[str, str] = MappingProxyType({}),
+        *,
+        a_minute: int = REQUESTS_A_MINUTE,
     ) -> None:
         """Take what is served, and why other reports are not.
 
@@ -28,8 +31,10 @@ class ReportsFeature(Feature):
             service: The reports.
             faults: What is wrong with further ones, by file, line and key.
             unchecked: Names of reports whose columns could not be checked yet, with the reason; each answer is.
+            a_minute: Requests that one token may send; 0 for no limit.
         """
         self._service, self._faults, self._unchecked = service, faults, unchecked
+        self._rate = RateLimit(a_minute)
         count = len(service.reports)
         self.source = f"{count} report{'' if count == 1 else 's'}"
 
@@ -37,7 +42,7 @@ class ReportsFeature(Feature):
         return openapi.description(list(self._service.reports.values()))
 
     def endpoints(self) -> Mapping[str, Endpoint]:
-        return {
+        endpoints = {
             paths.LIST: list_endpoint(self._service, self._faults, self._unchecked),
             paths.SCHEMA: schema_endpoint(self._service),
             paths.QUERY: query_endpoint(self._service),
@@ -48,6 +53,7 @@ class ReportsFeature(Feature):
                 for path in report.paths
             },
         }
+        return {path: self._rate.limited(endpoint) for path, endpoint in endpoints.items()}
 
     def methods(self) -> Mapping[str, Sequence[str]]:
         return {paths.QUERY: ["POST"]}

@@ -100,7 +100,12 @@ def _read(operation: str, summary: str, parameters: Sequence[Node], responses: N
 
 
 def _responses(summary: str, body: Node) -> dict[str, Any]:
-    return {"200": {"description": summary, "content": body}, "400": problem("A parameter is refused."), **failures()}
+    return {
+        "200": {"description": summary, "content": body},
+        "400": problem("A parameter is refused."),
+        "429": problem("The token has sent as many requests as it may in a minute.", retry=True),
+        **failures(),
+    }
 
 
 def _rows(report: ReportDeclaration, form: Form) -> Node:

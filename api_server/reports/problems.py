@@ -15,6 +15,7 @@ RETRY_SECONDS = 10
 KINDS = {
     "fixed-parameter": "The token fixes the parameter, and the request gives another value; `allowed` is the token's.",
     "invalid-body": "The body is not a JSON object of parameters.",
+    "too-many-requests": "The token has sent as many requests as it may. Try again after `Retry-After` seconds.",
     "too-many-rows": "The answer has more rows than the report allows; it is never cut. Ask for less.",
     "too-many-bytes": "The query would bill more bytes than the report allows. Ask for a shorter range.",
     "too-slow": "The query took longer than the report allows, and was cancelled. Ask for a shorter range.",

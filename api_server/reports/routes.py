@@ -14,6 +14,7 @@ from api_server.http.compression import compressed
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import ContentCoding, choose_coding, content_headers, header_list
 from api_server.http.parameters import refuse_parameters
+from api_server.http.presence import while_there
 from api_server.reports import paths
 from api_server.reports.access import asked_by, readable, reads_all, report_for
 from api_server.reports.problems import report_problems
@@ -107,10 +108,11 @@ async def _answered(request: Request, service: ReportService, asked: Asked) -> R
     # guard: an unchanged answer asks no warehouse
     if asked.etag and _matches(request, asked.etag):
         return Response(status_code=NOT_MODIFIED, headers=_headers(asked, asked.state, asked.etag, coding))
+    held = service.at_hand(asked)
     if request.method == "HEAD":
-        return _head(asked, service.at_hand(asked), coding)
+        return _head(asked, held, coding)
     with report_problems():
-        answer = await service.answer(asked)
+        answer = await while_there(request, service.answer(asked)) if held is None else held
     return _body(asked, answer, coding)
 
 
@@ -131,7 +133,8 @@ def _head(asked: Asked, held: Answer | None, coding: ContentCoding) -> Response:
 
 def _body(asked: Asked, answer: Answer, coding: ContentCoding) -> Response:
     coding = coding if len(answer.body) > SMALL else ContentCoding.IDENTITY
-    timing = f"warehouse;dur={answer.warehouse:.1f}, encode;dur={answer.encoding:.1f}"
+    took = {"queue": answer.queue, "warehouse": answer.warehouse, "encode": answer.encoding}
+    timing = ", ".join(f"{name};dur={milliseconds:.1f}" for name, milliseconds in took.items())
     headers = {
         **_headers(asked, answer.state, answer.etag, coding),
         RECORD_COUNT_HEADER: str(answer.count),

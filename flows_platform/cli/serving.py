@@ -46,6 +46,9 @@ def serve(
     no_reports: Annotated[
         bool, typer.Option("--no-reports", help="Serve no reports, which take 2 s at the start and 60 MB.")
     ] = False,
+    reports_a_minute: Annotated[
+        int, typer.Option(min=0, help="Requests for reports that one token may send a minute; 0 for no limit.")
+    ] = 1200,
     streams: Annotated[int, typer.Option(min=1, help="Streams at once; further ones get a 503.")] = 24,
     write_timeout: Annotated[float, typer.Option(min=1, help="Seconds a reader may take for a chunk.")] = 60,
     head_timeout: Annotated[float, typer.Option(min=1, help="Seconds a request's head may take.")] = 10,
@@ -77,7 +80,13 @@ def serve(
         head_seconds=head_timeout,
     )
     simulation = simulation_of(simulate, simulated_start, late_share, late_minutes)
-    data = ServedData(database, compare_pages=not no_page_checks, simulation=simulation, reports=not no_reports)
+    data = ServedData(
+        database,
+        compare_pages=not no_page_checks,
+        simulation=simulation,
+        reports=not no_reports,
+        reports_a_minute=reports_a_minute,
+    )
     run(config, data, host, port)
 
 

@@ -39,8 +39,10 @@ class Rows:
 class Runs(Protocol):
     """What runs a report in a warehouse."""
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "", /) -> Rows:
         """The rows for these values, which are bound as parameters and never written into the statement.
+
+        `label` names the query for `cancel`.
 
         Raises:
             TooManyRows: there are more than the report allows.
@@ -50,3 +52,12 @@ class Runs(Protocol):
             WarehouseUnavailable: the warehouse cannot answer now.
             PlatformError: it refused.
         """
+
+    def cancel(self, label: str) -> bool:
+        """Cancel the query of that label, from another thread; whether there was one. Here there never is.
+
+        Raises:
+            PlatformError: the warehouse cannot be asked.
+        """
+        del label
+        return False

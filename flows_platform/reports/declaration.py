@@ -16,6 +16,7 @@ from flows_platform.domain.decimals import DECIMALS
 from flows_platform.domain.schema import Column, ColumnType, TableSchema, WarehouseTable, fault_of_name
 from flows_platform.reports.parameters import NAME, BadParameter, ReportParameter
 from flows_platform.reports.shorthand import Series, Top, WrittenOut
+from flows_platform.reports.spans import Reads, Span, span_of
 from flows_platform.reports.values import ParameterType, Value
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Longest(Declared):
 
     parameters: tuple[str, str] = Field(description="The two parameters that begin and end the range.")
     days: int = Field(ge=1, le=36_600, description="Days from the first to the second, at most.")
+    reads: Reads = Field(
+        Reads.ALL,
+        description="Which rows the statement reads by their time; found in it when the report is loaded, whatever is "
+        "written here.",
+    )
 
 
 class ReportChart(Declared):
@@ -193,10 +199,28 @@ class ReportDeclaration(Declared):
             if name not in tables:
                 raise KeyFault(at, f"there is no table {name!r}{did_you_mean(name, tables) or '.'}")
         if self.short is None:
-            return self
+            return self.with_reads(tables)
         written: WrittenOut = self.short.written_out(tables[self.short.of], self._form)
         rest = self.model_dump(exclude={"top", "series"}, exclude_unset=True)
-        return ReportDeclaration.model_validate({**rest, **written})
+        return ReportDeclaration.model_validate({**rest, **written}).with_reads(tables)
+
+    def with_reads(self, tables: Mapping[str, WarehouseTable]) -> "ReportDeclaration":
+        """The report with what its statement reads of the tables' time."""
+        if self.longest is None:
+            return self
+        from flows_platform.reports.ranges import reads_of  # noqa: PLC0415 - as above
+
+        kind = next(one.type for one in self.parameters if one.name == self.longest.parameters[0])
+        instants = {name: tables[name].instant.name for name in self.over}
+        reads = reads_of(self.sql or "", instants, self.longest.parameters, kind)
+        return self.model_copy(update={"longest": self.longest.model_copy(update={"reads": reads})})
+
+    def span(self, values: Mapping[str, Value]) -> Span | None:
+        """The range of time whose rows the answer depends on; None where it may be any."""
+        if self.longest is None:
+            return None
+        first, last = self.longest.parameters
+        return span_of(self.longest.reads, values[first], values[last])
 
     @property
     def _form(self) -> str:

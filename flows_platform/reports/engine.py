@@ -26,12 +26,15 @@ from flows_platform.reports.parameters import ReportParameter, examples_of
 from flows_platform.reports.values import KINDS, Value
 from flows_platform.warehouse.errors import warehouse_errors
 from flows_platform.warehouse.jobs import ONCE
-from flows_platform.warehouse.replace_window import label
+from flows_platform.warehouse.replace_window import label as as_label
 from flows_platform.warehouse.schema import BIGQUERY_TYPES
 
 # Seconds beyond the report's own, for the answer's way.
 MARGIN = 5.0
 DRY_RUN_SECONDS = 20.0
+CANCEL_SECONDS = 10.0
+ASKED = "asked"  # the label of the jobs that one request waits for
+LISTED = 200  # jobs that are looked through for it
 PAGE = 20_000  # rows of one response
 BILLED = "bytesBilledLimitExceeded"
 # What a dry run calls the types that differ from those of a table's metadata.
@@ -47,13 +50,13 @@ class ReportEngine:
     location: str
     clock: Callable[[], float] = time.monotonic
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "") -> Rows:
         """The rows for these values; see `Runs`."""
         began = self.clock()
         doing = f"running the report {report.name}"
         with warehouse_errors(doing), _tables_exist(doing):
             try:
-                rows = self._sent(report, values, doing)
+                rows = self._sent(report, values, label, doing)
             except WaitTimeout:
                 raise TooSlow(
                     f"{doing}: it took longer than {report.limits.seconds} s and was cancelled.",
@@ -65,10 +68,11 @@ class ReportEngine:
                 raise
         return Rows(_declared(report, rows), (self.clock() - began) * 1000)
 
-    def _sent(self, report: ReportDeclaration, values: Mapping[str, Value], doing: str) -> pa.Table:
+    def _sent(self, report: ReportDeclaration, values: Mapping[str, Value], label: str, doing: str) -> pa.Table:
         limit = report.limits
         config = self._config(report, values)
         config.maximum_bytes_billed = limit.bytes_billed
+        config.labels = {**config.labels, **({ASKED: label} if label else {})}
         config.job_timeout_ms = limit.seconds * 1000
         iterator = self.client.query_and_wait(
             report.sql or "",
@@ -95,9 +99,24 @@ class ReportEngine:
         return bigquery.QueryJobConfig(
             default_dataset=bigquery.DatasetReference(self.client.project, self.dataset),
             query_parameters=[_bound(one, values[one.name]) for one in report.parameters],
-            labels={"report": label(report.name)},
+            labels={"report": as_label(report.name)},
             use_query_cache=True,
         )
+
+    def cancel(self, label: str) -> bool:
+        """Cancel the jobs with this label; see `Runs`. Until a query ends, its job's id is not known."""
+        with warehouse_errors("cancelling a query that nobody waits for"):
+            listed = [
+                job
+                for state in ("running", "pending")
+                for job in self.client.list_jobs(
+                    max_results=LISTED, state_filter=state, retry=ONCE, timeout=CANCEL_SECONDS
+                )
+            ]
+            found = [job for job in listed if job.labels.get(ASKED) == label]
+            for job in found:
+                job.cancel(retry=ONCE, timeout=CANCEL_SECONDS)
+        return bool(found)
 
     def column_faults(self, report: ReportDeclaration) -> list[Fault]:
         """How the columns of the statement's result differ from the declared ones, by a dry run; empty if they agree.

@@ -16,8 +16,12 @@ class OpenedWhenAsked:
         self._runs: Runs | None = None
         self._lock = Lock()
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "") -> Rows:
         """As `Runs.run`; also raises what opening raises."""
         with self._lock:
             self._runs = self._runs or self._open()
-        return self._runs.run(report, values)
+        return self._runs.run(report, values, label)
+
+    def cancel(self, label: str) -> bool:
+        """As `Runs.cancel`; nothing runs before it is opened."""
+        return self._runs is not None and self._runs.cancel(label)

@@ -3,6 +3,8 @@
 A version is a random text, new with every change. A change is announced before it begins and closed after it ends. An
 answer read meanwhile is of no certain version, and so is one after a publisher died: neither is kept, until the window
 is published again or the announcement is `FORGOTTEN` old, which counts as a change.
+
+Every window that changed has a version of its own, so that a change counts only for answers whose range touches it.
 """
 
 import json
@@ -13,41 +15,66 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.domain.windows import Window
+from flows_platform.reports.spans import Span
 from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.runtime.followed_files import FollowedFile
 from flows_platform.runtime.locks import exclusive
 
 # No job of a publisher that died still runs then: jobs may take ten minutes, and all tries of a window half an hour.
 FORGOTTEN = timedelta(hours=6)
+# Windows of a table that have versions of their own. Of more, the half that changed longest ago becomes one change of
+# the whole table.
+MOST = 512
 
 
 @dataclass(frozen=True, slots=True)
 class TableVersion:
-    """What is known of a table's data.
+    """What is known of a table's data. Windows are `START/END`, times UTC in ISO 8601, which compares as instants do.
 
     Args:
-        version: Another text after every change.
-        newest: The end of the newest window that was published (UTC, ISO 8601); empty before the first.
-        committed: The time of the last change (UTC, ISO 8601).
-        changing: The windows that are being replaced, with the time of their announcement.
+        version: Another text after every change of the whole table.
+        newest: The end of the newest window that was published; empty before the first.
+        committed: The time of the last change of the whole table.
+        changing: The windows that are being replaced, each with a token, and the times of their announcements.
+        windows: The windows that changed since, with their own version and the time of the change.
     """
 
     version: str = ""
     newest: str = ""
     committed: str = ""
     changing: Mapping[str, str] = field(default_factory=dict)
+    windows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def within(self, span: Span | None) -> "TableVersion":
+        """What of it matters for rows of that range."""
+        if span is None:
+            return self
+        start, end = span.start.isoformat(), span.end.isoformat()
+
+        def touches(window: str) -> bool:
+            first, _, last = window.partition(" ")[0].partition("/")
+            return first < end and last > start
+
+        # guard: a window outside the range changes no answer
+        return replace(
+            self,
+            changing={name: at for name, at in self.changing.items() if touches(name)},
+            windows={name: change for name, change in self.windows.items() if touches(name)},
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class DataState:
-    """The state of all tables of a report.
+    """The state of all tables of a report, or of the range of a request.
 
     Args:
         version: Names the data; None while it changes, or where a table was never published.
-        as_of: The end of the newest window of the table that is furthest behind; None where one has none.
+        as_of: The end of the newest window of the table that is furthest behind, or of the range where that is earlier;
+            None where a table has none.
         committed: The last change of any table.
     """
 
@@ -76,19 +103,20 @@ class Versions:
             StorageError: the file cannot be read or written.
         """
         # guard: a change is announced before it begins
-        self._update(table, lambda held: _announced(held, window.key, self._text()))
+        name = f"{window.start.isoformat()}/{window.end.isoformat()}"
+        self._update(table, lambda held: _announced(held, name, self._text()))
         newest = ""
         try:
             yield
             newest = window.end.isoformat()
         finally:
             # guard: a change gives another version
-            self._update(table, lambda held: _closed(held, window.key, self._text(), newest))
+            self._update(table, lambda held: _closed(held, name, self._text(), newest))
 
     def committed(self, table: str, newest: datetime) -> None:
         """Give a table that was filled in another way a version; `newest` is the end of its data."""
         end = newest.astimezone(UTC).isoformat()
-        self._update(table, lambda held: _closed(held, "", self._text(), end))
+        self._update(table, lambda held: _whole(held, self._text(), end))
 
     def read(self) -> Mapping[str, TableVersion]:
         """All tables.
@@ -97,7 +125,7 @@ class Versions:
             StorageError: the file cannot be read.
         """
         try:
-            return {name: TableVersion(**held) for name, held in json.loads(self.path.read_bytes()).items()}
+            return {name: _read(held) for name, held in json.loads(self.path.read_bytes()).items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -118,30 +146,59 @@ class Versions:
                 temporary.write_text(json.dumps({name: asdict(one) for name, one in held.items()}, indent=1) + "\n")
 
 
-def _announced(held: TableVersion, key: str, at: str) -> TableVersion:
-    return replace(held, changing={**held.changing, f"{key} {secrets.token_hex(4)}": at})
+def _read(held: dict[str, Any]) -> TableVersion:
+    windows = {name: (version, at) for name, (version, at) in held.pop("windows", {}).items()}
+    return TableVersion(**held, windows=windows)
 
 
-def _closed(held: TableVersion, key: str, at: str, newest: str) -> TableVersion:
+def _announced(held: TableVersion, window: str, at: str) -> TableVersion:
+    return replace(held, changing={**held.changing, f"{window} {secrets.token_hex(4)}": at})
+
+
+def _closed(held: TableVersion, window: str, at: str, newest: str) -> TableVersion:
     """The table after a change; announcements of that window by publishers that died end too: this one replaced it."""
-    others = {name: since for name, since in held.changing.items() if name.partition(" ")[0] != key}
-    # Text of one form compares as its instants do.
-    return TableVersion(secrets.token_hex(8), max(held.newest, newest), at, others)
+    others = {name: since for name, since in held.changing.items() if name.partition(" ")[0] != window}
+    changed = {**held.windows, window: (secrets.token_hex(8), at)}
+    after = replace(held, newest=max(held.newest, newest), changing=others, windows=changed)
+    if not held.version:
+        return replace(after, version=secrets.token_hex(8), committed=at)
+    return after if len(changed) <= MOST else _shorter(after)
 
 
-def state_of(tables: Sequence[str], held: Mapping[str, TableVersion], now: datetime) -> DataState:
-    """The state of these tables."""
-    found = [held.get(name, TableVersion()) for name in tables]
+def _shorter(held: TableVersion) -> TableVersion:
+    """The table with fewer windows: the change of those that are left out counts as one of the whole table."""
+    by_time = sorted(held.windows.items(), key=lambda item: item[1][1])
+    gone, kept = by_time[: MOST // 2], by_time[MOST // 2 :]
+    return replace(held, version=secrets.token_hex(8), committed=max(at for _, (_, at) in gone), windows=dict(kept))
+
+
+def _whole(held: TableVersion, at: str, newest: str) -> TableVersion:
+    return TableVersion(secrets.token_hex(8), max(held.newest, newest), at, held.changing)
+
+
+def newest_of(tables: Sequence[str], held: Mapping[str, TableVersion]) -> datetime | None:
+    """The end of the newest window of the table that is furthest behind; None where one has none."""
+    ends = [held.get(name, TableVersion()).newest for name in tables]
+    return datetime.fromisoformat(min(ends)) if all(ends) else None
+
+
+def state_of(
+    tables: Sequence[str], held: Mapping[str, TableVersion], now: datetime, span: Span | None = None
+) -> DataState:
+    """The state of these tables, or of their rows in a range."""
+    found = [held.get(name, TableVersion()).within(span) for name in tables]
     since = [at for one in found for at in one.changing.values() if datetime.fromisoformat(at) > now - FORGOTTEN]
     # guard: an uncertain answer has no version
     certain = all(one.version for one in found) and not since
-    names = "\n".join(f"{one.version} {sorted(one.changing.items())}" for one in found)
-    ends = [datetime.fromisoformat(one.newest) for one in found if one.newest]
-    changes = [datetime.fromisoformat(one.committed) for one in found if one.committed]
+    newest = newest_of(tables, held)
+    as_of = min(newest, span.until) if newest and span else newest
+    # What an answer says of its data is part of it.
+    names = [[one.version, sorted(one.changing.items()), sorted(one.windows.items())] for one in found]
+    changes = [at for one in found for at in (one.committed, *(at for _, at in one.windows.values())) if at]
     return DataState(
-        version=sha256(names.encode()).hexdigest() if certain else None,
-        as_of=min(ends) if len(ends) == len(found) else None,
-        committed=max(changes, default=None),
+        version=sha256(json.dumps([str(as_of), names]).encode()).hexdigest() if certain else None,
+        as_of=as_of,
+        committed=datetime.fromisoformat(max(changes)) if changes else None,
     )
 
 
@@ -152,10 +209,18 @@ class VersionsFile:
         self._versions = versions
         self._file = FollowedFile(versions.path, lambda _: versions.read())
 
-    def state(self, tables: Sequence[str]) -> DataState:
-        """The state of these tables now.
+    def newest(self, tables: Sequence[str]) -> datetime | None:
+        """The end of the newest window of the table that is furthest behind; None where one has none.
 
         Raises:
             StorageError: the file cannot be read.
         """
-        return state_of(tables, self._file.current(), self._versions.now())
+        return newest_of(tables, self._file.current())
+
+    def state(self, tables: Sequence[str], span: Span | None = None) -> DataState:
+        """The state of these tables now, or of their rows in a range.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return state_of(tables, self._file.current(), self._versions.now(), span)

@@ -14,7 +14,7 @@ from api_server.config import ServerConfig
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import PlatformError
-from flows_platform.reports.answers import Rows
+from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.service import ReportService
@@ -64,13 +64,13 @@ REPORTS = [
 
 
 @dataclass
-class Warehouse:
+class Warehouse(Runs):
     """Answers every query with one row, and keeps the values that it is asked."""
 
     asked: list[Mapping[str, Value]] = field(default_factory=list)
     error: PlatformError | None = None
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], _label: str = "", /) -> Rows:
         self.asked.append(values)
         if self.error:
             raise self.error

@@ -14,7 +14,7 @@ from api_server.http.tokens import Scope, create_token
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Rows
+from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.service import ReportService
@@ -73,13 +73,13 @@ ORIGINAL = [
 ]
 
 
-class Fixed:
+class Fixed(Runs):
     """Answers with the table, and keeps the values that it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[Mapping[str, Value]] = []
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], _label: str = "", /) -> Rows:
         self.asked.append({name: str(value) for name, value in values.items()})
         return Rows(TABLE.rename_columns([column.name for column in report.columns]), 1.0)
 

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -25,12 +26,13 @@ from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import PlatformError, WarehouseError, WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Rows, TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.answers import Rows, Runs, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
-from flows_platform.reports.service import WAITING, ReportService, TooBusy
+from flows_platform.reports.service import TRIES, WAITING, ReportService, TooBusy
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
+from tests.conditions import eventually
 
 from .conftest import Server, running
 
@@ -75,20 +77,25 @@ TABLE = pa.table(
 )
 
 
-class Recorded:
+class Recorded(Runs):
     """Answers with a table or an error, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, Value]]] = []
         self.error: PlatformError | None = None
         self.during: Callable[[], None] = lambda: None
+        self.cancelled: list[str] = []
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], _label: str = "", /) -> Rows:
         self.asked.append((report.sql or "", values))
         self.during()
         if self.error:
             raise self.error
         return Rows(TABLE, 1.5)
+
+    def cancel(self, label: str) -> bool:
+        self.cancelled.append(label)
+        return True
 
 
 @pytest.fixture
@@ -221,9 +228,22 @@ def test_an_answer_while_the_table_changes_is_not_kept(server: Server, runs: Rec
     assert len(runs.asked) == 2
     runs.during = lambda: versions.committed("orders", NEWEST)
     assert "ETag" not in get(server, PATH)[0].headers
-    runs.during = lambda: None
-    assert "ETag" in get(server, PATH)[0].headers
-    assert len(runs.asked) == 4
+    assert len(runs.asked) == 2 + TRIES
+
+
+def test_a_query_whose_table_changed_meanwhile_is_asked_again(
+    server: Server, runs: Recorded, versions: Versions
+) -> None:
+    def change_once() -> None:
+        versions.committed("orders", NEWEST)
+        runs.during = lambda: None
+
+    runs.during = change_once
+    first, body = get(server, PATH)
+    assert len(runs.asked) == 2
+    second, again = get(server, PATH)
+    assert (second.headers["ETag"], again) == (first.headers["ETag"], body)
+    assert len(runs.asked) == 2
 
 
 def test_answers_outlive_the_server(tmp_path: Path, runs: Recorded, versions: Versions, server: Server) -> None:
@@ -273,6 +293,17 @@ def test_waiting_queries_have_a_bound(service: ReportService, runs: Recorded) ->
     found = asyncio.run(ask())
     assert [isinstance(one, TooBusy) for one in found] == [False] * WAITING + [True] * 2
     assert len(runs.asked) == WAITING
+
+
+def test_a_query_whose_client_goes_is_cancelled(server: Server, runs: Recorded) -> None:
+    runs.during = lambda: None if eventually(lambda: bool(runs.cancelled)) else pytest.fail("it was not cancelled")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert eventually(lambda: bool(runs.asked))
+        assert not runs.cancelled
+    assert eventually(lambda: bool(runs.cancelled))
+    runs.during = lambda: None
+    assert get(server, PATH)[0].status == 200
 
 
 def test_head_sends_no_query(server: Server, runs: Recorded) -> None:

@@ -1,5 +1,6 @@
 """Reports in the emulator: exact values, bound parameters, limits, and the columns of a dry run."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -10,10 +11,11 @@ import pytest
 from google.cloud import bigquery
 
 from flows_platform.domain.errors import PlatformError, WarehouseError
-from flows_platform.reports.answers import NoTable, TooManyRows
+from flows_platform.reports.answers import NoTable, TooManyRows, TooSlow
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.engine import ReportEngine
 from flows_platform.reports.parameters import values_of
+from tests.conditions import eventually
 
 from .conftest import EXACT, NEWEST, ORDERS, ROWS, changed
 
@@ -182,3 +184,37 @@ def test_the_statement_is_sent_as_it_is_written(
     assert sql == report.sql
     assert (config.maximum_bytes_billed, config.job_timeout_ms, seconds) == (1_000_000_000, "30000", 30)
     assert config.labels == {"report": "top-customers"}
+
+
+SLOW = ReportDeclaration.model_validate(
+    changed(
+        parameters=[],
+        longest=None,
+        sql="SELECT COUNT(*) AS n FROM orders CROSS JOIN UNNEST(GENERATE_ARRAY(1, 1000000)) AS a "
+        "CROSS JOIN UNNEST(GENERATE_ARRAY(1, 1000000)) AS b WHERE a * b = 7 ORDER BY n LIMIT 1",
+        columns=[{"name": "n", "type": "int64"}],
+    )
+)
+
+
+def is_running(client: bigquery.Client) -> bool:
+    return any("UNNEST(GENERATE_ARRAY(1, 1000000))" in job.query for job in client.list_jobs(state_filter="running"))
+
+
+def test_a_query_is_cancelled_by_its_label(engine: ReportEngine, client: bigquery.Client) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(engine.run, SLOW, {}, "label-1")
+        assert eventually(lambda: is_running(client))
+        assert not engine.cancel("label-2")
+        # The emulator may not have begun the statement that it is to stop.
+        assert eventually(lambda: running.done() or (engine.cancel("label-1") and running.done()))
+        with pytest.raises(WarehouseError, match="cancelled"):
+            running.result()
+    assert eventually(lambda: not is_running(client))
+
+
+def test_a_query_that_takes_too_long_is_cancelled(engine: ReportEngine, client: bigquery.Client) -> None:
+    short = SLOW.model_copy(update={"limits": SLOW.limits.model_copy(update={"seconds": 1})})
+    with pytest.raises(TooSlow, match="it took longer than 1 s and was cancelled"):
+        engine.run(short, {})
+    assert eventually(lambda: not is_running(client))

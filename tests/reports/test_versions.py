@@ -8,6 +8,7 @@ import pytest
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.domain.windows import Window
+from flows_platform.reports.spans import Span
 from flows_platform.reports.versions import FORGOTTEN, Versions, VersionsFile
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
@@ -83,6 +84,61 @@ def test_a_publisher_that_died_leaves_no_certain_version(tmp_path: Path) -> None
         pass
     assert VersionsFile(versions).state(["orders"]).version is not None
     died.__exit__(None, None, None)
+
+
+def span(first: int, last: int) -> Span:
+    """Hours of the day."""
+    start, end = DAY + timedelta(hours=first), DAY + timedelta(hours=last)
+    return Span(start, end, end)
+
+
+def test_a_window_counts_for_the_ranges_that_it_touches(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "versions.json", Clock())
+    for hour in range(6):
+        with versions.changing("orders", window(hour)):
+            pass
+    server = VersionsFile(versions)
+    ranges = {(0, 2): "", (2, 4): "", (4, 6): "", (0, 6): "", (4, 9): ""}
+    before = {bounds: server.state(["orders"], span(*bounds)) for bounds in ranges}
+    assert before[0, 2].as_of == DAY + timedelta(hours=2)
+    assert before[4, 9].as_of == DAY + timedelta(hours=6)
+    with versions.changing("orders", window(2)):
+        during = {bounds: server.state(["orders"], span(*bounds)) for bounds in ranges}
+    after = {bounds: server.state(["orders"], span(*bounds)) for bounds in ranges}
+    touched = {(2, 4), (0, 6)}
+    assert {bounds for bounds in ranges if during[bounds].version is None} == touched
+    assert {bounds for bounds in ranges if after[bounds] != before[bounds]} == touched
+    with versions.changing("orders", window(6)):
+        pass
+    last = {bounds: server.state(["orders"], span(*bounds)) for bounds in ranges}
+    assert {bounds for bounds in ranges if last[bounds] != after[bounds]} == {(4, 9)}
+    assert server.state(["orders"]).as_of == DAY + timedelta(hours=7) == server.newest(["orders"])
+    assert server.newest(["orders", "hosts"]) is None
+
+
+def test_a_change_of_the_whole_table_counts_for_every_range(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "versions.json")
+    with versions.changing("orders", window(0)):
+        pass
+    server = VersionsFile(versions)
+    before = server.state(["orders"], span(4, 5)).version
+    versions.committed("orders", DAY)
+    assert server.state(["orders"], span(4, 5)).version not in {None, before}
+
+
+def test_windows_that_have_versions_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows_platform.reports.versions.MOST", 8)
+    versions = Versions(tmp_path / "versions.json")
+    server = VersionsFile(versions)
+    seen, far = set(), span(-10, -9)
+    for hour in range(20):
+        with versions.changing("orders", window(hour)):
+            pass
+        seen.add(server.state(["orders"], far).version)
+        assert len(versions.read()["orders"].windows) <= 8
+        assert server.state(["orders"], span(hour, hour + 1)).committed is not None
+    assert len(seen) == 4  # of 9, 13 and 17 windows the oldest became a change of all
+    assert server.state(["orders"]).as_of == DAY + timedelta(hours=20)
 
 
 def test_publishers_take_turns(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from api_server.config import ServerConfig
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.local.ports import free_port, listens
-from flows_platform.reports.answers import Rows
+from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.service import ReportService
@@ -47,10 +47,10 @@ REPORT = ReportDeclaration.model_validate(
 )
 
 
-class Traffic:
+class Traffic(Runs):
     """Gives computers whose bytes fall by a fifth from one to the next."""
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], _label: str = "", /) -> Rows:
         top = int(str(values["top"]))
         names = [f"C{number * 7919 % 17_000}" for number in range(3, 3 + top)]
         sums = [Decimal(48_000_000_000 * 4**rank // 5**rank) for rank in range(top)]

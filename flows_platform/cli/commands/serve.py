@@ -10,6 +10,7 @@ from api_server.flows.feature import FlowsFeature
 from api_server.flows.state import FlowsConfig
 from api_server.http.exposure import is_loopback
 from api_server.http.feature import Feature
+from api_server.http.rate import REQUESTS_A_MINUTE
 from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import PERMILLE, LateRows, SimulatedClock, Simulation
@@ -24,12 +25,14 @@ class ServedData:
         compare_pages: Whether its pages are compared with the load's checksums.
         simulation: The simulated clock of the flows.
         reports: Whether the project's reports are served.
+        reports_a_minute: Requests for reports that one token may send; 0 for no limit.
     """
 
     database: Path | None
     compare_pages: bool = True
     simulation: Simulation | None = None
     reports: bool = True
+    reports_a_minute: int = REQUESTS_A_MINUTE
 
 
 def serve(config: ServerConfig, data: ServedData, host: str, port: int) -> None:
@@ -63,18 +66,18 @@ def features_of(data: ServedData) -> tuple[list[Feature], list[str]]:
         not_served.append(f"flows: there is no database {database}; `flows load` builds one, and --database names it")
     features.append(CveFeature(_cves_url))
     if data.reports:
-        features.append(_reports())
+        features.append(_reports(data.reports_a_minute))
     if hooks := _hooks():
         features.append(hooks)
     return features, not_served
 
 
-def _reports() -> Feature:
+def _reports(a_minute: int) -> Feature:
     # They take 60 MB more than a server of flows alone needs.
     from flows_platform.cli.commands.served_reports import reports_feature
     from flows_platform.settings import load_settings
 
-    return reports_feature(load_settings())
+    return reports_feature(load_settings(), a_minute)
 
 
 def _hooks() -> Feature | None:

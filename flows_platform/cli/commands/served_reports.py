@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from api_server.http.rate import REQUESTS_A_MINUTE
 from api_server.reports.feature import ReportsFeature
 from flows_platform.cli.commands.report_declarations import declared_reports
 from flows_platform.reports.answers import Runs
@@ -12,8 +13,11 @@ from flows_platform.reports.versions import Versions, VersionsFile
 from flows_platform.settings import Settings
 
 
-def reports_feature(settings: Settings) -> ReportsFeature:
-    """The reports under these settings; the feature says what is wrong with those that it lacks."""
+def reports_feature(settings: Settings, a_minute: int = REQUESTS_A_MINUTE) -> ReportsFeature:
+    """The reports under these settings; the feature says what is wrong with those that it lacks.
+
+    A token may send `a_minute` requests, or any number where that is 0.
+    """
     found = declared_reports(settings)
     service = ReportService(
         found.reports,
@@ -21,7 +25,7 @@ def reports_feature(settings: Settings) -> ReportsFeature:
         VersionsFile(Versions(settings.files.versions)),
         AnswerCache(settings.files.reports),
     )
-    return ReportsFeature(service, faults=found.faults, unchecked=found.unchecked)
+    return ReportsFeature(service, faults=found.faults, unchecked=found.unchecked, a_minute=a_minute)
 
 
 def _opened(settings: Settings) -> Runs:

@@ -14,7 +14,7 @@ from api_server.config import ServerConfig
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import PlatformError
-from flows_platform.reports.answers import Rows
+from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.service import ReportService
@@ -118,14 +118,14 @@ ROWS: Mapping[str, Sequence[Sequence[Any]]] = {
 
 
 @dataclass
-class Warehouse:
+class Warehouse(Runs):
     """Answers with the rows of a report, or with an error; keeps the values that it is asked."""
 
     rows: dict[str, Sequence[Sequence[Any]]] = field(default_factory=lambda: dict(ROWS))
     error: PlatformError | None = None
     asked: list[Mapping[str, Value]] = field(default_factory=list)
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], _label: str = "", /) -> Rows:
         self.asked.append(values)
         if self.error:
             raise self.error

@@ -1,0 +1,131 @@
+"""Which range of time a statement reads of its tables, where its text shows it. No I/O.
+
+A window that is published outside that range leaves the answer as it is.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import sqlglot
+from sqlglot import exp
+
+from flows_platform.reports.spans import Reads
+from flows_platform.reports.statement import DIALECT
+from flows_platform.reports.values import ParameterType
+
+
+def reads_of(sql: str, instants: Mapping[str, str], parameters: tuple[str, str], kind: ParameterType) -> Reads:
+    """What the statement reads of its tables.
+
+    Args:
+        sql: A statement that passed the gate.
+        instants: The column of time of every table, by the table's name.
+        parameters: Those that begin and end the range.
+        kind: Their type.
+    """
+    (statement,) = sqlglot.parse(sql, read=DIALECT)
+    assert statement is not None  # noqa: S101 - the gate read it
+    found = {
+        _reads(table, instants[table.name], _Range(*parameters, kind))
+        for table in statement.find_all(exp.Table)
+        if table.name in instants
+    }
+    if not found or Reads.ALL in found:
+        return Reads.ALL
+    return Reads.THROUGH if Reads.THROUGH in found else Reads.BEFORE
+
+
+class _Range(NamedTuple):
+    first: str
+    last: str
+    kind: ParameterType
+
+
+def _reads(table: exp.Table, instant: str, bounds: _Range) -> Reads:
+    """What the SELECT around a table reads of it: its WHERE must limit the table's own time at both ends."""
+    select = table.find_ancestor(exp.Select)
+    where = select.args.get("where") if select else None
+    if select is None or where is None:
+        return Reads.ALL
+    alone = len(list(_sources(select))) == 1
+    column = _Instant(instant.lower(), table.alias_or_name, bounds.kind, alone=alone)
+    begins, ends = False, set[Reads]()
+    for condition in _conjuncts(where.this):
+        low, high = _sides(condition, column)
+        begins = begins or _names(low, bounds.first, bounds.kind)
+        if high is not None:
+            ends.update(_end(*high, bounds))
+    if not begins or not ends:
+        return Reads.ALL
+    return Reads.BEFORE if Reads.BEFORE in ends else Reads.THROUGH
+
+
+def _sources(select: exp.Select) -> Iterator[exp.Expr]:
+    if from_ := select.args.get("from_"):
+        yield from_
+    yield from select.args.get("joins") or ()
+
+
+def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """The conditions that are joined by AND."""
+    while isinstance(condition, exp.Paren):
+        condition = condition.this
+    if isinstance(condition, exp.And):
+        yield from _conjuncts(condition.left)
+        yield from _conjuncts(condition.right)
+    else:
+        yield condition
+
+
+class _Instant(NamedTuple):
+    """The column of time of one table of a SELECT; `alone`: no other table is there, so its name needs no table."""
+
+    name: str
+    table: str
+    kind: ParameterType
+    alone: bool
+
+    def is_it(self, node: exp.Expr) -> bool:
+        """Whether the node is the column, or its day where the range is one of days."""
+        if self.kind is ParameterType.DATE and isinstance(node, exp.Date | exp.TsOrDsToDate) and _only_this(node):
+            node = node.this
+        if not isinstance(node, exp.Column) or node.name.lower() != self.name:
+            return False
+        return node.table == self.table or (self.alone and not node.table)
+
+
+def _only_this(node: exp.Expr) -> bool:
+    return not [key for key, value in node.args.items() if value and key not in {"this", "with_tz"}]
+
+
+def _sides(condition: exp.Expr, column: _Instant) -> tuple[exp.Expr | None, tuple[exp.Expr, Reads] | None]:
+    """What a condition says the column is not before, and what it is before or not after."""
+    if isinstance(condition, exp.Between) and column.is_it(condition.this):
+        return condition.args["low"], (condition.args["high"], Reads.THROUGH)
+    if not isinstance(condition, exp.GT | exp.GTE | exp.LT | exp.LTE):
+        return None, None
+    left, right = condition.left, condition.right
+    greater, strict = isinstance(condition, exp.GT | exp.GTE), isinstance(condition, exp.GT | exp.LT)
+    if column.is_it(right):
+        left, right, greater = right, left, not greater
+    if not column.is_it(left):
+        return None, None
+    return (right, None) if greater else (None, (right, Reads.BEFORE if strict else Reads.THROUGH))
+
+
+def _end(node: exp.Expr, reads: Reads, bounds: _Range) -> Iterator[Reads]:
+    """How the range ends, where the node says it: at the parameter, or before the day after it."""
+    if _names(node, bounds.last, bounds.kind):
+        yield reads
+    days = node.this if isinstance(node, exp.Timestamp) and _only_this(node) else node
+    if bounds.kind is ParameterType.DATE and isinstance(days, exp.DateAdd) and reads is Reads.BEFORE:
+        is_next = days.text("unit").upper() == "DAY" and days.text("expression") == "1"
+        if is_next and _names(days.this, bounds.last, bounds.kind):
+            yield Reads.THROUGH
+
+
+def _names(node: exp.Expr | None, parameter: str, kind: ParameterType) -> bool:
+    """Whether the node is the parameter, or the instant at which its day begins."""
+    if kind is ParameterType.DATE and isinstance(node, exp.Timestamp) and _only_this(node):
+        node = node.this
+    return isinstance(node, exp.Parameter) and node.name == parameter
