@@ -35,6 +35,7 @@ class Reports:
         token: A token of `flows token create`; None for a server that asks for none.
         progress: Called with the bytes of the answer that have come, and all of them if that is known.
         patience: Seconds for which a busy server is asked again, after as long as it says.
+        sleep: Called with the seconds of a wait.
     """
 
     def __init__(

@@ -1,16 +1,17 @@
-"""docs/reference/python.md: the functions that other programs may call, with their signatures and docstrings."""
+"""docs/reference/python.md: what other programs may call, with signatures and docstrings."""
 
 import ast
 import inspect
 import re
 from collections.abc import Callable
 from pkgutil import resolve_name
+from textwrap import dedent
 from typing import Any
 
 INTRODUCTION = """\
 # Python
 
-The functions below are meant for other programs: for a Dagster project of your own, or for a script. Errors are of
+What follows is meant for other programs: for a Dagster project of your own, or for a script. Errors are of
 `flows_platform.domain.errors`, and every one has a `message` and a `remedy`.
 """
 FUNCTIONS = [
@@ -24,6 +25,11 @@ FUNCTIONS = [
     "flows_platform.sources.lanl_flows.cleaning:clean",
     "flows_platform.flow_database.load:load",
     "api_server.app:create_app",
+    "flows_platform.client:Reports",
+    "flows_platform.client:Reports.get",
+    "flows_platform.client:Reports.list",
+    "flows_platform.client:Reports.schema",
+    "flows_platform.client:Reports.download",
 ]
 SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
 ENTRY = re.compile(r"^    ([\w*]+): ", re.MULTILINE)
@@ -36,17 +42,19 @@ def page() -> str:
 
 def _section(name: str, function: Callable[..., Any]) -> str:
     module, _, short = name.partition(":")
-    return (
-        f"## {short}\n\n```python\nfrom {module} import {short}\n\n{_signature(function)}\n```\n\n{_text(function)}\n"
-    )
+    imported = "" if "." in short else f"from {module} import {short}\n\n"
+    return f"## {short}\n\n```python\n{imported}{_signature(function)}\n```\n\n{_text(function)}\n"
 
 
 def _signature(function: Callable[..., Any]) -> str:
-    """The signature as it is written in the source."""
-    (node,) = ast.parse(inspect.getsource(function)).body
+    """The signature as it is written in the source; that of a class is how it is called."""
+    called = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    (node,) = ast.parse(dedent(inspect.getsource(called))).body
     assert isinstance(node, ast.FunctionDef)
-    returned = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{node.name}({ast.unparse(node.args)}){returned}"
+    node.args.args = [argument for argument in node.args.args if argument.arg != "self"]
+    node.args.posonlyargs = [argument for argument in node.args.posonlyargs if argument.arg != "self"]
+    returned = f" -> {ast.unparse(node.returns)}" if node.returns and called is function else ""
+    return f"{function.__name__}({ast.unparse(node.args)}){returned}"
 
 
 def _text(function: Callable[..., Any]) -> str:
