@@ -167,7 +167,7 @@ def _shared_schemas(problems: Mapping[str, str]) -> Node:
         "instance": {"type": "string", "description": "The path, where the request was read so far."},
         "parameter": {"type": "string", "description": "The query parameter that is refused."},
         "allowed": {"type": ["string", "array"], "items": text, "description": "What it may be."},
-        "error": {"type": "string", "description": "Where there is nothing at a path, for clients of the guide."},
+        "error": {"type": ["string", "object"], "description": "The error for clients of other servers' paths."},
     }
     refusal = {**object_schema(required), "properties": {**required, **optional}, "description": "RFC 9457."}
     return {"Health": object_schema({"status": {"const": "ok"}}), "Problem": refusal}

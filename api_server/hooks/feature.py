@@ -11,14 +11,15 @@ from pathlib import Path
 from threading import Event, Thread
 
 from api_server.config import ServerConfig
-from api_server.hooks import openapi, original, problems
+from api_server.hooks import openapi, original, paths, problems
 from api_server.hooks.reading import ReadingRoutes, Source
 from api_server.hooks.routes import HookRoutes
 from api_server.hooks.streams import RecordStreams
 from api_server.http.admission import Admission
 from api_server.http.bodies import BodyReader
 from api_server.http.exposure import is_loopback
-from api_server.http.feature import Description, Endpoint, Feature, PageSections
+from api_server.http.feature import Description, Endpoint, Feature, Handler, PageSections
+from api_server.http.problems import Problem
 from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.stores.object_store import ObjectStore
 from flows_platform.webhooks.archive import Archive
@@ -90,6 +91,12 @@ class HooksFeature(Feature):
                 found |= original.OriginalRoutes(base, source, self._streams, self._readings).endpoints()
         return found
 
+    def methods(self) -> Mapping[str, Sequence[str]]:
+        return {paths.DETAIL: ["POST"]}
+
+    def handlers(self) -> Mapping[type[Exception], Handler]:
+        return {Problem: problems.on_problem}
+
     def hooks(self) -> Mapping[str, Endpoint]:
         found: dict[str, Endpoint] = {}
         for receiver in self._receivers:
@@ -98,10 +105,10 @@ class HooksFeature(Feature):
         return found
 
     async def page(self, base: str, *, shows_data: bool) -> PageSections:  # noqa: ARG002  it shows no data
-        paths = "".join(
+        listed = "".join(
             f"<li><code>{escape(base + path)}</code></li>" for one in self._config.declarations for path in one.paths
         )
-        return PageSections(usage=f"<h2>Webhooks</h2>\n<p>Vendors post to:</p>\n<ul>{paths}</ul>\n\n")
+        return PageSections(usage=f"<h2>Webhooks</h2>\n<p>Vendors post to:</p>\n<ul>{listed}</ul>\n\n")
 
     def check(self) -> None:
         """Open archive and journal, and begin to fetch details.
@@ -122,7 +129,7 @@ class HooksFeature(Feature):
             due = self._open_details(declaration.name, archive, journal)
             self._receivers.append(Receiver(declaration, found, archive, journal, due))
             reader = RecordReader(declaration.name, archive, journal, has_details=due is not None)
-            self._sources[declaration.name] = Source(declaration, reader)
+            self._sources[declaration.name] = Source(declaration, reader, due)
         for receiver in self._receivers:
             self._closing.callback(receiver.close)
             # guard: a lost journal is rebuilt

@@ -78,6 +78,10 @@ def _hook() -> Node:
             "differing": NUMBER,
             "open": NUMBER,
             "newest": newest,
+            "pending": NUMBER,
+            "oldest_pending_seconds": {"type": ["number", "null"]},
+            "dead": NUMBER,
+            "stopped": {**TEXT, "description": "Why no detail is fetched; empty while they are."},
         }
     )
 
@@ -111,6 +115,20 @@ def _reading_paths(names: Sequence[str]) -> Node:
         ),
         paths.RECORDS: _read("records", "The records of a range, with details.", [name, *ranged], lines, counted),
         paths.RECORD: _read("record", "A record with its detail.", [name, one], record),
+        paths.DETAIL: {
+            "post": {
+                "operationId": "fetch_detail",
+                "summary": "Fetch the detail of a record again.",
+                "parameters": [name, one],
+                "responses": {
+                    "202": {"description": "It is due now.", "content": record},
+                    "400": problem("A parameter is given."),
+                    "404": problem("There is no such webhook or record."),
+                    "409": problem("The detail is there, or the webhook has no details."),
+                    **failures(),
+                },
+            }
+        },
     }
 
 

@@ -1,6 +1,7 @@
 """What readers of threatstack-to-s3 find at its paths: alerts of a range, an alert, the state of archive and vendor."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from hashlib import sha256
 from http import HTTPStatus
@@ -17,7 +18,6 @@ from api_server.hooks.streams import RecordStreams
 from api_server.http.admission import Admission
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import refuse_parameters
-from api_server.http.problems import Problem
 from api_server.http.streaming import SlotResponse
 from api_server.http.tokens import Scope
 from flows_platform.domain.errors import StorageError
@@ -62,11 +62,8 @@ class OriginalRoutes:
 
     def _answering(self, endpoint: Endpoint) -> Endpoint:
         async def answer(request: Request) -> Response:
-            try:
-                with problems.storage():
-                    return await endpoint(request)
-            except Problem as problem:
-                raise problems.at_path(problem, request.url.path) from None
+            with problems.storage():
+                return await endpoint(request)
 
         return answer
 
@@ -117,8 +114,19 @@ class OriginalRoutes:
         return JSONResponse(await self._streams.run(self._state), headers=FRESH)
 
     def _state(self) -> Mapping[str, Any]:
-        overview = self._source.reader.overview()
-        return {"success": True, "s3": {"success": True}, "threatstack": {"success": True}, "records": overview.records}
+        """The state; the archive is asked, and what is known of the vendor is what its last answers said."""
+        reader = self._source.reader
+        reader.require_readable()
+        found = reader.overview(time.time())
+        vendor = {"success": False, "error": found.stopped} if found.stopped else {"success": True}
+        return {
+            "success": not found.stopped,
+            "s3": {"success": True},
+            "threatstack": vendor,
+            "pending": found.pending,
+            "oldest_pending_seconds": found.oldest_pending_seconds,
+            "dead": found.dead,
+        }
 
 
 def _alert(found: Found) -> bytes:

@@ -8,12 +8,14 @@ ONE = f"{HOOKS}/{{name}}"
 CHANGES = f"{ONE}/changes"
 RECORDS = f"{ONE}/records"
 RECORD = f"{RECORDS}/{{id}}"
+DETAIL = f"{RECORD}/detail"
 SCOPES = {
     LIST: Scope.STATUS_READ,
     ONE: Scope.STATUS_READ,
     CHANGES: Scope.ALERTS_READ,
     RECORDS: Scope.ALERTS_READ,
     RECORD: Scope.ALERTS_READ,
+    DETAIL: Scope.ALERTS_REPLAY,
 }
 # Below this, readers of threatstack-to-s3 find what they read there.
 ORIGINAL = "/api/v1/s3"

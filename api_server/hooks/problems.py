@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from api_server.http.parameters import brief
-from api_server.http.problems import Problem
+from api_server.http.problems import Problem, respond
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.delivery import Unverified
 from flows_platform.webhooks.records import BadDelivery, TooLarge, UnknownCoding
@@ -27,6 +30,7 @@ EXPLANATIONS = {
     "proof-unavailable": "What proves the delivery cannot be fetched now. Send it again after `Retry-After` seconds.",
     "archive-unavailable": "The archive cannot be written, or read, now. Send the request again after `Retry-After` "
     "seconds.",
+    "no-detail-due": "The detail is in the archive, or the webhook has no details: there is nothing to fetch.",
     "too-many-readings": "As many ranges are being read as the server admits. Try again after `Retry-After` seconds.",
 }
 
@@ -72,6 +76,19 @@ def proof_unavailable() -> Problem:
 def unknown_record(record_id: str) -> Problem:
     """The problem of an id that no record has."""
     return Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no record {brief(record_id)}.")
+
+
+def no_detail_due(record_id: str) -> Problem:
+    """The problem of a detail that is not fetched again."""
+    detail = f"The detail of {brief(record_id)} is there, or its webhook has no details."
+    return Problem(HTTPStatus.CONFLICT, "no-detail-due", detail)
+
+
+def on_problem(request: Request, error: Exception) -> Response:
+    """Handler of `Problem`: below the original's paths a problem also has what the original's clients read."""
+    assert isinstance(error, Problem)  # noqa: S101 - it is registered for this class alone
+    original = ORIGINAL in request.url.path and "success" not in error.members
+    return respond(request, at_path(error, request.url.path) if original else error)
 
 
 @contextmanager

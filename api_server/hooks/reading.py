@@ -1,5 +1,6 @@
 """Archived records over HTTP, in our own form: what there is of a source, a range, a record, and what changed."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireForma
 from flows_platform.webhooks.declaration import WebhookDeclaration
 from flows_platform.webhooks.lines import line
 from flows_platform.webhooks.listing import KeyList
-from flows_platform.webhooks.reading import RecordReader
+from flows_platform.webhooks.reading import PENDING, RecordReader
 
 FRESH = {"Cache-Control": "no-store"}
 
@@ -33,6 +34,7 @@ class Source:
 
     declaration: WebhookDeclaration
     reader: RecordReader
+    wake: Callable[[], None] | None  # begins to fetch details that are due
 
 
 class ReadingRoutes:
@@ -90,13 +92,23 @@ class ReadingRoutes:
         """A record with its detail."""
         refuse_parameters(request.scope["query_string"])
         reader = self._source(request).reader
-        key = await self._run(lambda: reader.key_of(request.path_params["id"]))
-        if key is None:
-            raise problems.unknown_record(request.path_params["id"])
+        key = await self._key(reader, request.path_params["id"])
         with problems.storage():
             found = await self._streams.found(reader, key)
         body = line(found.id, found.webhook, found.detail, found.state)
         return Response(body, headers=FRESH, media_type=WireFormat.JSON.content_type)
+
+    async def detail(self, request: Request) -> Response:
+        """Fetch the detail of a record again."""
+        refuse_parameters(request.scope["query_string"])
+        source, record_id = self._source(request), request.path_params["id"]
+        await self._key(source.reader, record_id)
+        # guard: a detail that is there is not fetched again
+        if not await self._run(lambda: source.reader.replay(record_id, time.time())):
+            raise problems.no_detail_due(record_id)
+        if source.wake:
+            source.wake()
+        return JSONResponse({"id": record_id, "detail_state": PENDING}, HTTPStatus.ACCEPTED, FRESH)
 
     def endpoints(self) -> dict[str, Endpoint]:
         """What answers at every path."""
@@ -104,9 +116,16 @@ class ReadingRoutes:
             paths.LIST: self.list,
             paths.CHANGES: self.changes,
             paths.RECORDS: self.records,
+            paths.DETAIL: self.detail,
             paths.RECORD: self.record,
             paths.ONE: self.one,
         }
+
+    async def _key(self, reader: RecordReader, record_id: str) -> str:
+        key = await self._run(lambda: reader.key_of(record_id))
+        if key is None:
+            raise problems.unknown_record(record_id)
+        return key
 
     def _source(self, request: Request) -> Source:
         name = request.path_params["name"]
@@ -116,7 +135,7 @@ class ReadingRoutes:
         return self._sources[name]
 
     async def _overview(self, source: Source) -> dict[str, Any]:
-        found = await self._run(source.reader.overview)
+        found = await self._run(lambda: source.reader.overview(time.time()))
         declaration = source.declaration
         own = {"name": declaration.name, "paths": list(declaration.paths), "time": datetime.now(UTC).isoformat()}
         return own | asdict(found)

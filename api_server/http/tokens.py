@@ -39,6 +39,7 @@ class Scope(StrEnum):
     CVES_READ = "cves:read"  # everything about CVEs
     REPORTS_READ = "reports:read"  # all reports; `reports:NAME` is one
     ALERTS_READ = "alerts:read"  # the archived records of webhooks
+    ALERTS_REPLAY = "alerts:replay"  # their details, fetched again
 
 
 def report_scope(name: str) -> str:

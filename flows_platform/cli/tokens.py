@@ -24,8 +24,8 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="flows:read, status:read, cves:read, reports:read, alerts:read, or reports:NAME for one report; all "
-            "but the last by default, with --with that of reports."
+            help="flows:read, status:read, cves:read, reports:read, alerts:read, alerts:replay, or reports:NAME for "
+            "one report; all but the last by default, with --with that of reports."
         ),
     ] = None,
     fixed: Annotated[

@@ -284,8 +284,9 @@ class Journal:
             StorageError: the journal cannot be read.
         """
         with self.reading() as connection:
-            records, differing = connection.execute(
-                "SELECT count(*), coalesce(sum(differs), 0) FROM records WHERE source = ?", (source,)
+            (records,) = connection.execute("SELECT count(*) FROM records WHERE source = ?", (source,)).fetchone()
+            (differing,) = connection.execute(
+                "SELECT count(*) FROM records WHERE source = ? AND differs", (source,)
             ).fetchone()
             (opened,) = connection.execute(
                 "SELECT count(*) FROM deliveries WHERE source = ? AND state = 'open'", (source,)

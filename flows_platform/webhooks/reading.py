@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
 
 PRESENT, PENDING, ABSENT = "present", "pending", "absent"
@@ -38,12 +39,20 @@ class Overview:
         differing: Records that came with an id that another record has.
         open: Deliveries that are not archived yet.
         newest: When the newest record was created, in ISO 8601; None where there is none.
+        pending: Details to be fetched.
+        oldest_pending_seconds: For how long the oldest of them has been pending; None where there is none.
+        dead: Details that were given up.
+        stopped: Why no detail is fetched; empty while they are.
     """
 
     records: int
     differing: int
     open: int
     newest: str | None
+    pending: int
+    oldest_pending_seconds: float | None
+    dead: int
+    stopped: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class RecordReader:
 
     def __init__(self, source: str, archive: Archive, journal: Journal, *, has_details: bool) -> None:
         self.source, self._archive, self._journal = source, archive, journal
-        self._has_details = has_details
+        self._has_details, self._details = has_details, DetailQueue(journal, source)
 
     def between(self, start: datetime, end: datetime, after: str = "") -> Iterator[str]:
         """The keys of records, as the archive lists them."""
@@ -140,19 +149,40 @@ class RecordReader:
             return None
         return PRESENT if detail is not None else ABSENT if absent else PENDING
 
-    def overview(self) -> Overview:
-        """What there is of the source."""
+    def require_readable(self) -> None:
+        """Ask the archive for its first record.
+
+        Raises:
+            StorageError: it does not answer.
+        """
+        next(self._archive.records(), None)
+
+    def overview(self, now: float) -> Overview:
+        """What there is of the source; `now` is in seconds since 1970."""
+        counts, details = self._journal.counts(self.source), self._details.counts()
         with self._journal.reading() as connection:
-            records, newest = connection.execute(
-                "SELECT count(*), max(created_at) FROM records WHERE source = ?", (self.source,)
+            (newest,) = connection.execute(
+                "SELECT max(created_at) FROM records WHERE source = ?", (self.source,)
             ).fetchone()
-            (differing,) = connection.execute(
-                "SELECT count(*) FROM records WHERE source = ? AND differs", (self.source,)
-            ).fetchone()
-            (opened,) = connection.execute(
-                "SELECT count(*) FROM deliveries WHERE source = ? AND state = 'open'", (self.source,)
-            ).fetchone()
-        return Overview(records, differing, opened, newest)
+        waited = None if details.oldest is None else max(now - details.oldest, 0.0)
+        return Overview(
+            counts.records,
+            counts.differing,
+            counts.open,
+            newest,
+            details.pending,
+            waited,
+            details.dead,
+            details.stopped,
+        )
+
+    def replay(self, record_id: str, now: float) -> bool:
+        """Fetch the detail of a record again; `now` is in seconds since 1970. False where it is there, or not fetched.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        return self._has_details and self._details.replay(now, [record_id]) > 0
 
     def changes(self, after: int) -> Changes:
         """What changed after that number, the earliest changes first."""

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
+from api_server.config import ServerConfig
+from api_server.hooks.feature import HooksConfig, HooksFeature
+from api_server.http.tokens import Scope, create_token
+from flows_platform.stores.file_store import FileStore
+from tests.api_server.conftest import running
 from tests.api_server.hooks.served import ORIGINAL, Hooks, serving
 from tests.api_server.hooks.test_reading import alerts, got
 from tests.webhooks.declared import KEY, declared
+from tests.webhooks.deliveries import NOW
 
 ALIAS = f"/threatstack-to-s3{ORIGINAL}"
 
@@ -85,3 +91,19 @@ def test_a_bad_range_has_both_forms_of_an_error(hooks: Hooks, query: str, why: s
 def test_the_status_of_archive_and_vendor(hooks: Hooks) -> None:
     found = json.loads(got(hooks, "/api/v1/s3/status")[2])
     assert (found["success"], found["s3"], found["threatstack"]) == (True, {"success": True}, {"success": True})
+
+
+def test_a_missing_token_has_both_forms_of_an_error(tmp_path: Path) -> None:
+    file, archive = tmp_path / "tokens.json", FileStore(tmp_path / "archive")
+    token = create_token(file, "status", [Scope.STATUS_READ], NOW)
+    declaration = declared(archive="", path=ORIGINAL)
+    config = HooksConfig((declaration,), lambda: archive, tmp_path / "alerts.db", {"HOOK_KEY": KEY}.get)
+    with running(ServerConfig(tokens=file, shutdown_seconds=1), [HooksFeature(config)]) as server:
+        hooks = Hooks(server.port, archive)
+        status, headers, body = got(hooks, f"{ORIGINAL}/a0-ab")
+        found = json.loads(body)
+        assert (status, found["success"], found["error"]["type"]) == (401, False, "unauthorized")
+        assert headers["www-authenticate"].startswith("Bearer")
+        assert got(hooks, f"{ORIGINAL}/a0-ab", Authorization=f"Bearer {token}")[0] == 403
+        assert got(hooks, "/api/v1/s3/status", Authorization=f"Bearer {token}")[0] == 200
+        assert "success" not in json.loads(got(hooks, "/api/v1/hooks")[2])
