@@ -35,7 +35,8 @@ def field(name: str, schema: Mapping[str, Any], default: object) -> object:
 
 def rows(reports: Reports, report: Mapping[str, Any], given: Mapping[str, object]) -> None:
     """The table of a report, and its chart if it has one."""
-    table = reports.get(report["name"], **given)
+    with st.spinner("Asking the server…"):
+        table = reports.get(report["name"], **given)
     st.caption(f"{table.num_rows:,} rows, data as of {report['data_as_of'] or 'nothing yet'}")
     if (chart := report.get("chart")) and table.num_rows:
         figures = table.select([chart["x"], chart["y"]]).to_pandas()
