@@ -169,7 +169,7 @@ def _json(document: Mapping[str, Any]) -> Response:
 def _validated(request: Request, body: bytes) -> Response:
     """JSON with an ETag: the answer is 304 where the client has it."""
     etag = sha256(body).hexdigest()
-    headers = {"Cache-Control": "no-cache", "ETag": f'"{etag}"'}
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{etag}"'}
     if _matches(request, etag):
         return Response(status_code=NOT_MODIFIED, headers=headers)
     return Response(body, headers=headers, media_type=WireFormat.JSON.content_type)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -22,7 +23,7 @@ from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
 
 from .conftest import Server, running
-from .test_reports import NEWEST, get, problem, send
+from .test_reports import INJECTIONS, NEWEST, get, problem, send
 
 COLUMNS = [
     {"name": "o_custkey", "type": "int64"},
@@ -208,6 +209,19 @@ def test_the_guides_paths_have_every_format(server: Server, wire_format: WireFor
 def test_what_the_guide_answers_as_html_is_a_problem(server: Server, runs: Fixed, target: str, parameter: str) -> None:
     status, refused = problem(server, target)
     assert (status, refused["type"], refused["parameter"]) == (400, "/#invalid-parameter", parameter)
+    assert not runs.asked
+
+
+def test_no_payload_in_a_path_reaches_the_statement(server: Server, runs: Fixed) -> None:
+    for payload in INJECTIONS:
+        escaped = quote(payload, safe="")
+        for target in (
+            CLERK.replace("/2/", f"/{escaped}/"),
+            CLERK.replace("1995", escaped),
+            f"{CLERK}?least={escaped}",
+            f"{TOP}?start_range={escaped}",
+        ):
+            assert get(server, target)[0].status in {400, 404}, target  # a slash ends the segment
     assert not runs.asked
 
 
