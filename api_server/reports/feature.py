@@ -10,6 +10,7 @@ from api_server.reports import openapi, paths
 from api_server.reports.pages import paths as pages
 from api_server.reports.pages.listing import listing
 from api_server.reports.pages.report import report_endpoint
+from api_server.reports.pages.trial import PATHS, trial
 from api_server.reports.routes import list_endpoint, path_endpoint, query_endpoint, rows_endpoint, schema_endpoint
 from flows_platform.reports.service import ReportService
 
@@ -59,10 +60,15 @@ class ReportsFeature(Feature):
         return {paths.QUERY: ["POST"]}
 
     def pages(self) -> Mapping[str, Endpoint]:
-        return {pages.LIST: listing, pages.ONE: report_endpoint(self._service)}
+        found: dict[str, Endpoint] = {pages.LIST: listing, pages.ONE: report_endpoint(self._service)}
+        return found | ({pages.TRIAL: trial} if self._has_trial else {})
 
     def menu(self) -> Sequence[MenuEntry]:
-        return [MenuEntry(pages.LIST, "Reports")]
+        return [MenuEntry(pages.LIST, "Reports"), *([MenuEntry(pages.TRIAL, "Test")] if self._has_trial else ())]
+
+    @property
+    def _has_trial(self) -> bool:
+        return {path for report in self._service.reports.values() for path in report.paths} >= PATHS
 
     async def page(self, base: str, *, shows_data: bool) -> PageSections:
         del base

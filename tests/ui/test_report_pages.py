@@ -15,7 +15,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api_server.http.tokens import Scope, create_token
+from tests.api_server.conftest import build, build_cves, configured, flows, running
 from tests.api_server.pages.page_reports import BUSIEST, BY_HOUR, BY_MONTH, EVERYTHING, Warehouse, serving
+from tests.sources.nvd_cves.cve_objects import cve
 from tests.ui.chromium import WIDTH, Pictures, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -30,8 +32,11 @@ PATHS = {
     "kinds": f"/reports/{EVERYTHING.name}",
     "refused": f"/reports/{BUSIEST.name}?top=0&start=yesterday",
     "unknown": "/reports/busiest",
+    "trial": "/test?form=customers&family=snowpark&start_range=1995-01-01&end_range=1995-03-31",
     "api": "/docs",
 }
+OPENED = {"names": 0, "api": 1}  # what is open on a picture
+CUT = {"line", "api"}  # their pictures end with the screen
 # What is read against what is behind it, by WCAG's formula; texts with less than 4.5 are hard to read.
 FAINT = """() => {
   const channels = text => text.match(/[\\d.]+/g).map(Number)
@@ -93,11 +98,7 @@ def test_every_page_is_readable(executable: str, address: str, pictures: Picture
     with watched(executable, address, width, color_scheme=scheme) as page:
         for name, path in PATHS.items():
             page.goto(path)
-            expect(page.get_by_role("heading", level=1)).to_have_count(1)
-            for summary in page.locator("details > summary").all()[:3]:
-                summary.click()
-            assert page.evaluate(OVERFLOW) <= 0, (name, "is wider than the screen")
-            assert page.evaluate(FAINT) == [], name
+            check_readable(page, name)
             if width == NARROW:
                 for button in page.locator("button, .button, input, select").all():
                     box = button.bounding_box()
@@ -105,15 +106,34 @@ def test_every_page_is_readable(executable: str, address: str, pictures: Picture
     take(executable, address, pictures, scheme, width)
 
 
+def check_readable(page: Page, name: str) -> None:
+    """One heading, nothing beside the screen, and no faint text, also in what opens."""
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    for summary in page.locator("details > summary").all()[:3]:
+        summary.click()
+    assert page.evaluate(OVERFLOW) <= 0, (name, "is wider than the screen")
+    assert page.evaluate(FAINT) == [], name
+
+
+def test_the_pages_of_flows_are_readable_too(executable: str, tmp_path: Path) -> None:
+    cves = build_cves(tmp_path / "cves.db", [cve(number) for number in range(1, 5)])
+    with running(*configured(build(tmp_path / "flows.db", flows(10)), cves)) as server:
+        for scheme, width in (("light", WIDTH), ("dark", NARROW)):
+            with watched(executable, f"http://127.0.0.1:{server.port}", width, color_scheme=scheme) as page:
+                for path in ("/", "/docs"):
+                    page.goto(path)
+                    check_readable(page, path)
+
+
 def take(executable: str, address: str, pictures: Pictures, scheme: str, width: int) -> None:
     """The pictures of the documentation."""
-    taken = {("light", WIDTH): ("reports", "names", "line", "api"), ("dark", NARROW): ("times", "refused")}
+    taken = {("light", WIDTH): ("names", "line", "trial", "api"), ("dark", NARROW): ("refused",)}
     with open_page(executable, width, base_url=address, color_scheme=scheme) as page:
         for name in taken.get((scheme, width), ()):
             page.goto(PATHS[name])
-            for summary in page.locator("details > summary").all()[:1]:
-                summary.click()
-            pictures.take(page, f"report-pages-{name}", shown=page.locator("body"))
+            if (number := OPENED.get(name)) is not None:
+                page.locator("details > summary").nth(number).click()
+            pictures.take(page, f"report-pages-{name}", shown=None if name in CUT else page.locator("body"))
 
 
 def test_a_report_by_keyboard_alone(executable: str, address: str) -> None:
@@ -131,7 +151,7 @@ def test_a_report_by_keyboard_alone(executable: str, address: str) -> None:
         page.keyboard.press("Enter")
         page.wait_for_url("**top=3*")
         expect(page.locator("#field-top")).to_have_value("3")
-        names = [tab(page) for _ in range(60)]
+        names = [tab(page) for _ in range(45)]
         assert {"CSV", "JSON", "Arrow", "As curl", "As Python", "As SQL"} <= set(names)
 
 
@@ -164,6 +184,20 @@ def test_a_report_without_javascript(executable: str, address: str) -> None:
         page.goto(PATHS["refused"])
         page.get_by_role("link", name="Go to start").click()
         expect(page.locator("#field-start-error")).to_contain_text("start is 'yesterday'")
+
+
+def test_both_forms_of_the_trial_page(executable: str, address: str) -> None:
+    with watched(executable, address, java_script_enabled=False) as page:
+        page.goto("/test")
+        page.get_by_label("Clerk", exact=True).fill("000000002")
+        page.get_by_label("Year").fill("1995")
+        page.get_by_role("button", name="Submit").last.click()
+        expect(page.locator("pre")).to_contain_text("Clerk#000000002")
+        page.get_by_role("link", name="Clear").click()
+        page.get_by_label("Start of the range").fill("1996-01-01")
+        page.get_by_label("Family").first.select_option("snowpark")
+        page.get_by_role("button", name="Submit").first.click()
+        expect(page.get_by_text("GET /snowpark/customers/top10?start_range=1996-01-01")).to_be_visible()
 
 
 def test_files_of_a_reader_who_signed_in(executable: str, tmp_path: Path) -> None:

@@ -2,24 +2,23 @@
 
 import shlex
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import NamedTuple
+from urllib.parse import urlencode
 
+from api_server.reports import paths as api
 from api_server.reports.pages.fields import joined
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.values import KINDS, Value
 
 PYTHON = """\
-import os
-import urllib.request
+from flows_platform.client import Reports
 
-import pyarrow as pa
-
-request = urllib.request.Request({url!r})
-{token}with urllib.request.urlopen(request) as answer:
-    table = pa.ipc.open_stream(answer.read()).read_all()
+with Reports({url!r}{token}) as reports:
+    table = reports.get({arguments})
 print(table)
 """
-AUTHORIZE = 'request.add_header("Authorization", "Bearer " + os.environ["TOKEN"])\n'
+AUTHORIZE = ', os.environ["TOKEN"]'
 
 
 class Example(NamedTuple):
@@ -30,25 +29,37 @@ class Example(NamedTuple):
 
 
 def examples(
-    report: ReportDeclaration, url: str, query: str, values: Mapping[str, Value], *, secured: bool
+    report: ReportDeclaration, base: str, given: Mapping[str, str], values: Mapping[str, Value], *, secured: bool
 ) -> list[Example]:
     """The ways to ask for these values.
 
     Args:
         report: The report.
-        url: Its URL in the API.
-        query: The parameters that were given, percent-encoded.
+        base: The URL of the server.
+        given: The parameters that were given.
         values: All values, defaults included.
         secured: Whether requests need a token.
     """
-    asked = f"?{query}" if query else ""
-    header = ["--header", "Authorization: Bearer $TOKEN"] if secured else []
-    quoted = [f'"{word}"' if "$" in word else word for word in header]
-    curl = " ".join(["curl --fail-with-body --compressed", *quoted, shlex.quote(f"{url}.csv{asked}")])
-    python = PYTHON.format(url=f"{url}.arrow{asked}", token=AUTHORIZE if secured else "")
-    if not secured:
-        python = python.removeprefix("import os\n")
-    return [Example("As curl", curl), Example("As Python", python), Example("As SQL", _statement(report, values))]
+    curl = _command(f"{base}{api.LIST}/{report.name}.csv{f'?{urlencode(given)}' if given else ''}", secured=secured)
+    return [
+        Example("As curl", curl),
+        Example("As Python", _program(report.name, base, given, secured=secured)),
+        Example("As SQL", _statement(report, values)),
+    ]
+
+
+def _command(url: str, *, secured: bool) -> str:
+    header = '--header "Authorization: Bearer $TOKEN" ' if secured else ""
+    return f"curl --fail-with-body --compressed {header}{shlex.quote(url)}"
+
+
+def _program(name: str, base: str, given: Mapping[str, str], *, secured: bool) -> str:
+    named = {key: value for key, value in given.items() if not iskeyword(key)}
+    others = {key: value for key, value in given.items() if iskeyword(key)}
+    arguments = [repr(name), *(f"{key}={value!r}" for key, value in named.items())]
+    joined_up = ", ".join([*arguments, *([f"**{others!r}"] if others else [])])
+    program = PYTHON.format(url=base, token=AUTHORIZE if secured else "", arguments=joined_up)
+    return f"import os\n\n{program}" if secured else program
 
 
 def _statement(report: ReportDeclaration, values: Mapping[str, Value]) -> str:

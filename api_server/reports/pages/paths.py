@@ -2,3 +2,4 @@
 
 LIST = "/reports"
 ONE = f"{LIST}/{{name}}"
+TRIAL = "/test"

@@ -33,8 +33,8 @@ from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.service import Asked, ReportService
 
 TEMPLATE = "report.html"
-# What the API answers to readers that may see the report, beside rows.
-OF_READERS = {"invalid-parameter", *KINDS}
+# What the API answers to readers that may see the report, beside rows. A token's rate comes before that question.
+OF_READERS = {"invalid-parameter", *KINDS} - {"too-many-requests"}
 TIMING = re.compile(r"([a-z]+);dur=([0-9.]+)")
 
 
@@ -56,7 +56,7 @@ def report_endpoint(service: ReportService) -> Endpoint:
         # guard: a page shows a report to its readers alone
         if report is None or (problem and problem.kind not in OF_READERS):
             raise problem or Problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such report.")
-        if request.method == "HEAD":
+        if request.method == "HEAD" or not (problem or found.status == HTTPStatus.OK):  # its reader has gone
             return _head(found.status)
         with report_problems():
             newest = service.state(report).as_of
@@ -150,7 +150,7 @@ class View:
 
     def _answer(self, asked: Asked) -> dict[str, Any]:
         rows, query = table_of(self.found.body), urlencode(self.given)
-        url = f"{str(self.request.base_url).rstrip('/')}{api.LIST}/{self.report.name}"
+        base = str(self.request.base_url).rstrip("/")
         secured = shared_of(self.request).tokens is not None
         return {
             "table": table_of_texts(self.report.columns, rows),
@@ -158,7 +158,7 @@ class View:
             "as_of": self.found.headers.get(AS_OF_HEADER, ""),
             "timing": _timing(self.found, self.milliseconds),
             "query": f"?{query}" if query else "",
-            "examples": examples(self.report, url, query, asked.values, secured=secured),
+            "examples": examples(self.report, base, self.given, asked.values, secured=secured),
         }
 
 

@@ -99,7 +99,32 @@ EVERYTHING = _report(
         {"name": "at", "type": "timestamp"},
     ],
 )
-REPORTS = [BUSIEST, BY_HOUR, BY_MONTH, EVERYTHING]
+TOP10 = _report(
+    "top10_customers",
+    "The ten customers with the highest sum of orders.",
+    parameters=[
+        {"name": "start_range", "type": "date", "default": "1995-01-01"},
+        {"name": "end_range", "type": "date", "default": "1995-03-31"},
+    ],
+    longest={"parameters": ["start_range", "end_range"], "days": 3650},
+    sql="SELECT o_custkey, total FROM flows WHERE at >= @start_range AND at < @end_range ORDER BY total LIMIT 10",
+    columns=[{"name": "o_custkey", "type": "int64"}, {"name": "total", "type": "numeric", "decimals": 2}],
+    paths=["/connector/customers/top10", "/snowpark/customers/top10"],
+    uses={"original": True},
+)
+SALES = _report(
+    "clerk_yearly_sales",
+    "The sales of a clerk in a year, by month.",
+    parameters=[
+        {"name": "clerk", "type": "string", "pattern": "[0-9]+"},
+        {"name": "year", "type": "int64", "minimum": 1},
+    ],
+    sql="SELECT o_clerk, month FROM flows WHERE o_clerk = @clerk AND year = @year ORDER BY month LIMIT 12",
+    columns=[{"name": "o_clerk", "type": "string"}, {"name": "month", "type": "int64"}],
+    paths=["/connector/clerk/{clerk}/yearly_sales/{year}", "/snowpark/clerk/{clerk}/yearly_sales/{year}"],
+    uses={"original": True},
+)
+REPORTS = [BUSIEST, BY_HOUR, BY_MONTH, EVERYTHING, TOP10, SALES]
 BYTES = (9_412_553_121_004, 6_001_220_918_112, 5_820_113_004_551, 1_210_998_031_222, 904_551_120_874, 77_120_553_009)
 ROWS: Mapping[str, Sequence[Sequence[Any]]] = {
     BUSIEST.name: [
@@ -114,6 +139,8 @@ ROWS: Mapping[str, Sequence[Sequence[Any]]] = {
         for month in (1, 2, 3, 5, 6, 7, 9, 10, 11, 12)
     ],
     EVERYTHING.name: [["one", 0.5, True, NEWEST], [None, None, None, None]],
+    TOP10.name: [[1246, Decimal("398177.6")], [892, Decimal("394131.3")]],
+    SALES.name: [["Clerk#000000002", 1], ["Clerk#000000002", 3]],
 }
 
 
@@ -135,10 +162,17 @@ class Warehouse(Runs):
 
 
 @contextmanager
-def serving(folder: Path, warehouse: Warehouse, faults: Sequence[str] = (), **settings: Any) -> Iterator[Server]:
-    """A server of the reports, and of `faults` of others; `settings` are those of `ServerConfig`."""
+def serving(
+    folder: Path,
+    warehouse: Warehouse,
+    reports: Sequence[ReportDeclaration] = REPORTS,
+    faults: Sequence[str] = (),
+    a_minute: int = 0,
+    **settings: Any,
+) -> Iterator[Server]:
+    """A server of the reports, which knows `faults` of others and answers a token at most so often `a_minute`."""
     versions = Versions(folder / "versions.json")
     versions.committed("flows", NEWEST)
-    service = ReportService(REPORTS, warehouse, VersionsFile(versions), AnswerCache(folder / "answers"))
-    with running(ServerConfig(**settings), [ReportsFeature(service, faults)]) as server:
+    service = ReportService(reports, warehouse, VersionsFile(versions), AnswerCache(folder / "answers"))
+    with running(ServerConfig(**settings), [ReportsFeature(service, faults, a_minute=a_minute)]) as server:
         yield server

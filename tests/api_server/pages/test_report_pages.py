@@ -6,16 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 import pytest
-from lxml import etree, html
 
 from api_server.http.pages import POLICY, STYLE
 from api_server.http.tokens import Scope, create_token, report_scope
@@ -25,8 +23,10 @@ from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.reports.answers import TooManyRows
 from tests.api_server.conftest import Server
 
+from .answered_page import PAYLOADS, Page
 from .page_reports import BUSIEST, BY_MONTH, EVERYTHING, NEWEST, REPORTS, Warehouse, serving
 
+ROOT = Path(__file__).resolve().parents[3]
 NAMED = f"/reports/{BUSIEST.name}"
 KINDS = f"/reports/{EVERYTHING.name}"
 
@@ -42,26 +42,6 @@ def server(tmp_path: Path, warehouse: Warehouse) -> Iterator[Server]:
         yield server
 
 
-class Page:
-    """A page as it was answered."""
-
-    def __init__(self, server: Server, path: str, **headers: str) -> None:
-        response, body = server.get(path, **headers)
-        self.status, self.headers, self.body = response.status, response.headers, body.decode()
-        self.root: Any = html.document_fromstring(self.body)
-
-    def texts(self, path: str) -> list[str]:
-        return [" ".join("".join(node.itertext()).split()) for node in self.root.xpath(path)]
-
-    def attributes(self, name: str) -> Mapping[str, str]:
-        """Those of the field of a parameter."""
-        (node,) = self.root.xpath(f"//*[@id='field-{name}']")
-        return dict(node.attrib)
-
-    def text(self) -> str:
-        return " ".join("".join(self.root.itertext()).split())
-
-
 def test_the_list_has_every_report_with_its_newest_data(server: Server) -> None:
     page = Page(server, "/reports")
     assert page.texts("//h2/a") == [report.name for report in REPORTS]
@@ -73,7 +53,7 @@ def test_the_list_has_every_report_with_its_newest_data(server: Server) -> None:
 
 
 def test_the_list_has_the_faults_of_other_reports(tmp_path: Path, warehouse: Warehouse) -> None:
-    with serving(tmp_path, warehouse, ["/home/x/wrong.yaml:3: sql: <one> statement"]) as server:
+    with serving(tmp_path, warehouse, faults=["/home/x/wrong.yaml:3: sql: <one> statement"]) as server:
         assert Page(server, "/reports").texts("//main/ul[not(@class)]/li") == ["wrong.yaml:3: sql: <one> statement"]
 
 
@@ -250,9 +230,9 @@ def test_the_examples_give_the_rows(server: Server) -> None:
     address = f"http://127.0.0.1:{server.port}"
     assert server.get(url.removeprefix(address))[1] == server.get(f"{NAMED}.csv?top=5")[1]
     program = page.root.xpath("//details/pre")[1].text
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "computer: string" in done.stdout
-    assert python.startswith("import urllib.request")
+    assert python.startswith("from flows_platform.client import Reports")
     assert "-- @top INT64: 5 SELECT computer" in sql
     assert "-- @start TIMESTAMP: 2024-03-01T00:00:00Z" in sql
 
@@ -278,41 +258,15 @@ def test_pages_load_nothing_but_their_style(server: Server) -> None:
     assert "immutable" in response.headers["Cache-Control"]
 
 
-TAGS = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg/onload=alert(1)>",
-    "</title><script>1</script>",
-]
-BREAKS = ['"><b>x', "'><b>x", '" onfocus="alert(1)" autofocus="', "' onfocus='alert(1)", "</textarea><b>x", "--><b>x"]
-LINKS = [
-    "javascript:alert(1)",
-    "{{ 7 * 7 }}",
-    "{% raw %}",
-    "&lt;b&gt;x",
-    "<b>x</b>",
-    "]]><b>x",
-    "\u2028<b>x",
-    "+ADw-b+AD4-",
-]
-PAYLOADS = [*TAGS, *BREAKS, *LINKS]
-
-
-def marked(page: Page) -> list[str]:
-    """Elements that only a payload could have made."""
-    found = page.root.xpath("//b | //script | //img | //textarea | //@onfocus | //@autofocus | //@onload | //@onerror")
-    return [etree.tostring(one).decode() if isinstance(one, etree._Element) else str(one) for one in found]
-
-
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_texts_of_requests_stay_texts(server: Server, warehouse: Warehouse, payload: str) -> None:
     for parameter in EVERYTHING.parameters:
         page = Page(server, f"{KINDS}?{urlencode({parameter.name: payload})}")
-        assert marked(page) == []
+        assert page.marked() == []
         if parameter.name == "customer" and len(payload) <= 40:
             assert page.attributes("customer")["value"] == payload
-    assert marked(Page(server, f"{KINDS}?{urlencode({payload: payload})}")) == []
-    assert marked(Page(server, f"/reports/{quote(payload, safe='')}")) == []
+    assert Page(server, f"{KINDS}?{urlencode({payload: payload})}").marked() == []
+    assert Page(server, f"/reports/{quote(payload, safe='')}").marked() == []
     assert {values["customer"] for values in warehouse.asked} <= {payload, "ann"}
 
 
@@ -324,7 +278,7 @@ def test_texts_of_rows_stay_texts(server: Server, warehouse: Warehouse) -> None:
     assert cells == PAYLOADS
     drawn = Page(server, NAMED)
     assert [label.text for label in drawn.root.xpath("//figure//g/svg/text")] == PAYLOADS
-    assert marked(page) == marked(drawn) == []
+    assert page.marked() == drawn.marked() == []
 
 
 def test_texts_of_declarations_stay_texts(server: Server) -> None:
@@ -361,6 +315,16 @@ def test_a_browser_signs_in_with_a_token_as_its_password(tmp_path: Path, warehou
         # The API itself takes no password: a page of another site could have a browser send one.
         assert server.get(f"/api/v1{NAMED}", Authorization=basic(good))[0].status == 401
         assert Page(server, "/").status == Page(server, "/docs").status == server.get(STYLE)[0].status == 200
+
+
+def test_a_rate_shows_no_form(tmp_path: Path, warehouse: Warehouse) -> None:
+    file = tmp_path / "tokens.json"
+    token = basic(create_token(file, "other", [report_scope(BY_MONTH.name)], NEWEST))
+    with serving(tmp_path, warehouse, a_minute=1, tokens=file) as server:
+        assert Page(server, "/reports", Authorization=token).status == 200
+        page = Page(server, NAMED, Authorization=token)
+        assert (page.status, BUSIEST.description in page.body, page.root.xpath("//form")) == (429, False, [])
+        assert page.headers["Retry-After"] == "60"
 
 
 def test_other_sites_load_no_page(server: Server, warehouse: Warehouse) -> None:
