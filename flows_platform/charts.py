@@ -30,7 +30,7 @@ class Bar(NamedTuple):
     """A value and its label."""
 
     label: str
-    value: int
+    value: float
 
 
 class Text(NamedTuple):

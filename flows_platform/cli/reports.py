@@ -7,7 +7,7 @@ import typer
 
 from flows_platform.cli.app import app, examples
 
-report_app = typer.Typer(help="List, show and get the reports of a server.", no_args_is_help=True)
+report_app = typer.Typer(help="List, show and get the reports of a server; a demo of them.", no_args_is_help=True)
 app.add_typer(report_app, name="report")
 
 Url = Annotated[str | None, typer.Option(help="The server; by default this installation's.")]
@@ -21,6 +21,7 @@ TokenFile = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(help="The report's name.")]
+DEMO_PORT = 8050
 
 
 @report_app.callback()
@@ -69,3 +70,11 @@ def get(
     from flows_platform.cli.commands.report_get import run_get
 
     run_get(name, context.args, out, wire, url=url, token=token, token_file=token_file)
+
+
+@report_app.command(epilog=examples("flows report demo", "flows report demo --port 9000"))
+def demo(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the server.")] = DEMO_PORT) -> None:
+    """Load orders of TPC-H into the embedded warehouse and serve reports over them until Ctrl-C, on this machine."""
+    from flows_platform.cli.commands.report_demo import run_report_demo
+
+    run_report_demo(port)

@@ -30,10 +30,11 @@ class NoTable(Transient):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a report, in the declared columns, and the milliseconds that the warehouse took."""
+    """The rows of a report, in the declared columns; the milliseconds that the query took, and the bytes it read."""
 
     table: "pa.Table"
     milliseconds: float
+    bytes_read: int = 0
 
 
 class Runs(Protocol):

@@ -71,6 +71,11 @@ class ReportCache(Declared):
     """How long a client may use an answer without asking again."""
 
     seconds: int = Field(60, ge=0, le=86_400, description="Seconds; after them, an unchanged answer is a 304.")
+    prewarm: bool = Field(
+        False,
+        description="Whether Dagster computes the answer for the default values once windows of the tables were "
+        "published, so that the first request finds it kept.",
+    )
 
 
 class ReportLimits(Declared):

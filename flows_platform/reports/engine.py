@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
+from google.cloud.bigquery.table import RowIterator
 
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.declared import Fault
@@ -56,7 +57,8 @@ class ReportEngine:
         doing = f"running the report {report.name}"
         with warehouse_errors(doing), _tables_exist(doing):
             try:
-                rows = self._sent(report, values, label, doing)
+                found = self._sent(report, values, label, doing)
+                rows = found.to_arrow(create_bqstorage_client=False)
             except WaitTimeout:
                 raise TooSlow(
                     f"{doing}: it took longer than {report.limits.seconds} s and was cancelled.",
@@ -66,9 +68,10 @@ class ReportEngine:
                 if any(isinstance(one, dict) and one.get("reason") == BILLED for one in error.errors):
                     raise _billed(report, doing, str(error.message)) from error
                 raise
-        return Rows(_declared(report, rows), (self.clock() - began) * 1000)
+        milliseconds = (self.clock() - began) * 1000
+        return Rows(_declared(report, rows), milliseconds, found.total_bytes_processed or 0)
 
-    def _sent(self, report: ReportDeclaration, values: Mapping[str, Value], label: str, doing: str) -> pa.Table:
+    def _sent(self, report: ReportDeclaration, values: Mapping[str, Value], label: str, doing: str) -> RowIterator:
         limit = report.limits
         config = self._config(report, values)
         config.maximum_bytes_billed = limit.bytes_billed
@@ -93,7 +96,7 @@ class ReportEngine:
         # guard: an answer has the declared columns
         if faults := _differences(report, iterator.schema):
             raise _not_declared(report, faults[0].why)
-        return iterator.to_arrow(create_bqstorage_client=False)
+        return iterator
 
     def _config(self, report: ReportDeclaration, values: Mapping[str, Value]) -> bigquery.QueryJobConfig:
         return bigquery.QueryJobConfig(

@@ -71,7 +71,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of an answer; milliseconds in the queue, of the query and of the encoding, 0 where it was kept."""
+    """The bytes of an answer; milliseconds in the queue, of the query and of the encoding, and the bytes it read.
+
+    All four are 0 where the answer was kept.
+    """
 
     body: bytes
     count: int
@@ -80,6 +83,7 @@ class Answer:
     queue: float = 0.0
     warehouse: float = 0.0
     encoding: float = 0.0
+    bytes_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class _Found:
     state: DataState
     queue: float
     milliseconds: float
+    bytes_read: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,23 +212,23 @@ class ReportService:
 
     def _of_one_version(self, asked: Asked, job: _Job, queue: float) -> _Found:
         """The rows of a version that was there before and after the query; else those of the last try, uncertain."""
-        after, milliseconds = asked.state, 0.0
+        after, milliseconds, bytes_read = asked.state, 0.0, 0
         for _ in range(TRIES):
             state = after
             key = replace(asked, state=state).rows_key
             if state.version and (kept := self._cache.get(key)):
-                return _Found(kept, state, queue, milliseconds)
+                return _Found(kept, state, queue, milliseconds, bytes_read)
             rows = no_rows(asked.report) if asked.empty else self._runs.run(asked.report, asked.values, job.label)
-            milliseconds += rows.milliseconds
+            milliseconds, bytes_read = milliseconds + rows.milliseconds, bytes_read + rows.bytes_read
             stream, after = arrow_bytes(rows.table), self.state(asked.report, asked.values)
             # guard: an answer is kept only for the version it is of
             if state.version and after.version == state.version:
                 self._cache.put(key, stream, on_disk=True)
-                return _Found(stream, state, queue, milliseconds)
+                return _Found(stream, state, queue, milliseconds, bytes_read)
             # Once a change is under way, another try would be as uncertain.
             if after.version is None or job.given_up.is_set():
                 break
-        return _Found(stream, replace(state, version=None), queue, milliseconds)
+        return _Found(stream, replace(state, version=None), queue, milliseconds, bytes_read)
 
     def _encoded(self, asked: Asked, found: _Found) -> Answer:
         began = time.monotonic()
@@ -234,7 +239,8 @@ class ReportService:
         if etag := replace(asked, state=found.state).etag:
             self._cache.put(etag, table.num_rows.to_bytes(8) + body, on_disk=False)
         milliseconds = (time.monotonic() - began) * 1000
-        return Answer(body, table.num_rows, found.state, etag, found.queue, found.milliseconds, milliseconds)
+        spent = (found.queue, found.milliseconds, milliseconds, found.bytes_read)
+        return Answer(body, table.num_rows, found.state, etag, *spent)
 
     @staticmethod
     def _kept(asked: Asked, body: bytes) -> Answer:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import dagster as dg
 
 from flows_platform.components.catalog import read_catalog
+from flows_platform.components.report import read_reports
 from flows_platform.components.source_files import SourceFiles, shipped_name
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.orchestration.notifications.sensor import notifications_sensor
+from flows_platform.orchestration.report_assets import ReportFiles, report_definitions
 from flows_platform.orchestration.resources import shared_resources
 from flows_platform.orchestration.source_faults import SourceFault, fault_assets
 from flows_platform.orchestration.table import WindowedTable
@@ -18,6 +20,7 @@ from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
+from flows_platform.sources.report_tables import report_tables
 from flows_platform.sources.tpch_orders.definitions import TPCH_ORDERS, tpch_definitions
 
 _LOG = logging.getLogger(__name__)
@@ -31,12 +34,16 @@ class LoadedSources(NamedTuple):
     faults: list[SourceFault]
 
 
-def build_definitions(settings: Settings, files: SourceFiles | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, files: SourceFiles | None = None, *, with_reports: bool = True
+) -> dg.Definitions:
     """Everything that Dagster sees of a project, or of these files of it.
 
-    A source that cannot be loaded is an asset that says why.
+    A source or report that cannot be loaded is an asset that says why.
     """
     loaded = load_sources(settings, files)
+    if with_reports:
+        _add_reports(loaded, settings)
     for fault in loaded.faults:
         _LOG.error("A source is not loaded: %s", fault.message)
     common = dg.Definitions(
@@ -46,6 +53,14 @@ def build_definitions(settings: Settings, files: SourceFiles | None = None) -> d
         executor=dg.in_process_executor,  # a process for the step costs 4 CPU-seconds and 97 MB
     )
     return dg.Definitions.merge(common, *loaded.definitions)
+
+
+def _add_reports(loaded: LoadedSources, settings: Settings) -> None:
+    """Add the reports over these tables, and the faults of others; a file that cannot be read is a fault already."""
+    found = read_reports(settings, report_tables(loaded.tables))
+    loaded.faults.extend(fault for fault in found.faults if fault not in loaded.faults)
+    files = ReportFiles(settings.files.versions, settings.files.reports)
+    loaded.definitions.append(report_definitions(found.reports, files))
 
 
 def load_sources(settings: Settings, files: SourceFiles | None = None) -> LoadedSources:

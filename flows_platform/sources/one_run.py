@@ -42,7 +42,7 @@ def definitions_with(
     found = mentioning(files, [*(key.to_user_string() for key in keys), *filter(None, [table])])
     if not found.files:
         return None
-    definitions = build_definitions(settings, found)
+    definitions = build_definitions(settings, found, with_reports=False)
     jobs = {definition.name for definition in definitions.jobs or ()}
     # guard: a run has all that it uses
     complete = keys <= asset_keys(definitions) and job in {None, *jobs}

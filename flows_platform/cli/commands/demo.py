@@ -10,6 +10,7 @@ from flows_platform.cli.commands.console import console
 from flows_platform.cli.commands.demo_report import print_report, window_reports
 from flows_platform.cli.commands.instance import open_instance, report_success, run_job
 from flows_platform.cli.commands.services import api_child, emulator_child
+from flows_platform.cli.commands.shown_report import show_report
 from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.flow_database.read import database_summary, iter_rows
@@ -24,6 +25,7 @@ from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.sources.loading import build_definitions
 
 DAYS = 2
+SHOWN_REPORT = "busiest_computers"
 DIGEST_STEP = 20_000  # rows between two updates of the progress
 
 
@@ -59,7 +61,9 @@ def run_demo(rows: int) -> bool:
         console.print("Starting the API server.")
         supervisor.await_ready(*emulator, *supervisor.launch(api_child(settings)))
         verified = _load_windows(settings, instance)
-        return _compare(settings) and verified
+        equal = _compare(settings)
+        show_report(SHOWN_REPORT, settings)
+        return equal and verified
 
 
 def _prepare_database(settings: Settings, instance: dg.DagsterInstance) -> bool:

@@ -65,10 +65,13 @@ def print_report(reports: Sequence[WindowReport]) -> None:
             f"{value:,}" if isinstance(value := report.figures.get(name), int) else "?" for name in COLUMNS.values()
         ]
         table.add_row(report.key, *figures, report.verification, _checks(report))
+    output_console().print(table)
+
+
+def output_console() -> Console:
+    """Where results are printed: standard output, of a fixed width where it is not a terminal."""
     output = Console(highlight=False)
-    if not output.is_terminal:
-        output = Console(highlight=False, width=WIDTH)
-    output.print(table)
+    return output if output.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def _checks(report: WindowReport) -> str:

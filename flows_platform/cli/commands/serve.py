@@ -66,18 +66,21 @@ def features_of(data: ServedData) -> tuple[list[Feature], list[str]]:
         not_served.append(f"flows: there is no database {database}; `flows load` builds one, and --database names it")
     features.append(CveFeature(_cves_url))
     if data.reports:
-        features.append(_reports(data.reports_a_minute))
+        features += _reports(data.reports_a_minute)
     if hooks := _hooks():
         features.append(hooks)
     return features, not_served
 
 
-def _reports(a_minute: int) -> Feature:
+def _reports(a_minute: int) -> list[Feature]:
+    """The reports, and the orders of TPC-H that two of them are about."""
     # They take 60 MB more than a server of flows alone needs.
+    from api_server.orders.feature import OrdersFeature
     from flows_platform.cli.commands.served_reports import reports_feature
     from flows_platform.settings import load_settings
 
-    return reports_feature(load_settings(), a_minute)
+    settings = load_settings()
+    return [reports_feature(settings, a_minute), OrdersFeature(settings.files.tpch_orders)]
 
 
 def _hooks() -> Feature | None:

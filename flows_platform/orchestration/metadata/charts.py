@@ -13,9 +13,12 @@ from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.metadata.first_rows import ROWS, clipped, rows_shown
+from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.runtime.imports import CHARTS, required
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from flows_platform.warehouse.warehouse import Warehouse
     from flows_platform.window_files.profile import Profile, ProfilePlan
 
@@ -27,6 +30,7 @@ RECENT = {HOUR: 3 * DAY, DAY: 60 * DAY}  # the time that a chart by hour or by d
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 30, 60, 180, 360, 1440, 7 * 1440, 30 * 1440, 365 * 1440)]
 RECENTLY = "recent_"  # prefix of charts that show more than the window
 SLICES = 24  # bars for a window, at most
+REPORT_BARS = 60  # of a report: its first rows
 
 type Count = tuple[str | None, int]  # a value as text, or None, and its number of rows
 type Slices = list[tuple[datetime, int]]  # starts in order, without gaps, and their numbers of rows
@@ -40,6 +44,27 @@ class Chart(Declared):
     name: str = Field(pattern=NAME, description="The chart's name on Dagster's pages.")
     by: str = Field(description="The column.")
     labels: dict[str, str] = Field({}, description="Labels to show instead of values.")
+
+
+def report_chart(report: ReportDeclaration, table: "pa.Table") -> Metadata:
+    """The chart that a report declares, of the first rows of its answer."""
+    if report.chart is None or not table.num_rows:
+        return {}
+    shown = table.slice(0, REPORT_BARS).select([report.chart.x, report.chart.y])
+    labels, values = (column.to_pylist() for column in shown.columns)
+    try:
+        with required(CHARTS):
+            from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - as below
+    except ConfigurationError as error:
+        return {"chart": dg.MetadataValue.text(f"none: {error}")}
+    bars = [Bar(clipped(_text(label), LABEL), float(value or 0)) for label, value in zip(labels, values, strict=True)]
+    return {"chart": dg.MetadataValue.md(chart_markdown(report.chart.y.replace("_", " "), bars))}
+
+
+def _text(label: object) -> str:
+    if isinstance(label, datetime):
+        return f"{label:%m-%d %H:%M}" if label.time() != datetime.min.time() else f"{label:%Y-%m-%d}"
+    return "none" if label is None else str(label)
 
 
 def profile_plan(charts: Sequence[Chart], window: Window) -> "ProfilePlan":
