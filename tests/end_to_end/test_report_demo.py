@@ -61,6 +61,8 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]
         return [{"O_CUSTKEY": key, "SUM_TOTALPRICE": f"{total:f}"} for key, total in connection.execute(sql).fetchall()]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # 80 windows: half a minute on a quiet machine
 def test_the_demo_serves_orders_and_stops(tmp_path: Path, expected: list[dict[str, object]]) -> None:
     home, port = tmp_path / "flows", free_port()
     with running_demo(home, port) as (process, lines):

@@ -88,6 +88,8 @@ def load(table: WindowedTable, pipeline: "WindowPipeline") -> int:
     windows = [table.grid.from_key(key) for key in table.partitions.get_partition_keys()]
     held = pipeline.held(table.grid, windows)
     missing = [window for window in windows if not _is_loaded(pipeline, window, held)]
+    if missing:
+        console.print(f"Loading {len(missing)} windows of a month each.")
     with progress_bar("Orders by month", "windows") as progress:
         for done, window in enumerate(missing, 1):
             pipeline.fetch(window)
