@@ -146,8 +146,11 @@ def test_a_check_alone_computes_nothing(instance: dg.DagsterInstance, settings: 
 class Never:
     """What a server asks where it has no answer."""
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value]) -> Rows:
-        raise AssertionError(f"{report.name} was asked for with {values}")
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "") -> Rows:
+        raise AssertionError(f"{report.name} was asked for with {values} {label}")
+
+    def cancel(self, label: str) -> None:
+        raise AssertionError(label)
 
 
 def test_the_server_has_the_answer_at_hand(

@@ -26,8 +26,8 @@ def show_report(name: str, settings: Settings) -> None:
     """
     found = read_reports(settings, report_tables(read_catalog(settings).tables))
     (report,) = (one for one in found.reports if one.name == name)
-    state = VersionsFile(Versions(settings.files.versions)).state(report.over)
-    values = values_of(report.parameters, {}, state.as_of)
+    newest = VersionsFile(Versions(settings.files.versions)).newest(report.over)
+    values = values_of(report.parameters, {}, newest)
     with build_resources(settings).warehouse.warehouse() as opened:
         rows = ReportEngine(opened.client, opened.dataset, opened.location).run(report, values)
     output_console().print(_table(report, rows.table.to_pylist()))
