@@ -146,10 +146,10 @@ def test_a_check_alone_computes_nothing(instance: dg.DagsterInstance, settings: 
 class Never:
     """What a server asks where it has no answer."""
 
-    def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "") -> Rows:
+    def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "", /) -> Rows:
         raise AssertionError(f"{report.name} was asked for with {values} {label}")
 
-    def cancel(self, label: str) -> None:
+    def cancel(self, label: str) -> bool:
         raise AssertionError(label)
 
 
