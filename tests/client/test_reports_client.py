@@ -188,6 +188,7 @@ def test_a_busy_server_is_asked_again_after_its_wait(server: Server, token: str,
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
+        assert len(waits) <= 2
         if len(waits) == 2:
             warehouse.error = None
 

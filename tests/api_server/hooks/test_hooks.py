@@ -18,6 +18,7 @@ from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
 from tests.api_server.hooks.served import MINUTE, MS, ORIGINAL, PATH, URL, Answer, Hooks, body, serving
+from tests.conditions import eventually
 from tests.webhooks.declared import KEY, declared
 from tests.webhooks.deliveries import github
 
@@ -123,8 +124,8 @@ def test_bodies_that_are_held_have_a_budget(tmp_path: Path) -> None:
     with serving(tmp_path, body_bytes=2000) as hooks, ExitStack() as stack:
         slow = stack.enter_context(socket.create_connection(("127.0.0.1", hooks.port)))
         slow.sendall(head("Content-Length: 1900") + b" " * 1800)
-        while hooks.send(body("5a3c").ljust(500))[0] == 200:  # until the server has read the slow body
-            pass
+        # Once the server has read the slow body, which ends by its deadline.
+        assert eventually(lambda: hooks.send(body("5a3c").ljust(500))[0] != 200, seconds=30)
         status, headers, found = hooks.send(body("5a3d").ljust(500))
         assert (status, headers["retry-after"], found["type"]) == (503, "2", "/#too-many-deliveries")
         slow.sendall(b" " * 100)
