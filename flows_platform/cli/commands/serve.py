@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api_server.config import ServerConfig
 from api_server.cves.feature import CveFeature
@@ -14,6 +15,12 @@ from api_server.http.rate import REQUESTS_A_MINUTE
 from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import PERMILLE, LateRows, SimulatedClock, Simulation
+from flows_platform.settings import Settings, load_settings
+
+TPCH_ORDERS = "tpch_orders"  # the table whose windows come from this server
+
+if TYPE_CHECKING:
+    from flows_platform.cli.commands.declarations import Declarations
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,48 +60,47 @@ def features_of(data: ServedData) -> tuple[list[Feature], list[str]]:
 
     Raises:
         InputError: the database that is named is missing or is not one of ours.
+        ProcessFailed: the project's sources could not be read at all.
     """
+    settings = load_settings()
     features: list[Feature] = []
     not_served: list[str] = []
-    database = data.database or _default_database()
+    database = data.database or settings.files.database
     # guard: a database that is named is served
     if data.database or database.exists():
         flows = FlowsFeature(FlowsConfig(database, compare_pages=data.compare_pages, simulation=data.simulation))
-        flows.check()  # before the reports are read, which takes seconds
+        flows.check()  # before the sources are read, which takes seconds
         features.append(flows)
     else:
         not_served.append(f"flows: there is no database {database}; `flows load` builds one, and --database names it")
-    features.append(CveFeature(_cves_url))
-    if data.reports:
-        features += _reports(data.reports_a_minute)
-    if hooks := _hooks():
-        features.append(hooks)
+    features.append(CveFeature(lambda: settings.cves_url))
+    if data.reports or settings.source_entries:
+        # Imported here, as below: a server loads what it serves.
+        from flows_platform.cli.commands.declarations import read_declarations
+
+        found = read_declarations(settings, reports=data.reports)
+        if data.reports:
+            features += _reports(settings, found, data.reports_a_minute)
+        else:
+            not_served += found.faults
+        if found.webhooks:
+            features.append(_hooks(settings, found))
     return features, not_served
 
 
-def _reports(a_minute: int) -> list[Feature]:
-    """The reports, and the orders of TPC-H that two of them are about."""
-    # They take 60 MB more than a server of flows alone needs.
+def _reports(settings: Settings, found: "Declarations", a_minute: int) -> list[Feature]:
+    """The reports, and the orders of TPC-H where the project has their source."""
     from api_server.orders.feature import OrdersFeature
     from flows_platform.cli.commands.served_reports import reports_feature
-    from flows_platform.settings import load_settings
 
-    settings = load_settings()
-    return [reports_feature(settings, a_minute), OrdersFeature(settings.files.tpch_orders)]
+    orders = [OrdersFeature(settings.files.tpch_orders)] if TPCH_ORDERS in found.tables else []
+    return [reports_feature(settings, found, a_minute), *orders]
 
 
-def _hooks() -> Feature | None:
-    # Imported here: settings take 20 MB, which a server of flows alone does not need before.
+def _hooks(settings: Settings, found: "Declarations") -> Feature:
     from flows_platform.cli.commands.serve_hooks import hooks_feature
-    from flows_platform.settings import load_settings
 
-    return hooks_feature(load_settings())
-
-
-def _default_database() -> Path:
-    from flows_platform.settings import load_settings
-
-    return load_settings().files.database
+    return hooks_feature(settings, found.webhooks)
 
 
 def simulation_of(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Simulation | None:
@@ -122,14 +128,7 @@ def _instant(text: str) -> datetime:
 
 
 def _default_tokens() -> Path | None:
-    # Settings take 20 MB, which a server on loopback does not need.
     from flows_platform.cli.commands.token import default_token_file
 
     file = default_token_file()
     return file if file.exists() else None
-
-
-def _cves_url() -> str:
-    from flows_platform.settings import load_settings
-
-    return load_settings().cves_url

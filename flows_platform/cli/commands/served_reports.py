@@ -4,7 +4,7 @@ from functools import partial
 
 from api_server.http.rate import REQUESTS_A_MINUTE
 from api_server.reports.feature import ReportsFeature
-from flows_platform.cli.commands.report_declarations import declared_reports
+from flows_platform.cli.commands.declarations import Declarations
 from flows_platform.reports.answers import Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.opening import OpenedWhenAsked
@@ -13,12 +13,11 @@ from flows_platform.reports.versions import Versions, VersionsFile
 from flows_platform.settings import Settings
 
 
-def reports_feature(settings: Settings, a_minute: int = REQUESTS_A_MINUTE) -> ReportsFeature:
-    """The reports under these settings; the feature says what is wrong with those that it lacks.
+def reports_feature(settings: Settings, found: Declarations, a_minute: int = REQUESTS_A_MINUTE) -> ReportsFeature:
+    """The reports that were found under these settings; the feature says what is wrong with those that it lacks.
 
     A token may send `a_minute` requests, or any number where that is 0.
     """
-    found = declared_reports(settings)
     service = ReportService(
         found.reports,
         OpenedWhenAsked(partial(_opened, settings)),

@@ -15,14 +15,14 @@ import yaml
 from google.cloud import bigquery
 from pydantic import SecretStr
 
-from api_server.reports.feature import ReportsFeature
-from flows_platform.cli.commands.report_declarations import declared_reports
+from flows_platform.cli.commands.declarations import read_declarations
 from flows_platform.cli.commands.report_engine import report_engine
 from flows_platform.cli.commands.serve import ServedData, features_of
-from flows_platform.cli.commands.served_reports import reports_feature
 from flows_platform.components.catalog import tables_at
 from flows_platform.components.loader import REPORT
-from flows_platform.domain.errors import ConfigurationError, InputError, WarehouseUnavailable
+from flows_platform.components.source_files import WEBHOOKS
+from flows_platform.components.webhook_files import load_webhooks
+from flows_platform.domain.errors import ConfigurationError, InputError, ProcessFailed, WarehouseUnavailable
 from flows_platform.local.emulator import Emulator
 from flows_platform.local.ports import free_port, listens
 from flows_platform.settings import Settings
@@ -85,7 +85,7 @@ def test_reports_are_checked_against_a_dry_run(tmp_path: Path, dataset: dict[str
     )
     settings = project(tmp_path, report(), wrong, unknown, required, report(), **dataset)
     create_table(settings)
-    found = declared_reports(settings)
+    found = read_declarations(settings)
     assert [one.name for one in found.reports] == ["countries", "required"]
     assert found.reports[0].sql == SQL
     assert not found.unchecked
@@ -105,10 +105,10 @@ def test_a_table_without_windows_and_a_warehouse_that_is_away_refuse_no_report(
     tmp_path: Path, dataset: dict[str, Any]
 ) -> None:
     settings = project(tmp_path, report(), report("second"), **dataset)
-    found = declared_reports(settings)
+    found = read_declarations(settings)
     assert [one.name for one in found.reports] == ["countries", "second"] == list(found.unchecked)
     assert all("sightings" in why for why in found.unchecked.values())
-    away = declared_reports(settings.model_copy(update={"emulator_port": free_port()}))
+    away = read_declarations(settings.model_copy(update={"emulator_port": free_port()}))
     assert [one.name for one in away.reports] == ["countries", "second"] == list(away.unchecked)
     assert "no answer from the warehouse" in away.unchecked["countries"]
     assert not found.faults
@@ -117,7 +117,7 @@ def test_a_table_without_windows_and_a_warehouse_that_is_away_refuse_no_report(
 
 def test_an_emulator_that_never_ran_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
-    assert "the local emulator was never started" in declared_reports(settings).unchecked["countries"]
+    assert "the local emulator was never started" in read_declarations(settings).unchecked["countries"]
     assert not settings.home.exists()
     with pytest.raises(WarehouseUnavailable, match="`flows dev`"):
         report_engine(settings)
@@ -125,7 +125,7 @@ def test_an_emulator_that_never_ran_is_named_and_nothing_is_written(tmp_path: Pa
 
 def test_a_key_that_is_none_is_shown_nowhere(tmp_path: Path) -> None:
     settings = project(tmp_path, report(), bigquery_project="p", bigquery_credentials=SecretStr("eyJjYW5hcnkiOiAxfQ=="))
-    found = declared_reports(settings)
+    found = read_declarations(settings)
     assert "FLOWS_BIGQUERY_CREDENTIALS" in found.unchecked["countries"]
     assert "canary" not in str(found)
     with pytest.raises(ConfigurationError, match="the credentials of BigQuery cannot be used") as caught:
@@ -138,7 +138,7 @@ def test_a_derived_table_is_one_that_reports_may_read(tmp_path: Path) -> None:
         f"type: {REPORT.component}\nattributes:\n  name: busiest\n  description: d\n"
         "  top: {of: flow_traffic_hourly, by: computer, sum: bytes}\n"
     )
-    found = declared_reports(Settings(home=tmp_path / "home", sources=f"lanl_flows,{tmp_path}"))
+    found = read_declarations(Settings(home=tmp_path / "home", sources=f"lanl_flows,{tmp_path}"))
     assert "busiest" in [one.name for one in found.reports]
     assert not [fault for fault in found.faults if "busiest" in fault]
 
@@ -146,7 +146,7 @@ def test_a_derived_table_is_one_that_reports_may_read(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_faults_and_others_are_served(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
     (tmp_path / "sources" / "b.report.yaml").write_text(f"type: {REPORT.component}\nattributes:\n  nmae: x\n")
-    found = declared_reports(settings.model_copy(update={"sources": (*settings.sources, "absent")}))
+    found = read_declarations(settings.model_copy(update={"sources": (*settings.sources, "absent")}))
     assert [one.name for one in found.reports] == ["countries"]
     assert any("'absent' is not a folder" in fault for fault in found.faults)
     assert any(
@@ -172,20 +172,36 @@ def test_without_a_database_the_server_has_the_rest(tmp_path: Path, monkeypatch:
         feature.close()
 
 
-def test_a_child_that_fails_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_sources_that_cannot_be_read_at_all_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    feature = reports_feature(Settings(home=tmp_path))
-    assert isinstance(feature, ReportsFeature)
-    assert list(feature.notes()) == ["the reports could not be read; the reason is above."]
+    with pytest.raises(ProcessFailed, match="the sources could not be read"):
+        read_declarations(Settings(home=tmp_path))
+
+
+def test_webhooks_are_read_with_the_reports_or_alone(tmp_path: Path) -> None:
+    settings = project(tmp_path, report())
+    text = (WEBHOOKS / "standard_events.yaml").read_text()
+    for name in ("a", "b"):
+        (tmp_path / "sources" / f"{name}.yaml").write_text(text)
+    declared = load_webhooks(tmp_path / "sources" / "a.yaml", settings)
+    for reports in (True, False):
+        found = read_declarations(settings, reports=reports)
+        assert [one.name for one in found.reports] == ["countries"] * reports
+        assert [one.paths for one in found.webhooks] == [one.paths for one in declared]
+        assert [one.webhook for one in found.webhooks] == [one.webhook for one in declared]
+        assert len([fault for fault in found.faults if "have one name" in fault]) == 1
 
 
 LOADED = """
 import sys
-from flows_platform.cli.commands.served_reports import reports_feature
-from flows_platform.settings import load_settings
+from flows_platform.cli.commands.serve import ServedData, features_of
 from api_server.app import create_app
 from api_server.config import ServerConfig
-create_app(ServerConfig(), [reports_feature(load_settings())])
+features, _ = features_of(ServedData(None))
+create_app(ServerConfig(), features)
+print(*(feature.source for feature in features), file=sys.stderr)
+for feature in features:
+    feature.close()
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -193,10 +209,14 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 UNWANTED = {"dagster", "google", "pyarrow", "lxml", "ijson", "yaml", "pandas", "requests", "urllib3"}
 
 
-def test_reports_bring_no_dagster_and_no_client_into_the_server(tmp_path: Path) -> None:
+def test_reports_and_webhooks_bring_no_dagster_and_no_client_into_the_server(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
-    environment = {**os.environ, "FLOWS_HOME": str(settings.home), "FLOWS_SOURCES": settings.sources[0]}
+    (tmp_path / "sources" / "a.yaml").write_text((WEBHOOKS / "standard_events.yaml").read_text())
+    secret = {"STANDARD_HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    environment = {**os.environ, **secret, "FLOWS_HOME": str(settings.home), "FLOWS_SOURCES": settings.sources[0]}
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr.split()[:3] == ["CVEs", "1", "report"]
+    assert "webhooks" in done.stderr
     assert not UNWANTED & set(done.stdout.split())
 
 
