@@ -75,6 +75,7 @@ def _hook() -> Node:
             "paths": {"type": "array", "items": TEXT},
             "time": {**TEXT, "description": "That of the answer: the archive has all that came until then."},
             "records": NUMBER,
+            "bytes": NUMBER,
             "differing": NUMBER,
             "open": NUMBER,
             "newest": newest,

@@ -12,6 +12,7 @@ from flows_platform.components.loader import resolved
 from flows_platform.components.webhook_declaration import WebhookTableDeclaration
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import WindowedApi
+from flows_platform.orchestration.observed_archive import archive_name
 from flows_platform.orchestration.resources import shared_resources
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.table_definitions import windowed_definitions
@@ -54,7 +55,8 @@ def webhook_table(declaration: WebhookTableDeclaration, settings: Settings, fold
     """
     table = windowed_table(declaration.table(settings.hooks_base), settings, folder)
     changes = f"{settings.hooks_base}{HOOKS}/{declaration.name}/changes"
-    return replace(table, api=_proven(table.api), changes=changes)
+    upstream = (archive_name(table.name),)
+    return replace(table, api=_proven(table.api), upstream=upstream, changes=changes)
 
 
 def _proven(api: Callable[[], WindowedApi]) -> Callable[[], WindowedApi]:

@@ -99,8 +99,9 @@ def _files_spec(table: WindowedTable) -> dg.AssetSpec:
 
 
 def _same_columns(table: WindowedTable) -> dict[str, list[dg.TableColumnDep]]:
-    """Lineage of the window files' columns; empty if the API does not serve one of Dagster's assets."""
-    return figures.same_columns(table.table.schema, table.upstream[0]) if table.upstream else {}
+    """Lineage of the window files' columns; empty if the API does not serve an asset with the same columns."""
+    served = table.upstream and not table.changes  # an archive has records as they came
+    return figures.same_columns(table.table.schema, table.upstream[0]) if served else {}
 
 
 def _table_spec(table: WindowedTable) -> dg.AssetSpec:

@@ -12,13 +12,14 @@ from flows_platform.orchestration.automation.new_windows_sensor import reprocess
 from flows_platform.orchestration.automation.overdue import lag_sensor, overdue_check
 from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.automation.schedule import windows_schedule
+from flows_platform.orchestration.observed_archive import observed_archive
 from flows_platform.orchestration.table import WindowedTable
 
 
 def windowed_definitions(table: WindowedTable, now: Callable[[], datetime] = utc_now) -> dg.Definitions:
     """Assets, checks, jobs, schedule and sensors; `now` is the wall clock."""
     windows = windows_job(table)
-    return dg.Definitions(
+    own = dg.Definitions(
         assets=[windowed_assets(table)],
         jobs=[windows, reprocess_job(table)],
         schedules=[windows_schedule(table, windows)],
@@ -30,3 +31,4 @@ def windowed_definitions(table: WindowedTable, now: Callable[[], datetime] = utc
         ],
         asset_checks=[matches_source_check(table), overdue_check(table, now)],
     )
+    return dg.Definitions.merge(own, observed_archive(table, now)) if table.changes else own

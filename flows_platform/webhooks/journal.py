@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS records (
     id TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     created_at TEXT NOT NULL,
+    size INTEGER NOT NULL,
     key TEXT NOT NULL,
     differs INTEGER NOT NULL,
     body BLOB,
@@ -65,7 +66,7 @@ CREATE TABLE IF NOT EXISTS stopped_details (
     why TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS details_due ON details (source, due) WHERE due IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id);
+CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id, size);
 CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
 CREATE INDEX IF NOT EXISTS differing_records ON records (source) WHERE differs;
@@ -122,6 +123,7 @@ class RecordEntry:
         id: Its id.
         sha256: The digest of its bytes.
         created_at: When it was created.
+        size: The number of its bytes.
         key: Its key in the archive.
         beside: Its key where another record has its id.
         body: Its bytes; None for one that the archive has.
@@ -132,6 +134,7 @@ class RecordEntry:
     id: str
     sha256: str
     created_at: datetime
+    size: int
     key: str
     beside: str
     body: bytes | None = field(repr=False)
@@ -432,12 +435,13 @@ def _add_delivery(connection: sqlite3.Connection, delivery: DeliveryEntry, state
 
 def _add_record(connection: sqlite3.Connection, source: str, record: RecordEntry, delivery: int | None) -> None:
     connection.execute(
-        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             source,
             record.id,
             record.sha256,
             _text(record.created_at),
+            record.size,
             record.key,
             record.differs,
             record.body,

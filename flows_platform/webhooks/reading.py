@@ -36,6 +36,7 @@ class Overview:
 
     Args:
         records: How many records, also those that are not archived yet.
+        bytes: Those of all records, without their details.
         differing: Records that came with an id that another record has.
         open: Deliveries that are not archived yet.
         newest: When the newest record was created, in ISO 8601; None where there is none.
@@ -46,6 +47,7 @@ class Overview:
     """
 
     records: int
+    bytes: int
     differing: int
     open: int
     newest: str | None
@@ -161,12 +163,13 @@ class RecordReader:
         """What there is of the source; `now` is in seconds since 1970."""
         counts, details = self._journal.counts(self.source), self._details.counts()
         with self._journal.reading() as connection:
-            (newest,) = connection.execute(
-                "SELECT max(created_at) FROM records WHERE source = ?", (self.source,)
+            newest, size = connection.execute(
+                "SELECT max(created_at), coalesce(sum(size), 0) FROM records WHERE source = ?", (self.source,)
             ).fetchone()
         waited = None if details.oldest is None else max(now - details.oldest, 0.0)
         return Overview(
             counts.records,
+            size,
             counts.differing,
             counts.open,
             newest,

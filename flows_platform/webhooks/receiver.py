@@ -207,7 +207,7 @@ class Receiver:
     def _entry(self, record: Record) -> RecordEntry:
         key = self._archive.record_key(record)
         beside = self._archive.beside(key, record.sha256)
-        return RecordEntry(record.id, record.sha256, record.created_at, key, beside, record.body)
+        return RecordEntry(record.id, record.sha256, record.created_at, len(record.body), key, beside, record.body)
 
     def _keep_refused(self, delivery: Delivery, why: str) -> None:
         """Keep a proven delivery that is refused: its sender may not send it again."""
@@ -236,7 +236,7 @@ class Receiver:
                     f"the archive's object {key} is not a record: {error}", remedy="Move it out of the archive."
                 ) from error
             differs = BESIDE in key.rpartition("/")[2]
-            yield RecordEntry(record_id, record.sha256, record.created_at, key, key, None, differs, ARCHIVED)
+            yield RecordEntry(record_id, record.sha256, record.created_at, len(body), key, key, None, differs, ARCHIVED)
 
     def _archived_deliveries(self) -> Iterable[DeliveryEntry]:
         for key in self._archive.deliveries():

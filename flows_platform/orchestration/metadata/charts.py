@@ -137,15 +137,28 @@ def _rows(table: WarehouseTable, window: Window, warehouse: "Warehouse") -> Meta
 def _charts(
     charts: Sequence[Chart], slices: Slices, counted: Mapping[str, list[Count]], of: str, prefix: str = ""
 ) -> Metadata:
+    drawn = {f"{prefix}{of}_by_time": [(_clock(start, slices), count) for start, count in slices]}
+    for chart in charts:
+        drawn[prefix + chart.name] = [(_label(chart, value), count) for value, count in counted[chart.name]]
+    return _drawn(drawn)
+
+
+def _drawn(charts: Mapping[str, Sequence[tuple[str, int]]]) -> Metadata:
+    """Charts by their names, from the labels and values of their bars."""
     try:
         with required(CHARTS):
             from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where it draws
     except ConfigurationError as error:
         return {"pictures": dg.MetadataValue.text(f"none: {error}")}
-    drawn = {f"{prefix}{of}_by_time": [Bar(_clock(start, slices), count) for start, count in slices]}
-    for chart in charts:
-        drawn[prefix + chart.name] = [Bar(_label(chart, value), count) for value, count in counted[chart.name]]
-    return {name: dg.MetadataValue.md(chart_markdown(name.replace("_", " "), bars)) for name, bars in drawn.items()}
+    return {
+        name: dg.MetadataValue.md(chart_markdown(name.replace("_", " "), [Bar(*bar) for bar in bars]))
+        for name, bars in charts.items()
+    }
+
+
+def number_chart(name: str, numbers: Mapping[str, int]) -> Metadata:
+    """A chart of a few numbers by their names."""
+    return _drawn({name: [*numbers.items()]})
 
 
 def _label(chart: Chart, value: str | None) -> str:

@@ -16,7 +16,7 @@ RANGE = f"{BASE}/records?start=2023-11-14T22:13:00Z&end=2023-11-14T22:16:00Z"
 
 
 class Vendor:
-    """A vendor with a detail of some records, and none of others; one that refuses gives `error`."""
+    """A vendor that has a detail of most records; one that refuses raises `error`."""
 
     concurrency = 1
     lease_seconds = 600.0

@@ -21,6 +21,10 @@ from tests.webhooks.deliveries import NOW
 
 MS = 1_700_000_000_123  # 2023-11-14T22:13:20.123Z
 A_MINUTE = 60_000
+RECORD = """{
+   "id": "a0-ab",
+   "created_at": 1700000000123
+  }"""
 BASE = "/api/v1/hooks/vendor_alerts"
 RANGE = f"{BASE}/records?start=2023-11-14T22:13:00Z&end=2023-11-14T22:16:00Z"
 
@@ -88,7 +92,7 @@ def test_what_there_is_of_a_webhook(hooks: Hooks) -> None:
     hooks.send(alerts(0, 1), URL)
     found = json.loads(got(hooks, BASE)[2])
     assert (found["name"], found["paths"], found["records"]) == ("vendor_alerts", [BASE], 2)
-    assert found["newest"] == "2023-11-14T22:14:20.123000Z"
+    assert (found["newest"], found["bytes"]) == ("2023-11-14T22:14:20.123000Z", 2 * len(RECORD))
     (listed,) = json.loads(got(hooks, "/api/v1/hooks")[2])["hooks"]
     assert listed | {"time": ""} == found | {"time": ""}
     assert got(hooks, "/api/v1/hooks/none")[0] == 404
