@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api_server.http.pages import POLICY, STYLE
 from api_server.http.tokens import Scope, create_token, report_scope
@@ -285,6 +287,21 @@ def test_texts_of_declarations_stay_texts(server: Server) -> None:
     assert "A parameter of <every> kind." in Page(server, KINDS).texts("//p[@class='lead']")
     assert Page(server, KINDS).root.xpath("//th/@title") == ["A <name>."]
     assert "A parameter of <every> kind." in Page(server, "/reports").text()
+
+
+NAMES = st.sampled_from([parameter.name for parameter in EVERYTHING.parameters]) | st.text(max_size=5)
+VALUES = st.binary(max_size=20) | st.text(max_size=20) | st.datetimes().map(str) | st.integers().map(str)
+PAIRS = st.lists(st.tuples(NAMES, VALUES), max_size=4)
+
+
+def test_no_query_breaks_a_page(server: Server) -> None:
+    @given(PAIRS)
+    @settings(max_examples=200, deadline=None)
+    def check(pairs: list[tuple[str, str | bytes]]) -> None:
+        page = Page(server, f"{KINDS}?{urlencode(pairs)}")
+        assert (page.status, bool(page.texts("//*[@role='alert']"))) in {(200, False), (400, True)}
+
+    check()
 
 
 def basic(token: str, name: str = "any") -> str:
