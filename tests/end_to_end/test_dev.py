@@ -1,5 +1,6 @@
 """`flows dev` as a person runs it: one process that starts all, and ends all."""
 
+import json
 import os
 import re
 import signal
@@ -7,10 +8,11 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
+from flows_platform.components.source_files import shipped_file
 from tests.conditions import eventually
 from tests.end_to_end.dev_process import (
     DEFINITIONS,
@@ -25,6 +27,7 @@ from tests.end_to_end.dev_process import (
     processes_of,
     running_dev,
 )
+from tests.webhooks.declared import KEY
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +98,24 @@ def test_a_taken_port_is_told_before_anything_starts(name: str, environment: dic
     assert variable in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "emulator").exists()
+
+
+def test_a_project_of_webhooks_is_served(tmp_path: Path) -> None:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "alerts.yaml").write_text(shipped_file("threatstack_alerts").read_text())
+    environment = own_environment(
+        tmp_path / "home", FLOWS_SOURCES=folder, THREATSTACK_HOOK_SECRET=KEY, THREATSTACK_API_KEY=KEY
+    )
+    with running_dev(environment) as dev:
+        lines = lines_until(dev, READY)
+        (url,) = re.findall(r"^Webhook +(http\S+/api/v1/s3/alert)$", "\n".join(lines), re.MULTILINE)[:1]
+        assert assets(environment) >= {"threatstack_alerts_archive", "threatstack_alerts"}
+        alert = {"alerts": [{"id": "52ebb55f", "created_at": 1_700_000_000_123, "severity": 1}]}
+        with urlopen(Request(f"{url}/{KEY}", json.dumps(alert).encode()), timeout=60) as answer:
+            assert json.loads(answer.read()) == {"success": True, "archived": 1, "repeated": 0}
+        archived = tmp_path / "home/archive/webhooks/2023/11/14/22/13/52ebb55f"
+        assert json.loads(archived.read_text()) == alert["alerts"][0]
+        with urlopen(f"{url.removesuffix('/s3/alert')}/reports", timeout=60) as answer:
+            names = [report["name"] for report in json.loads(answer.read())["reports"]]
+        assert {"alerts_by_severity", "alerts_of_server"} <= set(names)

@@ -40,7 +40,8 @@ def run_add(name: str | None, out: Path | None) -> None:
     files = library() | webhooks()
     if name is None:
         for known, file in files.items():
-            say(f"{known:24} {yaml.safe_load(file.read_bytes())['attributes']['description']}")
+            first = next(yaml.safe_load_all(file.read_bytes()))  # others are reports over it
+            say(f"{known:24} {first['attributes']['description']}")
         return
     if name not in files:
         raise ConfigurationError(
