@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,11 +43,18 @@ logger = logging.getLogger(__name__)
 
 
 def run(
-    config: ServerConfig, features: Sequence[Feature], host: str, port: int, not_served: Sequence[str] = ()
+    config: ServerConfig,
+    features: Sequence[Feature],
+    host: str,
+    port: int,
+    *,
+    not_served: Sequence[str] = (),
+    listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Port 0 takes a free one; the log line says which.
 
-    The log also says what is `not_served`, and what features lack.
+    The log also says what is `not_served`, and what features lack. `listening` is called with the server's URL once
+    connections are accepted.
 
     Raises:
         PlatformError: a feature's data is missing or something else.
@@ -76,6 +83,7 @@ def run(
             logger.warning("not served: %s", note)
         if certificate:
             signal.signal(signal.SIGHUP, certificate.reload)
+        listening(_url(listeners[0], certificate))
         gc.freeze()  # what is loaded by now stays, so garbage collections need not look at it
         # uvicorn raises the signal again once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):

@@ -13,13 +13,15 @@ from flows_platform.runtime.imports import collector_paused
 with collector_paused():
     import click
 
-    from flows_platform.cli import files, project, reports, serving, sources, tokens, windows
+    from flows_platform.cli import alerts, files, hooks, project, reports, serving, sources, tokens, windows
     from flows_platform.cli.app import FAILED, INTERRUPTED, WRONG_USE, app
     from flows_platform.domain.errors import ConfigurationError, PlatformError
 
 __all__ = [
+    "alerts",
     "app",
     "files",
+    "hooks",
     "main",
     "project",
     "reports",

@@ -8,9 +8,12 @@ from pydantic import Field, model_validator
 from flows_platform.columns.paths import RecordPath
 from flows_platform.components.source import ColumnDeclaration, Partitions, TableKeys, TableShape
 from flows_platform.components.validation import TableDeclaration, environment_variables, faults
+from flows_platform.components.webhook_list import Reconcile, listed_keys
 from flows_platform.declared import Fault, all_refused, refused
+from flows_platform.fetch.alert_detail import Detail
 from flows_platform.webhooks.declaration import HOOKS, WebhookDeclaration
-from flows_platform.webhooks.lines import DETAIL_STATE, RECORD_ID, WEBHOOK
+from flows_platform.webhooks.lines import DETAIL, DETAIL_STATE, RECORD_ID, WEBHOOK
+from flows_platform.webhooks.reconcile import check_reconcilable
 
 TOKEN = "FLOWS_API_TOKEN"  # noqa: S105 - the variable's name
 OF_TABLES = ("time", "key", "partitions")
@@ -20,9 +23,15 @@ NOWHERE = "http://127.0.0.1"
 class WebhookTableDeclaration(WebhookDeclaration, TableShape):
     """A table that is filled by a webhook, window by window; without columns its records are archived alone.
 
-    A path of a column leads into the webhook's record; `record_id` is the record's id.
+    A path of a column leads into the record's detail where details are fetched, and else into the webhook's record, as
+    one that begins with `webhook.` always does. `record_id` is the record's id, `detail_state` says whether its detail
+    is present, pending or absent.
     """
 
+    detail: Detail | None = Field(None, description="The request for a record's detail, where the vendor has one.")
+    reconcile: Reconcile | None = Field(
+        None, description="The vendor's list of records, which is compared with the archive every day."
+    )
     partitions: Partitions | None = Field(None, description="The windows; needed where there are columns.")
 
     @model_validator(mode="before")
@@ -47,6 +56,10 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
             yield Fault((), "partitions: the windows of the table are missing, such as {cron: 0 */3 * * *, start: …}")
         else:
             yield from faults(TableKeys.model_validate(self._table(NOWHERE)))
+        if self.reconcile:
+            check_reconcilable(self.webhook)
+            for at, why in faults(TableKeys.model_validate(listed_keys(self, self.reconcile))):
+                yield Fault(("reconcile", *at[1:]) if at[:1] == ("api",) else ("reconcile",), why)
 
     def table(self, base: str) -> TableDeclaration:
         """The declared table, filled from the API server at the address `base`."""
@@ -81,6 +94,10 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
         return column.model_copy(update={"path": [*map(self._in_line, paths)]})
 
     def _in_line(self, path: RecordPath) -> RecordPath:
-        """The path in a line: one that does not name its member leads into the webhook's record."""
-        own = path.names[:1] == (WEBHOOK,) or path.names in {(RECORD_ID,), (DETAIL_STATE,)}
-        return path if own else RecordPath.parse(f"{WEBHOOK}.{path.text}")
+        """The path in a line: one that does not name its member leads into the detail, if there are details."""
+        if path.names[:1] == (WEBHOOK,) or path.names in {(RECORD_ID,), (DETAIL_STATE,)}:
+            return path
+        if self.detail is None:
+            return RecordPath.parse(f"{WEBHOOK}.{path.text}")
+        inside = f"{self.detail.record.text}." if self.detail.record else ""
+        return RecordPath.parse(f"{DETAIL}.{inside}{path.text}")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flows_platform.components.loader import WEBHOOK, declared_in, resolved
 from flows_platform.components.source_files import source_files
 from flows_platform.components.webhook_declaration import WebhookTableDeclaration
+from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.orchestration.source_faults import SourceFault
 from flows_platform.settings import Settings
@@ -40,6 +41,32 @@ def read_webhooks(settings: Settings) -> Webhooks:
         except ConfigurationError as error:
             found.faults.append(SourceFault.of(path, error))
     return found
+
+
+def chosen_webhooks(name: str | None, settings: Settings) -> list[WebhookTableDeclaration]:
+    """The webhook of that name; without a name all.
+
+    Raises:
+        ConfigurationError: there is no such webhook; the message has the faults of the project's files.
+    """
+    found = read_webhooks(settings)
+    names = [webhook.name for webhook in found.webhooks]
+    if name is None and found.webhooks:
+        return found.webhooks
+    if name in names:
+        return [webhook for webhook in found.webhooks if webhook.name == name]
+    why = f"there is no webhook {name!r}{did_you_mean(name, names) or '.'}" if name else "no webhook is declared."
+    remedy = f"The declared webhooks are {', '.join(names)}." if names else "Declare one in a file of FLOWS_SOURCES."
+    raise ConfigurationError(" ".join([why, *(fault.message for fault in found.faults)]), remedy=remedy)
+
+
+def webhook_named(name: str, settings: Settings) -> WebhookTableDeclaration:
+    """The webhook of that name.
+
+    Raises:
+        ConfigurationError: as `chosen_webhooks`.
+    """
+    return chosen_webhooks(name, settings)[0]
 
 
 def load_webhooks(path: Path, settings: Settings) -> list[WebhookTableDeclaration]:

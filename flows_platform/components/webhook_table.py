@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from flows_platform.components.build import windowed_table
 from flows_platform.components.loader import resolved
+from flows_platform.components.webhook_checks import archive_definitions
 from flows_platform.components.webhook_declaration import WebhookTableDeclaration
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.api import WindowedApi
@@ -56,7 +58,8 @@ def webhook_table(declaration: WebhookTableDeclaration, settings: Settings, fold
     table = windowed_table(declaration.table(settings.hooks_base), settings, folder)
     changes = f"{settings.hooks_base}{HOOKS}/{declaration.name}/changes"
     upstream = (archive_name(table.name),)
-    return replace(table, api=_proven(table.api), upstream=upstream, changes=changes)
+    beside = partial(archive_definitions, declaration, settings, folder)
+    return replace(table, api=_proven(table.api), upstream=upstream, changes=changes, beside=beside)
 
 
 def _proven(api: Callable[[], WindowedApi]) -> Callable[[], WindowedApi]:

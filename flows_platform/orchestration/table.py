@@ -74,7 +74,8 @@ class WindowedTable:
     the share of its rows that a window may lose without a second fetch. `sinks` are other assets that windows are
     written to. `charts` show columns of the table, `cloud_console` has links to it, and `declared_in` is the file of
     its declaration, `endpoint` the API's URL in it, `versions` the file with the version of
-    each table's data, and `changes` the URL of the source's numbered changes, if it has some.
+    each table's data, and `changes` the URL of the source's numbered changes, if it has some. `beside` gives what
+    Dagster sees besides the table.
     """
 
     files_asset: str
@@ -104,6 +105,7 @@ class WindowedTable:
     endpoint: str = ""
     versions: Path | None = None
     changes: str = ""
+    beside: Callable[[], dg.Definitions] | None = None
 
     @property
     def name(self) -> str:

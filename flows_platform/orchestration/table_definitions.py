@@ -31,4 +31,5 @@ def windowed_definitions(table: WindowedTable, now: Callable[[], datetime] = utc
         ],
         asset_checks=[matches_source_check(table), overdue_check(table, now)],
     )
-    return dg.Definitions.merge(own, observed_archive(table, now)) if table.changes else own
+    archive = [observed_archive(table, now)] if table.changes else []
+    return dg.Definitions.merge(own, *archive, *([table.beside()] if table.beside else []))

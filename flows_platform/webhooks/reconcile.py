@@ -137,12 +137,13 @@ def _written(webhook: Webhook, listed: Listed) -> bytes:
     """The record with its id and its time where the webhook has them."""
     record = dict(listed.fields)
     if webhook.id:
-        _put(record, webhook.id, listed.id)
-    _put(record, webhook.created_at.path, _time(webhook.created_at.written, listed.created_at))
+        put(record, webhook.id, listed.id)
+    put(record, webhook.created_at.path, _time(webhook.created_at.written, listed.created_at))
     return json.dumps(record, ensure_ascii=False).encode()
 
 
-def _put(record: dict[str, Any], path: RecordPath, value: object) -> None:
+def put(record: dict[str, Any], path: RecordPath, value: object) -> None:
+    """Set the value at a path of names; objects on the way are made where they are missing."""
     *above, last = path.names
     for name in above:
         inner = record.get(name)

@@ -9,7 +9,7 @@ import pytest
 
 from flows_platform.domain.errors import SourceRefused, SourceUnavailable, StorageError
 from flows_platform.webhooks.archive import Archive
-from flows_platform.webhooks.circuit import FAILURES, PROBE_SECONDS
+from flows_platform.webhooks.circuit import FAILURES, PROBE_SECONDS, Circuit
 from flows_platform.webhooks.detail_queue import DetailCounts, DetailQueue
 from flows_platform.webhooks.details import IDLE, LONGEST, DetailWorker, NotAuthorized, Unaskable
 from flows_platform.webhooks.journal import Journal
@@ -145,7 +145,7 @@ def test_tries_follow_their_schedule_until_the_detail_is_given_up(
     bench.receive("5a3c")
     times: list[float] = []
     start = bench.now
-    while bench.queue.counts().pending:
+    while bench.queue.counts().pending and len(times) < 100:
         # As other sources would: a success between keeps the circuit closed.
         bench.worker = bench.new_worker()
         bench.vendor.answers["5a3c"] = SourceUnavailable("the vendor is away.")
@@ -220,6 +220,16 @@ def test_after_failures_in_a_row_one_request_a_minute_is_sent(bench: Bench) -> N
     bench.now += PROBE_SECONDS
     assert bench.steps() == 20
     assert set(bench.states().values()) == {"present"}
+
+
+def test_an_open_circuit_has_one_probe_a_minute() -> None:
+    circuit = Circuit()
+    for _ in range(FAILURES):
+        assert circuit.enter(100.0)
+        circuit.failed(100.0, None)
+    assert circuit.wait(100.0) == PROBE_SECONDS
+    later = 100.0 + PROBE_SECONDS
+    assert [circuit.enter(later), circuit.enter(later), circuit.enter(later + PROBE_SECONDS)] == [True, False, True]
 
 
 def test_two_threads_send_one_probe(bench: Bench) -> None:

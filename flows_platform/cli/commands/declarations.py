@@ -6,14 +6,18 @@ Standard input has the settings, standard output what was found, both as JSON.
 import json
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from flows_platform.declared import Declared
 from flows_platform.domain.errors import PlatformError, ProcessFailed
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.settings import Settings
 from flows_platform.webhooks.declaration import WebhookDeclaration
+
+if TYPE_CHECKING:
+    from flows_platform.components.webhook_declaration import WebhookTableDeclaration
 
 NO_REPORTS = "--no-reports"
 
@@ -25,6 +29,7 @@ class Declarations:
     Args:
         reports: The reports, in the order of their files, with short forms written out.
         webhooks: The webhooks, without the keys of their tables.
+        details: The requests for details that they declare, as JSON, by the webhooks' names.
         faults: What is wrong with others, by file, line and key.
         unchecked: Reports whose columns the warehouse could not be asked for, with the reason.
         tables: The names of the tables that reports may read.
@@ -32,6 +37,7 @@ class Declarations:
 
     reports: Sequence[ReportDeclaration]
     webhooks: Sequence[WebhookDeclaration]
+    details: Mapping[str, object]
     faults: Sequence[str]
     unchecked: Mapping[str, str]
     tables: Collection[str]
@@ -51,6 +57,7 @@ def read_declarations(settings: Settings, *, reports: bool = True) -> Declaratio
     return Declarations(
         [ReportDeclaration.model_validate(one) for one in found["reports"]],
         [WebhookDeclaration.model_validate(one) for one in found["webhooks"]],
+        found["details"],
         found["faults"],
         found["unchecked"],
         found["tables"],
@@ -59,10 +66,12 @@ def read_declarations(settings: Settings, *, reports: bool = True) -> Declaratio
 
 def _found(settings: Settings, *, with_reports: bool) -> dict[str, object]:
     found = _reports(settings) if with_reports else _Found([], [], {}, [])
-    webhooks = list(_webhooks(settings, found.faults))
+    webhooks = _webhooks(settings, found.faults)
+    keys = set(WebhookDeclaration.model_fields)
     return {
         "reports": [report.model_dump(mode="json", exclude_unset=True) for report in found.reports],
-        "webhooks": webhooks,
+        "webhooks": [_as_json(webhook, keys) for webhook in webhooks],
+        "details": {webhook.name: _as_json(webhook.detail) for webhook in webhooks if webhook.detail},
         "faults": list(dict.fromkeys(found.faults)),
         "unchecked": found.unchecked,
         "tables": found.tables,
@@ -99,17 +108,19 @@ def _reports(settings: Settings) -> _Found:
     return _Found(found.reports, faults, unchecked, list(tables))
 
 
-def _webhooks(settings: Settings, faults: list[str]) -> Iterator[dict[str, object]]:
+def _as_json(declared: Declared, keys: set[str] | None = None) -> dict[str, object]:
+    return declared.model_dump(mode="json", include=keys, exclude_unset=True, by_alias=True)
+
+
+def _webhooks(settings: Settings, faults: list[str]) -> "list[WebhookTableDeclaration]":
     """The webhooks; adds the faults of others."""
     if not settings.source_entries:  # the shipped sources have no webhook
-        return
+        return []
     from flows_platform.components.webhook_files import read_webhooks
 
     found = read_webhooks(settings)
     faults.extend(fault.message for fault in found.faults)
-    keys = set(WebhookDeclaration.model_fields)
-    for webhook in found.webhooks:
-        yield webhook.model_dump(mode="json", include=keys, exclude_unset=True, by_alias=True)
+    return found.webhooks
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def serve(config: ServerConfig, data: ServedData, host: str, port: int) -> None:
     if config.tokens is None and not config.without_tokens and not is_loopback(host):
         config = replace(config, tokens=_default_tokens())
     features, not_served = features_of(data)
-    run(config, features, host, port, not_served)
+    run(config, features, host, port, not_served=not_served)
 
 
 def features_of(data: ServedData) -> tuple[list[Feature], list[str]]:
@@ -100,7 +100,7 @@ def _reports(settings: Settings, found: "Declarations", a_minute: int) -> list[F
 def _hooks(settings: Settings, found: "Declarations") -> Feature:
     from flows_platform.cli.commands.serve_hooks import hooks_feature
 
-    return hooks_feature(settings, found.webhooks)
+    return hooks_feature(settings, found.webhooks, found.details)
 
 
 def simulation_of(speed: float | None, start: str | None, late_share: float, late_minutes: int) -> Simulation | None:
