@@ -18,6 +18,7 @@ from flows_platform.settings import EMULATOR_PROJECT, Settings
 
 HOST = "127.0.0.1"
 LOCATION = "flows_platform"
+API_READY_TIMEOUT = 120.0  # seconds; it reads the sources and checks every report first
 
 
 def emulator_child(settings: Settings) -> ChildProcess:
@@ -48,6 +49,7 @@ def api_child(settings: Settings) -> ChildProcess:
         log=settings.files.logs / "api.log",
         ready=lambda: _answers(f"{settings.api_base}/healthz"),
         addresses=(Address(settings.api_host, settings.api_port, "FLOWS_API_PORT"),),
+        ready_timeout=API_READY_TIMEOUT,
     )
 
 
