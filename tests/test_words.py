@@ -19,7 +19,8 @@ RETIRED = {
     r"\banew\b|\blikewise\b|\bof no use\b|\bof use\b": "",
     r"\blet go\b|\bset aside\b": "",
     r"\bwall's\b": "",
-    r"\breplay(s|ed|ing)?\b": r"\breplay\\*\.json\b|\breplay: true\b|\bFROM replayed\b|\bflows alerts replay\b|\balerts:replay\b",
+    r"\breplay(s|ed|ing)?\b": r"\breplay\\*\.json\b|\breplay: true\b|\bFROM replayed\b|\bflows alerts replay\b"
+    r"|\balerts:replay\b",
     r"\bstaged\b|\bstaging\b": r"\bstaging tables?\b",
     r"\bdrift\b": "",
     r"\bplaces?\b": r"\bin(to)? place\b|\btakes? place\b|\bdecimal places\b|\bin the first place\b",

@@ -13,14 +13,18 @@ from typer.testing import CliRunner
 
 from flows_platform.cli.app import app
 from flows_platform.cli.commands.source_try import run_try
+from flows_platform.components.source_files import shipped_file
 from flows_platform.components.webhook_checks import archive_definitions
 from flows_platform.components.webhook_files import load_webhooks, webhook_named
+from flows_platform.components.webhook_reconcile import reconciled_days
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.settings import Settings, load_settings
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
-from tests.components.vendor import SECRETS, SOURCE, Vendor, alert, deliver, receiving
+from tests.components.vendor import KEY, SECRETS, SOURCE, Vendor, alert, deliver, receiving
+from tests.fakes.serving import Answer, Asked
+from tests.fakes.small_server import SmallServer, document
 
 WINDOW = "2024-03-01-12:00"
 NOW = datetime(2024, 3, 2, 4, 30, tzinfo=UTC)
@@ -245,3 +249,39 @@ def test_faults_name_their_keys(tmp_path: Path, text: str, other: str, why: str)
     (tmp_path / "vendor.yaml").write_text(SOURCE.replace(text, other).replace("VENDOR/", "https://vendor.example/"))
     with pytest.raises(ConfigurationError, match=why):
         load_webhooks(tmp_path / "vendor.yaml", Settings())
+
+
+def test_threat_stacks_list_is_compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = {
+        "active": True,
+        "agent_id": "52eafd46e5777f3a26000008",
+        "created_at": 1_709_296_200_000,  # 2024-03-01T12:30:00Z
+        "id": "52ebb55fdf5fb93e710002bd",
+        "rule_id": "525740a144414e7d1c00000b",
+        "severity": 1,
+        "title": "Netcat Detected!",
+    }
+
+    def threat_stack(asked: Asked) -> Answer:
+        if asked.headers.get("authorization") != KEY:
+            return document({}, 401)
+        day = asked.parameters["end"] >= "2024-03-01T00:00:00.000Z" and asked.parameters["start"] < "2024-03-01T12"
+        return document([listed] if day else [])
+
+    monkeypatch.setenv("THREATSTACK_HOOK_SECRET", KEY)
+    monkeypatch.setenv("THREATSTACK_API_KEY", KEY)
+    with SmallServer(threat_stack) as server:
+        file = Path(settings.sources[0], "alerts.yaml")
+        text = shipped_file("threatstack_alerts").read_text()
+        file.write_text(text.replace("https://app.threatstack.com", server.origin))
+        assert run("alerts", "reindex") == "threatstack_alerts: 0 records\n"
+        found = reconciled_days(
+            webhook_named("threatstack_alerts", settings), settings, file.parent, FetchResource(tries=1), NOW
+        )
+    assert {day: (one.listed, one.missing, one.refused) for day, one in found.items()} == {
+        "2024-02-29": (0, 0, 0),
+        "2024-03-01": (1, 1, 0),
+    }
+    shown = json.loads(run("alerts", "show", "52ebb55fdf5fb93e710002bd"))
+    assert shown["key"] == "webhooks/2024/03/01/12/30/52ebb55fdf5fb93e710002bd"
+    assert shown["webhook"] == listed
