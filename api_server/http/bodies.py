@@ -40,7 +40,8 @@ class BodyReader:
             raise _too_large(limit)
         try:
             await self._read_in_time(request, limit, chunks)
-            yield b"".join(chunks)
+            chunks[:] = [b"".join(chunks)]  # one copy of it
+            yield chunks[0]
         finally:
             self.held -= sum(map(len, chunks))
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import batched
+from threading import Lock
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from flows_platform.declared import Secrets
 from flows_platform.domain.errors import StorageError
+from flows_platform.runtime.budget import Budget
 from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
 from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery, Fetch
@@ -20,6 +23,8 @@ from flows_platform.webhooks.records import BadDelivery, Parsed, Record, object_
 if TYPE_CHECKING:
     from flows_platform.webhooks.sns import Sns
 
+PARSING = Lock()  # a parsed body takes up to 40 times its bytes, and parsing in parallel is not faster
+WORK = Budget(4 << 20)  # bytes of bodies in work at once: their records and evidence are copies of them
 AT_ONCE = 8  # objects that are stored at once: the file system's own journal syncs them together
 RECONCILED = "reconciled"  # ends the key of evidence that is a vendor's list
 REINDEXED = 500  # entries of a transaction
@@ -90,16 +95,14 @@ class Receiver:
                 self._sns.confirm(message)
                 return Receipt(greeting={"success": True})
             opened = message.opened(delivery)
-        try:
-            parsed = parse(webhook, opened)
-            if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
-                return Receipt(greeting=greeting)
-            # guard: all records are checked before one is kept
-            found = records(webhook, parsed, delivery.received)
-        except BadDelivery as error:
-            self._keep_refused(delivery, str(error))
-            raise
-        return self._kept(delivery, parsed, found)
+        with WORK.of(len(delivery.body)):
+            try:
+                read = self._read_one(delivery, opened)
+            except BadDelivery as error:
+                clear_frames(error.__traceback__)  # they have the parsed body
+                self._keep_refused(delivery, str(error))
+                raise
+            return read if isinstance(read, Receipt) else self._kept(*read)
 
     def unknown(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that the journal has no record of.
@@ -132,7 +135,7 @@ class Receiver:
         delivery = Delivery(body, {}, now, sender=url)
         value = object_in(body)
         parsed = Parsed(body.decode(), value, None)
-        return self._kept(delivery, parsed, records(self.declaration.webhook, parsed, now), RECONCILED)
+        return self._kept(*self._entries(delivery, parsed, records(self.declaration.webhook, parsed, now), RECONCILED))
 
     def drain(self) -> int:
         """Store what the journal has and the archive may not have: deliveries that were cut off. Returns their number.
@@ -185,14 +188,31 @@ class Receiver:
         """End the threads."""
         self._pool.shutdown()
 
-    def _kept(self, delivery: Delivery, parsed: Parsed, found: list[Record], kind: str = "") -> Receipt:
+    def _read_one(self, delivery: Delivery, opened: Delivery) -> "Receipt | tuple[DeliveryEntry, list[RecordEntry]]":
+        webhook = self.declaration.webhook
+        # guard: one body is parsed at a time
+        with PARSING:
+            parsed = parse(webhook, opened)
+            if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
+                return Receipt(greeting=greeting)
+            # guard: all records are checked before one is kept
+            found = records(webhook, parsed, delivery.received)
+            return self._entries(delivery, parsed, found)
+
+    def _entries(
+        self, delivery: Delivery, parsed: Parsed, found: list[Record], kind: str = ""
+    ) -> tuple[DeliveryEntry, list[RecordEntry]]:
+        """What the journal notes of a delivery and its records."""
         digest = sha256(delivery.body).hexdigest()
         # Equal bodies without an id are one delivery.
         delivery_id = parsed.delivery_id or digest
         held = evidence(self.declaration, delivery, delivery_id)
         key = self._archive.evidence_key(delivery.received, digest, kind)
         entry = DeliveryEntry(self.declaration.name, delivery_id, digest, delivery.received, ToStore(key, held))
-        entered = self._journal.enter(entry, [self._entry(record) for record in found])
+        return entry, [self._entry(record) for record in found]
+
+    def _kept(self, entry: DeliveryEntry, found: list[RecordEntry]) -> Receipt:
+        entered = self._journal.enter(entry, found)
         # guard: a delivery is in the archive before it counts
         moved = self._store(entered.to_store)
         self._note_archived(entered.number, moved)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from flows_platform.columns.cast_values import Misfit, cast_value, shown
 from flows_platform.columns.paths import RecordPath, single
@@ -27,6 +28,9 @@ GZIP = 31  # zlib's window bits for gzip
 _CREATED = Column("created_at", ColumnType.TIMESTAMP, "", nullable=False, truncates=True)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BETWEEN_BRACKETS = re.compile(r"[^\[\]{}]+")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -100,7 +104,7 @@ def records(webhook: Webhook, parsed: Parsed, received: datetime) -> list[Record
     Raises:
         BadDelivery: one of them cannot be kept.
     """
-    return [_record(webhook, parsed, name, text, received) for name, text in _texts(webhook.records, parsed)]
+    return [_record(webhook, found, parsed.delivery_id, received) for found in _found(webhook.records, parsed)]
 
 
 def record_in(webhook: Webhook, body: bytes, record_id: str, received: datetime) -> Record:
@@ -110,8 +114,7 @@ def record_in(webhook: Webhook, body: bytes, record_id: str, received: datetime)
         BadDelivery: they are not a record of this webhook.
     """
     text = _text(body)
-    parsed = Parsed(text, _value(text), record_id)
-    return _record(webhook, parsed, "the object", text, received)
+    return _record(webhook, _Found("the object", text, _value(text)), record_id, received)
 
 
 def object_in(body: bytes) -> dict[str, Any]:
@@ -120,10 +123,7 @@ def object_in(body: bytes) -> dict[str, Any]:
     Raises:
         BadDelivery: they are not one.
     """
-    text = _text(body)
-    _check_depth(text)
-    _check_surrogates(text)
-    return _value(text)
+    return json_object(body)[1]
 
 
 def _decompressed(delivery: Delivery, limit: int) -> bytes:
@@ -158,9 +158,12 @@ def _text(body: bytes) -> str:
 def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= DEEPEST:
         return
+    brackets = _BETWEEN_BRACKETS.sub("", _STRING.sub("", text))
+    if max(accumulate(map(_STEPS.__getitem__, brackets))) <= DEEPEST:
+        return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        depth += _STEPS.get(match[0], 0)
         # guard: a body is not deep
         if depth > DEEPEST:
             raise BadDelivery(f"The body nests deeper than {DEEPEST} levels at character {match.start()}.")
@@ -244,10 +247,18 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _texts(path: RecordPath | None, parsed: Parsed) -> Iterator[tuple[str, str]]:
-    """The records' names, such as `alerts[3]`, and their texts."""
+class _Found(NamedTuple):
+    """A record that was found: its name, such as `alerts[3]`, its text and its value."""
+
+    name: str
+    text: str
+    value: object
+
+
+def _found(path: RecordPath | None, parsed: Parsed) -> Iterator[_Found]:
+    """The records of a body."""
     if path is None:
-        yield "", parsed.text.strip(" \t\n\r")
+        yield _Found("", parsed.text.strip(" \t\n\r"), parsed.value)
         return
     found: object = parsed.value
     for step in path.steps:
@@ -258,7 +269,8 @@ def _texts(path: RecordPath | None, parsed: Parsed) -> Iterator[tuple[str, str]]
     if len(found) > MOST_RECORDS:
         raise BadDelivery(f"{path.text} has {len(found):,} records; at most {MOST_RECORDS:,} are allowed.")
     spans = _elements(parsed.text, _start_of(parsed.text, path.names))
-    yield from ((f"{path.text}[{number}]", parsed.text[start:end]) for number, (start, end) in enumerate(spans))
+    for number, (start, end) in enumerate(spans):
+        yield _Found(f"{path.text}[{number}]", parsed.text[start:end], found[number])
 
 
 def _start_of(text: str, names: tuple[str, ...]) -> int:
@@ -298,15 +310,15 @@ def _after_space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _record(webhook: Webhook, parsed: Parsed, name: str, text: str, received: datetime) -> Record:
-    value = _PLAIN.decode(text)
+def _record(webhook: Webhook, found: _Found, delivery_id: str | None, received: datetime) -> Record:
+    value = found.value
     if not isinstance(value, dict):
-        raise BadDelivery(f"{name} is not an object.")
-    found = single(webhook.id.find(value)) if webhook.id else parsed.delivery_id
-    where = _named(name, webhook.id) if webhook.id else "the delivery's id"
-    record_id = _id(found, where)
-    created = _created(webhook.created_at, value, _named(name, webhook.created_at.path), received)
-    body = text.encode()
+        raise BadDelivery(f"{found.name} is not an object.")
+    given = single(webhook.id.find(value)) if webhook.id else delivery_id
+    where = _named(found.name, webhook.id) if webhook.id else "the delivery's id"
+    record_id = _id(given, where)
+    created = _created(webhook.created_at, value, _named(found.name, webhook.created_at.path), received)
+    body = found.text.encode()
     return Record(record_id, created, body, sha256(body).hexdigest())
 
 
