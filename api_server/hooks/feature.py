@@ -58,7 +58,7 @@ class HooksConfig:
     vendors: Mapping[str, Callable[[], Vendor]] = field(default_factory=dict)
     deliveries: int = 64
     body_seconds: float = 10
-    body_bytes: int = 64 << 20
+    body_bytes: int = 32 << 20
     drain_seconds: float = 30
 
 

@@ -34,34 +34,37 @@ class BodyReader:
         Raises:
             Problem: 413 for a body of more than `limit` bytes, 408 for one that is late, 503 where too many are held.
         """
-        chunks: list[bytes] = []
+        # It grows where it is: chunks by themselves would leave holes in the memory.
+        read, size = bytearray(), 0
         # guard: a long body is not read
         if int(request.headers.get("content-length", "0")) > limit:
             raise _too_large(limit)
         try:
-            await self._read_in_time(request, limit, chunks)
-            chunks[:] = [b"".join(chunks)]  # one copy of it
-            yield chunks[0]
+            try:
+                await self._read_in_time(request, limit, read)
+            finally:
+                size = len(read)
+            body = bytes(read)
+            del read
+            yield body
         finally:
-            self.held -= sum(map(len, chunks))
+            self.held -= size
 
-    async def _read_in_time(self, request: Request, limit: int, chunks: list[bytes]) -> None:
+    async def _read_in_time(self, request: Request, limit: int, read: bytearray) -> None:
         try:
             # guard: body deadline
             async with asyncio.timeout(self._seconds):
-                await self._read(request, limit, chunks)
+                await self._read(request, limit, read)
         except TimeoutError:
             detail = f"The request's body was not complete after {self._seconds:g} seconds."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "body-timeout", detail, headers=CLOSE) from None
         except ClientDisconnect:
             raise Problem(HTTPStatus.BAD_REQUEST, "not-http", "The body ended early.", headers=CLOSE) from None
 
-    async def _read(self, request: Request, limit: int, chunks: list[bytes]) -> None:
-        size = 0
+    async def _read(self, request: Request, limit: int, read: bytearray) -> None:
         async for chunk in request.stream():
-            size += len(chunk)
             # guard: a body without a length is limited
-            if size > limit:
+            if len(read) + len(chunk) > limit:
                 raise _too_large(limit)
             # guard: bytes of all bodies
             if self.held + len(chunk) > self._budget:
@@ -70,7 +73,7 @@ class BodyReader:
                 kind = f"too-many-{self._things}"
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=CLOSE | retry)
             self.held += len(chunk)
-            chunks.append(chunk)
+            read += chunk
 
 
 def _too_large(limit: int) -> Problem:
