@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.reference import commands, python, settings, source_keys
+from tests.reference import commands, python, settings, source_keys, webhook_keys
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -11,4 +11,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "python.md": python.page,
     "settings.md": settings.page,
     "source-keys.md": source_keys.page,
+    "webhook-keys.md": webhook_keys.page,
 }

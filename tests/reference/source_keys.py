@@ -1,8 +1,10 @@
 """docs/reference/source-keys.md: every key of a source's YAML, rendered from the models that read it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
+from inspect import getdoc
+from ipaddress import IPv4Network, IPv6Network
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -72,24 +74,28 @@ SCALARS: dict[object, str] = {
     float: "number",
     bool: "true or false",
     dict: "names with texts",
+    IPv4Network: "address or network",
+    IPv6Network: "address or network",
     JsonValue: "values",
 }
 
 
 def page() -> str:
     """The page: a table for every model, below its heading."""
-    tables = (f"## {title}\n\n{_table(model)}" for title, model in PARTS.items())
+    tables = (f"## {title}\n\n{table(model)}" for title, model in PARTS.items())
     return "\n\n".join([INTRODUCTION, *tables]) + "\n"
 
 
-def _table(part: type[Declared]) -> str:
+def table(part: type[Declared], left_out: Collection[str] = ()) -> str:
+    """A model's keys, but for those left out."""
     rows = [
         f"| `kind` | {_kind(field)} |  | Names this form. |"
         if name == "kind"
         else f"| `{field.alias or name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
         for name, field in part.model_fields.items()
+        if name not in left_out
     ]
-    return "\n".join([f"{part.__doc__}", "", "| Key | Holds | Default | Meaning |", "|---|---|---|---|", *rows])
+    return "\n".join([f"{getdoc(part)}", "", "| Key | Holds | Default | Meaning |", "|---|---|---|---|", *rows])
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -103,6 +109,8 @@ def _default(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, Secret):
         return f"`{{env: {default.env}{'' if default.required else ', required: false'}}}`"
+    if isinstance(default, RecordPath):
+        return f"`{default.text}`"
     if default in (None, "", [], {}, ()):
         return "none"
     # Lists and truth values as YAML writes them.

@@ -43,6 +43,11 @@ def run_send(name: str, file: Path, url: str | None) -> None:
     """
     settings = load_settings()
     declaration = webhook_named(name, settings)
+    if declaration.webhook.unwrap:
+        raise ConfigurationError(
+            f"{name} takes deliveries through Amazon SNS, which signs them with a key of its own.",
+            remedy="Publish the file to the topic: aws sns publish --topic-arn ARN --message file://FILE.",
+        )
     secrets = declaration.secrets(secret)
     body = _read(file)
     target = url or f"{settings.hooks_base}{declaration.paths[0]}"

@@ -97,6 +97,14 @@ def test_a_receiver_that_does_not_run_is_named(settings: Settings, vendor: Vendo
     assert "there is no webhook 'vendors'" in str(done.exception)
 
 
+def test_what_sns_signs_is_not_sent(settings: Settings) -> None:
+    topics = "    unwrap: sns\n    topics: ['arn:aws:sns:us-east-1:123456789012:alerts']\n    records: alerts\n"
+    text = IN_URL.replace("    records: alerts\n", topics, 1).replace("VENDOR/", "https://vendor.example/")
+    Path(settings.sources[0], "vendor.yaml").write_text(text)
+    done = CliRunner().invoke(app, ["hook", "send", "vendor_alerts", "--file", "alert.json"])
+    assert "vendor_alerts takes deliveries through Amazon SNS" in str(done.exception)
+
+
 def test_secrets_have_the_form_of_their_kind() -> None:
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", CliRunner().invoke(app, ["hook", "secret"]).output)
     assert re.fullmatch(r"[0-9a-f]{64}\n", CliRunner().invoke(app, ["hook", "secret", "--kind", "github"]).output)
