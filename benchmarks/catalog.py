@@ -1,8 +1,9 @@
 """All rows, by the names that the command line takes, in the order they are run and shown."""
 
 from benchmarks.contest import Row
-from benchmarks.rows import backfill, fetch, files, serve, start, warehouse
+from benchmarks.rows import backfill, fetch, files, reports, serve, start, warehouse
 
 ROWS: dict[str, Row] = {
-    row.name: row for row in (*files.ROWS, *serve.ROWS, *fetch.ROWS, *warehouse.ROWS, *backfill.ROWS, *start.ROWS)
+    row.name: row
+    for row in (*files.ROWS, *serve.ROWS, *reports.ROWS, *fetch.ROWS, *warehouse.ROWS, *backfill.ROWS, *start.ROWS)
 }

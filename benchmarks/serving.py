@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,17 @@ class Server:
             seconds = json.loads(printed.read_text())[figure]
         return Trial(rows, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid))
 
+    def ask(self, path: str, count: int, *options: str, figure: str = "seconds") -> Trial:
+        """Ask for `path` again and again; `figure` may be `median`, the seconds of one request. As `drain` else."""
+        before = cpu_seconds(self.pid)
+        with tempfile.TemporaryDirectory() as folder:
+            printed = Path(folder) / "printed.json"
+            run(program("ask", HOST, self.port, path, count, *options), output=printed)
+            seconds = json.loads(printed.read_text())[figure]
+        return Trial(
+            1 if figure == "median" else count, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid)
+        )
+
     def save(self, path: str, target: Path) -> Path:
         """What `path` gives, decoded, as a file."""
         answer = urllib3.request("GET", self.url + path, preload_content=False, timeout=600.0)
@@ -54,9 +65,11 @@ class Server:
 
 
 @contextmanager
-def _served(name: str, command: Sequence[str], port: int, log: Path) -> Iterator[Server]:
+def _served(
+    name: str, command: Sequence[str], port: int, log: Path, settings: Mapping[str, str] = {}
+) -> Iterator[Server]:
     child = ChildProcess(
-        name=name, argv=command, log=log / f"{name}.log", ready=lambda: listens(port), env=child_environment()
+        name=name, argv=command, log=log / f"{name}.log", ready=lambda: listens(port), env=child_environment(settings)
     )
     with Supervisor() as supervisor:
         (running,) = supervisor.start(child)
@@ -68,6 +81,23 @@ def api(database: Path, log: Path) -> Iterator[Server]:
     """Our own server."""
     port = free_port()
     with _served("api", flows("serve", "--database", database, "--no-reports", "--port", port), port, log) as server:
+        yield server
+
+
+@contextmanager
+def reports(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
+    """Our own server of reports."""
+    port = free_port()
+    command = flows("serve", "--port", port, "--reports-a-minute", 0)
+    with _served("reports", command, port, log, settings) as server:
+        yield server
+
+
+@contextmanager
+def guide(orders: Path, log: Path) -> Iterator[Server]:
+    """The guide's route over a DuckDB database of orders."""
+    port = free_port()
+    with _served("guide", baseline("guide_route.py", orders, port), port, log) as server:
         yield server
 
 

@@ -9,7 +9,13 @@ from benchmarks.record import Record
 from benchmarks.report import render
 from benchmarks.sizes import Sizes
 
-WITH_EMULATOR = ("window", "backfill", "backfill-all")  # tested by themselves: they start an emulator each
+WITH_REPORTS = ("reports", "reports-datasette", "reports-at-once", "reports-rows")
+WITH_EMULATOR = (
+    "window",
+    "backfill",
+    "backfill-all",
+    *WITH_REPORTS,
+)  # tested by themselves: they start an emulator each
 
 
 def check_row(name: str, sizes: Sizes) -> None:

@@ -217,6 +217,7 @@ def test_the_demo_proves_every_window_twice(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "16 verified" in done.stdout
         assert "Every row is in BigQuery exactly once." in done.stdout
+        assert "Report busiest_computers: " in done.stdout
 
 
 def test_a_full_disk_or_a_home_that_cannot_be_is_one_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from rich.table import Table
 
 from flows_platform.cli.commands.demo_report import output_console
+from flows_platform.cli.commands.terminal import say
 from flows_platform.components.catalog import read_catalog
 from flows_platform.components.report import read_reports
 from flows_platform.domain.schema import ColumnType
@@ -30,11 +31,12 @@ def show_report(name: str, settings: Settings) -> None:
     values = values_of(report.parameters, {}, newest)
     with build_resources(settings).warehouse.warehouse() as opened:
         rows = ReportEngine(opened.client, opened.dataset, opened.location).run(report, values)
+    say(f"Report {report.name}: {report.description}")
     output_console().print(_table(report, rows.table.to_pylist()))
 
 
 def _table(report: ReportDeclaration, rows: list[dict[str, object]]) -> Table:
-    table = Table(title=f"Report {report.name}", caption=report.description)
+    table = Table()
     for column in report.columns:
         table.add_column(column.name, justify="left" if column.type in TEXTS else "right")
     for row in rows:
