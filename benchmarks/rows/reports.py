@@ -31,8 +31,8 @@ from flows_platform.domain.errors import InputError
 from flows_platform.local.emulator import Emulator, running
 from flows_platform.reports.versions import Versions
 from flows_platform.settings import EMULATOR_PROJECT, Settings, load_settings
-from flows_platform.sources.tpch_orders.definitions import TPCH_ORDERS
 from flows_platform.sources.tpch_orders.generate import connected
+from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 from flows_platform.warehouse.schema import target_table
 from flows_platform.warehouse.warehouse import emulator_client
 

@@ -21,7 +21,8 @@ from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
 from flows_platform.sources.report_tables import report_tables
-from flows_platform.sources.tpch_orders.definitions import TPCH_ORDERS, tpch_definitions
+from flows_platform.sources.tpch_orders.definitions import tpch_definitions
+from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 
 _LOG = logging.getLogger(__name__)
 

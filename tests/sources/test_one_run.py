@@ -4,6 +4,7 @@ import json
 import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -18,7 +19,6 @@ from flows_platform.components import catalog
 from flows_platform.components.loader import TABLE
 from flows_platform.components.source_files import source_files
 from flows_platform.orchestration.run_worker import ProcessRun
-from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.loading import build_definitions
 from flows_platform.sources.one_run import FEW, definitions_of_process, definitions_with
@@ -101,9 +101,9 @@ def test_a_run_parses_the_file_of_its_own_source(tmp_path: Path) -> None:
 
 def parsed_here(monkeypatch: pytest.MonkeyPatch, job: str, *assets: str) -> list[str]:
     """The files that are parsed for the definitions of a process for a run of these assets."""
-    parse, parsed = catalog.tables_at, list[str]()
+    parse, parsed = catalog._declared, list[str]()
 
-    def noted(path: Path, settings: Settings) -> list[WindowedTable]:
+    def noted(path: Path, settings: Settings) -> Any:
         parsed.append(path.name)
         return parse(path, settings)
 
@@ -111,7 +111,7 @@ def parsed_here(monkeypatch: pytest.MonkeyPatch, job: str, *assets: str) -> list
         run = created(instance, job, *assets)
     argument = {"pipeline_run_id": run.run_id, "pipeline_origin": {"pipeline_name": job}}
     monkeypatch.setattr("sys.argv", ["dagster", "api", "execute_run", json.dumps(argument)])
-    monkeypatch.setattr(catalog, "tables_at", noted)
+    monkeypatch.setattr(catalog, "_declared", noted)
     definitions_of_process(load_settings())
     return parsed
 

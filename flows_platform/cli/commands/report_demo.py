@@ -20,8 +20,8 @@ from flows_platform.local.supervisor import Supervisor
 from flows_platform.orchestration.resources import build_resources
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.settings import Settings, load_settings
-from flows_platform.sources.tpch_orders.definitions import TPCH_ORDERS
 from flows_platform.sources.tpch_orders.generate import generate
+from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 
 if TYPE_CHECKING:
     from flows_platform.pipeline.window_pipeline import WindowPipeline

@@ -16,8 +16,7 @@ from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import PERMILLE, LateRows, SimulatedClock, Simulation
 from flows_platform.settings import Settings, load_settings
-
-TPCH_ORDERS = "tpch_orders"  # the table whose windows come from this server
+from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 
 if TYPE_CHECKING:
     from flows_platform.cli.commands.declarations import Declarations

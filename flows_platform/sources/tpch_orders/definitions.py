@@ -7,8 +7,8 @@ from flows_platform.orchestration.step_progress import log_progress
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.settings import Settings
+from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 
-TPCH_ORDERS = "tpch_orders"
 RAW_ORDERS = "raw_orders"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows_platform.runtime.atomic_files import atomic_path
 
+TPCH_ORDERS = "tpch_orders"  # the source's name
 FIRST, LAST = date(1992, 1, 1), date(1998, 8, 1)  # the months of all orders, at every scale
 MONTHS = tuple(
     f"{year}-{month:02}"
