@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from flows_platform.components.webhook_files import load_webhooks
 from flows_platform.domain.verification import RowDigest
 from flows_platform.settings import Settings
 from flows_platform.stores.file_store import FileStore
+from flows_platform.webhooks.details import Vendor
 from tests.api_server.conftest import running
 from tests.api_server.hooks.served import Hooks
+from tests.api_server.hooks.test_reading import got
+from tests.conditions import eventually
 from tests.webhooks.declared import KEY
 from tests.webhooks.deliveries import github, standard
 
@@ -38,12 +41,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def shipped(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hooks]:
-    """A server of the shipped webhook of that name, whose file is source.yaml."""
+def shipped(name: str, monkeypatch: pytest.MonkeyPatch, vendor: Vendor | None = None) -> Iterator[Hooks]:
+    """A server of the shipped webhook of that name, whose file is source.yaml; `vendor` has its details."""
     Path("source.yaml").write_text(webhooks()[name].read_text())
     archive = FileStore(Path("archive"))
     received = load_webhooks(Path("source.yaml"), Settings())
-    config = HooksConfig(received, lambda: archive, Path("journal.db"), SECRETS.get)
+    vendors: dict[str, Callable[[], Vendor]] = {name: lambda: vendor} if vendor else {}
+    config = HooksConfig(received, lambda: archive, Path("journal.db"), SECRETS.get, vendors)
     with running(ServerConfig(shutdown_seconds=1), [HooksFeature(config)]) as server:
         monkeypatch.setenv("FLOWS_HOOKS_URL", f"http://127.0.0.1:{server.port}")
         yield Hooks(server.port, archive)
@@ -80,6 +84,34 @@ def test_alerts_become_rows_with_every_field(
     )
     assert first["created_at"].isoformat() == "2023-11-14T22:13:20.123000+00:00"
     assert (second["alert_id"], second["extra_fields"]) == ("52ebb560", '{"$.webhook.new":[1]}')
+
+
+class Rules:
+    """A vendor that has the rule of every alert but those of `without`."""
+
+    concurrency, lease_seconds = 1, 600.0
+
+    def __init__(self, *without: str) -> None:
+        self._without = without
+
+    def detail(self, record_id: str, record: Callable[[], bytes]) -> bytes | None:  # noqa: ARG002 - as real ones
+        found = {"id": record_id, "rule_id": f"rule of {record_id}", "severity": 3, "unread": True}
+        return None if record_id in self._without else json.dumps(found, indent=1).encode()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_rows_have_what_details_say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with shipped("threatstack_alerts", monkeypatch, Rules("52ebb560")) as hooks:
+        alerts = [ALERT | {"id": one, "created_at": MS} for one in ("52ebb55f", "52ebb560")]
+        assert hooks.send(json.dumps({"alerts": alerts}).encode(), f"/api/v1/s3/alert/{KEY}")[0] == 200
+        assert eventually(lambda: not json.loads(got(hooks, "/api/v1/hooks/threatstack_alerts")[2])["pending"], 60)
+        assert tried(capsys)["rejects"] == []
+    present, absent = rows()
+    assert (present["rule_id"], present["severity"], present["detail_state"]) == ("rule of 52ebb55f", 3, "present")
+    assert json.loads(present["extra_fields"]) == {"$.detail.unread": True}
+    assert (absent["rule_id"], absent["severity"], absent["detail_state"]) == (None, 1, "absent")
 
 
 def test_a_window_without_alerts_is_proven_empty(

@@ -103,7 +103,8 @@ def test_a_taken_port_is_told_before_anything_starts(name: str, environment: dic
 def test_a_project_of_webhooks_is_served(tmp_path: Path) -> None:
     folder = tmp_path / "sources"
     folder.mkdir()
-    (folder / "alerts.yaml").write_text(shipped_file("threatstack_alerts").read_text())
+    nobody = shipped_file("threatstack_alerts").read_text().replace("https://app.threatstack.com", "http://127.0.0.1:9")
+    (folder / "alerts.yaml").write_text(nobody)
     environment = own_environment(
         tmp_path / "home", FLOWS_SOURCES=folder, THREATSTACK_HOOK_SECRET=KEY, THREATSTACK_API_KEY=KEY
     )
