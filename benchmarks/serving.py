@@ -44,16 +44,27 @@ class Server:
             seconds = json.loads(printed.read_text())[figure]
         return Trial(rows, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid))
 
-    def ask(self, path: str, count: int, *options: str, figure: str = "seconds") -> Trial:
-        """Ask for `path` again and again; `figure` may be `median`, the seconds of one request. As `drain` else."""
+    def ask(self, path: str, count: int, *options: str) -> Trial:
+        """Ask for `path` `count` times, one after the other: a trial of one request, of the median's seconds.
+
+        Others on the machine disturb a median less than a sum.
+        """
+        trial, median = self._asked(path, count, *options)
+        return Trial(1, median, trial.cpu / count, trial.rss)
+
+    def ask_at_once(self, path: str, count: int) -> Trial:
+        """Ask for `path` on `count` connections at once; until the last answer has ended."""
+        return self._asked(path, count, "--at-once")[0]
+
+    def _asked(self, path: str, count: int, *options: str) -> tuple[Trial, float]:
+        """All requests as one trial, and the median seconds of one."""
         before = cpu_seconds(self.pid)
         with tempfile.TemporaryDirectory() as folder:
             printed = Path(folder) / "printed.json"
             run(program("ask", HOST, self.port, path, count, *options), output=printed)
-            seconds = json.loads(printed.read_text())[figure]
-        return Trial(
-            1 if figure == "median" else count, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid)
-        )
+            found = json.loads(printed.read_text())
+        trial = Trial(count, found["seconds"], cpu_seconds(self.pid) - before, largest_peak(self.pid))
+        return trial, found["median"]
 
     def save(self, path: str, target: Path) -> Path:
         """What `path` gives, decoded, as a file."""
