@@ -66,6 +66,16 @@ class Server:
         trial = Trial(count, found["seconds"], cpu_seconds(self.pid) - before, largest_peak(self.pid))
         return trial, found["median"]
 
+    def deliver(self, path: str, alerts: int, senders: int, prefix: str, *, figure: str = "seconds") -> Trial:
+        """Post alerts by senders at once, one in a delivery; `figure` may be `p99`, of the seconds to one answer."""
+        before = cpu_seconds(self.pid)
+        with tempfile.TemporaryDirectory() as folder:
+            printed = Path(folder) / "printed.json"
+            options = ("--senders", senders, "--alerts", alerts, "--prefix", prefix)
+            run(program("deliver", HOST, self.port, path, *options), output=printed)
+            seconds = json.loads(printed.read_text())[figure]
+        return Trial(alerts, seconds, cpu_seconds(self.pid) - before, largest_peak(self.pid))
+
     def save(self, path: str, target: Path) -> Path:
         """What `path` gives, decoded, as a file."""
         answer = urllib3.request("GET", self.url + path, preload_content=False, timeout=600.0)
@@ -135,4 +145,29 @@ def raw_socket(body: Path, log: Path) -> Iterator[Server]:
     """The bytes of a file, from memory: the upper bound of any server."""
     port = free_port()
     with _served("raw_socket", baseline("raw_socket.py", port, body), port, log) as server:
+        yield server
+
+
+@contextmanager
+def hooks(home: Path, log: Path, settings: Mapping[str, str] = {}) -> Iterator[Server]:
+    """Our receiver of alerts; its archive is in `home`, or where the settings say."""
+    port = free_port()
+    settings = {"FLOWS_HOME": str(home)} | settings
+    with _served("hooks", flows("hook", "demo", "--port", port), port, log, settings) as server:
+        yield server
+
+
+@contextmanager
+def s3_alerts(bucket: str, endpoint: str, vendor: str, log: Path, settings: Mapping[str, str]) -> Iterator[Server]:
+    """An archive of alerts as a small web service makes one, in S3."""
+    port = free_port()
+    with _served("s3_alerts", baseline("s3_alerts.py", port, bucket, endpoint, vendor), port, log, settings) as server:
+        yield server
+
+
+@contextmanager
+def vendor(seconds: float, log: Path) -> Iterator[Server]:
+    """A vendor that gives the detail of an alert after some seconds."""
+    port = free_port()
+    with _served(f"vendor_{seconds:g}", baseline("vendor.py", port, seconds), port, log) as server:
         yield server
