@@ -152,7 +152,7 @@ def raw_socket(body: Path, log: Path) -> Iterator[Server]:
 def hooks(home: Path, log: Path, settings: Mapping[str, str] = {}) -> Iterator[Server]:
     """Our receiver of alerts; its archive is in `home`, or where the settings say."""
     port = free_port()
-    settings = {"FLOWS_HOME": str(home)} | settings
+    settings = {"FLOWS_HOME": str(home), **settings}
     with _served("hooks", flows("hook", "demo", "--port", port), port, log, settings) as server:
         yield server
 

@@ -109,7 +109,7 @@ def listed(sizes: Sizes) -> Iterator[Sequence[Contender]]:
     """Three hours of an archive, and of one of ten times the alerts."""
     alerts = sizes.rows // 3
     with scratch(sizes) as folder, ExitStack() as stack:
-        contenders = []
+        contenders: list[Contender] = []
         for number in (alerts // 10, alerts):
             home = folder / str(number)
             begin = archived(home, number)
