@@ -132,6 +132,7 @@ class HooksFeature(Feature):
             self._sources[declaration.name] = Source(declaration, reader, due)
         for receiver in self._receivers:
             self._closing.callback(receiver.close)
+            receiver.forget_another_archive()
             # guard: a lost journal is rebuilt
             if not receiver.is_indexed:
                 receiver.reindex()

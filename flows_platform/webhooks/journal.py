@@ -245,6 +245,27 @@ class Journal:
             lambda connection: connection.execute("INSERT OR IGNORE INTO indexed_sources VALUES (?)", (source,)).close()
         )
 
+    def newest_key(self, source: str) -> str | None:
+        """The key of a source's newest record in the archive; None where it has none.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT key FROM records WHERE source = ? AND state <> 'received' ORDER BY created_at DESC, id LIMIT 1",
+                (source,),
+            ).fetchone()
+        return str(row[0]) if row else None
+
+    def forget(self, source: str) -> None:
+        """Forget what is said of the archive of a source; what is still to be stored stays.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        self.write(lambda connection: _forget(connection, source))
+
     def open_deliveries(self, source: str) -> list[int]:
         """The numbers of the deliveries whose objects may not all be in the archive, the oldest first.
 
@@ -492,6 +513,13 @@ def _restored(
         # Its evidence is in the archive, which says nothing of the records of one that was cut off.
         # guard: an open delivery stays open
         _add_delivery(connection, delivery, ARCHIVED)
+
+
+def _forget(connection: sqlite3.Connection, source: str) -> None:
+    connection.execute("DELETE FROM records WHERE source = ? AND state <> 'received'", (source,))
+    connection.execute("DELETE FROM deliveries WHERE source = ? AND state = 'archived'", (source,))
+    connection.execute("DELETE FROM details WHERE source = ?", (source,))
+    connection.execute("DELETE FROM indexed_sources WHERE source = ?", (source,))
 
 
 def _text(instant: datetime) -> str:

@@ -167,6 +167,17 @@ class Receiver:
         self._journal.note_indexed(self.declaration.name)
         return count
 
+    def forget_another_archive(self) -> None:
+        """Forget what the journal says of another archive: one that was emptied, or that the same URL led to.
+
+        Raises:
+            StorageError: journal or archive cannot be used now.
+        """
+        newest = self._journal.newest_key(self.declaration.name)
+        # guard: a journal of another archive is not believed
+        if newest is not None and self._archive.store.read(newest) is None:
+            self._journal.forget(self.declaration.name)
+
     @property
     def is_indexed(self) -> bool:
         """Whether the journal has had all that the archive holds of the source.

@@ -200,6 +200,19 @@ def test_a_journal_is_indexed_once_it_has_all_of_the_archive(bench: Bench) -> No
     assert bench.receiver.is_indexed
 
 
+def test_a_journal_of_an_archive_that_was_emptied_is_not_believed(bench: Bench) -> None:
+    bench.receiver.receive(sent(alert("5a3c")))
+    bench.receiver.reindex()
+    bench.receiver.forget_another_archive()
+    indexed = bench.receiver.is_indexed
+    assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(repeated=1)
+    (bench.folder / "archive" / MINUTE / "5a3c").unlink()
+    bench.receiver.forget_another_archive()
+    assert (indexed, bench.receiver.is_indexed) == (True, False)
+    assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(archived=1)
+    assert bench.keys == [f"{MINUTE}/5a3c"]
+
+
 def test_without_its_journal_nothing_is_overwritten(bench: Bench, tmp_path: Path) -> None:
     bench.receiver.receive(sent(alert("5a3c")))
     bench.close()
