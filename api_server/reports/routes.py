@@ -106,8 +106,9 @@ async def _answered(request: Request, service: ReportService, asked: Asked) -> R
     request.state.asked = asked  # for the report's page
     coding = choose_coding(header_list(request.headers, "accept-encoding"))
     # guard: an unchanged answer asks no warehouse
-    if asked.etag and _matches(request, asked.etag):
-        return Response(status_code=NOT_MODIFIED, headers=_headers(asked, asked.state, asked.etag, coding))
+    if asked.etag and (tag := _named(request, asked.etag)):
+        headers = _headers(asked, asked.state, asked.etag, ContentCoding.IDENTITY)
+        return Response(status_code=NOT_MODIFIED, headers={**headers, "ETag": tag})
     held = service.at_hand(asked)
     if request.method == "HEAD":
         return _head(asked, held, coding)
@@ -116,11 +117,12 @@ async def _answered(request: Request, service: ReportService, asked: Asked) -> R
     return _body(asked, answer, coding)
 
 
-def _matches(request: Request, etag: str) -> bool:
-    """Whether If-None-Match names the answer, in any coding."""
-    given = header_list(request.headers, "if-none-match")
-    tags = {tag.strip().removeprefix("W/").strip('"').partition("-")[0] for tag in (given or "").split(",")}
-    return etag in tags or "*" in tags
+def _named(request: Request, etag: str) -> str | None:
+    """The tag by which If-None-Match names the answer, in the coding that the client has; None if it does not."""
+    given = header_list(request.headers, "if-none-match") or ""
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in given.split(",")]
+    found = next((tag for tag in tags if tag.partition("-")[0] == etag), etag if "*" in tags else None)
+    return found and f'"{found}"'
 
 
 def _head(asked: Asked, held: Answer | None, coding: ContentCoding) -> Response:
@@ -149,6 +151,8 @@ def _headers(asked: Asked, state: DataState, etag: str | None, coding: ContentCo
     headers = {**content_headers(asked.wire_format, coding), "Link": f'<{schema}>; rel="describedby"', **_dates(state)}
     if etag:
         seconds = report.cache.seconds
+        # A browser whose reader signs in again with another token asks again.
+        headers["Vary"] += ", Authorization"
         headers["Cache-Control"] = f"private, max-age={seconds}, stale-while-revalidate={seconds}"
         headers["ETag"] = f'"{etag}"' if coding is ContentCoding.IDENTITY else f'"{etag}-{coding}"'
     return headers
@@ -170,6 +174,6 @@ def _validated(request: Request, body: bytes) -> Response:
     """JSON with an ETag: the answer is 304 where the client has it."""
     etag = sha256(body).hexdigest()
     headers = {"Cache-Control": "private, no-cache", "ETag": f'"{etag}"'}
-    if _matches(request, etag):
+    if _named(request, etag):
         return Response(status_code=NOT_MODIFIED, headers=headers)
     return Response(body, headers=headers, media_type=WireFormat.JSON.content_type)

@@ -136,15 +136,18 @@ class ReportParameter(Declared):
         """The maximum as a value; None without one."""
         return None if self.maximum is None else KINDS[self.type].read(self.maximum)
 
-    def read(self, given: str | Sequence[object]) -> Value:
-        """The value of a text, or of a list of JSON.
+    def read(self, given: object) -> Value:
+        """The value of a text, or of JSON.
 
         Raises:
             BadParameter: it is something else than allowed.
         """
         if not self.many:
             return self._one(given)
-        items: Sequence[object] = given.split(",") if isinstance(given, str) and given else given or ()
+        items = given.split(",") if isinstance(given, str) and given else given or ()
+        # A body may give any JSON.
+        if not isinstance(items, list | tuple):
+            raise self._bad(f"{self.name} is {_brief(given)}.")
         # guard: lists of a report have a length
         if not 1 <= len(items) <= self.most:
             raise self._bad(f"{self.name} has {len(items)} values.")
@@ -206,7 +209,7 @@ class ReportParameter(Declared):
 
 
 def _brief(value: object) -> str:
-    text = ascii(value)
+    text = ascii(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} and more"
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flows_platform.reports.values import Value
 
 LEAST, DAY = timedelta(microseconds=1), timedelta(days=1)
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Reads(StrEnum):
@@ -31,10 +32,15 @@ def span_of(reads: Reads, first: Value, last: Value) -> Span | None:
         return None
     through = reads is Reads.THROUGH
     if isinstance(first, datetime) and isinstance(last, datetime):
-        return Span(first, last + LEAST if through else last, last)
+        return Span(first, _later(last, LEAST) if through else last, last)
     assert isinstance(first, date) and isinstance(last, date)  # noqa: S101, PT018 - the declaration was checked
-    end = _midnight(last) + (DAY if through else timedelta())
+    end = _later(_midnight(last), DAY) if through else _midnight(last)
     return Span(_midnight(first), end, end)
+
+
+def _later(moment: datetime, by: timedelta) -> datetime:
+    """The later moment, or the last one that there is."""
+    return moment + min(by, LAST - moment)
 
 
 def _midnight(day: date) -> datetime:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from flows_platform.declared import did_you_mean
@@ -17,6 +17,8 @@ from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.values import ParameterType
 
 DIALECT = "bigquery"
+FIRST_WORDS = frozenset({"SELECT", "WITH", "("})  # the parser also takes `FROM t SELECT a`
+IN_OVER = "write the name of a table in `over`, without a dataset and in no function"
 DEEPEST = 200  # levels of brackets; the parser recurses
 # Functions of BigQuery that the parser has no class of its own for. Any other name could be one of the project's own
 # functions, which may call out of the warehouse.
@@ -74,10 +76,11 @@ class Gate:
             (statement,) = sqlglot.parse(sql, read=DIALECT)
         except (SqlglotError, ValueError, RecursionError) as error:
             return [_not_sql(error)]
+        tokens = sqlglot.tokenize(sql, read=DIALECT)
         # guard: a report only reads
-        if not isinstance(statement, exp.Select | exp.SetOperation) or not _begins_as_query(sql):
+        if not isinstance(statement, exp.Select | exp.SetOperation) or tokens[0].text.upper() not in FIRST_WORDS:
             return ["a report is one SELECT, or one WITH that ends in a SELECT"]
-        return list(dict.fromkeys(self._of_statement(statement)))
+        return list(dict.fromkeys([*_of_names(tokens), *self._of_statement(statement)]))
 
     def _of_statement(self, statement: exp.Query) -> Iterator[str]:
         for node in statement.walk():
@@ -93,7 +96,7 @@ class Gate:
         name = table.name
         # guard: a report reads its own tables
         if table.args.get("db") or table.args.get("catalog") or not isinstance(table.this, exp.Identifier):
-            yield f"{table.sql(DIALECT)}: write the name of a table in `over`, without a dataset and in no function"
+            yield f"{table.sql(DIALECT)}: {IN_OVER}"
         elif table.args.get("version") or table.args.get("changes"):
             yield f"{name}: a report reads a table as it is now"
         elif name not in self.over and not _is_with(table):
@@ -132,10 +135,15 @@ class Gate:
         return highest if isinstance(highest, int) else None
 
 
-def _begins_as_query(sql: str) -> bool:
-    """Whether the first word is one of a query: the parser also takes `FROM t SELECT a`."""
-    first = sqlglot.tokenize(sql, read=DIALECT)[0].text.upper()
-    return first in {"SELECT", "WITH", "("}
+def _of_names(tokens: Sequence[Token]) -> Iterator[str]:
+    """Refuse dots in backticks.
+
+    After `flows AS d`, the parser reads `` `d.secrets` `` as a column of d; BigQuery reads a table of the dataset d.
+    """
+    for token in tokens:
+        # guard: backticks hold one name
+        if token.token_type is TokenType.IDENTIFIER and "." in token.text:
+            yield f"`{token.text}`: {IN_OVER}"
 
 
 def _of_node(node: exp.Expr) -> Iterator[str]:

@@ -10,8 +10,8 @@ class FollowedFile[T]:
     def __init__(self, path: Path, read: Callable[[Path], T]) -> None:
         self.path = path
         self._read = read
-        self._state: tuple[int, ...] = ()
-        self._held: list[T] = []
+        # One attribute, so that threads never pair the content of one file with the state of another.
+        self._kept: tuple[tuple[int, ...], T] | None = None
 
     def current(self) -> T:
         """The content now; raises what `read` raises."""
@@ -20,8 +20,9 @@ class FollowedFile[T]:
             state: tuple[int, ...] = (found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode)
         except OSError:
             state = ()
+        kept = self._kept
         # guard: a revoked token ends
         # guard: a changed version is seen at once
-        if not state or state != self._state:
-            self._held, self._state = [self._read(self.path)], state
-        return self._held[0]
+        if kept is None or not state or state != kept[0]:
+            self._kept = kept = (state, self._read(self.path))
+        return kept[1]

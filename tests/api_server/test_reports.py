@@ -218,6 +218,16 @@ def test_an_unchanged_answer_asks_no_warehouse(server: Server, runs: Recorded, v
     assert get(server, PATH)[0].headers["ETag"] != etag
 
 
+def test_an_unchanged_answer_keeps_its_coding(server: Server) -> None:
+    first, _ = get(server, PATH)
+    assert first.headers["Vary"] == "Accept, Accept-Encoding, Authorization"
+    etag = first.headers["ETag"]
+    for known, accepted in ((etag, "gzip"), (f'{etag[:-1]}-gzip"', "gzip"), (f'{etag[:-1]}-gzip"', "zstd")):
+        response, _ = get(server, PATH, {"If-None-Match": known, "Accept-Encoding": accepted})
+        found = (response.status, response.headers["ETag"], response.headers["Content-Encoding"])
+        assert found == (304, known, None)
+
+
 def test_an_answer_while_the_table_changes_is_not_kept(server: Server, runs: Recorded, versions: Versions) -> None:
     window = Window(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
     with versions.changing("orders", window):
@@ -393,6 +403,9 @@ def test_a_body_asks_as_a_query_string_does(server: Server, runs: Recorded) -> N
     exact = b'{"least": 12345678901234567890.123456789}'
     assert post(server, exact)[0] == 200
     assert runs.asked[-1][1]["least"] == Decimal("12345678901234567890.123456789")
+    for given, shown in ((b"5", "5"), (b"true", "true"), (b'{"a": 1}', '{"a": 1}')):
+        status, refused = post(server, b'{"kinds": %s}' % given)
+        assert (status, json.loads(refused)["detail"]) == (400, f"kinds is {shown}.")
     for given in (b"[]", b"{", b'{"top":1,"top":2}', b"\xff", b"[" * 60_000):
         assert json.loads(post(server, given)[1])["type"] == "/#invalid-body"
     assert post(server, b'{"top": 1e400}')[0] == post(server, b'{"top": NaN}')[0] == post(server, b'{"x": 1}')[0] == 400

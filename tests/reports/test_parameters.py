@@ -118,6 +118,11 @@ def test_bounds_patterns_choices_and_lists() -> None:
         (numbers, "1,,2"),
         (numbers, "1,2,3,4"),
         (numbers, []),
+        (numbers, 5),
+        (numbers, True),
+        (numbers, None),
+        (numbers, Decimal("1.5")),
+        (numbers, {"1": 2}),
     ]:
         with pytest.raises(BadParameter, match="p "):
             one.read(given)

@@ -91,6 +91,14 @@ def test_spans() -> None:
     assert span_of(BEFORE, date(2024, 1, 1), date(2024, 1, 3)) == Span(monday, end, end)
 
 
+def test_spans_end_with_the_last_moment() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert span_of(THROUGH, last, last) == Span(last, last, last)
+    assert span_of(THROUGH, last.date(), last.date()) == Span(
+        last.replace(hour=0, minute=0, second=0, microsecond=0), last, last
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "spans"),
     [

@@ -57,6 +57,9 @@ BAD = {
     "SELECT a FROM d.flows ORDER BY a LIMIT 1": "without a dataset",
     "SELECT a FROM `p.d.flows` ORDER BY a LIMIT 1": "without a dataset",
     "SELECT a FROM `d.flows` ORDER BY a LIMIT 1": "without a dataset",
+    # BigQuery takes backticks for one name, which cannot be a path of an alias: this is the table of a dataset.
+    "SELECT a FROM flows AS d CROSS JOIN `d.secrets` ORDER BY a LIMIT 1": "without a dataset",
+    "SELECT a FROM flows AS d, `p.d.secrets` AS s ORDER BY a LIMIT 1": "without a dataset",
     "SELECT a FROM INFORMATION_SCHEMA.TABLES ORDER BY a LIMIT 1": "is not in `over`",
     "SELECT a FROM `flows*` ORDER BY a LIMIT 1": "is not in `over`",
     "SELECT (SELECT MAX(a) FROM secrets) AS a FROM flows ORDER BY a LIMIT 1": "'secrets' is not in `over`",

@@ -18,6 +18,7 @@ from api_server.http.inside import Inside, ask
 from api_server.http.pages import HEADERS, page
 from api_server.http.problems import Problem
 from api_server.http.shared import shared_of
+from api_server.http.tokens import Grant
 from api_server.reports import paths as api
 from api_server.reports.pages.chart import chart_of
 from api_server.reports.pages.examples import examples
@@ -120,7 +121,9 @@ class View:
 
     def page(self) -> Response:
         """The page."""
-        required = [] if self.given else [one.name for one in self.report.parameters if one.required]
+        fixed = self._fixed
+        required = [one.name for one in self.report.parameters if one.required and one.name not in fixed]
+        required = [] if self.given else required
         problem = self.found.problem
         # guard: an empty form is not refused
         if problem and problem.members.get("parameter") in required:
@@ -137,10 +140,18 @@ class View:
             answer=None if self.found.problem else self._answer(self.found.state["asked"]),
         )
 
+    @property
+    def _fixed(self) -> Mapping[str, str]:
+        """The parameters that the reader's token fixes."""
+        grant: Grant = self.found.state["grant"]
+        return grant.fixed
+
     def _fields(self, problem: Problem | None) -> list[Field]:
         """The fields, with the values that counted: those of the form, of defaults and of the token."""
         asked: Asked | None = self.found.state.get("asked")
-        texts = {name: joined(value) for name, value in asked.values.items()} if asked else self.given
+        texts = (
+            {name: joined(value) for name, value in asked.values.items()} if asked else {**self._fixed, **self.given}
+        )
         refused = problem.members.get("parameter") if problem else None
         error = f"{problem.detail} Allowed: {problem.members['allowed']}." if problem and refused else ""
         return [

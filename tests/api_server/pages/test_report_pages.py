@@ -380,6 +380,7 @@ def test_a_token_of_one_report_sees_its_page_alone(tmp_path: Path, warehouse: Wa
         path = f"/reports/{BY_MONTH.name}"
         page = Page(server, path, Authorization=token)
         assert (page.status, page.attributes("clerk")["value"]) == (200, "2")
+        assert "to see rows" not in page.text()
         assert "-- @clerk STRING: 2" in page.texts("//details/pre")[2]
         refused = Page(server, f"{path}?clerk=3", Authorization=token)
         assert (refused.status, refused.attributes("clerk")["aria-invalid"]) == (403, "true")
