@@ -23,7 +23,7 @@ from api_server.http.tokens import Scope
 from flows_platform.domain.errors import StorageError
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.webhooks.listing import KeyList
-from flows_platform.webhooks.reading import PENDING, PRESENT, Found
+from flows_platform.webhooks.reading import PENDING, Found
 
 RETRY_SECONDS = 5
 JSON = WireFormat.JSON.content_type
@@ -130,7 +130,12 @@ class OriginalRoutes:
 
 
 def _alert(found: Found) -> bytes:
-    """The detail as the vendor sent it; while there is none, the webhook's record with the state of its detail."""
-    if found.state in {None, PRESENT}:
+    """The detail as the vendor sent it; while there is none, the webhook's record with the state of its detail.
+
+    The record's own bytes stay, since numbers would change, and so does a member `detail` of its own.
+    """
+    if found.detail is not None or found.state is None:
         return found.webhook if found.detail is None else found.detail
-    return json.dumps(json.loads(found.webhook) | {"detail": found.state}).encode()
+    if "detail" in json.loads(found.webhook):
+        return found.webhook
+    return found.webhook.rstrip()[:-1] + f',"detail":"{found.state}"}}'.encode()

@@ -184,7 +184,12 @@ class DetailWorker:
             return
         now = self._clock()
         asked = error.retry_after if isinstance(error, SourceUnavailable) else None
-        self._circuit.failed(now, asked)
+        # An answer that is not this record's detail says nothing of the others: many such may not keep them waiting.
+        # guard: an answer closes the circuit
+        if isinstance(error, SourceRefused):
+            self._circuit.succeeded()
+        else:
+            self._circuit.failed(now, asked)
         due = now + max(WAITS[min(claim.tries, len(WAITS) - 1)], asked or 0.0)
         if due > claim.first + LONGEST:
             self._give_up(claim, error)

@@ -28,10 +28,12 @@ GZIP = 31  # zlib's window bits for gzip
 _CREATED = Column("created_at", ColumnType.TIMESTAMP, "", nullable=False, truncates=True)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Also a text without its end, which would else be searched again from each of its quotes. No step is taken back.
+_TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_STRING = re.compile(_TEXT, re.DOTALL)
 _BETWEEN_BRACKETS = re.compile(r"[^\[\]{}]+")
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
-_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(rf"{_TEXT}|[\[\]{{}}]", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _FIRST_LOW = 0xDC00
@@ -159,7 +161,7 @@ def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     brackets = _BETWEEN_BRACKETS.sub("", _STRING.sub("", text))
-    if max(accumulate(map(_STEPS.__getitem__, brackets))) <= DEEPEST:
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) <= DEEPEST:
         return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):

@@ -196,7 +196,9 @@ class Standard(BySecret):
                 )
 
     def verify(self, delivery: Delivery, secrets: Secrets) -> None:
-        family = next((name for name in _FAMILIES if f"{name}-signature" in delivery.headers), _FAMILIES[0])
+        # The id that counts as the delivery's is the one that is signed.
+        # guard: the id that counts is signed
+        family = next((name for name in _FAMILIES if f"{name}-id" in delivery.headers), _FAMILIES[0])
         sent = _required(delivery, f"{family}-signature")
         message, time = _required(delivery, f"{family}-id"), _required(delivery, f"{family}-timestamp", "timestamp")
         # guard: an id does not reach into what follows it

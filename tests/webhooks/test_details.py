@@ -222,6 +222,14 @@ def test_after_failures_in_a_row_one_request_a_minute_is_sent(bench: Bench) -> N
     assert set(bench.states().values()) == {"present"}
 
 
+def test_refused_details_keep_no_other_waiting(bench: Bench) -> None:
+    refused = [f"5a{number:02}" for number in range(2 * FAILURES)]
+    bench.vendor.answers = {name: SourceRefused("its id is another one.") for name in refused}
+    bench.receive(*refused, "5b00")
+    assert bench.steps() == len(refused) + 1
+    assert bench.states()["5b00"] == "present"
+
+
 def test_an_open_circuit_has_one_probe_a_minute() -> None:
     circuit = Circuit()
     for _ in range(FAILURES):

@@ -101,6 +101,8 @@ FAULTS = [
     ('{"a": "' + "\\ud83d\\ude00\\uD83D." + '"}', "Half of a surrogate pair is at character 19."),
     ('{"a": ' + "[" * 64 + "]" * 64 + "}", "nests deeper than 64 levels at character 69"),
     ('{"a": ' + "[" * 100_000, "nests deeper than 64 levels"),
+    ('"' + "[" * 65 + '"', "The body is not a JSON object."),
+    ('{"a": "' + "[" * 65 + '\\"' * 300_000, "not JSON at character 6"),  # as many ends that a search could start from
     ("{}", "alerts: an array of at least one record is needed."),
     ('{"alerts": {}}', "alerts: an array of at least one record is needed."),
     (alerts(""), "alerts: an array of at least one record is needed."),

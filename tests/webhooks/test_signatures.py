@@ -107,6 +107,13 @@ def test_no_text_of_a_header_breaks_a_kind(
             verification.verify(signed, SECRETS)
 
 
+def test_the_id_that_counts_is_signed() -> None:
+    signed = standard(SECRET, BODY, "msg_2", family="svix")
+    kind("standard").verify(delivery(BODY, signed | standard(SECRET, BODY)), SECRETS)
+    found = refusal(kind("standard"), delivery(BODY, signed | {"webhook-id": "msg_3"}))
+    assert str(found) == "The header webhook-signature is missing."
+
+
 @pytest.mark.parametrize(("verification", "sign"), TIMED)
 @pytest.mark.parametrize(("seconds", "why"), [(-301, "older than 300"), (301, "further ahead than 300"), (-300, "")])
 def test_a_signed_time_is_now(

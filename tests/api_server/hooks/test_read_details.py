@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows_platform.webhooks.details import NotAuthorized, Unaskable
-from tests.api_server.hooks.served import ORIGINAL, Hooks, body, serving
+from tests.api_server.hooks.served import MS, ORIGINAL, Hooks, body, serving
 from tests.api_server.hooks.test_reading import got
 from tests.webhooks.declared import KEY, declared
 
@@ -60,6 +60,19 @@ def test_records_are_read_with_their_details(tmp_path: Path) -> None:
         assert (absent["detail_state"], "detail" in absent) == ("absent", False)
         assert read(hooks, f"{ORIGINAL}/5a3c")[2] == {"success": True, "alert": {"id": "5a3c", "severity": 1}}
         assert read(hooks, f"{ORIGINAL}/5a3n")[2]["alert"] == absent["webhook"] | {"detail": "absent"}
+
+
+def test_a_record_without_its_detail_keeps_its_numbers(tmp_path: Path) -> None:
+    declaration = declared(archive="", path=ORIGINAL)
+    times = f'"created_at":{MS},"x":1e999'
+    sent = f'{{"alerts":[{{"id":"5a3n",{times}}},{{"id":"5a4n",{times},"detail":1.0}}]}}'
+    with serving(tmp_path, declaration, vendors={"vendor_alerts": Vendor}) as hooks:
+        hooks.send(sent.encode(), f"{ORIGINAL}/{KEY}")
+        until(hooks, BASE, lambda one: not one["pending"])
+        alert = got(hooks, f"{ORIGINAL}/5a3n")[2].decode()
+        assert alert == f'{{"success":true,"alert":{{"id":"5a3n",{times},"detail":"absent"}}}}'
+        alert = got(hooks, f"{ORIGINAL}/5a4n")[2].decode()
+        assert alert == f'{{"success":true,"alert":{{"id":"5a4n",{times},"detail":1.0}}}}'
 
 
 def test_a_detail_that_was_given_up_is_fetched_again(tmp_path: Path) -> None:
