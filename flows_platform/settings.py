@@ -303,6 +303,12 @@ class Settings(BaseModel):
         return Files(self.home.absolute())
 
     @property
+    def versions(self) -> Path:
+        """The file of the versions of tables. Another project or dataset has tables, and so answers, of its own."""
+        # guard: answers are of their dataset
+        return self.files.home / f"versions-{self.warehouse_project}.{self.bigquery_dataset}.json"
+
+    @property
     def cves_url(self) -> str:
         """The URL of the database of CVEs; it may hold a password."""
         return self.sql_url.get_secret_value() if self.sql_url else f"sqlite:///{quote(str(self.files.cves))}"
@@ -343,7 +349,6 @@ class Files:
         self.cves = home / "database" / "cves.db"
         self.tpch_orders = home / "raw" / "tpch_orders"
         self.windows = home / "windows"
-        self.versions = home / "versions.json"
         self.archive = home / "archive"
         self.journals = home / "journals"
         self.reports = home / "reports"

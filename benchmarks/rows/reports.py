@@ -140,7 +140,7 @@ def _load(orders: Path, settings: Settings, client: bigquery.Client, scale: floa
     target = client.create_table(target_table(bigquery.TableReference.from_string(name), table))
     config = bigquery.LoadJobConfig(source_format=bigquery.SourceFormat.PARQUET, write_disposition="WRITE_APPEND")
     client.load_table_from_file(file, target, job_config=config).result()
-    Versions(settings.files.versions).committed(table.name, NEWEST)
+    Versions(settings.versions).committed(table.name, NEWEST)
     return int(rows.num_rows)
 
 

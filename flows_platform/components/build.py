@@ -62,7 +62,7 @@ def windowed_table(source: TableDeclaration, settings: Settings, folder: Path = 
         charts=_charts(source, table),
         cloud_console=_cloud_console(settings),
         endpoint=source.api.first.url,
-        versions=settings.files.versions,
+        versions=settings.versions,
     )
 
 

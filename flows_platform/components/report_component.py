@@ -35,6 +35,6 @@ class Report(dg.Component):
         settings, report = load_settings(), self.declaration
         if report.short:  # its columns are those of the table
             report = report.expanded({one.table.name: one.table for one in read_catalog(settings).tables})
-        files = ReportFiles(settings.files.versions, settings.files.reports)
+        files = ReportFiles(settings.versions, settings.files.reports)
         resources = dg.Definitions(resources=shared_resources(settings))
         return dg.Definitions.merge(report_definitions([report], files), resources)

@@ -60,7 +60,7 @@ def _add_reports(loaded: LoadedSources, settings: Settings) -> None:
     """Add the reports over these tables, and the faults of others; a file that cannot be read is a fault already."""
     found = read_reports(settings, report_tables(loaded.tables))
     loaded.faults.extend(fault for fault in found.faults if fault not in loaded.faults)
-    files = ReportFiles(settings.files.versions, settings.files.reports)
+    files = ReportFiles(settings.versions, settings.files.reports)
     loaded.definitions.append(report_definitions(found.reports, files))
 
 

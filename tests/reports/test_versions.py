@@ -10,6 +10,7 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.domain.windows import Window
 from flows_platform.reports.spans import Span
 from flows_platform.reports.versions import FORGOTTEN, Versions, VersionsFile
+from flows_platform.settings import load_settings
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -53,6 +54,15 @@ def test_a_change_of_one_table_leaves_the_others(tmp_path: Path) -> None:
         assert server.state(["orders", "hosts"]).version is None
     assert server.state(["orders"]) == orders
     assert server.state(["orders", "hosts"]).version != both.version
+
+
+def test_another_project_or_dataset_has_versions_of_its_own(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path, bigquery_project="", bigquery_dataset="first")
+    Versions(settings.versions).committed("orders", DAY)
+    for changed in ({"bigquery_dataset": "second"}, {"bigquery_project": "elsewhere"}):
+        other = Versions(settings.model_copy(update=changed).versions)
+        assert VersionsFile(other).newest(["orders"]) is None
+    assert VersionsFile(Versions(settings.versions)).newest(["orders"]) == DAY
 
 
 def test_a_failed_change_may_have_changed_the_table(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def reports_feature(settings: Settings, found: Declarations, a_minute: int = REQ
     service = ReportService(
         found.reports,
         OpenedWhenAsked(partial(_opened, settings)),
-        VersionsFile(Versions(settings.files.versions)),
+        VersionsFile(Versions(settings.versions)),
         AnswerCache(settings.files.reports),
     )
     return ReportsFeature(service, faults=found.faults, unchecked=found.unchecked, a_minute=a_minute)

@@ -27,7 +27,7 @@ def show_report(name: str, settings: Settings) -> None:
     """
     found = read_reports(settings, report_tables(read_catalog(settings).tables))
     (report,) = (one for one in found.reports if one.name == name)
-    newest = VersionsFile(Versions(settings.files.versions)).newest(report.over)
+    newest = VersionsFile(Versions(settings.versions)).newest(report.over)
     values = values_of(report.parameters, {}, newest)
     with build_resources(settings).warehouse.warehouse() as opened:
         rows = ReportEngine(opened.client, opened.dataset, opened.location).run(report, values)
