@@ -132,6 +132,11 @@ class ReportParameter(Declared):
         return f"up to {self.most} values, separated by commas, of: {text}" if self.many else text
 
     @property
+    def lowest(self) -> Scalar | None:
+        """The minimum as a value; None without one."""
+        return None if self.minimum is None else KINDS[self.type].read(self.minimum)
+
+    @property
     def highest(self) -> Scalar | None:
         """The maximum as a value; None without one."""
         return None if self.maximum is None else KINDS[self.type].read(self.maximum)

@@ -67,14 +67,16 @@ def _sources(select: exp.Select) -> Iterator[exp.Expr]:
 
 
 def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
-    """The conditions that are joined by AND."""
-    while isinstance(condition, exp.Paren):
-        condition = condition.this
-    if isinstance(condition, exp.And):
-        yield from _conjuncts(condition.left)
-        yield from _conjuncts(condition.right)
-    else:
-        yield condition
+    """The conditions that are joined by AND; thousands may be."""
+    left = [condition]
+    while left:
+        match left.pop():
+            case exp.Paren(this=inner):
+                left.append(inner)
+            case exp.And(left=first, right=second):
+                left += [second, first]
+            case other:
+                yield other
 
 
 class _Instant(NamedTuple):

@@ -123,7 +123,7 @@ class Gate:
             return
         most = self._limit(limit.expression if isinstance(limit, exp.Limit) else None)
         if most is None:
-            yield "LIMIT must be a number, or a parameter of type int64 with a `maximum`"
+            yield "LIMIT must be a number, or a parameter of type int64 with a `maximum` and a `minimum` of 0 or more"
         elif most > self.rows:
             yield f"LIMIT may be {most:,}, and `limits.rows` is {self.rows:,}"
 
@@ -131,7 +131,12 @@ class Gate:
         if isinstance(given, exp.Literal) and given.is_int:
             return int(given.name)
         parameter = self.parameters.get(given.name) if isinstance(given, exp.Parameter) else None
-        highest = parameter.highest if parameter and parameter.type is ParameterType.INT64 else None
+        if not parameter or parameter.type is not ParameterType.INT64:
+            return None
+        lowest, highest = parameter.lowest, parameter.highest
+        # guard: a LIMIT is never negative
+        if not isinstance(lowest, int) or lowest < 0:
+            return None
         return highest if isinstance(highest, int) else None
 
 

@@ -26,6 +26,7 @@ FROM = "SELECT COUNT(*) AS n FROM orders WHERE "
         (FROM + "at BETWEEN @start AND @end", THROUGH),
         (FROM + "at BETWEEN @start AND @end AND at < @end", BEFORE),
         (FROM + "AT >= @start AND At < @end", BEFORE),
+        (FROM + "price > 3 AND " * 3000 + "at >= @start AND at < @end", BEFORE),
         (FROM + "at >= @start", ALL),
         (FROM + "at < @end", ALL),
         (FROM + "at < @start AND at >= @end", ALL),

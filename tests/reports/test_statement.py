@@ -6,7 +6,7 @@ from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.statement import Gate
 
 START = ReportParameter.model_validate({"name": "start", "type": "timestamp"})
-TOP = ReportParameter.model_validate({"name": "top", "type": "int64", "maximum": 10})
+TOP = ReportParameter.model_validate({"name": "top", "type": "int64", "minimum": 1, "maximum": 10})
 GATE = Gate(["flows", "hosts"], {"start": START, "top": TOP}, rows=100)
 PLAIN = Gate(["flows", "hosts"], {}, rows=100)
 BOUNDED = Gate(["flows"], {}, rows=100, bounded=True)
@@ -132,6 +132,9 @@ def test_a_limit_is_bounded() -> None:
     endless = TOP.model_copy(update={"maximum": None})
     unbounded = Gate(["flows"], {"start": START, "top": endless}, rows=9)
     assert "with a `maximum`" in unbounded.faults(sql.format("@top"))[0]
+    for least in (None, "-1"):
+        negative = Gate(["flows"], {"start": START, "top": TOP.model_copy(update={"minimum": least})}, rows=10)
+        assert "a `minimum` of 0 or more" in negative.faults(sql.format("@top"))[0]
 
 
 def test_a_range_of_limited_length_needs_no_limit() -> None:

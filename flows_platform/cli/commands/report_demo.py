@@ -34,7 +34,7 @@ SHOWN = {
     "Pages": "/reports",
     "List": "/api/v1/reports",
     "Top ten": "/connector/customers/top10?start_range=1995-01-01&end_range=1995-03-31",
-    "A clerk's year": "/connector/clerk/000000001/yearly_sales/1995",
+    "Clerk's year": "/connector/clerk/000000001/yearly_sales/1995",
 }
 
 
