@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.runtime.atomic_files import create_locked, sweep, sync
@@ -29,7 +29,7 @@ class FileStore(ObjectStore):
         self._new = self._folder / NEW / "object"
         # Those above it may be unreadable, and are not of this store.
         self._durable = {above for above in self._folder.parents if above.is_dir()}
-        self._lock = Lock()
+        self._lock = RLock()
         with _typed(folder):
             self._make_folder(self._new.parent)
             sweep(self._new)
@@ -56,6 +56,10 @@ class FileStore(ObjectStore):
 
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         yield from self._below("", prefix, after)
+        # Last: it may go away while it is listed. A disk that is not mounted leaves an empty folder.
+        with _typed(self._folder):
+            # guard: a store that went away is not empty
+            self._new.parent.stat()
 
     def _below(self, folder: str, prefix: str, after: str) -> Iterator[str]:
         """The keys below a folder, whose text ends with a slash or is empty."""
@@ -95,6 +99,10 @@ class FileStore(ObjectStore):
             os.link(temporary, path)
         except FileExistsError:
             return False
+        except FileNotFoundError:  # someone removed the folder
+            # guard: a folder that was removed is made again
+            self._forget_folders()
+            raise
         finally:
             temporary.unlink(missing_ok=True)
             os.close(lock)
@@ -114,8 +122,12 @@ class FileStore(ObjectStore):
         sync(folder.parent)
         with self._lock:
             if len(self._durable) >= MOST_KNOWN:
-                self._durable = set(self._folder.parents)
+                self._forget_folders()
             self._durable.add(folder)
+
+    def _forget_folders(self) -> None:
+        with self._lock:
+            self._durable = set(self._folder.parents)
 
 
 def _may_hold(folder: str, prefix: str, after: str) -> bool:

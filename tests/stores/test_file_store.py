@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from hypothesis import given
@@ -172,6 +173,28 @@ def test_only_the_folders_of_a_range_are_read(store: FileStore, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", noted)
     assert len(list(store.keys("webhooks/2024/2/", after="webhooks/2024/2/1"))) == 2
     assert [path.partition("/2024/")[2] for path in read if "/2024/" in path] == ["2", "2/1", "2/2"]
+
+
+def test_a_store_that_went_away_is_not_empty(store: FileStore, tmp_path: Path) -> None:
+    store.create("webhooks/2024/id:1", b"one")
+    (tmp_path / "a/archive").rename(tmp_path / "elsewhere")
+    (tmp_path / "a/archive").mkdir()  # as a disk that is not mounted
+    for read in (lambda: list(store.keys("webhooks/")), lambda: store.create("webhooks/2024/id:2", b"two")):
+        with pytest.raises(StorageError, match="No such file or directory"):
+            read()
+    (tmp_path / "a/archive").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "a/archive")
+    assert list(store.keys("webhooks/")) == ["webhooks/2024/id:1"]
+    assert store.create("webhooks/2024/id:2", b"two") is Outcome.CREATED
+
+
+def test_a_folder_that_was_removed_is_made_again(store: FileStore, tmp_path: Path) -> None:
+    store.create("webhooks/2024/id:1", b"one")
+    rmtree(tmp_path / "a/archive/webhooks")
+    with pytest.raises(StorageError, match="No such file or directory"):
+        store.create("webhooks/2024/id:1", b"one")
+    assert store.create("webhooks/2024/id:1", b"one") is Outcome.CREATED
+    assert list((tmp_path / "a/archive/.new").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_used_is_reported(tmp_path: Path) -> None:

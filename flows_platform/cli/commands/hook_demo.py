@@ -4,6 +4,9 @@ It honours the environment of threatstack-to-s3, so that it can replace that ser
 """
 
 from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from api_server.config import ServerConfig
 from api_server.hooks.feature import HooksConfig, HooksFeature
@@ -13,6 +16,7 @@ from flows_platform.components.source_files import shipped_file
 from flows_platform.components.webhook_declaration import WebhookTableDeclaration
 from flows_platform.components.webhook_files import load_webhooks
 from flows_platform.declared import Secret
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.alert_detail import Detail, DetailApi
 from flows_platform.fetch.auth import HeaderKey
 from flows_platform.settings import Settings, load_settings, secret
@@ -38,7 +42,7 @@ def run_demo(port: int) -> None:
     config = HooksConfig(
         [declaration],
         partial(open_store, settings.archive),
-        settings.journal,
+        _journal(settings),
         secret,
         vendors={NAME: partial(_vendor, settings)} if _asks_vendor() else {},
     )
@@ -58,6 +62,11 @@ def _declaration(settings: Settings) -> WebhookTableDeclaration:
     return shipped.model_copy(update={"webhook": webhook, "archive": ""})
 
 
+def _journal(settings: Settings) -> Path:
+    """A journal of its own: a project's source of the same name has another folder of the archive."""
+    return settings.journal.with_stem(f"{settings.journal.stem}_demo")
+
+
 def _asks_vendor() -> bool:
     return bool(secret(BASE_URL) or secret(API_KEY))
 
@@ -65,7 +74,13 @@ def _asks_vendor() -> bool:
 def _vendor(settings: Settings) -> DetailApi:
     base = (secret(BASE_URL) or VENDOR).rstrip("/")
     key = HeaderKey(name="Authorization", value=Secret(env=API_KEY, required=False))
-    return DetailApi.of(Detail(url=f"{base}/alerts/{{id}}", auth=key), secret, settings.files.locks, NAME)
+    try:
+        detail = Detail(url=f"{base}/alerts/{{id}}", auth=key)
+    except ValidationError:  # not shown: the URL may have a password
+        raise ConfigurationError(
+            f"{BASE_URL} is not the URL of an API.", remedy=f"Write one without a password, such as {VENDOR}."
+        ) from None
+    return DetailApi.of(detail, secret, settings.files.locks, NAME)
 
 
 def _say(declaration: WebhookTableDeclaration, settings: Settings, base: str) -> None:

@@ -157,6 +157,19 @@ def test_the_demo_receives_as_the_original_does(tmp_path: Path) -> None:
             assert process.wait(60) in {0, 130}
             process.stdout.close()
     assert (tmp_path / "archive/alerts/52/eb/52ebb55f").exists()
+    # A project's source of that name has another folder: what the demo has archived is not there.
+    assert not load_settings(home=tmp_path).journal.exists()
+
+
+@pytest.mark.parametrize("url", ["vendor.example", "https://me:the-password@vendor.example", "https://{id}/v1"])
+def test_the_demo_refuses_a_url_that_leads_nowhere(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("THREATSTACK_BASE_URL", url)
+    result = CliRunner().invoke(app, ["hook", "demo", "--port", str(free_port())])
+    assert isinstance(result.exception, ConfigurationError)
+    assert str(result.exception).startswith("THREATSTACK_BASE_URL is not the URL of an API.")
+    assert not settings.files.home.joinpath("archive/webhooks").exists()
 
 
 def test_the_demo_says_where_a_bucket_or_details_come_from(tmp_path: Path) -> None:
