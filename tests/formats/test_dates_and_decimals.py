@@ -129,6 +129,35 @@ def test_every_writing_has_one_digest(rows: list[Typed], write: Callable[[Decima
             assert digest_of(wire, body.encode()) == expected(rows), wire
 
 
+@pytest.mark.parametrize("parser", Parser)
+@pytest.mark.parametrize("wire", [WireFormat.NDJSON, WireFormat.JSON])
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [
+        (f"1.{'0' * 45}E-3", Decimal("0.001")),
+        (f"-12.{'0' * 70}", Decimal(-12)),
+        ("0e-400", Decimal(0)),
+        ("5.873430000000E-36", None),
+        ("1.5E-48", None),
+        ("1E-400", None),
+        (f"0.{'0' * 60}1", None),
+        ("9" * 200, None),
+    ],
+)
+def test_decimals_beyond_arrows_are_kept_or_rejected(
+    wire: WireFormat, parser: Parser, number: str, read: Decimal | None
+) -> None:
+    """Arrow makes 0 of a decimal that has 39 more decimals than its column."""
+    lines = [as_json([str(row), number, "2024-03-01", None, None], quoted=False) for row in range(12)]
+    joined = "\n".join([*lines, ""]) if wire is WireFormat.NDJSON else f'{{"records":[{",".join(lines)}]}}'
+    found: list[object] = []
+    with blocks_of(300):
+        for piece in open_document(wire, Cut(joined.encode(), [4096]), Layout(SCHEMA, parser=parser)).slices():
+            casted = cast_slice(SCHEMA, piece, 1)
+            found += [*casted.batch["amount"].to_pylist(), *(None for _ in casted.rejects)]
+    assert found == [read] * 12
+
+
 def test_templates_read_them() -> None:
     rows: list[list[str | None]] = [
         [str(number), f"{number}.50", "2024-03-01", "-0.1", "2024-03-02"] for number in range(60)
