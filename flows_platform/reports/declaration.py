@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from flows_platform.declared import Declared, Fault, KeyFault, KeyPath, all_refused, did_you_mean
 from flows_platform.domain.decimals import DECIMALS
@@ -47,10 +47,17 @@ class ReportColumn(Declared):
     )
 
 
+# With `items`, since Dagster makes a sample of every list in a component's schema from them.
+TwoNames = Annotated[
+    tuple[str, str],
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+]
+
+
 class Longest(Declared):
     """The longest range of a request."""
 
-    parameters: tuple[str, str] = Field(description="The two parameters that begin and end the range.")
+    parameters: TwoNames = Field(description="The two parameters that begin and end the range.")
     days: int = Field(ge=1, le=36_600, description="Days from the first to the second, at most.")
     reads: Reads = Field(
         Reads.ALL,
