@@ -27,7 +27,7 @@ def flows(*arguments: object, cwd: Path, **environment: str) -> subprocess.Compl
         env=clean | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -211,6 +211,7 @@ def test_the_doctor_names_what_is_wrong_and_the_remedy(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_demo_proves_every_window_twice(tmp_path: Path) -> None:
     for _ in range(2):
         done = flows("demo", "--rows", 20000, cwd=tmp_path)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -19,6 +20,7 @@ from flows_platform.cli.app import app
 from flows_platform.domain.errors import ConfigurationError, InputError, SourceRefused, SourceUnavailable
 from flows_platform.settings import Settings, load_settings
 from tests.components.vendor import KEY, SECRETS, SOURCE, Vendor, alert, receiving
+from tests.conditions import eventually
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
 
@@ -172,11 +174,17 @@ def test_the_demo_refuses_a_url_that_leads_nowhere(
     assert not settings.files.home.joinpath("archive/webhooks").exists()
 
 
+def listens(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) == 0
+
+
 def test_the_demo_says_where_a_bucket_or_details_come_from(tmp_path: Path) -> None:
     process = demo(tmp_path)
     assert process.stdout
     try:
         lines = [process.stdout.readline() for _ in range(4)]
+        assert eventually(lambda: listens(lines[0].split()[1]))  # before that, the signal may be lost
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
