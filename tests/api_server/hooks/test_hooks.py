@@ -57,7 +57,8 @@ def test_refusals_are_problems_that_show_no_key(hooks: Hooks, caplog: pytest.Log
         (hooks.send(body("../x"), f"{PATH}/{KEY}"), 400, "invalid-delivery"),
         (hooks.send(b"{", f"{PATH}/{KEY}"), 400, "invalid-delivery"),
         (hooks.send(b"{}", f"{PATH}/{KEY}", Content_Encoding="br"), 415, "unknown-coding"),
-        (hooks.send(b"x" * (1 << 20) + b"x", f"{PATH}/{KEY}"), 413, "body-too-large"),
+        # The head alone: the server answers it, and a body that is still being sent would meet a closed connection.
+        (hooks.send(None, f"{PATH}/{KEY}", Content_Length=str((1 << 20) + 1)), 413, "body-too-large"),
     ]
     for (status, headers, found), expected, kind in refusals:
         assert (status, found["status"], found["type"]) == (expected, expected, f"/#{kind}")
