@@ -4,6 +4,9 @@ PYTHON ?= $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.1
 BIN := .venv/bin
 LOCK := --quiet --universal --python-version 3.13 --no-emit-index-url --generate-hashes --no-header --no-annotate
 
+# Else each of the hundreds of processes that the tests start compiles every module that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help env package demo dev test test-slow test-browser screenshots test-faults test-guards coverage audit bench bench-full docs reference lint lock
 
 help:  ## this list
