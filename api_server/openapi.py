@@ -13,6 +13,8 @@ from api_server.http import paths
 from api_server.http.authorization import presented
 from api_server.http.feature import Description, Endpoint
 from api_server.http.openapi_parts import (
+    ANY_OBJECT,
+    TEXT,
     Node,
     content,
     failures,
@@ -101,40 +103,37 @@ def _with_hooks(paths: Node, features: Sequence[Description]) -> Node:
     return paths | {path: paths.get(path, {}) | item for path, item in hooks.items()}
 
 
-_INDEX = content("text/html", {"type": "string"}) | content(
-    "application/json", object_schema({"result": {"type": "string"}})
-)
+_INDEX = content("text/html", TEXT) | content("application/json", object_schema({"result": TEXT}))
 
 
 def _shared_paths() -> Node:
     return {
         paths.HEALTH: plain_path("health", "Whether the database opens.", json_content("Health")),
-        paths.OPENAPI: plain_path("openapi", "This description.", content("application/json", {"type": "object"})),
+        paths.OPENAPI: plain_path("openapi", "This description.", content("application/json", ANY_OBJECT)),
         paths.INDEX: plain_path("index", "A page that says what is here.", _INDEX),
     }
 
 
 def _exchange() -> Node:
     """The exchange of a long-lived token for a short one."""
-    text: Node = {"type": "string"}
     form = object_schema(
         {
             "grant_type": {"const": exchange.GRANT},
-            "subject_token": text,
+            "subject_token": TEXT,
             "subject_token_type": {"enum": [exchange.ACCESS_TOKEN, exchange.PROGRAMMATIC]},
         }
     )
-    form["properties"] |= {"scope": text, "requested_token_type": {"const": exchange.ACCESS_TOKEN}}
+    form["properties"] |= {"scope": TEXT, "requested_token_type": {"const": exchange.ACCESS_TOKEN}}
     issued = object_schema(
         {
-            "access_token": text,
+            "access_token": TEXT,
             "issued_token_type": {"const": exchange.ACCESS_TOKEN},
             "token_type": {"const": "Bearer"},
             "expires_in": {"type": "integer", "minimum": 0},
-            "scope": text,
+            "scope": TEXT,
         }
     )
-    error = content("application/json", object_schema({"error": text, "error_description": text}))
+    error = content("application/json", object_schema({"error": TEXT, "error_description": TEXT}))
     refused: Node = {"description": "An error of RFC 6749, 5.2.", "content": error}
     unavailable = failures()["503"]
     return {
@@ -144,7 +143,7 @@ def _exchange() -> Node:
         "responses": {
             "200": {
                 "description": "The token; as plain text where the type of the subject token is Snowflake's.",
-                "content": content("application/json", issued) | content("text/plain", text),
+                "content": content("application/json", issued) | content("text/plain", TEXT),
             },
             **failures(),
             "400": {**refused, "content": error | problem("A parameter of the query.")["content"]},
@@ -156,17 +155,16 @@ def _exchange() -> Node:
 
 
 def _shared_schemas(problems: Mapping[str, str]) -> Node:
-    text: Node = {"type": "string"}
     required = {
-        "type": {"type": "string", "enum": [f"/#{kind}" for kind in problems]},
-        "title": text,
+        "type": {**TEXT, "enum": [f"/#{kind}" for kind in problems]},
+        "title": TEXT,
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": text,
+        "detail": TEXT,
     }
     optional = {
-        "instance": {"type": "string", "description": "The path, where the request was read so far."},
-        "parameter": {"type": "string", "description": "The query parameter that is refused."},
-        "allowed": {"type": ["string", "array"], "items": text, "description": "What it may be."},
+        "instance": {**TEXT, "description": "The path, where the request was read so far."},
+        "parameter": {**TEXT, "description": "The query parameter that is refused."},
+        "allowed": {"type": ["string", "array"], "items": TEXT, "description": "What it may be."},
         "error": {"type": ["string", "object"], "description": "The error for clients of other servers' paths."},
     }
     refusal = {**object_schema(required), "properties": {**required, **optional}, "description": "RFC 9457."}
@@ -175,7 +173,7 @@ def _shared_schemas(problems: Mapping[str, str]) -> Node:
 
 def _secure(described: Node, features: Sequence[Description]) -> None:
     described["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer"}}
-    challenge = {"WWW-Authenticate": header("What is missing.", {"type": "string"}, required=True)}
+    challenge = {"WWW-Authenticate": header("What is missing.", TEXT, required=True)}
     scopes = [(path, scope) for feature in features for path, scope in feature.scopes.items()]
     for path, scope in ((path, scope) for path, scope in scopes if path in described["paths"]):
         hooks = {method for feature in features for method in feature.hooks.get(path, {})}

@@ -9,18 +9,22 @@ from api_server.cves.parameters import FORMATS, ID, LIST_PARAMETERS, ONE_PARAMET
 from api_server.cves.routes import COUNTS, NOTICE_HEADER
 from api_server.http.feature import Description
 from api_server.http.openapi_parts import (
+    ANY_OBJECT,
     JSON_TYPES,
     NUMBER,
+    TEXT,
     Node,
     array_of,
     content,
     failures,
     header,
+    nullable,
     object_schema,
+    path_parameter,
     problem,
     query_parameter,
+    read_path,
     reference,
-    without_body,
 )
 from api_server.http.parameters import Parameter
 from api_server.http.tokens import Scope
@@ -53,15 +57,14 @@ def description() -> Description:
 
 
 def _paths() -> Node:
-    link = {"Link": header('Where the next page is, with rel="next", if there is one.', {"type": "string"})}
+    link = {"Link": header('Where the next page is, with rel="next", if there is one.', TEXT)}
     described = {paths.CVES: _path("list_cves", "CVEs by filters, a page at a time.", LIST_PARAMETERS, "CvePage", link)}
     for path, aspect in paths.TOTALS.items():
         name = f"cves_by_{path.rpartition('/')[2].replace('-', '_')}"
         described[path] = _path(name, f"{SUMMARIES[aspect]} {METRIC_RULE}", TOTALS_PARAMETERS, _totals_name(aspect), {})
     one = _path("one_cve", "One CVE with all its details; as CSV its line of a list.", ONE_PARAMETERS, "CveAnswer", {})
-    in_path = {"name": ID.name, "in": "path", "required": True, "description": ID.description, "schema": ID.schema}
     for operation in one.values():
-        operation["parameters"] = [in_path, *operation["parameters"]]
+        operation["parameters"] = [path_parameter(ID.name, ID.schema, ID.description), *operation["parameters"]]
         operation["responses"]["404"] = problem("The CVE is not held here.")
     return {**described, paths.CVE: one}
 
@@ -72,24 +75,20 @@ def _path(name: str, summary: str, parameters: Sequence[Parameter], body: str, h
             "description": f"{summary} {NOTICE}",
             "headers": {NOTICE_HEADER: header("NVD's notice.", {"const": NOTICE}, required=True), **headers},
             "content": content(WireFormat.JSON.content_type, reference(body))
-            | content(WireFormat.CSV.content_type, {"type": "string", "description": CSV_LINES}),
+            | content(WireFormat.CSV.content_type, {**TEXT, "description": CSV_LINES}),
         },
         "400": problem("A parameter is refused."),
         "406": problem(f"Neither of {' and '.join(FORMATS)} fits the Accept header."),
         **failures(),
     }
-    shared = {"summary": summary, "parameters": [query_parameter(parameter) for parameter in parameters]}
-    return {
-        "get": {"operationId": name, **shared, "responses": responses},
-        "head": {"operationId": f"{name}_head", **shared, "responses": without_body(responses)},
-    }
+    return read_path(name, summary, [query_parameter(parameter) for parameter in parameters], responses)
 
 
 def _schemas() -> Node:
     """The schemas that those paths refer to."""
     notice: Node = {"const": NOTICE}
-    cursor: Node = {**ID.schema, "type": ["string", "null"], "description": "The cursor of the next page."}
-    page = {"notice": notice, "cves": array_of("CveSummary"), "next": cursor}
+    cursor = {**nullable(ID.schema), "description": "The cursor of the next page."}
+    page = {"notice": notice, "cves": array_of(reference("CveSummary")), "next": cursor}
     return {
         "CveSummary": object_schema(_summary()),
         "CvePage": object_schema(page),
@@ -104,15 +103,20 @@ def _totals_name(aspect: Aspect) -> str:
 
 def _totals(aspect: Aspect) -> Node:
     counted = _summary()[aspect.value]
-    mean: Node = {"type": ["number", "null"], "minimum": 0, "maximum": 10, "description": "Mean of their base scores."}
+    mean: Node = {
+        **nullable(JSON_TYPES[ColumnType.NUMERIC]),
+        "minimum": 0,
+        "maximum": 10,
+        "description": "Mean of their base scores.",
+    }
     counts = dict(zip(COUNTS, ({**NUMBER, "description": "How many CVEs."}, mean), strict=True))
-    return {"type": "array", "items": object_schema({aspect.value: counted, **counts})}
+    return array_of(object_schema({aspect.value: counted, **counts}))
 
 
 def _summary() -> Node:
     """A CVE without a metric has null in the metric's columns."""
     return {
-        name: _column(table.column(name), nullable=table is not schema.CVES)
+        name: _column(table.column(name), optional=table is not schema.CVES)
         for table, names in schema.SUMMARY
         for name in names
     }
@@ -120,8 +124,8 @@ def _summary() -> Node:
 
 def _detail() -> Node:
     facts = {column.name: _column(column) for column in schema.CVES.columns if column.name not in INNER}
-    children = {child_name(table): {"type": "array", "items": _child(table)} for table in schema.CHILDREN}
-    document: Node = {"type": "object", "description": schema.CVES.column(DOCUMENT).description}
+    children = {child_name(table): array_of(_child(table)) for table in schema.CHILDREN}
+    document: Node = {**ANY_OBJECT, "description": schema.CVES.column(DOCUMENT).description}
     return {**facts, **_summary(), **children, DOCUMENT: document}
 
 
@@ -130,10 +134,8 @@ def _child(table: SqlTable) -> Node:
     return {**object_schema(columns), "description": table.description}
 
 
-def _column(column: Column, *, nullable: bool = False) -> Node:
+def _column(column: Column, *, optional: bool = False) -> Node:
     if column.type is ColumnType.JSON:  # lists of texts, in the child tables
-        return {"type": "array", "items": {"type": "string"}, "description": column.description}
-    rendered = {**JSON_TYPES[column.type], "description": column.description}
-    if column.nullable or nullable:
-        rendered["type"] = [rendered["type"], "null"]
-    return rendered
+        return {**array_of(TEXT), "description": column.description}
+    own = JSON_TYPES[column.type]
+    return {**(nullable(own) if column.nullable or optional else own), "description": column.description}

@@ -8,11 +8,13 @@ from api_server.http.negotiation import ContentCoding
 from api_server.http.openapi_parts import (
     JSON_TYPES,
     NUMBER,
+    TEXT,
     Node,
     array_of,
     failures,
     header,
     json_content,
+    nullable,
     object_schema,
     plain_path,
     problem,
@@ -37,9 +39,9 @@ from flows_platform.formats.protocol.names import (
 # describe.
 BODIES: dict[WireFormat, Node] = {
     WireFormat.ARROW: {},
-    WireFormat.NDJSON: {"type": "string", "description": "A Record as JSON a line."},
+    WireFormat.NDJSON: {**TEXT, "description": "A Record as JSON a line."},
     WireFormat.JSON: reference("Records"),
-    WireFormat.CSV: {"type": "string", "description": "RFC 4180: a header line, then a record a line, ended by CRLF."},
+    WireFormat.CSV: {**TEXT, "description": "RFC 4180: a header line, then a record a line, ended by CRLF."},
     WireFormat.XML: reference("RecordsXml"),
 }
 
@@ -61,7 +63,7 @@ def description(schema: TableSchema) -> Description:
 def _stream(path: str, formats: tuple[WireFormat, ...]) -> Node:
     suffix = path.removeprefix(paths.STREAM).replace(".", "_")
     parameters = [query_parameter(parameter) for parameter in stream_parameters(formats)]
-    bodies = {wire_format.content_type: {"schema": BODIES[wire_format]} for wire_format in formats}
+    bodies = {one.content_type: {"schema": BODIES[one]} for one in formats}
     answers = {"400": problem("A parameter is refused."), **failures()}
     if len(formats) > 1:
         answers["406"] = problem("No format fits the Accept header.")
@@ -91,8 +93,8 @@ def _records(body: Node | None) -> Node:
             "Where Accept-Encoding asked for one.",
             {"type": "string", "enum": [coding for coding in ContentCoding if coding is not ContentCoding.IDENTITY]},
         ),
-        "Vary": header("Accept and Accept-Encoding.", {"type": "string"}),
-        "Cache-Control": header("no-store.", {"type": "string"}),
+        "Vary": header("Accept and Accept-Encoding.", TEXT),
+        "Cache-Control": header("no-store.", TEXT),
     }
     answer: Node = {
         "description": "A transfer that is cut before its end is incomplete: an error on the way closes the "
@@ -104,10 +106,10 @@ def _records(body: Node | None) -> Node:
 
 def schemas(schema: TableSchema) -> Node:
     """The schemas that those paths refer to."""
-    time: Node = {**NUMBER, "type": ["integer", "null"], "minimum": INT64_MIN}
+    time = nullable({**NUMBER, "minimum": INT64_MIN})
     return {
         "Record": _record(schema),
-        "Records": object_schema({RECORDS: array_of("Record"), END: _footer()}),
+        "Records": object_schema({RECORDS: array_of(reference("Record")), END: _footer()}),
         "RecordsXml": _records_xml(),
         "Latest": object_schema({"time": time, "rows": NUMBER}),
     }
@@ -119,11 +121,8 @@ def _record(schema: TableSchema) -> Node:
 
 
 def _column(column: Column) -> Node:
-    rendered = {**JSON_TYPES[column.type], "description": column.description}
-    if column.nullable:
-        kinds = rendered["type"]
-        rendered["type"] = [*(kinds if isinstance(kinds, list) else [kinds]), "null"]
-    return rendered
+    schema = nullable(JSON_TYPES[column.type]) if column.nullable else JSON_TYPES[column.type]
+    return {**schema, "description": column.description}
 
 
 def _footer() -> Node:

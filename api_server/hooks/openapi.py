@@ -7,24 +7,28 @@ from api_server.hooks.parameters import ALERTS, ALERTS_END, ALERTS_START, CHANGE
 from api_server.hooks.problems import EXPLANATIONS
 from api_server.http.feature import Description
 from api_server.http.openapi_parts import (
+    ANY_OBJECT,
     NUMBER,
+    TEXT,
     Node,
     array_of,
     content,
     failures,
     header,
     json_content,
+    nullable,
     object_schema,
+    path_parameter,
     problem,
     query_parameter,
-    without_body,
+    read_path,
+    reference,
 )
 from api_server.http.tokens import Scope
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
 from flows_platform.webhooks.declaration import WebhookDeclaration
 
 RECEIPT, HOOK, LIST, CHANGES = "Receipt", "Webhook", "Webhooks", "Changes"
-TEXT: Node = {"type": "string"}
 
 
 def description(declarations: Sequence[WebhookDeclaration]) -> Description:
@@ -36,7 +40,12 @@ def description(declarations: Sequence[WebhookDeclaration]) -> Description:
         text="Deliveries of vendors: proven, stored for good, then acknowledged.",
         paths=_reading_paths([one.name for one in declarations]) | _original_paths(bases),
         scopes=paths.SCOPES | {path: scope for base in bases for path, scope in original.scopes(base).items()},
-        schemas={RECEIPT: receipt, HOOK: _hook(), LIST: object_schema({"hooks": array_of(HOOK)}), CHANGES: _changes()},
+        schemas={
+            RECEIPT: receipt,
+            HOOK: _hook(),
+            LIST: object_schema({"hooks": array_of(reference(HOOK))}),
+            CHANGES: _changes(),
+        },
         problems=EXPLANATIONS,
         protected=(("archived records", Scope.ALERTS_READ),),
         hooks={path: _item(one, number) for one in declarations for number, path in enumerate(one.paths)},
@@ -52,7 +61,7 @@ def _item(declaration: WebhookDeclaration, number: int) -> Node:
         "post": {
             "operationId": f"receive_{declaration.name}{f'_{number}' if number else ''}",
             "summary": f"A delivery for {declaration.name}.",
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+            "requestBody": {"required": True, "content": content("application/json", ANY_OBJECT)},
             "responses": {
                 str(status): done,
                 "400": problem("The body cannot be kept."),
@@ -68,11 +77,11 @@ def _item(declaration: WebhookDeclaration, number: int) -> Node:
 
 
 def _hook() -> Node:
-    newest = {"type": ["string", "null"], "description": "When the newest record was created."}
+    newest = {**nullable(TEXT), "description": "When the newest record was created."}
     return object_schema(
         {
             "name": TEXT,
-            "paths": {"type": "array", "items": TEXT},
+            "paths": array_of(TEXT),
             "time": {**TEXT, "description": "That of the answer: the archive has all that came until then."},
             "records": NUMBER,
             "bytes": NUMBER,
@@ -80,7 +89,7 @@ def _hook() -> Node:
             "open": NUMBER,
             "newest": newest,
             "pending": NUMBER,
-            "oldest_pending_seconds": {"type": ["number", "null"]},
+            "oldest_pending_seconds": nullable({"type": "number"}),
             "dead": NUMBER,
             "stopped": {**TEXT, "description": "Why no detail is fetched; empty while they are."},
         }
@@ -96,18 +105,18 @@ def _changes() -> Node:
             "journal": TEXT,
             "number": NUMBER,
             "more": {"type": "boolean"},
-            "changes": {"type": "array", "items": change},
+            "changes": array_of(change),
         }
     )
 
 
 def _reading_paths(names: Sequence[str]) -> Node:
-    name = {"name": "name", "in": "path", "required": True, "schema": {**TEXT, "enum": list(names)}}
-    one = {"name": "id", "in": "path", "required": True, "schema": TEXT, "description": "The record's id."}
-    lines = {WireFormat.NDJSON.content_type: {"schema": TEXT}}
+    name = path_parameter("name", {**TEXT, "enum": list(names)})
+    one = path_parameter("id", TEXT, "The record's id.")
+    lines = content(WireFormat.NDJSON.content_type, TEXT)
     counted = {RECORD_COUNT_HEADER: header("The number of records.", NUMBER, required=True)}
     ranged = [{**query_parameter(found), "required": found in {START, END}} for found in RANGE]
-    record = content("application/json", {"type": "object"})
+    record = content("application/json", ANY_OBJECT)
     return {
         paths.LIST: _read("hooks", "All webhooks.", [], json_content(LIST)),
         paths.ONE: _read("hook", "What there is of a webhook.", [name], json_content(HOOK)),
@@ -135,9 +144,9 @@ def _reading_paths(names: Sequence[str]) -> Node:
 
 def _original_paths(bases: Sequence[str]) -> Node:
     found: Node = {}
-    one = {"name": "id", "in": "path", "required": True, "schema": TEXT, "description": "The alert's id."}
+    one = path_parameter("id", TEXT, "The alert's id.")
     ranged = [{**query_parameter(asked), "required": asked in {ALERTS_START, ALERTS_END}} for asked in ALERTS]
-    body = content("application/json", {"type": "object"})
+    body = content("application/json", ANY_OBJECT)
     for number, base in enumerate(bases):
         alerts, alert, status = original.scopes(base)
         ending = f"_{number}" if number else ""
@@ -154,8 +163,4 @@ def _read(operation: str, summary: str, parameters: Sequence[Node], body: Node, 
     done: Node = {"description": summary, "content": body, **({"headers": headers} if headers else {})}
     missing = {"404": problem("There is no such webhook or record.")} if parameters else {}
     responses = {"200": done, "400": problem("A parameter is refused."), **missing, **failures()}
-    shared = {"summary": summary, "parameters": list(parameters)}
-    return {
-        "get": {"operationId": operation, **shared, "responses": responses},
-        "head": {"operationId": f"{operation}_head", **shared, "responses": without_body(responses)},
-    }
+    return read_path(operation, summary, parameters, responses)

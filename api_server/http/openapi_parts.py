@@ -1,5 +1,6 @@
 """Pieces of an OpenAPI description that every path uses: problems, parameters, headers, contents."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from api_server.http import problems
@@ -20,16 +21,23 @@ JSON_TYPES: dict[ColumnType, Node] = {
     ColumnType.NUMERIC: {"type": "number"},
 }
 NUMBER: Node = {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX}
+TEXT: Node = {"type": "string"}
+ANY_OBJECT: Node = {"type": "object"}
 
 
-def plain_path(name: str, summary: str, body: Node) -> Node:
-    """A path without parameters; `name` is that of its operation."""
-    answers = {"200": {"description": summary, "content": body}, "400": problem("A parameter is given.")}
-    responses = {**answers, **failures()}
+def read_path(operation: str, summary: str, parameters: Sequence[Node], responses: Node) -> Node:
+    """A path that is read with GET, or with HEAD for its headers alone; `operation` is the id of the GET."""
+    shared = {"summary": summary, **({"parameters": list(parameters)} if parameters else {})}
     return {
-        "get": {"operationId": name, "summary": summary, "responses": responses},
-        "head": {"operationId": f"{name}_head", "summary": summary, "responses": without_body(responses)},
+        "get": {"operationId": operation, **shared, "responses": responses},
+        "head": {"operationId": f"{operation}_head", **shared, "responses": _without_content(responses)},
     }
+
+
+def plain_path(operation: str, summary: str, body: Node) -> Node:
+    """A path that is read and takes no parameters."""
+    answers = {"200": {"description": summary, "content": body}, "400": problem("A parameter is given.")}
+    return read_path(operation, summary, [], {**answers, **failures()})
 
 
 def json_content(schema: str) -> Node:
@@ -42,14 +50,20 @@ def reference(schema: str) -> Node:
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
-def array_of(schema: str) -> Node:
-    """An array, by the name of its items' schema."""
-    return {"type": "array", "items": reference(schema)}
+def array_of(items: Node) -> Node:
+    """An array whose items have this schema."""
+    return {"type": "array", "items": items}
 
 
 def object_schema(properties: Node) -> Node:
     """An object with exactly these properties."""
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def nullable(schema: Node) -> Node:
+    """A schema that also allows null."""
+    types = schema["type"]
+    return {**schema, "type": [*(types if isinstance(types, list) else [types]), "null"]}
 
 
 def failures() -> Node:
@@ -82,6 +96,12 @@ def query_parameter(parameter: Parameter) -> Node:
     }
 
 
+def path_parameter(name: str, schema: Node, description: str = "") -> Node:
+    """A parameter in the path."""
+    described = {"description": description} if description else {}
+    return {"name": name, "in": "path", "required": True, "schema": schema, **described}
+
+
 def header(description: str, schema: Node, *, required: bool = False) -> Node:
     """A header of an answer."""
     return {"description": description, "schema": schema, "required": required}
@@ -92,7 +112,7 @@ def content(content_type: str, schema: Node) -> Node:
     return {content_type: {"schema": schema}}
 
 
-def without_body(responses: Node) -> Node:
-    """The answers to HEAD: that of 200 without its content."""
+def _without_content(responses: Node) -> Node:
+    """The responses to HEAD: as those to GET, but a 200 has no content."""
     done = {name: value for name, value in responses["200"].items() if name != "content"}
     return {**responses, "200": done}

@@ -9,7 +9,19 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from api_server.http.feature import Description, Endpoint, Feature, PageSections
-from api_server.http.openapi_parts import Node, content, failures, object_schema, problem, without_body
+from api_server.http.openapi_parts import (
+    ANY_OBJECT,
+    NUMBER,
+    TEXT,
+    Node,
+    array_of,
+    content,
+    failures,
+    object_schema,
+    path_parameter,
+    problem,
+    read_path,
+)
 from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import Problem
 from api_server.http.tokens import Scope
@@ -65,19 +77,12 @@ class OrdersFeature(Feature):
 
 
 def _path() -> Node:
-    month = {"name": "month", "in": "path", "required": True, "schema": {"type": "string", "pattern": MONTH.pattern}}
-    text: Node = {"type": "string"}
-    orders: Node = {"type": "array", "items": {"type": "object"}}
-    body = object_schema({"month": text, "orders": orders, "count": {"type": "integer", "minimum": 0}})
-    found = {"description": "The orders.", "content": content(WireFormat.JSON.content_type, body)}
+    month = path_parameter("month", {**TEXT, "pattern": MONTH.pattern})
+    body = object_schema({"month": TEXT, "orders": array_of(ANY_OBJECT), "count": NUMBER})
     responses = {
-        "200": found,
+        "200": {"description": "The orders.", "content": content(WireFormat.JSON.content_type, body)},
         "400": problem("A parameter is given."),
         "404": problem("There is no file of that month."),
         **failures(),
     }
-    shared = {"summary": "The orders of a month.", "parameters": [month]}
-    return {
-        "get": {"operationId": "tpch_orders", **shared, "responses": responses},
-        "head": {"operationId": "tpch_orders_head", **shared, "responses": without_body(responses)},
-    }
+    return read_path("tpch_orders", "The orders of a month.", [month], responses)

@@ -4,7 +4,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api_server.http.feature import Description
-from api_server.http.openapi_parts import Node, content, failures, header, problem, query_parameter, without_body
+from api_server.http.openapi_parts import (
+    ANY_OBJECT,
+    NUMBER,
+    TEXT,
+    Node,
+    content,
+    failures,
+    header,
+    path_parameter,
+    problem,
+    query_parameter,
+    read_path,
+)
 from api_server.http.tokens import Scope
 from api_server.reports import paths
 from api_server.reports.problems import KINDS
@@ -34,19 +46,18 @@ def description(reports: Sequence[ReportDeclaration]) -> Description:
 
 def _paths(reports: Sequence[ReportDeclaration]) -> Iterator[tuple[str, Node]]:
     listed = _responses("All reports.", content("application/json", LIST_SCHEMA))
-    yield paths.LIST, _read("list_reports", "All reports.", [], listed | _UNCHANGED)
+    yield paths.LIST, read_path("list_reports", "All reports.", [], listed | _UNCHANGED)
     for report in reports:
         own = [_parameter(one) for one in report.parameters]
         yield (
             paths.ONE.format(name=report.name),
-            _read(f"report_{report.name}", report.description, [*own, *_SHOWN], _rows(report, USUAL)),
+            read_path(f"report_{report.name}", report.description, [*own, *_SHOWN], _rows(report, USUAL)),
         )
         yield paths.QUERY.format(name=report.name), {"post": _query(report)}
     if reports:
-        names: Node = {"type": "string", "enum": [report.name for report in reports]}
-        name = {"name": "name", "in": "path", "required": True, "schema": names}
-        schema = _responses("JSON Schema of a report.", content("application/json", {"type": "object"})) | _MISSING
-        yield paths.SCHEMA, _read("report_schema", "The schema of a report's parameters and rows.", [name], schema)
+        name = path_parameter("name", {**TEXT, "enum": [report.name for report in reports]})
+        schema = _responses("JSON Schema of a report.", content("application/json", ANY_OBJECT)) | _MISSING
+        yield paths.SCHEMA, read_path("report_schema", "The schema of a report's parameters and rows.", [name], schema)
     for report in reports:
         yield from _further(report)
 
@@ -57,7 +68,7 @@ def _further(report: ReportDeclaration) -> Iterator[tuple[str, Node]]:
         given = names_in(path)
         own = [_parameter(one, in_path=one.name in given) for one in report.parameters]
         operation = f"report_{report.name}_path_{index + 1}"
-        yield path, _read(operation, report.description, [*own, *_SHOWN], _rows(report, form))
+        yield path, read_path(operation, report.description, [*own, *_SHOWN], _rows(report, form))
 
 
 def _parameter(parameter: ReportParameter, *, in_path: bool = False) -> Node:
@@ -91,14 +102,6 @@ _MISSING: Node = {"404": problem("There is no report of that name.")}
 _UNCHANGED: Node = {"304": {"description": "The answer is unchanged."}}
 
 
-def _read(operation: str, summary: str, parameters: Sequence[Node], responses: Node) -> Node:
-    shared = {"summary": summary, "parameters": list(parameters)}
-    return {
-        "get": {"operationId": operation, **shared, "responses": responses},
-        "head": {"operationId": f"{operation}_head", **shared, "responses": without_body(responses)},
-    }
-
-
 def _responses(summary: str, body: Node) -> dict[str, Any]:
     return {
         "200": {"description": summary, "content": body},
@@ -109,11 +112,10 @@ def _responses(summary: str, body: Node) -> dict[str, Any]:
 
 
 def _rows(report: ReportDeclaration, form: Form) -> Node:
-    number: Node = {"type": "integer", "minimum": 0}
     rows: Node = {kind.content_type: {} for kind in FORMATS}
     rows[WireFormat.JSON.content_type] = {"schema": answer_schema(report, form)}
     responses = _responses("The rows.", rows)
-    responses["200"]["headers"] = {RECORD_COUNT_HEADER: header("Number of rows.", number)}
+    responses["200"]["headers"] = {RECORD_COUNT_HEADER: header("Number of rows.", NUMBER)}
     return {
         **responses,
         **_UNCHANGED,

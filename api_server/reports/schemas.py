@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from api_server.http.openapi_parts import JSON_TYPES, Node, object_schema
+from api_server.http.openapi_parts import ANY_OBJECT, JSON_TYPES, NUMBER, TEXT, Node, array_of, nullable, object_schema
 from flows_platform.reports.bodies import EXACT, USUAL, Form
 from flows_platform.reports.declaration import ReportColumn, ReportDeclaration
 from flows_platform.reports.parameters import ReportParameter
@@ -12,10 +12,7 @@ from flows_platform.reports.values import as_text
 from flows_platform.reports.versions import DataState
 
 FOLDER = re.compile(r"(?:/[^/:\n]+)+/(?=[^/:\n]+:)")
-_TEXT: Node = {"type": "string"}
-_TEXTS: Node = {"type": "array", "items": _TEXT}
-_OBJECTS: Node = {"type": "array", "items": {"type": "object"}}
-LIST_SCHEMA = object_schema({"reports": _OBJECTS, "faults": _TEXTS, "unchecked": _TEXTS})
+LIST_SCHEMA = object_schema({"reports": array_of(ANY_OBJECT), "faults": array_of(TEXT), "unchecked": array_of(TEXT)})
 
 
 def without_folder(fault: str) -> str:
@@ -74,14 +71,14 @@ def row_schema(report: ReportDeclaration, form: Form = USUAL) -> Node:
 
 
 def _column(column: ReportColumn, form: Form) -> Node:
-    own = _TEXT if column.type in form.texts else JSON_TYPES[column.type]
-    return {**own, "type": [own["type"], "null"], "description": column.description}
+    own = TEXT if column.type in form.texts else JSON_TYPES[column.type]
+    return {**nullable(own), "description": column.description}
 
 
 def answer_schema(report: ReportDeclaration, form: Form) -> Node:
     """An answer in JSON: the form of the path, or what the request changes of it."""
     rows: list[Node] = [
-        {"type": "array", "items": row_schema(report, Form(texts=texts, capitals=form.capitals))}
+        array_of(row_schema(report, Form(texts=texts, capitals=form.capitals)))
         for texts in dict.fromkeys((form.texts, EXACT))
     ]
     bare: Node = {"anyOf": rows}
@@ -89,10 +86,10 @@ def answer_schema(report: ReportDeclaration, form: Form) -> Node:
         return bare
     around: Node = {
         "report": {"const": report.name},
-        "parameters": {"type": "object"},
-        "data_as_of": {"type": ["string", "null"], "format": "date-time"},
-        "columns": _OBJECTS,
+        "parameters": ANY_OBJECT,
+        "data_as_of": nullable({**TEXT, "format": "date-time"}),
+        "columns": array_of(ANY_OBJECT),
         "rows": bare,
-        "count": {"type": "integer", "minimum": 0},
+        "count": NUMBER,
     }
     return {"anyOf": [object_schema(around), *rows]}
