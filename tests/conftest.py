@@ -10,9 +10,11 @@ from hypothesis import settings
 
 from flows_platform.local.emulator import Emulator, running
 
-# No test asserts a time: examples may take as long as a busy machine makes them.
-settings.register_profile("project", deadline=None)
-settings.load_profile("project")
+# No test asserts a time: examples may take as long as a busy machine makes them. Each run draws other ones, and
+# `make test-slow` draws Hypothesis's usual number: 25 of them take a twelfth off `make test`.
+settings.register_profile("many", deadline=None)
+settings.register_profile("few", settings.get_profile("many"), max_examples=25)
+settings.load_profile("few")
 
 # Tests run under the defaults, whatever the shell has set; FLOWS_TEST_… is addressed to them.
 for name in [name for name in os.environ if name.startswith("FLOWS_") and not name.startswith("FLOWS_TEST_")]:

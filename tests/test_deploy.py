@@ -73,6 +73,7 @@ def started(home: Path, port: int) -> Iterator[subprocess.Popen[str]]:
             process.terminate()
 
 
+@pytest.mark.slow
 def test_the_image_serves_on_a_read_only_root_and_is_healthy(home: Path) -> None:
     token = as_here(["flows", "token", "create", "probe"], 0)
     subprocess.run(read_only(home, token), cwd=home, env=environment(home), check=True, capture_output=True)
@@ -89,6 +90,7 @@ def test_the_image_serves_on_a_read_only_root_and_is_healthy(home: Path) -> None
         assert process.wait(60) is not None
 
 
+@pytest.mark.slow
 def test_it_does_not_start_without_tokens(home: Path) -> None:
     with started(home, free_port()) as process:
         output = process.communicate(timeout=120)[0]

@@ -30,8 +30,8 @@ from flows_platform.warehouse.jobs import ONCE
 from flows_platform.warehouse.replace_window import label as as_label
 from flows_platform.warehouse.schema import BIGQUERY_TYPES
 
-# Seconds beyond the report's own, for the answer's way.
-MARGIN = 5.0
+# Seconds on top of the report's own, for the answer to arrive: a busy warehouse says late that it gave a query up.
+MARGIN = 30.0
 DRY_RUN_SECONDS = 20.0
 CANCEL_SECONDS = 10.0
 ASKED = "asked"  # the label of the jobs that one request waits for

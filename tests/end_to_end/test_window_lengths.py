@@ -157,6 +157,7 @@ def loaded(source: YamlSource, case: Case) -> dict[str, int]:
     return dict(Counter(case.key(row["at"]) for row in source.rows("id")))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_backfill_loads_every_window_exactly(
     source: YamlSource, server: Readings, case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,6 +144,7 @@ for count in (2_000, 200_000):
 """
 
 
+@pytest.mark.slow
 def test_the_envelope_costs_no_memory_over_200_thousand_records() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, cwd=Path.cwd())
     small, large = (tuple(map(int, line.split())) for line in done.stdout.splitlines())

@@ -43,6 +43,7 @@ def specs() -> Iterator[dg.AssetSpec]:
             )
 
 
+@pytest.mark.slow
 def test_every_speed_and_cron_has_windows_that_the_pages_can_show() -> None:
     with dg.DagsterInstance.local_temp() as instance, pages_of(dg.Definitions(assets=[*specs()]), instance) as pages:
         nodes = pages.ask(POLICIES)["assetNodes"]

@@ -274,6 +274,7 @@ class Forgetting(list[Asked]):
         """Keep nothing."""
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_values(tmp_path: Path, client: HttpClient, target: Path) -> None:
     first, last = 300, 300 + 2 * (BATCHES - 1)  # as many batches wait for their row group at both
     (tmp_path / "repos.txt").write_text("\n".join(f"r{number}" for number in range(last)))

@@ -60,6 +60,7 @@ def publish_at_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> At
     return publish
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("already_there", [False, True])
 def test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_one(
     warehouse: Warehouse, publication: Made, publish_at_once: AtOnce, *, already_there: bool
@@ -74,6 +75,7 @@ def test_publishers_of_one_window_at_once_leave_its_rows_once_and_merge_one_by_o
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
+@pytest.mark.slow
 def test_publishers_of_different_windows_at_once_do_not_disturb_each_other(
     warehouse: Warehouse, publication: Made, publish_at_once: AtOnce
 ) -> None:
@@ -141,6 +143,7 @@ def killed_before_merge(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None
         yield
 
 
+@pytest.mark.slow
 def test_an_emulator_killed_between_stage_and_merge_keeps_the_old_window_and_a_rerun_converges(
     tmp_path: Path, publication: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
