@@ -23,19 +23,26 @@ class Reconcile(Api):
     days: int = Field(2, ge=1, le=31, description="Days before today that are compared, once a day.")
 
 
+def listed_paths(webhook: WebhookDeclaration, declared: Reconcile) -> tuple[RecordPath, RecordPath]:
+    """Where a listed record has its id, and the time of its creation."""
+    created = declared.created_at or webhook.webhook.created_at
+    return declared.id or webhook.webhook.id or RecordPath.parse(RECORD_ID), created.path
+
+
 def listed_keys(webhook: WebhookDeclaration, declared: Reconcile) -> dict[str, Any]:
     """The vendor's list as a table that is filled from an API."""
     created = declared.created_at or webhook.webhook.created_at
+    id_path, created_path = listed_paths(webhook, declared)
     api = {name: getattr(declared, name) for name in Api.model_fields if name in declared.model_fields_set}
     return {
         "name": f"{webhook.name}_listed",
         "api": {"format": declared.format} | api,
         "columns": [
-            {"name": RECORD_ID, "path": declared.id or webhook.webhook.id or RECORD_ID, "required": True},
+            {"name": RECORD_ID, "path": id_path, "required": True},
             {
                 "name": CREATED_AT,
                 "type": "timestamp",
-                "path": created.path,
+                "path": created_path,
                 "written": created.written,
                 "finer": "truncate",
                 "required": True,

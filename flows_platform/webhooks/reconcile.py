@@ -4,20 +4,22 @@ A vendor gives up after a few tries, so deliveries alone do not make an archive 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import batched
 from typing import Any
 
 from flows_platform.columns.paths import RecordPath
+from flows_platform.columns.raw_records import json_text
 from flows_platform.columns.time_forms import DATE_TEXT, PER_SECOND, TimeForm, Written
 from flows_platform.declared import refused
 from flows_platform.webhooks.declaration import Webhook
 from flows_platform.webhooks.receiver import Receiver
-from flows_platform.webhooks.records import BadDelivery, record_in
+from flows_platform.webhooks.records import BadDelivery, Record, is_id, record_in
 
 BATCH = 500  # records of a delivery
+BETWEEN = b", "  # records of a body
 SHOWN = 10  # ids and reasons that a result has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,11 +32,13 @@ class Listed:
         id: Its id.
         created_at: When it was created.
         fields: Its other fields.
+        refused: Why they cannot be read; empty where they can.
     """
 
     id: str
     created_at: datetime
     fields: Mapping[str, Any]
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,53 +102,94 @@ def reconcile(receiver: Receiver, listed: Iterable[Listed], url: str, now: datet
 
 
 def _reconciled(receiver: Receiver, batch: Sequence[Listed], url: str, now: datetime) -> Reconciled:
-    webhook = receiver.declaration.webhook
-    unknown = receiver.unknown([one.id for one in batch])
-    records: list[bytes] = []
-    ids: list[str] = []
+    unknown = receiver.unknown([one.id for one in batch if is_id(one.id)])
     reasons: list[str] = []
-    for one in batch:
-        if one.id not in unknown:
-            continue
-        body = _written(webhook, one)
-        try:
-            record = record_in(webhook, body, one.id, now)
-        except BadDelivery as error:
-            reasons.append(f"{one.id[:80]}: {error}")
-            continue
-        # Also where the journal does not know of it.
-        # guard: a record in the archive is not missing
-        if not receiver.has(record):
-            records.append(body)
-            ids.append(one.id)
-    for together in _deliveries(webhook, records):
+    ids: list[str] = []
+
+    def missing() -> Iterator[bytes]:
+        for one in batch:
+            if is_id(one.id) and one.id not in unknown:
+                continue
+            unknown.discard(one.id)  # once, also where the list has it again
+            # guard: a record that cannot be kept is refused alone
+            try:
+                body, record = _as_delivered(receiver.declaration.webhook, one, now)
+            except BadDelivery as error:
+                reasons.append(f"{ascii(one.id[:80])[1:-1]}: {error}")
+                continue
+            # Also where the journal does not know of it.
+            # guard: a record in the archive is not missing
+            if not receiver.has(record):
+                ids.append(one.id)
+                yield body
+
+    for together in _deliveries(receiver.declaration.webhook, missing()):
         receiver.keep_listed(together, url, now)
-    return Reconciled(len(batch), len(ids) + len(reasons), len(reasons), tuple(ids), tuple(reasons))
+    count = len(ids) + len(reasons)
+    return Reconciled(len(batch), count, len(reasons), tuple(ids[:SHOWN]), tuple(reasons[:SHOWN]))
 
 
-def _deliveries(webhook: Webhook, records: Sequence[bytes]) -> Iterable[bytes]:
-    """The bodies in which the vendor would deliver the records."""
+def _as_delivered(webhook: Webhook, listed: Listed, now: datetime) -> tuple[bytes, Record]:
+    """The bytes of a listed record in a delivery, and the record that they are.
+
+    Raises:
+        BadDelivery: no delivery can have it.
+    """
+    if listed.refused:
+        raise BadDelivery(listed.refused)
+    try:
+        body = _written(webhook, listed)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise BadDelivery(f"the object cannot be written as JSON: {error}.") from error
+    record = record_in(webhook, body, listed.id, now)
+    size = len(body) + _around(webhook)
+    # guard: a listed record fits a delivery
+    if size > webhook.limit_bytes:
+        raise BadDelivery(f"a delivery of the object has {size:,} bytes; at most {webhook.limit_bytes:,} are allowed.")
+    return body, record
+
+
+def _deliveries(webhook: Webhook, records: Iterable[bytes]) -> Iterator[bytes]:
+    """The bodies in which the vendor would deliver the records, none larger than it may be."""
     if webhook.records is None:
-        return records
-    if not records:
-        return []
-    names = [json.dumps(name).encode() for name in webhook.records.names]
-    opening = b"".join(b"{" + name + b": " for name in names)
-    return [opening + b"[" + b", ".join(records) + b"]" + b"}" * len(names)]
+        yield from records
+        return
+    together: list[bytes] = []
+    size = _around(webhook)
+    for record in records:
+        # guard: records together fit a delivery
+        if together and size + len(BETWEEN) + len(record) > webhook.limit_bytes:
+            yield _body(webhook.records, together)
+            together, size = [], _around(webhook)
+        size += len(record) + (len(BETWEEN) if together else 0)
+        together.append(record)
+    if together:
+        yield _body(webhook.records, together)
+
+
+def _around(webhook: Webhook) -> int:
+    """Bytes of a delivery that are not of its records."""
+    return len(_body(webhook.records, [])) if webhook.records else 0
+
+
+def _body(path: RecordPath, records: Sequence[bytes]) -> bytes:
+    opening = b"".join(b"{" + json.dumps(name).encode() + b": " for name in path.names)
+    return opening + b"[" + BETWEEN.join(records) + b"]" + b"}" * len(path.names)
 
 
 def _written(webhook: Webhook, listed: Listed) -> bytes:
     """The record with its id and its time where the webhook has them."""
     record = dict(listed.fields)
     if webhook.id:
-        put(record, webhook.id, listed.id)
-    put(record, webhook.created_at.path, _time(webhook.created_at.written, listed.created_at))
-    return json.dumps(record, ensure_ascii=False).encode()
+        put(record, webhook.id.names, listed.id)
+    created = webhook.created_at
+    put(record, created.path.names, _time(created.written, listed.created_at))
+    return json_text(record).encode()  # numbers keep their digits
 
 
-def put(record: dict[str, Any], path: RecordPath, value: object) -> None:
-    """Set the value at a path of names; objects on the way are made where they are missing."""
-    *above, last = path.names
+def put(record: dict[str, Any], names: Sequence[str], value: object) -> None:
+    """Set the value that the names lead to; objects on the way are made where they are missing."""
+    *above, last = names
     for name in above:
         inner = record.get(name)
         record[name] = record = dict(inner) if isinstance(inner, Mapping) else {}

@@ -88,14 +88,14 @@ def parse(webhook: Webhook, delivery: Delivery) -> Parsed:
     return Parsed(text, value, delivery.id or _delivery_id(webhook, delivery, value))
 
 
-def json_object(body: bytes) -> tuple[str, dict[str, Any]]:
-    """The text and the value of a JSON object.
+def json_object(body: bytes, deepest: int = DEEPEST) -> tuple[str, dict[str, Any]]:
+    """The text and the value of a JSON object, which nests at most `deepest` levels.
 
     Raises:
         BadDelivery: the bytes are not one, or nest too deep.
     """
     text = _text(body)
-    _check_depth(text)
+    _check_depth(text, deepest)
     _check_surrogates(text)
     return text, _value(text)
 
@@ -110,13 +110,23 @@ def records(webhook: Webhook, parsed: Parsed, received: datetime) -> list[Record
 
 
 def record_in(webhook: Webhook, body: bytes, record_id: str, received: datetime) -> Record:
-    """The record of bytes that the archive keeps under that id.
+    """The record of bytes that the archive keeps under that id. They are read as those of a delivery.
 
     Raises:
-        BadDelivery: they are not a record of this webhook.
+        BadDelivery: no delivery of this webhook can have them as a record.
     """
-    text = _text(body)
-    return _record(webhook, _Found("the object", text, _value(text)), record_id, received)
+    text, value = json_object(body, DEEPEST - levels_around(webhook))
+    return _record(webhook, _Found("the object", text, value), record_id, received)
+
+
+def levels_around(webhook: Webhook) -> int:
+    """How many levels of a delivery are around a record."""
+    return len(webhook.records.names) + 1 if webhook.records else 0
+
+
+def is_id(text: str) -> bool:
+    """Whether a record can have that id: it fits the archive's layout."""
+    return bool(ID.fullmatch(text)) and ".." not in text
 
 
 def object_in(body: bytes) -> dict[str, Any]:
@@ -157,18 +167,18 @@ def _text(body: bytes) -> str:
         raise BadDelivery(f"The body is not UTF-8 at byte {error.start}.") from error
 
 
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= DEEPEST:
+def _check_depth(text: str, deepest: int) -> None:
+    if text.count("[") + text.count("{") <= deepest:
         return
     brackets = _BETWEEN_BRACKETS.sub("", _STRING.sub("", text))
-    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) <= DEEPEST:
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) <= deepest:
         return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         depth += _STEPS.get(match[0], 0)
         # guard: a body is not deep
-        if depth > DEEPEST:
-            raise BadDelivery(f"The body nests deeper than {DEEPEST} levels at character {match.start()}.")
+        if depth > deepest:
+            raise BadDelivery(f"The body nests deeper than {deepest} levels at character {match.start()}.")
 
 
 def _check_surrogates(text: str) -> None:
@@ -333,7 +343,7 @@ def _id(found: object, where: str) -> str:
         raise BadDelivery(f"{where} is missing.")
     text = str(found) if _is_plain(found) else ""
     # guard: an id stays in the layout
-    if not ID.fullmatch(text) or ".." in text:
+    if not is_id(text):
         raise BadDelivery(
             f"{where} is {shown(found)}: an id has 4 to 200 letters, digits and . _ : -, begins with a letter or a "
             "digit, and does not contain two dots in a row."

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flows_platform.cli.commands.source_try import run_try
 from flows_platform.components.source_files import shipped_file
 from flows_platform.components.webhook_checks import archive_definitions
 from flows_platform.components.webhook_files import load_webhooks, webhook_named
-from flows_platform.components.webhook_reconcile import reconciled_days
+from flows_platform.components.webhook_reconcile import listed_row, reconciled_days
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.settings import Settings, load_settings
@@ -196,6 +197,33 @@ def test_what_the_vendor_lists_and_never_sent_is_archived(settings: Settings, ve
         assert checks(settings, "vendor_alerts_reconcile_job")["matches_vendor"][0]
     shown = json.loads(run("alerts", "show", "a-1002"))
     assert shown["webhook"] == alert("a-1002", "2024-03-01T13:00:00+00:00", severity=2, rule={"name": "A", "n": 1})
+
+
+def test_a_listed_record_that_cannot_be_kept_is_refused_alone(settings: Settings, vendor: Vendor) -> None:
+    odd = {"a.b": 1, 'a"[0]': {"x": [None, [1]]}, "": 2, "n": 10**30}
+    vendor.listed = [
+        alert("a-1001", title="\ud800"),
+        alert("a-1002", deep=json.loads("[" * 80 + "]" * 80)),
+        alert("a-1003", **odd),
+    ]
+    with receiving(vendor, settings):
+        passed, figures, severity = checks(settings, "vendor_alerts_reconcile_job")["matches_vendor"]
+    assert (passed, severity) == (False, "ERROR")
+    assert (figures["listed"], figures["missing"], figures["refused"], figures["first_missing"]) == (3, 3, 2, "a-1003")
+    assert "a-1001: Half of a surrogate pair" in figures["reasons"]
+    assert "a-1002: The body nests deeper" in figures["reasons"]
+    assert json.loads(run("alerts", "show", "a-1003"))["webhook"].items() >= odd.items()
+
+
+@pytest.mark.parametrize("fields", ["[" * 200_000, '{"n": ' + "1" * 5_000 + "}"])
+def test_fields_that_cannot_be_read_refuse_their_record(fields: str) -> None:
+    assert listed_row("a-1001", NOW, fields, [("id",)]).refused.startswith("the object cannot be read: ")
+
+
+def test_fields_go_where_they_were() -> None:
+    fields = '{"$.alert.title": "x", "$.alert.a.b": 0.10, "$.a.b": 1, "$.at.x": 2}'
+    found = listed_row("a-1001", NOW, fields, [("alert", "id"), ("at",)]).fields
+    assert found == {"alert": {"title": "x", "a.b": Decimal("0.10")}, "a.b": 1, "at.x": 2}
 
 
 def test_a_list_that_cannot_be_fetched_is_not_an_agreement(settings: Settings, vendor: Vendor) -> None:

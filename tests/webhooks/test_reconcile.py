@@ -1,8 +1,10 @@
 """What a vendor lists and never delivered is archived, with the list as its evidence; what is there stays."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ from pydantic_core import PydanticCustomError
 from flows_platform.webhooks.archive import Archive, Evidence
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
-from flows_platform.webhooks.receiver import Receiver
+from flows_platform.webhooks.receiver import Receipt, Receiver
 from flows_platform.webhooks.reconcile import BATCH, Listed, Reconciled, check_reconcilable, reconcile
 from flows_platform.webhooks.records import record_in
 
 from .declared import KEY, declared
-from .deliveries import NOW
+from .deliveries import NOW, delivery
 from .test_receiver import MINUTE, MS, Brittle, alert, sent
 
 URL = "https://vendor.example/alerts"
@@ -114,6 +116,70 @@ def test_a_long_list_is_compared_in_batches(bench: Bench) -> None:
     assert (found.listed, found.missing, len(found.ids)) == (BATCH + 20, BATCH + 20, 10)
     assert len(bench.keys("webhooks/")) == BATCH + 20
     assert len(bench.keys("deliveries/")) == 2
+
+
+def deep(levels: int) -> object:
+    found: object = 1
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+FAULTY = [
+    (listed("half", title="\ud800"), "half: Half of a surrogate pair is at character "),
+    (listed("half", **{"\udc00": 1}), "half: Half of a surrogate pair is at character "),
+    (listed("deep", found=deep(62)), "deep: The body nests deeper than 62 levels"),
+    (listed("nested", found=deep(60_000)), "nested: "),
+    (listed("none", share=float("nan")), "none: NaN is not JSON."),
+    (listed("wide", share=float("inf")), "wide: Infinity is not JSON."),
+    (listed("huge", count=10**5000), "huge: the object cannot be written as JSON: "),
+    (listed("digits", count=Decimal("1" * 5000)), "digits: The body has a number of more than 4,300 digits."),
+    (listed("late", NOW + timedelta(days=2)), "late: the object.created_at is "),
+    (listed("early", datetime(1, 1, 1, tzinfo=UTC)), "early: the object.created_at is "),
+    (listed("never", datetime(9999, 12, 31, tzinfo=UTC)), "never: the object.created_at is "),
+    (listed("wide", title="x" * (1 << 20)), "wide: a delivery of the object has 1,048,"),
+    (listed("\ud800abc"), r"\ud800abc: Half of a surrogate pair is at character "),
+    (listed("a\x00bcd"), r"a\x00bcd: the object.id is 'a\x00bcd': an id has "),
+    (listed("abc/../def"), "abc/../def: the object.id is "),
+    (listed(""), ": the object.id is missing."),
+    (listed("x" * 10_000), "x" * 80 + ": the object.id is "),
+    (Listed("odd1", CREATED, {}, refused="the object cannot be read."), "odd1: the object cannot be read."),
+]
+
+
+@pytest.mark.parametrize(("faulty", "why"), FAULTY, ids=range(len(FAULTY)))
+def test_a_record_that_cannot_be_kept_is_refused_alone(bench: Bench, faulty: Listed, why: str) -> None:
+    found = bench.reconcile(listed("5a3c"), faulty, listed("5a3d"))
+    assert (found.listed, found.missing, found.refused, found.ids) == (3, 3, 1, ("5a3c", "5a3d"))
+    assert found.reasons[0].startswith(why)
+    assert found.reasons[0].encode()
+    assert bench.keys("webhooks/") == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
+
+
+def test_a_record_as_deep_as_a_delivery_may_be_is_kept(bench: Bench) -> None:
+    assert bench.reconcile(listed("deep", found=deep(61))).refused == 0
+    kept = bench.store.read(f"{MINUTE}/deep") or b""
+    assert bench.receiver.receive(delivery(b'{"alerts": [%s]}' % kept, None, KEY)) == Receipt(repeated=1)
+
+
+def test_numbers_keep_their_digits(bench: Bench) -> None:
+    bench.reconcile(listed("5a3d", share=Decimal("0.10000000000000000000001"), count=2**70))
+    kept = bench.store.read(f"{MINUTE}/5a3d") or b""
+    assert b'"share":0.10000000000000000000001,"count":1180591620717411303424' in kept
+
+
+def test_an_id_that_is_listed_twice_is_one_record(bench: Bench) -> None:
+    found = bench.reconcile(listed("5a3d", severity=1), listed("5a3d", severity=2))
+    assert (found.missing, bench.keys("webhooks/")) == (1, [f"{MINUTE}/5a3d"])
+
+
+def test_deliveries_of_a_long_list_fit_the_limit(bench: Bench) -> None:
+    found = bench.reconcile(*(listed(f"id-{number}", title="x" * 300_000) for number in range(7)))
+    assert (found.missing, found.refused) == (7, 0)
+    bodies = [json.loads(gzip.decompress(bench.store.read(key) or b""))["body"] for key in bench.keys("deliveries/")]
+    assert [len(json.loads(body)["alerts"]) for body in bodies] != [7]
+    assert max(map(len, bodies)) <= 1 << 20
+    assert sum(len(json.loads(body)["alerts"]) for body in bodies) == 7
 
 
 @pytest.mark.parametrize(
