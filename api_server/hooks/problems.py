@@ -12,6 +12,7 @@ from api_server.http.parameters import brief
 from api_server.http.problems import Problem, respond
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.delivery import Unverified
+from flows_platform.webhooks.reading import ArchiveIncomplete
 from flows_platform.webhooks.records import BadDelivery, TooLarge, UnknownCoding
 
 RETRY_SECONDS = 30
@@ -30,6 +31,8 @@ EXPLANATIONS = {
     "proof-unavailable": "What proves the delivery cannot be fetched now. Send it again after `Retry-After` seconds.",
     "archive-unavailable": "The archive cannot be written, or read, now. Send the request again after `Retry-After` "
     "seconds.",
+    "archive-incomplete": "The archive does not have an object that it had: `detail` names it. Nothing of the range is "
+    "answered, so that no reader takes it for all there is.",
     "no-detail-due": "The detail is in the archive, or the webhook has no details: there is nothing to fetch.",
     "too-many-readings": "As many ranges are being read as the server admits. Try again after `Retry-After` seconds.",
 }
@@ -96,6 +99,9 @@ def storage() -> Iterator[None]:
     """Turn what keeps the archive from being read into a problem; the log has the reason."""
     try:
         yield
+    except ArchiveIncomplete as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says it all
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "archive-incomplete", str(error)) from error
     except StorageError as error:
         logger.error("records cannot be read: %s", error)  # noqa: TRY400 - the message says it all
         detail = "The archive cannot be read now; the server's log has the reason."

@@ -71,8 +71,9 @@ class RecordStreams:
             yield await self._chunk(reader, chunk)
 
     async def _chunk(self, reader: RecordReader, keys: list[str]) -> list[Found]:
-        absent = await self.run(lambda: reader.absent([key.rpartition("/")[2] for key in keys]))
-        return await self._all(partial(reader.read, key, absent=key.rpartition("/")[2] in absent) for key in keys)
+        ids = [key.rpartition("/")[2] for key in keys]
+        states = await self.run(lambda: reader.states(ids))
+        return await self._all(partial(reader.read, key, states.get(one)) for key, one in zip(keys, ids, strict=True))
 
     async def _all[T](self, work: Iterable[Callable[[], T]]) -> list[T]:
         return await asyncio.gather(*map(self.run, work))

@@ -17,7 +17,9 @@ from benchmarks.serving import Server
 from benchmarks.sizes import Sizes
 from flows_platform.settings import load_settings
 from flows_platform.stores.opening import open_store
+from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.journal_index import JournalIndex
 from tests.fakes.s3_servers import BUCKET, KEY_ID, SECRET, seaweed
 
 PATH = "/api/v1/s3/alert"
@@ -128,8 +130,10 @@ def archived(home: Path, alerts: int) -> datetime:
     """
     source = home / "archive"
     source.mkdir(parents=True)
-    journal = Journal(load_settings(home=home).journal)
-    journal.note_indexed("threatstack_alerts")  # reading a million alerts takes minutes
+    settings = load_settings(home=home)
+    journal = Journal(settings.journal)
+    # Reading a million alerts takes minutes.
+    JournalIndex(journal, "threatstack_alerts").note(Archive(open_store(settings.archive)))
     journal.close()
     for number in range(alerts):
         if number % LINKS == 0:

@@ -58,7 +58,7 @@ def replay(
 
 @alerts_app.command(epilog=examples("flows alerts reindex", "flows alerts reindex --source vendor_alerts"))
 def reindex(source: Source = None) -> None:
-    """Rebuild the journal from the archive; what it has stays."""
+    """Rebuild the journal from the archive; what is still to be stored stays."""
     from flows_platform.cli.commands.alerts import run_reindex
 
     run_reindex(source)

@@ -54,7 +54,7 @@ def details_check(
         description="Details are fetched within an hour of their records, and no detail is given up.",
     )
     def check() -> dg.AssetCheckResult:
-        with journal_of(webhook.name, settings) as journal:
+        with journal_of(webhook, settings) as journal:
             counts = DetailQueue(journal, webhook.name).counts()
         waited = now().timestamp() - counts.oldest if counts.oldest is not None else 0.0
         failed = bool(counts.dead or counts.stopped)
@@ -89,7 +89,7 @@ def repeats_check(webhook: WebhookTableDeclaration, settings: Settings) -> dg.As
         "kept beside it in the archive.",
     )
     def check() -> dg.AssetCheckResult:
-        with journal_of(webhook.name, settings) as journal:
+        with journal_of(webhook, settings) as journal:
             counts = journal.counts(webhook.name)
         return dg.AssetCheckResult(
             passed=not counts.differing,
@@ -154,7 +154,7 @@ def replay_job(
 
     @dg.op(name=f"{webhook.name}_due_again")
     def due_again(context: dg.OpExecutionContext, config: Again) -> None:
-        with journal_of(webhook.name, settings) as journal:
+        with journal_of(webhook, settings) as journal:
             count = DetailQueue(journal, webhook.name).replay(now().timestamp(), config.ids or None)
         context.log.info("%d details are due again; the API server fetches them", count)
 

@@ -25,7 +25,7 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
 
     A path of a column leads into the record's detail where details are fetched, and else into the webhook's record, as
     one that begins with `webhook.` always does. `record_id` is the record's id, `detail_state` says whether its detail
-    is present, pending or absent.
+    is present, pending, absent or given_up.
     """
 
     detail: Detail | None = Field(None, description="The request for a record's detail, where the vendor has one.")

@@ -58,7 +58,7 @@ def reconciled_days(
 
 @contextmanager
 def _receiver(webhook: WebhookTableDeclaration, settings: Settings) -> Iterator[Receiver]:
-    with journal_of(webhook.name, settings) as journal:
+    with journal_of(webhook, settings) as journal:
         details = (lambda: None) if webhook.detail else None
         receiver = Receiver(webhook, {}, Archive(open_store(settings.archive), webhook.folder), journal, details)
         with closing(receiver):

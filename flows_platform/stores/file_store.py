@@ -34,6 +34,10 @@ class FileStore(ObjectStore):
             self._make_folder(self._new.parent)
             sweep(self._new)
 
+    @property
+    def name(self) -> str:
+        return self._folder.as_uri()
+
     def create(self, key: str, body: bytes) -> Outcome:
         path = self._path(key)
         with _typed(path):

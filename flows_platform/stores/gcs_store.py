@@ -44,6 +44,10 @@ class GcsStore(BucketStore):
         self._objects = self._client.bucket(bucket.name)
         super().__init__(bucket)
 
+    @property
+    def name(self) -> str:
+        return f"{self.bucket.url} {self._client.api_endpoint}"
+
     def _put(self, name: str, body: bytes) -> bool:
         with self._typed():
             try:

@@ -22,6 +22,11 @@ class Outcome(StrEnum):
 class ObjectStore(ABC):
     """Objects by key. A key is a path of plain segments: `webhooks/2024/03/01/12/30/ID`."""
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Where the objects are, without credentials: stores of one name have the same objects."""
+
     @abstractmethod
     def create(self, key: str, body: bytes) -> Outcome:
         """Store an object, unless the key is taken. After the call the object outlives a power cut, whoever wrote it.

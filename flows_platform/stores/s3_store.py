@@ -41,6 +41,8 @@ class S3Store(BucketStore):
 
     def __init__(self, bucket: Bucket) -> None:
         endpoint = next((url for name in ENDPOINTS if (url := os.environ.get(name))), "")
+        # A URL may hold a password before the @.
+        self._at = re.sub(r"//[^/]*@", "//", endpoint)
         self._client = obstore.store.S3Store(
             bucket.name,
             config={"endpoint": endpoint} if endpoint else {},
@@ -52,6 +54,10 @@ class S3Store(BucketStore):
             retry_config={"max_retries": TRIES_AGAIN, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
         )
         super().__init__(bucket)
+
+    @property
+    def name(self) -> str:
+        return f"{self.bucket.url} {self._at}".rstrip()
 
     def _put(self, name: str, body: bytes) -> bool:
         with self._typed():

@@ -37,7 +37,7 @@ class Archive:
     """
 
     def __init__(self, store: ObjectStore, folder: str = "") -> None:
-        self.store = store
+        self.store, self.folder = store, folder
         self._prefix = f"{folder}/" if folder else ""
 
     def record_key(self, record: Record) -> str:
@@ -100,6 +100,15 @@ class Archive:
     def position(self, key: str) -> str:
         """The minute and the id of a record."""
         return key.removeprefix(f"{self._prefix}{WEBHOOKS}/")
+
+    def key_at(self, position: str) -> str:
+        """The key of a record at its `position`."""
+        return f"{self._prefix}{WEBHOOKS}/{position}"
+
+    def own(self, key: str) -> str:
+        """The key here of a record or of evidence that has the key in another archive."""
+        # The last one: a folder may end like one of the layout.
+        return self._prefix + key[max(key.rfind(f"{name}/") for name in (WEBHOOKS, DELIVERIES)) :]
 
     def deliveries(self) -> Iterator[str]:
         """The keys of all evidence, in the order of the hours in which deliveries came."""

@@ -113,6 +113,18 @@ class DetailQueue:
 
         self._journal.write(work)
 
+    def lost(self, ids: Iterable[str]) -> None:
+        """Note that details which were present are not there any more; `adopt` queues them."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for record_id in ids:
+                connection.execute(
+                    "UPDATE records SET state = ? WHERE source = ? AND id = ? AND state = ?",
+                    (ARCHIVED, self.source, record_id, PRESENT),
+                )
+
+        self._journal.write(work)
+
     def postpone(self, claim: Claim, due: float, why: str) -> None:
         """Note that a try failed, and when the next one may start."""
         self._journal.write(

@@ -58,8 +58,10 @@ CREATE TABLE IF NOT EXISTS details (
     why TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS indexed_sources (
-    source TEXT PRIMARY KEY
+CREATE TABLE IF NOT EXISTS indexed_archives (
+    source TEXT PRIMARY KEY,
+    store TEXT NOT NULL,
+    folder TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stopped_details (
     source TEXT PRIMARY KEY,
@@ -224,47 +226,6 @@ class Journal:
             StorageError: the journal cannot be written.
         """
         self.write(lambda connection: _restored(connection, source, records, deliveries))
-
-    def is_indexed(self, source: str) -> bool:
-        """Whether the journal has had all that the archive holds of a source.
-
-        Raises:
-            StorageError: the journal cannot be read.
-        """
-        with self.reading() as connection:
-            found = connection.execute("SELECT 1 FROM indexed_sources WHERE source = ?", (source,))
-            return found.fetchone() is not None
-
-    def note_indexed(self, source: str) -> None:
-        """Note that the journal has all that the archive holds of a source.
-
-        Raises:
-            StorageError: the journal cannot be written.
-        """
-        self.write(
-            lambda connection: connection.execute("INSERT OR IGNORE INTO indexed_sources VALUES (?)", (source,)).close()
-        )
-
-    def newest_key(self, source: str) -> str | None:
-        """The key of a source's newest record in the archive; None where it has none.
-
-        Raises:
-            StorageError: the journal cannot be read.
-        """
-        with self.reading() as connection:
-            row = connection.execute(
-                "SELECT key FROM records WHERE source = ? AND state <> 'received' ORDER BY created_at DESC, id LIMIT 1",
-                (source,),
-            ).fetchone()
-        return str(row[0]) if row else None
-
-    def forget(self, source: str) -> None:
-        """Forget what is said of the archive of a source; what is still to be stored stays.
-
-        Raises:
-            StorageError: the journal cannot be written.
-        """
-        self.write(lambda connection: _forget(connection, source))
 
     def open_deliveries(self, source: str) -> list[int]:
         """The numbers of the deliveries whose objects may not all be in the archive, the oldest first.
@@ -513,13 +474,6 @@ def _restored(
         # Its evidence is in the archive, which says nothing of the records of one that was cut off.
         # guard: an open delivery stays open
         _add_delivery(connection, delivery, ARCHIVED)
-
-
-def _forget(connection: sqlite3.Connection, source: str) -> None:
-    connection.execute("DELETE FROM records WHERE source = ? AND state <> 'received'", (source,))
-    connection.execute("DELETE FROM deliveries WHERE source = ? AND state = 'archived'", (source,))
-    connection.execute("DELETE FROM details WHERE source = ?", (source,))
-    connection.execute("DELETE FROM indexed_sources WHERE source = ?", (source,))
 
 
 def _text(instant: datetime) -> str:

@@ -13,7 +13,7 @@ def line(record_id: str, webhook: bytes, detail: bytes | None = None, state: str
         record_id: The record's id.
         webhook: Its bytes.
         detail: Those of its detail; None where the archive has none.
-        state: Of the detail: present, pending or absent; None where the source has no details.
+        state: Of the detail: present, pending, absent or given_up; None where the source has no details.
     """
     members = [f'"{RECORD_ID}":{json.dumps(record_id)}'.encode()]
     members += [f'"{DETAIL_STATE}":"{state}"'.encode()] if state else []

@@ -24,8 +24,13 @@ class KeyList:
 
     def chunks(self, size: int) -> Iterator[list[str]]:
         """The keys, so many at a time. May be called once."""
-        for lines in batched(self._file, size, strict=False):
-            yield [line.rstrip(b"\n").decode() for line in lines]
+        for keys in batched(self, size, strict=False):
+            yield [*keys]
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys. May be called once."""
+        for line in self._file:
+            yield line.rstrip(b"\n").decode()
 
     def close(self) -> None:
         """Free what holds the keys."""

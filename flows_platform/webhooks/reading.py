@@ -8,9 +8,21 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.journal_index import JournalIndex
 
-PRESENT, PENDING, ABSENT = "present", "pending", "absent"
+PRESENT, PENDING, ABSENT, GIVEN_UP = "present", "pending", "absent", "given_up"
+_KNOWN = {"present": PRESENT, "absent": ABSENT, "dead": GIVEN_UP}  # states of a detail that the journal knows
 MOST_CHANGES = 1_000  # of an answer about changes
+
+
+class ArchiveIncomplete(StorageError):
+    """The archive does not have an object that it had."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the archive does not have {key}, which it had.",
+            remedy="Restore the object; if it was removed on purpose, run `flows alerts reindex`.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +33,7 @@ class Found:
         id: Its id.
         webhook: Its bytes.
         detail: Those of its detail; None where the archive has none.
-        state: Of the detail: present, pending or absent; None where the source has no details.
+        state: Of the detail: present, pending, absent or given_up; None where the source has no details.
     """
 
     id: str
@@ -104,10 +116,27 @@ class RecordReader:
     def __init__(self, source: str, archive: Archive, journal: Journal, *, has_details: bool) -> None:
         self.source, self._archive, self._journal = source, archive, journal
         self._has_details, self._details = has_details, DetailQueue(journal, source)
+        self._index = JournalIndex(journal, source)
 
     def between(self, start: datetime, end: datetime, after: str = "") -> Iterator[str]:
-        """The keys of records, as the archive lists them."""
-        return self._archive.between(start, end, after)
+        """The keys of records, as the archive lists them: all that the journal knows, and maybe others.
+
+        Raises:
+            ArchiveIncomplete: the archive does not list one that it had; the keys before it were given.
+        """
+        # The journal first: what is archived meanwhile is listed.
+        with self._index.keys(start, end, after=self._archive.key_at(after) if after else "") as known:
+            wanted = next(known, None)
+            for key in self._archive.between(start, end, after):
+                # guard: a folder that went away is not an empty range
+                if wanted is not None and wanted < key:
+                    raise ArchiveIncomplete(wanted)
+                if wanted == key:
+                    wanted = next(known, None)
+                yield key
+            # guard: a folder that went away does not end a range
+            if wanted is not None:
+                raise ArchiveIncomplete(wanted)
 
     def position(self, key: str) -> str:
         """The minute and the id of a record, after which another list may start."""
@@ -122,20 +151,21 @@ class RecordReader:
             ).fetchone()
         return str(row[0]) if row else None
 
-    def absent(self, ids: Sequence[str]) -> set[str]:
-        """Those of the records, at most 500, whose vendor says that there is no detail."""
+    def states(self, ids: Sequence[str]) -> dict[str, str]:
+        """What the journal knows of the details of the records, at most 500; pending ones are left out."""
         with self._journal.reading() as connection:
             marks = ", ".join("?" * len(ids))
             rows = connection.execute(
-                f"SELECT id FROM records WHERE source = ? AND state = 'absent' AND id IN ({marks})",
+                f"SELECT id, state FROM records WHERE source = ? AND id IN ({marks}) ORDER BY differs DESC",
                 (self.source, *ids),
             )
-            return {str(found) for (found,) in rows}
+            return {str(found): _KNOWN[state] for found, state in rows if state in _KNOWN}
 
-    def read(self, key: str, *, absent: bool = False) -> Found:
-        """The record at the key with its detail; `absent` says that its vendor has none.
+    def read(self, key: str, known: str | None = None) -> Found:
+        """The record at the key with its detail; `known` is what `states` said of the detail before.
 
         Raises:
+            ArchiveIncomplete: the archive had the detail.
             StorageError: the archive lists the record, and does not have it.
         """
         record_id = key.rpartition("/")[2]
@@ -143,13 +173,16 @@ class RecordReader:
         # guard: a record that is listed is there
         if webhook is None:
             raise StorageError(f"the archive's object {key} went away while it was read.", remedy="Run it again.")
-        detail = self._archive.store.read(self._archive.detail_key(record_id)) if self._has_details else None
-        return Found(record_id, webhook, detail, self._state(detail, absent=absent))
-
-    def _state(self, detail: bytes | None, *, absent: bool) -> str | None:
         if not self._has_details:
-            return None
-        return PRESENT if detail is not None else ABSENT if absent else PENDING
+            return Found(record_id, webhook, None, None)
+        detail_key = self._archive.detail_key(record_id)
+        detail = self._archive.store.read(detail_key)
+        if detail is not None:
+            return Found(record_id, webhook, detail, PRESENT)
+        # guard: a detail that was there is there
+        if known == PRESENT:
+            raise ArchiveIncomplete(detail_key)
+        return Found(record_id, webhook, None, known or PENDING)
 
     def require_readable(self) -> None:
         """Ask the archive for its first record.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -18,6 +19,8 @@ from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery, Fetch
 from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
 from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Journal, RecordEntry, ToStore
+from flows_platform.webhooks.journal_index import JournalIndex, gone
+from flows_platform.webhooks.listing import KeyList
 from flows_platform.webhooks.records import BadDelivery, Parsed, Record, object_in, parse, record_in, records
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ class Receiver:
         self.declaration = declaration
         self._sns = _sns(declaration.webhook, fetch)
         self._secrets, self._archive, self._journal = secrets, archive, journal
+        self._index = JournalIndex(journal, declaration.name)
         self._details_due = details_due
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
 
@@ -154,6 +158,7 @@ class Receiver:
         Raises:
             StorageError: journal or archive cannot be used, or an object in the archive is not what its key says.
         """
+        self.forget_another_archive()
         count = 0
         for entries in batched(self._archived_records(), REINDEXED, strict=False):
             self._journal.restore(self.declaration.name, entries, [])
@@ -163,29 +168,33 @@ class Receiver:
         queue = DetailQueue(self._journal, self.declaration.name)
         for ids in batched(self._archive.details(), REINDEXED, strict=False):
             queue.settle(ids, PRESENT)
+        self._forget_what_is_gone(queue)
         # Last: a journal that was built to a half is built again.
-        self._journal.note_indexed(self.declaration.name)
+        self._index.note(self._archive)
         return count
 
     def forget_another_archive(self) -> None:
-        """Forget what the journal says of another archive: one that was emptied, or that the same URL led to.
+        """Forget what the journal says of another archive: another store or folder, or one that was emptied.
+
+        What is still to be stored stays, and will be stored in this one.
 
         Raises:
             StorageError: journal or archive cannot be used now.
         """
-        newest = self._journal.newest_key(self.declaration.name)
+        newest = self._index.newest_key()
+        emptied = newest is not None and self._archive.store.read(newest) is None
         # guard: a journal of another archive is not believed
-        if newest is not None and self._archive.store.read(newest) is None:
-            self._journal.forget(self.declaration.name)
+        if emptied or not self.is_indexed:
+            self._index.move(self._archive)
 
     @property
     def is_indexed(self) -> bool:
-        """Whether the journal has had all that the archive holds of the source.
+        """Whether the journal has had all that this archive holds of the source.
 
         Raises:
             StorageError: the journal cannot be read.
         """
-        return self._journal.is_indexed(self.declaration.name)
+        return self._index.archive() == (self._archive.store.name, self._archive.folder)
 
     def counts(self) -> Counts:
         """How many records and deliveries the journal has of the source.
@@ -256,6 +265,19 @@ class Receiver:
             return one.key, self._archive.put(one.key, one.body).key
 
         return {key: found for key, found in self._pool.map(put, objects) if found != key}
+
+    def _forget_what_is_gone(self, queue: DetailQueue) -> None:
+        """Forget records that someone removed from the archive; details that were removed are due again."""
+        with ExitStack() as opened:
+            with self._index.keys(beside=True) as known:
+                keys = opened.enter_context(closing(KeyList(known)))
+            with self._index.present() as present:
+                ids = opened.enter_context(closing(KeyList(present)))
+            records = gone((key for key, _ in self._archive.records()), iter(keys))
+            for batch in batched(records, REINDEXED, strict=False):
+                self._index.forget(batch)
+            for batch in batched(gone(self._archive.details(), iter(ids)), REINDEXED, strict=False):
+                queue.lost(batch)
 
     def _archived_records(self) -> Iterable[RecordEntry]:
         for key, record_id in self._archive.records():

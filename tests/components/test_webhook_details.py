@@ -200,11 +200,11 @@ def test_what_the_vendor_lists_and_never_sent_is_archived(settings: Settings, ve
 
 
 def test_a_listed_record_that_cannot_be_kept_is_refused_alone(settings: Settings, vendor: Vendor) -> None:
-    odd = {"a.b": 1, 'a"[0]': {"x": [None, [1]]}, "": 2, "n": 10**30}
+    odd: dict[str, Any] = {"a.b": 1, 'a"[0]': {"x": [None, [1]]}, "": 2, "n": 10**30}
     vendor.listed = [
         alert("a-1001", title="\ud800"),
         alert("a-1002", deep=json.loads("[" * 80 + "]" * 80)),
-        alert("a-1003", **odd),
+        alert("a-1003") | odd,
     ]
     with receiving(vendor, settings):
         passed, figures, severity = checks(settings, "vendor_alerts_reconcile_job")["matches_vendor"]

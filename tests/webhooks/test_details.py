@@ -51,7 +51,7 @@ class Bench:
     """A receiver and its worker over a folder, and a clock that is set."""
 
     def __init__(self, folder: Path) -> None:
-        self.now = 1_700_000_000.0
+        self.now, self.folder = 1_700_000_000.0, folder
         self.store = Brittle(folder / "archive")
         self.archive = Archive(self.store)
         self.journal = Journal(folder / "alerts.db")
@@ -364,6 +364,18 @@ def test_a_rebuilt_journal_knows_details_and_asks_for_the_others(bench: Bench, t
     assert [one.id for one in DetailQueue(journal, "vendor_alerts").listed()] == ["5a3d"]
     receiver.close()
     journal.close()
+
+
+def test_details_that_were_removed_are_fetched_again(bench: Bench) -> None:
+    bench.receive("5a3c", "5a3d", "5a3e")
+    bench.steps()
+    (bench.folder / "archive" / "alerts/5a/3d/5a3d").unlink()
+    bench.receiver.reindex()
+    assert bench.states() == {"5a3c": "present", "5a3d": "archived", "5a3e": "present"}
+    assert bench.queue.adopt(bench.now) == 1
+    bench.steps()
+    assert set(bench.states().values()) == {"present"}
+    assert bench.detail("5a3d") == b'{"id": "5a3d"}'
 
 
 def test_threads_fetch_what_arrives_until_they_are_closed(bench: Bench) -> None:

@@ -1,10 +1,11 @@
 """A delivery is acknowledged once all of it is in the archive; again it changes nothing; cut off it is ended."""
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -211,6 +212,79 @@ def test_a_journal_of_an_archive_that_was_emptied_is_not_believed(bench: Bench) 
     assert (indexed, bench.receiver.is_indexed) == (True, False)
     assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(archived=1)
     assert bench.keys == [f"{MINUTE}/5a3c"]
+
+
+class Moved:
+    """Receivers of one journal, each with its own folder and store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.journal = folder, Journal(folder / "alerts.db")
+
+    @contextmanager
+    def at(self, folder: str, store: str = "archive") -> Iterator[tuple[Receiver, Brittle]]:
+        found = Brittle(self.folder / store)
+        receiver = Receiver(declared(archive=folder), {"HOOK_KEY": KEY}, Archive(found, folder), self.journal)
+        with closing(receiver):
+            receiver.forget_another_archive()
+            if not receiver.is_indexed:
+                receiver.reindex()
+            yield receiver, found
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Iterator[Moved]:
+    found = Moved(tmp_path)
+    yield found
+    found.journal.close()
+
+
+@pytest.mark.parametrize(("folder", "store"), [("new", "archive"), ("old", "elsewhere"), ("", "elsewhere")])
+def test_a_journal_says_what_the_archive_has_that_is_asked_for(moved: Moved, folder: str, store: str) -> None:
+    with moved.at("old") as (receiver, _):
+        receiver.receive(sent(alert("5a3c"), alert("5a3d")))
+    with moved.at(folder, store) as (receiver, _):
+        receiver.receive(sent(alert("5a3d")))
+        assert receiver.counts() == Counts(records=1, differing=0, open=0)
+    with moved.at("old") as (receiver, _):
+        assert receiver.counts() == Counts(records=2, differing=0, open=0)
+    with moved.at(folder, store) as (receiver, found):
+        assert receiver.unknown(["5a3c", "5a3d"]) == {"5a3c"}
+        assert receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(archived=1, repeated=1)
+        start = f"{folder}/" if folder else ""
+        assert [*found.keys(f"{start}webhooks/")] == [f"{start}{MINUTE}/5a3c", f"{start}{MINUTE}/5a3d"]
+
+
+def test_what_is_not_stored_yet_is_stored_in_the_archive_that_is_asked_for(moved: Moved) -> None:
+    spaced = alert("5a3c").replace(" ", "")
+    with moved.at("old") as (receiver, store):
+        receiver.receive(sent(alert("5a3c")))
+        store.failing = "webhooks/"
+        with pytest.raises(StorageError):
+            receiver.receive(sent(spaced, alert("5a3c", MS + 60_000), alert("5a3d")))
+        before = [*store.keys("old/")]
+    with moved.at("my.webhooks/new") as (receiver, store):
+        assert receiver.drain() == 1
+        records = [*store.keys("my.webhooks/new/webhooks/")]
+        assert sorted(store.read(key) or b"" for key in records) == sorted(
+            text.encode() for text in (spaced, alert("5a3c", MS + 60_000), alert("5a3d"))
+        )
+        assert len([key for key in records if "~" not in key]) == 2
+        assert len([*store.keys("my.webhooks/new/deliveries/")]) == 1
+        assert [*store.keys("old/")] == before
+        assert receiver.counts().open == 0
+
+
+def test_records_that_were_removed_are_forgotten_by_an_index(moved: Moved) -> None:
+    with moved.at("") as (receiver, store):
+        receiver.receive(sent(*(alert(f"id-{number}", MS + number * 60_000) for number in range(5))))
+        store.failing = "webhooks/"
+        with pytest.raises(StorageError):
+            receiver.receive(sent(alert("open")))
+        for minute in (13, 15):
+            shutil.rmtree(moved.folder / "archive" / "webhooks/2023/11/14/22" / str(minute))
+        assert receiver.reindex() == 3
+        assert receiver.counts() == Counts(records=4, differing=0, open=1)
+        assert receiver.unknown([f"id-{number}" for number in range(5)]) == {"id-0", "id-2"}
 
 
 def test_without_its_journal_nothing_is_overwritten(bench: Bench, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def deep(levels: int) -> object:
 
 FAULTY = [
     (listed("half", title="\ud800"), "half: Half of a surrogate pair is at character "),
-    (listed("half", **{"\udc00": 1}), "half: Half of a surrogate pair is at character "),
+    (Listed("half", CREATED, {"\udc00": 1}), "half: Half of a surrogate pair is at character "),
     (listed("deep", found=deep(62)), "deep: The body nests deeper than 62 levels"),
     (listed("nested", found=deep(60_000)), "nested: "),
     (listed("none", share=float("nan")), "none: NaN is not JSON."),

@@ -31,7 +31,7 @@ def run_list(source: str | None, *, only_dead: bool, limit: int, as_json: bool) 
     found: list[tuple[str, DetailCounts, list[Listed]]] = []
     for webhook in chosen_webhooks(source, settings):
         if webhook.detail:
-            with journal_of(webhook.name, settings) as journal:
+            with journal_of(webhook, settings) as journal:
                 queue = DetailQueue(journal, webhook.name)
                 found.append((webhook.name, queue.counts(), queue.listed(only_dead=only_dead, limit=limit)))
     if as_json:
@@ -57,11 +57,11 @@ def run_show(record_id: str, source: str | None) -> bool:
     settings = load_settings()
     store = open_store(settings.archive)
     for webhook in chosen_webhooks(source, settings):
-        with journal_of(webhook.name, settings) as journal:
+        with journal_of(webhook, settings) as journal:
             archive = Archive(store, webhook.folder)
             reader = RecordReader(webhook.name, archive, journal, has_details=webhook.detail is not None)
             if key := reader.key_of(record_id):
-                found = reader.read(key, absent=record_id in reader.absent([record_id]))
+                found = reader.read(key, reader.states([record_id]).get(record_id))
                 detail = json.loads(found.detail) if found.detail is not None else None
                 members = {"source": webhook.name, "id": record_id, "key": key, "detail_state": found.state}
                 say(json.dumps(members | {"webhook": json.loads(found.webhook), "detail": detail}, ensure_ascii=False))
@@ -84,7 +84,7 @@ def run_replay(source: str | None, ids: list[str] | None) -> None:
         raise ConfigurationError("no webhook has details.", remedy="Declare `detail` in its file.")
     count = 0
     for webhook in webhooks:
-        with journal_of(webhook.name, settings) as journal:
+        with journal_of(webhook, settings) as journal:
             count += DetailQueue(journal, webhook.name).replay(time.time(), ids)
     if ids and count < len(set(ids)):
         raise InputError(

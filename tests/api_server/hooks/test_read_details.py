@@ -3,8 +3,11 @@
 import json
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from flows_platform.webhooks.details import NotAuthorized, Unaskable
 from tests.api_server.hooks.served import MS, ORIGINAL, Hooks, body, serving
@@ -82,11 +85,16 @@ def test_a_detail_that_was_given_up_is_fetched_again(tmp_path: Path) -> None:
         hooks.send(body("5a3c"), f"{ORIGINAL}/{KEY}")
         assert until(hooks, BASE, lambda one: one["dead"] == 1)["pending"] == 0
         status, headers, found = read(hooks, f"{ORIGINAL}/5a3c")
-        assert (status, headers["retry-after"], found["alert"]["detail"]) == (202, "5", "pending")
-        assert json.loads(got(hooks, RANGE)[2])["detail_state"] == "pending"
+        assert (status, headers.get("retry-after"), found["alert"]["detail"]) == (200, None, "given_up")
+        assert json.loads(got(hooks, RANGE)[2])["detail_state"] == "given_up"
+        assert (
+            read(hooks, f"{ORIGINAL}?start=2023-11-14T22:12Z&end=2023-11-14T22:16Z")[2]["alerts"][0]["detail"]
+            == "given_up"
+        )
         assert read(hooks, "/api/v1/s3/status")[2]["dead"] == 1
         vendor.error = None
         number = read(hooks, f"{BASE}/changes")[2]["number"]
+        assert number == 2  # the record came, its detail was given up
         status, _, found = read(hooks, f"{BASE}/records/5a3c/detail", "POST")
         assert (status, found) == (202, {"id": "5a3c", "detail_state": "pending"})
         until(hooks, f"{BASE}/records/5a3c", lambda one: one["detail_state"] == "present")
@@ -96,6 +104,19 @@ def test_a_detail_that_was_given_up_is_fetched_again(tmp_path: Path) -> None:
         assert (status, found["type"]) == (409, "/#no-detail-due")
         assert read(hooks, f"{BASE}/records/none/detail", "POST")[0] == 404
         assert got(hooks, f"{BASE}/records/5a3c/detail")[0] == 405
+
+
+def test_a_detail_that_was_removed_is_not_pending(tmp_path: Path) -> None:
+    vendor = Vendor(None)
+    with serving(tmp_path, vendors={"vendor_alerts": lambda: vendor}) as hooks:
+        hooks.send(body("5a3c"))
+        until(hooks, f"{BASE}/records/5a3c", lambda one: one["detail_state"] == "present")
+        (tmp_path / "archive" / "alerts" / "5a" / "3c" / "5a3c").unlink()
+        status, _, found = read(hooks, f"{BASE}/records/5a3c")
+        assert (status, found["type"]) == (500, "/#archive-incomplete")
+        assert "does not have alerts/5a/3c/5a3c, which it had" in found["detail"]
+        with pytest.raises((HTTPException, OSError)):
+            got(hooks, RANGE)
 
 
 def test_a_vendor_that_refuses_our_key_is_in_the_status(tmp_path: Path) -> None:

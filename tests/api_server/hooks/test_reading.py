@@ -1,7 +1,9 @@
 """Archived records over HTTP: a range with its count and digest, a record, and what changed. A real server."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ from api_server.http.tokens import Scope, create_token
 from flows_platform.domain.errors import StorageError
 from flows_platform.formats.protocol.line_digest import lines_digest
 from flows_platform.stores.file_store import FileStore
+from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.receiver import Receiver
 from tests.api_server.conftest import running
-from tests.api_server.hooks.served import URL, Hooks, serving
+from tests.api_server.hooks.served import ORIGINAL, URL, Hooks, serving
 from tests.webhooks.declared import KEY, declared
 from tests.webhooks.deliveries import NOW
 
@@ -200,6 +205,35 @@ def test_a_stream_that_fails_is_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert headers["retry-after"] == "30"
         store.gone = ""
         assert len(got(hooks, RANGE)[2].splitlines()) == 100
+
+
+@pytest.mark.parametrize("removed", ["13", "14", "15", ""])
+def test_a_folder_that_was_removed_is_not_an_empty_range(tmp_path: Path, removed: str) -> None:
+    with serving(tmp_path, declared(archive="", path=ORIGINAL)) as hooks:
+        hooks.send(alerts(0, 1, 2), f"{ORIGINAL}/{KEY}")
+        folder = tmp_path / "archive" / "webhooks" / "2023" / "11" / "14" / "22"
+        shutil.rmtree(folder / removed)
+        for url in (RANGE, f"{ORIGINAL}?start=2023-11-14T22:12Z&end=2023-11-14T22:16Z"):
+            status, _, body = got(hooks, url)
+            assert (status, json.loads(body)["type"]) == (500, "/#archive-incomplete")
+            assert f"does not have webhooks/2023/11/14/22/{removed or 13}/a" in json.loads(body)["detail"]
+        assert got(hooks, RANGE, "HEAD")[0] == 500
+        assert got(hooks, RANGE.replace("T22:16", "T22:13"))[0] == 200
+        if removed:
+            assert got(hooks, RANGE.replace("T22:16", f"T22:{removed}"))[0] == 200
+    receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, Archive(hooks.store), Journal(tmp_path / "alerts.db"))
+    with closing(receiver):
+        assert receiver.reindex() == (2 if removed else 0)
+    with serving(tmp_path) as hooks:
+        assert len(got(hooks, RANGE)[2].splitlines()) == (2 if removed else 0)
+
+
+def test_what_another_server_archived_is_listed(tmp_path: Path) -> None:
+    with serving(tmp_path) as hooks:
+        hooks.send(alerts(0, 2), URL)
+        hooks.store.create("webhooks/2023/11/14/22/14/a1-ab", RECORD.encode())
+        lines = got(hooks, RANGE)[2].splitlines()
+        assert [json.loads(line)["record_id"] for line in lines] == ["a0-ab", "a1-ab", "a2-ab"]
 
 
 def test_only_the_range_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
