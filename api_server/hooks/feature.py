@@ -30,7 +30,7 @@ from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.reading import RecordReader
 from flows_platform.webhooks.receiver import Receiver
 
-READINGS = 8  # ranges that are read at once; one holds 32 records
+READINGS = 8  # ranges that are read at once; each holds some 20 MB at most
 
 logger = logging.getLogger(__name__)
 

@@ -4,16 +4,33 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Protocol
 
 from flows_platform.domain.verification import RowDigest
 from flows_platform.formats.json.lines_encode import end_member
 from flows_platform.formats.protocol.encoder import Footer
 from flows_platform.formats.protocol.line_digest import lines_digest
+from flows_platform.stores.object_store import ObjectTooLarge
 from flows_platform.webhooks.lines import line
 from flows_platform.webhooks.listing import KeyList
 from flows_platform.webhooks.reading import Found, RecordReader
 
 AT_ONCE = 32  # records that are read at once: an object store takes some milliseconds for each
+# Bytes of a record, and of its detail, that are read at once with others: 16 MB in all. Larger ones are read one by
+# one, when it is their turn.
+SMALL = 256 << 10
+TOGETHER = 1 << 20  # bytes after which records are sent
+
+
+class Read(Protocol):
+    """Reads one record."""
+
+    def __call__(self, *, most: int | None = None) -> Found:
+        """The record.
+
+        Raises:
+            ObjectTooLarge: it, or its detail, has more than `most` bytes.
+        """
 
 
 class RecordStreams:
@@ -59,21 +76,48 @@ class RecordStreams:
         Raises:
             StorageError: it cannot be read.
         """
-        return (await self._chunk(reader, [key]))[0]
+        (read,) = await self._reads(reader, [key])
+        return await self.run(read)
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
 
     async def _read(self, reader: RecordReader, keys: KeyList) -> AsyncIterator[list[Found]]:
+        """The records in their order, some at a time. Few bytes are held, whatever the records' sizes."""
         chunks = keys.chunks(AT_ONCE)
         while chunk := await self.run(partial(next, chunks, [])):
-            yield await self._chunk(reader, chunk)
+            reads = await self._reads(reader, chunk)
+            found = await self._all(partial(_small, read) for read in reads)
+            together: list[Found] = []
+            for number, read in enumerate(reads):
+                one, found[number] = found[number], None  # held no longer than it is needed
+                together.append(one or await self.run(read))
+                if sum(map(_size, together)) >= TOGETHER:
+                    del one
+                    yield together
+                    together = []
+            if together:
+                yield together
 
-    async def _chunk(self, reader: RecordReader, keys: list[str]) -> list[Found]:
+    async def _reads(self, reader: RecordReader, keys: list[str]) -> list[Read]:
+        """What reads each of the records."""
         ids = [key.rpartition("/")[2] for key in keys]
         states = await self.run(lambda: reader.states(ids))
-        return await self._all(partial(reader.read, key, states.get(one)) for key, one in zip(keys, ids, strict=True))
+        return [partial(reader.read, key, states.get(one)) for key, one in zip(keys, ids, strict=True)]
 
     async def _all[T](self, work: Iterable[Callable[[], T]]) -> list[T]:
         return await asyncio.gather(*map(self.run, work))
+
+
+def _small(read: Read) -> Found | None:
+    """The record; None for one that is not small."""
+    # guard: large records are not read at once
+    try:
+        return read(most=SMALL)
+    except ObjectTooLarge:
+        return None
+
+
+def _size(found: Found) -> int:
+    return len(found.webhook) + len(found.detail or b"")

@@ -63,8 +63,8 @@ class BucketStore(ObjectStore):
             remedy="Send it again; if the conflict remains, look for what deletes objects there.",
         )
 
-    def read(self, key: str) -> bytes | None:
-        return self._get(self.bucket.root + check_key(key))
+    def read(self, key: str, most: int | None = None) -> bytes | None:
+        return self._get(self.bucket.root + check_key(key), most)
 
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         root, last = self.bucket.root, ""
@@ -89,8 +89,12 @@ class BucketStore(ObjectStore):
         """Create an object; False where the name is taken, or another write of it is under way."""
 
     @abstractmethod
-    def _get(self, name: str) -> bytes | None:
-        """The bytes of an object; None where there is none."""
+    def _get(self, name: str, most: int | None = None) -> bytes | None:
+        """The bytes of an object; None where there is none.
+
+        Raises:
+            ObjectTooLarge: it has more than `most` bytes.
+        """
 
     @abstractmethod
     def _names(self, prefix: str, after: str) -> Iterator[str]:

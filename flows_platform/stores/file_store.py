@@ -8,7 +8,7 @@ from threading import RLock
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.runtime.atomic_files import create_locked, sweep, sync
-from flows_platform.stores.object_store import ObjectStore, Outcome, check_key
+from flows_platform.stores.object_store import ObjectStore, ObjectTooLarge, Outcome, check_key
 
 NEW = ".new"  # the folder of files that are being written; no key begins with a dot here
 MOST_KNOWN = 10_000  # folders remembered as durable
@@ -50,11 +50,15 @@ class FileStore(ObjectStore):
                 return Outcome.CREATED
             return Outcome.SAME if path.read_bytes() == body else Outcome.DIFFERS
 
-    def read(self, key: str) -> bytes | None:
+    def read(self, key: str, most: int | None = None) -> bytes | None:
         path = self._path(key)
         with _typed(path):
             try:
-                return path.read_bytes()
+                with path.open("rb", buffering=0) as file:
+                    # guard: a file is not read beyond its limit
+                    if most is not None and os.fstat(file.fileno()).st_size > most:
+                        raise ObjectTooLarge
+                    return file.readall()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 

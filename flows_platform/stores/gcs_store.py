@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
-from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, PreconditionFailed, Unauthorized
+from google.api_core.exceptions import (
+    Forbidden,
+    GoogleAPIError,
+    NotFound,
+    PreconditionFailed,
+    RequestRangeNotSatisfiable,
+    Unauthorized,
+)
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
@@ -19,6 +26,7 @@ from flows_platform.stores.bucket_store import (
     Bucket,
     BucketStore,
 )
+from flows_platform.stores.object_store import ObjectTooLarge
 
 CONNECTIONS = 32
 LONGEST_SHOWN = 300
@@ -59,14 +67,21 @@ class GcsStore(BucketStore):
                 return False
             return True
 
-    def _get(self, name: str) -> bytes | None:
+    def _get(self, name: str, most: int | None = None) -> bytes | None:
         with self._typed():
             try:
-                return bytes(self._objects.blob(name).download_as_bytes(timeout=_TIMES, retry=_RETRY))
+                # `end` is the last byte that is read: one more than allowed.
+                body = bytes(self._objects.blob(name).download_as_bytes(end=most, timeout=_TIMES, retry=_RETRY))
             except NotFound as error:
                 if _NO_BUCKET in str(error):
                     raise
                 return None
+            except RequestRangeNotSatisfiable:  # an empty object has no first byte
+                return b""
+            # guard: an object in Google Cloud Storage is not read beyond its limit
+            if most is not None and len(body) > most:
+                raise ObjectTooLarge
+            return body
 
     def _names(self, prefix: str, after: str) -> Iterator[str]:
         with self._typed():

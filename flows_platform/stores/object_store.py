@@ -19,6 +19,10 @@ class Outcome(StrEnum):
     DIFFERS = "differs"  # the key is taken by other bytes, which stay
 
 
+class ObjectTooLarge(Exception):
+    """An object has more bytes than may be read now."""
+
+
 class ObjectStore(ABC):
     """Objects by key. A key is a path of plain segments: `webhooks/2024/03/01/12/30/ID`."""
 
@@ -37,11 +41,12 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
-    def read(self, key: str) -> bytes | None:
-        """The bytes of an object; None where there is none.
+    def read(self, key: str, most: int | None = None) -> bytes | None:
+        """The bytes of an object; None where there is none. One of more than `most` bytes is not read into memory.
 
         Raises:
             InputError: the text is not a key.
+            ObjectTooLarge: the object has more than `most` bytes.
             StorageError: the store cannot be read.
         """
 

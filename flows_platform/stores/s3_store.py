@@ -18,7 +18,7 @@ from flows_platform.stores.bucket_store import (
     Bucket,
     BucketStore,
 )
-from flows_platform.stores.object_store import is_key
+from flows_platform.stores.object_store import ObjectTooLarge, is_key
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first that is set counts
 PAGE = 1000  # names in an answer
@@ -68,10 +68,15 @@ class S3Store(BucketStore):
                 return False
             return True
 
-    def _get(self, name: str) -> bytes | None:
+    def _get(self, name: str, most: int | None = None) -> bytes | None:
         with self._typed():
             try:
-                return bytes(obstore.get(self._client, name).bytes())
+                found = obstore.get(self._client, name)
+                # Its bytes are still on their way.
+                # guard: an object in S3 is not read beyond its limit
+                if most is not None and found.meta["size"] > most:
+                    raise ObjectTooLarge
+                return bytes(found.bytes())
             except FileNotFoundError as error:
                 if _found(_CODE, str(error)) == _NO_BUCKET:
                     raise

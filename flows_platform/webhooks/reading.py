@@ -161,22 +161,23 @@ class RecordReader:
             )
             return {str(found): _KNOWN[state] for found, state in rows if state in _KNOWN}
 
-    def read(self, key: str, known: str | None = None) -> Found:
+    def read(self, key: str, known: str | None = None, most: int | None = None) -> Found:
         """The record at the key with its detail; `known` is what `states` said of the detail before.
 
         Raises:
+            ObjectTooLarge: record or detail has more than `most` bytes.
             ArchiveIncomplete: the archive had the detail.
             StorageError: the archive lists the record, and does not have it.
         """
         record_id = key.rpartition("/")[2]
-        webhook = self._archive.store.read(key)
+        webhook = self._archive.store.read(key, most)
         # guard: a record that is listed is there
         if webhook is None:
             raise StorageError(f"the archive's object {key} went away while it was read.", remedy="Run it again.")
         if not self._has_details:
             return Found(record_id, webhook, None, None)
         detail_key = self._archive.detail_key(record_id)
-        detail = self._archive.store.read(detail_key)
+        detail = self._archive.store.read(detail_key, most)
         if detail is not None:
             return Found(record_id, webhook, detail, PRESENT)
         # guard: a detail that was there is there

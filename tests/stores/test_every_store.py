@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flows_platform.domain.errors import InputError
-from flows_platform.stores.object_store import Outcome
+from flows_platform.stores.object_store import ObjectTooLarge, Outcome
 from flows_platform.stores.opening import open_store
 
 WRITERS = 16
@@ -24,6 +24,11 @@ def test_an_object_is_created_once(store_url: str) -> None:
         assert store.create(key, body + b"!") is Outcome.DIFFERS
         assert open_store(store_url).read(key) == body
         assert store.read(f"{key}/x") is None
+        assert store.read(key, len(body)) == body
+        if body:
+            with pytest.raises(ObjectTooLarge):
+                store.read(key, len(body) - 1)
+    assert store.read("webhooks/none", 1) is None
 
 
 def test_one_of_many_writers_creates_an_object(store_url: str) -> None:

@@ -179,10 +179,10 @@ class Forgetful(FileStore):
 
     gone = ""
 
-    def read(self, key: str) -> bytes | None:
+    def read(self, key: str, most: int | None = None) -> bytes | None:
         if self.gone and key.endswith(self.gone):
             return None
-        return super().read(key)
+        return super().read(key, most)
 
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         if self.gone == "*":
