@@ -1,6 +1,7 @@
 """The records of a range as a stream: read many at once, sent in their order."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -88,13 +89,12 @@ class RecordStreams:
         chunks = keys.chunks(AT_ONCE)
         while chunk := await self.run(partial(next, chunks, [])):
             reads = await self._reads(reader, chunk)
-            found = await self._all(partial(_small, read) for read in reads)
+            waiting = deque(await self._all(partial(_small, read) for read in reads))
             together: list[Found] = []
-            for number, read in enumerate(reads):
-                one, found[number] = found[number], None  # held no longer than it is needed
-                together.append(one or await self.run(read))
+            for read in reads:
+                # What was sent is not held.
+                together.append(waiting.popleft() or await self.run(read))
                 if sum(map(_size, together)) >= TOGETHER:
-                    del one
                     yield together
                     together = []
             if together:

@@ -211,7 +211,7 @@ class Journal:
 
         Args:
             entered: The delivery's number.
-            moved: The keys of objects that are beside others, by the keys that they should have had.
+            moved: The keys that objects have, by those that they should have had.
             details: From when on the details of its records are due, in seconds since 1970; None for no details.
 
         Raises:
@@ -443,9 +443,10 @@ def _to_store(connection: sqlite3.Connection, number: int) -> tuple[ToStore, ...
 
 
 def _archive(connection: sqlite3.Connection, number: int, moved: Mapping[str, str], *, details: float | None) -> None:
-    for key, beside in moved.items():
+    for key, found in moved.items():
         connection.execute(
-            "UPDATE records SET key = ?, differs = 1 WHERE delivery = ? AND key = ?", (beside, number, key)
+            "UPDATE records SET key = ?, differs = instr(?, '~') > 0 WHERE delivery = ? AND key = ?",
+            (found, found, number, key),
         )
     # guard: a detail is due once its record is archived
     if details is not None:

@@ -259,7 +259,7 @@ class Receiver:
         self._archive.put(key, evidence(self.declaration, delivery, digest, refused=why))
 
     def _store(self, objects: Iterable[ToStore]) -> dict[str, str]:
-        """Store objects. Returns the keys of those that are beside others, by the keys that were theirs."""
+        """Store objects. Returns the keys of those that have others than they should have had, by the latter."""
 
         def put(one: ToStore) -> tuple[str, str]:
             return one.key, self._archive.put(one.key, one.body).key

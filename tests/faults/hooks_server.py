@@ -55,7 +55,7 @@ def main(folder: Path, kind: str, minutes: int) -> None:
     config = HooksConfig(
         [declaration(kind)],
         lambda: FileStore(folder / "archive"),
-        folder / "alerts.db",
+        folder / os.environ.get("JOURNAL", "alerts.db"),
         ENVIRONMENT.get,
         body_seconds=float(os.environ.get("BODY_SECONDS", "10")),
         drain_seconds=0.05,

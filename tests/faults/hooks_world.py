@@ -32,6 +32,7 @@ class World:
     kind: str = "url_secret"
     minutes: int = 0
     body_seconds: float = 10
+    journal: str = "alerts.db"
     acknowledged: list[bytes] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     port: int = 0
@@ -40,7 +41,7 @@ class World:
     def start(self) -> None:
         """Start the server; it takes a free port."""
         argv = [sys.executable, "-m", "tests.faults.hooks_server", str(self.folder), self.kind, str(self.minutes)]
-        environment = os.environ | {"BODY_SECONDS": str(self.body_seconds)}
+        environment = os.environ | {"BODY_SECONDS": str(self.body_seconds), "JOURNAL": self.journal}
         with (self.folder / "log").open("a") as log:
             log.write("started\n")
             log.flush()
@@ -97,7 +98,7 @@ class World:
 
     def rerun(self) -> Counts:
         """What a process does that starts after the faults; it ends once nothing is left to do."""
-        journal = Journal(self.folder / "alerts.db")
+        journal = Journal(self.folder / self.journal)
         archive = Archive(FileStore(self.folder / "archive"))
         declared = declaration(self.kind)
         receiver = Receiver(declared, declared.secrets(ENVIRONMENT.get), archive, journal)
@@ -122,11 +123,11 @@ def record(name: str, later: int = 0) -> bytes:
     return f'{{"id": "{name}", "created_at": {MS + later}}}'.encode()
 
 
-def batches(dice: random.Random) -> list[list[bytes]]:
-    """Deliveries of records, some of which come twice, and some with other bytes under the same id."""
+def batches(dice: random.Random, later: int = 60_000) -> list[list[bytes]]:
+    """Deliveries of records, some of which come twice, and some with other bytes under the same id: a later time."""
     names = [f"id-{number:03}" for number in range(14)]
     drawn = [
-        [(name, dice.choice([0, 0, 0, 60_000])) for name in dice.sample(names, dice.randint(1, 4))] for _ in range(12)
+        [(name, dice.choice([0, 0, 0, later])) for name in dice.sample(names, dice.randint(1, 4))] for _ in range(12)
     ]
     return [[record(*one) for one in batch] for batch in drawn]
 

@@ -12,7 +12,7 @@ import pytest
 from flows_platform.domain.errors import StorageError
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
-from flows_platform.webhooks.archive import Archive, Evidence, evidence
+from flows_platform.webhooks.archive import Archive, Evidence, Stored, evidence
 from flows_platform.webhooks.records import Record
 
 from .declared import declared
@@ -45,6 +45,15 @@ def test_other_bytes_are_kept_beside(tmp_path: Path) -> None:
     (tmp_path / f"{key}~{digest[:28]}").write_bytes(b"and of more")
     with pytest.raises(StorageError, match="other objects under every key"):
         archive.put(key, b"two")
+
+
+def test_a_record_of_another_server_is_not_stored_beside_itself(tmp_path: Path) -> None:
+    archive = Archive(FileStore(tmp_path))
+    key = archive.record_key(RECORD)
+    beside = archive.beside(key, sha256(b"one").hexdigest())
+    assert archive.put(key, b"one").key == key
+    assert archive.put(beside, b"one") == Stored(key, Outcome.SAME)
+    assert list(archive.store.keys()) == [key]
 
 
 def test_evidence_has_body_and_proof_alone(tmp_path: Path) -> None:
