@@ -92,8 +92,8 @@ class RecordStreams:
             waiting = deque(await self._all(partial(_small, read) for read in reads))
             together: list[Found] = []
             for read in reads:
-                # What was sent is not held.
-                together.append(waiting.popleft() or await self.run(read))
+                small = waiting.popleft()  # what was sent is not held
+                together.append(await self.run(read) if small is None else small)
                 if sum(map(_size, together)) >= TOGETHER:
                     yield together
                     together = []

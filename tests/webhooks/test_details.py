@@ -194,6 +194,22 @@ def test_a_new_record_wakes_a_dead_detail(bench: Bench) -> None:
     assert set(bench.states().values()) == {"present"}
 
 
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_a_clock_that_jumps_loses_no_detail(bench: Bench, seconds: int) -> None:
+    bench.vendor.answers["5a3c"] = SourceUnavailable("away.")
+    bench.receive("5a3c", "5a3d")
+    bench.now += seconds
+    bench.steps()
+    bench.now -= seconds
+    del bench.vendor.answers["5a3c"]
+    for _ in range(1_300 // 10):
+        bench.steps()
+        bench.now += 10
+    assert bench.states() == {"5a3c": "present", "5a3d": "present"}
+    assert bench.vendor.asked.count("5a3c") == (2 if seconds > 0 else 1)  # a clock that is late asks for nothing
+    assert bench.queue.counts() == DetailCounts(0, None, 0, "")
+
+
 def test_the_vendors_own_wait_counts(bench: Bench) -> None:
     bench.vendor.answers["5a3c"] = SourceUnavailable("the vendor answered 429.", retry_after=900)
     bench.receive("5a3c", "5a3d")

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -62,14 +62,18 @@ class Hooks:
 
 @contextmanager
 def serving(
-    folder: Path, *declarations: WebhookDeclaration, store: ObjectStore | None = None, **settings: Any
+    folder: Path,
+    *declarations: WebhookDeclaration,
+    store: ObjectStore | None = None,
+    environment: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> Iterator[Hooks]:
     held = store or FileStore(folder / "archive")
     config = HooksConfig(
         declarations or (declared(archive=""),),
         lambda: held,
         folder / "alerts.db",
-        {"HOOK_KEY": KEY}.get,
+        (environment or {"HOOK_KEY": KEY}).get,
         **settings,
     )
     with running(ServerConfig(shutdown_seconds=1), [HooksFeature(config)]) as server:
