@@ -1,7 +1,7 @@
 """All rows, by the names that the command line takes, in the order they are run and shown."""
 
 from benchmarks.contest import Row
-from benchmarks.rows import alerts, backfill, fetch, files, reports, serve, start, warehouse
+from benchmarks.rows import alerts, backfill, fetch, files, hourly, reports, serve, start, warehouse
 
 ROWS: dict[str, Row] = {
     row.name: row
@@ -9,6 +9,7 @@ ROWS: dict[str, Row] = {
         *files.ROWS,
         *serve.ROWS,
         *reports.ROWS,
+        *hourly.ROWS,
         *fetch.ROWS,
         *warehouse.ROWS,
         *backfill.ROWS,

@@ -9,7 +9,7 @@ from benchmarks.record import Record
 from benchmarks.report import render
 from benchmarks.sizes import Sizes
 
-WITH_REPORTS = ("reports", "reports-datasette", "reports-at-once", "reports-rows")
+WITH_REPORTS = ("reports", "reports-datasette", "reports-at-once", "reports-rows", "reports-hourly")
 WITH_EMULATOR = (
     "window",
     "backfill",
