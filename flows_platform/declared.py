@@ -5,7 +5,7 @@ YAML and run time use the same class: its fields are the keys of the YAML, and i
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -34,6 +34,14 @@ class Declared(BaseModel):
     """An object in a YAML. It is immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without the values of cached properties: they are those of the original."""
+        copied = super().model_copy(update=update, deep=deep)
+        # guard: a copy computes its own values
+        for name in copied.__dict__.keys() - type(copied).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
 
 class Secret(Declared):

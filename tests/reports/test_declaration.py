@@ -159,3 +159,19 @@ def test_any_change_of_a_declaration_changes_its_digest(report: ReportDeclaratio
     same = ReportDeclaration.model_validate(changed())
     other = ReportDeclaration.model_validate(changed(sql=SQL.replace("DESC", "ASC")))
     assert report.digest == same.digest != other.digest
+
+
+def test_a_copy_has_a_digest_of_its_own(report: ReportDeclaration) -> None:
+    before = report.digest
+    copied = report.model_copy(update={"description": "Another."})
+    assert copied.digest == ReportDeclaration.model_validate(changed(description="Another.")).digest != before
+    other = report.model_copy(update={"name": "other"}, deep=True)
+    assert (report.schema_of_rows.name, other.schema_of_rows.name) == ("top_customers", "other")
+
+
+def test_what_the_statement_reads_is_in_the_digest(report: ReportDeclaration) -> None:
+    unread = report.digest
+    expanded = report.expanded(TABLES)
+    assert expanded.digest != unread
+    sent = expanded.model_dump_json(exclude_unset=True)
+    assert expanded.digest == ReportDeclaration.model_validate_json(sent).digest
