@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from flows_platform.components.catalog import read_catalog
 from flows_platform.components.loader import REPORT, declared_in, fault_in
 from flows_platform.components.source_files import source_files
 from flows_platform.declared import Fault, KeyFault
 from flows_platform.domain.errors import ConfigurationError, PlatformError, Transient
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.orchestration.source_faults import SourceFault
+from flows_platform.orchestration.table import WindowedTable
 from flows_platform.reports.answers import NoTable
 from flows_platform.reports.declaration import ReportDeclaration, names_in
 from flows_platform.settings import Settings
@@ -32,16 +34,47 @@ class Origin(NamedTuple):
 
 
 class Reports(NamedTuple):
-    """The reports that can be served, in the order of their files, their origins, and what is wrong with others."""
+    """The reports that can be served, in the order of their files, their origins, and what is wrong with others.
+
+    `tables` are those that reports may read, by their names.
+    """
 
     reports: list[ReportDeclaration]
     faults: list[SourceFault]
     origins: list[Origin]
+    tables: Mapping[str, WarehouseTable]
+
+
+def readable(tables: Iterable[WindowedTable]) -> dict[str, WarehouseTable]:
+    """The tables that reports may read, by their names: these, and those that are computed from them."""
+    return {table.name: table for one in tables for table in (one.table, *one.table.computed)}
+
+
+def declared_reports(settings: Settings) -> Reports:
+    """The reports of all sources over the tables of all sources; the faults are those of the tables' files too."""
+    catalog = read_catalog(settings)
+    found = read_reports(settings, readable(catalog.tables))
+    return found._replace(faults=[*catalog.faults, *found.faults])
+
+
+def declared_report(report: ReportDeclaration, settings: Settings) -> ReportDeclaration:
+    """A report of a file that is not among the sources, over the tables of all sources: as `declared_reports` has it.
+
+    Raises:
+        ConfigurationError: a table or a column is not declared.
+    """
+    try:
+        return report.expanded(readable(read_catalog(settings).tables))
+    except KeyFault as error:
+        raise ConfigurationError(
+            f"the report {report.name}: {error.message}",
+            remedy="FLOWS_SOURCES, or pyproject.toml, must name the files of the tables that reports read.",
+        ) from error
 
 
 def read_reports(settings: Settings, tables: Mapping[str, WarehouseTable]) -> Reports:
     """The reports of all sources over these tables. Of reports with one name or path, only the first is served."""
-    found = Reports([], [], [])
+    found = Reports([], [], [], tables)
     for path in source_files(settings).files:
         try:
             for number, report in enumerate(declared_in(path, REPORT)):
@@ -90,7 +123,7 @@ def without_differing(found: Reports, check: Check) -> tuple[Reports, Mapping[st
 
     Once the warehouse does not answer, it is not asked again.
     """
-    checked = Reports([], list(found.faults), [])
+    checked = Reports([], list(found.faults), [], found.tables)
     unchecked: dict[str, str] = {}
     away = ""
     for report, origin in zip(found.reports, found.origins, strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import dagster as dg
 from pydantic import BaseModel
 
-from flows_platform.components.catalog import read_catalog
+from flows_platform.components.report import declared_report
 from flows_platform.orchestration.report_assets import ReportFiles, report_definitions
 from flows_platform.orchestration.resources import shared_resources
 from flows_platform.reports.declaration import ReportDeclaration
@@ -32,9 +32,8 @@ class Report(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         del context
-        settings, report = load_settings(), self.declaration
-        if report.short:  # its columns are those of the table
-            report = report.expanded({one.table.name: one.table for one in read_catalog(settings).tables})
+        settings = load_settings()
+        report = declared_report(self.declaration, settings)
         files = ReportFiles(settings.versions, settings.files.reports)
         resources = dg.Definitions(resources=shared_resources(settings))
         return dg.Definitions.merge(report_definitions([report], files), resources)

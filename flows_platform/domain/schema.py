@@ -113,13 +113,15 @@ class WarehouseTable:
     """A `TableSchema` as the warehouse stores it, partitioned on the time of its records.
 
     If the schema's time counts seconds, the warehouse derives the column `event_time` from it: `schema.epoch` + the
-    time. If it is a TIMESTAMP, it is the partition column itself, and `event_time` is None.
+    time. If it is a TIMESTAMP, it is the partition column itself, and `event_time` is None. `computed` are further
+    tables that are computed from this one; reports may read them too.
     """
 
     schema: TableSchema
     clustering: tuple[str, ...]
     event_time: Column | None = None
     granularity: Granularity = Granularity.HOUR
+    computed: tuple["WarehouseTable", ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a table whose rows may lack an instant to partition on.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from flows_platform.components.catalog import read_catalog
-from flows_platform.components.report import read_reports
+from flows_platform.components.report import read_reports, readable
 from flows_platform.components.source_files import SourceFiles, shipped_name
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.orchestration.notifications.sensor import notifications_sensor
@@ -20,7 +20,6 @@ from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.definitions import flows_definitions, lanl_files
 from flows_platform.sources.nvd_cves.definitions import NVD_CVES, nvd_definitions
-from flows_platform.sources.report_tables import report_tables
 from flows_platform.sources.tpch_orders.definitions import tpch_definitions
 from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 
@@ -58,7 +57,7 @@ def build_definitions(
 
 def _add_reports(loaded: LoadedSources, settings: Settings) -> None:
     """Add the reports over these tables, and the faults of others; a file that cannot be read is a fault already."""
-    found = read_reports(settings, report_tables(loaded.tables))
+    found = read_reports(settings, readable(loaded.tables))
     loaded.faults.extend(fault for fault in found.faults if fault not in loaded.faults)
     files = ReportFiles(settings.versions, settings.files.reports)
     loaded.definitions.append(report_definitions(found.reports, files))

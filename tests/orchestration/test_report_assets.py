@@ -8,10 +8,14 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster_shared.yaml_utils import parse_yamls_with_source_position
 
+from flows_platform.cli.commands.declarations import read_declarations
 from flows_platform.components import Report
 from flows_platform.components.loader import REPORT
+from flows_platform.components.report import declared_report, declared_reports
 from flows_platform.components.source_files import source_files
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.windows import Window
 from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.local.emulator import Emulator
@@ -21,11 +25,13 @@ from flows_platform.reports.answers import Rows
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.service import ReportService
+from flows_platform.reports.spans import Reads
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
 from flows_platform.settings import Settings, load_settings
 from flows_platform.sources.loading import build_definitions
 from flows_platform.sources.one_run import definitions_with
+from tests.components.feed_yaml import whole_form
 from tests.reports.conftest import NEWEST, changed
 from tests.reports.conftest import client as client  # noqa: PLC0414 - a fixture
 from tests.reports.conftest import dataset as dataset  # noqa: PLC0414 - as above
@@ -205,13 +211,94 @@ def test_a_run_of_windows_reads_no_reports() -> None:
     assert not [key for key in definitions.resolve_asset_graph().get_all_asset_keys() if key.path[0] == "reports"]
 
 
-def test_a_report_is_a_component_of_dagster() -> None:
+def component(path: Path) -> Report:
+    """The component of a file, as Dagster loads it in a project of its own."""
+    (tree,) = parse_yamls_with_source_position(path.read_text(), str(path))
+    attributes = Report.get_model_cls().model_validate(tree.value["attributes"])
+    return Report.load(attributes, dg.ComponentTree.for_test().load_context)
+
+
+def as_file(path: Path, **attributes: Any) -> Path:
+    path.write_text(yaml.safe_dump({"type": REPORT.component, "attributes": attributes}))
+    return path
+
+
+SHORT = {"name": "daily", "description": "By day.", "series": {"of": "flow_traffic_hourly", "sum": "bytes"}}
+RANGED = {
+    "name": "of_range",
+    "description": "Rows by computer.",
+    "over": ["flow_traffic_hourly"],
+    "parameters": [
+        {"name": "start", "type": "timestamp", "default": "{{ newest - 1d }}"},
+        {"name": "end", "type": "timestamp", "default": "2014-01-02"},
+    ],
+    "longest": {"parameters": ["start", "end"], "days": 30},
+    "sql": "SELECT computer, COUNT(*) AS n FROM flow_traffic_hourly WHERE hour >= @start AND hour < @end\n"
+    "GROUP BY computer ORDER BY computer LIMIT 10",
+    "columns": [{"name": "computer", "type": "string"}, {"name": "n", "type": "int64"}],
+}
+
+
+def test_a_report_is_the_same_for_the_server_and_for_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [as_file(tmp_path / f"{one['name']}.yaml", **one) for one in (SHORT, RANGED)]
+    monkeypatch.setenv("FLOWS_SOURCES", f"lanl_flows,{tmp_path}")
+    settings = load_settings(home=tmp_path / "home")
+    served = {report.name: report for report in read_declarations(settings).reports}
+    listed = {report.name: report.digest for report in declared_reports(settings).reports}
+    assert {name: report.digest for name, report in served.items()} == listed
+    for path in files:
+        declaration = component(path).declaration
+        assert declared_report(declaration, settings).digest == listed[declaration.name]
+    longest = served["of_range"].longest
+    assert longest is not None
+    assert longest.reads is Reads.BEFORE
+
+
+def test_a_component_prewarms_what_the_server_serves(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    files: ReportFiles,
+) -> None:
+    (tmp_path / "sources").mkdir()
+    table = yaml.safe_load(whole_form())
+    table["attributes"] |= {"name": "orders", "time": "at", "extra": None}
+    table["attributes"]["columns"] = [
+        {"name": "id", "type": "int64", "required": True},
+        {"name": "at", "type": "timestamp", "required": True},
+        {"name": "customer"},
+        {"name": "price", "type": "numeric", "required": True},
+    ]
+    (tmp_path / "sources" / "orders.yaml").write_text(yaml.safe_dump(table))
+    path = as_file(tmp_path / "sources" / "orders.report.yaml", **changed())
+    for name, value in {
+        "FLOWS_HOME": str(tmp_path),
+        "FLOWS_SOURCES": str(tmp_path / "sources"),
+        "FLOWS_BIGQUERY_DATASET": settings.bigquery_dataset,
+        "FLOWS_EMULATOR_PORT": str(settings.emulator_port),
+        "FLOWS_EMULATOR_KEY_FILE": str(settings.emulator_key),
+    }.items():
+        monkeypatch.setenv(name, value)
+    own = load_settings()
+    Versions(own.versions).committed("orders", NEWEST)
     context = dg.ComponentTree.for_test().load_context
-    short = {"name": "daily", "description": "By day.", "series": {"of": "flows", "sum": "byte_count"}}
-    for attributes, over in ((changed(), "orders"), (short, "flows")):
-        component = Report.load(Report.get_model_cls().model_validate(attributes), context)
-        graph = component.build_defs(context).resolve_asset_graph()
-        assert graph.get(key_of(str(attributes["name"]))).parent_keys == {dg.AssetKey(over)}
+    definitions = component(path).build_defs(context)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=instance, resources=dict(definitions.resources or {})).success
+    (report,) = declared_reports(own).reports
+    service = ReportService([report], Never(), VersionsFile(Versions(own.versions)), AnswerCache(own.files.reports))
+    answer = asyncio.run(service.answer(service.asked(report, {}, WireFormat.CSV)))
+    service.close()
+    assert answer.body.splitlines()[1].startswith(b"bob,")
+
+
+def test_a_component_over_a_table_that_no_source_declares_says_where_it_looked(tmp_path: Path) -> None:
+    path = as_file(
+        tmp_path / "far.yaml", **changed(over=["ordrs"], sql=changed()["sql"].replace("orders\n", "ordrs\n"))
+    )
+    with pytest.raises(ConfigurationError, match=r"top_customers: over\.0: there is no table 'ordrs'.*FLOWS_SOURCES"):
+        component(path).build_defs(dg.ComponentTree.for_test().load_context)
 
 
 def test_a_changed_window_is_computed_again(

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.cloud import bigquery
 
-from flows_platform.components.catalog import read_catalog
-from flows_platform.components.report import read_reports
+from flows_platform.components.report import declared_reports
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.domain.windows import Window
 from flows_platform.local.emulator import Emulator
@@ -24,7 +23,6 @@ from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS, TRAFFIC_TABLE
 from flows_platform.sources.lanl_flows.traffic import HOURLY_TRAFFIC
-from flows_platform.sources.report_tables import report_tables
 from flows_platform.sources.tpch_orders.generate import connected
 from flows_platform.warehouse.schema import target_table
 from flows_platform.warehouse.warehouse import Warehouse, emulator_client
@@ -40,12 +38,9 @@ FIRST_CVE = datetime(2021, 1, 1, tzinfo=UTC)
 
 def shipped() -> tuple[dict[str, ReportDeclaration], dict[str, WarehouseTable]]:
     """The shipped reports and tables, by their names."""
-    settings = Settings()
-    catalog = read_catalog(settings)
-    tables = report_tables(catalog.tables)
-    found = read_reports(settings, tables)
-    assert (catalog.faults, found.faults) == ([], [])
-    return {report.name: report for report in found.reports}, tables
+    found = declared_reports(Settings())
+    assert found.faults == []
+    return {report.name: report for report in found.reports}, dict(found.tables)
 
 
 def raw_rows(folder: Path) -> duckdb.DuckDBPyConnection:

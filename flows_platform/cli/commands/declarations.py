@@ -87,13 +87,9 @@ class _Found(NamedTuple):
 
 def _reports(settings: Settings) -> _Found:
     """The reports, the faults of all files, and the reports that could not be checked now."""
-    from flows_platform.components.catalog import read_catalog
-    from flows_platform.components.report import read_reports, without_differing
-    from flows_platform.sources.report_tables import report_tables
+    from flows_platform.components.report import declared_reports, without_differing
 
-    catalog = read_catalog(settings)
-    tables = report_tables(catalog.tables)
-    found = read_reports(settings, tables)
+    found = declared_reports(settings)
     unchecked: Mapping[str, str] = {}
     if found.reports:
         try:
@@ -104,8 +100,8 @@ def _reports(settings: Settings) -> _Found:
             unchecked = {report.name: str(error) for report in found.reports}
         else:
             found, unchecked = without_differing(found, engine.column_faults)
-    faults = [fault.message for fault in (*catalog.faults, *found.faults)]
-    return _Found(found.reports, faults, unchecked, list(tables))
+    faults = [fault.message for fault in found.faults]
+    return _Found(found.reports, faults, unchecked, list(found.tables))
 
 
 def _as_json(declared: Declared, keys: set[str] | None = None) -> dict[str, object]:

@@ -4,8 +4,7 @@ from rich.table import Table
 
 from flows_platform.cli.commands.demo_report import output_console
 from flows_platform.cli.commands.terminal import say
-from flows_platform.components.catalog import read_catalog
-from flows_platform.components.report import read_reports
+from flows_platform.components.report import declared_reports
 from flows_platform.domain.schema import ColumnType
 from flows_platform.orchestration.metadata.first_rows import cell
 from flows_platform.orchestration.resources import build_resources
@@ -14,7 +13,6 @@ from flows_platform.reports.engine import ReportEngine
 from flows_platform.reports.parameters import values_of
 from flows_platform.reports.versions import Versions, VersionsFile
 from flows_platform.settings import Settings
-from flows_platform.sources.report_tables import report_tables
 
 TEXTS = {ColumnType.STRING, ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.BOOL}
 
@@ -25,7 +23,7 @@ def show_report(name: str, settings: Settings) -> None:
     Raises:
         PlatformError: the query failed, or a default needs data that there is not.
     """
-    found = read_reports(settings, report_tables(read_catalog(settings).tables))
+    found = declared_reports(settings)
     (report,) = (one for one in found.reports if one.name == name)
     newest = VersionsFile(Versions(settings.versions)).newest(report.over)
     values = values_of(report.parameters, {}, newest)

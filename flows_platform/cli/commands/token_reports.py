@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from api_server.http.tokens import Scope, report_scope
-from flows_platform.components.catalog import read_catalog
-from flows_platform.components.report import read_reports
+from flows_platform.components.report import declared_reports
 from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.parameters import BadParameter, ReportParameter
 from flows_platform.settings import load_settings
-from flows_platform.sources.report_tables import report_tables
 
 
 def check_reports(scopes: Sequence[str], fixed: Mapping[str, str]) -> None:
@@ -36,9 +34,7 @@ def check_reports(scopes: Sequence[str], fixed: Mapping[str, str]) -> None:
 
 def _declared() -> dict[str, ReportDeclaration]:
     """The reports of the project."""
-    settings = load_settings()
-    found = read_reports(settings, report_tables(read_catalog(settings).tables))
-    return {report.name: report for report in found.reports}
+    return {report.name: report for report in declared_reports(load_settings()).reports}
 
 
 def _check_parameters(scope: str, reports: Sequence[ReportDeclaration], fixed: Mapping[str, str]) -> None:

@@ -34,8 +34,6 @@ EVENT_TIME = Column(
     "event_time", ColumnType.TIMESTAMP, "Epoch + time: when the flow started, UTC; partitions the table."
 )
 
-FLOWS_TABLE = WarehouseTable(schema=FLOWS, clustering=("src_comp", "dst_comp"), event_time=EVENT_TIME)
-
 TRAFFIC = TableSchema(
     name="flow_traffic_hourly",
     description="Traffic by computer and hour. A flow counts for both its ends, and once if they are the same.",
@@ -51,3 +49,7 @@ TRAFFIC = TableSchema(
     time="hour",
 )
 TRAFFIC_TABLE = WarehouseTable(schema=TRAFFIC, clustering=("computer",))
+
+FLOWS_TABLE = WarehouseTable(
+    schema=FLOWS, clustering=("src_comp", "dst_comp"), event_time=EVENT_TIME, computed=(TRAFFIC_TABLE,)
+)
