@@ -10,11 +10,13 @@ from pathlib import Path
 from threading import Lock
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.runtime.atomic_files import atomic_path
+from flows_platform.runtime.locks import exclusive
 
 MEGABYTE = 1 << 20
 DIGEST = 32  # bytes of the SHA-256 before the content of a file
 SUFFIX = ".answer"
+LOCK, USED, NEW = ".lock", ".used", ".new"  # in the folder of kept answers: see DiskCache
+BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,15 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Answers in a folder, up to a number of bytes; those used longest ago go first. Several servers may share it."""
+    """Answers in a folder, up to a number of bytes; those used longest ago go first. Several servers may share it.
+
+    A file in the folder has the bytes that it holds, or more. So the folder is listed only when a server first writes,
+    and when the bound is reached: then a tenth is freed, and the next listing is as many bytes away.
+    """
 
     def __init__(self, folder: Path, most: int) -> None:
         self._folder, self._most = folder, most
-        self._lock = Lock()
+        self._counts = False  # whether this server has listed the folder: a power cut may lose the last count
 
     def get(self, key: str) -> bytes | None:
         """The answer, or None where there is none that is whole."""
@@ -75,28 +81,53 @@ class DiskCache:
         if len(body) > self._most // 4:
             return
         try:
-            with self._lock:
-                with atomic_path(self._path(key)) as temporary:
-                    temporary.write_bytes(sha256(body).digest() + body)
-                self._sweep()
+            with exclusive(self._folder / LOCK):
+                self._make_room(len(body) + DIGEST)
+                new = self._folder / NEW  # one at a time; it is not synced, since reading detects a damaged file
+                new.write_bytes(sha256(body).digest() + body)
+                new.replace(self._path(key))
         except (StorageError, OSError) as error:
             logger.warning("an answer is not kept on disk: %s", error)
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{SUFFIX}"
 
-    def _sweep(self) -> None:
-        files = sorted(self._files(), key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+    def _make_room(self, size: int) -> None:
+        """Count a file of that size, and remove others where there is no room for it."""
+        used = self._used() + _on_disk(size)
+        # guard: kept files have a bound
+        if used > self._most:
+            used = self._sweep(self._most * 9 // 10 - _on_disk(size)) + _on_disk(size)
+        (self._folder / USED).write_text(str(used), "ascii")
+
+    def _used(self) -> int:
+        """The bytes that the folder holds, or more: a file that replaced another is counted twice until a listing."""
+        # guard: an answer is kept without a listing
+        if self._counts:
+            with suppress(OSError, ValueError):
+                return int((self._folder / USED).read_text("ascii"))
+        self._counts = True
+        return sum(_on_disk(entry.stat().st_size) for entry in self._files())
+
+    def _sweep(self, most: int) -> int:
+        """Remove the files used longest ago until at most so many bytes are left; those bytes."""
+        found = [(entry.stat(), entry.path) for entry in self._files()]
         used = 0
-        for entry in files:
-            used += entry.stat().st_size
-            # guard: kept files have a bound
-            if used > self._most:
-                Path(entry.path).unlink(missing_ok=True)
+        for status, path in sorted(found, key=lambda item: item[0].st_mtime_ns, reverse=True):
+            if used + _on_disk(status.st_size) > most:
+                Path(path).unlink(missing_ok=True)
+            else:
+                used += _on_disk(status.st_size)
+        return used
 
     def _files(self) -> Iterator["os.DirEntry[str]"]:
         with os.scandir(self._folder) as entries:
             yield from (entry for entry in entries if entry.name.endswith(SUFFIX))
+
+
+def _on_disk(size: int) -> int:
+    """The bytes that a file takes: whole blocks, so that small files too have a bound."""
+    return -(-size // BLOCK) * BLOCK
 
 
 class AnswerCache:
