@@ -120,6 +120,6 @@ def _rows(report: ReportDeclaration, form: Form) -> Node:
         **responses,
         **_UNCHANGED,
         "406": problem("No format fits the Accept header."),
-        "422": problem("The answer has too many rows, or the query reads too many bytes."),
+        "422": problem("Too many rows, too many bytes, or values for which the answer cannot be computed."),
         "504": problem("The query took too long.", retry=True),
     }

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from api_server.http.problems import Problem, invalid_parameter
 from api_server.http.tokens import without_tokens
 from flows_platform.domain.errors import PlatformError, Transient
-from flows_platform.reports.answers import NoTable, TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.answers import NoTable, NotComputable, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.parameters import BadParameter, NoData
 
 RETRY_SECONDS = 10
@@ -18,6 +18,8 @@ KINDS = {
     "too-many-requests": "The token has sent as many requests as it may. Try again after `Retry-After` seconds.",
     "too-many-rows": "The answer has more rows than the report allows; it is never cut. Ask for less.",
     "too-many-bytes": "The query would bill more bytes than the report allows. Ask for a shorter range.",
+    "not-computable": "The warehouse cannot compute the answer for the values of the request: a number or a date "
+    "overflows, a divisor is 0, or a text is not what the statement reads from it. Give other values.",
     "too-slow": "The query took longer than the report allows, and was cancelled. Ask for a shorter range.",
     "no-data": "A default follows the newest data, and the report's tables have none yet, or do not exist yet.",
     "reports-unavailable": "The warehouse cannot answer now, or as many queries wait as the server lets. Try again "
@@ -39,6 +41,11 @@ def report_problems() -> Iterator[None]:
     except (TooManyRows, TooManyBytes) as error:
         kind = "too-many-rows" if isinstance(error, TooManyRows) else "too-many-bytes"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, str(error)) from error
+    except NotComputable as error:
+        logger.info("a report cannot be computed for the values of a request: %s", error)
+        # guard: values of rows are in no message
+        detail = f"The warehouse cannot compute the report for these values: {error.why}. Give others."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not-computable", detail) from error
     except TooSlow as error:
         raise Problem(HTTPStatus.GATEWAY_TIMEOUT, "too-slow", str(error), headers=_LATER) from error
     except NoData as error:

@@ -20,6 +20,17 @@ class TooManyBytes(Terminal):
     """BigQuery would bill more bytes than the report's `limits.bytes_billed`."""
 
 
+class NotComputable(Terminal):
+    """The warehouse cannot compute the answer for the values of the request, over the data that there is.
+
+    `why` says so without the values, which may be those of rows that the token does not see; the message has them.
+    """
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message, remedy="Give other values.")
+        self.why = why
+
+
 class TooSlow(Terminal):
     """The query took longer than the report's `limits.seconds`, and was cancelled."""
 
@@ -48,6 +59,7 @@ class Runs(Protocol):
         Raises:
             TooManyRows: there are more than the report allows.
             TooManyBytes: the query would read more than the report allows.
+            NotComputable: a number or a time overflows, say, or the query needs more memory than one may have.
             TooSlow: it took longer than the report allows.
             NoTable: a table does not exist yet.
             WarehouseUnavailable: the warehouse cannot answer now.

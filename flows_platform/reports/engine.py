@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import requests
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
@@ -20,12 +21,12 @@ from google.cloud.bigquery.table import RowIterator
 
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.declared import Fault
-from flows_platform.domain.errors import WarehouseError
-from flows_platform.reports.answers import NoTable, Rows, TooManyBytes, TooManyRows, TooSlow
+from flows_platform.domain.errors import PlatformError, WarehouseError
+from flows_platform.reports.answers import NoTable, NotComputable, Rows, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.parameters import ReportParameter, examples_of
 from flows_platform.reports.values import KINDS, Value
-from flows_platform.warehouse.errors import warehouse_errors
+from flows_platform.warehouse.errors import reason_of, said_of_values, verdict, warehouse_errors
 from flows_platform.warehouse.jobs import ONCE
 from flows_platform.warehouse.replace_window import label as as_label
 from flows_platform.warehouse.schema import BIGQUERY_TYPES
@@ -37,7 +38,9 @@ CANCEL_SECONDS = 10.0
 ASKED = "asked"  # the label of the jobs that one request waits for
 LISTED = 200  # jobs that are looked through for it
 PAGE = 20_000  # rows of one response
-BILLED = "bytesBilledLimitExceeded"
+# Reasons that BigQuery gives.
+BILLED, STOPPED, INVALID = "bytesBilledLimitExceeded", "stopped", "invalidQuery"
+EXCEEDED = frozenset({"resourcesExceeded", "responseTooLarge"})
 # What a dry run calls the types that differ from those of a table's metadata.
 SAME_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 
@@ -58,15 +61,12 @@ class ReportEngine:
         with warehouse_errors(doing), _tables_exist(doing):
             try:
                 found = self._sent(report, values, label, doing)
-                rows = found.to_arrow(create_bqstorage_client=False)
+                rows = _arrow(found, doing)
             except WaitTimeout:
-                raise TooSlow(
-                    f"{doing}: it took longer than {report.limits.seconds} s and was cancelled.",
-                    remedy="Ask for a shorter range.",
-                ) from None
+                raise _too_slow(report, doing) from None
             except GoogleAPICallError as error:
-                if any(isinstance(one, dict) and one.get("reason") == BILLED for one in error.errors):
-                    raise _billed(report, doing, str(error.message)) from error
+                if of_request := self._of_request(report, error, doing):
+                    raise of_request from error
                 raise
         milliseconds = (self.clock() - began) * 1000
         return Rows(_declared(report, rows), milliseconds, found.total_bytes_processed or 0)
@@ -97,6 +97,27 @@ class ReportEngine:
         if faults := _differences(report, iterator.schema):
             raise _not_declared(report, faults[0].why)
         return iterator
+
+    def _of_request(self, report: ReportDeclaration, error: GoogleAPICallError, doing: str) -> PlatformError | None:
+        """The error where the request is its cause, not the statement or the warehouse."""
+        reason, message = reason_of(error), str(error.message)
+        if reason == BILLED:
+            return _billed(report, doing, message)
+        if reason == STOPPED:  # by the time that the job has
+            return _too_slow(report, doing)
+        if reason in EXCEEDED:
+            return NotComputable(f"{doing}: {message}", "the query needs more than the warehouse gives one")
+        # guard: a wrong statement is the server's fault
+        if reason == INVALID and verdict(reason, message).kind is WarehouseError and self._runs_for_examples(report):
+            return NotComputable(f"{doing}: {message}", said_of_values(error))
+        return None
+
+    def _runs_for_examples(self, report: ReportDeclaration) -> bool:
+        """Whether a dry run accepts the statement: then the values, or the rows, are why it failed."""
+        try:
+            return not self.column_faults(report)
+        except PlatformError:
+            return False
 
     def _config(self, report: ReportDeclaration, values: Mapping[str, Value]) -> bigquery.QueryJobConfig:
         return bigquery.QueryJobConfig(
@@ -174,21 +195,47 @@ def _declared(report: ReportDeclaration, found: pa.Table) -> pa.Table:
     """The rows in the declared types.
 
     Raises:
-        WarehouseError: a value does not fit exactly, or is not finite, which JSON cannot say.
+        NotComputable: a value does not fit exactly, or is not finite, which JSON cannot say.
+        WarehouseError: a type cannot be turned into the declared one.
     """
     for column in found.columns:
         # guard: numbers of an answer are finite
         if pa.types.is_floating(column.type) and pc.any(pc.invert(pc.is_finite(column))).as_py():
-            raise _not_declared(report, "a number is infinite or not a number; use SAFE_DIVIDE, or IF(IS_NAN(x), …)")
+            raise NotComputable(
+                f"the report {report.name}: a number is infinite or not a number; use SAFE_DIVIDE, or IS_NAN.",
+                "a number is infinite or not a number",
+            )
     try:
         return found.cast(arrow_schema(report.schema_of_rows)).combine_chunks()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+    except pa.ArrowNotImplementedError as error:
         raise _not_declared(report, str(error)) from error
+    except ValueError as error:  # Arrow's errors of values are some of these
+        raise NotComputable(f"the report {report.name}: {error}", "a value does not fit its column") from error
+
+
+def _arrow(found: RowIterator, doing: str) -> pa.Table:
+    """The rows.
+
+    Raises:
+        NotComputable: a date or a time is not one that there is: the emulator computes years beyond 9999.
+    """
+    try:
+        return found.to_arrow(create_bqstorage_client=False)
+    except requests.RequestException:  # some are ValueErrors
+        raise
+    except (ValueError, OverflowError) as error:
+        raise NotComputable(f"{doing}: {error}", "a date or time is out of range") from error
 
 
 def _not_declared(report: ReportDeclaration, why: str) -> WarehouseError:
     return WarehouseError(
         f"the report {report.name} does not give its declared columns: {why}.", remedy="Correct `columns`."
+    )
+
+
+def _too_slow(report: ReportDeclaration, doing: str) -> TooSlow:
+    return TooSlow(
+        f"{doing}: it took longer than {report.limits.seconds} s and was cancelled.", remedy="Ask for a shorter range."
     )
 
 

@@ -4,6 +4,7 @@ Reasons are those of https://cloud.google.com/bigquery/docs/error-messages. For 
 its message, its HTTP status or the type of the connection error decides.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -78,6 +79,17 @@ RACES = (
     "Failed to commit DuckLake transaction",
 )
 
+# What messages of `invalidQuery` say of values, BigQuery's and the emulator's. The values themselves come after it, or
+# before it. Both also give this reason for a statement that is wrong.
+OF_VALUES = re.compile(
+    r"(?:\b(?:integer|int64|numeric|bignumeric|float64|double|floating point|date|datetime|timestamp|interval) )?"
+    r"\boverflow\b|\bunderflow\b|\bdivision by zero\b|\bout of (?:range|bounds)\b|\boutside of supported range\b"
+    r"|\b(?:bad|invalid) (?:bool|bytes|date|datetime|double|float64|int64|interval|numeric|time|timestamp)\b"
+    r"|\bcould not (?:cast|convert|parse)\b|\bfailed to parse\b|\bcannot take (?:logarithm|square root)\b"
+    r"|\bmore than one element\b|\bfloating point error\b|\bcannot be negative\b",
+    re.IGNORECASE,
+)
+
 PASSING_STATUSES = {408, 429, *range(500, 600)}
 
 _DEAD_CONNECTIONS = (requests.RequestException, ConnectionError, TimeoutError, auth.TransportError, api.RetryError)
@@ -97,6 +109,17 @@ def verdict(reason: str, message: str = "", status: int = 0) -> Verdict:
     return _refused("The reason is not one that is known to pass.")
 
 
+def reason_of(error: api.GoogleAPICallError) -> str:
+    """The reason that BigQuery gives; empty where there is none."""
+    return next((str(detail.get("reason", "")) for detail in error.errors if isinstance(detail, dict)), "")
+
+
+def said_of_values(error: api.GoogleAPICallError) -> str:
+    """What a failure says of values, such as `division by zero`, and no value; a general word where that is unknown."""
+    found = OF_VALUES.search(str(error.message))
+    return found[0].lower() if found else "a value does not fit"
+
+
 def classified(error: Exception, doing: str) -> PlatformError:
     """The platform's error for one of the client library's; `doing` says what failed, for the message."""
     if isinstance(error, _DEAD_CONNECTIONS):
@@ -108,8 +131,7 @@ def classified(error: Exception, doing: str) -> PlatformError:
         )
     if not isinstance(error, api.GoogleAPICallError):
         return WarehouseError(f"{doing}: {error}.")
-    reason = next((str(detail.get("reason", "")) for detail in error.errors if isinstance(detail, dict)), "")
-    message = str(error.message)
+    reason, message = reason_of(error), str(error.message)
     kind, remedy = verdict(reason, message, int(error.code or 0))
     return kind(f"{doing}: {message} ({reason or error.code}).", remedy=remedy)
 

@@ -26,7 +26,7 @@ from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import PlatformError, WarehouseError, WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Rows, Runs, TooManyBytes, TooManyRows, TooSlow
+from flows_platform.reports.answers import NotComputable, Rows, Runs, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.service import TRIES, WAITING, ReportService, TooBusy
@@ -364,6 +364,12 @@ def test_other_refusals(server: Server) -> None:
     [
         (TooManyRows("the answer has 3 rows"), 422, "too-many-rows", "the answer has 3 rows"),
         (TooManyBytes("10 bytes would be billed, 5 allowed"), 422, "too-many-bytes", "10 bytes would be billed"),
+        (
+            NotComputable("the text 'secret' is not", "bad int64"),
+            422,
+            "not-computable",
+            "these values: bad int64. Give",
+        ),
         (TooSlow("it took longer than 30 s"), 504, "too-slow", "30 s"),
         (WarehouseUnavailable("secret host"), 503, "reports-unavailable", "log has the reason"),
         (WarehouseError("secret column"), 500, "report-failed", "log has the reason"),

@@ -1,21 +1,27 @@
 """Reports in the emulator: exact values, bound parameters, limits, and the columns of a dry run."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from google.cloud import bigquery
 
-from flows_platform.domain.errors import PlatformError, WarehouseError
-from flows_platform.reports.answers import NoTable, TooManyRows, TooSlow
+from flows_platform.domain.errors import PlatformError, WarehouseError, WarehouseUnavailable
+from flows_platform.reports.answers import NoTable, NotComputable, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.engine import ReportEngine
 from flows_platform.reports.parameters import values_of
+from flows_platform.warehouse.schema import BIGQUERY_TYPES
+from flows_platform.warehouse.warehouse import emulator_client
 from tests.conditions import eventually
+from tests.fakes.serving import Answer, Asked
+from tests.fakes.small_server import SmallServer, document
 
 from .conftest import EXACT, NEWEST, ORDERS, ROWS, changed
 
@@ -129,7 +135,120 @@ def test_a_number_that_json_lacks_is_an_error(engine: ReportEngine) -> None:
             columns=[{"name": "x", "type": "float64"}],
         )
     )
-    with pytest.raises(WarehouseError, match=r"infinite or not a number; use SAFE_DIVIDE"):
+    with pytest.raises(NotComputable, match=r"infinite or not a number; use SAFE_DIVIDE"):
+        rows_of(engine, report)
+
+
+OF_ONE_VALUE = [
+    ("int64", "@v + 1", "int64", "9223372036854775807", "integer overflow"),
+    ("int64", "ABS(@v)", "int64", "-9223372036854775808", "overflow"),
+    ("int64", "DIV(10, @v)", "int64", "0", "division by zero"),
+    ("numeric", "CAST(@v * @v AS NUMERIC)", "numeric", "9" * 29, "integer overflow"),
+    ("int64", "TIMESTAMP_SECONDS(@v)", "timestamp", "4611686018427387904", "out of range"),
+    ("date", "DATE_ADD(@v, INTERVAL 1 DAY)", "date", "9999-12-31", "a date or time is out of range"),
+    ("timestamp", "TIMESTAMP_ADD(@v, INTERVAL 1 DAY)", "timestamp", "9999-12-31", "a date or time is out of range"),
+    ("string", "CAST(@v AS INT64)", "int64", "secret", "could not convert"),
+    ("string", "CAST(@v AS DATE)", "date", "secret", "invalid date"),
+    ("float64", "LN(@v)", "float64", "-1", "cannot take logarithm"),
+    ("float64", "EXP(@v)", "float64", "1e308", "a number is infinite or not a number"),
+    ("string", "REGEXP_CONTAINS('a', @v)", "bool", "(secret", "a value does not fit"),
+]
+
+
+@pytest.mark.parametrize(("kind", "expression", "type_", "value", "why"), OF_ONE_VALUE)
+def test_values_that_cannot_be_computed_are_not_the_fault_of_the_server(
+    engine: ReportEngine, *, kind: str, expression: str, type_: str, value: str, why: str
+) -> None:
+    good = {"string": "2024-01-01" if type_ == "date" else "1"}.get(kind)
+    report = ReportDeclaration.model_validate(
+        changed(
+            parameters=[{"name": "v", "type": kind, **({"default": good} if good else {})}],
+            longest=None,
+            sql=f"SELECT {expression} AS x FROM orders ORDER BY x LIMIT 1",
+            columns=[{"name": "x", "type": type_}],
+        )
+    )
+    with pytest.raises(NotComputable) as caught:
+        rows_of(engine, report, v=value)
+    assert caught.value.why == why
+    assert "secret" not in caught.value.why
+
+
+def refusing(report: ReportDeclaration, reason: str, message: str, *, statement: bool) -> Callable[[Asked], Answer]:
+    """A warehouse that refuses to run the report with BigQuery's words; `statement`: whether dry runs pass."""
+    fields = [{"name": one.name, "type": BIGQUERY_TYPES[one.type]} for one in report.columns]
+    job = {
+        "jobReference": {"projectId": "local", "jobId": "j", "location": "US"},
+        "configuration": {"jobType": "QUERY", "dryRun": True, "query": {"query": ""}},
+        "statistics": {"query": {"schema": {"fields": fields}}},
+        "status": {"state": "DONE"},
+    }
+    error = {"code": 400, "message": message, "errors": [{"reason": reason, "message": message}]}
+
+    def respond(asked: Asked) -> Answer:
+        return document(job) if asked.path.endswith("/jobs") and statement else document({"error": error}, 400)
+
+    return respond
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "kind", "said"),
+    [
+        ("invalidQuery", "int64 overflow: 9223372036854775807 + 1", NotComputable, "int64 overflow"),
+        ("invalidQuery", "division by zero: 1 / 0", NotComputable, "division by zero"),
+        ("invalidQuery", "Bad int64 value: secret", NotComputable, "bad int64"),
+        ("invalidQuery", "Adding 1 DAY to date 9999-12-31 causes overflow", NotComputable, "overflow"),
+        ("invalidQuery", "Invalid timestamp: 'secret'", NotComputable, "invalid timestamp"),
+        ("invalidQuery", "Regular expression: missing ): (secret", NotComputable, "a value does not fit"),
+        ("resourcesExceeded", "Resources exceeded during query execution", NotComputable, "needs more than"),
+        ("responseTooLarge", "Response too large to return", NotComputable, "needs more than"),
+        ("stopped", "Job execution was cancelled: Job timed out after 30s", TooSlow, "took longer than 30 s"),
+        ("bytesBilledLimitExceeded", "Limit is 10 bytes. 20 or higher required.", TooManyBytes, "20 bytes would be"),
+        ("invalidQuery", "Could not serialize access to table t", WarehouseUnavailable, "serialize"),
+        ("accessDenied", "Access Denied: secret", WarehouseError, "secret"),
+    ],
+)
+def test_refusals_of_bigquery(
+    report: ReportDeclaration, tmp_path: Path, *, reason: str, message: str, kind: type[PlatformError], said: str
+) -> None:
+    server = SmallServer(refusing(report, reason, message, statement=True))
+    with (
+        server,
+        emulator_client(server.origin, "local", "US", tmp_path / "key") as client,
+        pytest.raises(kind) as caught,
+    ):
+        rows_of(ReportEngine(client, "d", "US"), report)
+    assert type(caught.value) is kind
+    assert said in getattr(caught.value, "why", caught.value.message)
+
+
+def test_an_invalid_query_that_no_dry_run_accepts_is_wrong(report: ReportDeclaration, tmp_path: Path) -> None:
+    server = SmallServer(refusing(report, "invalidQuery", "Unrecognized name: overflow", statement=False))
+    with (
+        server,
+        emulator_client(server.origin, "local", "US", tmp_path / "key") as client,
+        pytest.raises(WarehouseError, match="Unrecognized name"),
+    ):
+        rows_of(ReportEngine(client, "d", "US"), report)
+
+
+def test_rows_that_cannot_be_computed_are_not_told(engine: ReportEngine) -> None:
+    report = ReportDeclaration.model_validate(
+        changed(
+            parameters=[],
+            longest=None,
+            sql="SELECT CAST(customer AS INT64) AS x FROM orders ORDER BY x LIMIT 1",
+            columns=[{"name": "x", "type": "int64"}],
+        )
+    )
+    with pytest.raises(NotComputable, match=r"ann|bob|O'Brien") as caught:
+        rows_of(engine, report)
+    assert caught.value.why == "could not convert"
+
+
+def test_a_statement_that_is_wrong_is_the_fault_of_the_server(engine: ReportEngine) -> None:
+    report = ReportDeclaration.model_validate(changed(sql=changed()["sql"].replace("price >= ", "prize >= ")))
+    with pytest.raises(WarehouseError, match="prize"):
         rows_of(engine, report)
 
 
