@@ -25,7 +25,7 @@ from flows_platform.access.hosts import HostList
 
 
 def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
-    """The ASGI application that serves these features, at least one; the first names the server.
+    """The ASGI application that serves these features, at least one.
 
     Raises:
         PlatformError: a feature's data is missing or something else.
@@ -89,8 +89,9 @@ def _page_routes(features: Sequence[Feature], descriptions: Sequence[Description
 
 
 def _shared_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
+    scopes = frozenset(scope for feature in features for scope in feature.own_scopes())
     return [
         Route(paths.HEALTH, health_endpoint(features)),
-        Route(exchange.PATH, exchange_endpoint(), methods=["POST"]),
+        Route(exchange.PATH, exchange_endpoint(scopes), methods=["POST"]),
         Route(paths.OPENAPI, describe_endpoint(descriptions)),
     ]

@@ -4,6 +4,7 @@ Snowflake's clients ask in the same form with a type of their own, and read the 
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from api_server.http.feature import Endpoint
 from api_server.http.parameters import MOST_FIELDS, brief, refuse_parameters
 from api_server.http.problems import Problem
 from api_server.http.shared import shared_of
+from api_server.http.tokens import Scope
 from flows_platform.access.exchange import ACCESS_TOKEN, FORM, GRANT, PROGRAMMATIC
 
 FORM_BYTES = 4096
@@ -36,13 +38,17 @@ class _Refused(Exception):
         self.code, self.status, self.headers = code, status, headers or {}
 
 
-def exchange_endpoint() -> Endpoint:
-    """Answers with JSON, or with the bare token for Snowflake's type of subject token."""
+def exchange_endpoint(served: AbstractSet[str]) -> Endpoint:
+    """Answers with JSON, or with the bare token for Snowflake's type of subject token.
+
+    `served` are the scopes of single things that the server has, beside those of `Scope`.
+    """
+    known = served | set(Scope)
 
     async def exchange(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
         try:
-            return _answer(shared_of(request).tokens, await _form(request))
+            return _answer(shared_of(request).tokens, await _form(request), known)
         except _Refused as error:
             members = {"error": error.code, "error_description": str(error)}
             return JSONResponse(members, error.status, {**HEADERS, **error.headers})
@@ -50,7 +56,7 @@ def exchange_endpoint() -> Endpoint:
     return exchange
 
 
-def _answer(tokens: Authority | None, form: Mapping[str, str]) -> Response:
+def _answer(tokens: Authority | None, form: Mapping[str, str], known: AbstractSet[str]) -> Response:
     if tokens is None:
         raise _Refused("invalid_request", "This server asks for no tokens: send requests without one.")
     _check_types(form)
@@ -62,6 +68,10 @@ def _answer(tokens: Authority | None, form: Mapping[str, str]) -> Response:
         raise _Refused("invalid_request", f"subject_token: {error}") from error
     except ScopeRefused as error:
         raise _Refused("invalid_scope", f"The token lacks the scope {brief(str(error))}.") from error
+    asked = form.get("scope", "").split()
+    # guard: a token is exchanged for what there is
+    if unknown := [scope for scope in issued.scopes if scope in asked and scope not in known]:
+        raise _Refused("invalid_scope", f"There is nothing here with the scope {brief(unknown[0])}.")
     if form["subject_token_type"] == PROGRAMMATIC:
         return PlainTextResponse(issued.token, headers=HEADERS)
     members = {

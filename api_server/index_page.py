@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api_server.http import paths
-from api_server.http.feature import Description, Endpoint, Feature, PageSections
+from api_server.http.feature import Description, Endpoint, Feature, PageSections, text_of, title_of
 from api_server.http.negotiation import header_list, prefers
 from api_server.http.pages import page
 from api_server.http.parameters import refuse_parameters
@@ -39,8 +39,8 @@ def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Descripti
             request,
             "index.html",
             headers={"Vary": "Accept"},
-            title=descriptions[0].title,
-            text=descriptions[0].text,
+            title=title_of(descriptions),
+            text=text_of(descriptions),
             openapi=paths.OPENAPI,
             health=paths.HEALTH,
             access=Markup(_closed(descriptions)) if secured else OPEN,  # noqa: S704  scopes and our own words

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from api_server.http import paths
 from api_server.http.authorization import presented
-from api_server.http.feature import Description, Endpoint
+from api_server.http.feature import Description, Endpoint, text_of, title_of
 from api_server.http.openapi_parts import (
     ANY_OBJECT,
     TEXT,
@@ -57,7 +57,7 @@ def document(
     """The description.
 
     Args:
-        features: At least one; the first gives the title.
+        features: At least one.
         secured: Whether tokens are asked for.
         held: The scopes of the reader, for private paths.
     """
@@ -68,9 +68,9 @@ def document(
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
-            "title": leading.title,
+            "title": title_of(features),
             "version": VERSION,
-            "description": " ".join(feature.text for feature in features),
+            "description": text_of(features),
         },
         "servers": [{"url": "/"}],
         "paths": _with_hooks(deepcopy(_feature_paths(features)), features) | _shared_paths(),

@@ -1,7 +1,7 @@
 """A feature of the server: a group of paths with its own state. The application is made of any of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from starlette.responses import Response
 from api_server.config import ServerConfig
 from api_server.http.openapi_parts import Node
 from api_server.http.tokens import Scope
+
+SEVERAL = "Data API"  # names a server of several features
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type Handler = Callable[[Request, Exception], Response]
@@ -28,7 +30,7 @@ class Description:
     """What OpenAPI and the page at `/` say of a feature.
 
     Args:
-        title: Names the server where the feature is the first.
+        title: Names the server where the feature is alone; see `title_of`.
         text: What the data is.
         paths: OpenAPI's path items.
         scopes: The scope that every one of those paths asks for, and every other path of the feature.
@@ -48,6 +50,16 @@ class Description:
     protected: tuple[tuple[str, Scope], ...] = ()
     hooks: Node = field(default_factory=dict)
     private: frozenset[str] = frozenset()
+
+
+def title_of(features: Sequence[Description]) -> str:
+    """The name of a server of these features: that of the one it has, else one that fits all."""
+    return features[0].title if len(features) == 1 else SEVERAL
+
+
+def text_of(features: Sequence[Description]) -> str:
+    """What the data of these features is."""
+    return " ".join(feature.text for feature in features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,10 @@ class Feature(ABC):
     def methods(self) -> Mapping[str, Sequence[str]]:
         """The methods of paths that take others than GET and HEAD."""
         return {}
+
+    def own_scopes(self) -> Collection[str]:
+        """Scopes of single things that it serves, beside those of its paths: a token may be exchanged for these."""
+        return ()
 
     @abstractmethod
     async def page(self, base: str, *, shows_data: bool) -> PageSections:

@@ -1,11 +1,12 @@
 """The reports as a feature of the server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
 from api_server.http.feature import Description, Endpoint, Feature, MenuEntry, PageSections
 from api_server.http.rate import REQUESTS_A_MINUTE, RateLimit
+from api_server.http.tokens import report_scope
 from api_server.reports import openapi, paths
 from api_server.reports.pages import paths as pages
 from api_server.reports.pages.listing import listing
@@ -58,6 +59,9 @@ class ReportsFeature(Feature):
 
     def methods(self) -> Mapping[str, Sequence[str]]:
         return {paths.QUERY: ["POST"]}
+
+    def own_scopes(self) -> Collection[str]:
+        return [report_scope(name) for name in self._service.reports]
 
     def pages(self) -> Mapping[str, Endpoint]:
         found: dict[str, Endpoint] = {pages.LIST: listing, pages.ONE: report_endpoint(self._service)}

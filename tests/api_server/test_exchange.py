@@ -16,13 +16,15 @@ from urllib.parse import urlencode
 import jsonschema_rs
 import pytest
 
+from api_server.config import ServerConfig
 from api_server.http import bodies
 from api_server.http.token_keys import keys_beside, rotate_keys
 from api_server.http.tokens import create_token, revoke_token
+from api_server.orders.feature import OrdersFeature
 from flows_platform.access.exchange import ACCESS_TOKEN, GRANT, PROGRAMMATIC
 from tests.fakes.certificates import Authority
 
-from .conftest import Server
+from .conftest import Server, running
 from .customer_reports import LIST, Warehouse, serving
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -106,6 +108,24 @@ def test_a_short_token_opens_what_its_scope_says(server: Server, token: str) -> 
     one = exchanged(server, token, scope="reports:of_all")
     assert [status(server, f"Bearer {one}", path) for path in (ROWS, f"{LIST}/of_customer")] == [200, 403]
     assert exchanged(server, token) != token
+
+
+def test_a_scope_of_a_report_that_there_is_not_is_refused(server: Server, file: Path, token: str) -> None:
+    status_, code, said = error(server, urlencode(asked(token, scope="reports:of_all reports:of_al")))
+    assert (status_, code) == (400, "invalid_scope")
+    assert "reports:of_al" in said
+    single = create_token(file, "single", ["reports:gone", "reports:of_all"], NOW)
+    assert error(server, urlencode(asked(single, scope="reports:gone")))[1] == "invalid_scope"
+    for other in ("reports:of_customer", "reports:of_customers"):  # whether or not there is such a report
+        assert error(server, urlencode(asked(single, scope=other)))[2] == f"The token lacks the scope '{other}'."
+    kept = json.loads(post(server, urlencode(asked(single)))[1])
+    assert kept["scope"] == "reports:gone reports:of_all"  # what nobody asked for is the token's own
+
+
+def test_a_server_without_reports_has_no_scope_of_one(tmp_path: Path, file: Path, token: str) -> None:
+    with running(ServerConfig(tokens=file), [OrdersFeature(tmp_path)]) as server:
+        assert error(server, urlencode(asked(token, scope="reports:of_all")))[1] == "invalid_scope"
+        assert exchanged(server, token, scope="reports:read flows:read")
 
 
 def test_it_ends_with_its_parent_and_its_key(server: Server, file: Path, token: str) -> None:

@@ -22,6 +22,7 @@ from api_server.http import paths
 from api_server.http.feature import Description, Endpoint, Feature, PageSections
 from api_server.http.openapi_parts import content, plain_path
 from api_server.http.tokens import Scope, create_token
+from api_server.orders.feature import OrdersFeature
 from flows_platform.access import exchange
 from tests.sources.nvd_cves.cve_objects import cve
 
@@ -52,6 +53,19 @@ def test_the_description_has_only_what_is_served(server: Server) -> None:
     references = set(re.findall('"#/components/schemas/([A-Za-z]+)"', json.dumps(document)))
     assert references == set(document["components"]["schemas"])
     assert "/#database-damaged" not in document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+
+
+def test_a_server_of_several_features_has_a_title_for_all(tmp_path: Path) -> None:
+    cves = build_cves(tmp_path / "cves.db", [cve(1)])
+    with running(ServerConfig(), [CveFeature(cves), OrdersFeature(tmp_path)]) as server:
+        info = json.loads(server.get(paths.OPENAPI)[1])["info"]
+        assert info["title"] == "Data API"
+        assert "TPC-H" in info["description"]
+        assert "NVD" in info["description"]
+        for path in (paths.INDEX, paths.DOCS):
+            page = server.get(path)[1].decode()
+            assert "Data API" in page
+            assert "CVE API" not in page
 
 
 def test_the_page_has_only_what_is_served(server: Server) -> None:

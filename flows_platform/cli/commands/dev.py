@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from api_server.reports.pages import paths as pages
 from flows_platform.access.key import installation_key
 from flows_platform.access.private import PRIVATE
 from flows_platform.cli.commands.child_output import NotableLines
@@ -102,7 +103,7 @@ def _say_addresses(settings: Settings) -> None:
     if _has_api(settings):
         say(f"API           {settings.api_base}/")
     if _has_reports(settings):
-        say(f"Reports       {settings.api_base}/api/v1/reports")
+        say(f"Reports       {settings.api_base}{pages.LIST}")
     for path in _hooks(settings):
         say(f"Webhook       {settings.api_base}{path}")
     say(f"Warehouse     {warehouse}, dataset {settings.bigquery_dataset}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from api_server.reports.pages import paths as pages
 from flows_platform.cli.commands import dev
 from flows_platform.components.loader import REPORT
 from flows_platform.domain.errors import ConfigurationError
@@ -46,3 +47,11 @@ def test_a_simulated_clock_needs_the_flows(tmp_path: Path) -> None:
     dev._check_clock(settings(tmp_path, simulated_speed=60))
     with pytest.raises(ConfigurationError, match="lanl_flows is not one of the sources"):
         dev._check_clock(settings(tmp_path, "nvd_cves", simulated_speed=60))
+
+
+def test_the_address_of_reports_is_that_of_their_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dev._say_addresses(settings(tmp_path, "tpch_orders"))
+    assert f"Reports       http://127.0.0.1:8040{pages.LIST}\n" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    dev._say_addresses(settings(tmp_path, str(tmp_path / "empty")))
+    assert "Reports" not in capsys.readouterr().out
