@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,14 @@ from api_server.openapi import document
 from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
+from flows_platform.webhooks.journal import ARCHIVED, Journal, RecordEntry
 from tests.api_server.hooks.served import MINUTE, MS, ORIGINAL, PATH, URL, Answer, Hooks, body, serving
 from tests.conditions import eventually
 from tests.webhooks.declared import KEY, declared
 from tests.webhooks.deliveries import github
+
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 def nothing_set(_: str) -> str | None:
@@ -219,6 +224,34 @@ def test_two_sources_have_folders_of_their_own(tmp_path: Path) -> None:
         assert hooks.send(None, "/healthz", "GET")[2] == {"status": "ok"}
         described = hooks.send(None, "/openapi.json", "GET")[2]
         assert set(described["paths"]) >= {PATH, "/api/v1/hooks/git"}
+
+
+def test_health_reads_as_little_of_a_long_journal_as_of_a_short_one(tmp_path: Path) -> None:
+    records = [
+        RecordEntry(f"{number:08x}", "0" * 64, NOW, 100, f"vendor_alerts/{number}", "", body=None, state=ARCHIVED)
+        for number in range(20_000)
+    ]
+    with serving(tmp_path) as hooks:
+        journal = Journal(tmp_path / "alerts.db")
+        journal.restore("vendor_alerts", records, [])
+        journal.close()
+        before = bytes_read()
+        assert hooks.send(None, "/healthz", "GET")[2] == {"status": "ok"}
+        assert bytes_read() - before < (tmp_path / "alerts.db").stat().st_size / 10
+
+
+def bytes_read() -> int:
+    """The bytes that this process has read so far."""
+    return int(Path("/proc/self/io").read_text().partition("rchar: ")[2].split()[0])
+
+
+def test_health_is_that_of_the_journal(tmp_path: Path) -> None:
+    with serving(tmp_path) as hooks:
+        assert hooks.send(None, "/healthz", "GET")[0] == 200
+        (tmp_path / "alerts.db").rename(tmp_path / "elsewhere.db")
+        for file in tmp_path.glob("alerts.db-*"):
+            file.rename(tmp_path / file.name.replace("alerts", "elsewhere"))
+        assert hooks.send(None, "/healthz", "GET")[0] == 503
 
 
 def test_a_description_of_webhooks_asks_for_no_token(tmp_path: Path) -> None:
