@@ -24,7 +24,6 @@ from tests.conditions import eventually
 from tests.webhooks.declared import KEY, declared
 from tests.webhooks.deliveries import github
 
-
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
