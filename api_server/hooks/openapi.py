@@ -84,7 +84,7 @@ def _hook() -> Node:
             "paths": array_of(TEXT),
             "time": {**TEXT, "description": "That of the answer: the archive has all that came until then."},
             "records": NUMBER,
-            "bytes": NUMBER,
+            "bytes": {**NUMBER, "description": "Those of all records, without those of their details."},
             "differing": NUMBER,
             "open": NUMBER,
             "newest": newest,

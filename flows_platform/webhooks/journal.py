@@ -18,6 +18,7 @@ from typing import Any
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.sql.write_ahead import write_ahead
+from flows_platform.webhooks.journal_totals import TOTALS, totals
 
 BUSY_SECONDS = 30.0
 MOST_AT_ONCE = 64  # deliveries in a transaction
@@ -71,7 +72,6 @@ CREATE INDEX IF NOT EXISTS details_due ON details (source, due) WHERE due IS NOT
 CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id, size);
 CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
-CREATE INDEX IF NOT EXISTS differing_records ON records (source) WHERE differs;
 """
 # Minutes in which records were created, numbered again whenever a record of theirs is archived or its detail is known.
 CHANGES = """
@@ -194,7 +194,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
         write_ahead(path, BUSY_SECONDS)
         with _typed(path), closing(self._connected()) as connection:
-            connection.executescript(SCHEMA + CHANGES)
+            connection.executescript(SCHEMA + CHANGES + TOTALS)
         self._writer = Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
@@ -269,14 +269,11 @@ class Journal:
             StorageError: the journal cannot be read.
         """
         with self.reading() as connection:
-            (records,) = connection.execute("SELECT count(*) FROM records WHERE source = ?", (source,)).fetchone()
-            (differing,) = connection.execute(
-                "SELECT count(*) FROM records WHERE source = ? AND differs", (source,)
-            ).fetchone()
+            found = totals(connection, source)
             (opened,) = connection.execute(
                 "SELECT count(*) FROM deliveries WHERE source = ? AND state = 'open'", (source,)
             ).fetchone()
-            return Counts(records, differing, opened)
+            return Counts(found.records, found.differing, opened)
 
     def close(self) -> None:
         """End the writing thread, after what it has been given."""

@@ -9,6 +9,7 @@ from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.journal_index import JournalIndex
+from flows_platform.webhooks.journal_totals import totals
 
 PRESENT, PENDING, ABSENT, GIVEN_UP = "present", "pending", "absent", "given_up"
 _KNOWN = {"present": PRESENT, "absent": ABSENT, "dead": GIVEN_UP}  # states of a detail that the journal knows
@@ -197,8 +198,9 @@ class RecordReader:
         """What there is of the source; `now` is in seconds since 1970."""
         counts, details = self._journal.counts(self.source), self._details.counts()
         with self._journal.reading() as connection:
-            newest, size = connection.execute(
-                "SELECT max(created_at), coalesce(sum(size), 0) FROM records WHERE source = ?", (self.source,)
+            size = totals(connection, self.source).bytes
+            (newest,) = connection.execute(
+                "SELECT max(created_at) FROM records WHERE source = ?", (self.source,)
             ).fetchone()
         waited = None if details.oldest is None else max(now - details.oldest, 0.0)
         return Overview(

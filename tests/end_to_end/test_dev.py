@@ -8,7 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 
@@ -27,6 +27,9 @@ from tests.end_to_end.dev_process import (
     processes_of,
     running_dev,
 )
+from tests.fakes.serving import Answer, Asked
+from tests.fakes.small_server import SmallServer, document
+from tests.ui.dagster_api import DagsterApi
 from tests.webhooks.declared import KEY
 
 pytestmark = pytest.mark.slow
@@ -100,23 +103,50 @@ def test_a_taken_port_is_told_before_anything_starts(name: str, environment: dic
     assert not (tmp_path / "emulator").exists()
 
 
-def test_a_project_of_webhooks_is_served(tmp_path: Path) -> None:
-    folder = tmp_path / "sources"
+def threat_stack(asked: Asked) -> Answer:
+    """The detail of any alert."""
+    if asked.headers.get("authorization") != KEY:
+        return document({}, 401)
+    return document({"id": asked.path.rpartition("/")[2], "rule_id": "rule-1", "severity": 2})
+
+
+def said(environment: dict[str, str], *words: str) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run([*FLOWS, *words], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.timeout(900)
+def test_a_signed_delivery_becomes_a_report(tmp_path: Path) -> None:
+    """`flows hook send`, the archive with its detail, a window, the table, a report."""
+    folder, body = tmp_path / "sources", tmp_path / "alert.json"
     folder.mkdir()
-    nobody = shipped_file("threatstack_alerts").read_text().replace("https://app.threatstack.com", "http://127.0.0.1:9")
-    (folder / "alerts.yaml").write_text(nobody)
-    environment = own_environment(
-        tmp_path / "home", FLOWS_SOURCES=folder, THREATSTACK_HOOK_SECRET=KEY, THREATSTACK_API_KEY=KEY
-    )
-    with running_dev(environment) as dev:
-        lines = lines_until(dev, READY)
-        (url,) = re.findall(r"^Webhook +(http\S+/api/v1/s3/alert)$", "\n".join(lines), re.MULTILINE)[:1]
-        assert assets(environment) >= {"threatstack_alerts_archive", "threatstack_alerts"}
-        alert = {"alerts": [{"id": "52ebb55f", "created_at": 1_700_000_000_123, "severity": 1}]}
-        with urlopen(Request(f"{url}/{KEY}", json.dumps(alert).encode()), timeout=60) as answer:
-            assert json.loads(answer.read()) == {"success": True, "archived": 1, "repeated": 0}
-        archived = tmp_path / "home/archive/webhooks/2023/11/14/22/13/52ebb55f"
-        assert json.loads(archived.read_text()) == alert["alerts"][0]
-        with urlopen(f"{url.removesuffix('/s3/alert')}/reports", timeout=60) as answer:
-            names = [report["name"] for report in json.loads(answer.read())["reports"]]
-        assert {"alerts_by_severity", "alerts_of_server"} <= set(names)
+    alert = {"id": "52ebb55f", "created_at": 1_700_000_000_123, "severity": 1, "title": "Netcat"}
+    body.write_text(json.dumps({"alerts": [alert]}))
+    with SmallServer(threat_stack) as vendor:
+        text = shipped_file("threatstack_alerts").read_text()
+        (folder / "alerts.yaml").write_text(text.replace("https://app.threatstack.com", vendor.origin))
+        environment = own_environment(
+            tmp_path / "home", FLOWS_SOURCES=folder, THREATSTACK_HOOK_SECRET=KEY, THREATSTACK_API_KEY=KEY
+        )
+        with running_dev(environment) as dev:
+            lines = lines_until(dev, READY)
+            (url,) = re.findall(r"^Webhook +(http\S+/api/v1/s3/alert)$", "\n".join(lines), re.MULTILINE)[:1]
+            assert assets(environment) >= {"threatstack_alerts_archive", "threatstack_alerts"}
+            sent = said(environment, "hook", "send", "threatstack_alerts", "--file", str(body))
+            assert '200 {"success":true,"archived":1,"repeated":0}' in sent
+            archived = tmp_path / "home/archive/webhooks/2023/11/14/22/13/52ebb55f"
+            assert json.loads(archived.read_text()) == alert
+            assert eventually((tmp_path / "home/archive/alerts/52/eb/52ebb55f").exists, 60)
+            dagster = DagsterApi(environment)
+            found = dagster.finished(
+                dagster.launch(["threatstack_alerts_windows", "threatstack_alerts"], ["2023-11-14-21:00"])
+            )
+            assert found.status == "COMPLETED_SUCCESS", found
+            with urlopen(f"{url.removesuffix('/s3/alert')}/reports", timeout=60) as answer:
+                names = [report["name"] for report in json.loads(answer.read())["reports"]]
+            assert {"alerts_by_severity", "alerts_of_server"} <= set(names)
+            days = ("--start", "2023-11-14", "--end", "2023-11-15")
+            reported = said(environment, "report", "get", "alerts_by_severity", *days)
+            assert json.loads(reported) == []
