@@ -32,8 +32,8 @@ def observed_archive(table: WindowedTable, now: Callable[[], datetime] = utc_now
     asset = dg.AssetSpec(
         name,
         group_name=table.group,
-        description="The records that a vendor's webhook brought, as they came, with their details; `bytes` are without "
-        "those of the details. The API server that receives the webhook also serves them. The job "
+        description="The records that a vendor's webhook brought, as they came, with their details; `bytes` are those "
+        "of the records alone. The API server that receives the webhook also serves them. The job "
         f"{name}_observation_job observes it.",
         metadata=code_at(table.declared_in),
     )
