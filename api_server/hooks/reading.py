@@ -95,7 +95,7 @@ class ReadingRoutes:
         key = await self._key(reader, request.path_params["id"])
         with problems.storage():
             found = await self._streams.found(reader, key)
-        body = line(found.id, found.webhook, found.detail, found.state)
+        body = line(found.id, found.webhook, found.detail, found.state, found.detail_at)
         return Response(body, headers=FRESH, media_type=WireFormat.JSON.content_type)
 
     async def detail(self, request: Request) -> Response:

@@ -52,7 +52,7 @@ class RecordStreams:
         """
         sent = RowDigest()
         async for found in self._read(reader, keys):
-            lines = [line(record.id, record.webhook, record.detail, record.state) for record in found]
+            lines = [line(one.id, one.webhook, one.detail, one.state, one.detail_at) for one in found]
             sent += lines_digest(lines) if digest else RowDigest(len(lines))
             yield b"\n".join([*lines, b""])
         if footer or digest:

@@ -12,7 +12,7 @@ from flows_platform.components.webhook_list import Reconcile, listed_keys
 from flows_platform.declared import Fault, all_refused, refused
 from flows_platform.fetch.alert_detail import Detail
 from flows_platform.webhooks.declaration import HOOKS, WebhookDeclaration
-from flows_platform.webhooks.lines import DETAIL, DETAIL_STATE, RECORD_ID, WEBHOOK
+from flows_platform.webhooks.lines import DETAIL, OWN, WEBHOOK
 from flows_platform.webhooks.reconcile import check_reconcilable
 
 TOKEN = "FLOWS_API_TOKEN"  # noqa: S105 - the variable's name
@@ -25,7 +25,7 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
 
     A path of a column leads into the record's detail where details are fetched, and else into the webhook's record, as
     one that begins with `webhook.` always does. `record_id` is the record's id, `detail_state` says whether its detail
-    is present, pending, absent or given_up.
+    is present, pending, absent or given_up, `detail_at` when it came into the archive.
     """
 
     detail: Detail | None = Field(None, description="The request for a record's detail, where the vendor has one.")
@@ -71,7 +71,7 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
         return own | {
             "partitions": self.partitions,
             "columns": [self._column(column) for column in self.columns],
-            "ignore": [*map(self._in_line, self.ignore), RECORD_ID, DETAIL_STATE],
+            "ignore": [*map(self._in_line, self.ignore), *OWN],
             "api": {
                 "url": f"{base}{records}",
                 "format": "ndjson",
@@ -95,7 +95,7 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
 
     def _in_line(self, path: RecordPath) -> RecordPath:
         """The path in a line: one that does not name its member leads into the detail, if there are details."""
-        if path.names[:1] == (WEBHOOK,) or path.names in {(RECORD_ID,), (DETAIL_STATE,)}:
+        if path.names[:1] == (WEBHOOK,) or path.names in {(name,) for name in OWN}:
             return path
         if self.detail is None:
             return RecordPath.parse(f"{WEBHOOK}.{path.text}")

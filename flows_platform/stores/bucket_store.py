@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows_platform.domain.errors import StorageError
-from flows_platform.stores.object_store import ObjectStore, Outcome, check_key
+from flows_platform.stores.object_store import Dated, ObjectStore, Outcome, check_key
 
 # Tries of a write whose name is neither free nor taken: S3 answers so while another write of it is under way.
 CONFLICTS = 6
@@ -66,6 +66,9 @@ class BucketStore(ObjectStore):
     def read(self, key: str, most: int | None = None) -> bytes | None:
         return self._get(self.bucket.root + check_key(key), most)
 
+    def dated(self, key: str, most: int | None = None) -> Dated | None:
+        return self._dated(self.bucket.root + check_key(key), most)
+
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         root, last = self.bucket.root, ""
         for name in self._names(root + prefix, root + after if after else ""):
@@ -95,6 +98,10 @@ class BucketStore(ObjectStore):
         Raises:
             ObjectTooLarge: it has more than `most` bytes.
         """
+
+    @abstractmethod
+    def _dated(self, name: str, most: int | None = None) -> Dated | None:
+        """As `_get`, with the time at which the object was created."""
 
     @abstractmethod
     def _names(self, prefix: str, after: str) -> Iterator[str]:

@@ -3,13 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 
 from flows_platform.domain.errors import StorageError
 from flows_platform.runtime.atomic_files import create_locked, sweep, sync
-from flows_platform.stores.object_store import ObjectStore, ObjectTooLarge, Outcome, check_key
+from flows_platform.stores.object_store import Dated, ObjectStore, ObjectTooLarge, Outcome, check_key
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW = ".new"  # the folder of files that are being written; no key begins with a dot here
 MOST_KNOWN = 10_000  # folders remembered as durable
 
@@ -50,15 +52,17 @@ class FileStore(ObjectStore):
                 return Outcome.CREATED
             return Outcome.SAME if path.read_bytes() == body else Outcome.DIFFERS
 
-    def read(self, key: str, most: int | None = None) -> bytes | None:
+    def dated(self, key: str, most: int | None = None) -> Dated | None:
         path = self._path(key)
         with _typed(path):
             try:
                 with path.open("rb", buffering=0) as file:
+                    state = os.fstat(file.fileno())
                     # guard: a file is not read beyond its limit
-                    if most is not None and os.fstat(file.fileno()).st_size > most:
+                    if most is not None and state.st_size > most:
                         raise ObjectTooLarge
-                    return file.readall()
+                    # A file is written once, before it is linked.
+                    return Dated(file.readall(), EPOCH + timedelta(microseconds=state.st_mtime_ns // 1000))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 

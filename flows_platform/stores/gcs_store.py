@@ -9,7 +9,6 @@ from google.api_core.exceptions import (
     GoogleAPIError,
     NotFound,
     PreconditionFailed,
-    RequestRangeNotSatisfiable,
     Unauthorized,
 )
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
@@ -26,7 +25,7 @@ from flows_platform.stores.bucket_store import (
     Bucket,
     BucketStore,
 )
-from flows_platform.stores.object_store import ObjectTooLarge
+from flows_platform.stores.object_store import Dated, ObjectTooLarge
 
 CONNECTIONS = 32
 LONGEST_SHOWN = 300
@@ -68,20 +67,29 @@ class GcsStore(BucketStore):
             return True
 
     def _get(self, name: str, most: int | None = None) -> bytes | None:
+        if most is not None:
+            found = self._dated(name, most)
+            return found.body if found else None
         with self._typed():
             try:
-                # `end` is the last byte that is read: one more than allowed.
-                body = bytes(self._objects.blob(name).download_as_bytes(end=most, timeout=_TIMES, retry=_RETRY))
+                return bytes(self._objects.blob(name).download_as_bytes(timeout=_TIMES, retry=_RETRY))
             except NotFound as error:
                 if _NO_BUCKET in str(error):
                     raise
                 return None
-            except RequestRangeNotSatisfiable:  # an empty object has no first byte
-                return b""
-            # guard: an object in Google Cloud Storage is not read beyond its limit
-            if most is not None and len(body) > most:
-                raise ObjectTooLarge
-            return body
+
+    def _dated(self, name: str, most: int | None = None) -> Dated | None:
+        # A request of its own: a download says neither size nor time before its bytes, and the checksum of a part of
+        # an object is not compared.
+        with self._typed():
+            found = self._objects.get_blob(name, timeout=_TIMES, retry=_RETRY)
+        if found is None:
+            return None
+        # guard: an object in Google Cloud Storage is not read beyond its limit
+        if most is not None and found.size > most:
+            raise ObjectTooLarge
+        body = self._get(name)
+        return None if body is None else Dated(body, found.time_created)
 
     def _names(self, prefix: str, after: str) -> Iterator[str]:
         with self._typed():

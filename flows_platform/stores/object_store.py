@@ -3,7 +3,9 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from flows_platform.domain.errors import InputError
 
@@ -23,6 +25,13 @@ class ObjectTooLarge(Exception):
     """An object has more bytes than may be read now."""
 
 
+class Dated(NamedTuple):
+    """The bytes of an object, and when it was created."""
+
+    body: bytes
+    created: datetime
+
+
 class ObjectStore(ABC):
     """Objects by key. A key is a path of plain segments: `webhooks/2024/03/01/12/30/ID`."""
 
@@ -40,9 +49,20 @@ class ObjectStore(ABC):
             StorageError: the store cannot be written.
         """
 
-    @abstractmethod
     def read(self, key: str, most: int | None = None) -> bytes | None:
         """The bytes of an object; None where there is none. One of more than `most` bytes is not read into memory.
+
+        Raises:
+            InputError: the text is not a key.
+            ObjectTooLarge: the object has more than `most` bytes.
+            StorageError: the store cannot be read.
+        """
+        found = self.dated(key, most)
+        return found.body if found else None
+
+    @abstractmethod
+    def dated(self, key: str, most: int | None = None) -> Dated | None:
+        """As `read`, with the time in UTC at which the object was created here. A copy has the time of its copying.
 
         Raises:
             InputError: the text is not a key.

@@ -18,7 +18,7 @@ from flows_platform.stores.bucket_store import (
     Bucket,
     BucketStore,
 )
-from flows_platform.stores.object_store import ObjectTooLarge, is_key
+from flows_platform.stores.object_store import Dated, ObjectTooLarge, is_key
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first that is set counts
 PAGE = 1000  # names in an answer
@@ -69,6 +69,10 @@ class S3Store(BucketStore):
             return True
 
     def _get(self, name: str, most: int | None = None) -> bytes | None:
+        found = self._dated(name, most)
+        return found.body if found else None
+
+    def _dated(self, name: str, most: int | None = None) -> Dated | None:
         with self._typed():
             try:
                 found = obstore.get(self._client, name)
@@ -76,7 +80,7 @@ class S3Store(BucketStore):
                 # guard: an object in S3 is not read beyond its limit
                 if most is not None and found.meta["size"] > most:
                     raise ObjectTooLarge
-                return bytes(found.bytes())
+                return Dated(bytes(found.bytes()), found.meta["last_modified"])
             except FileNotFoundError as error:
                 if _found(_CODE, str(error)) == _NO_BUCKET:
                     raise

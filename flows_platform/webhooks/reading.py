@@ -35,12 +35,14 @@ class Found:
         webhook: Its bytes.
         detail: Those of its detail; None where the archive has none.
         state: Of the detail: present, pending, absent or given_up; None where the source has no details.
+        detail_at: When the detail came into the archive; None where the archive has none.
     """
 
     id: str
     webhook: bytes = field(repr=False)
     detail: bytes | None = field(repr=False)
     state: str | None
+    detail_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +180,9 @@ class RecordReader:
         if not self._has_details:
             return Found(record_id, webhook, None, None)
         detail_key = self._archive.detail_key(record_id)
-        detail = self._archive.store.read(detail_key, most)
+        detail = self._archive.store.dated(detail_key, most)
         if detail is not None:
-            return Found(record_id, webhook, detail, PRESENT)
+            return Found(record_id, webhook, detail.body, PRESENT, detail.created)
         # guard: a detail that was there is there
         if known == PRESENT:
             raise ArchiveIncomplete(detail_key)

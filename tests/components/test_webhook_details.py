@@ -124,9 +124,11 @@ def test_alerts_are_listed_shown_and_made_due_again(settings: Settings, vendor: 
         "id": "a-1001",
         "key": "vendor_alerts/webhooks/2024/03/01/12/30/a-1001",
         "detail_state": "present",
+        "detail_at": shown["detail_at"],
         "webhook": alert("a-1001"),
         "detail": {"alert": detail},
     }
+    assert datetime.fromisoformat(shown["detail_at"]).tzinfo is not None
     done = CliRunner().invoke(app, ["alerts", "show", "unknown"])
     assert (done.exit_code, done.output) == (1, "No webhook has a record unknown.\n")
     done = CliRunner().invoke(app, ["alerts", "replay", "a-1001"])

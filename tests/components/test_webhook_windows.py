@@ -112,6 +112,8 @@ def test_rows_have_what_details_say(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert (present["rule_id"], present["severity"], present["detail_state"]) == ("rule of 52ebb55f", 3, "present")
     assert json.loads(present["extra_fields"]) == {"$.detail.unread": True}
     assert (absent["rule_id"], absent["severity"], absent["detail_state"]) == (None, 1, "absent")
+    assert present["detail_at"] > present["created_at"]
+    assert absent["detail_at"] is None
 
 
 def test_a_window_without_alerts_is_proven_empty(

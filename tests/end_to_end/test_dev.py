@@ -146,7 +146,10 @@ def test_a_signed_delivery_becomes_a_report(tmp_path: Path) -> None:
             assert found.status == "COMPLETED_SUCCESS", found
             with urlopen(f"{url.removesuffix('/s3/alert')}/reports", timeout=60) as answer:
                 names = [report["name"] for report in json.loads(answer.read())["reports"]]
-            assert {"alerts_by_severity", "alerts_of_server"} <= set(names)
+            assert {"alerts_by_severity", "alerts_of_server", "time_to_detail"} <= set(names)
             days = ("--start", "2023-11-14", "--end", "2023-11-15")
-            reported = said(environment, "report", "get", "alerts_by_severity", *days)
-            assert json.loads(reported) == []
+            assert said(environment, "report", "get", "alerts_by_severity", *days) == "severity,rows\n2,1\n"
+            waited = said(environment, "report", "get", "time_to_detail", *days).splitlines()
+            assert waited[0] == "day,alerts,without_detail,within_a_minute,mean_seconds,longest_seconds"
+            assert re.fullmatch(r"2023-11-14\S*,1,0,0,(\d+),\1", waited[1])
+            assert len(waited) == 2

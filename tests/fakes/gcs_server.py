@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 import time
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import google_crc32c
@@ -24,6 +25,7 @@ class GcsServer(VendorServer):
         super().__init__(time.time)
         self.bucket = bucket
         self.objects: dict[str, bytes] = {}
+        self.created: dict[str, str] = {}
         self.failing: list[Answer] = []
         self._sessions: dict[str, tuple[str, bytes, bool]] = {}
 
@@ -48,7 +50,9 @@ class GcsServer(VendorServer):
             200, {"X-Goog-Hash": f"crc32c={checksum(body)}", "Content-Type": "application/octet-stream"}, body
         )
 
-    def _list(self, asked: Asked, _: str) -> Answer:
+    def _list(self, asked: Asked, name: str) -> Answer:
+        if name:
+            return self._described(name)
         prefix, start = asked.parameters.get("prefix", ""), asked.parameters.get("startOffset", "")
         start = max(start, asked.parameters.get("pageToken", ""))
         names = sorted(name for name in self.objects if name.startswith(prefix) and name >= start)
@@ -56,6 +60,14 @@ class GcsServer(VendorServer):
         if len(names) > PAGE:
             page["nextPageToken"] = names[PAGE]
         return document(page)
+
+    def _described(self, name: str) -> Answer:
+        """What is known of an object besides its bytes."""
+        if name not in self.objects:
+            return failure(404, f"No such object: {self.bucket}/{name}")
+        body = self.objects[name]
+        known = {"name": name, "size": str(len(body)), "timeCreated": self.created[name], "crc32c": checksum(body)}
+        return document(known | {"bucket": self.bucket, "generation": "1"})
 
     def _upload(self, asked: Asked, _: str) -> Answer:
         if asked.method == "PUT":
@@ -84,6 +96,7 @@ class GcsServer(VendorServer):
         if once and name in self.objects:
             return failure(412, "At least one of the pre-conditions you specified did not hold.")
         self.objects[name] = body
+        self.created[name] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         made = {"name": name, "bucket": self.bucket, "generation": "1", "size": str(len(body))}
         return document(made | {"crc32c": checksum(body)})
 

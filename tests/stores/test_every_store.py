@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -29,6 +30,20 @@ def test_an_object_is_created_once(store_url: str) -> None:
             with pytest.raises(ObjectTooLarge):
                 store.read(key, len(body) - 1)
     assert store.read("webhooks/none", 1) is None
+
+
+def test_an_object_says_when_it_was_created(store_url: str) -> None:
+    store = open_store(store_url)
+    store.create("alerts/5a/3c/5a3c", b"one")
+    found = store.dated("alerts/5a/3c/5a3c")
+    assert found is not None
+    assert found.body == b"one"
+    assert abs(found.created - datetime.now(UTC)) < timedelta(hours=1)
+    store.create("alerts/5a/3c/5a3c", b"two")
+    assert open_store(store_url).dated("alerts/5a/3c/5a3c") == found
+    assert store.dated("alerts/none") is None
+    with pytest.raises(ObjectTooLarge):
+        store.dated("alerts/5a/3c/5a3c", 2)
 
 
 def test_one_of_many_writers_creates_an_object(store_url: str) -> None:

@@ -64,6 +64,7 @@ def run_show(record_id: str, source: str | None) -> bool:
                 found = reader.read(key, reader.states([record_id]).get(record_id))
                 detail = json.loads(found.detail) if found.detail is not None else None
                 members = {"source": webhook.name, "id": record_id, "key": key, "detail_state": found.state}
+                members |= {"detail_at": found.detail_at.isoformat() if found.detail_at else None}
                 say(json.dumps(members | {"webhook": json.loads(found.webhook), "detail": detail}, ensure_ascii=False))
                 return True
     say(f"No webhook has a record {record_id}.")

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,10 @@ def test_records_are_read_with_their_details(tmp_path: Path) -> None:
         assert (found["records"], found["dead"], found["stopped"], found["oldest_pending_seconds"]) == (2, 0, "", None)
         present, absent = map(json.loads, got(hooks, RANGE)[2].splitlines())
         assert (present["detail_state"], present["detail"]) == ("present", {"id": "5a3c", "severity": 1})
-        assert (absent["detail_state"], "detail" in absent) == ("absent", False)
+        assert (absent["detail_state"], "detail" in absent, "detail_at" in absent) == ("absent", False, False)
+        kept = hooks.store.dated("alerts/5a/3c/5a3c")
+        assert kept is not None
+        assert datetime.fromisoformat(present["detail_at"]) == kept.created
         assert read(hooks, f"{ORIGINAL}/5a3c")[2] == {"success": True, "alert": {"id": "5a3c", "severity": 1}}
         assert read(hooks, f"{ORIGINAL}/5a3n")[2]["alert"] == absent["webhook"] | {"detail": "absent"}
 
