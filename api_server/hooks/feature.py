@@ -30,6 +30,7 @@ from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.reading import RecordReader
 from flows_platform.webhooks.receiver import Receiver
 
+FORMS = 1 << 20  # bytes of all forms that are held at once
 READINGS = 8  # ranges that are read at once; each holds some 20 MB at most
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class HooksFeature(Feature):
     def __init__(self, config: HooksConfig) -> None:
         self._config = config
         self._bodies = BodyReader(config.body_seconds, config.body_bytes, "deliveries")
+        self._forms = BodyReader(config.body_seconds, FORMS, "readings")
         self._admission = Admission(config.deliveries, "deliveries")
         self._receivers: list[Receiver] = []
         self._workers: dict[str, DetailWorker] = {}  # by source
@@ -88,7 +90,8 @@ class HooksFeature(Feature):
         found = self._reading.endpoints()
         for source in self._sources.values():
             for base in original.bases(source.declaration.paths):
-                found |= original.OriginalRoutes(base, source, self._streams, self._readings).endpoints()
+                routes = original.OriginalRoutes(base, source, self._streams, self._readings, self._forms)
+                found |= routes.endpoints()
         return found
 
     def methods(self) -> Mapping[str, Sequence[str]]:

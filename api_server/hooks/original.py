@@ -7,6 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +17,7 @@ from api_server.hooks.parameters import alerts_asked
 from api_server.hooks.reading import FRESH, Source
 from api_server.hooks.streams import RecordStreams
 from api_server.http.admission import Admission
+from api_server.http.bodies import BodyReader
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import refuse_parameters
 from api_server.http.streaming import SlotResponse
@@ -27,6 +29,7 @@ from flows_platform.webhooks.reading import PENDING, Found
 from flows_platform.webhooks.receiver import PARSING
 
 RETRY_SECONDS = 5
+FORM, LONGEST_FORM = "application/x-www-form-urlencoded", 4096  # bytes
 JSON = WireFormat.JSON.content_type
 PRIVATE = {"Cache-Control": "private, no-cache"}
 
@@ -51,10 +54,14 @@ class OriginalRoutes:
         source: The source.
         streams: Reads records.
         admission: The limit of streams at once.
+        bodies: Reads forms.
     """
 
-    def __init__(self, base: str, source: Source, streams: RecordStreams, admission: Admission) -> None:
+    def __init__(
+        self, base: str, source: Source, streams: RecordStreams, admission: Admission, bodies: BodyReader
+    ) -> None:
         self._base, self._source, self._streams, self._admission = base, source, streams, admission
+        self._bodies = bodies
 
     def endpoints(self) -> dict[str, Endpoint]:
         """What answers at every path."""
@@ -69,7 +76,8 @@ class OriginalRoutes:
         return answer
 
     async def _alerts(self, request: Request) -> Response:
-        asked, limit, after = alerts_asked(request.scope["query_string"])
+        query = await self._query(request)
+        asked, limit, after = alerts_asked(query)
         reader = self._source.reader
         slot = self._admission.take()
         try:
@@ -83,9 +91,17 @@ class OriginalRoutes:
         keys, headers = KeyList(found[:limit]), {"Content-Type": JSON, **FRESH}
         following = reader.position(found[limit - 1]) if len(found) > limit else ""
         if following:
-            url = request.url.include_query_params(after=following)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+            given = dict(parse_qsl(query.decode("latin-1"))) | {"after": following}
+            headers["Link"] = f'<{request.url.path}?{urlencode(given)}>; rel="next"'
         return SlotResponse(self._body(keys, following), headers, slot, keys.close, (StorageError,))
+
+    async def _query(self, request: Request) -> bytes:
+        """The parameters of the URL, and those of a form, which clients of the original send with a GET."""
+        in_url: bytes = request.scope["query_string"]
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+            return in_url
+        async with self._bodies.body(request, LONGEST_FORM) as form:
+            return b"&".join(filter(None, (in_url, form)))
 
     async def _body(self, keys: KeyList, following: str) -> AsyncIterator[bytes]:
         yield b'{"success":true,"alerts":['

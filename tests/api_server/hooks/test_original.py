@@ -56,6 +56,21 @@ def test_pages_lead_to_all_alerts(hooks: Hooks) -> None:
     assert "next" not in json.loads(body)
 
 
+def test_bounds_may_be_a_form(hooks: Hooks) -> None:
+    form = {"Content_Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    whole = b"start=2023-11-14T22%3A00Z&end=2023-11-14T23%3A00Z"
+    status, headers, found = hooks.send(whole + b"&limit=3", ORIGINAL, "GET", **form)
+    assert (status, [alert["id"] for alert in found["alerts"]]) == (200, ["a0-ab", "a1-ab", "a2-ab"])
+    following = headers["link"].partition(">")[0].removeprefix("<")
+    assert [alert["id"] for alert in json.loads(got(hooks, following)[2])["alerts"]] == ["a3-ab"]
+    status, _, found = hooks.send(b"end=2023-11-14T23:00Z", f"{ORIGINAL}?start=2023-11-14T22:00Z", "GET", **form)
+    assert (status, len(found["alerts"])) == (200, 4)
+    status, _, found = hooks.send(whole, f"{ORIGINAL}?start=2023-11-14T22:00Z", "GET", **form)
+    assert (status, found["parameter"]) == (400, "start")
+    assert hooks.send(b"x=" + b"1" * 4096, ORIGINAL, "GET", **form)[0] == 413
+    assert hooks.send(whole, ORIGINAL, "GET", Content_Type="text/plain")[2]["parameter"] == "start"
+
+
 def test_an_alert_has_a_tag(hooks: Hooks) -> None:
     status, headers, body = got(hooks, f"{ORIGINAL}/a0-ab")
     assert (status, json.loads(body)) == (200, {"success": True, "alert": {"id": "a0-ab", "created_at": 1700000000123}})
