@@ -7,7 +7,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows_platform.charts import BAR, BASE, INLINE, TEXT, TOP, WIDTH, Bar, bar_chart, chart_markdown
+from flows_platform.charts import (
+    BAR,
+    BASE,
+    INLINE,
+    KEY,
+    SERIES,
+    TEXT,
+    TOP,
+    WIDTH,
+    Bar,
+    Series,
+    bar_chart,
+    chart_markdown,
+    stacked_chart,
+    stacked_markdown,
+)
 
 HOURS = [Bar(f"01-0{1 + hour // 24}" if hour % 24 == 0 else "", 900 + hour * 7919 % 1000) for hour in range(72)]
 COMPUTERS = [Bar(f"C{number}", 20_000 - number) for number in (17693, 1065, 625, 5074, 11, 2)]
@@ -59,3 +74,27 @@ def test_a_chart_is_inline_and_says_what_it_shows(bars: list[Bar], alternative: 
     assert head == f"![{alternative}](data:image/png;"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         image.verify()
+
+
+def stacked(labels: list[str], series: list[Series]) -> np.ndarray:
+    with Image.open(io.BytesIO(stacked_chart(labels, series))) as image:
+        return np.array(image)
+
+
+def test_stacked_bars_are_in_proportion() -> None:
+    drawn = stacked(["a", "b"], [Series("low", [60, 0]), Series("high", [40, 50])])
+    low, high = ((drawn[TOP:BASE] == colour).sum(axis=0) for colour in SERIES[:2])
+    assert {int(height) for height in low} == {round((BASE - TOP) * 0.6), 0}
+    assert {int(height) for height in high} == {round((BASE - TOP) * 0.4), round((BASE - TOP) * 0.5), 0}
+    assert (drawn[:TOP] == SERIES[0]).sum() == (KEY + 1) ** 2  # of the key
+    assert (drawn[BASE + 1 :] == TEXT).sum() > 0
+
+
+@pytest.mark.parametrize("highest", [0, 1, 1000])
+def test_a_stacked_chart_is_inline(highest: int) -> None:
+    dice = np.random.default_rng(7)
+    labels = [f"{hour:02}:00" if hour % 3 == 0 else "" for hour in range(24)]
+    series = [Series("x" * 12, dice.integers(0, highest + 1, 24).tolist()) for _ in SERIES]
+    markdown = stacked_markdown("rows by hour and severity", labels, series)
+    assert len(markdown) < INLINE
+    assert markdown.startswith("![rows by hour and severity: stacked bars, the highest of 24 is ")

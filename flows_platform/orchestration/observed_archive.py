@@ -15,7 +15,7 @@ from flows_platform.fetch.changes import ask
 from flows_platform.fetch.http.client import HttpClient
 from flows_platform.orchestration.automation.requests import utc_now
 from flows_platform.orchestration.code_references import code_at
-from flows_platform.orchestration.metadata.charts import file_charts, number_chart, profile_plan
+from flows_platform.orchestration.metadata.charts import file_charts, number_chart, profile_plan, stacked_chart
 from flows_platform.orchestration.metadata.figures import Metadata
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
@@ -76,6 +76,7 @@ def observed(table: WindowedTable, fetch: FetchResource, wall: datetime) -> Meta
 def _pictures(table: WindowedTable, api: WindowedApi, client: HttpClient, wall: datetime, tries: int) -> Metadata:
     # Imported here: pyarrow takes a tenth of a second, too long for loading the definitions.
     from flows_platform.pipeline.fetch_window import fetch_window  # noqa: PLC0415
+    from flows_platform.window_files.profile import counts_by_hour  # noqa: PLC0415
 
     end = wall.replace(minute=0, second=0, microsecond=0) + HOUR
     day = Window(end - DAY, end)
@@ -91,7 +92,15 @@ def _pictures(table: WindowedTable, api: WindowedApi, client: HttpClient, wall: 
                 tries=tries,
                 profile=profile_plan(table.charts, day),
             )
+            stacked: Metadata = {}
+            if table.charts:
+                chart = table.charts[0]
+                counts = counts_by_hour(fetched.file.location, str(api.schema.time), chart.by)
+                stacked = stacked_chart(chart, counts, day)
     except PlatformError as error:
         return {"pictures": dg.MetadataValue.text(f"none: {error}")}
     profile = fetched.file.profile
-    return file_charts(table.table, table.charts, profile) if profile else {}
+    drawn = file_charts(table.table, table.charts[1:], profile) if profile else {}
+    if stacked:
+        drawn = {name: drawing for name, drawing in drawn.items() if name != "rows_by_time"}  # the same hours
+    return stacked | drawn

@@ -6,9 +6,11 @@ For display only. The sink fills it while it writes; its memory grows with the d
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from flows_platform.columns.batches import bounds_in, plain_texts
 from flows_platform.domain.schema import ColumnType, TableSchema
@@ -108,3 +110,18 @@ class Profiler:
         first = pa.scalar(bounds_in(self._schema, self._plan.window)[0], times.type).cast(pa.int64())
         length = self._plan.step // timedelta(microseconds=1 if instants else 1_000_000)
         return pc.divide(pc.subtract(times.cast(pa.int64()), first), length)
+
+
+def counts_by_hour(path: Path, time: str, column: str) -> dict[tuple[datetime, str | None], int]:
+    """How many rows of a window file each hour in UTC has, by the value of a column as text."""
+    found: dict[tuple[datetime, str | None], int] = {}
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=[time, column]):
+            hours = pc.floor_temporal(batch.column(time).cast(pa.timestamp("us", "UTC")), unit="hour")
+            values = batch.column(column)
+            texts = plain_texts(values) if pa.types.is_decimal(values.type) else values.cast(pa.string())
+            pairs = pa.table({"hour": hours, "value": texts}).group_by(["hour", "value"]).aggregate([([], "count_all")])
+            for row in pairs.to_pylist():
+                at = (row["hour"], row["value"])
+                found[at] = found.get(at, 0) + row["count_all"]
+    return found

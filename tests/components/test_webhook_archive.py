@@ -23,7 +23,7 @@ FETCH = FetchResource(tries=1)
 
 
 def table_of(folder: Path, hooks: Hooks) -> WindowedTable:
-    charts = "  charts: [{name: hosts, by: host}]\n"
+    charts = "  charts: [{name: hosts, by: host}, {name: servers, by: host}]\n"
     (folder / "webhook.yaml").write_text(ALERTS + charts)
     return table_at(folder / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
 
@@ -52,9 +52,10 @@ def test_an_observation_has_figures_and_pictures(tmp_path: Path) -> None:
         "dead": 0,
         "newest": "2024-03-01T10:00:00.000000Z",
     }
-    for picture in ("rows_by_time", "hosts", "details"):
+    for picture in ("rows_by_hour_and_host", "servers", "details"):
         assert str(shown[picture].value).startswith("![")
-    assert "the highest of 24 is 1" in str(shown["rows_by_time"].value)
+    assert "rows by hour and host: stacked bars, the highest of 24 is 1" in str(shown["rows_by_hour_and_host"].value)
+    assert not {"rows_by_time", "hosts"} & set(shown)
 
 
 def test_an_observation_is_a_run(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ RECENT = {HOUR: 3 * DAY, DAY: 60 * DAY}  # the time that a chart by hour or by d
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 30, 60, 180, 360, 1440, 7 * 1440, 30 * 1440, 365 * 1440)]
 RECENTLY = "recent_"  # prefix of charts that show more than the window
 SLICES = 24  # bars for a window, at most
+STACKED = 3  # values in one bar, at most
 REPORT_BARS = 60  # of a report: its first rows
 
 type Count = tuple[str | None, int]  # a value as text, or None, and its number of rows
@@ -154,6 +155,35 @@ def _drawn(charts: Mapping[str, Sequence[tuple[str, int]]]) -> Metadata:
         name: dg.MetadataValue.md(chart_markdown(name.replace("_", " "), [Bar(*bar) for bar in bars]))
         for name, bars in charts.items()
     }
+
+
+def stacked_chart(chart: Chart, by_hour: Mapping[tuple[datetime, str | None], int], window: Window) -> Metadata:
+    """The rows of each hour by the values of a chart's column: the two most frequent ones, and the others.
+
+    Args:
+        chart: What stacks.
+        by_hour: Numbers of rows by the start of the hour and the value.
+        window: The time that is shown, in whole hours.
+    """
+    hours = [window.start + number * HOUR for number in range((window.end - window.start) // HOUR)]
+    sums: dict[str | None, int] = {}
+    for (_, value), count in by_hour.items():
+        sums[value] = sums.get(value, 0) + count
+    frequent = sorted(sums, key=lambda value: (-sums[value], str(value)))
+    shown = sorted(frequent if len(frequent) <= STACKED else frequent[: STACKED - 1], key=str)
+    counted = {_label(chart, value): [by_hour.get((hour, value), 0) for hour in hours] for value in shown}
+    if len(shown) < len(frequent):
+        others = set(frequent) - set(shown)
+        counted["others"] = [sum(by_hour.get((hour, value), 0) for value in others) for hour in hours]
+    name = f"rows_by_hour_and_{chart.by}"
+    labels = [_clock(hour, [(one, 0) for one in hours]) for hour in hours]
+    try:
+        with required(CHARTS):
+            from flows_platform.charts import Series, stacked_markdown  # noqa: PLC0415 - Pillow, only where it draws
+    except ConfigurationError as error:
+        return {"pictures": dg.MetadataValue.text(f"none: {error}")}
+    series = [Series(*one) for one in counted.items()]
+    return {name: dg.MetadataValue.md(stacked_markdown(name.replace("_", " "), labels, series))}
 
 
 def number_chart(name: str, numbers: Mapping[str, int]) -> Metadata:
