@@ -17,7 +17,7 @@ import uvicorn
 
 from api_server.app import create_app
 from api_server.config import ServerConfig
-from api_server.http.certificate import Certificate
+from api_server.http.certificate import Certificate, certificate_of
 from api_server.http.connection import HEAD_BYTES, for_config
 from api_server.http.exposure import check_exposure
 from api_server.http.feature import Feature
@@ -65,7 +65,7 @@ def run(
     for feature in features:
         feature.prepare()
     _keep_no_freed_memory()
-    certificate = Certificate(config.certificate, config.key) if config.certificate else None
+    certificate = certificate_of(config)
     settings = uvicorn_settings(replace(config, hosts=(*config.hosts, host)), features, certificate)
     _raise_file_limit()
     with contextlib.ExitStack() as stack:

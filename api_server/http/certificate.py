@@ -5,9 +5,23 @@ import ssl
 from pathlib import Path
 from types import FrameType
 
+from api_server.config import ServerConfig
 from flows_platform.domain.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
+
+
+def certificate_of(config: ServerConfig) -> "Certificate | None":
+    """The certificate of these settings; None where they have none.
+
+    Raises:
+        ConfigurationError: certificate or key cannot be used, or there is a key alone.
+    """
+    if config.certificate is None:
+        if config.key is not None:
+            raise ConfigurationError(f"--key {config.key} needs --certificate.", remedy="Give the certificate too.")
+        return None
+    return Certificate(config.certificate, config.key)
 
 
 class Certificate:

@@ -1,11 +1,10 @@
-"""Checks before an address is served: whether requests need a token, and whether the certificate works."""
+"""Checks before an address is served: whether requests need a token."""
 
 import logging
 import socket
 from ipaddress import ip_address
 
 from api_server.config import ServerConfig
-from api_server.http.certificate import Certificate
 from api_server.http.tokens import read_tokens
 from flows_platform.domain.errors import ConfigurationError
 
@@ -17,9 +16,8 @@ def check_exposure(config: ServerConfig, address: str) -> None:
 
     Raises:
         ConfigurationError: other machines reach the address and requests need no token, flags contradict each other,
-            or the token file or the certificate cannot be used.
+            or the token file cannot be used.
     """
-    _check_tls(config)
     # guard: either tokens or none
     if config.tokens is not None and config.without_tokens:
         raise ConfigurationError("--tokens and --no-tokens contradict each other.", remedy="Give one of them.")
@@ -45,11 +43,3 @@ def is_loopback(host: str) -> bool:
     except OSError:
         return False
     return ip_address(address.partition("%")[0]).is_loopback
-
-
-def _check_tls(config: ServerConfig) -> None:
-    if config.certificate is None:
-        if config.key is not None:
-            raise ConfigurationError(f"--key {config.key} needs --certificate.", remedy="Give the certificate too.")
-        return
-    Certificate(config.certificate, config.key)

@@ -11,7 +11,7 @@ from flows_platform.domain.errors import ConfigurationError
 
 
 def project_client(project: str, location: str, key: str | None) -> bigquery.Client:
-    """A client for BigQuery itself.
+    """A client for BigQuery itself. A key counts alone: the environment's credentials are not looked at.
 
     Args:
         project: The project that queries are billed to.
@@ -26,8 +26,9 @@ def project_client(project: str, location: str, key: str | None) -> bigquery.Cli
         credentials = Credentials.from_service_account_info(given) if given else None
         return bigquery.Client(project=project, location=location, credentials=credentials)
     except (GoogleAuthError, ValueError, AttributeError, TypeError) as error:
+        why = type(error).__name__ if key else str(error).rstrip(".")  # what is said of a key might show it
         raise ConfigurationError(
-            f"the credentials of BigQuery cannot be used ({type(error).__name__}).",
+            f"the credentials of BigQuery cannot be used ({why}).",
             remedy="Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64, or unset it and set up "
             "application default credentials: gcloud auth application-default login.",
         ) from None  # a chained error might show the key

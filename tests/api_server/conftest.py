@@ -20,7 +20,7 @@ from api_server.cves.feature import CveFeature
 from api_server.flows import openapi as flows_openapi
 from api_server.flows.feature import FlowsFeature
 from api_server.flows.state import FlowsConfig
-from api_server.http.certificate import Certificate
+from api_server.http.certificate import certificate_of
 from api_server.http.feature import Feature
 from api_server.openapi import document
 from api_server.server import bound, uvicorn_settings
@@ -145,7 +145,7 @@ class Server:
 @contextmanager
 def running(config: ServerConfig, features: Sequence[Feature], send_buffer: int = 0) -> Iterator[Server]:
     """A server; the kernel keeps `send_buffer` bytes of an answer that is not taken, or as many as it likes."""
-    certificate = Certificate(config.certificate, config.key) if config.certificate else None
+    certificate = certificate_of(config)
     settings = uvicorn_settings(config, features, certificate)
     with bound("127.0.0.1", 0) as listener:
         if send_buffer:

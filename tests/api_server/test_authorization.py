@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from api_server.config import ServerConfig
 from api_server.cves import paths as cve_paths
 from api_server.flows import paths as flow_paths
+from api_server.http.certificate import certificate_of
 from api_server.http.exposure import check_exposure, is_loopback
 from api_server.http.tokens import Scope, TokenFile, create_token, revoke_token
 from api_server.server import run
@@ -246,4 +247,5 @@ def test_tls_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
         ServerConfig(key=key),
     ):
         with pytest.raises(ConfigurationError, match="--certificate"):
-            check_exposure(config, "127.0.0.1")
+            certificate_of(config)
+    assert certificate_of(ServerConfig()) is None

@@ -20,6 +20,7 @@ from api_server.server import run
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.local.ports import free_port
 from tests.fakes.certificates import Authority, Issued
+from tests.opens import Opens
 
 from .conftest import build, configured, flows
 
@@ -91,6 +92,18 @@ def shown(connection: HTTPSConnection) -> bytes:
     assert (response.status, response.read()) == (200, b'{"status":"ok"}')
     assert isinstance(connection.sock, ssl.SSLSocket)
     return connection.sock.getpeercert(binary_form=True) or b""
+
+
+def test_a_certificate_is_read_once_when_the_server_starts(tmp_path: Path) -> None:
+    opens = Opens(tmp_path)
+    alone = Authority.named("ca", tmp_path).issue("alone", identified=True)
+    Certificate(alone.certificate, alone.key)
+    for_one = opens.of(alone.certificate.name), opens.of(alone.key.name)
+    with serving(tmp_path) as served:
+        served.shown()
+        found = opens.of(served.issued.certificate.name), opens.of(served.issued.key.name)
+    opens.close()
+    assert found == for_one
 
 
 def test_a_certificate_is_replaced_while_connections_run(tmp_path: Path) -> None:
