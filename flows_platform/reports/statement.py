@@ -7,12 +7,13 @@ but the rights of the server's account.
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import Token, TokenType, exp
-from sqlglot.errors import SqlglotError
 
 from flows_platform.declared import did_you_mean
+from flows_platform.reports.functions import FUNCTIONS, OF_NET, WORDS
 from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.values import ParameterType
 
@@ -20,9 +21,10 @@ DIALECT = "bigquery"
 FIRST_WORDS = frozenset({"SELECT", "WITH", "("})  # the parser also takes `FROM t SELECT a`
 IN_OVER = "write the name of a table in `over`, without a dataset and in no function"
 DEEPEST = 200  # levels of brackets; the parser recurses
-# Functions of BigQuery that the parser has no class of its own for. Any other name could be one of the project's own
-# functions, which may call out of the warehouse.
-FURTHER_FUNCTIONS = frozenset({"DATE_BUCKET", "IEEE_DIVIDE", "TIMESTAMP_BUCKET"})
+NAMES = {TokenType.VAR, TokenType.IDENTIFIER}
+_PARSER = sqlglot.Dialect.get_or_raise(DIALECT).parser_class
+# Names that the parser takes for functions, also where they are words of the language.
+OF_PARSER = frozenset((*_PARSER.FUNCTIONS, *_PARSER.FUNCTION_PARSERS))
 # Their result changes while the tables do not, so that a kept answer would be wrong.
 CHANGING = (
     exp.CurrentDate,
@@ -74,13 +76,13 @@ class Gate:
             return [f"a report has no pipes, and at most {DEEPEST} brackets"]
         try:
             (statement,) = sqlglot.parse(sql, read=DIALECT)
-        except (SqlglotError, ValueError, RecursionError) as error:
+            tokens = sqlglot.tokenize(sql, read=DIALECT)
+        except Exception as error:  # noqa: BLE001 - the parser fails in many ways: AttributeError for DATE_ADD(a)
             return [_not_sql(error)]
-        tokens = sqlglot.tokenize(sql, read=DIALECT)
         # guard: a report only reads
         if not isinstance(statement, exp.Select | exp.SetOperation) or tokens[0].text.upper() not in FIRST_WORDS:
             return ["a report is one SELECT, or one WITH that ends in a SELECT"]
-        return list(dict.fromkeys([*_of_names(tokens), *self._of_statement(statement)]))
+        return list(dict.fromkeys([*_of_names(tokens), *_of_calls(tokens), *self._of_statement(statement)]))
 
     def _of_statement(self, statement: exp.Query) -> Iterator[str]:
         for node in statement.walk():
@@ -151,6 +153,20 @@ def _of_names(tokens: Sequence[Token]) -> Iterator[str]:
             yield f"`{token.text}`: {IN_OVER}"
 
 
+def _of_calls(tokens: Sequence[Token]) -> Iterator[str]:
+    """Refuse calls of functions that are not BigQuery's, by their names as they are written."""
+    for index, (token, after) in enumerate(pairwise(tokens)):
+        name = token.text.upper()
+        if after.token_type is not TokenType.L_PAREN or not (token.token_type in NAMES or name in OF_PARSER):
+            continue
+        before = [one.text.upper() for one in tokens[max(0, index - 2) : index]]
+        allowed = OF_NET if before == ["NET", "."] else FUNCTIONS | WORDS
+        # guard: functions of a report are the warehouse's own
+        if name not in allowed:
+            near = did_you_mean(name, allowed)
+            yield f"{token.text}: this is not one of the functions that a report may call{near}"
+
+
 def _of_node(node: exp.Expr) -> Iterator[str]:
     # guard: a report cannot write
     if isinstance(node, REFUSED):
@@ -167,9 +183,6 @@ def _of_node(node: exp.Expr) -> Iterator[str]:
         yield "WITH RECURSIVE may never end: a report has none"
     if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
         yield f"{_brief(node)}: functions of a dataset may call out of the warehouse"
-    # guard: functions of a report are the warehouse's own
-    if isinstance(node, exp.Anonymous) and node.name.upper() not in FURTHER_FUNCTIONS:
-        yield f"{node.name}: this is not one of the functions that a report may call"
 
 
 def _is_with(table: exp.Table) -> bool:
