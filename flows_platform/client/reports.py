@@ -73,6 +73,14 @@ class Reports:
         found: list[dict[str, Any]] = self._json(LIST)["reports"]
         return found
 
+    def faults(self) -> tuple[str, ...]:
+        """Why declared reports are not served, by file, line and key; empty for a token of single reports.
+
+        Raises:
+            PlatformError: as `list`.
+        """
+        return tuple(self._json(LIST)["faults"])
+
     def schema(self, name: str) -> dict[str, Any]:
         """JSON Schema of a report's parameters and rows.
 

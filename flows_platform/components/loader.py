@@ -88,14 +88,43 @@ def declared_in[M: Declared](
     Raises:
         ConfigurationError: the file cannot be read, or a value in it is not allowed; the message has all faults.
     """
+    found = found_in(path, kind, finished)
+    if found.faults:
+        raise ConfigurationError("\n".join(fault.message for fault in found.faults))
+    return [declaration for _, declaration in found.declarations]
+
+
+class Faulty(NamedTuple):
+    """A document that is not allowed: the name that it gives, empty without one, and a line for each fault."""
+
+    name: str
+    message: str
+
+
+class Found[M: Declared](NamedTuple):
+    """What a file declares of a kind, each with its number among the file's documents of that kind, from 0 on."""
+
+    declarations: list[tuple[int, M]]
+    faults: list[Faulty]
+
+
+def found_in[M: Declared](
+    path: Path, kind: Kind[M], finished: Callable[[M], M] = lambda declaration: declaration
+) -> Found[M]:
+    """What a file declares of this kind, and what is wrong with others of its documents.
+
+    Raises:
+        ConfigurationError: the file cannot be read as YAML.
+    """
     text = read_text(path)
     if kind is not TABLE and kind.component not in text:
-        return []  # before it is parsed: most files declare tables alone
+        return Found([], [])  # before it is parsed: most files declare tables alone
     found = [document for document in _not_empty(documents(text, path)) if _is_of(kind, document)]
     try:
-        return [finished(kind.model.model_validate(_attributes(document, kind))) for document in found]
+        loaded = [finished(kind.model.model_validate(_attributes(document, kind))) for document in found]
     except (ConfigurationError, ValidationError):
-        return _load_with_lines(text, path, kind, finished)
+        return _found_with_lines(text, path, kind, finished)
+    return Found(list(enumerate(loaded)), [])
 
 
 def _not_empty(documents: list[Any]) -> list[Any]:
@@ -144,19 +173,24 @@ def _meant(document: dict[object, object]) -> str:
     return next(iter(get_close_matches(str(document.get("type")), COMPONENTS, 1, NEAR)), TABLE.component)
 
 
-def _load_with_lines[M: Declared](text: str, path: Path, kind: Kind[M], finished: Callable[[M], M]) -> list[M]:
+def _found_with_lines[M: Declared](text: str, path: Path, kind: Kind[M], finished: Callable[[M], M]) -> Found[M]:
     """Load the text again with Dagster's loader, whose errors name the line."""
-    declarations: list[M] = []
     trees = parse_yamls_with_source_position(text, str(path))
-    faults = [] if trees else [f"{path}:1: {kind.needed}."]
-    for tree in [tree for tree in trees if tree.value is not None and _is_of(kind, tree.value)] or trees[:1]:
+    found = Found[M]([], [] if trees else [Faulty("", f"{path}:1: {kind.needed}.")])
+    of_kind = [tree for tree in trees if tree.value is not None and _is_of(kind, tree.value)] or trees[:1]
+    for number, tree in enumerate(of_kind):
         try:
-            declarations.append(_of_tree(tree, kind, finished))
+            found.declarations.append((number, _of_tree(tree, kind, finished)))
         except ConfigurationError as error:
-            faults.append(str(error))
-    if faults:
-        raise ConfigurationError("\n".join(faults))
-    return declarations
+            found.faults.append(Faulty(_name_in(tree.value), str(error)))
+    return found
+
+
+def _name_in(document: object) -> str:
+    """The name that a document gives what it declares; empty without one."""
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    name = attributes.get("name") if isinstance(attributes, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def fault_in[M: Declared](path: Path, kind: Kind[M], number: int, fault: KeyFault) -> str:

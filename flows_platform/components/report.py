@@ -1,4 +1,4 @@
-"""The reports that YAML files declare. A bad file or report is a fault of its own; the others are served."""
+"""The reports that YAML files declare. A bad report is a fault of its own; the others are served, also of its file."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from flows_platform.components.catalog import read_catalog
-from flows_platform.components.loader import REPORT, declared_in, fault_in
+from flows_platform.components.loader import REPORT, fault_in, found_in
 from flows_platform.components.source_files import source_files
 from flows_platform.declared import Fault, KeyFault
 from flows_platform.domain.errors import ConfigurationError, PlatformError, Transient
@@ -28,9 +28,13 @@ class Origin(NamedTuple):
     path: Path
     number: int
 
-    def fault(self, error: KeyFault) -> SourceFault:
-        """The fault, by file, line and key."""
-        return SourceFault(str(self.path), fault_in(self.path, REPORT, self.number, error))
+    def fault(self, name: str, error: KeyFault) -> SourceFault:
+        """The fault of the report of that name, by file, line and key."""
+        return _left_out(self.path, name, fault_in(self.path, REPORT, self.number, error))
+
+
+def _left_out(path: Path, name: str, message: str) -> SourceFault:
+    return SourceFault(str(path), f"{message} The report {name} is left out." if name else message)
 
 
 class Reports(NamedTuple):
@@ -77,10 +81,14 @@ def read_reports(settings: Settings, tables: Mapping[str, WarehouseTable]) -> Re
     found = Reports([], [], [], tables)
     for path in source_files(settings).files:
         try:
-            for number, report in enumerate(declared_in(path, REPORT)):
-                _add(found, Origin(path, number), report, tables)
+            of_file = found_in(path, REPORT)
         except ConfigurationError as error:
             found.faults.append(SourceFault.of(path, error))
+            continue
+        # guard: a bad report leaves the others of its file
+        found.faults.extend(_left_out(path, *faulty) for faulty in of_file.faults)
+        for number, report in of_file.declarations:
+            _add(found, Origin(path, number), report, tables)
     return found
 
 
@@ -89,11 +97,11 @@ def _add(found: Reports, origin: Origin, report: ReportDeclaration, tables: Mapp
         _check_alone(report, found.reports)
         usable = report.expanded(tables)
     except KeyFault as error:
-        found.faults.append(origin.fault(error))
+        found.faults.append(origin.fault(report.name, error))
     except ValidationError as error:  # of what a short form is written out to
         first = error.errors()[0]
         at = first.get("ctx", {}).get("at") or first["loc"]
-        found.faults.append(origin.fault(KeyFault(at, first["msg"])))
+        found.faults.append(origin.fault(report.name, KeyFault(at, first["msg"])))
     else:
         found.reports.append(usable)
         found.origins.append(origin)
@@ -139,7 +147,7 @@ def without_differing(found: Reports, check: Check) -> tuple[Reports, Mapping[st
             faults = [Fault(("sql",), error.message)]
         # guard: a report gives the declared columns
         if faults:
-            checked.faults.extend(origin.fault(KeyFault(fault.at, fault.why)) for fault in faults)
+            checked.faults.extend(origin.fault(report.name, KeyFault(fault.at, fault.why)) for fault in faults)
         else:
             checked.reports.append(report)
             checked.origins.append(origin)

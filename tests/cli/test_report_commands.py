@@ -13,10 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from api_server.config import ServerConfig
 from api_server.http.tokens import create_token
+from api_server.reports.feature import ReportsFeature
 from flows_platform.cli.commands.report_get import _parameters
 from flows_platform.domain.errors import ConfigurationError
-from tests.api_server.customer_reports import Warehouse, serving
+from tests.api_server.conftest import running
+from tests.api_server.customer_reports import Warehouse, service_of, serving
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -60,6 +63,20 @@ def test_reports_are_listed_and_shown(terminal: Terminal) -> None:
     wrong = terminal.run("show", "of_custmer", "--token", terminal.token)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "there is no report 'of_custmer'; did you mean of_customer?" in wrong.stderr
+
+
+def test_the_list_says_what_is_left_out(tmp_path: Path) -> None:
+    file, fault = tmp_path / "tokens.json", "/project/a.yaml:3: sql: ORDER BY is missing. The report wrong is left out."
+    everything, single = (
+        create_token(file, name, [scope], NOW) for name, scope in (("all", "reports:read"), ("one", "reports:of_all"))
+    )
+    feature = ReportsFeature(service_of(tmp_path, Warehouse()), faults=[fault])
+    with running(ServerConfig(tokens=file), [feature]) as server:
+        done = Terminal(tmp_path, server.port, everything).run("list", "--token", everything)
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+        assert done.stderr == f"not served: {fault.removeprefix('/project/')}\n"
+        done = Terminal(tmp_path, server.port, single).run("list", "--token", single)
+        assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, "")
 
 
 def test_rows_come_to_a_file_or_to_standard_output(terminal: Terminal) -> None:

@@ -115,11 +115,36 @@ def test_a_bad_report_leaves_the_others(tmp_path: Path) -> None:
     assert [report.name for report in found.reports] == ["top_customers", "good"]
     messages = [fault.message for fault in found.faults]
     second = line_of(tmp_path / "a.yaml", "- elsewhere")
-    assert messages[0] == f"{tmp_path}/a.yaml:{second}: over.0: there is no table 'elsewhere'."
+    assert messages[0] == (
+        f"{tmp_path}/a.yaml:{second}: over.0: there is no table 'elsewhere'. The report far is left out."
+    )
     assert "b.yaml:" in messages[1]
     assert f"{tmp_path}/c.yaml:3: name: another report has this name" in messages[2]
     assert f"d.yaml:{line_of(tmp_path / 'd.yaml', 'by:')}: top.by: 'custmer' is not a column of orders" in messages[3]
     assert "did you mean customer?" in messages[3]
+
+
+def test_a_report_that_the_gate_refuses_leaves_the_others_of_its_file(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.yaml",
+        changed(name="first"),
+        changed(name="wrong", sql=SQL.replace(" ORDER BY total DESC, customer", ""), colums=[]),
+        changed(name="far", over=["elsewhere"], sql=SQL.replace("orders\n", "elsewhere\n")),
+        changed(name="unread", sql=SQL.replace("SUM(price)", "DATE_ADD(price)")),
+        changed(name="Last One"),
+        changed(name=3),
+        changed(name="good"),
+    )
+    found = read_reports(Settings(sources=str(tmp_path)), TABLES)
+    assert [report.name for report in found.reports] == ["first", "good"]
+    assert [origin.number for origin in found.origins] == [0, 6]
+    names = [fault.message.rpartition(" The report ")[2] for fault in found.faults]
+    assert names[:3] == ["wrong is left out.", "unread is left out.", "Last One is left out."]
+    assert "is left out" not in found.faults[3].message
+    assert found.faults[4].message.endswith("there is no table 'elsewhere'. The report far is left out.")
+    assert f"{path}:{line_of(path, 'colums:')}: colums: there is no such key" in found.faults[0].message
+    with pytest.raises(ConfigurationError, match="colums"):
+        declared_in(path, REPORT)
 
 
 def test_two_reports_have_no_common_path(tmp_path: Path) -> None:
@@ -127,7 +152,9 @@ def test_two_reports_have_no_common_path(tmp_path: Path) -> None:
     path = written(tmp_path / "a.yaml", first, second)
     (fault,) = read_reports(Settings(sources=str(tmp_path)), TABLES).faults
     line = line_of(path, "- /a/{least}/b")
-    assert fault.message == f"{path}:{line}: paths.1: the report top_customers has this path."
+    assert fault.message == (
+        f"{path}:{line}: paths.1: the report top_customers has this path. The report second is left out."
+    )
 
 
 def test_a_fault_of_what_a_short_form_is_written_out_to_has_its_line(tmp_path: Path) -> None:

@@ -22,12 +22,19 @@ GOOD = [
     "SELECT TIMESTAMP_TRUNC(a, DAY) AS d, SAFE_DIVIDE(b, c) AS r, NET.HOST(u) AS h FROM flows ORDER BY d LIMIT 9",
     "SELECT x FROM flows, UNNEST([1, 2]) AS x ORDER BY x LIMIT 9",
     "SELECT SAFE.SUBSTR(a, 1) AS a, `sum`(b) AS b, NET.IP_TRUNC(c, 8) AS c FROM flows ORDER BY a LIMIT 9",
-    "SELECT DATE_TRUNC(a, WEEK(MONDAY)) AS a, b[SAFE_OFFSET(0)] AS b, CAST(c AS NUMERIC(10, 2)) AS c, "
-    "CAST(d AS STRING(3)) AS d FROM flows WHERE NOT (a IN (b) OR (c) IS NULL) AND (EXISTS (SELECT 1)) ORDER BY a LIMIT 9",
-    "SELECT CASE (a) WHEN (b) THEN (c) ELSE (d) END AS a, STRUCT<x INT64>(1) AS b, ARRAY<INT64>[1] AS c FROM flows "
-    "GROUP BY ROLLUP(a) QUALIFY (a) ORDER BY a LIMIT 9",
-    "(SELECT IF(a, b, c) AS a FROM flows JOIN (SELECT a FROM hosts) AS h USING (a) WHERE (a) BETWEEN (1) AND (2)) "
-    "UNION ALL (SELECT COUNT(DISTINCT (a)) AS a FROM flows WINDOW w AS (PARTITION BY a)) ORDER BY a LIMIT 9",
+    (
+        "SELECT DATE_TRUNC(a, WEEK(MONDAY)) AS a, b[SAFE_OFFSET(0)] AS b, CAST(c AS NUMERIC(10, 2)) AS c, "
+        "CAST(d AS STRING(3)) AS d FROM flows WHERE NOT (a IN (b) OR (c) IS NULL) AND (EXISTS (SELECT 1)) "
+        "ORDER BY a LIMIT 9"
+    ),
+    (
+        "SELECT CASE (a) WHEN (b) THEN (c) ELSE (d) END AS a, STRUCT<x INT64>(1) AS b, ARRAY<INT64>[1] AS c FROM flows "
+        "GROUP BY ROLLUP(a) QUALIFY (a) ORDER BY a LIMIT 9"
+    ),
+    (
+        "(SELECT IF(a, b, c) AS a FROM flows JOIN (SELECT a FROM hosts) AS h USING (a) WHERE (a) BETWEEN (1) AND (2)) "
+        "UNION ALL (SELECT COUNT(DISTINCT (a)) AS a FROM flows WINDOW w AS (PARTITION BY a)) ORDER BY a LIMIT 9"
+    ),
     "SELECT a, SUM(b) OVER (PARTITION BY a ORDER BY c) AS s FROM flows ORDER BY a LIMIT 9",
 ]
 # guard of each: what is refused, and a phrase of the reason

@@ -20,14 +20,16 @@ SECRETS = "*-token-secret.txt"
 
 
 def run_list(url: str | None, token: str | None, token_file: str | None) -> None:
-    """Print a line per report: its name, the end of its newest data, and what it shows.
+    """Print a line per report: its name, the end of its newest data, and what it shows; and why others are left out.
 
     Raises:
         PlatformError: as `Reports.list`.
     """
     with _reports(url, token, token_file) as reports:
-        listed = reports.list()
+        listed, faults = reports.list(), reports.faults()
     _say_table([(one["name"], one["data_as_of"] or "no data yet", one["description"]) for one in listed])
+    for fault in faults:
+        print(f"not served: {fault}", file=sys.stderr)  # noqa: T201 - beside the reports, which programs read
 
 
 def run_show(name: str, url: str | None, token: str | None, token_file: str | None) -> None:
