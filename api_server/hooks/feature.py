@@ -134,7 +134,6 @@ class HooksFeature(Feature):
             reader = RecordReader(declaration.name, archive, journal, has_details=due is not None)
             self._sources[declaration.name] = Source(declaration, reader, due)
         for receiver in self._receivers:
-            self._closing.callback(receiver.close)
             receiver.forget_another_archive()
             # guard: a lost journal is rebuilt
             if not receiver.is_indexed:

@@ -1,6 +1,5 @@
 """A webhook over HTTP: the body is read, the receiver takes it, and the sender hears what it expects."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -14,6 +13,7 @@ from api_server.hooks import problems
 from api_server.http.admission import Admission
 from api_server.http.bodies import BodyReader
 from api_server.http.feature import Endpoint
+from api_server.http.groups import Groups
 from api_server.http.problems import Problem
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.delivery import Delivery, ProofUnavailable, Unverified
@@ -22,6 +22,9 @@ from flows_platform.webhooks.records import BadDelivery
 
 KEY = "key"
 MOST_FIELDS = 32
+LANES = 2  # groups of deliveries that are taken at once: while one waits for the disk, the next is read
+FETCHING_LANES = 32  # where a proof may have to be fetched first
+LARGEST = 1 << 20  # bytes of the bodies of a group
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +49,10 @@ class HookRoutes:
         failed: Callable[[], None],
     ) -> None:
         self._receiver, self._bodies, self._admission = receiver, bodies, admission
-        self._threads, self._failed = threads, failed
+        self._failed = failed
         self._webhook = receiver.declaration.webhook
+        lanes = FETCHING_LANES if self._webhook.unwrap else LANES
+        self._groups = Groups(receiver.receive_all, threads, lanes, lambda one: len(one.body), LARGEST)
 
     def endpoints(self) -> dict[str, Endpoint]:
         """What answers at every path of the webhook. A key in the URL is its last segment, or the parameter `key`."""
@@ -81,10 +86,8 @@ class HookRoutes:
                 slot.release()
 
     async def _taken(self, delivery: Delivery) -> Receipt:
-        loop = asyncio.get_running_loop()
         try:
-            # Shielded: a delivery that is being stored is not given up because its sender left.
-            return await asyncio.shield(loop.run_in_executor(self._threads, self._receiver.receive, delivery))
+            return await self._groups.result(delivery)
         except Unverified as error:
             raise problems.unverified(error) from None
         except ProofUnavailable as error:

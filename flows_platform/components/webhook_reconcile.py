@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -60,9 +60,7 @@ def reconciled_days(
 def _receiver(webhook: WebhookTableDeclaration, settings: Settings) -> Iterator[Receiver]:
     with journal_of(webhook, settings) as journal:
         details = (lambda: None) if webhook.detail else None
-        receiver = Receiver(webhook, {}, Archive(open_store(settings.archive), webhook.folder), journal, details)
-        with closing(receiver):
-            yield receiver
+        yield Receiver(webhook, {}, Archive(open_store(settings.archive), webhook.folder), journal, details)
 
 
 def _reconciled(

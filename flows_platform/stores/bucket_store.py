@@ -2,7 +2,8 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from flows_platform.domain.errors import StorageError
@@ -14,6 +15,7 @@ CONFLICT_SECONDS = 0.05  # before the second try; before each further one twice 
 CONNECT_SECONDS = 3
 REQUEST_SECONDS = 10
 RETRY_SECONDS = 10  # no request is tried again after that time
+AT_ONCE = 32  # objects that are written at once: each takes some milliseconds, most of them waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,20 @@ class BucketStore(ObjectStore):
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bucket")
         next(self.keys(), None)  # a wrong bucket or credential is found when the store is opened
 
-    def create(self, key: str, body: bytes) -> Outcome:
-        name = self.bucket.root + check_key(key)
+    def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
+        named = [(self.bucket.root + check_key(key), body) for key, body in objects]
+        return list(self._pool.map(self._tried, named))
+
+    def _tried(self, named: tuple[str, bytes]) -> Outcome | StorageError:
+        try:
+            return self._created(*named)
+        except StorageError as error:
+            return error
+
+    def _created(self, name: str, body: bytes) -> Outcome:
         for number in range(CONFLICTS):
             if number:
                 time.sleep(CONFLICT_SECONDS * 2 ** (number - 1))

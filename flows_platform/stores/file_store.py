@@ -1,9 +1,11 @@
 """Objects as files: each is written whole, synced, and only then linked under its name."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import batched, repeat
 from pathlib import Path
 from threading import RLock
 
@@ -14,6 +16,32 @@ from flows_platform.stores.object_store import Dated, ObjectStore, ObjectTooLarg
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW = ".new"  # the folder of files that are being written; no key begins with a dot here
 MOST_KNOWN = 10_000  # folders remembered as durable
+OPEN_AT_ONCE = 128  # files that are written and not yet closed
+SYNCS = 8  # at once
+
+
+class _Writing:
+    """An object on its way, and what became of it."""
+
+    def __init__(self, path: Path, body: bytes) -> None:
+        self.path, self.folder, self.body = path, path.parent, body
+        self.temporary: Path | None = None
+        self.descriptor = -1
+        self.outcome = Outcome.DIFFERS
+        self.error: StorageError | None = None
+
+    def sync(self) -> None:
+        if self.temporary is not None:
+            os.fsync(self.descriptor)
+
+    def compare(self) -> None:
+        if self.outcome is not Outcome.CREATED and self.path.read_bytes() == self.body:
+            self.outcome = Outcome.SAME
+
+    def end(self) -> None:
+        if self.temporary is not None:
+            os.close(self.descriptor)
+            self.temporary.unlink(missing_ok=True)
 
 
 class FileStore(ObjectStore):
@@ -32,6 +60,7 @@ class FileStore(ObjectStore):
         # Those above it may be unreadable, and are not of this store.
         self._durable = {above for above in self._folder.parents if above.is_dir()}
         self._lock = RLock()
+        self._pool = ThreadPoolExecutor(SYNCS, thread_name_prefix="sync")
         with _typed(folder):
             self._make_folder(self._new.parent)
             sweep(self._new)
@@ -40,17 +69,29 @@ class FileStore(ObjectStore):
     def name(self) -> str:
         return self._folder.as_uri()
 
-    def create(self, key: str, body: bytes) -> Outcome:
-        path = self._path(key)
-        with _typed(path):
-            self._make_folder(path.parent)
-            created = self._linked(path, body)
-            # Also where another process made the link: it may have been killed before this.
-            # guard: an object's folder is synced
-            sync(path.parent)
-            if created:
-                return Outcome.CREATED
-            return Outcome.SAME if path.read_bytes() == body else Outcome.DIFFERS
+    def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
+        writings = [_Writing(self._path(key), body) for key, body in objects]
+        for some in batched(writings, OPEN_AT_ONCE, strict=False):
+            self._create(some)
+        return [one.error or one.outcome for one in writings]
+
+    def _create(self, writings: Sequence[_Writing]) -> None:
+        """Create objects step by step: all files are written, then synced, then linked; then their folders synced."""
+        try:
+            _each(writings, self._write)
+            # guard: an object is synced before it has its name
+            self._at_once(writings, _Writing.sync)
+            _each(writings, self._link)
+        finally:
+            for one in writings:
+                _try(one, _Writing.end)
+        folders = {one.folder: one for one in writings if not one.error}
+        # Also where another process made the link: it may have been killed before this.
+        # guard: an object's folder is synced
+        self._at_once(list(folders.values()), lambda one: sync(one.folder))
+        for one in writings:
+            one.error = one.error or folders[one.folder].error
+        _each(writings, _Writing.compare)
 
     def dated(self, key: str, most: int | None = None) -> Dated | None:
         path = self._path(key)
@@ -96,29 +137,36 @@ class FileStore(ObjectStore):
     def _path(self, key: str) -> Path:
         return self._folder / check_key(key)
 
-    def _linked(self, path: Path, body: bytes) -> bool:
-        """Whether the object was created; False where its name is taken."""
-        if path.exists():
-            return False
-        temporary, lock = create_locked(self._new)
+    def _write(self, writing: _Writing) -> None:
+        """Write an object under a name of its own, unless its name is taken."""
+        self._make_folder(writing.folder)
+        if writing.path.exists():
+            return
+        writing.temporary, writing.descriptor = create_locked(self._new)
+        with open(writing.descriptor, "wb", closefd=False) as file:
+            file.write(writing.body)
+
+    def _link(self, writing: _Writing) -> None:
+        if writing.temporary is None:
+            return
         try:
-            with os.fdopen(os.dup(lock), "wb") as file:
-                file.write(body)
-                file.flush()
-                # guard: an object is synced before it has its name
-                os.fsync(lock)
             # guard: one writer creates an object
-            os.link(temporary, path)
+            os.link(writing.temporary, writing.path)
         except FileExistsError:
-            return False
+            return
         except FileNotFoundError:  # someone removed the folder
             # guard: a folder that was removed is made again
             self._forget_folders()
             raise
-        finally:
-            temporary.unlink(missing_ok=True)
-            os.close(lock)
-        return True
+        writing.outcome = Outcome.CREATED
+
+    def _at_once(self, writings: Sequence[_Writing], act: Callable[[_Writing], None]) -> None:
+        """In threads: the file system's own journal syncs together what waits for it."""
+        if len(writings) == 1:
+            _each(writings, act)
+            return
+        shares = [writings[number::SYNCS] for number in range(min(SYNCS, len(writings)))]
+        list(self._pool.map(_each, shares, repeat(act)))
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder that outlives a power cut, and those above it.
@@ -142,6 +190,22 @@ class FileStore(ObjectStore):
             self._durable = set(self._folder.parents)
 
 
+def _each(writings: Iterable[_Writing], act: Callable[[_Writing], None]) -> None:
+    """Do it to all that have not failed."""
+    for one in writings:
+        if one.error is None:
+            _try(one, act)
+
+
+def _try(one: _Writing, act: Callable[[_Writing], None]) -> None:
+    """Do it; an error stays with its object."""
+    # guard: an object that fails fails alone
+    try:
+        act(one)
+    except OSError as error:
+        one.error = one.error or _unusable(one.path, error)
+
+
 def _may_hold(folder: str, prefix: str, after: str) -> bool:
     """Whether a key below the folder may begin with the prefix and come after `after`."""
     fits = folder.startswith(prefix) or prefix.startswith(folder)
@@ -155,7 +219,11 @@ def _typed(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"the archive cannot use {path}: {error.strerror or error}.",
-            remedy="Free space, or correct the permissions; what is stored is unchanged.",
-        ) from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"the archive cannot use {path}: {error.strerror or error}.",
+        remedy="Free space, or correct the permissions; what is stored is unchanged.",
+    )

@@ -2,12 +2,12 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from flows_platform.domain.errors import InputError
+from flows_platform.domain.errors import InputError, StorageError
 
 LONGEST_SEGMENT = 230  # bytes; a file's name has at most 255
 _SEGMENT = re.compile(r"[A-Za-z0-9._:~-]{1,230}")
@@ -40,13 +40,24 @@ class ObjectStore(ABC):
     def name(self) -> str:
         """Where the objects are, without credentials: stores of one name have the same objects."""
 
-    @abstractmethod
     def create(self, key: str, body: bytes) -> Outcome:
         """Store an object, unless the key is taken. After the call the object outlives a power cut, whoever wrote it.
 
         Raises:
             InputError: the text is not a key.
             StorageError: the store cannot be written.
+        """
+        (found,) = self.create_all([(key, body)])
+        if isinstance(found, StorageError):
+            raise found
+        return found
+
+    @abstractmethod
+    def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
+        """As `create` for several objects, in less time. An error stands for its object alone.
+
+        Raises:
+            InputError: one of the texts is not a key; nothing is stored.
         """
 
     def read(self, key: str, most: int | None = None) -> bytes | None:

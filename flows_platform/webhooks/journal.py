@@ -1,7 +1,7 @@
 """The journal of deliveries: what came and what is still to be stored. A queue and an index, never the truth.
 
-It is a sqlite database that syncs every transaction. One thread writes; deliveries that wait are committed together:
-one sync takes some milliseconds, however many there are.
+It is a sqlite database that syncs every transaction. One thread writes; what waits is committed together: one sync
+takes some milliseconds, however much there is.
 """
 
 import json
@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -21,7 +22,7 @@ from flows_platform.sql.write_ahead import write_ahead
 from flows_platform.webhooks.journal_totals import TOTALS, totals
 
 BUSY_SECONDS = 30.0
-MOST_AT_ONCE = 64  # deliveries in a transaction
+MOST_AT_ONCE = 64  # jobs in a transaction
 OPEN, ARCHIVED = "open", "archived"
 RECEIVED = "received"
 SCHEMA = """
@@ -107,17 +108,6 @@ class ToStore:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryEntry:
-    """A delivery for the journal, with its evidence."""
-
-    source: str
-    delivery: str
-    sha256: str
-    received: datetime
-    evidence: ToStore
-
-
-@dataclass(frozen=True, slots=True)
 class RecordEntry:
     """A record for the journal.
 
@@ -142,6 +132,18 @@ class RecordEntry:
     body: bytes | None = field(repr=False)
     differs: bool = False
     state: str = RECEIVED
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEntry:
+    """A delivery for the journal, with its evidence and its records."""
+
+    source: str
+    delivery: str
+    sha256: str
+    received: datetime
+    evidence: ToStore
+    records: Sequence[RecordEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +176,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Work for the writing thread, and its result."""
+    """Works for the writing thread, and what came of each: its result, or its error."""
 
-    work: Callable[[sqlite3.Connection], Any]
-    done: Future[Any]
+    works: Sequence[Callable[[sqlite3.Connection], Any]]
+    done: Future[list[Any]]
 
 
 class Journal:
@@ -198,26 +200,32 @@ class Journal:
         self._writer = Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
-    def enter(self, delivery: DeliveryEntry, records: Sequence[RecordEntry]) -> Entered:
-        """Note a delivery and its records; durable when the call ends. A delivery may be entered any number of times.
+    def enter(self, deliveries: Sequence[DeliveryEntry]) -> list[Entered | Exception]:
+        """Note deliveries and their records; durable when the call ends. A delivery may be entered any number of times.
+
+        Each has its own result; an error stands for its delivery alone.
 
         Raises:
             StorageError: the journal cannot be written.
         """
-        return self.write(lambda connection: _entered(connection, delivery, records))
+        return self.write_all([partial(_entered, delivery=one) for one in deliveries])
 
-    def archived(self, entered: int, moved: Mapping[str, str], *, details: float | None = None) -> None:
-        """Note that all objects of a delivery are in the archive; their bytes leave the journal.
+    def archived(self, deliveries: Mapping[int, Mapping[str, str]], *, details: float | None = None) -> None:
+        """Note that all objects of deliveries are in the archive; their bytes leave the journal.
 
         Args:
-            entered: The delivery's number.
-            moved: The keys that objects have, by those that they should have had.
-            details: From when on the details of its records are due, in seconds since 1970; None for no details.
+            deliveries: By their numbers, the keys that objects have, by those that they should have had.
+            details: From when on the details of their records are due, in seconds since 1970; None for no details.
 
         Raises:
             StorageError: the journal cannot be written.
         """
-        self.write(lambda connection: _archive(connection, entered, moved, details=details))
+
+        def work(connection: sqlite3.Connection) -> None:
+            for number, moved in deliveries.items():
+                _archive(connection, number, moved, details=details)
+
+        self.write(work)
 
     def restore(self, source: str, records: Sequence[RecordEntry], deliveries: Sequence[DeliveryEntry]) -> None:
         """Note what the archive holds; what is there already stays.
@@ -286,10 +294,20 @@ class Journal:
         Raises:
             StorageError: the journal cannot be written.
         """
-        job = _Job(work, Future())
-        self._jobs.put(job)
-        result: T = job.done.result()
+        (result,) = self.write_all([work])
+        if isinstance(result, Exception):
+            raise result
         return result
+
+    def write_all[T](self, works: Sequence[Callable[[sqlite3.Connection], T]]) -> list[T | Exception]:
+        """As `write` for several works in one transaction. One that fails undoes its own writes alone.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        job = _Job(works, Future())
+        self._jobs.put(job)
+        return job.done.result()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -334,35 +352,34 @@ class Journal:
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
-    """Do all jobs in one transaction; their callers hear of it once it is on the disk.
-
-    A job that fails undoes its own work alone.
-    """
+    """Do all jobs in one transaction; their callers hear of it once it is on the disk."""
     connection.execute("BEGIN IMMEDIATE")
-    results: list[tuple[_Job, Any, Exception | None]] = []
-    for job in jobs:
-        connection.execute("SAVEPOINT job")
-        try:
-            results.append((job, job.work(connection), None))
-        except sqlite3.OperationalError:  # a full disk: the transaction is lost
-            raise
-        except Exception as error:  # noqa: BLE001 - it goes to the job's caller
-            connection.execute("ROLLBACK TO job")
-            results.append((job, None, error))
-        connection.execute("RELEASE job")
+    results = [[_tried(connection, work) for work in job.works] for job in jobs]
     connection.execute("COMMIT")
-    for job, result, failure in results:
-        if failure:
-            job.done.set_exception(failure)
-        else:
-            job.done.set_result(result)
+    for job, found in zip(jobs, results, strict=True):
+        job.done.set_result(found)
 
 
-def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry, records: Sequence[RecordEntry]) -> Entered:
+def _tried[T](connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T | Exception:
+    """The result of a work, or its error; then its writes are undone."""
+    connection.execute("SAVEPOINT work")
+    found: T | Exception
+    try:
+        found = work(connection)
+    except sqlite3.OperationalError:  # a full disk: the transaction is lost
+        raise
+    except Exception as error:  # noqa: BLE001 - it goes to the caller
+        connection.execute("ROLLBACK TO work")
+        found = error
+    connection.execute("RELEASE work")
+    return found
+
+
+def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry) -> Entered:
     number, state = _number(connection, delivery)
     to_store = {delivery.evidence.key: delivery.evidence} if state == OPEN else {}
     archived = differing = 0
-    for record in records:
+    for record in delivery.records:
         rows = connection.execute(
             "SELECT sha256, key, state FROM records WHERE source = ? AND id = ?", (delivery.source, record.id)
         ).fetchall()
@@ -379,7 +396,7 @@ def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry, records: S
         if state == RECEIVED and key not in to_store:
             archived += 1
             to_store[key] = ToStore(key, record.body or b"")
-    return Entered(number, tuple(to_store.values()), archived, len(records) - archived, differing)
+    return Entered(number, tuple(to_store.values()), archived, len(delivery.records) - archived, differing)
 
 
 def _number(connection: sqlite3.Connection, delivery: DeliveryEntry) -> tuple[int, str]:

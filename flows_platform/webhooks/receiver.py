@@ -1,7 +1,6 @@
 """What happens to a delivery: proven, parsed, noted in the journal, stored in the archive. Knows no HTTP server."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +8,7 @@ from hashlib import sha256
 from itertools import batched
 from threading import Lock
 from traceback import clear_frames
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flows_platform.declared import Secrets
 from flows_platform.domain.errors import StorageError
@@ -18,7 +17,7 @@ from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
 from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery, Fetch
 from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
-from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Journal, RecordEntry, ToStore
+from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Entered, Journal, RecordEntry, ToStore
 from flows_platform.webhooks.journal_index import JournalIndex, gone
 from flows_platform.webhooks.listing import KeyList
 from flows_platform.webhooks.records import BadDelivery, Parsed, Record, object_in, parse, record_in, records
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 PARSING = Lock()  # a parsed body takes up to 40 times its bytes, and parsing in parallel is not faster
 WORK = Budget(4 << 20)  # bytes of bodies in work at once: their records and evidence are copies of them
-AT_ONCE = 8  # objects that are stored at once: the file system's own journal syncs them together
 RECONCILED = "reconciled"  # ends the key of evidence that is a vendor's list
 REINDEXED = 500  # entries of a transaction
 FOREVER = timedelta(days=400_000)  # a record of the archive was near its own delivery
@@ -49,6 +47,13 @@ class Receipt:
     repeated: int = 0
     differing: int = 0
     greeting: dict[str, object] | None = None
+
+
+class _Proven(NamedTuple):
+    """A delivery whose sender is proven, and what is to be read of it: what was in its envelope."""
+
+    delivery: Delivery
+    opened: Delivery
 
 
 class Receiver:
@@ -78,7 +83,6 @@ class Receiver:
         self._secrets, self._archive, self._journal = secrets, archive, journal
         self._index = JournalIndex(journal, declaration.name)
         self._details_due = details_due
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
 
     def receive(self, delivery: Delivery) -> Receipt:
         """Take a delivery. When the call ends, all of it is in the archive; after an error, it may be sent again.
@@ -89,24 +93,18 @@ class Receiver:
             BadDelivery: it cannot be kept, but for the evidence.
             StorageError: journal or archive cannot be written now.
         """
-        webhook = self.declaration.webhook
-        # guard: a sender is proven first
-        webhook.verify.verify(delivery, self._secrets)
-        opened = delivery
-        if self._sns:
-            message = self._sns.verified(delivery)
-            if not message.is_notification:
-                self._sns.confirm(message)
-                return Receipt(greeting={"success": True})
-            opened = message.opened(delivery)
-        with WORK.of(len(delivery.body)):
-            try:
-                read = self._read_one(delivery, opened)
-            except BadDelivery as error:
-                clear_frames(error.__traceback__)  # they have the parsed body
-                self._keep_refused(delivery, str(error))
-                raise
-            return read if isinstance(read, Receipt) else self._kept(*read)
+        (result,) = self.receive_all([delivery])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def receive_all(self, deliveries: Sequence[Delivery]) -> list[Receipt | Exception]:
+        """As `receive` for several deliveries, in less time. Each has its own result: its receipt or its error."""
+        proven = [_tried(self._proven, delivery) for delivery in deliveries]
+        with WORK.of(sum(len(delivery.body) for delivery in deliveries)):
+            noted = [_tried(self._noted, *one) if isinstance(one, _Proven) else one for one in proven]
+            kept = iter(self._kept([one for one in noted if isinstance(one, DeliveryEntry)]))
+            return [next(kept) if isinstance(one, DeliveryEntry) else one for one in noted]
 
     def unknown(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that the journal has no record of.
@@ -139,7 +137,11 @@ class Receiver:
         delivery = Delivery(body, {}, now, sender=url)
         value = object_in(body)
         parsed = Parsed(body.decode(), value, None)
-        return self._kept(*self._entries(delivery, parsed, records(self.declaration.webhook, parsed, now), RECONCILED))
+        entry = self._entry(delivery, parsed, records(self.declaration.webhook, parsed, now), RECONCILED)
+        (result,) = self._kept([entry])
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def drain(self) -> int:
         """Store what the journal has and the archive may not have: deliveries that were cut off. Returns their number.
@@ -149,7 +151,9 @@ class Receiver:
         """
         opened = self._journal.open_deliveries(self.declaration.name)
         for number in opened:
-            self._note_archived(number, self._store(self._journal.to_store(number)))
+            (error,) = self._store([(number, self._journal.to_store(number))])
+            if error is not None:
+                raise error
         return len(opened)
 
     def reindex(self) -> int:
@@ -204,47 +208,94 @@ class Receiver:
         """
         return self._journal.counts(self.declaration.name)
 
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
+    def _proven(self, delivery: Delivery) -> _Proven | Receipt:
+        """A delivery whose sender is proven, and what is to be read of it."""
+        # guard: a sender is proven first
+        self.declaration.webhook.verify.verify(delivery, self._secrets)
+        if not self._sns:
+            return _Proven(delivery, delivery)
+        message = self._sns.verified(delivery)
+        if message.is_notification:
+            return _Proven(delivery, message.opened(delivery))
+        self._sns.confirm(message)
+        return Receipt(greeting={"success": True})
 
-    def _read_one(self, delivery: Delivery, opened: Delivery) -> "Receipt | tuple[DeliveryEntry, list[RecordEntry]]":
+    def _noted(self, delivery: Delivery, opened: Delivery) -> DeliveryEntry | Receipt:
+        """What the journal notes of a delivery that counts."""
         webhook = self.declaration.webhook
-        # guard: one body is parsed at a time
-        with PARSING:
-            parsed = parse(webhook, opened)
-            if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
-                return Receipt(greeting=greeting)
-            # guard: all records are checked before one is kept
-            found = records(webhook, parsed, delivery.received)
-            return self._entries(delivery, parsed, found)
+        try:
+            # guard: one body is parsed at a time
+            with PARSING:
+                parsed = parse(webhook, opened)
+                if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
+                    return Receipt(greeting=greeting)
+                # guard: all records are checked before one is kept
+                found = records(webhook, parsed, delivery.received)
+        except BadDelivery as error:
+            clear_frames(error.__traceback__)  # they have the parsed body
+            self._keep_refused(delivery, str(error))
+            raise
+        return self._entry(delivery, parsed, found)
 
-    def _entries(
-        self, delivery: Delivery, parsed: Parsed, found: list[Record], kind: str = ""
-    ) -> tuple[DeliveryEntry, list[RecordEntry]]:
+    def _entry(self, delivery: Delivery, parsed: Parsed, found: list[Record], kind: str = "") -> DeliveryEntry:
         """What the journal notes of a delivery and its records."""
         digest = sha256(delivery.body).hexdigest()
         # Equal bodies without an id are one delivery.
         delivery_id = parsed.delivery_id or digest
         held = evidence(self.declaration, delivery, delivery_id)
         key = self._archive.evidence_key(delivery.received, digest, kind)
-        entry = DeliveryEntry(self.declaration.name, delivery_id, digest, delivery.received, ToStore(key, held))
-        return entry, [self._entry(record) for record in found]
+        noted = [self._record_entry(record) for record in found]
+        return DeliveryEntry(self.declaration.name, delivery_id, digest, delivery.received, ToStore(key, held), noted)
 
-    def _kept(self, entry: DeliveryEntry, found: list[RecordEntry]) -> Receipt:
-        entered = self._journal.enter(entry, found)
+    def _kept(self, entries: Sequence[DeliveryEntry]) -> list[Receipt | Exception]:
+        """Keep deliveries; what became of each."""
+        if not entries:
+            return []
+        try:
+            entered = self._journal.enter(entries)
+            stored = [(one.number, one.to_store) for one in entered if isinstance(one, Entered)]
+            errors = iter(self._store(stored))
+        except StorageError as error:
+            return [error] * len(entries)
+        return [
+            one if isinstance(one, Exception) else next(errors) or Receipt(one.archived, one.repeated, one.differing)
+            for one in entered
+        ]
+
+    def _store(self, deliveries: Sequence[tuple[int, Sequence[ToStore]]]) -> list[StorageError | None]:
+        """Store the objects of deliveries, given with their numbers, and note which are complete.
+
+        Returns for each what kept one of its objects out of the archive.
+        """
         # guard: a delivery is in the archive before it counts
-        moved = self._store(entered.to_store)
-        self._note_archived(entered.number, moved)
-        return Receipt(entered.archived, entered.repeated, entered.differing)
+        stored = iter(self._archive.put_all([(one.key, one.body) for _, objects in deliveries for one in objects]))
+        errors: list[StorageError | None] = []
+        complete: dict[int, dict[str, str]] = {}  # by number, the keys of objects that are beside others
+        for number, objects in deliveries:
+            moved: dict[str, str] = {}
+            error = None
+            for one in objects:
+                found = next(stored)
+                if isinstance(found, StorageError):
+                    error = found
+                elif found.key != one.key:
+                    moved[one.key] = found.key
+            errors.append(error)
+            if error is None:
+                complete[number] = moved
+        self._note(complete)
+        return errors
 
-    def _note_archived(self, number: int, moved: dict[str, str]) -> None:
+    def _note(self, complete: dict[int, dict[str, str]]) -> None:
+        """Note that deliveries are in the archive, and begin to fetch the details of their records."""
+        if not complete:
+            return
         now = datetime.now(UTC).timestamp() if self._details_due else None
-        self._journal.archived(number, moved, details=now)
+        self._journal.archived(complete, details=now)
         if self._details_due:
             self._details_due()
 
-    def _entry(self, record: Record) -> RecordEntry:
+    def _record_entry(self, record: Record) -> RecordEntry:
         key = self._archive.record_key(record)
         beside = self._archive.beside(key, record.sha256)
         return RecordEntry(record.id, record.sha256, record.created_at, len(record.body), key, beside, record.body)
@@ -257,14 +308,6 @@ class Receiver:
         key = self._archive.evidence_key(delivery.received, digest)
         # guard: refused deliveries leave evidence
         self._archive.put(key, evidence(self.declaration, delivery, digest, refused=why))
-
-    def _store(self, objects: Iterable[ToStore]) -> dict[str, str]:
-        """Store objects. Returns the keys of those that have others than they should have had, by the latter."""
-
-        def put(one: ToStore) -> tuple[str, str]:
-            return one.key, self._archive.put(one.key, one.body).key
-
-        return {key: found for key, found in self._pool.map(put, objects) if found != key}
 
     def _forget_what_is_gone(self, queue: DetailQueue) -> None:
         """Forget records that someone removed from the archive; details that were removed are due again."""
@@ -303,6 +346,15 @@ class Receiver:
         if body is None:
             raise StorageError(f"the archive's object {key} went away while it was read.", remedy="Run it again.")
         return body
+
+
+def _tried[**P, T](work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Exception:
+    """What the work gives, or its error: it stays with its delivery."""
+    # guard: a delivery that fails fails alone
+    try:
+        return work(*given, **named)
+    except Exception as error:  # noqa: BLE001 - its sender's request raises it
+        return error
 
 
 def _sns(webhook: Webhook, fetch: Fetch | None) -> "Sns | None":

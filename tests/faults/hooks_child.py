@@ -82,7 +82,6 @@ def main(folder: Path) -> None:
         receiver.receive(sent(batch))
         os.write(acknowledged, f"{number}\n".encode())
     fetch_details(folder, archive, journal)
-    receiver.close()
     journal.close()
 
 

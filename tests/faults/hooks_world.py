@@ -106,7 +106,6 @@ class World:
             receiver.drain()
             return receiver.counts()
         finally:
-            receiver.close()
             journal.close()
 
 

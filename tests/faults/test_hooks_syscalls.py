@@ -62,7 +62,6 @@ def cut_off(folder: Path) -> None:
         with pytest.raises(StorageError):
             receiver.receive(sent(batch))
     assert journal.counts("vendor_alerts").open == len(BATCHES)
-    receiver.close()
     journal.close()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.domain.errors import InputError, StorageError
-from flows_platform.stores.file_store import FileStore
+from flows_platform.stores.file_store import OPEN_AT_ONCE, FileStore
 from flows_platform.stores.object_store import Outcome, check_key
 
 
@@ -99,6 +99,30 @@ def test_an_object_of_another_process_is_synced_before_it_counts(
     calls.clear()
     assert other.create("a1/b1/id", b"one") is Outcome.SAME
     assert calls == [("sync", "archive/"), ("sync", "a1/"), ("sync", "b1/")]
+
+
+def test_objects_together_are_synced_before_they_are_linked_and_each_folder_once(
+    store: FileStore, calls: Calls
+) -> None:
+    store.create("a1/b1/id", b"one")
+    calls.clear()
+    objects = [("a1/b1/id", b"two"), ("a1/b1/x", b"x"), ("a1/b1/y", b"y"), ("a1/b1/x", b"x")]
+    assert store.create_all(objects) == [Outcome.DIFFERS, Outcome.CREATED, Outcome.CREATED, Outcome.SAME]
+    assert calls == [*[("sync", "file")] * 3, ("link", "x"), ("link", "y"), ("link", "x"), ("sync", "b1/")]
+
+
+def test_an_object_that_cannot_be_stored_keeps_no_other_from_it(store: FileStore, tmp_path: Path) -> None:
+    store.create("a1/id", b"one")
+    failed, stored = store.create_all([("a1/id/below", b"two"), ("a1/other", b"three")])
+    assert isinstance(failed, StorageError)
+    assert (stored, store.read("a1/other")) == (Outcome.CREATED, b"three")
+    assert list((tmp_path / "a/archive/.new").iterdir()) == []
+
+
+def test_more_objects_than_files_may_be_open(store: FileStore) -> None:
+    objects = [(f"a1/{number}", b"one") for number in range(2 * OPEN_AT_ONCE + 1)]
+    assert store.create_all(objects) == [Outcome.CREATED] * len(objects)
+    assert sorted(key for key, _ in objects) == list(store.keys())
 
 
 def test_a_new_archive_is_durable(tmp_path: Path, calls: Calls) -> None:

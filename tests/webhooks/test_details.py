@@ -94,7 +94,6 @@ class Bench:
         return done
 
     def close(self) -> None:
-        self.receiver.close()
         self.journal.close()
 
 
@@ -378,7 +377,6 @@ def test_a_rebuilt_journal_knows_details_and_asks_for_the_others(bench: Bench, t
         assert connection.execute(rows).fetchall() == old.execute(rows).fetchall()
     assert DetailQueue(journal, "vendor_alerts").adopt(bench.now) == 1
     assert [one.id for one in DetailQueue(journal, "vendor_alerts").listed()] == ["5a3d"]
-    receiver.close()
     journal.close()
 
 

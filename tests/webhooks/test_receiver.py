@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -17,6 +17,7 @@ from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
 from flows_platform.webhooks.archive import Archive, Evidence
 from flows_platform.webhooks.delivery import Delivery, Unverified
+from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Counts, Journal
 from flows_platform.webhooks.receiver import Receipt, Receiver
 from flows_platform.webhooks.records import BadDelivery
@@ -41,10 +42,10 @@ class Brittle(FileStore):
 
     failing: str | None = None
 
-    def create(self, key: str, body: bytes) -> Outcome:
-        if self.failing is not None and self.failing in key:
-            raise StorageError("the archive is away.")
-        return super().create(key, body)
+    def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
+        failed = [self.failing is not None and self.failing in key for key, _ in objects]
+        others = iter(super().create_all([one for one, fails in zip(objects, failed, strict=True) if not fails]))
+        return [StorageError("the archive is away.") if fails else next(others) for fails in failed]
 
 
 class Bench:
@@ -57,7 +58,6 @@ class Bench:
         self.receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, Archive(self.store), self.journal)
 
     def close(self) -> None:
-        self.receiver.close()
         self.journal.close()
 
     def restarted(self) -> "Bench":
@@ -134,6 +134,35 @@ def test_a_delivery_counts_once_all_of_it_is_in_the_archive(bench: Bench, failin
     assert bench.receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(archived=2)
     assert bench.keys == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3d"]
     assert bench.receiver.drain() == 0
+
+
+def test_deliveries_together_each_have_their_own_result(bench: Bench) -> None:
+    bench.store.failing = "5a3d"
+    good, unknown = sent(alert("5a3c")), replace(sent(alert("5a3e")), url_keys=("another-key",))
+    given = [good, unknown, sent(alert("..")), sent(alert("5a3d")), good, sent(alert("5a3c"), alert("5a3f"))]
+    results = bench.receiver.receive_all(given)
+    assert results[0] == results[4] == Receipt(archived=1)  # the second one found the record not stored yet
+    assert list(map(type, results[1:4])) == [Unverified, BadDelivery, StorageError]
+    assert results[5] == Receipt(archived=2)
+    assert bench.keys == [f"{MINUTE}/5a3c", f"{MINUTE}/5a3f"]
+    assert bench.journal.counts("vendor_alerts") == Counts(records=3, differing=0, open=1)
+    bench.store.failing = None
+    assert bench.receiver.drain() == 1
+    assert bench.receiver.receive_all(given[3:]) == [Receipt(repeated=1), Receipt(repeated=1), Receipt(repeated=2)]
+
+
+def test_a_work_that_fails_undoes_its_own_writes_alone(bench: Bench) -> None:
+    def added(source: str) -> Callable[[sqlite3.Connection], None]:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO stopped_details VALUES (?, 'a test')", (source,))
+            if source == "b":
+                raise ValueError(source)
+
+        return work
+
+    found = bench.journal.write_all([added("a"), added("b"), added("c")])
+    assert list(map(type, found)) == [type(None), ValueError, type(None)]
+    assert [DetailQueue(bench.journal, source).stopped() for source in "abc"] == ["a test", "", "a test"]
 
 
 def test_a_record_of_an_open_delivery_is_stored_before_another_counts(bench: Bench) -> None:
@@ -224,11 +253,10 @@ class Moved:
     def at(self, folder: str, store: str = "archive") -> Iterator[tuple[Receiver, Brittle]]:
         found = Brittle(self.folder / store)
         receiver = Receiver(declared(archive=folder), {"HOOK_KEY": KEY}, Archive(found, folder), self.journal)
-        with closing(receiver):
-            receiver.forget_another_archive()
-            if not receiver.is_indexed:
-                receiver.reindex()
-            yield receiver, found
+        receiver.forget_another_archive()
+        if not receiver.is_indexed:
+            receiver.reindex()
+        yield receiver, found
 
 
 @pytest.fixture

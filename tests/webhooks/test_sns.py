@@ -238,7 +238,6 @@ def receiver(tmp_path: Path, fake: FakeSns) -> Iterator[Receiver]:
         declaration, {"HOOK_KEY": KEY}, Archive(FileStore(tmp_path / "archive")), journal, fetch=fake.fetch
     )
     yield found
-    found.close()
     journal.close()
 
 

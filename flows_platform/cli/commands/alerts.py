@@ -106,8 +106,8 @@ def run_reindex(source: str | None) -> None:
     store = open_store(settings.archive)
     with closing(Journal(settings.journal)) as journal, progress_bar("Reading the archive", "records"):
         for webhook in chosen_webhooks(source, settings):
-            with closing(Receiver(webhook, {}, Archive(store, webhook.folder), journal)) as receiver:
-                say(f"{webhook.name}: {receiver.reindex():,} records")
+            receiver = Receiver(webhook, {}, Archive(store, webhook.folder), journal)
+            say(f"{webhook.name}: {receiver.reindex():,} records")
 
 
 def _lines(name: str, counts: DetailCounts, listed: list[Listed]) -> Iterator[str]:

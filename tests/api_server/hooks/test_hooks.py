@@ -5,7 +5,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,12 +147,12 @@ class Gated(FileStore):
         self.entered, self.open = threading.Event(), threading.Event()
         self.open.set()
 
-    def create(self, key: str, body: bytes) -> Outcome:
+    def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
         self.entered.set()
         assert self.open.wait(60)
         if self.away:
-            raise StorageError("the archive is away.")
-        return super().create(key, body)
+            return [StorageError("the archive is away.") for _ in objects]
+        return super().create_all(objects)
 
 
 def test_without_the_archive_no_delivery_is_acknowledged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -222,8 +221,7 @@ def test_a_folder_that_was_removed_is_not_an_empty_range(tmp_path: Path, removed
         if removed:
             assert got(hooks, RANGE.replace("T22:16", f"T22:{removed}"))[0] == 200
     receiver = Receiver(declared(archive=""), {"HOOK_KEY": KEY}, Archive(hooks.store), Journal(tmp_path / "alerts.db"))
-    with closing(receiver):
-        assert receiver.reindex() == (2 if removed else 0)
+    assert receiver.reindex() == (2 if removed else 0)
     with serving(tmp_path) as hooks:
         assert len(got(hooks, RANGE)[2].splitlines()) == (2 if removed else 0)
 
