@@ -54,7 +54,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
-        """As `create` for several objects, in less time. An error stands for its object alone.
+        """As `create` for several objects, in less time. An error is that of its object alone.
 
         Raises:
             InputError: one of the texts is not a key; nothing is stored.

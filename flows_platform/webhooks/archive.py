@@ -68,7 +68,7 @@ class Archive:
         return found
 
     def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Stored | StorageError]:
-        """As `put` for several objects, in less time. An error stands for its object alone."""
+        """As `put` for several objects, in less time. An error is that of its object alone."""
         placed = [(self._place(key, body), body) for key, body in objects]
         outcomes = iter(self.store.create_all([(key, body) for key, body in placed if isinstance(key, str)]))
         return [self._stored(key, body, next(outcomes)) if isinstance(key, str) else key for key, body in placed]

@@ -203,7 +203,7 @@ class Journal:
     def enter(self, deliveries: Sequence[DeliveryEntry]) -> list[Entered | Exception]:
         """Note deliveries and their records; durable when the call ends. A delivery may be entered any number of times.
 
-        Each has its own result; an error stands for its delivery alone.
+        Each has its own result; an error is that of its delivery alone.
 
         Raises:
             StorageError: the journal cannot be written.
