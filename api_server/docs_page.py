@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server.http import paths
-from api_server.http.inside import ask_well
 from api_server.http.openapi_parts import Node
 from api_server.http.pages import page
 from api_server.http.parameters import refuse_parameters
+from api_server.http.subrequest import ask_or_raise
 
 METHODS = ("get", "post", "put", "delete")
 TYPES = ("type", "format", "minimum", "maximum", "pattern", "maxLength", "const")
@@ -31,7 +31,7 @@ class Operation(NamedTuple):
 async def docs(request: Request) -> Response:
     """The page."""
     refuse_parameters(request.scope["query_string"])
-    document = json.loads((await ask_well(request, paths.OPENAPI)).body)
+    document = json.loads((await ask_or_raise(request, paths.OPENAPI)).body)
     schemas = document["components"]["schemas"]
     return page(
         request,

@@ -16,12 +16,13 @@ from api_server.http.authorization import lookups
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import MOST_FIELDS, brief, refuse_parameters
 from api_server.http.problems import Problem
+from api_server.http.responses import NO_STORE
 from api_server.http.shared import shared_of
 from api_server.http.tokens import Scope
 from flows_platform.access.exchange import ACCESS_TOKEN, FORM, GRANT, PROGRAMMATIC
 
 FORM_BYTES = 4096
-HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+HEADERS = NO_STORE | {"Pragma": "no-cache"}
 
 
 class _Refused(Exception):

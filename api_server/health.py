@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from api_server.http.feature import Endpoint, Feature
 from api_server.http.parameters import refuse_parameters
+from api_server.http.responses import NO_STORE
 
 
 def health_endpoint(features: Sequence[Feature]) -> Endpoint:
@@ -16,6 +17,6 @@ def health_endpoint(features: Sequence[Feature]) -> Endpoint:
         refuse_parameters(request.scope["query_string"])
         for feature in features:
             await feature.healthy()
-        return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     return healthz

@@ -13,6 +13,7 @@ from api_server.http.negotiation import header_list, prefers
 from api_server.http.pages import page
 from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import kinds
+from api_server.http.responses import NO_STORE
 from api_server.http.shared import shared_of
 
 OPEN = "Requests need no token: the data is open to all that reach this address."
@@ -26,7 +27,7 @@ def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Descripti
     async def index(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
         if prefers(header_list(request.headers, "accept"), "application/json", "text/html"):
-            return JSONResponse(NOTHING, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+            return JSONResponse(NOTHING, headers=NO_STORE | {"Vary": "Accept"})
         base = str(request.base_url).rstrip("/")
         # A browser sends no token: where one is asked for, the page shows everything but the data's own figures.
         secured = shared_of(request).tokens is not None

@@ -26,6 +26,7 @@ from api_server.http.openapi_parts import (
 )
 from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import kinds
+from api_server.http.responses import NO_STORE
 from api_server.http.shared import shared_of
 from api_server.http.tokens import Scope
 from flows_platform.access import exchange
@@ -46,7 +47,7 @@ def describe_endpoint(features: Sequence[Description]) -> Endpoint:
         described = made(
             frozenset(filter(presented(request).has, Scope)), secured=shared_of(request).tokens is not None
         )
-        return JSONResponse(described, headers={"Cache-Control": "no-store"})
+        return JSONResponse(described, headers=NO_STORE)
 
     return describe
 

@@ -12,14 +12,13 @@ from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from api_server.http.problems import Problem
+from api_server.http.problems import RETRY_SECONDS, Problem, retry_after
 from flows_platform.domain.errors import PlatformError
 
 if TYPE_CHECKING:
     from flows_platform.sources.nvd_cves.queries import CveQueries
 
 THREADS = 2
-RETRY_SECONDS = 30
 FILL = "Fill it with the source nvd_cves (`flows dev`), under the same FLOWS_SQL_URL as the server's."
 
 # The kind of problem that only CVEs answer with, for the page at `/`.
@@ -60,7 +59,7 @@ class CveDatabase:
             return work(self._open())
         except PlatformError as error:
             # Neither the message nor the cause holds a password; the client sees neither.
-            logger.error("CVEs cannot be read: %s", error)  # noqa: TRY400  the message says it all
+            logger.error("CVEs cannot be read: %s", error)
             raise _unavailable("The CVEs cannot be read now; the server's log has the reason.") from None
 
     def _open(self) -> "CveQueries":
@@ -76,5 +75,5 @@ class CveDatabase:
 
 
 def _unavailable(detail: str) -> Problem:
-    headers = {"Retry-After": str(RETRY_SECONDS)}
+    headers = retry_after(RETRY_SECONDS)
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, f"{detail} {FILL}", headers=headers)

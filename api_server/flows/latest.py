@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 from api_server.flows.state import FlowsState
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import refuse_parameters
+from api_server.http.responses import NO_STORE
 
 
 def latest_endpoint(state: FlowsState) -> Endpoint:
@@ -14,6 +15,6 @@ def latest_endpoint(state: FlowsState) -> Endpoint:
     async def latest(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
         time, rows = await state.run(state.newest)
-        return JSONResponse({"time": time, "rows": rows}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"time": time, "rows": rows}, headers=NO_STORE)
 
     return latest

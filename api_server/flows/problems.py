@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server.http.feature import Handler
-from api_server.http.problems import Problem, respond
+from api_server.http.problems import Problem, respond, unavailable
 from flows_platform.domain.errors import InputError
 from flows_platform.flow_database.page_checksums import DamagedDatabase
 
@@ -23,9 +23,7 @@ logger = logging.getLogger(__name__)
 def on_input_error(request: Request, error: Exception) -> Response:
     """Handler of a database that cannot be read: its operator must act, a client may try again."""
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    detail = "The database cannot be read; the server's log has the reason."
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    return respond(request, Problem(status, "database-unavailable", detail, headers={"Retry-After": "30"}))
+    return respond(request, unavailable("database-unavailable", "The database cannot be read"))
 
 
 def on_damaged(request: Request, error: Exception) -> Response:

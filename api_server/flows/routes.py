@@ -1,16 +1,17 @@
 """The stream of flows over HTTP: query string and headers to a response that streams. Does not know SQL."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import apsw
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from api_server.flows.parameters import parse_stream
 from api_server.flows.state import FlowsState
 from api_server.flows.streams import Shape
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import choose_coding, choose_format, content_headers, header_list
+from api_server.http.responses import headers_alone
 from api_server.http.shared import shared_of
 from api_server.http.streaming import SlotResponse
 from flows_platform.domain.errors import InputError
@@ -31,7 +32,7 @@ def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoin
         coding = choose_coding(header_list(request.headers, "accept-encoding"))
         if request.method == "HEAD":
             count = await state.run(lambda: state.streams.count(query))
-            return StreamingResponse(_nothing(), headers=content_headers(wire_format, coding) | _counted(count))
+            return headers_alone(content_headers(wire_format, coding) | _counted(count))
         slot = shared_of(request).admission.take()
         try:
             stream = await state.run(
@@ -48,9 +49,3 @@ def stream_endpoint(state: FlowsState, formats: Sequence[WireFormat]) -> Endpoin
 
 def _counted(count: int) -> dict[str, str]:
     return {RECORD_COUNT_HEADER: str(count)}
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    empty: tuple[bytes, ...] = ()
-    for piece in empty:
-        yield piece

@@ -1,1 +1,1 @@
-"""Webhooks: vendors post what happened, and the archive keeps it."""
+"""The endpoints that receive webhooks, and those that read their archive."""

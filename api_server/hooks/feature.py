@@ -1,4 +1,4 @@
-"""Webhooks as a feature of the server: the archive, the journal, and the receivers of all sources."""
+"""Webhooks as a feature of the server: opens archive, journal, receivers and detail workers of all sources."""
 
 import asyncio
 import logging
@@ -11,10 +11,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 from api_server.config import ServerConfig
-from api_server.hooks import openapi, original, paths, problems
-from api_server.hooks.reading import ReadingRoutes, Source
-from api_server.hooks.routes import HookRoutes
+from api_server.hooks import openapi, paths, problems
+from api_server.hooks.read_routes import ReadRoutes, Source
+from api_server.hooks.receive_routes import ReceiveRoutes
 from api_server.hooks.streams import RecordStreams
+from api_server.hooks.threatstack_routes import ThreatStackRoutes
 from api_server.http.admission import Admission
 from api_server.http.bodies import BodyReader
 from api_server.http.exposure import is_loopback
@@ -23,15 +24,15 @@ from api_server.http.problems import Problem
 from flows_platform.domain.errors import ConfigurationError, StorageError
 from flows_platform.stores.object_store import ObjectStore
 from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.archived_records import RecordReader
 from flows_platform.webhooks.declaration import WebhookDeclaration
 from flows_platform.webhooks.detail_queue import DetailQueue
-from flows_platform.webhooks.details import DetailWorker, Vendor
+from flows_platform.webhooks.detail_worker import DetailWorker, Vendor
 from flows_platform.webhooks.journal import Journal
-from flows_platform.webhooks.reading import RecordReader
 from flows_platform.webhooks.receiver import Receiver
 
-FORMS = 1 << 20  # bytes of all forms that are held at once
-READINGS = 8  # ranges that are read at once; each holds some 20 MB at most
+FORMS = 1 << 20  # total size of the forms that are held at a time
+READINGS = 8  # ranges that are read at a time; each holds at most some 20 MB
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +42,15 @@ class HooksConfig:
     """The settings of webhooks.
 
     Args:
-        declarations: The sources.
+        declarations: The declared sources.
         store: Opens the archive's store.
-        journal: The file of the journal.
-        environment: The values of secrets, by the names of their variables.
-        vendors: What gives details, by the names of the sources whose details are fetched; opened at the start.
-        deliveries: How many are taken at once; further ones are answered with a 503.
-        body_seconds: How long a body may take.
-        body_bytes: Bytes of all bodies that are held at once.
-        drain_seconds: The time between tries to store what could not be stored.
+        journal: Path of the journal.
+        environment: Looks up secrets by the names of their variables.
+        vendors: Opens the vendor of a source, by the names of the sources whose details are fetched.
+        deliveries: Number of deliveries that are processed at a time; further ones get a 503.
+        body_seconds: Seconds that a body may take to arrive.
+        body_bytes: Total size of the bodies that are held at a time.
+        drain_seconds: Seconds between two tries to store deliveries that could not be stored.
     """
 
     declarations: Sequence[WebhookDeclaration]
@@ -64,7 +65,7 @@ class HooksConfig:
 
 
 class HooksFeature(Feature):
-    """Webhooks. Their senders prove themselves, so no token of this server is asked for."""
+    """Receives webhooks and serves their archive. Senders prove who they are, so they need no token of this server."""
 
     source = "webhooks"
 
@@ -78,7 +79,7 @@ class HooksFeature(Feature):
         self._sources: dict[str, Source] = {}
         self._streams = RecordStreams()
         self._readings = Admission(READINGS, "readings")
-        self._reading = ReadingRoutes(self._sources, self._streams, self._readings)
+        self._reading = ReadRoutes(self._sources, self._streams, self._readings)
         self._failed, self._stopped = Event(), Event()
         self._threads = ThreadPoolExecutor(config.deliveries, thread_name_prefix="delivery")
         self._closing = ExitStack()
@@ -89,8 +90,8 @@ class HooksFeature(Feature):
     def endpoints(self) -> Mapping[str, Endpoint]:
         found = self._reading.endpoints()
         for source in self._sources.values():
-            for base in original.bases(source.declaration.paths):
-                routes = original.OriginalRoutes(base, source, self._streams, self._readings, self._forms)
+            for base in paths.threatstack_bases(source.declaration.paths):
+                routes = ThreatStackRoutes(base, source, self._streams, self._readings, self._forms)
                 found |= routes.endpoints()
         return found
 
@@ -103,7 +104,7 @@ class HooksFeature(Feature):
     def hooks(self) -> Mapping[str, Endpoint]:
         found: dict[str, Endpoint] = {}
         for receiver in self._receivers:
-            routes = HookRoutes(receiver, self._bodies, self._admission, self._threads, self._failed.set)
+            routes = ReceiveRoutes(receiver, self._bodies, self._admission, self._threads, self._failed.set)
             found |= routes.endpoints()
         return found
 
@@ -114,12 +115,12 @@ class HooksFeature(Feature):
         return PageSections(usage=f"<h2>Webhooks</h2>\n<p>Vendors post to:</p>\n<ul>{listed}</ul>\n\n")
 
     def check(self) -> None:
-        """Open archive and journal, and begin to fetch details.
+        """Open archive and journal, and start to fetch details.
 
-        What a journal does not have is read from the archive, and what was cut off is stored.
+        A lost journal is rebuilt from the archive, and interrupted deliveries are stored.
 
         Raises:
-            ConfigurationError: a secret is missing or cannot prove anything.
+            ConfigurationError: a secret is missing, or cannot verify anything.
             StorageError: archive or journal cannot be used.
         """
         secrets = [one.secrets(self._config.environment) for one in self._config.declarations]
@@ -142,14 +143,14 @@ class HooksFeature(Feature):
             worker.start()
             self._closing.callback(worker.close)
         self._closing.callback(self._threads.shutdown)
-        self._failed.set()  # what an earlier process left open
+        self._failed.set()  # an earlier process may have left deliveries open
         drainer = Thread(target=self._drain, name="drain", daemon=True)
         drainer.start()
         self._closing.callback(drainer.join)
         self._closing.callback(self._stop)
 
     def _open_details(self, source: str, archive: Archive, journal: Journal) -> Callable[[], None] | None:
-        """What begins to fetch the details of a source's new records; None where it has no details."""
+        """A function that wakes the worker which fetches a source's details; None if its details are not fetched."""
         if source not in self._config.vendors:
             return None
         worker = DetailWorker(DetailQueue(journal, source), archive, self._config.vendors[source](), log=logger)
@@ -166,11 +167,9 @@ class HooksFeature(Feature):
             )
 
     async def healthy(self) -> None:
-        try:
+        with problems.reading_archive():
             # One row of the journal: counting its records would take longer each day.
             await asyncio.to_thread(lambda: [receiver.is_indexed for receiver in self._receivers])
-        except StorageError as error:
-            raise problems.unavailable(error) from None
 
     def close(self) -> None:
         self._closing.close()
@@ -180,7 +179,7 @@ class HooksFeature(Feature):
         self._failed.set()
 
     def _drain(self) -> None:
-        """Store what could not be stored, whether or not its sender sends it again."""
+        """Store deliveries that could not be stored, whether or not their senders send them again."""
         while self._failed.wait() and not self._stopped.is_set():
             self._failed.clear()
             try:

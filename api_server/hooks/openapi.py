@@ -1,8 +1,8 @@
-"""What OpenAPI says of webhooks."""
+"""The webhooks in the OpenAPI description: the paths that receive them, and those that read their archive."""
 
 from collections.abc import Sequence
 
-from api_server.hooks import original, paths
+from api_server.hooks import paths
 from api_server.hooks.parameters import ALERTS, ALERTS_END, ALERTS_START, CHANGED_AFTER, END, RANGE, START
 from api_server.hooks.problems import EXPLANATIONS
 from api_server.http.feature import Description
@@ -33,13 +33,13 @@ RECEIPT, HOOK, LIST, CHANGES = "Receipt", "Webhook", "Webhooks", "Changes"
 
 def description(declarations: Sequence[WebhookDeclaration]) -> Description:
     """The description of webhooks with these declarations."""
-    bases = [base for one in declarations for base in original.bases(one.paths)]
+    bases = [base for one in declarations for base in paths.threatstack_bases(one.paths)]
     receipt = object_schema({"success": {"const": True}, "archived": NUMBER, "repeated": NUMBER})
     return Description(
         title="Webhooks",
-        text="Deliveries of vendors: proven, stored for good, then acknowledged.",
-        paths=_reading_paths([one.name for one in declarations]) | _original_paths(bases),
-        scopes=paths.SCOPES | {path: scope for base in bases for path, scope in original.scopes(base).items()},
+        text="Vendors' deliveries: verified, stored permanently, then acknowledged.",
+        paths=_reading_paths([one.name for one in declarations]) | _threatstack_paths(bases),
+        scopes=paths.SCOPES | {path: scope for base in bases for path, scope in paths.threatstack_scopes(base).items()},
         schemas={
             RECEIPT: receipt,
             HOOK: _hook(),
@@ -54,22 +54,22 @@ def description(declarations: Sequence[WebhookDeclaration]) -> Description:
 
 def _item(declaration: WebhookDeclaration, number: int) -> Node:
     status = declaration.webhook.answer
-    done: Node = {"description": "All of it is in the archive."}
+    done: Node = {"description": "The whole delivery is in the archive."}
     if status != 204:  # noqa: PLR2004
         done["content"] = json_content(RECEIPT)
     return {
         "post": {
             "operationId": f"receive_{declaration.name}{f'_{number}' if number else ''}",
-            "summary": f"A delivery for {declaration.name}.",
+            "summary": f"Receive a delivery for {declaration.name}.",
             "requestBody": {"required": True, "content": content("application/json", ANY_OBJECT)},
             "responses": {
                 str(status): done,
-                "400": problem("The body cannot be kept."),
-                "401": problem("The sender is not proven."),
-                "403": problem("The address may not send."),
+                "400": problem("The body is not acceptable."),
+                "401": problem("The delivery does not prove who sent it."),
+                "403": problem("This address may not send deliveries."),
                 "408": problem("The body was not complete in time."),
-                "413": problem("The body is too long."),
-                "415": problem("The body's coding is not read."),
+                "413": problem("The body is too large."),
+                "415": problem("The body's Content-Encoding is not supported."),
                 **failures(),
             },
         }
@@ -77,12 +77,15 @@ def _item(declaration: WebhookDeclaration, number: int) -> Node:
 
 
 def _hook() -> Node:
-    newest = {**nullable(TEXT), "description": "When the newest record was created."}
+    newest = {**nullable(TEXT), "description": "Creation time of the newest record."}
     return object_schema(
         {
             "name": TEXT,
             "paths": array_of(TEXT),
-            "time": {**TEXT, "description": "That of the answer: the archive has all that came until then."},
+            "time": {
+                **TEXT,
+                "description": "The time of the answer: the archive has everything that was received before.",
+            },
             "records": NUMBER,
             "bytes": {**NUMBER, "description": "Those of all records, without those of their details."},
             "differing": NUMBER,
@@ -91,14 +94,14 @@ def _hook() -> Node:
             "pending": NUMBER,
             "oldest_pending_seconds": nullable({"type": "number"}),
             "dead": NUMBER,
-            "stopped": {**TEXT, "description": "Why no detail is fetched; empty while they are."},
+            "stopped": {**TEXT, "description": "Why no details are fetched at present; empty if they are."},
         }
     )
 
 
 def _changes() -> Node:
-    minute = {**TEXT, "description": "When records were created that came, or whose details are known."}
-    seconds = {"type": "number", "description": "When the change was, in seconds since 1970."}
+    minute = {**TEXT, "description": "The minute in which the changed records were created."}
+    seconds = {"type": "number", "description": "When its last change happened, in seconds since 1970."}
     change = object_schema({"minute": minute, "number": NUMBER, "seconds": seconds})
     return object_schema(
         {
@@ -119,11 +122,14 @@ def _reading_paths(names: Sequence[str]) -> Node:
     record = content("application/json", ANY_OBJECT)
     return {
         paths.LIST: _read("hooks", "All webhooks.", [], json_content(LIST)),
-        paths.ONE: _read("hook", "What there is of a webhook.", [name], json_content(HOOK)),
+        paths.ONE: _read("hook", "The figures of a webhook.", [name], json_content(HOOK)),
         paths.CHANGES: _read(
-            "changes", "What changed after a number.", [name, query_parameter(CHANGED_AFTER)], json_content(CHANGES)
+            "changes",
+            "The minutes whose records changed after a given number.",
+            [name, query_parameter(CHANGED_AFTER)],
+            json_content(CHANGES),
         ),
-        paths.RECORDS: _read("records", "The records of a range, with details.", [name, *ranged], lines, counted),
+        paths.RECORDS: _read("records", "The records of a range, with their details.", [name, *ranged], lines, counted),
         paths.RECORD: _read("record", "A record with its detail.", [name, one], record),
         paths.DETAIL: {
             "post": {
@@ -131,7 +137,7 @@ def _reading_paths(names: Sequence[str]) -> Node:
                 "summary": "Fetch the detail of a record again.",
                 "parameters": [name, one],
                 "responses": {
-                    "202": {"description": "It is due now.", "content": record},
+                    "202": {"description": "The detail is due now.", "content": record},
                     "400": problem("A parameter is given."),
                     "404": problem("There is no such webhook or record."),
                     "409": problem("The detail is there, or the webhook has no details."),
@@ -142,20 +148,22 @@ def _reading_paths(names: Sequence[str]) -> Node:
     }
 
 
-def _original_paths(bases: Sequence[str]) -> Node:
+def _threatstack_paths(bases: Sequence[str]) -> Node:
     found: Node = {}
     one = path_parameter("id", TEXT, "The alert's id.")
     ranged = [{**query_parameter(asked), "required": asked in {ALERTS_START, ALERTS_END}} for asked in ALERTS]
     body = content("application/json", ANY_OBJECT)
     for number, base in enumerate(bases):
-        alerts, alert, status = original.scopes(base)
+        alerts, alert, status = paths.threatstack_scopes(base)
         ending = f"_{number}" if number else ""
-        pending = {"202": {"description": "The webhook's record: its detail is not there yet.", "content": body}}
+        pending = {
+            "202": {"description": "The record as it was delivered: its detail is still pending.", "content": body}
+        }
         found[alerts] = _read(f"alerts{ending}", "Alerts of a range; both bounds are exclusive.", ranged, body)
         found[alert] = _read(f"alert{ending}", "An alert.", [one], body)
         for operation in found[alert].values():
             operation["responses"] |= pending
-        found[status] = _read(f"alerts_status{ending}", "The state of archive and vendor.", [], body)
+        found[status] = _read(f"alerts_status{ending}", "The state of the archive and of the vendor.", [], body)
     return found
 
 

@@ -12,14 +12,14 @@ from flows_platform.formats.protocol.names import DIGEST_PARAMETER, FOOTER_PARAM
 
 A_MINUTE = timedelta(minutes=1)
 LONGEST = timedelta(days=31)
-YEARS = range(1000, 9999)  # whose texts have the order of the years
+YEARS = range(1000, 9999)  # years of four digits, whose texts sort by time
 POSITION = re.compile(r"[0-9]{4}(/[0-9]{2}){4}/[A-Za-z0-9._:-]{4,200}")
 MOST_ALERTS, USUAL_ALERTS = 10_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class InstantParameter:
-    """An instant in ISO 8601; without a zone it is in UTC."""
+    """A time in ISO 8601; without a time zone it is UTC."""
 
     name: str
     description: str
@@ -28,17 +28,17 @@ class InstantParameter:
     @property
     def allowed(self) -> str:
         minutes = ", at a whole minute" if self.whole_minutes else ""
-        return f"a time in ISO 8601 such as 2024-03-01T09:00:00Z{minutes}; without a zone it is in UTC"
+        return f"a time in ISO 8601 such as 2024-03-01T09:00:00Z{minutes}; without a time zone it is UTC"
 
     @property
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "examples": ["2024-03-01T09:00:00Z"]}
 
     def parse(self, text: str) -> datetime:
-        """The instant in UTC.
+        """The time in UTC.
 
         Raises:
-            Problem: the text is something else.
+            Problem: the text is not such a time.
         """
         try:
             found = datetime.fromisoformat(text)
@@ -51,41 +51,41 @@ class InstantParameter:
         return instant
 
 
-START = InstantParameter("start", "Records created from this time on.", whole_minutes=True)
+START = InstantParameter("start", "Records created at this time or later.", whole_minutes=True)
 END = InstantParameter("end", "Records created before this time.", whole_minutes=True)
-FOOTER = FlagParameter(FOOTER_PARAMETER, "Ends the answer with a line that has the number of records.")
-DIGEST = FlagParameter(DIGEST_PARAMETER, "Adds the digest of the lines to that last line.")
-CHANGED_AFTER = IntegerParameter("after", "Changes after this number; all by default.", 0)
-ALERTS_START = InstantParameter("start", "Alerts created in a later minute than this time's.")
+FOOTER = FlagParameter(FOOTER_PARAMETER, "Adds a last line with the number of records.")
+DIGEST = FlagParameter(DIGEST_PARAMETER, "Adds a digest of the lines to that last line.")
+CHANGED_AFTER = IntegerParameter("after", "Changes with a higher number than this; by default all.", 0)
+ALERTS_START = InstantParameter("start", "Alerts created after the minute of this time.")
 ALERTS_END = InstantParameter("end", "Alerts created in a minute that begins before this time.")
-LIMIT = IntegerParameter("limit", f"The most alerts of the answer; {USUAL_ALERTS} by default.", 1, MOST_ALERTS)
+LIMIT = IntegerParameter("limit", f"Most alerts of the answer; by default {USUAL_ALERTS}.", 1, MOST_ALERTS)
 RANGE: tuple[Parameter, ...] = (START, END, FOOTER, DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionParameter:
-    """The minute and the id of a record: 2024/03/01/12/30/ID."""
+    """The position of a record, which is its minute and id: 2024/03/01/12/30/ID."""
 
     name: str
     description: str
-    allowed: str = "what the answer before says as `next`"
+    allowed: str = "the `next` of the previous answer"
 
     @property
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": POSITION.pattern}
 
     def parse(self, text: str) -> str:
-        """The text.
+        """The position itself.
 
         Raises:
-            Problem: it is something else.
+            Problem: the text is not a position.
         """
         if not POSITION.fullmatch(text):
             raise invalid_parameter(self.name, f"{self.name} is {brief(text)}.", self.allowed)
         return text
 
 
-AFTER = PositionParameter("after", "The `next` of the answer before.")
+AFTER = PositionParameter("after", "The `next` of the previous answer.")
 ALERTS: tuple[Parameter, ...] = (ALERTS_START, ALERTS_END, AFTER, LIMIT)
 
 
@@ -103,10 +103,10 @@ def floor(instant: datetime) -> datetime:
 
 
 def records_asked(query_string: bytes) -> tuple[Range, bool, bool]:
-    """The range of records, whether a footer is asked for, and whether a digest is.
+    """The requested range of records, whether a footer is requested, and whether a digest is.
 
     Raises:
-        Problem: a parameter is missing, unknown, repeated or not in its grammar.
+        Problem: a parameter is missing, unknown, repeated or not valid.
     """
     given = fields(query_string, [parameter.name for parameter in RANGE])
     asked = Range(_required(START, given), _required(END, given))
@@ -116,10 +116,12 @@ def records_asked(query_string: bytes) -> tuple[Range, bool, bool]:
 
 
 def alerts_asked(query_string: bytes) -> tuple[Range, int, str]:
-    """The range of alerts, their most, and the text after which to go on. Both bounds are exclusive, by the minute.
+    """The requested range of alerts, their limit, and the position after which to continue, which may be empty.
+
+    In the request both bounds are exclusive, in whole minutes; the range is half-open.
 
     Raises:
-        Problem: a parameter is missing, unknown, repeated or not in its grammar, or the range is too long.
+        Problem: a parameter is missing, unknown, repeated or not valid, or the range is too long.
     """
     given = fields(query_string, [parameter.name for parameter in ALERTS])
     start, end = _required(ALERTS_START, given), _required(ALERTS_END, given)

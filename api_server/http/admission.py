@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from http import HTTPStatus
 
-from api_server.http.problems import Problem
+from api_server.http.problems import Problem, retry_after
 
 # Streams last from milliseconds to minutes; clients are expected to spread their own retries.
 RETRY_SECONDS = 2
@@ -50,7 +50,7 @@ class Admission:
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"too-many-{self._things}",
                 f"{self._slots} {self._things} are running, as many as this server runs at once.",
-                headers={"Retry-After": str(RETRY_SECONDS)},
+                headers=retry_after(RETRY_SECONDS),
             )
         self.active += 1
         self._empty.clear()

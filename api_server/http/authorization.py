@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api_server.http.authority import Authority, NotValid
 from api_server.http.feature import Endpoint
-from api_server.http.problems import Problem
+from api_server.http.problems import Problem, unavailable
 from api_server.http.shared import shared_of
 from api_server.http.tokens import Grant, Scope
 from flows_platform.domain.errors import PlatformError
@@ -89,10 +89,8 @@ def lookups() -> Iterator[None]:
     try:
         yield
     except PlatformError as error:
-        logger.error("tokens cannot be looked up: %s", error)  # noqa: TRY400  the message says it all
-        detail = "Tokens cannot be looked up now; the server's log has the reason."
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        raise Problem(status, "tokens-unavailable", detail, headers={"Retry-After": "30"}) from error
+        logger.error("tokens cannot be looked up: %s", error)
+        raise unavailable("tokens-unavailable", "Tokens cannot be looked up now") from error
 
 
 def _granted(tokens: Authority, headers: list[str]) -> Grant:

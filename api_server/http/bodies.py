@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect, Request
 
 from api_server.http.admission import RETRY_SECONDS
-from api_server.http.problems import Problem
+from api_server.http.problems import Problem, retry_after
 
 # What is not read would be taken for the next request.
 CLOSE = {"Connection": "close"}
@@ -68,10 +68,9 @@ class BodyReader:
                 raise _too_large(limit)
             # guard: bytes of all bodies
             if self.held + len(chunk) > self._budget:
-                retry = {"Retry-After": str(RETRY_SECONDS)}
                 detail = f"Bodies of {self._budget} bytes are held, as many as this server holds at once."
                 kind = f"too-many-{self._things}"
-                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=CLOSE | retry)
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=CLOSE | retry_after(RETRY_SECONDS))
             self.held += len(chunk)
             read += chunk
 

@@ -45,7 +45,7 @@ class Certificate:
         try:
             self._current = self._read()
         except ConfigurationError as error:
-            logger.error("the certificate stays as it was: %s", error)  # noqa: TRY400  the message says it all
+            logger.error("the certificate stays as it was: %s", error)
         else:
             logger.info("the certificate %s was read again", self._certificate)
 

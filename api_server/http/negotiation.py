@@ -8,6 +8,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 
 from api_server.http.problems import Problem
+from api_server.http.responses import NO_STORE
 from flows_platform.formats.protocol.names import WireFormat
 
 QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
@@ -29,7 +30,7 @@ def content_headers(wire_format: WireFormat, coding: ContentCoding) -> dict[str,
     content_type = wire_format.content_type
     if wire_format is WireFormat.CSV:
         content_type += "; charset=utf-8; header=present"
-    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", "Cache-Control": "no-store"}
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"} | NO_STORE
     return headers if coding is ContentCoding.IDENTITY else headers | {"Content-Encoding": coding}
 
 

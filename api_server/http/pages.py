@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import refuse_parameters
 from api_server.http.problems import Problem
+from api_server.http.responses import NO_STORE
 from api_server.http.shared import shared_of
 
 FOLDER = Path(__file__).parents[1] / "templates"
@@ -22,7 +23,7 @@ STYLE = f"/static/style-{sha256(SHEET).hexdigest()[:12]}.css"
 POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-store",
+    **NO_STORE,
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",

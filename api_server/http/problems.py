@@ -9,9 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from api_server.http.responses import NO_STORE
 from api_server.http.tokens import without_tokens
 
 CONTENT_TYPE = "application/problem+json"
+RETRY_SECONDS = 30  # after which to ask again for what the operator must repair first
 BRIEF_PATH = 200  # characters of a path that a problem shows
 # The kinds of problem that every server answers with, explained on the page at `/`, where `type` points to.
 REFUSALS = {
@@ -74,6 +76,17 @@ def invalid_parameter(name: str, detail: str, allowed: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "invalid-parameter", detail, members=members)
 
 
+def retry_after(seconds: int) -> dict[str, str]:
+    """The header that says when to try again."""
+    return {"Retry-After": str(seconds)}
+
+
+def unavailable(kind: str, what: str, seconds: int = RETRY_SECONDS) -> Problem:
+    """A 503 whose reason is in the log; `what` says what is not possible, without a full stop."""
+    detail = f"{what}; the server's log has the reason."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=retry_after(seconds))
+
+
 def encoded(problem: Problem, **members: str) -> bytes:
     """The problem document."""
     document = {
@@ -90,7 +103,7 @@ def encoded(problem: Problem, **members: str) -> bytes:
 def respond(request: Request, problem: Problem) -> Response:
     """The problem as a response."""
     instance = without_tokens(request.scope.get("raw_path", b"").decode("latin-1") or request.url.path)
-    headers = {"Cache-Control": "no-store", **problem.headers}
+    headers = NO_STORE | problem.headers
     return Response(encoded(problem, instance=instance[:BRIEF_PATH]), problem.status, headers, CONTENT_TYPE)
 
 

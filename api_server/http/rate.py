@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api_server.http.authorization import grant_of
 from api_server.http.feature import Endpoint
-from api_server.http.problems import Problem
+from api_server.http.problems import Problem, retry_after
 
 MINUTE = 60
 REQUESTS_A_MINUTE = 1200
@@ -71,7 +71,7 @@ class RateLimit:
         # guard: a token has a rate
         if bucket.left < 1:
             wait = math.ceil((1 - bucket.left) * MINUTE / self._most)
-            headers = {**self._headers(0, wait), "Retry-After": str(wait)}
+            headers = self._headers(0, wait) | retry_after(wait)
             detail = f"The token may send {self._most:,} requests a minute; the next one in {wait} s."
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", detail, headers=headers)
         bucket.left -= 1

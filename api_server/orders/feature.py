@@ -1,4 +1,4 @@
-"""TPC-H's orders as a feature of the server: the generated file of every month, as it is on the disk."""
+"""TPC-H's orders as a feature of the server, which serves the generated file of every month."""
 
 import re
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ MONTH = re.compile("[0-9]{4}-[0-9]{2}", re.ASCII)
 
 
 class OrdersFeature(Feature):
-    """Orders by month, from files that may not have been generated yet.
+    """Serves orders by month, from files that may not have been generated yet.
 
     Args:
-        folder: Where the files are.
+        folder: The folder of the files.
     """
 
     source = "orders of TPC-H"

@@ -1,4 +1,4 @@
-"""What the token of a request leaves of the reports: those that it may read, and the parameters that it fixes."""
+"""What a request's token allows: the reports that it may read, and the parameters whose values it fixes."""
 
 import re
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ type Reports = Mapping[str, ReportDeclaration]
 
 
 def readable(request: Request, reports: Reports) -> dict[str, ReportDeclaration]:
-    """The reports that the request's token may read. One without a parameter that the token fixes is not among them."""
+    """The reports that the request's token may read. Each has all the parameters that the token fixes."""
     grant = grant_of(request)
     return {name: report for name, report in reports.items() if _reads(grant, report)}
 
 
 def reads_all(request: Request) -> bool:
-    """Whether the request's token may read all reports, whatever their parameters."""
+    """Whether the request's token may read all reports, with any parameters."""
     return grant_of(request).has(Scope.REPORTS_READ)
 
 
 def report_for(request: Request, name: str, reports: Reports) -> ReportDeclaration:
-    """The report of that name, for this request.
+    """The report with this name, if the request's token may read it.
 
     Raises:
-        Problem: 404 where there is none that the token may read; 403 for a token of single reports, whether or not
-            there is such a report.
+        Problem: 404 if there is no such report; 403 if the token is for other reports, whether or not there is such a
+            report.
     """
     found = readable(request, reports)
     if name not in found and Scope.REPORTS_READ not in grant_of(request).scopes:
@@ -51,12 +51,18 @@ def asked_by(
     *,
     as_original: bool = False,
 ) -> Asked:
-    """What a request asks of a report, with the parameters that its token fixes. Every endpoint asks through this.
+    """The request for a report, with the parameters that its token fixes. All endpoints of rows use this function.
 
-    `as_original`: a reversed range has no rows, and is not refused.
+    Args:
+        request: The HTTP request.
+        service: The service of the report.
+        report: The report.
+        given: The parameters that the request gives.
+        shown: The format and form of the answer.
+        as_original: Whether a reversed range has no rows, instead of being refused.
 
     Raises:
-        Problem: 403 where the request gives a fixed parameter another value, or its token may not read the report.
+        Problem: 403 if the request gives another value for a fixed parameter, or if its token may not read the report.
         PlatformError: as `ReportService.asked`.
     """
     fixed = _with_fixed(request, report, given)

@@ -17,7 +17,7 @@ from flows_platform.reports.service import ReportService
 
 
 class ReportsFeature(Feature):
-    """Declared queries over the warehouse. What runs them comes from outside: the server loads no client."""
+    """Serves declared queries over the warehouse. The service that runs them is given: the server loads no client."""
 
     def __init__(
         self,
@@ -27,13 +27,13 @@ class ReportsFeature(Feature):
         *,
         a_minute: int = REQUESTS_A_MINUTE,
     ) -> None:
-        """Take what is served, and why other reports are not.
+        """Serve the reports of a service.
 
         Args:
-            service: The reports.
-            faults: What is wrong with further ones, by file, line and key.
-            unchecked: Names of reports whose columns could not be checked yet, with the reason; each answer is.
-            a_minute: Requests that one token may send; 0 for no limit.
+            service: The service.
+            faults: Why further reports are not served, by file, line and key.
+            unchecked: Why the columns of some reports, by their names, could not be checked yet; all answers are.
+            a_minute: Requests that one token may send in a minute; 0 for no limit.
         """
         self._service, self._faults, self._unchecked = service, faults, unchecked
         self._rate = RateLimit(a_minute)

@@ -1,4 +1,4 @@
-"""The report paths of the OpenAPI description: each report by itself, with its parameters and its columns."""
+"""The reports in the OpenAPI description: every report has paths of its own, with its parameters and columns."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,8 +23,8 @@ from api_server.reports.problems import KINDS
 from api_server.reports.requests import FORMAT, FORMATS, NUMBERS, ORIGINAL, SHAPE
 from api_server.reports.schemas import LIST_SCHEMA, answer_schema, parameters_schema
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
-from flows_platform.reports.bodies import USUAL, Form
 from flows_platform.reports.declaration import ReportDeclaration, names_in
+from flows_platform.reports.encode import USUAL, Form
 from flows_platform.reports.parameters import ReportParameter
 
 
@@ -91,8 +91,8 @@ def _query(report: ReportDeclaration) -> Node:
         "requestBody": body,
         "responses": {
             **_rows(report, USUAL),
-            "413": problem("The body is too long."),
-            "415": problem("The body is not JSON by its type."),
+            "413": problem("The body is too large."),
+            "415": problem("The body's type is not JSON."),
         },
     }
 
@@ -106,7 +106,7 @@ def _responses(summary: str, body: Node) -> dict[str, Any]:
     return {
         "200": {"description": summary, "content": body},
         "400": problem("A parameter is refused."),
-        "429": problem("The token has sent as many requests as it may in a minute.", retry=True),
+        "429": problem("The token has sent as many requests as it may send in a minute.", retry=True),
         **failures(),
     }
 

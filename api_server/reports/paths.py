@@ -1,4 +1,4 @@
-"""The paths of reports, written down once."""
+"""The paths of reports, and their scopes."""
 
 from api_server.http.tokens import Scope
 

@@ -1,4 +1,4 @@
-"""What a request for a report asks: its name and format, and its parameters from the query string or a JSON body."""
+"""Reads requests for a report: its name, the format and form of the answer, and the parameters from query or body."""
 
 import json
 import re
@@ -17,32 +17,34 @@ from api_server.http.problems import Problem, invalid_parameter
 from api_server.http.shared import shared_of
 from flows_platform.domain.schema import ColumnType
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.bodies import EXACT, USUAL, Form
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.encode import EXACT, USUAL, Form
 from flows_platform.reports.values import ParameterType
 
 FORMATS = tuple(WireFormat)
 FORMAT = format_parameter(FORMATS)
 NUMBERS = FlagParameter(
-    "numbers", "`text` writes int64 and numeric values as texts: their digits are more than some clients keep.", "text"
+    "numbers",
+    "`text` writes int64 and numeric values as strings, for clients that cannot hold all their digits.",
+    "text",
 )
-SHAPE = FlagParameter("shape", "`rows` gives the array of rows alone.", "rows")
-# The parameters that change an answer's form, and the formats that they are for.
+SHAPE = FlagParameter("shape", "`rows` gives only the array of rows, without the envelope.", "rows")
+# The parameters that change the form of an answer, and the formats in which they may be used.
 FORMS: tuple[tuple[FlagParameter, Sequence[WireFormat], Callable[[Form], Form]], ...] = (
     (NUMBERS, (WireFormat.JSON, WireFormat.NDJSON), lambda form: replace(form, texts=EXACT)),
     (SHAPE, (WireFormat.JSON,), lambda form: replace(form, bare=True)),
 )
-# How the server of the guide answers: its driver gives sums as decimals, which its JSON writes as texts.
+# The form of the guide's server: its driver returns sums as decimals, which its JSON writes as strings.
 ORIGINAL = Form(bare=True, texts=frozenset({ColumnType.NUMERIC}), capitals=True)
 SHORT_DATE = re.compile("^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})$", re.ASCII)
 BODY_BYTES = 64 * 1024
 
 
 def named(name: str, reports: Mapping[str, ReportDeclaration]) -> ReportDeclaration:
-    """The report of that name.
+    """The report with this name.
 
     Raises:
-        Problem: 404, with the names that are nearest.
+        Problem: 404, with the most similar names.
     """
     if name in reports:
         return reports[name]
@@ -53,13 +55,13 @@ def named(name: str, reports: Mapping[str, ReportDeclaration]) -> ReportDeclarat
 
 
 def split(name: str) -> tuple[str, WireFormat | None]:
-    """The report's name and the format that its ending names."""
+    """A name without the ending that names a format, and this format; None if it has no such ending."""
     stem, _, ending = name.rpartition(".")
     return (stem, WireFormat(ending)) if stem and ending in set(FORMATS) else (name, None)
 
 
 class Shown(NamedTuple):
-    """How a request asks for its answer."""
+    """The format and form in which a request wants its answer."""
 
     wire_format: WireFormat
     form: Form
@@ -68,7 +70,13 @@ class Shown(NamedTuple):
 def of_query(
     request: Request, names: Sequence[str], ending: WireFormat | None, usual: Form = USUAL
 ) -> tuple[dict[str, str], Shown]:
-    """The parameters of a request without a body, and how it asks for the answer.
+    """The parameters in a query string, and the format and form of the answer.
+
+    Args:
+        request: The request.
+        names: The parameters that it may give.
+        ending: The format that the path's ending names, if it has one.
+        usual: The form without parameters that change it.
 
     Raises:
         Problem: a parameter is unknown or repeated, or no format fits.
@@ -88,10 +96,10 @@ def of_query(
 
 
 def of_path(request: Request, report: ReportDeclaration, names: Sequence[str]) -> tuple[dict[str, str], Shown]:
-    """As `of_query`, for a further path of a report that gives the parameters `names`.
+    """As `of_query`, for a further path of a report; `names` are the parameters in the path.
 
     Raises:
-        Problem: as for `of_query`.
+        Problem: as `of_query`.
     """
     original = report.uses.original
     others = [one.name for one in report.parameters if one.name not in names]
@@ -101,7 +109,7 @@ def of_path(request: Request, report: ReportDeclaration, names: Sequence[str]) -
 
 
 def _as_written_then(report: ReportDeclaration, given: Mapping[str, str]) -> dict[str, str]:
-    """The parameters as the guide's server reads them: an empty one is left out, a date needs no leading zeros."""
+    """The parameters as the guide's server reads them: empty ones are ignored, dates need no leading zeros."""
     dates = {one.name for one in report.parameters if one.type is ParameterType.DATE}
     return {
         name: SHORT_DATE.sub(lambda found: f"{found[1]}-{found[2]:0>2}-{found[3]:0>2}", text) if name in dates else text
@@ -111,11 +119,11 @@ def _as_written_then(report: ReportDeclaration, given: Mapping[str, str]) -> dic
 
 
 async def of_body(request: Request) -> tuple[dict[str, Any], Shown]:
-    """The parameters of a JSON body, and how Accept and the query string ask for the answer.
+    """The parameters in a JSON body, and the format and form of the answer from Accept and the query string.
 
     Raises:
-        Problem: 413 where it is too long, 415 where it is not JSON by its type, 400 where it is not an object; others
-            as `BodyReader` raises them.
+        Problem: 413 if the body is too large, 415 if its type is not JSON, 400 if it is not an object; others as
+            `BodyReader.body`.
     """
     _, shown = of_query(request, (), None)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""The endpoints of reports: the list, a report's rows and its schema. A 304 asks no warehouse."""
+"""The endpoints of reports: their list, a report's rows, and its schema. A 304 needs no query."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from api_server.http.authorization import grant_of
 from api_server.http.compression import compressed
+from api_server.http.disconnect import until_disconnect
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import ContentCoding, choose_coding, content_headers, header_list
 from api_server.http.parameters import refuse_parameters
-from api_server.http.presence import while_there
+from api_server.http.responses import NO_STORE, headers_alone, matching_tag
 from api_server.reports import paths
 from api_server.reports.access import asked_by, readable, reads_all, report_for
 from api_server.reports.problems import report_problems
@@ -28,11 +29,11 @@ from flows_platform.reports.versions import DataState
 
 AS_OF_HEADER = "Data-As-Of"
 NOT_MODIFIED = 304
-SMALL = 1024  # bytes that no coding makes worth while
+SMALL = 1024  # bytes; answers up to this size are not compressed
 
 
 def list_endpoint(service: ReportService, faults: Sequence[str], unchecked: Mapping[str, str]) -> Endpoint:
-    """The reports that the token may read: parameters, columns, newest data; for a token of all, also the faults."""
+    """The reports that the token may read; for tokens of all reports, also why others are not served."""
 
     async def reports(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
@@ -52,7 +53,7 @@ def list_endpoint(service: ReportService, faults: Sequence[str], unchecked: Mapp
 
 
 def schema_endpoint(service: ReportService) -> Endpoint:
-    """JSON Schema of a report's parameters and rows."""
+    """The JSON Schema of a report's parameters and rows."""
 
     async def schema(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
@@ -63,7 +64,7 @@ def schema_endpoint(service: ReportService) -> Endpoint:
 
 
 def rows_endpoint(service: ReportService) -> Endpoint:
-    """A report's rows, by parameters of the query string."""
+    """A report's rows, with parameters in the query string."""
 
     async def rows(request: Request) -> Response:
         name, ending = split(request.path_params["name"])
@@ -77,7 +78,7 @@ def rows_endpoint(service: ReportService) -> Endpoint:
 
 
 def path_endpoint(service: ReportService, report: ReportDeclaration, path: str) -> Endpoint:
-    """A report's rows at a further path of it."""
+    """A report's rows at one of its further paths."""
     names = names_in(path)
 
     async def rows(request: Request) -> Response:
@@ -90,7 +91,7 @@ def path_endpoint(service: ReportService, report: ReportDeclaration, path: str) 
 
 
 def query_endpoint(service: ReportService) -> Endpoint:
-    """A report's rows, by parameters of a JSON body."""
+    """A report's rows, with parameters in a JSON body."""
 
     async def query(request: Request) -> Response:
         report = report_for(request, request.path_params["name"], service.reports)
@@ -103,34 +104,24 @@ def query_endpoint(service: ReportService) -> Endpoint:
 
 
 async def _answered(request: Request, service: ReportService, asked: Asked) -> Response:
-    request.state.asked = asked  # for the report's page
+    request.state.asked = asked  # the report's page reads it
     coding = choose_coding(header_list(request.headers, "accept-encoding"))
     # guard: an unchanged answer asks no warehouse
-    if asked.etag and (tag := _named(request, asked.etag)):
+    if asked.etag and (tag := matching_tag(request, asked.etag)):
         headers = _headers(asked, asked.state, asked.etag, ContentCoding.IDENTITY)
         return Response(status_code=NOT_MODIFIED, headers={**headers, "ETag": tag})
     held = service.at_hand(asked)
     if request.method == "HEAD":
         return _head(asked, held, coding)
     with report_problems():
-        answer = await while_there(request, service.answer(asked)) if held is None else held
+        answer = await until_disconnect(request, service.answer(asked)) if held is None else held
     return _body(asked, answer, coding)
 
 
-def _named(request: Request, etag: str) -> str | None:
-    """The tag by which If-None-Match names the answer, in the coding that the client has; None if it does not."""
-    given = header_list(request.headers, "if-none-match") or ""
-    tags = [tag.strip().removeprefix("W/").strip('"') for tag in given.split(",")]
-    found = next((tag for tag in tags if tag.partition("-")[0] == etag), etag if "*" in tags else None)
-    return found and f'"{found}"'
-
-
 def _head(asked: Asked, held: Answer | None, coding: ContentCoding) -> Response:
-    """The headers; the count where the answer is kept."""
+    """The headers of an answer. They have the count only if the answer is in the cache."""
     counted = {RECORD_COUNT_HEADER: str(held.count)} if held else {}
-    response = Response(headers={**_headers(asked, asked.state, asked.etag, coding), **counted})
-    del response.headers["content-length"]
-    return response
+    return headers_alone({**_headers(asked, asked.state, asked.etag, coding), **counted})
 
 
 def _body(asked: Asked, answer: Answer, coding: ContentCoding) -> Response:
@@ -151,7 +142,7 @@ def _headers(asked: Asked, state: DataState, etag: str | None, coding: ContentCo
     headers = {**content_headers(asked.wire_format, coding), "Link": f'<{schema}>; rel="describedby"', **_dates(state)}
     if etag:
         seconds = report.cache.seconds
-        # A browser whose reader signs in again with another token asks again.
+        # So that a browser does not show an answer to a reader who signed in with another token.
         headers["Vary"] += ", Authorization"
         headers["Cache-Control"] = f"private, max-age={seconds}, stale-while-revalidate={seconds}"
         headers["ETag"] = f'"{etag}"' if coding is ContentCoding.IDENTITY else f'"{etag}-{coding}"'
@@ -166,14 +157,13 @@ def _dates(state: DataState) -> dict[str, str]:
 
 
 def _json(document: Mapping[str, Any]) -> Response:
-    headers = {"Cache-Control": "no-store"}
-    return Response(json.dumps(document).encode(), headers=headers, media_type=WireFormat.JSON.content_type)
+    return Response(json.dumps(document).encode(), headers=NO_STORE, media_type=WireFormat.JSON.content_type)
 
 
 def _validated(request: Request, body: bytes) -> Response:
-    """JSON with an ETag: the answer is 304 where the client has it."""
+    """JSON with an ETag; a 304 if the client has the same."""
     etag = sha256(body).hexdigest()
     headers = {"Cache-Control": "private, no-cache", "ETag": f'"{etag}"'}
-    if _named(request, etag):
+    if matching_tag(request, etag):
         return Response(status_code=NOT_MODIFIED, headers=headers)
     return Response(body, headers=headers, media_type=WireFormat.JSON.content_type)

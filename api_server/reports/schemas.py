@@ -1,12 +1,12 @@
-"""Reports as documents: how the list shows one, and the JSON Schema of its parameters and rows."""
+"""Reports as JSON documents: the entry in the list, and the JSON Schema of parameters and rows."""
 
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from api_server.http.openapi_parts import ANY_OBJECT, JSON_TYPES, NUMBER, TEXT, Node, array_of, nullable, object_schema
-from flows_platform.reports.bodies import EXACT, USUAL, Form
 from flows_platform.reports.declaration import ReportColumn, ReportDeclaration
+from flows_platform.reports.encode import EXACT, USUAL, Form
 from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.values import as_text
 from flows_platform.reports.versions import DataState
@@ -16,12 +16,12 @@ LIST_SCHEMA = object_schema({"reports": array_of(ANY_OBJECT), "faults": array_of
 
 
 def without_folder(fault: str) -> str:
-    """A fault without the folders of its files: readers of reports need not know them."""
+    """A fault without the folders of the files in it, which readers of reports need not know."""
     return FOLDER.sub("", fault)
 
 
 def described(report: ReportDeclaration, state: DataState, fixed: Mapping[str, str]) -> dict[str, Any]:
-    """A report in the list. Parameters that the token fixes are not among those that a request may give."""
+    """A report's entry in the list. Its parameters do not include those that the token fixes."""
     return {
         "name": report.name,
         "description": report.description,
@@ -47,7 +47,7 @@ def _parameter(parameter: ReportParameter) -> dict[str, Any]:
 
 
 def schema_document(report: ReportDeclaration, fixed: Mapping[str, str]) -> dict[str, Any]:
-    """JSON Schema with `$defs` for the parameters of a body, without those that the token fixes, and for a row."""
+    """The JSON Schema of a report, with `$defs` for the parameters that a request may give and for a row."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": report.name,
@@ -57,14 +57,14 @@ def schema_document(report: ReportDeclaration, fixed: Mapping[str, str]) -> dict
 
 
 def parameters_schema(report: ReportDeclaration, fixed: Collection[str] = ()) -> Node:
-    """The parameters of a body, without those that the token fixes."""
+    """The schema of a body with parameters, without those that the token fixes."""
     given = [one for one in report.parameters if one.name not in fixed]
     parameters = {one.name: {**one.schema_of_value, "description": one.description or one.allowed} for one in given}
     return {**object_schema(parameters), "required": [one.name for one in given if one.required]}
 
 
 def row_schema(report: ReportDeclaration, form: Form = USUAL) -> Node:
-    """A row in JSON."""
+    """The schema of a row in JSON."""
     return object_schema(
         {column.name.upper() if form.capitals else column.name: _column(column, form) for column in report.columns}
     )
@@ -76,7 +76,7 @@ def _column(column: ReportColumn, form: Form) -> Node:
 
 
 def answer_schema(report: ReportDeclaration, form: Form) -> Node:
-    """An answer in JSON: the form of the path, or what the request changes of it."""
+    """The schema of an answer in JSON, in this form or as a request's parameters change it."""
     rows: list[Node] = [
         array_of(row_schema(report, Form(texts=texts, capitals=form.capitals)))
         for texts in dict.fromkeys((form.texts, EXACT))

@@ -14,8 +14,8 @@ from flows_platform.domain.errors import ConfigurationError, PlatformError, Tran
 from flows_platform.domain.schema import WarehouseTable
 from flows_platform.orchestration.source_faults import SourceFault
 from flows_platform.orchestration.table import WindowedTable
-from flows_platform.reports.answers import NoTable
 from flows_platform.reports.declaration import ReportDeclaration, names_in
+from flows_platform.reports.runner import NoTable
 from flows_platform.settings import Settings
 
 # How the columns of a report's statement differ from the declared ones.

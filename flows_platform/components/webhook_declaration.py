@@ -11,8 +11,8 @@ from flows_platform.components.validation import TableDeclaration, environment_v
 from flows_platform.components.webhook_list import Reconcile, listed_keys
 from flows_platform.declared import Fault, all_refused, refused
 from flows_platform.fetch.alert_detail import Detail
+from flows_platform.webhooks.archived_records import DETAIL, OWN, WEBHOOK
 from flows_platform.webhooks.declaration import HOOKS, WebhookDeclaration
-from flows_platform.webhooks.lines import DETAIL, OWN, WEBHOOK
 from flows_platform.webhooks.reconcile import check_reconcilable
 
 TOKEN = "FLOWS_API_TOKEN"  # noqa: S105 - the variable's name

@@ -23,8 +23,8 @@ from flows_platform.fetch.http.rate_limit import RateBudget, RateGate
 from flows_platform.fetch.http.refusals import Nothing, Refusals, Wait
 from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.tokens import TOKENS
-from flows_platform.webhooks.details import NotAuthorized, Unaskable
-from flows_platform.webhooks.records import BadDelivery, object_in
+from flows_platform.webhooks.detail_worker import NotAuthorized, Unaskable
+from flows_platform.webhooks.parsing import BadDelivery, object_in
 
 LARGEST = 4 << 20  # bytes of a detail
 LIMITS = HttpLimits(connect=10, read=30, total=60)

@@ -191,7 +191,7 @@ def _result(key: dg.AssetKey, faults: Sequence[str]) -> dg.AssetCheckResult:
 
 def _shown(report: ReportDeclaration, answer: "Answer") -> figures.Metadata:
     """The figures of an answer; one that was kept cost nothing."""
-    from flows_platform.reports.bodies import table_of  # noqa: PLC0415 - loads pyarrow
+    from flows_platform.reports.encode import table_of  # noqa: PLC0415 - loads pyarrow
 
     table = table_of(answer.body)
     rows = table.slice(0, ROWS).to_pylist()

@@ -1,4 +1,4 @@
-"""Answers that are kept: bytes by key, in memory and on disk, each bounded. A damaged file is as good as none."""
+"""The cache of answers: bytes by key, in memory and on disk, both of limited size. Damaged files count as missing."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class MemoryCache:
-    """The answers used last, up to a number of bytes. Safe between threads."""
+    """The most recently used answers, up to a number of bytes. Threads may share it."""
 
     def __init__(self, most: int) -> None:
         self._most, self._bytes = most, 0
@@ -30,14 +30,14 @@ class MemoryCache:
         self._lock = Lock()
 
     def get(self, key: str) -> bytes | None:
-        """The answer, or None."""
+        """The answer; None if it is not in memory."""
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
             return self._held.get(key)
 
     def put(self, key: str, body: bytes) -> None:
-        """Keep the answer, unless it would fill more than a quarter by itself."""
+        """Keep an answer, unless it alone would fill more than a quarter of the cache."""
         if len(body) > self._most // 4:
             return
         with self._lock:
@@ -61,7 +61,7 @@ class DiskCache:
         self._counts = False  # whether this server has listed the folder: a power cut may lose the last count
 
     def get(self, key: str) -> bytes | None:
-        """The answer, or None where there is none that is whole."""
+        """The answer; None if there is none, or if its file is damaged."""
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -77,7 +77,7 @@ class DiskCache:
         return body
 
     def put(self, key: str, body: bytes) -> None:
-        """Keep the answer; where it cannot be written, the log says so and the answer is not kept."""
+        """Keep an answer. If it cannot be written, it is not kept, and the log says so."""
         if len(body) > self._most // 4:
             return
         try:
@@ -131,24 +131,24 @@ def _on_disk(size: int) -> int:
 
 
 class AnswerCache:
-    """Answers in memory, and on disk behind it."""
+    """A cache in memory in front of a cache on disk."""
 
     def __init__(self, folder: Path, *, memory: int = 64 * MEGABYTE, disk: int = 1024 * MEGABYTE) -> None:
         self._memory, self._disk = MemoryCache(memory), DiskCache(folder, disk)
 
     def at_hand(self, key: str) -> bytes | None:
-        """The answer if it is in memory; does not block."""
+        """The answer if it is in memory; None otherwise. Does not block."""
         return self._memory.get(key)
 
     def get(self, key: str) -> bytes | None:
-        """The answer, or None; may read the disk."""
+        """The answer; None if there is none. May read the disk."""
         held = self._memory.get(key)
         if held is None and (held := self._disk.get(key)) is not None:
             self._memory.put(key, held)
         return held
 
     def put(self, key: str, body: bytes, *, on_disk: bool) -> None:
-        """Keep the answer in memory and, if asked to, on disk."""
+        """Keep an answer in memory and, with `on_disk`, on disk too."""
         self._memory.put(key, body)
         if on_disk:
             self._disk.put(key, body)

@@ -1,6 +1,6 @@
-"""A report's declaration: the keys of its YAML, which are also what the server runs.
+"""The keys of a report's YAML. The same objects are what the server runs.
 
-`top` and `series` are short for a statement with its parameters and columns; `expanded` writes them out.
+`top` and `series` are short forms of a statement with its parameters and columns; `expanded` writes them out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 TIMES = {ParameterType.DATE, ParameterType.TIMESTAMP}
 PATH = r"^(/([A-Za-z0-9._~-]+|\{[a-z][a-z0-9_]*\}))+$"
-# What the server's own paths begin with.
+# The first segments of the server's own paths.
 OWN_PATHS = frozenset({"api", "docs", "healthz", "oauth", "openapi.json", "reports", "static", "test"})
 
 
 class ReversedRange(BadParameter):
-    """The range of a request ends before it begins."""
+    """The range of a request ends before it starts."""
 
 
 class ReportColumn(Declared):
-    """A column of the answer, as the statement gives it."""
+    """A column of the answer, in the order of the statement's result."""
 
     name: str = Field(description="The column's name in the statement's result.")
-    type: ColumnType = Field(description="Its type, which a dry run of the statement must give too.")
-    description: str = Field("", description="What it means, for the page and the description of the API.")
+    type: ColumnType = Field(description="Its type. A dry run of the statement must give the same type.")
+    description: str = Field("", description="What the column means, for the page and the API's description.")
     decimals: int | None = Field(
         None,
         ge=0,
         le=DECIMALS,
-        description="Least digits after the point of a numeric, filled with zeros; others are shown if needed.",
+        description="Minimum number of digits after the decimal point of a numeric column, filled up with zeros.",
     )
 
 
@@ -55,74 +55,84 @@ TwoNames = Annotated[
 
 
 class Longest(Declared):
-    """The longest range of a request."""
+    """The longest range of time that a request may ask for."""
 
-    parameters: TwoNames = Field(description="The two parameters that begin and end the range.")
-    days: int = Field(ge=1, le=36_600, description="Days from the first to the second, at most.")
+    parameters: TwoNames = Field(description="The two parameters that are the start and the end of the range.")
+    days: int = Field(ge=1, le=36_600, description="Length of the longest range, in days.")
     reads: Reads = Field(
         Reads.ALL,
-        description="Which rows the statement reads by their time; found in it when the report is loaded, whatever is "
-        "written here.",
+        description="Which rows the statement reads, by their time. Derived from the statement when the report is "
+        "loaded; a value given here is ignored.",
     )
 
 
 class ReportChart(Declared):
-    """How the page draws the answer."""
+    """The chart on the report's page."""
 
-    kind: Literal["bar", "line"] = Field("bar", description="bar or line.")
-    x: str = Field(description="The column along the axis.")
-    y: str = Field(description="The column that is drawn.")
+    kind: Literal["bar", "line"] = Field("bar", description="Kind of chart: bar or line.")
+    x: str = Field(description="The column of the x axis.")
+    y: str = Field(description="The column whose values are drawn.")
 
 
 class ReportCache(Declared):
     """How long a client may use an answer without asking again."""
 
-    seconds: int = Field(60, ge=0, le=86_400, description="Seconds; after them, an unchanged answer is a 304.")
+    seconds: int = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="Seconds for which a client may use an answer without asking. Then an unchanged one is a 304.",
+    )
     prewarm: bool = Field(
         False,
-        description="Whether Dagster computes the answer for the default values once windows of the tables were "
-        "published, so that the first request finds it kept.",
+        description="Whether Dagster computes the answer for the default values after windows of the tables were "
+        "published, so that the first request finds it in the cache.",
     )
 
 
 class ReportLimits(Declared):
     """What a request may cost."""
 
-    rows: Count = Field(100_000, description="Rows of an answer; more are an error, never a shorter answer.")
-    bytes_billed: int = Field(1_000_000_000, ge=1, description="Bytes that BigQuery may bill for one query.")
-    seconds: int = Field(30, ge=1, le=600, description="Seconds after which the query is cancelled.")
+    rows: Count = Field(
+        100_000, description="Most rows of an answer. An answer with more rows is an error; it is never cut."
+    )
+    bytes_billed: int = Field(1_000_000_000, ge=1, description="Most bytes that BigQuery may bill for one query.")
+    seconds: int = Field(30, ge=1, le=600, description="Seconds after which a query is cancelled.")
 
 
 class ReportUses(Declared):
-    """How the further paths of a report answer."""
+    """How a report answers at its further paths."""
 
     original: bool = Field(
         False,
-        description="Whether `paths` answer as the guide's own server does: a bare array, columns in capitals, "
-        "numerics as texts, defaults also where a value is empty, dates such as 1995-2-1, and no rows for a reversed "
-        "range.",
+        description="Whether `paths` answer like the guide's own server: a bare array, names of columns in capitals, "
+        "numeric values as strings, defaults also for empty values, dates such as 1995-2-1, and no rows for a "
+        "reversed range.",
     )
 
 
 class ReportDeclaration(Declared):
     """A report: a typed, read-only query over tables of the warehouse, served over HTTP."""
 
-    name: str = Field(pattern=NAME, description="The report's name, in its URL.")
-    description: str = Field(min_length=1, description="What the report shows, in a sentence.")
+    name: str = Field(pattern=NAME, description="Name of the report, which is part of its URL.")
+    description: str = Field(min_length=1, description="What the report shows, in one sentence.")
     over: tuple[str, ...] = Field((), description="The tables that the statement may read.")
-    parameters: tuple[ReportParameter, ...] = Field((), description="The values that a request may give.")
+    parameters: tuple[ReportParameter, ...] = Field((), description="The parameters that a request may give.")
     longest: Longest | None = Field(None, description="The longest range of a request.")
     sql: str | None = Field(None, description="The statement: one SELECT or WITH in BigQuery's SQL.")
-    top: Top | None = Field(None, description="Instead of `sql`: the highest sums by a column, in a range of time.")
-    series: Series | None = Field(None, description="Instead of `sql`: sums by hour, day, month or year.")
+    top: Top | None = Field(
+        None, description="Instead of `sql`: the values of a column with the highest sums in a range of time."
+    )
+    series: Series | None = Field(None, description="Instead of `sql`: a sum for every hour, day, month or year.")
     columns: tuple[ReportColumn, ...] = Field((), description="The columns of the answer, in order.")
     chart: ReportChart | None = Field(None, description="The chart of the report's page.")
-    cache: ReportCache = Field(ReportCache(), description="How long answers may be used without asking again.")
+    cache: ReportCache = Field(ReportCache(), description="How long clients may use an answer without asking again.")
     limits: ReportLimits = Field(ReportLimits(), description="What a request may cost.")
     paths: tuple[Annotated[str, StringConstraints(pattern=PATH)], ...] = Field(
-        (), description="Further paths of the report, such as /connector/clerk/{clerk}; {NAME} gives a parameter."
+        (),
+        description="Further paths of the report, such as /connector/clerk/{clerk}; {NAME} is a parameter's value.",
     )
-    uses: ReportUses = Field(ReportUses(), description="How `paths` answer.")
+    uses: ReportUses = Field(ReportUses(), description="How the report answers at `paths`.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -132,7 +142,7 @@ class ReportDeclaration(Declared):
 
     @property
     def short(self) -> Top | Series | None:
-        """The short form, where there is one."""
+        """The short form, or None for a report with `sql`."""
         return self.top or self.series
 
     def _faults(self) -> Iterator[Fault]:
@@ -161,7 +171,7 @@ class ReportDeclaration(Declared):
 
     @property
     def _gate(self) -> "Gate":
-        # Importing the parser of statements takes 100 ms, which a process that loads tables alone does not need.
+        # Importing the SQL parser takes 100 ms, and a process that only loads tables does not need it.
         from flows_platform.reports.statement import Gate  # noqa: PLC0415
 
         bounded = self.longest is not None
@@ -199,10 +209,10 @@ class ReportDeclaration(Declared):
                 yield Fault(("paths", index), "a parameter comes twice")
 
     def expanded(self, tables: Mapping[str, WarehouseTable]) -> "ReportDeclaration":
-        """The report with its short form written out, over tables that exist.
+        """The report with its short form written out as a statement over these tables.
 
         Raises:
-            KeyFault: a table or a column is not among those of the warehouse.
+            KeyFault: a table or a column does not exist.
         """
         named: dict[KeyPath, str] = {("over", index): name for index, name in enumerate(self.over)}
         if self.short:
@@ -217,10 +227,10 @@ class ReportDeclaration(Declared):
         return ReportDeclaration.model_validate({**rest, **written}).with_reads(tables)
 
     def with_reads(self, tables: Mapping[str, WarehouseTable]) -> "ReportDeclaration":
-        """The report with what its statement reads of the tables' time."""
+        """The report with `longest.reads` derived from its statement."""
         if self.longest is None:
             return self
-        from flows_platform.reports.ranges import reads_of  # noqa: PLC0415 - as above
+        from flows_platform.reports.statement_range import reads_of  # noqa: PLC0415 - as above
 
         kind = next(one.type for one in self.parameters if one.name == self.longest.parameters[0])
         instants = {name: tables[name].instant.name for name in self.over}
@@ -228,7 +238,7 @@ class ReportDeclaration(Declared):
         return self.model_copy(update={"longest": self.longest.model_copy(update={"reads": reads})})
 
     def span(self, values: Mapping[str, Value]) -> Span | None:
-        """The range of time whose rows the answer depends on; None where it may be any."""
+        """The range of time whose rows the answer depends on; None if the answer may depend on any row."""
         if self.longest is None:
             return None
         first, last = self.longest.parameters
@@ -240,22 +250,22 @@ class ReportDeclaration(Declared):
 
     @cached_property
     def digest(self) -> str:
-        """Names the declaration: any change of it gives another."""
+        """A digest of the whole declaration."""
         return sha256(self.model_dump_json().encode()).hexdigest()
 
     @cached_property
     def schema_of_rows(self) -> TableSchema:
-        """The columns as those of a table; any value may be NULL."""
+        """The columns as the schema of a table whose values may all be NULL."""
         columns = tuple(Column(one.name, one.type, one.description, nullable=True) for one in self.columns)
         first = self.columns[0].name
         return TableSchema(self.name, self.description, columns, key=first, time=first)
 
     def check_range(self, values: Mapping[str, Value]) -> None:
-        """Refuse a reversed range, or one that is too long.
+        """Refuse a range that is reversed or too long.
 
         Raises:
-            ReversedRange: it is reversed.
-            BadParameter: it is too long.
+            ReversedRange: the range ends before it starts.
+            BadParameter: the range is too long.
         """
         if self.longest is None:
             return
@@ -273,7 +283,7 @@ class ReportDeclaration(Declared):
 
 
 def names_in(path: str) -> list[str]:
-    """The parameters that a path gives."""
+    """The names of the parameters in a path."""
     return [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
 
 

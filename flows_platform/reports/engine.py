@@ -1,7 +1,7 @@
-"""Runs reports in BigQuery: values are bound as parameters, and rows, bytes and time have limits.
+"""Runs reports in BigQuery. Values are bound as query parameters; rows, bytes and time are limited.
 
-One request of `query_and_wait` sends the statement and brings the first rows; submitting a job and asking for its
-result takes three. On its timeout the client cancels the job.
+`query_and_wait` takes one request for the statement and its first rows; submitting a job and fetching its result takes
+three. When its timeout expires, the client cancels the job.
 """
 
 import time
@@ -22,32 +22,32 @@ from google.cloud.bigquery.table import RowIterator
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.declared import Fault
 from flows_platform.domain.errors import PlatformError, WarehouseError
-from flows_platform.reports.answers import NoTable, NotComputable, Rows, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.parameters import ReportParameter, examples_of
+from flows_platform.reports.runner import NoTable, NotComputable, Rows, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.values import KINDS, Value
 from flows_platform.warehouse.errors import reason_of, said_of_values, verdict, warehouse_errors
 from flows_platform.warehouse.jobs import ONCE
 from flows_platform.warehouse.replace_window import label as as_label
 from flows_platform.warehouse.schema import BIGQUERY_TYPES
 
-# Seconds on top of the report's own, for the answer to arrive: a busy warehouse says late that it gave a query up.
+# Seconds beyond the report's own limit, for the answer to arrive: a busy warehouse reports a time-out late.
 MARGIN = 30.0
 DRY_RUN_SECONDS = 20.0
 CANCEL_SECONDS = 10.0
-ASKED = "asked"  # the label of the jobs that one request waits for
-LISTED = 200  # jobs that are looked through for it
+ASKED = "asked"  # the key of the label by which a query's jobs are found
+LISTED = 200  # jobs among which they are looked for
 PAGE = 20_000  # rows of one response
 # Reasons that BigQuery gives.
 BILLED, STOPPED, INVALID = "bytesBilledLimitExceeded", "stopped", "invalidQuery"
 EXCEEDED = frozenset({"resourcesExceeded", "responseTooLarge"})
-# What a dry run calls the types that differ from those of a table's metadata.
+# A dry run has other names for some types than the metadata of a table.
 SAME_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportEngine:
-    """Reports over the tables of one dataset. The client is shared by threads, which its HTTP session allows."""
+    """Runs reports over the tables of one dataset. Threads may share it, as its client's HTTP session allows."""
 
     client: bigquery.Client
     dataset: str
@@ -55,7 +55,7 @@ class ReportEngine:
     clock: Callable[[], float] = time.monotonic
 
     def run(self, report: ReportDeclaration, values: Mapping[str, Value], label: str = "") -> Rows:
-        """The rows for these values; see `Runs`."""
+        """Run a report; see `ReportRunner.run`."""
         began = self.clock()
         doing = f"running the report {report.name}"
         with warehouse_errors(doing), _tables_exist(doing):
@@ -99,11 +99,11 @@ class ReportEngine:
         return iterator
 
     def _of_request(self, report: ReportDeclaration, error: GoogleAPICallError, doing: str) -> PlatformError | None:
-        """The error where the request is its cause, not the statement or the warehouse."""
+        """The error for the client, if the request caused it and not the statement or the warehouse; else None."""
         reason, message = reason_of(error), str(error.message)
         if reason == BILLED:
             return _billed(report, doing, message)
-        if reason == STOPPED:  # by the time that the job has
+        if reason == STOPPED:  # by its time-out
             return _too_slow(report, doing)
         if reason in EXCEEDED:
             return NotComputable(f"{doing}: {message}", "the query needs more than the warehouse gives one")
@@ -113,7 +113,7 @@ class ReportEngine:
         return None
 
     def _runs_for_examples(self, report: ReportDeclaration) -> bool:
-        """Whether a dry run accepts the statement: then the values, or the rows, are why it failed."""
+        """Whether a dry run accepts the statement; if so, it failed because of values or rows."""
         try:
             return not self.column_faults(report)
         except PlatformError:
@@ -128,7 +128,7 @@ class ReportEngine:
         )
 
     def cancel(self, label: str) -> bool:
-        """Cancel the jobs with this label; see `Runs`. Until a query ends, its job's id is not known."""
+        """Cancel a query; see `ReportRunner.cancel`. The id of its job is not known before it ends."""
         with warehouse_errors("cancelling a query that nobody waits for"):
             listed = [
                 job
@@ -143,11 +143,14 @@ class ReportEngine:
         return bool(found)
 
     def column_faults(self, report: ReportDeclaration) -> list[Fault]:
-        """How the columns of the statement's result differ from the declared ones, by a dry run; empty if they agree.
+        """Compare the declared columns with those of the statement's result, by a dry run.
+
+        Returns:
+            The differences; an empty list if there are none.
 
         Raises:
             NoTable: a table does not exist yet.
-            PlatformError: the statement cannot run: a column does not exist, or types do not fit.
+            PlatformError: the statement cannot run, for example because a column does not exist.
         """
         doing = f"checking the report {report.name}"
         config = self._config(report, examples_of(report.parameters))
@@ -166,7 +169,7 @@ class ReportEngine:
 
 @contextmanager
 def _tables_exist(doing: str) -> Iterator[None]:
-    """Turn the absence of a table into an error of its own: it exists from its first window on."""
+    """Turn a missing table into a `NoTable`: its first window will create it."""
     try:
         yield
     except NotFound as error:
@@ -195,8 +198,8 @@ def _declared(report: ReportDeclaration, found: pa.Table) -> pa.Table:
     """The rows in the declared types.
 
     Raises:
-        NotComputable: a value does not fit exactly, or is not finite, which JSON cannot say.
-        WarehouseError: a type cannot be turned into the declared one.
+        NotComputable: a value cannot be converted exactly, or is not finite, which JSON cannot express.
+        WarehouseError: a type cannot be converted to the declared one.
     """
     for column in found.columns:
         # guard: numbers of an answer are finite
@@ -217,7 +220,7 @@ def _arrow(found: RowIterator, doing: str) -> pa.Table:
     """The rows.
 
     Raises:
-        NotComputable: a date or a time is not one that there is: the emulator computes years beyond 9999.
+        NotComputable: a date or time is out of range: the emulator computes years beyond 9999.
     """
     try:
         return found.to_arrow(create_bqstorage_client=False)

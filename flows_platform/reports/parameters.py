@@ -1,4 +1,4 @@
-"""A report's parameters: their declaration, their defaults, and the values of one request."""
+"""The parameters of a report: how they are declared, their defaults, and the values of one request."""
 
 import json
 import re
@@ -12,11 +12,11 @@ from flows_platform.declared import Declared, did_you_mean, refused
 from flows_platform.domain.errors import InputError
 from flows_platform.reports.values import KINDS, ParameterType, Scalar, Value, as_text, text_of_json
 
-LONGEST = 256  # characters of a text
+LONGEST = 256  # characters of a string
 MOST = 100  # values of a list
-SHOWN = 60  # characters of a value that a message shows
+SHOWN = 60  # characters of a value in a message
 NAME = r"^[a-z][a-z0-9_]{0,63}$"
-# Names that a request has anyway.
+# Parameters that every report has.
 TAKEN = frozenset({"format", "numbers", "shape"})
 NEWEST = re.compile(r"\{\{\s*newest\s*(?:-\s*([1-9][0-9]{0,4})\s*(m|h|d|w)\s*)?\}\}", re.ASCII)
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -26,7 +26,13 @@ ORDERED = frozenset(
 
 
 class BadParameter(InputError):
-    """A value of a request is refused; `name` is the parameter's, `allowed` what it may be."""
+    """A request gives a value that is not allowed.
+
+    Args:
+        name: The parameter.
+        why: What is wrong with the value.
+        allowed: What the value may be.
+    """
 
     def __init__(self, name: str, why: str, allowed: str) -> None:
         super().__init__(why, remedy=f"Allowed: {allowed}.")
@@ -34,7 +40,7 @@ class BadParameter(InputError):
 
 
 class NoData(InputError):
-    """A default needs the newest data, and the report's tables have none yet."""
+    """A default depends on the newest data, and the report's tables have no data yet."""
 
 
 def _pattern(text: str) -> str:
@@ -46,7 +52,7 @@ def _pattern(text: str) -> str:
 
 
 def _written(given: object) -> object:
-    """Numbers and truth values of YAML as they are written in URLs."""
+    """Numbers and booleans of YAML as they are written in a URL."""
     if isinstance(given, list):
         return [_written(item) for item in given]
     if isinstance(given, bool):
@@ -58,31 +64,31 @@ Written = Annotated[str, BeforeValidator(_written)]
 
 
 class ReportParameter(Declared):
-    """A value that a request gives a report; the statement reads it as `@name`."""
+    """A value that requests give to a report. The statement reads it as `@name`."""
 
-    name: str = Field(pattern=NAME, description="The name in requests, and `@name` in the statement.")
+    name: str = Field(pattern=NAME, description="Name of the parameter in requests. The statement reads it as `@name`.")
     type: ParameterType = Field(
         description="Type of the value: int64, float64, numeric, bool, string, date, timestamp or choice."
     )
-    description: str = Field("", description="What the value means, for the page and the description of the API.")
+    description: str = Field("", description="What the value means, for the page and the API's description.")
     many: bool = Field(
         False,
-        description="Whether it is a list: commas separate its values in a URL, and the statement reads an array.",
+        description="Whether the value is a list. In a URL, commas separate its items; the statement reads an array.",
     )
-    of: tuple[Written, ...] = Field((), description="The choices of a `choice`.")
+    of: tuple[Written, ...] = Field((), description="The allowed values of a `choice`.")
     default: Annotated[Written | tuple[Written, ...] | None, BeforeValidator(_written)] = Field(
         None,
-        description="Value of a request without the parameter, which is otherwise required; for dates and times also "
-        "`{{ newest }}`, the end of the newest data, or `{{ newest - 1d }}` (units m, h, d, w).",
+        description="Value for requests without the parameter, which is required if it has no default. For dates and "
+        "times also `{{ newest }}`, the end of the newest data, or `{{ newest - 1d }}` (units m, h, d, w).",
     )
     minimum: Written | None = Field(None, description="Smallest value of a number, date or timestamp.")
     maximum: Written | None = Field(None, description="Largest value of a number, date or timestamp.")
-    inclusive: bool = Field(True, description="Whether the value itself belongs to the range that it begins or ends.")
+    inclusive: bool = Field(True, description="Whether the value itself belongs to the range that it starts or ends.")
     pattern: Annotated[str, AfterValidator(_pattern)] | None = Field(
-        None, description="Regular expression that a whole text must match."
+        None, description="Regular expression that the whole string must match."
     )
-    longest: int = Field(LONGEST, ge=1, le=LONGEST, description="Most characters of a text.")
-    most: int = Field(MOST, ge=1, le=MOST, description="Most values of a list.")
+    longest: int = Field(LONGEST, ge=1, le=LONGEST, description="Maximum number of characters of a string.")
+    most: int = Field(MOST, ge=1, le=MOST, description="Maximum number of items of a list.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -111,7 +117,7 @@ class ReportParameter(Declared):
 
     @property
     def is_newest(self) -> bool:
-        """Whether the default follows the newest data."""
+        """Whether the default depends on the newest data."""
         times = {ParameterType.DATE, ParameterType.TIMESTAMP}
         return isinstance(self.default, str) and self.type in times and NEWEST.fullmatch(self.default) is not None
 
@@ -122,7 +128,7 @@ class ReportParameter(Declared):
 
     @property
     def allowed(self) -> str:
-        """What a value may be, for messages."""
+        """What a value may be, as messages say it."""
         one = ", ".join(self.of) if self.of else KINDS[self.type].allowed
         bounds = [f"{word} {bound}" for word, bound in (("from", self.minimum), ("to", self.maximum)) if bound]
         if self.type is ParameterType.STRING:
@@ -133,19 +139,19 @@ class ReportParameter(Declared):
 
     @property
     def lowest(self) -> Scalar | None:
-        """The minimum as a value; None without one."""
+        """The minimum as a value; None if there is none."""
         return None if self.minimum is None else KINDS[self.type].read(self.minimum)
 
     @property
     def highest(self) -> Scalar | None:
-        """The maximum as a value; None without one."""
+        """The maximum as a value; None if there is none."""
         return None if self.maximum is None else KINDS[self.type].read(self.maximum)
 
     def read(self, given: object) -> Value:
-        """The value of a text, or of JSON.
+        """The value of a text of a URL, or of a value of JSON.
 
         Raises:
-            BadParameter: it is something else than allowed.
+            BadParameter: the value is not allowed.
         """
         if not self.many:
             return self._one(given)
@@ -180,14 +186,14 @@ class ReportParameter(Declared):
         return BadParameter(self.name, why, self.allowed)
 
     def default_value(self, newest: datetime | None) -> Value:
-        """The value of a request that does not give one.
+        """The value for a request that gives none.
 
         Args:
-            newest: The end of the newest data of the report's tables; None while they have none.
+            newest: The end of the newest data of the report's tables; None if they have no data yet.
 
         Raises:
             BadParameter: the parameter is required.
-            NoData: the default follows the newest data, and there is none.
+            NoData: the default depends on the newest data, and there is none.
         """
         if self.default is None:
             raise self._bad(f"{self.name} is missing.")
@@ -221,11 +227,11 @@ def _brief(value: object) -> str:
 def values_of(
     parameters: Sequence[ReportParameter], given: Mapping[str, Any], newest: datetime | None
 ) -> dict[str, Value]:
-    """The values of a request, defaults included, in the order of the declaration.
+    """The values of all parameters, defaults included, in the order in which they are declared.
 
     Raises:
-        BadParameter: a name is unknown, a value is not allowed, or a required one is missing.
-        NoData: a default follows the newest data, and there is none.
+        BadParameter: a parameter is unknown, has a value that is not allowed, or is required and missing.
+        NoData: a default depends on the newest data, and there is none.
     """
     names = [parameter.name for parameter in parameters]
     # guard: parameters of a report are known
@@ -242,7 +248,7 @@ def values_of(
 
 
 def examples_of(parameters: Sequence[ReportParameter]) -> dict[str, Value]:
-    """A value for every parameter, to check a statement with: its default, or one that is allowed."""
+    """An allowed value for every parameter, with which a statement can be checked: its default if it has one."""
     return {
         one.name: _example(one) if one.required else one.default_value(datetime(2000, 1, 1, tzinfo=UTC))
         for one in parameters
@@ -257,7 +263,7 @@ def _example(parameter: ReportParameter) -> Value:
 
 
 def canonical(values: Mapping[str, Value]) -> dict[str, Any]:
-    """The values as texts: equal requests give the same, however their values are written."""
+    """The values as texts, which are the same for equal values however a request writes them."""
     return {
         name: [as_text(item) for item in value] if isinstance(value, tuple) else as_text(value)
         for name, value in values.items()

@@ -1,4 +1,7 @@
-"""Answers of reports: from what is kept while the tables are unchanged, else from one query for all who ask at once."""
+"""Answers requests for reports: from the cache while the tables are unchanged, otherwise by a query.
+
+Equal requests at the same time share one query.
+"""
 
 import asyncio
 import json
@@ -8,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from secrets import token_hex
 from threading import Event
@@ -16,34 +19,39 @@ from typing import Any
 
 from flows_platform.domain.errors import PlatformError, WarehouseUnavailable
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Runs
-from flows_platform.reports.bodies import USUAL, Form, arrow_bytes, encoded, no_rows, table_of
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration, ReversedRange
-from flows_platform.reports.flights import Flights
+from flows_platform.reports.encode import USUAL, Form, arrow_bytes, encoded, no_rows, table_of
 from flows_platform.reports.parameters import canonical, values_of
+from flows_platform.reports.runner import ReportRunner
+from flows_platform.reports.single_flight import SingleFlight
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import DataState, VersionsFile
 
 THREADS = 4
 CANCELLING = 2  # threads that cancel queries
-WAITING = 64  # queries that run or wait at once
-TRIES = 3  # of a query whose tables change meanwhile
-PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds after each try to cancel a query
+WAITING = 64  # queries that may run or wait at a time
+TRIES = 3  # of a query whose tables change while it runs
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds after each attempt to cancel a query
 
 logger = logging.getLogger(__name__)
 
 
 class TooBusy(WarehouseUnavailable):
-    """As many queries wait as the server lets wait."""
+    """The server does not let more queries wait."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
-    """A request: a report, its values with defaults, the state of its tables, and the format.
+    """A request for a report.
 
-    `etag` names the answer; None while the data has no certain version. An `empty` request asks for a reversed range,
-    and has no rows.
+    Args:
+        report: The report.
+        values: The values of all parameters, defaults included.
+        state: The state of the report's tables.
+        wire_format: The format of the answer.
+        form: The form of the answer.
+        empty: Whether the request asks for a reversed range, which has no rows.
     """
 
     report: ReportDeclaration
@@ -53,27 +61,40 @@ class Asked:
     form: Form = USUAL
     empty: bool = False
 
-    @property
+    @cached_property
     def rows_key(self) -> str:
-        """Names the rows, in whatever format, as long as the data has its version."""
+        """Identifies the rows in any format, as long as the data keeps its version."""
         asked = [self.report.digest, canonical(self.values), self.state.version]
         return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
-    @property
+    @cached_property
     def answer_key(self) -> str:
-        """Names the rows in this format and form."""
+        """Identifies the rows in this format and form."""
         return sha256(f"{self.rows_key} {self.wire_format} {self.form.key}".encode()).hexdigest()
 
     @property
     def etag(self) -> str | None:
+        """Identifies the answer; None while the data has no certain version."""
         return None if self.state.version is None else self.answer_key
+
+    def at(self, state: DataState) -> "Asked":
+        """The same request with another state of the tables."""
+        return self if state == self.state else replace(self, state=state)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of an answer; milliseconds in the queue, of the query and of the encoding, and the bytes it read.
+    """An answer to a request.
 
-    All four are 0 where the answer was kept.
+    Args:
+        body: Its bytes.
+        count: The number of its rows.
+        state: The state of the data from which it was made.
+        etag: Identifies the answer; None if the version of the data is uncertain.
+        queue: Milliseconds for which the query waited; 0 for an answer from the cache, as are all that follow.
+        warehouse: Milliseconds that the query took.
+        encoding: Milliseconds that the encoding took.
+        bytes_read: Bytes that the query read.
     """
 
     body: bytes
@@ -88,7 +109,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Rows as an Arrow stream, and the state they are of; its version is None where that is not certain."""
+    """Rows as an Arrow stream, with the state of their data; its version is None if it is uncertain."""
 
     stream: bytes
     state: DataState
@@ -99,7 +120,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A query: the label of its jobs in the warehouse, when it was asked for, and what became of it."""
+    """A query: the label of its jobs in the warehouse, the time of the request, and whether it is given up or over."""
 
     label: str = field(default_factory=partial(token_hex, 8))
     asked: float = field(default_factory=time.monotonic)
@@ -108,20 +129,20 @@ class _Job:
 
 
 class ReportService:
-    """The reports of one server. Belongs to its event loop; queries and encoding run in threads."""
+    """The reports of one server. Belongs to one event loop; queries and encoding run in threads."""
 
     def __init__(
-        self, reports: Sequence[ReportDeclaration], runs: Runs, versions: VersionsFile, cache: AnswerCache
+        self, reports: Sequence[ReportDeclaration], runner: ReportRunner, versions: VersionsFile, cache: AnswerCache
     ) -> None:
         self.reports: Mapping[str, ReportDeclaration] = {report.name: report for report in reports}
-        self._runs, self._versions, self._cache = runs, versions, cache
+        self._runner, self._versions, self._cache = runner, versions, cache
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="reports")
         self._cancelling = ThreadPoolExecutor(CANCELLING, thread_name_prefix="cancelling")
-        self._queries = Flights[_Found]()
-        self._answers = Flights[Answer]()
+        self._queries = SingleFlight[_Found]()
+        self._answers = SingleFlight[Answer]()
 
     def state(self, report: ReportDeclaration, values: Mapping[str, Value] | None = None) -> DataState:
-        """The state of the report's tables now, or of the range that the values give."""
+        """The current state of the report's tables, or of the range that these values ask for."""
         return self._versions.state(report.over, report.span(values) if values else None)
 
     def asked(
@@ -133,11 +154,18 @@ class ReportService:
         *,
         reversed_is_empty: bool = False,
     ) -> Asked:
-        """The request that these parameters make; asks no warehouse.
+        """The request with these parameters. Does not ask the warehouse.
+
+        Args:
+            report: The report.
+            given: The given parameters, as texts of a URL or values of JSON.
+            wire_format: The format of the answer.
+            form: The form of the answer.
+            reversed_is_empty: Whether a reversed range has no rows, instead of being refused.
 
         Raises:
-            BadParameter: a parameter is unknown, missing or not allowed, or the range is.
-            NoData: a default follows the newest data, and there is none.
+            BadParameter: a parameter is unknown, missing or not allowed, or the range is not allowed.
+            NoData: a default depends on the newest data, and there is none.
             StorageError: the versions cannot be read.
         """
         values = values_of(report.parameters, given, self._versions.newest(report.over))
@@ -151,18 +179,18 @@ class ReportService:
         return Asked(report, values, self.state(report, values), wire_format, form, empty)
 
     def at_hand(self, asked: Asked) -> Answer | None:
-        """The answer if it is in memory."""
+        """The answer if it is in memory; None otherwise. Does not block."""
         body = self._cache.at_hand(asked.etag) if asked.etag else None
         return self._kept(asked, body) if body else None
 
     async def answer(self, asked: Asked) -> Answer:
-        """The answer, from what is kept or from the warehouse. Its state is that of the data it is of.
+        """The answer, from the cache or from the warehouse.
 
-        A query whose last client stops waiting is cancelled.
+        A query is cancelled when the last client that waits for it leaves.
 
         Raises:
-            TooBusy: as many queries wait as the server lets wait.
-            PlatformError: the query failed; see `Runs.run`.
+            TooBusy: the server does not let more queries wait.
+            PlatformError: the query failed; see `ReportRunner.run`.
         """
         return self.at_hand(asked) or await self._answers.share(asked.answer_key, partial(self._answered, asked))
 
@@ -176,7 +204,7 @@ class ReportService:
         return await self._in_thread(partial(self._encoded, asked, found))
 
     async def _rows(self, asked: Asked) -> _Found:
-        """The rows; equal requests at once wait for one query."""
+        """The rows. Equal requests at the same time wait for one query."""
         key = asked.rows_key
         # guard: waiting queries have a bound
         if key not in self._queries and len(self._queries) >= WAITING:
@@ -189,16 +217,16 @@ class ReportService:
             return await self._in_thread(partial(self._found, asked, job))
         except asyncio.CancelledError:
             job.given_up.set()
-            with suppress(RuntimeError):  # the server ends
+            with suppress(RuntimeError):  # the server is shutting down
                 self._cancelling.submit(self._cancel, job)
             raise
 
     def _cancel(self, job: _Job) -> None:
-        """Cancel the job in the warehouse until it ends: it may be listed, or stop, only after a moment."""
+        """Cancel the job in the warehouse, repeatedly: a job may be listed, or may stop, only after a moment."""
         try:
             for pause in PAUSES:
                 if not job.ended.is_set():
-                    self._runs.cancel(job.label)
+                    self._runner.cancel(job.label)
                 job.ended.wait(pause)
         except PlatformError as error:
             logger.warning("a query that nobody waits for goes on: %s", error)
@@ -211,21 +239,21 @@ class ReportService:
             job.ended.set()
 
     def _of_one_version(self, asked: Asked, job: _Job, queue: float) -> _Found:
-        """The rows of a version that was there before and after the query; else those of the last try, uncertain."""
+        """The rows of a version that is current before and after the query; else the last rows, without a version."""
         after, milliseconds, bytes_read = asked.state, 0.0, 0
         for _ in range(TRIES):
             state = after
-            key = replace(asked, state=state).rows_key
+            key = asked.at(state).rows_key
             if state.version and (kept := self._cache.get(key)):
                 return _Found(kept, state, queue, milliseconds, bytes_read)
-            rows = no_rows(asked.report) if asked.empty else self._runs.run(asked.report, asked.values, job.label)
+            rows = no_rows(asked.report) if asked.empty else self._runner.run(asked.report, asked.values, job.label)
             milliseconds, bytes_read = milliseconds + rows.milliseconds, bytes_read + rows.bytes_read
             stream, after = arrow_bytes(rows.table), self.state(asked.report, asked.values)
             # guard: an answer is kept only for the version it is of
             if state.version and after.version == state.version:
                 self._cache.put(key, stream, on_disk=True)
                 return _Found(stream, state, queue, milliseconds, bytes_read)
-            # Once a change is under way, another try would be as uncertain.
+            # While a change is under way, another try would be just as uncertain.
             if after.version is None or job.given_up.is_set():
                 break
         return _Found(stream, replace(state, version=None), queue, milliseconds, bytes_read)
@@ -236,7 +264,7 @@ class ReportService:
         whole = asked.wire_format is WireFormat.ARROW and not asked.form.capitals
         encode = partial(encoded, asked.report, asked.values, found.state.as_of, table)
         body = found.stream if whole else encode(wire_format=asked.wire_format, form=asked.form)
-        if etag := replace(asked, state=found.state).etag:
+        if etag := asked.at(found.state).etag:
             self._cache.put(etag, table.num_rows.to_bytes(8) + body, on_disk=False)
         milliseconds = (time.monotonic() - began) * 1000
         spent = (found.queue, found.milliseconds, milliseconds, found.bytes_read)

@@ -1,4 +1,4 @@
-"""The short forms of a report, written out as a statement with its parameters and columns. Text only, no I/O."""
+"""The short forms of a report, and the statement, parameters and columns that they stand for. No I/O."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -12,24 +12,28 @@ type Per = Literal["hour", "day", "month", "year"]
 type WrittenOut = Mapping[str, Any]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-# Days of the longest range, by the shortest slice of it: a few thousand rows for each value.
+# The longest range in days, by its shortest slice: some thousand rows for each value.
 DAYS: Mapping[str, int] = {"hour": 92, "day": 3660, "month": 36_600, "year": 36_600}
 SUMMED = {ColumnType.INT64: ColumnType.NUMERIC, ColumnType.NUMERIC: ColumnType.NUMERIC}
-SPAN = {"inclusive": True, "description": "The first time of the range."}
-UNTIL = {"inclusive": False, "description": "The end of the range; rows at this time are not in it."}
+SPAN = {"inclusive": True, "description": "Start of the range."}
+UNTIL = {"inclusive": False, "description": "End of the range; rows at this time do not belong to it."}
 
 
 class Short(Declared):
-    """What both forms have."""
+    """The keys that both forms have."""
 
-    of: Name = Field(description="The table.")
-    sum: Name | None = Field(None, description="The column whose sum is shown; without it, rows are counted.")
+    of: Name = Field(description="Name of the table.")
+    sum: Name | None = Field(None, description="The column that is summed; without it, rows are counted.")
 
     def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
-        """The keys that the form is short for.
+        """The keys of a report that the form is short for.
+
+        Args:
+            table: The table that `of` names.
+            key: The form's own key, for errors.
 
         Raises:
-            KeyFault: a column does not exist or does not fit.
+            KeyFault: a column does not exist, or its type does not fit.
         """
         raise NotImplementedError
 
@@ -41,7 +45,7 @@ class Short(Declared):
         return types[name]
 
     def _amount(self, table: WarehouseTable, key: str) -> tuple[str, dict[str, str]]:
-        """The expression and the column of what is shown."""
+        """The SQL expression of the sum or count, and its column."""
         if self.sum is None:
             return "COUNT(*)", {"name": "rows", "type": "int64", "description": "Number of rows."}
         found = SUMMED.get(self._column(table, self.sum, (key, "sum")))
@@ -55,7 +59,7 @@ class Top(Short):
     """The values of a column with the highest sums, or the most rows, in a range of time."""
 
     by: Name = Field(description="The column whose values are compared.")
-    most: int = Field(1000, ge=1, le=100_000, description="Rows that a request may ask for, at most.")
+    most: int = Field(1000, ge=1, le=100_000, description="Most rows that a request may ask for.")
 
     def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
         kind = self._column(table, self.by, (key, "by"))
@@ -71,7 +75,7 @@ class Top(Short):
                     "minimum": 1,
                     "maximum": self.most,
                     "default": min(10, self.most),
-                    "description": "Number of rows, at most.",
+                    "description": "Most rows of the answer.",
                 },
             ],
             "longest": {"parameters": ["start", "end"], "days": DAYS["hour"]},
@@ -84,13 +88,13 @@ class Top(Short):
 
 
 class Series(Short):
-    """Sums, or numbers of rows, by slices of time, of all rows or of those with one value of a column."""
+    """A sum or a number of rows for every slice of time, over all rows or those with one value of a column."""
 
-    entity: Name | None = Field(None, description="The column whose value a request gives; without it, all rows.")
+    entity: Name | None = Field(None, description="The column whose value a request gives; without it, all rows count.")
     per: tuple[Per, ...] = Field(
-        ("day",), min_length=1, description="The slices a request may choose: hour, day, month, year (of UTC)."
+        ("day",), min_length=1, description="The slices that a request may choose: hour, day, month, year (UTC)."
     )
-    fill: bool = Field(True, description="Whether slices without rows are shown, with 0.")
+    fill: bool = Field(True, description="Whether slices without rows are shown, with the value 0.")
 
     def written_out(self, table: WarehouseTable, key: str) -> WrittenOut:
         amount, shown = self._amount(table, key)
@@ -107,7 +111,7 @@ class Series(Short):
                 "type": "choice",
                 "of": list(self.per),
                 "default": self.per[0],
-                "description": "The slices.",
+                "description": "Length of the slices.",
             }
         )
         start = f"CASE @per {' '.join(self._whens(f'`{time}`'))} END"
@@ -142,7 +146,7 @@ class Series(Short):
             yield f"WHEN '{per}' THEN TIMESTAMP_TRUNC({time}, {per.upper()})"
 
     def _slices(self) -> Iterator[str]:
-        """All slices of the range, for the one kind that the request chose."""
+        """A SELECT for every kind of slice; only the one that the request chose has rows."""
         for per in self.per:
             if per == "hour":
                 first = "TIMESTAMP_TRUNC(@start, HOUR)"

@@ -1,4 +1,4 @@
-"""The range of time whose rows an answer depends on. Text and times only: publishers of windows use it too."""
+"""The range of time whose rows an answer depends on. Light to import, since publishers of windows need it too."""
 
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -13,13 +13,19 @@ LAST = datetime.max.replace(tzinfo=UTC)
 class Reads(StrEnum):
     """Which rows of its tables an answer depends on, by their time."""
 
-    ALL = "all"  # any
-    BEFORE = "before"  # from the first value of the range on, before the last one
-    THROUGH = "through"  # the last value included
+    ALL = "all"  # all rows
+    BEFORE = "before"  # those of the range, without its end
+    THROUGH = "through"  # those of the range, including its end
 
 
 class Span(NamedTuple):
-    """The instants from `start` to before `end`; `until` is the end that a request means."""
+    """A half-open range of instants.
+
+    Args:
+        start: The first instant.
+        end: The first instant after the range.
+        until: The end as the request gave it.
+    """
 
     start: datetime
     end: datetime
@@ -27,7 +33,7 @@ class Span(NamedTuple):
 
 
 def span_of(reads: Reads, first: Value, last: Value) -> Span | None:
-    """The range of a request; None for a statement that may read any row."""
+    """The range of a request; None for a statement that may read all rows."""
     if reads is Reads.ALL:
         return None
     through = reads is Reads.THROUGH
@@ -39,7 +45,7 @@ def span_of(reads: Reads, first: Value, last: Value) -> Span | None:
 
 
 def _later(moment: datetime, by: timedelta) -> datetime:
-    """The later moment, or the last one that there is."""
+    """The moment that is later by this much, or the last one that a datetime can hold."""
     return moment + min(by, LAST - moment)
 
 

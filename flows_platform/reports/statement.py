@@ -1,7 +1,7 @@
-"""The gate: whether a text is one SELECT that reads only the tables, parameters and functions it may. No I/O.
+"""The gate: accepts a text if it is one SELECT that reads only allowed tables, parameters and functions. No I/O.
 
-A query call of BigQuery runs any statement, several of them, and scripts: nothing behind this gate checks them again
-but the rights of the server's account.
+BigQuery's query call runs any statement, several statements, and scripts. Behind this gate, only the permissions of the
+server's account limit what a statement can do.
 """
 
 import logging
@@ -18,14 +18,14 @@ from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.values import ParameterType
 
 DIALECT = "bigquery"
-FIRST_WORDS = frozenset({"SELECT", "WITH", "("})  # the parser also takes `FROM t SELECT a`
+FIRST_WORDS = frozenset({"SELECT", "WITH", "("})  # the parser also accepts `FROM t SELECT a`
 IN_OVER = "write the name of a table in `over`, without a dataset and in no function"
-DEEPEST = 200  # levels of brackets; the parser recurses
+DEEPEST = 200  # opening brackets: the parser is recursive
 NAMES = {TokenType.VAR, TokenType.IDENTIFIER}
 _PARSER = sqlglot.Dialect.get_or_raise(DIALECT).parser_class
-# Names that the parser takes for functions, also where they are words of the language.
+# Names that the parser takes for functions, even those that are words of the language.
 OF_PARSER = frozenset((*_PARSER.FUNCTIONS, *_PARSER.FUNCTION_PARSERS))
-# Their result changes while the tables do not, so that a kept answer would be wrong.
+# Their results change although the tables do not, so a cached answer would be wrong.
 CHANGING = (
     exp.CurrentDate,
     exp.CurrentDatetime,
@@ -38,7 +38,7 @@ CHANGING = (
     exp.Uuid,
     exp.TableSample,
 )
-# Nodes that no reading statement has. The root is a SELECT already; these are what could still be inside one.
+# Nodes that a statement that only reads does not have. The root is a SELECT; these could still be inside it.
 REFUSED = (
     exp.Command,
     exp.DDL,
@@ -55,20 +55,27 @@ REFUSED = (
     exp.Placeholder,
 )
 
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused here by an error
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its warnings are about what the gate refuses anyway
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a statement may read: tables, parameters, and how many rows its answer may have."""
+    """The limits of a statement.
+
+    Args:
+        over: The tables that it may read.
+        parameters: The parameters that it may and must use.
+        rows: The most rows that its answer may have.
+        bounded: Whether the length of its range is limited, so that it needs no LIMIT.
+    """
 
     over: Collection[str]
     parameters: Mapping[str, ReportParameter]
     rows: int
-    bounded: bool = False  # whether the length of its range is limited, so that it needs no LIMIT
+    bounded: bool = False
 
     def faults(self, sql: str) -> list[str]:
-        """What is wrong with the statement; empty where it may run."""
+        """What is wrong with a statement; an empty list if it may run."""
         # guard: a report is one statement
         if ";" in sql:
             return ["leave out the semicolon: a report is one statement, and no text in it needs one"]
@@ -145,7 +152,8 @@ class Gate:
 def _of_names(tokens: Sequence[Token]) -> Iterator[str]:
     """Refuse dots in backticks.
 
-    After `flows AS d`, the parser reads `` `d.secrets` `` as a column of d; BigQuery reads a table of the dataset d.
+    After `flows AS d`, the parser takes `` `d.secrets` `` for a column of d; BigQuery takes it for a table of the
+    dataset d.
     """
     for token in tokens:
         # guard: backticks hold one name
@@ -186,7 +194,7 @@ def _of_node(node: exp.Expr) -> Iterator[str]:
 
 
 def _is_with(table: exp.Table) -> bool:
-    """Whether the name is that of a WITH that is visible here: one around it, or before it in the same list."""
+    """Whether the name refers to a WITH that is visible here: of an enclosing query, or earlier in the same list."""
     node: exp.Expr | None = table
     while node is not None and (parent := node.parent) is not None:
         before: Sequence[exp.Expr] = ()

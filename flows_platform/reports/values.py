@@ -1,4 +1,4 @@
-"""The types of a report's parameters: how a text or a JSON value is read, exactly, and how a value is written again."""
+"""The types of parameters: how values are read, exactly, from URLs and JSON, and how they are written again."""
 
 import json
 import re
@@ -18,7 +18,7 @@ type Value = Scalar | tuple[Scalar, ...]
 
 
 class ParameterType(StrEnum):
-    """What a parameter's value is."""
+    """The type of a parameter's value."""
 
     INT64 = "int64"
     FLOAT64 = "float64"
@@ -38,7 +38,7 @@ DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 TIME = re.compile(rf"{DAY.pattern}(?:[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:\.[0-9]{{1,6}})?)?)?", re.ASCII)
 ZONE = re.compile("Z|[+-][0-9]{2}:[0-9]{2}", re.ASCII)
 DATE_LENGTH = 10  # of 2024-01-31
-# Control characters, and halves of surrogate pairs, which no UTF-8 holds.
+# Control characters, and lone surrogates, which UTF-8 cannot encode.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]")
 
 
@@ -86,7 +86,15 @@ def _timestamp(text: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type: how its text is read (None for another text), what that may be, its BigQuery name and JSON Schema."""
+    """How the values of a type are read and described.
+
+    Args:
+        read: The value of a text; None if the text has another form.
+        allowed: What the text may be, as messages say it.
+        bigquery: The type's name in BigQuery.
+        schema: The type's JSON Schema.
+        example: A text of this type.
+    """
 
     read: Callable[[str], Scalar | None]
     allowed: str
@@ -126,7 +134,7 @@ KINDS: Mapping[ParameterType, Kind] = {
 
 
 def text_of_json(value: object, kind: ParameterType) -> str | None:
-    """A JSON value as the text of a URL; None where the JSON type does not fit. Numbers may also be texts."""
+    """A JSON value as a URL would write it; None if its JSON type does not fit. Numbers may also be strings."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -136,14 +144,14 @@ def text_of_json(value: object, kind: ParameterType) -> str | None:
 
 
 def json_text(value: Value) -> str:
-    """The value as JSON: exact numbers stay numbers, times are texts in UTC."""
+    """The value as JSON: exact numbers stay numbers, times are strings in UTC."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(json_text, value))}]"
     return json.dumps(as_text(value)) if isinstance(value, str | date) else as_text(value)
 
 
 def as_text(value: Scalar) -> str:
-    """The value as a URL has it; the same value always gives the same text."""
+    """The value as a URL writes it. Equal values give equal texts."""
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, datetime):

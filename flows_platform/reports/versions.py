@@ -1,10 +1,11 @@
-"""The version of each table's data: a file that publishers write and servers read, so that neither asks the warehouse.
+"""The version of each table's data, in a file that publishers write and servers read without asking the warehouse.
 
-A version is a random text, new with every change. A change is announced before it begins and closed after it ends. An
-answer read meanwhile is of no certain version, and so is one after a publisher died: neither is kept, until the window
-is published again or the announcement is `FORGOTTEN` old, which counts as a change.
+A version is a random text that every change replaces. A publisher announces a change before it begins, and closes it
+after it ends. The version of an answer that is read in between is uncertain, and so is that of an answer read after a
+publisher died: such answers are not kept, until the window is published again or the announcement is older than
+`FORGOTTEN`, which counts as a change.
 
-Every window that changed has a version of its own, so that a change counts only for answers whose range touches it.
+Every changed window has a version of its own, so that a change affects only answers whose range touches the window.
 """
 
 import json
@@ -24,23 +25,23 @@ from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.runtime.followed_files import FollowedFile
 from flows_platform.runtime.locks import exclusive
 
-# No job of a publisher that died still runs then: jobs may take ten minutes, and all tries of a window half an hour.
+# After that time no job of a dead publisher still runs: a job may take ten minutes, all tries of a window half an hour.
 FORGOTTEN = timedelta(hours=6)
-# Windows of a table that have versions of their own. Of more, the half that changed longest ago becomes one change of
-# the whole table.
+# Windows of a table with versions of their own. When there are more, the half that changed longest ago is merged into
+# one change of the whole table.
 MOST = 512
 
 
 @dataclass(frozen=True, slots=True)
 class TableVersion:
-    """What is known of a table's data. Windows are `START/END`, times UTC in ISO 8601, which compares as instants do.
+    """The state of a table's data. Windows are written `START/END`, and times in ISO 8601 (UTC), which sorts by time.
 
     Args:
-        version: Another text after every change of the whole table.
-        newest: The end of the newest window that was published; empty before the first.
+        version: A text that every change of the whole table replaces.
+        newest: The end of the newest published window; empty before the first.
         committed: The time of the last change of the whole table.
-        changing: The windows that are being replaced, each with a token, and the times of their announcements.
-        windows: The windows that changed since, with their own version and the time of the change.
+        changing: The windows that are being replaced, each with a random suffix, and the times of their announcements.
+        windows: The windows that changed since then, each with its version and the time of the change.
     """
 
     version: str = ""
@@ -50,7 +51,7 @@ class TableVersion:
     windows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def within(self, span: Span | None) -> "TableVersion":
-        """What of it matters for rows of that range."""
+        """The state without the windows outside of this range."""
         if span is None:
             return self
         start, end = span.start.isoformat(), span.end.isoformat()
@@ -69,13 +70,13 @@ class TableVersion:
 
 @dataclass(frozen=True, slots=True)
 class DataState:
-    """The state of all tables of a report, or of the range of a request.
+    """The state of the data of a report's tables, or of one range of it.
 
     Args:
-        version: Names the data; None while it changes, or where a table was never published.
-        as_of: The end of the newest window of the table that is furthest behind, or of the range where that is earlier;
-            None where a table has none.
-        committed: The last change of any table.
+        version: Identifies the data; None while it changes, or if a table was never published.
+        as_of: The end of the newest window of the table that is furthest behind, or the end of the range if that is
+            earlier; None if a table has no data.
+        committed: The time of the last change of any of the tables; None if there was none.
     """
 
     version: str | None
@@ -90,14 +91,14 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The file `path`; the first change creates it."""
+    """The file of versions at `path`, which the first change creates."""
 
     path: Path
     now: Callable[[], datetime] = utc_now
 
     @contextmanager
     def changing(self, table: str, window: Window) -> Iterator[None]:
-        """Announce a change of the window, and give the table another version when the block ends, however it ends.
+        """Announce a change of a window; when the block ends, with or without an error, the window has a new version.
 
         Raises:
             StorageError: the file cannot be read or written.
@@ -114,12 +115,12 @@ class Versions:
             self._update(table, lambda held: _closed(held, name, self._text(), newest))
 
     def committed(self, table: str, newest: datetime) -> None:
-        """Give a table that was filled in another way a version; `newest` is the end of its data."""
+        """Give a new version to a table that was filled without windows; `newest` is the end of its data."""
         end = newest.astimezone(UTC).isoformat()
         self._update(table, lambda held: _whole(held, self._text(), end))
 
     def read(self) -> Mapping[str, TableVersion]:
-        """All tables.
+        """The states of all tables, by their names.
 
         Raises:
             StorageError: the file cannot be read.
@@ -156,7 +157,7 @@ def _announced(held: TableVersion, window: str, at: str) -> TableVersion:
 
 
 def _closed(held: TableVersion, window: str, at: str, newest: str) -> TableVersion:
-    """The table after a change; announcements of that window by publishers that died end too: this one replaced it."""
+    """The table after a change. It also closes announcements of the window by publishers that died."""
     others = {name: since for name, since in held.changing.items() if name.partition(" ")[0] != window}
     changed = {**held.windows, window: (secrets.token_hex(8), at)}
     after = replace(held, newest=max(held.newest, newest), changing=others, windows=changed)
@@ -166,7 +167,7 @@ def _closed(held: TableVersion, window: str, at: str, newest: str) -> TableVersi
 
 
 def _shorter(held: TableVersion) -> TableVersion:
-    """The table with fewer windows: the change of those that are left out counts as one of the whole table."""
+    """The table with fewer windows; those that are left out become one change of the whole table."""
     by_time = sorted(held.windows.items(), key=lambda item: item[1][1])
     gone, kept = by_time[: MOST // 2], by_time[MOST // 2 :]
     return replace(held, version=secrets.token_hex(8), committed=max(at for _, (_, at) in gone), windows=dict(kept))
@@ -177,7 +178,7 @@ def _whole(held: TableVersion, at: str, newest: str) -> TableVersion:
 
 
 def newest_of(tables: Sequence[str], held: Mapping[str, TableVersion]) -> datetime | None:
-    """The end of the newest window of the table that is furthest behind; None where one has none."""
+    """The end of the newest window of the table that is furthest behind; None if a table has no data."""
     ends = [held.get(name, TableVersion()).newest for name in tables]
     return datetime.fromisoformat(min(ends)) if all(ends) else None
 
@@ -185,14 +186,14 @@ def newest_of(tables: Sequence[str], held: Mapping[str, TableVersion]) -> dateti
 def state_of(
     tables: Sequence[str], held: Mapping[str, TableVersion], now: datetime, span: Span | None = None
 ) -> DataState:
-    """The state of these tables, or of their rows in a range."""
+    """The state of these tables, or of their rows in a range of time."""
     found = [held.get(name, TableVersion()).within(span) for name in tables]
     since = [at for one in found for at in one.changing.values() if datetime.fromisoformat(at) > now - FORGOTTEN]
     # guard: an uncertain answer has no version
     certain = all(one.version for one in found) and not since
     newest = newest_of(tables, held)
     as_of = min(newest, span.until) if newest and span else newest
-    # What an answer says of its data is part of it.
+    # `as_of` is part of an answer, so it is part of the version too.
     names = [[one.version, sorted(one.changing.items()), sorted(one.windows.items())] for one in found]
     changes = [at for one in found for at in (one.committed, *(at for _, at in one.windows.values())) if at]
     return DataState(
@@ -203,14 +204,14 @@ def state_of(
 
 
 class VersionsFile:
-    """A server's view of the file: read again only once it was replaced."""
+    """A server's view of the file, which is read again only after it was replaced."""
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
         self._file = FollowedFile(versions.path, lambda _: versions.read())
 
     def newest(self, tables: Sequence[str]) -> datetime | None:
-        """The end of the newest window of the table that is furthest behind; None where one has none.
+        """The end of the newest window of the table that is furthest behind; None if a table has no data.
 
         Raises:
             StorageError: the file cannot be read.
@@ -218,7 +219,7 @@ class VersionsFile:
         return newest_of(tables, self._file.current())
 
     def state(self, tables: Sequence[str], span: Span | None = None) -> DataState:
-        """The state of these tables now, or of their rows in a range.
+        """The current state of these tables, or of their rows in a range of time.
 
         Raises:
             StorageError: the file cannot be read.

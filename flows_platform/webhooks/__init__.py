@@ -1,1 +1,1 @@
-"""Webhooks: who sent a delivery, what its records are, and how they are kept. Knows no HTTP server."""
+"""Webhooks: verifies who sent a delivery, parses its records and archives them. Independent of the HTTP server."""

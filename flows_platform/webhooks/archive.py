@@ -1,4 +1,4 @@
-"""The archive of one source: where its records, details and deliveries are, and what a delivery's evidence holds."""
+"""The archive of one source: the keys of its records, details and deliveries, and the evidence of a delivery."""
 
 import gzip
 import json
@@ -12,17 +12,27 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.stores.object_store import ObjectStore, Outcome
 from flows_platform.webhooks.declaration import DELIVERIES, DETAILS, WEBHOOKS, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery
-from flows_platform.webhooks.records import Record
+from flows_platform.webhooks.parsing import Record
 
 MINUTE = "%Y/%m/%d/%H/%M"
-BESIDE = "~"  # between an id and the digest of a later, different record; no id has it
-DIGITS = (8, 28)  # of that digest; more where another record has the first ones
-COPIED = ("content-type", "content-encoding", "user-agent")  # headers of evidence, with those of the proof
+BESIDE = "~"  # separates an id from the digest of a later, different record; ids do not contain it
+DIGITS = (8, 28)  # of that digest; the longer form is for records whose digests begin alike
+COPIED = ("content-type", "content-encoding", "user-agent")  # headers in evidence, besides those of the proof
+
+
+def record_id_of(key: str) -> str:
+    """The id of the record or detail with this key."""
+    return key.rpartition("/")[2].partition(BESIDE)[0]
+
+
+def is_beside(key: str) -> bool:
+    """Whether the key is that of an object that is kept beside the first one with its id."""
+    return BESIDE in key
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where an object is, and whether it is new."""
+    """The key under which an object is stored, and whether the object is new."""
 
     key: str
     outcome: Outcome
@@ -33,7 +43,7 @@ class Archive:
 
     Args:
         store: The store.
-        folder: The source's folder in it; empty for the store itself.
+        folder: The source's folder in the store; empty if the archive is the whole store.
     """
 
     def __init__(self, store: ObjectStore, folder: str = "") -> None:
@@ -41,23 +51,23 @@ class Archive:
         self._prefix = f"{folder}/" if folder else ""
 
     def record_key(self, record: Record) -> str:
-        """Where a record is kept: by the minute in which it was created, and its id."""
+        """The key of a record: the minute in which it was created, and its id."""
         return f"{self._prefix}{WEBHOOKS}/{record.created_at.astimezone(UTC):{MINUTE}}/{record.id}"
 
     def detail_key(self, record_id: str) -> str:
-        """Where a record's detail is kept."""
+        """The key of a record's detail."""
         return f"{self._prefix}{DETAILS}/{record_id[:2]}/{record_id[2:4]}/{record_id}"
 
     def evidence_key(self, received: datetime, digest: str, kind: str = "") -> str:
-        """Where a delivery is kept: by the hour in which it came, the SHA-256 of its body, and what it is."""
+        """The key of a delivery's evidence: the hour in which it came, the SHA-256 of its body, and its kind if any."""
         return f"{self._prefix}{DELIVERIES}/{received.astimezone(UTC):%Y/%m/%d/%H}/{digest}{kind and f'/{kind}'}"
 
     def beside(self, key: str, digest: str, digits: int = DIGITS[0]) -> str:
-        """The key of other bytes than those that have the key."""
+        """The key for other bytes than those that are stored under `key`."""
         return f"{key}{BESIDE}{digest[:digits]}"
 
     def put(self, key: str, body: bytes) -> Stored:
-        """Store an object. Where other bytes have its key they stay, and the object is kept beside them.
+        """Store an object. If other bytes have its key, they stay there, and the object is stored beside them.
 
         Raises:
             StorageError: the store cannot be written.
@@ -102,20 +112,22 @@ class Archive:
         return outcome
 
     def records(self) -> Iterator[tuple[str, str]]:
-        """The keys of all records with their ids, in the order of the minutes in which they were created."""
+        """The keys and ids of all records, in the order of the minutes in which they were created."""
         for key in self.store.keys(f"{self._prefix}{WEBHOOKS}/"):
-            yield key, key.rpartition("/")[2].partition(BESIDE)[0]
+            yield key, record_id_of(key)
 
     def details(self) -> Iterator[str]:
-        """The ids of all records whose details are there."""
+        """The ids of all records whose details are in the archive."""
         for key in self.store.keys(f"{self._prefix}{DETAILS}/"):
-            yield key.rpartition("/")[2]
+            yield record_id_of(key)
 
     def between(self, start: datetime, end: datetime, after: str = "") -> Iterator[str]:
-        """The keys of records created from the minute of `start` up to that of `end`, which is left out.
+        """The keys of the records of a range of minutes, in order, without those that are beside others.
 
-        In order, and without records that are beside others. Only what is in the range is listed; `after` is the
-        `position` of a record after which to start.
+        Args:
+            start: The first minute.
+            end: The first minute after the range.
+            after: The position of a record; only later ones are listed. The store is not asked for earlier ones.
         """
         prefix = f"{self._prefix}{WEBHOOKS}/"
         first, last = (f"{prefix}{instant.astimezone(UTC):{MINUTE}}" for instant in (start, end))
@@ -124,11 +136,11 @@ class Archive:
             if key >= last:
                 return
             # guard: the first record of an id counts
-            if BESIDE not in key:
+            if not is_beside(key):
                 yield key
 
     def position(self, key: str) -> str:
-        """The minute and the id of a record."""
+        """The position of a record in the order of keys: its minute and id."""
         return key.removeprefix(f"{self._prefix}{WEBHOOKS}/")
 
     def key_at(self, position: str) -> str:
@@ -141,13 +153,21 @@ class Archive:
         return self._prefix + key[max(key.rfind(f"{name}/") for name in (WEBHOOKS, DELIVERIES)) :]
 
     def deliveries(self) -> Iterator[str]:
-        """The keys of all evidence, in the order of the hours in which deliveries came."""
+        """The keys of the evidence of all deliveries, in the order of the hours in which these came."""
         yield from self.store.keys(f"{self._prefix}{DELIVERIES}/")
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is kept of a delivery besides its records."""
+    """What the archive keeps about a delivery besides its records.
+
+    Args:
+        source: The source's name.
+        received: When the delivery was received.
+        digest: The SHA-256 of its body, in hex.
+        delivery_id: Its id.
+        refused: Why its records were refused; empty if they were accepted.
+    """
 
     source: str
     received: datetime
@@ -157,10 +177,10 @@ class Evidence:
 
     @classmethod
     def read(cls, body: bytes) -> "Evidence":
-        """What an object of evidence says.
+        """The evidence in an object.
 
         Raises:
-            StorageError: it is not evidence.
+            StorageError: the object is not evidence, or is damaged.
         """
         try:
             found = json.loads(gzip.decompress(body))
@@ -171,15 +191,15 @@ class Evidence:
 
 
 def evidence(declaration: WebhookDeclaration, delivery: Delivery, delivery_id: str, *, refused: str = "") -> bytes:
-    """A delivery as gzip JSON: its whole body, the headers that prove its sender, the sender's address and the time.
+    """The evidence of a delivery as gzipped JSON: its body, the headers that prove its sender, its sender and time.
 
-    A header or URL that holds a secret is not in it. Equal deliveries of one time give equal bytes.
+    It does not contain headers and URLs that hold a secret. Equal deliveries of the same time give equal bytes.
 
     Args:
         declaration: The source's declaration.
         delivery: The delivery.
         delivery_id: Its id.
-        refused: Why its records are not kept; empty where they are.
+        refused: Why its records are refused; empty if they are accepted.
     """
     names = dict.fromkeys([*COPIED, *declaration.webhook.verify.evidence, *declaration.webhook.verify.id_headers])
     text = _utf8(delivery.body)

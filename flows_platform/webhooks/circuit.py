@@ -1,26 +1,29 @@
-"""Whether a vendor is asked now: after failures in a row once a minute, and not before a time that it named."""
+"""A circuit breaker for requests to a vendor: after several failures in a row, it allows one request a minute.
+
+It also keeps to the waits that the vendor asks for.
+"""
 
 from threading import Lock
 
-FAILURES = 5  # in a row, that open the circuit
-PROBE_SECONDS = 60.0  # between two requests while it is open
+FAILURES = 5  # failures in a row that open the circuit
+PROBE_SECONDS = 60.0  # between two requests while the circuit is open
 
 
 class Circuit:
-    """The failures of one vendor in a row. Its methods may be called from any thread; times are in seconds."""
+    """The circuit breaker of one vendor. Its methods may be called from any thread; times are in seconds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._failures = 0
-        self._until = 0.0  # no request starts before
+        self._until = 0.0  # no request may start before
 
     def wait(self, now: float) -> float:
-        """The seconds until a request may start; 0 if one may start now."""
+        """The seconds until a request may start; 0 if it may start now."""
         with self._lock:
             return max(0.0, self._until - now)
 
     def enter(self, now: float) -> bool:
-        """Whether a request may start now; while the circuit is open it is the only one for a minute."""
+        """Whether a request may start now. While the circuit is open, no other may then start for a minute."""
         with self._lock:
             if now < self._until:
                 return False
@@ -30,12 +33,12 @@ class Circuit:
             return True
 
     def succeeded(self) -> None:
-        """Note that the vendor answered."""
+        """Note that a request succeeded."""
         with self._lock:
             self._failures, self._until = 0, 0.0
 
     def failed(self, now: float, asked: float | None) -> None:
-        """Note that a request failed; `asked` is the wait in seconds that the vendor asked for."""
+        """Note that a request failed; `asked` is the wait that the vendor asked for, in seconds."""
         with self._lock:
             self._failures += 1
             opened = now + PROBE_SECONDS if self._failures >= FAILURES else 0.0

@@ -1,4 +1,4 @@
-"""The keys of a webhook's YAML: where it is received, who may send, and what its records are."""
+"""The keys of a webhook's YAML: where it is received, who may send, and how its records are found."""
 
 import re
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from flows_platform.declared import Declared, Secrets, refused
 from flows_platform.webhooks.signatures import HEADER_NAME, AnyVerification
 
 HOOKS = "/api/v1/hooks"
-# Folders of the archive: a source's prefix may not begin with one of them.
+# The folders of an archive. A source's own folder must not begin with one of these names.
 WEBHOOKS, DETAILS, DELIVERIES = "webhooks", "alerts", "deliveries"
 TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
-# Kinds of `verify` that a subscription of SNS can satisfy: all that it takes is a URL, with a password or without.
+# Kinds of `verify` that SNS can satisfy: a subscription is a URL, possibly with a password.
 WITH_SNS = {"none", "url_secret", "basic"}
 URL_PATH = r"^(/[A-Za-z0-9._~-]+)+$"
 FOLDER = r"^([A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*)?$"
-# Paths that the server has for itself.
+# The server's own paths.
 RESERVED = re.compile(r"/(healthz|openapi\.json)?\Z")
 LARGEST_BODY = 16 << 20
 
 
 def _network(given: object) -> object:
-    """An address or a network; `192.0.2.1/24` is refused, since its last byte would count for nothing."""
+    """An address or a network. `192.0.2.1/24` is refused, since its last byte would be ignored."""
     if isinstance(given, IPv4Network | IPv6Network):
         return given
     for kind in (IPv4Network, IPv6Network):
@@ -43,19 +43,20 @@ UrlPath = Annotated[str, Field(pattern=URL_PATH, max_length=200)]
 
 
 class CreatedAt(Declared):
-    """Where a record says when it was created."""
+    """Where a record has its creation time."""
 
-    path: RecordPath = Field(description="Path in the record.")
+    path: RecordPath = Field(description="Path of the time in the record.")
     written: TimeWritten = Field(
-        TimeForm.ISO, description="How the sender writes it, as for a column. A number may be a text of digits."
+        TimeForm.ISO,
+        description="How the sender writes the time, as for a column. A number may also be a string of digits.",
     )
 
 
 class DeliveryId(Declared):
     """Where a delivery has its id."""
 
-    header: str | None = Field(None, pattern=HEADER_NAME, description="A header.")
-    path: RecordPath | None = Field(None, description="A path in the body.")
+    header: str | None = Field(None, pattern=HEADER_NAME, description="Name of the header.")
+    path: RecordPath | None = Field(None, description="Path in the body.")
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -65,36 +66,36 @@ class DeliveryId(Declared):
 
 
 class Webhook(Declared):
-    """A webhook, as its sender calls it."""
+    """A webhook: where it is received, who may send, and what it delivers."""
 
-    path: UrlPath | None = Field(None, description=f"The URL's path; {HOOKS}/NAME by default.")
-    aliases: list[UrlPath] = Field([], description="Further paths at which it is received.")
+    path: UrlPath | None = Field(None, description=f"Path of the URL; by default {HOOKS}/NAME.")
+    aliases: list[UrlPath] = Field([], description="Further paths at which the webhook is received.")
     verify: AnyVerification = Field(description="How a delivery proves who sent it.")
     senders: list[Network] = Field(
-        [], description="Addresses or networks that may send; without them, whoever proves to be the sender may."
+        [], description="Addresses or networks that may send; by default, any that pass `verify`."
     )
     unwrap: Literal["sns"] | None = Field(
         None,
-        description="`sns`: all deliveries come through Amazon SNS. Its signature proves them, besides `verify`, and "
-        "its question whether to subscribe is confirmed.",
+        description="`sns` if all deliveries come through Amazon SNS. Its signature is verified besides `verify`, and "
+        "its subscriptions are confirmed.",
     )
     topics: list[Annotated[str, Field(pattern=TOPIC)]] = Field(
-        [], description="ARNs of the SNS topics that may deliver; needed by `unwrap: sns`."
+        [], description="ARNs of the SNS topics that may deliver; required with `unwrap: sns`."
     )
     delivery: DeliveryId | None = Field(
         None,
-        description="Where a delivery has its id: {header: NAME} or {path: PATH}. Kinds of `verify` that define one "
-        "need no key; without any, equal bodies are one delivery.",
+        description="Where a delivery has its id: {header: NAME} or {path: PATH}. Not needed for kinds of `verify` "
+        "that define an id; without an id, deliveries with equal bodies count as one.",
     )
     records: RecordPath | None = Field(
-        None, description="Path of the array of records; without it, the body is one record."
+        None, description="Path of the array of records in the body; without it, the body is one record."
     )
     id: RecordPath | None = Field(
-        None, description="Path of a record's id; without it, and without `records`, the delivery's id counts."
+        None, description="Path of the id in a record; without `id` and `records`, the delivery's id is the record's."
     )
-    created_at: CreatedAt = Field(description="Where a record says when it was created: {path: PATH, written: FORM}.")
-    answer: Literal[200, 202, 204] = Field(200, description="The status that the sender takes for success.")
-    limit_bytes: int = Field(1 << 20, ge=1024, le=LARGEST_BODY, description="Largest size of a body, in bytes.")
+    created_at: CreatedAt = Field(description="Where a record has its creation time: {path: PATH, written: FORM}.")
+    answer: Literal[200, 202, 204] = Field(200, description="Status of the answer that the sender takes for success.")
+    limit_bytes: int = Field(1 << 20, ge=1024, le=LARGEST_BODY, description="Largest body, in bytes.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -115,16 +116,16 @@ class Webhook(Declared):
 
     @property
     def has_delivery_id(self) -> bool:
-        """Whether deliveries have an id."""
+        """Whether deliveries have ids."""
         return bool(self.unwrap or self.delivery or self.verify.id_headers or self.verify.id_path)
 
     @property
     def proves(self) -> bool:
-        """Whether a delivery proves its sender."""
+        """Whether deliveries prove who sent them."""
         return self.unwrap is not None or self.verify.proves
 
     def admits(self, sender: str) -> bool:
-        """Whether deliveries may come from the address."""
+        """Whether this address may send deliveries."""
         if not self.senders:
             return True
         try:

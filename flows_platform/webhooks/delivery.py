@@ -1,19 +1,19 @@
-"""A delivery as it arrived, and the reasons to refuse one."""
+"""A delivery as it arrived, and the errors of deliveries whose sender is not proven."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-# Reads a URL that a proof needs; raises ProofUnavailable.
+# Fetches a URL that is needed to verify a delivery; raises ProofUnavailable.
 type Fetch = Callable[[str], bytes]
 
 
 class Unverified(Exception):
-    """A delivery that does not prove its sender.
+    """The delivery does not prove who sent it.
 
     Args:
         what: What is wrong: `signature`, `timestamp` or `key`.
-        why: A sentence for the sender. It never has a piece of a secret or of a signature.
+        why: A sentence for the sender, which never contains any piece of a secret or of a signature.
     """
 
     def __init__(self, what: str, why: str) -> None:
@@ -22,20 +22,20 @@ class Unverified(Exception):
 
 
 class ProofUnavailable(Exception):
-    """What proves a delivery cannot be fetched now; it may be sent again."""
+    """What is needed to verify the delivery cannot be fetched now. The delivery may be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The bytes of a request to a webhook, and what came with them.
+    """A request to a webhook.
 
     Args:
         body: The bytes as they came, before any decompression.
-        headers: By name in lower case; a header that came several times has several values.
+        headers: All values of every header, by its name in lower case.
         received: When the request arrived, in UTC.
         url_keys: Keys in the URL: its last segment, or the values of the parameter `key`.
-        sender: The address that sent it.
-        id: Its id, where an envelope named it.
+        sender: The address from which it came.
+        id: The delivery's id, if an envelope has it.
     """
 
     body: bytes
@@ -46,10 +46,10 @@ class Delivery:
     id: str | None = None
 
     def header(self, name: str) -> str | None:
-        """The value of a header; None where it is missing.
+        """The value of a header; None if it is missing.
 
         Raises:
-            Unverified: it came more than once, so that its meaning is open.
+            Unverified: the header came more than once, so that it is not clear which value counts.
         """
         values = self.headers.get(name.lower(), ())
         # guard: a header that proves comes once

@@ -1,7 +1,7 @@
-"""The details that are still to be fetched of one source, in the journal: due, leased, or dead.
+"""The queue of the details of one source that are still to be fetched, in the journal.
 
-`due` is when the next try may start. A try that is under way has moved it to the end of its lease, so the work of a
-process that was killed is taken up again. Dead details have none.
+The column `due` says when the next try may start. Claiming a detail moves it to the end of a lease, so that another
+process takes over after one was killed. For dead details, which were given up, it is NULL.
 """
 
 import sqlite3
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 
 from flows_platform.webhooks.journal import ARCHIVED, Journal
 
-PRESENT, ABSENT, DEAD = "present", "absent", "dead"
+# States of details. The journal has DEAD for those that were given up, and no state for pending ones.
+PRESENT, PENDING, ABSENT, GIVEN_UP, DEAD = "present", "pending", "absent", "given_up", "dead"
 MOST_LISTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A detail to fetch.
+    """A detail that is to be fetched now.
 
     Args:
         id: The record's id.
         key: The record's key in the archive.
-        tries: How many tries there were before.
+        tries: Number of tries before this one.
         first: When the first try started, in seconds since 1970.
     """
 
@@ -34,14 +35,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A record whose detail is not there, as it is listed.
+    """A record whose detail is missing.
 
     Args:
-        id: Its id.
+        id: The record's id.
         state: `pending` or `dead`.
-        since: When it was archived, in seconds since 1970.
-        tries: How many tries there were.
-        why: What the last one came to.
+        since: When the record was archived, in seconds since 1970.
+        tries: Number of tries so far.
+        why: Why the last one failed; empty if there was none.
     """
 
     id: str
@@ -53,13 +54,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class DetailCounts:
-    """How many details are not there.
+    """The number of missing details.
 
     Args:
-        pending: Those to be fetched.
-        oldest: Since when the oldest of them is pending, in seconds since 1970; None where there is none.
-        dead: Those given up.
-        stopped: Why none is fetched now; empty while they are.
+        pending: Number of details that are still to be fetched.
+        oldest: Since when the oldest of these is pending, in seconds since 1970; None if none is.
+        dead: Number of details that were given up.
+        stopped: Why no details are fetched at present; empty if they are.
     """
 
     pending: int
@@ -71,14 +72,14 @@ class DetailCounts:
 class DetailQueue:
     """The details of one source. Its methods may be called from any thread, and several processes may use it.
 
-    All methods raise a StorageError where the journal cannot be used.
+    All methods raise a StorageError if the journal cannot be used.
     """
 
     def __init__(self, journal: Journal, source: str) -> None:
         self._journal, self.source = journal, source
 
     def adopt(self, now: float) -> int:
-        """Queue the records that are archived and not queued: those of a rebuilt journal. Returns their number."""
+        """Queue archived records that are not queued yet, as after a rebuild of the journal. Returns their number."""
 
         def work(connection: sqlite3.Connection) -> int:
             return connection.execute(
@@ -90,14 +91,19 @@ class DetailQueue:
         return self._journal.write(work)
 
     def claim(self, now: float, lease: float) -> Claim | None:
-        """The detail that has been due for longest, leased for that many seconds; None where none is due."""
+        """Claim the detail that has been due for the longest time; None if none is due.
+
+        Args:
+            now: The time, in seconds since 1970.
+            lease: Seconds for which no other thread or process may claim it.
+        """
         while True:
             claimed = self._journal.write(lambda connection: self._claimed(connection, now, lease))
             if claimed is None or isinstance(claimed, Claim):
                 return claimed
 
     def next_due(self) -> float | None:
-        """When a detail is next due; None where none is pending."""
+        """When the next detail is due, in seconds since 1970; None if none is pending."""
         with self._journal.reading() as connection:
             (due,) = connection.execute(
                 "SELECT min(due) FROM details WHERE source = ? AND due IS NOT NULL", (self.source,)
@@ -105,7 +111,7 @@ class DetailQueue:
         return None if due is None else float(due)
 
     def settle(self, ids: Iterable[str], state: str) -> None:
-        """Note that the details of these ids are `present` or `absent`."""
+        """Note that the details with these ids are `present` or `absent`."""
 
         def work(connection: sqlite3.Connection) -> None:
             for record_id in ids:
@@ -126,7 +132,7 @@ class DetailQueue:
         self._journal.write(work)
 
     def postpone(self, claim: Claim, due: float, why: str) -> None:
-        """Note that a try failed, and when the next one may start."""
+        """Note that a try failed, why, and when the next one may start."""
         self._journal.write(
             lambda connection: connection.execute(
                 "UPDATE details SET due = ?, tries = ?, why = ? WHERE source = ? AND id = ?",
@@ -135,7 +141,7 @@ class DetailQueue:
         )
 
     def release(self, claim: Claim, due: float) -> None:
-        """Give a lease back without a try."""
+        """Return a claimed detail to the queue without a try."""
         first = claim.first if claim.tries else None
         self._journal.write(
             lambda connection: connection.execute(
@@ -145,7 +151,7 @@ class DetailQueue:
         )
 
     def give_up(self, claim: Claim, why: str) -> None:
-        """Note that the detail is dead: it stays listed, and can be made due again."""
+        """Give up a detail. It stays listed as dead, and `replay` makes it due again."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -157,9 +163,12 @@ class DetailQueue:
         self._journal.write(work)
 
     def replay(self, now: float, ids: Sequence[str] | None = None) -> int:
-        """Make details due now: those of the ids, or all dead ones. Also ends a stop. Returns their number.
+        """Make details due now, and end a stop. Returns the number of details.
 
-        Details that are present stay as they are, and ids without a record count for nothing.
+        Args:
+            now: The time, in seconds since 1970.
+            ids: The ids of the records; None for all dead details. Details that are present, and ids without a record,
+                are ignored.
         """
 
         def work(connection: sqlite3.Connection) -> int:
@@ -171,7 +180,7 @@ class DetailQueue:
         return self._journal.write(work)
 
     def stop(self, why: str) -> None:
-        """Note that no detail is to be fetched until someone acts."""
+        """Note that no details are to be fetched until someone acts, and why."""
         self._journal.write(
             lambda connection: connection.execute(
                 "INSERT OR REPLACE INTO stopped_details VALUES (?, ?)", (self.source, why)
@@ -187,12 +196,12 @@ class DetailQueue:
         )
 
     def stopped(self) -> str:
-        """Why details are not fetched; empty while they are."""
+        """Why no details are fetched at present; empty if they are."""
         with self._journal.reading() as connection:
             return _stopped(connection, self.source)
 
     def counts(self) -> DetailCounts:
-        """How many details are pending and dead."""
+        """The number of missing details."""
         with self._journal.reading() as connection:
             pending, oldest, dead = connection.execute(
                 "SELECT count(due), min(CASE WHEN due IS NOT NULL THEN since END), count(*) - count(due) "
@@ -202,7 +211,7 @@ class DetailQueue:
             return DetailCounts(pending, oldest, dead, _stopped(connection, self.source))
 
     def listed(self, *, only_dead: bool = False, limit: int = MOST_LISTED) -> list[Listed]:
-        """Records without their details, the longest waiting first."""
+        """The records whose details are missing, starting with those that have waited longest."""
         only = " AND due IS NULL" if only_dead else ""
         with self._journal.reading() as connection:
             rows = connection.execute(
@@ -213,7 +222,7 @@ class DetailQueue:
             return [Listed(*row) for row in rows]
 
     def _claimed(self, connection: sqlite3.Connection, now: float, lease: float) -> Claim | str | None:
-        """A claim; the id of one that was settled without a request; None where none is due."""
+        """A claim, or the id of a detail that was settled without a request, or None if no detail is due."""
         found = connection.execute(
             "SELECT id, tries, coalesce(first, ?) FROM details WHERE source = ? AND due <= ? ORDER BY due, id LIMIT 1",
             (now, self.source, now),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 
-from flows_platform.webhooks.archive import BESIDE, Archive
+from flows_platform.webhooks.archive import BESIDE, Archive, is_beside, record_id_of
 from flows_platform.webhooks.journal import Journal
 
 FIRST, LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
@@ -68,7 +68,7 @@ class JournalIndex:
                 "AND state <> 'received' ORDER BY created_at",
                 (self._source, first, last),
             )
-            yield (key for key in _in_order(rows) if key > after and (beside or BESIDE not in key))
+            yield (key for key in _in_order(rows) if key > after and (beside or not is_beside(key)))
 
     @contextmanager
     def present(self) -> Iterator[Iterator[str]]:
@@ -127,10 +127,9 @@ def _moved(connection: sqlite3.Connection, source: str, archive: Archive) -> Non
 
 def _forgotten(connection: sqlite3.Connection, source: str, keys: Iterable[str]) -> None:
     for key in keys:
-        record_id = key.rpartition("/")[2].partition(BESIDE)[0]
         connection.execute(
             "DELETE FROM records WHERE source = ? AND id = ? AND key = ? AND state <> 'received'",
-            (source, record_id, key),
+            (source, record_id_of(key), key),
         )
     connection.execute(
         "DELETE FROM details WHERE source = ? AND NOT EXISTS "

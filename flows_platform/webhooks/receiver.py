@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from flows_platform.declared import Secrets
 from flows_platform.domain.errors import StorageError
 from flows_platform.runtime.budget import Budget
-from flows_platform.webhooks.archive import BESIDE, Archive, Evidence, evidence
+from flows_platform.webhooks.archive import Archive, Evidence, evidence, is_beside
 from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery, Fetch
 from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
 from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Entered, Journal, RecordEntry, ToStore
 from flows_platform.webhooks.journal_index import JournalIndex, gone
-from flows_platform.webhooks.listing import KeyList
-from flows_platform.webhooks.records import BadDelivery, Parsed, Record, object_in, parse, record_in, records
+from flows_platform.webhooks.key_list import KeyList
+from flows_platform.webhooks.parsing import BadDelivery, Parsed, Record, object_in, parse, record_in, records
 
 if TYPE_CHECKING:
     from flows_platform.webhooks.sns import Sns
@@ -331,7 +331,7 @@ class Receiver:
                 raise StorageError(
                     f"the archive's object {key} is not a record: {error}", remedy="Move it out of the archive."
                 ) from error
-            differs = BESIDE in key.rpartition("/")[2]
+            differs = is_beside(key)
             yield RecordEntry(record_id, record.sha256, record.created_at, len(body), key, key, None, differs, ARCHIVED)
 
     def _archived_deliveries(self) -> Iterable[DeliveryEntry]:
@@ -362,7 +362,6 @@ def _sns(webhook: Webhook, fetch: Fetch | None) -> "Sns | None":
     if webhook.unwrap is None:
         return None
     # 50 ms that servers without it do not need.
-    from flows_platform.webhooks.sns import Sns  # noqa: PLC0415
-    from flows_platform.webhooks.sns_client import fetch_from_sns  # noqa: PLC0415
+    from flows_platform.webhooks.sns import Sns, fetch_from_sns  # noqa: PLC0415
 
     return Sns(webhook.topics, fetch or fetch_from_sns)

@@ -1,6 +1,6 @@
-"""Compares a vendor's own list with the archive, and archives what was never delivered. Knows no HTTP.
+"""Compares a vendor's own list of records with the archive, and archives those that were never delivered. No HTTP.
 
-A vendor gives up after a few tries, so deliveries alone do not make an archive complete.
+Vendors give up after a few tries, so deliveries alone do not make an archive complete.
 """
 
 import json
@@ -15,24 +15,24 @@ from flows_platform.columns.raw_records import json_text
 from flows_platform.columns.time_forms import DATE_TEXT, PER_SECOND, TimeForm, Written
 from flows_platform.declared import refused
 from flows_platform.webhooks.declaration import Webhook
+from flows_platform.webhooks.parsing import BadDelivery, Record, is_id, record_in
 from flows_platform.webhooks.receiver import Receiver
-from flows_platform.webhooks.records import BadDelivery, Record, is_id, record_in
 
-BATCH = 500  # records of a delivery
-BETWEEN = b", "  # records of a body
-SHOWN = 10  # ids and reasons that a result has
+BATCH = 500  # records that are compared at a time
+BETWEEN = b", "  # separates the records of a body
+SHOWN = 10  # ids and reasons in a result
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A record as the vendor lists it.
+    """A record in the vendor's list.
 
     Args:
-        id: Its id.
+        id: The record's id.
         created_at: When it was created.
         fields: Its other fields.
-        refused: Why they cannot be read; empty where they can.
+        refused: Why these cannot be read; empty if they can.
     """
 
     id: str
@@ -43,14 +43,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a comparison came to.
+    """The result of a comparison.
 
     Args:
-        listed: Records in the vendor's list.
-        missing: Those that were not in the archive. All but the refused ones are now.
-        refused: Those that cannot be archived.
-        ids: The first ids of the missing ones.
-        reasons: The first reasons why records are refused.
+        listed: Number of records in the vendor's list.
+        missing: Number of these that the archive did not have. All but the refused ones are now archived.
+        refused: Number of these that cannot be archived.
+        ids: The ids of the first records that were missing.
+        reasons: Why the first of the refused records are refused.
     """
 
     listed: int = 0
@@ -60,7 +60,7 @@ class Reconciled:
     reasons: tuple[str, ...] = ()
 
     def plus(self, other: "Reconciled") -> "Reconciled":
-        """Both together."""
+        """The sum of two results."""
         return Reconciled(
             self.listed + other.listed,
             self.missing + other.missing,
@@ -74,7 +74,7 @@ def check_reconcilable(webhook: Webhook) -> None:
     """Refuse a webhook whose records cannot be written as the vendor would deliver them.
 
     Raises:
-        PydanticCustomError: it has no `id`, or a path that selects from a list.
+        PydanticCustomError: it has no `id`, or one of its paths selects from a list.
     """
     if webhook.id is None:
         raise refused("records are compared by their ids: `webhook.id` is needed", ("reconcile",))
@@ -84,12 +84,12 @@ def check_reconcilable(webhook: Webhook) -> None:
 
 
 def reconcile(receiver: Receiver, listed: Iterable[Listed], url: str, now: datetime) -> Reconciled:
-    """Archive the records of a vendor's list that the archive does not have. It may be called again at any time.
+    """Archive the records of a vendor's list that the archive does not have. May be called again at any time.
 
     Args:
-        receiver: The source.
+        receiver: The receiver of the source.
         listed: The vendor's list.
-        url: Where the list is from, for the evidence.
+        url: The URL of the list, for the evidence.
         now: The time of the comparison.
 
     Raises:
@@ -110,14 +110,14 @@ def _reconciled(receiver: Receiver, batch: Sequence[Listed], url: str, now: date
         for one in batch:
             if is_id(one.id) and one.id not in unknown:
                 continue
-            unknown.discard(one.id)  # once, also where the list has it again
+            unknown.discard(one.id)  # so that it counts once if the list repeats it
             # guard: a record that cannot be kept is refused alone
             try:
                 body, record = _as_delivered(receiver.declaration.webhook, one, now)
             except BadDelivery as error:
                 reasons.append(f"{ascii(one.id[:80])[1:-1]}: {error}")
                 continue
-            # Also where the journal does not know of it.
+            # The archive is asked too, since the journal may not know the record.
             # guard: a record in the archive is not missing
             if not receiver.has(record):
                 ids.append(one.id)
@@ -130,10 +130,10 @@ def _reconciled(receiver: Receiver, batch: Sequence[Listed], url: str, now: date
 
 
 def _as_delivered(webhook: Webhook, listed: Listed, now: datetime) -> tuple[bytes, Record]:
-    """The bytes of a listed record in a delivery, and the record that they are.
+    """A listed record as the vendor would have delivered it: its bytes, and the record in them.
 
     Raises:
-        BadDelivery: no delivery can have it.
+        BadDelivery: no delivery can contain it.
     """
     if listed.refused:
         raise BadDelivery(listed.refused)
@@ -150,7 +150,7 @@ def _as_delivered(webhook: Webhook, listed: Listed, now: datetime) -> tuple[byte
 
 
 def _deliveries(webhook: Webhook, records: Iterable[bytes]) -> Iterator[bytes]:
-    """The bodies in which the vendor would deliver the records, none larger than it may be."""
+    """The bodies in which the vendor would have delivered the records, each within the limit of its size."""
     if webhook.records is None:
         yield from records
         return
@@ -178,7 +178,7 @@ def _body(path: RecordPath, records: Sequence[bytes]) -> bytes:
 
 
 def _written(webhook: Webhook, listed: Listed) -> bytes:
-    """The record with its id and its time where the webhook has them."""
+    """The record with its id and time at the paths where the webhook has them."""
     record = dict(listed.fields)
     if webhook.id:
         put(record, webhook.id.names, listed.id)
@@ -197,7 +197,7 @@ def put(record: dict[str, Any], names: Sequence[str], value: object) -> None:
 
 
 def _time(form: Written, instant: datetime) -> object:
-    """An instant as a sender with that form writes it."""
+    """An instant as a sender writes it in this form."""
     instant = instant.astimezone(UTC)
     if isinstance(form, TimeForm) and form in PER_SECOND:
         microseconds = (instant - _EPOCH) // (_EPOCH.resolution)

@@ -1,6 +1,6 @@
-"""How a delivery proves who sent it: one class per kind. Signatures cover the bytes as they came.
+"""How a delivery proves who sent it: one class per kind of `verify`. Signatures cover the bytes as they came.
 
-A kind is a class here and a name in `AnyVerification`. All comparisons take the same time for every wrong text.
+To add a kind, add a class here and its name to `AnyVerification`. All comparisons take constant time.
 """
 
 import re
@@ -26,7 +26,7 @@ _BASIC = re.compile(r"basic +(\S+)", re.IGNORECASE)
 STANDARD_KEY = "whsec_"
 _STANDARD_ID = re.compile(r"[^.\s]{1,200}")
 _SIGNED_NAME = re.compile(r"\{([a-z]+)\}")
-_TOLERANCE = Field(300, ge=1, le=86_400, description="Seconds by which the signed time may be early or late.")
+_TOLERANCE = Field(300, ge=1, le=86_400, description="Seconds by which the signed time may differ from ours.")
 
 
 class Verification(Declared, ABC):
@@ -34,56 +34,56 @@ class Verification(Declared, ABC):
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """The secrets that the YAML names."""
+        """The secrets that the declaration names."""
         return tuple(value for _, value in self if isinstance(value, Secret))
 
     @property
     def proves(self) -> bool:
-        """Whether a delivery proves anything."""
+        """Whether deliveries prove anything."""
         return True
 
     @property
     def in_url(self) -> bool:
-        """Whether the URL holds a secret."""
+        """Whether the URL contains a secret."""
         return False
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """Names of the headers that are kept as evidence. A header that is a secret is not among them."""
+        """Names of the headers that are kept as evidence, in lower case; never those that hold a secret."""
         return ()
 
     @property
     def id_headers(self) -> tuple[str, ...]:
-        """Names of headers with the delivery's id; the first that is there counts."""
+        """Names of the headers that may have the delivery's id; the first that is present counts."""
         return ()
 
     @property
     def id_path(self) -> RecordPath | None:
-        """The path of the delivery's id in the body."""
+        """The path of the delivery's id in the body; None if the body has none."""
         return None
 
     def greeted(self, delivery: Delivery, body: Mapping[str, object]) -> dict[str, object] | None:  # noqa: ARG002
-        """The answer to a proven delivery that only asks whether someone is here; None for all others."""
+        """The answer to a delivery that only tests the connection; None for all others."""
         return None
 
     def check(self, secrets: Secrets) -> None:
         """Refuse secrets that cannot verify anything.
 
         Raises:
-            ConfigurationError: a secret is empty, or not in the kind's form.
+            ConfigurationError: a secret is empty, or does not have the form that this kind needs.
         """
 
     @abstractmethod
     def verify(self, delivery: Delivery, secrets: Secrets) -> None:
-        """Check a delivery.
+        """Verify a delivery.
 
         Raises:
-            Unverified: it does not prove its sender.
+            Unverified: it does not prove who sent it.
         """
 
 
 class Nobody(Verification):
-    """Nothing is proven: for a receiver that only this machine reaches."""
+    """No proof, for a receiver that only this machine can reach."""
 
     kind: Literal["none"] = "none"
 
@@ -96,30 +96,32 @@ class Nobody(Verification):
 
 
 class BySecret(Verification, ABC):
-    """A proof by a secret that the sender shares."""
+    """A proof by a secret that is shared with the sender."""
 
-    secret: Secret = Field(description="The secret that the sender shares.")
-    old: Secret | None = Field(None, description="A second secret that also counts, while the sender changes them.")
+    secret: Secret = Field(description="The secret that is shared with the sender.")
+    old: Secret | None = Field(
+        None, description="A second secret that is also accepted, while the secret is being changed."
+    )
 
     def check(self, secrets: Secrets) -> None:
         # guard: an empty secret verifies nothing
         if not secrets[self.secret.env]:
             raise ConfigurationError(
                 f"the environment variable {self.secret.env} is empty.",
-                remedy="Set it to the secret that the sender shares.",
+                remedy="Set it to the secret that is shared with the sender.",
             )
 
     def keys(self, secrets: Secrets) -> list[str]:
-        """The secrets that count."""
+        """The accepted secrets."""
         found = [secrets[secret.env] for secret in (self.secret, self.old) if secret]
         # guard: an unset secret is not a key
         return [key for key in found if key]
 
 
 def _is_any(given: Iterable[bytes], expected: Iterable[bytes]) -> bool:
-    """Whether one of those given is expected. All pairs are compared, so the time says nothing about which differ."""
+    """Whether one of the given digests is expected. All pairs are compared, so the time does not say which differ."""
     wanted = list(expected)
-    # A list, not a generator: all are compared before one counts.
+    # A list and not a generator, so that all pairs are compared.
     equal = [compare_digest(one, other) for one in given for other in wanted]
     return any(equal)
 
@@ -144,7 +146,7 @@ def _require_key(*, proven: bool, where: str) -> None:
 
 
 def _require_time(delivery: Delivery, text: str, tolerance: int) -> None:
-    """Refuse a signed time, in epoch seconds, that is not now."""
+    """Refuse a signed time, in seconds since 1970, that is not close to now."""
     late = delivery.received.timestamp() - int(text) if _SECONDS.fullmatch(text) else None
     if late is None:
         raise Unverified("timestamp", "The timestamp is not a number of seconds since 1970.")
@@ -155,7 +157,7 @@ def _require_time(delivery: Delivery, text: str, tolerance: int) -> None:
 
 
 def _from_hex(text: str) -> bytes:
-    """The bytes; empty, which equals no digest, for a text that is not hex."""
+    """The bytes of a hexadecimal text; for any other text no bytes, which equal no digest."""
     try:
         return bytes.fromhex(text) if not re.search(r"\s", text) else b""
     except ValueError:
@@ -173,7 +175,7 @@ _ENCODINGS: dict[str, Callable[[str], bytes]] = {"hex": _from_hex, "base64": _fr
 
 
 class Standard(BySecret):
-    """Standard Webhooks, and Svix, whose headers have other names."""
+    """Standard Webhooks; also Svix, whose headers have other names."""
 
     kind: Literal["standard"] = "standard"
     tolerance: int = _TOLERANCE
@@ -196,7 +198,7 @@ class Standard(BySecret):
                 )
 
     def verify(self, delivery: Delivery, secrets: Secrets) -> None:
-        # The id that counts as the delivery's is the one that is signed.
+        # The same headers as in `id_headers`, so that the delivery's id is the signed one.
         # guard: the id that counts is signed
         family = next((name for name in _FAMILIES if f"{name}-id" in delivery.headers), _FAMILIES[0])
         sent = _required(delivery, f"{family}-signature")
@@ -217,7 +219,7 @@ _FAMILIES = ("webhook", "svix")
 
 
 def standard_key(secret: str) -> bytes:
-    """The key that a secret of Standard Webhooks holds; empty where it is not one."""
+    """The key in a secret of Standard Webhooks; empty if it is not such a secret."""
     return _from_base64(secret.removeprefix(STANDARD_KEY))
 
 
@@ -246,7 +248,7 @@ class GitHub(BySecret):
 
 
 class Stripe(BySecret):
-    """Stripe: a signature of time and body."""
+    """Stripe: a signature of the time and the body."""
 
     kind: Literal["stripe"] = "stripe"
     tolerance: int = _TOLERANCE
@@ -272,7 +274,7 @@ class Stripe(BySecret):
 
 
 class Slack(BySecret):
-    """Slack: a signature of time and body; its question `url_verification` is answered."""
+    """Slack: a signature of the time and the body. Its `url_verification` is answered."""
 
     kind: Literal["slack"] = "slack"
     tolerance: int = _TOLERANCE
@@ -299,18 +301,20 @@ class Slack(BySecret):
 
 
 class SignedByHmac(BySecret):
-    """A signature by HMAC (RFC 2104) in a header of the sender's choice."""
+    """An HMAC signature (RFC 2104) in any header."""
 
     kind: Literal["hmac"] = "hmac"
     header: str = Field(pattern=HEADER_NAME, description="The header with the signature.")
     algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = Field("sha256", description="The hash function.")
-    encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is written.")
-    prefix: str = Field("", description="What is before the signature in its header, such as sha256=.")
-    signed: str = Field("{body}", description="The text that is signed, with {body} once, and {timestamp} and {id}.")
-    timestamp_header: str | None = Field(
-        None, pattern=HEADER_NAME, description="The header with {timestamp}, in seconds since 1970."
+    encoding: Literal["hex", "base64"] = Field("hex", description="Encoding of the signature.")
+    prefix: str = Field("", description="Text before the signature in its header, such as sha256=.")
+    signed: str = Field(
+        "{body}", description="The signed text: {body} exactly once, optionally with {timestamp} and {id}."
     )
-    id_header: str | None = Field(None, pattern=HEADER_NAME, description="The header with {id}, the delivery's id.")
+    timestamp_header: str | None = Field(
+        None, pattern=HEADER_NAME, description="The header of {timestamp}, which is in seconds since 1970."
+    )
+    id_header: str | None = Field(None, pattern=HEADER_NAME, description="The header of {id}, the delivery's id.")
     tolerance: int = _TOLERANCE
 
     @model_validator(mode="after")
@@ -348,7 +352,7 @@ class SignedByHmac(BySecret):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of what is signed besides the body, by its names in `signed`."""
+        """The headers of the signed values other than the body, by their names in `signed`."""
         named = {"timestamp": self.timestamp_header, "id": self.id_header}
         return {name: header for name, header in named.items() if header}
 
@@ -361,7 +365,7 @@ class SignedByHmac(BySecret):
 
 
 class BearerKey(BySecret):
-    """A token in the Authorization header."""
+    """A bearer token in the Authorization header."""
 
     kind: Literal["bearer"] = "bearer"
 
@@ -373,7 +377,7 @@ class BearerKey(BySecret):
 
 
 class HeaderSecret(BySecret):
-    """A secret in a header of the sender's choice."""
+    """A secret in any header."""
 
     kind: Literal["header"] = "header"
     name: str = Field(pattern=HEADER_NAME, description="Name of the header.")
@@ -385,10 +389,10 @@ class HeaderSecret(BySecret):
 
 
 class BasicPassword(BySecret):
-    """User and password (RFC 7617); `secret` is the password."""
+    """User name and password (RFC 7617); `secret` is the password."""
 
     kind: Literal["basic"] = "basic"
-    user: Secret = Field(description="The user's name.")
+    user: Secret = Field(description="The user name.")
 
     def verify(self, delivery: Delivery, secrets: Secrets) -> None:
         match = _BASIC.fullmatch(_required(delivery, "Authorization", "key"))
@@ -398,7 +402,7 @@ class BasicPassword(BySecret):
 
 
 class UrlSecret(BySecret):
-    """A secret in the URL: its last segment, or the parameter `key`. For senders that can do nothing else."""
+    """A secret in the URL, as its last segment or as the parameter `key`, for senders that support nothing else."""
 
     kind: Literal["url_secret"] = "url_secret"
 
@@ -425,7 +429,7 @@ class UrlSecret(BySecret):
 
 
 def _hashed(text: bytes) -> bytes:
-    """Texts of one length, so that the time of their comparison does not depend on the length of a secret."""
+    """A digest, so that the time of a comparison does not depend on the length of a secret."""
     return sha256(text).digest()
 
 

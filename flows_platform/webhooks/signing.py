@@ -1,4 +1,4 @@
-"""Signs a delivery as its sender does: for trying a receiver, and never for one's own deliveries."""
+"""Signs a delivery as its sender would, for trying out a receiver."""
 
 import secrets as random
 from base64 import b64encode
@@ -29,14 +29,14 @@ SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a request has that proves its sender: headers, and a last segment of the URL."""
+    """The proof of a request's sender: headers, and a key that is the last segment of the URL."""
 
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     url_key: str = field(default="", repr=False)
 
 
 def signed(webhook: Webhook, body: bytes, secrets: Secrets, delivery_id: str, now: datetime) -> Signed:
-    """The proof for a body, and the delivery's id where a header has it."""
+    """The proof for a body, with the delivery's id if a header has it."""
     proof = _proof(webhook.verify, body, secrets, delivery_id, str(int(now.timestamp())))
     if webhook.delivery and webhook.delivery.header:
         return Signed({webhook.delivery.header: delivery_id, **proof.headers}, proof.url_key)

@@ -1,6 +1,6 @@
-"""Deliveries that come through Amazon SNS: its envelope, its signature, and its question whether to subscribe.
+"""Deliveries through Amazon SNS: its envelope, its signature, and the confirmation of its subscriptions.
 
-The topic is declared, and says where the certificate and the confirmation are: nothing is fetched from elsewhere.
+Topics are declared, and a topic's region determines the host of certificates and confirmations. No other host is asked.
 """
 
 import logging
@@ -13,6 +13,7 @@ from datetime import datetime
 from threading import Lock
 from time import monotonic
 
+import requests
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -20,50 +21,52 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from flows_platform.webhooks.delivery import Delivery, Fetch, ProofUnavailable, Unverified
-from flows_platform.webhooks.records import BadDelivery, json_object
+from flows_platform.webhooks.parsing import BadDelivery, json_object
 
 NOTIFICATION, SUBSCRIBE, UNSUBSCRIBE = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 _OF_SUBSCRIPTIONS = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
-# What a signature covers, in its order.
+# The signed fields of every type of message, in the order in which they are signed.
 SIGNED = {
     NOTIFICATION: ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     SUBSCRIBE: _OF_SUBSCRIPTIONS,
     UNSUBSCRIBE: _OF_SUBSCRIPTIONS,
 }
 OPTIONAL = {"Subject"}
-HASHES = {"1": SHA1, "2": SHA256}  # by SignatureVersion; SNS offers these two alone
+HASHES = {"1": SHA1, "2": SHA256}  # by SignatureVersion; SNS has only these two
 CERTIFICATE = re.compile(r"/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
 MOST_CERTIFICATES = 8
-# A stranger's envelope may name any certificate of SNS, so fetches are few.
+# Anyone may send an envelope that names another certificate, so the number of fetches is limited.
 MOST_FETCHES = 10
 FETCH_SECONDS = 60.0
+TIMES = (3, 10)  # seconds to connect, and to wait for bytes
+LARGEST = 64 << 10  # bytes of an answer
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of SNS whose signature is checked."""
+    """A message of SNS whose signature was verified."""
 
     kind: str
     fields: dict[str, str]
 
     @property
     def is_notification(self) -> bool:
-        """Whether it holds a delivery."""
+        """Whether the message contains a delivery."""
         return self.kind == NOTIFICATION
 
     def opened(self, delivery: Delivery) -> Delivery:
-        """What is in the envelope, as if its sender had delivered it directly."""
+        """The delivery in the envelope, as if its sender had sent it directly."""
         return replace(delivery, body=self.fields["Message"].encode(), headers={}, id=self.fields["MessageId"])
 
 
 class Sns:
-    """Checks what SNS delivers.
+    """Verifies the messages of SNS.
 
     Args:
-        topics: ARNs of the topics that may deliver.
-        fetch: Reads a URL of SNS; it raises ProofUnavailable.
+        topics: The ARNs of the topics that may deliver.
+        fetch: Fetches a URL of SNS; raises ProofUnavailable.
     """
 
     def __init__(self, topics: Sequence[str], fetch: Fetch) -> None:
@@ -73,10 +76,10 @@ class Sns:
         self._lock = Lock()
 
     def verified(self, delivery: Delivery) -> Message:
-        """The message of a delivery.
+        """The message in a delivery.
 
         Raises:
-            Unverified: it is not one of a declared topic, signed by SNS.
+            Unverified: it is not a message of a declared topic that SNS has signed.
             ProofUnavailable: the certificate cannot be fetched now.
         """
         message = _message(delivery.body)
@@ -95,11 +98,11 @@ class Sns:
         return message
 
     def confirm(self, message: Message) -> None:
-        """Do what a message that is not a notification asks for: confirm a subscription.
+        """Confirm the subscription that a message asks for; log the end of a subscription.
 
         Raises:
-            Unverified: the confirmation is not at the topic's own address.
-            ProofUnavailable: SNS does not take it now.
+            Unverified: the URL of the confirmation is not one of the topic's own SNS.
+            ProofUnavailable: SNS does not accept the confirmation now.
         """
         topic, url = message.fields["TopicArn"], message.fields["SubscribeURL"]
         if message.kind == UNSUBSCRIBE:
@@ -165,15 +168,36 @@ def _signature(message: Message) -> bytes:
 
 
 def _host(topic: str) -> str:
-    """Where SNS is that has the topic: `arn:PARTITION:sns:REGION:…`."""
+    """The host of the SNS that has the topic `arn:PARTITION:sns:REGION:…`."""
     _, partition, _, region, *_ = topic.split(":")
     return f"sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
 
 
 def _pinned(url: str, topic: str) -> str:
-    """The URL of a certificate, which is at the topic's own SNS."""
+    """The URL itself, if it is that of a certificate at the topic's own SNS.
+
+    Raises:
+        Unverified: it is another URL.
+    """
     base = f"https://{_host(topic)}"
     # guard: a certificate comes from the topic's own address
     if not url.startswith(base) or not CERTIFICATE.fullmatch(url.removeprefix(base)):
         raise Unverified("signature", "SigningCertURL is not an address of the topic's own SNS.")
     return url
+
+
+def fetch_from_sns(url: str) -> bytes:
+    """Fetch a URL of SNS, through the proxies of the environment and without following redirects.
+
+    Raises:
+        ProofUnavailable: SNS does not answer with the status 200 and at most 64 KB.
+    """
+    try:
+        with requests.get(url, timeout=TIMES, allow_redirects=False, stream=True) as response:
+            body = next(response.iter_content(LARGEST + 1), b"")
+            # guard: an answer of SNS is short and final
+            if response.status_code != requests.codes.ok or len(body) > LARGEST:
+                raise ProofUnavailable(f"SNS answered {response.status_code} with {len(body)} bytes or more")
+            return body
+    except requests.RequestException as error:
+        raise ProofUnavailable(f"SNS cannot be reached: {type(error).__name__}") from error

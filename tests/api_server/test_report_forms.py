@@ -15,9 +15,9 @@ from api_server.http.tokens import Scope, create_token
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.runner import ReportRunner, Rows
 from flows_platform.reports.service import ReportService
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
@@ -74,7 +74,7 @@ ORIGINAL = [
 ]
 
 
-class Fixed(Runs):
+class Fixed(ReportRunner):
     """Answers with the table, and keeps the values that it was asked for."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from api_server.reports.access import asked_by
 from api_server.reports.requests import Shown
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.bodies import USUAL
+from flows_platform.reports.encode import USUAL
 
 from .conftest import Serve, Server, build, flows
 from .customer_reports import LIST, REPORTS, Warehouse, service_of, serving

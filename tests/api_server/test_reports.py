@@ -26,9 +26,9 @@ from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import PlatformError, WarehouseError, WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import NotComputable, Rows, Runs, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.runner import NotComputable, ReportRunner, Rows, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.service import TRIES, WAITING, ReportService, TooBusy
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
@@ -77,7 +77,7 @@ TABLE = pa.table(
 )
 
 
-class Recorded(Runs):
+class Recorded(ReportRunner):
     """Answers with a table or an error, and keeps what it was asked."""
 
     def __init__(self) -> None:

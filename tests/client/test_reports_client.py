@@ -28,7 +28,7 @@ from flows_platform.domain.errors import (
     WarehouseUnavailable,
 )
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import TooManyRows
+from flows_platform.reports.runner import TooManyRows
 from flows_platform.reports.versions import Versions
 from tests.api_server.conftest import Server
 from tests.api_server.customer_reports import NEWEST, Warehouse, serving

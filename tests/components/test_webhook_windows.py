@@ -19,10 +19,10 @@ from flows_platform.components.webhook_files import load_webhooks
 from flows_platform.domain.verification import RowDigest
 from flows_platform.settings import Settings
 from flows_platform.stores.file_store import FileStore
-from flows_platform.webhooks.details import Vendor
+from flows_platform.webhooks.detail_worker import Vendor
 from tests.api_server.conftest import running
 from tests.api_server.hooks.served import Hooks
-from tests.api_server.hooks.test_reading import got
+from tests.api_server.hooks.test_read_routes import got
 from tests.conditions import eventually
 from tests.webhooks.declared import KEY
 from tests.webhooks.deliveries import github, standard

@@ -13,7 +13,7 @@ from flows_platform.stores.file_store import FileStore
 from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.delivery import Delivery
 from flows_platform.webhooks.detail_queue import DetailQueue
-from flows_platform.webhooks.details import DetailWorker
+from flows_platform.webhooks.detail_worker import DetailWorker
 from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.receiver import Receiver
 from tests.webhooks.declared import KEY, declared

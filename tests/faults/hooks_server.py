@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from api_server.config import ServerConfig
-from api_server.hooks import routes
+from api_server.hooks import receive_routes
 from api_server.hooks.feature import HooksConfig, HooksFeature
 from api_server.server import run
 from flows_platform.stores.file_store import FileStore
@@ -50,7 +50,7 @@ def main(folder: Path, kind: str, minutes: int) -> None:
         def now(cls, tz: tzinfo | None = None) -> "Shifted":
             return cls.fromtimestamp((datetime.now(tz) + timedelta(minutes=minutes)).timestamp(), tz)
 
-    vars(routes)["datetime"] = Shifted
+    vars(receive_routes)["datetime"] = Shifted
     os.fsync, os.link = failing(folder, os.fsync), failing(folder, os.link)
     config = HooksConfig(
         [declaration(kind)],

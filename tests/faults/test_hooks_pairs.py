@@ -12,9 +12,9 @@ import pytest
 
 from flows_platform.stores.file_store import FileStore
 from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.archived_records import RecordReader
 from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.journal_index import FIRST, LAST
-from flows_platform.webhooks.reading import RecordReader
 from tests.faults.hooks_world import World, batches, running, send_all
 from tests.faults.scale import scaled
 

@@ -19,9 +19,9 @@ from api_server.http import paths
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.formats.protocol.names import CONTENT_TYPES
-from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.runner import ReportRunner, Rows
 from flows_platform.reports.service import ReportService
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
@@ -42,7 +42,7 @@ REPORTS = [REPORT, *(ReportDeclaration.model_validate(one) for one in (TOP10, YE
 BEYOND_SCHEMAS = [positive_data_acceptance, negative_data_rejection]
 
 
-class Answering(Runs):
+class Answering(ReportRunner):
     """Answers with two rows."""
 
     def run(self, report: ReportDeclaration, _values: Mapping[str, Value], _label: str = "", /) -> Rows:

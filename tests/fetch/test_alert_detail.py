@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from flows_platform.domain.errors import ConfigurationError, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.fetch.alert_detail import LARGEST, Detail, DetailApi, is_metadata
-from flows_platform.webhooks.details import NotAuthorized, Unaskable
+from flows_platform.webhooks.detail_worker import NotAuthorized, Unaskable
 
 from .scripted import ScriptedServer, answer, scripted_server
 

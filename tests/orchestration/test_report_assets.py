@@ -21,9 +21,9 @@ from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.local.emulator import Emulator
 from flows_platform.orchestration.report_assets import COLUMNS_CHECK, ReportFiles, key_of, report_definitions
 from flows_platform.orchestration.resources import build_resources, shared_resources
-from flows_platform.reports.answers import Rows
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.runner import Rows
 from flows_platform.reports.service import ReportService
 from flows_platform.reports.spans import Reads
 from flows_platform.reports.values import Value

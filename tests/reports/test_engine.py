@@ -13,10 +13,10 @@ import pytest
 from google.cloud import bigquery
 
 from flows_platform.domain.errors import PlatformError, WarehouseError, WarehouseUnavailable
-from flows_platform.reports.answers import NoTable, NotComputable, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.engine import ReportEngine
 from flows_platform.reports.parameters import values_of
+from flows_platform.reports.runner import NoTable, NotComputable, TooManyBytes, TooManyRows, TooSlow
 from flows_platform.warehouse.schema import BIGQUERY_TYPES
 from flows_platform.warehouse.warehouse import emulator_client
 from tests.conditions import eventually

@@ -12,10 +12,10 @@ import pytest
 from flows_platform.domain.errors import WarehouseUnavailable
 from flows_platform.domain.windows import Window
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Rows, Runs
-from flows_platform.reports.bodies import no_rows
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.encode import no_rows
+from flows_platform.reports.runner import ReportRunner, Rows
 from flows_platform.reports.service import THREADS, Answer, ReportService
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
@@ -26,7 +26,7 @@ from .conftest import NEWEST, ORDERS, changed
 REPORT = ReportDeclaration.model_validate(changed())
 
 
-class Slow(Runs):
+class Slow(ReportRunner):
     """Queries that wait until they may go on or are cancelled."""
 
     def __init__(self) -> None:

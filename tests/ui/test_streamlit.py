@@ -16,9 +16,9 @@ from api_server.config import ServerConfig
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.local.ports import free_port, listens
-from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.runner import ReportRunner, Rows
 from flows_platform.reports.service import ReportService
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
@@ -47,7 +47,7 @@ REPORT = ReportDeclaration.model_validate(
 )
 
 
-class Traffic(Runs):
+class Traffic(ReportRunner):
     """Gives computers whose bytes fall by a fifth from one to the next."""
 
     def run(self, report: ReportDeclaration, values: Mapping[str, Value], _label: str = "", /) -> Rows:

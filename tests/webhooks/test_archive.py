@@ -13,7 +13,7 @@ from flows_platform.domain.errors import StorageError
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
 from flows_platform.webhooks.archive import Archive, Evidence, Stored, evidence
-from flows_platform.webhooks.records import Record
+from flows_platform.webhooks.parsing import Record
 
 from .declared import declared
 from .deliveries import NOW, delivery, github

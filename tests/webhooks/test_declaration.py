@@ -27,7 +27,7 @@ FAULTS = [  # a text, its replacement, and the line and words of the message
     ("records: alerts", "record: alerts", "9: webhook.record is 'alerts': there is no such key; did you mean records?"),
     ("kind: url_secret", "kind: urlsecret", "7: webhook.verify: kind is 'urlsecret'; allowed are 'standard', 'github'"),
     ("{env: HOOK_KEY}", "hunter2", "7: webhook.verify.secret: a secret does not belong in a file: write {env: NAME}"),
-    ("secret: {env: HOOK_KEY}, ", "", "7: webhook.verify.secret: this key is missing: The secret that the sender"),
+    ("secret: {env: HOOK_KEY}, ", "", "7: webhook.verify.secret: this key is missing: The secret that is shared"),
     ("192.0.2.7", "192.0.2.7/24", "8: webhook.senders.0 is '192.0.2.7/24': an address or a network is needed, such"),
     ("192.0.2.7", "vendor.example", "8: webhook.senders.0 is 'vendor.example': an address or a network is needed"),
     ("/api/v1/s3/alert", "api/alert", "5: webhook.path is 'api/alert': a path is needed, such as /api/v1/hooks/NAME"),

@@ -19,8 +19,8 @@ from flows_platform.webhooks.archive import Archive, Evidence
 from flows_platform.webhooks.delivery import Delivery, Unverified
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Counts, Journal
+from flows_platform.webhooks.parsing import BadDelivery
 from flows_platform.webhooks.receiver import Receipt, Receiver
-from flows_platform.webhooks.records import BadDelivery
 
 from .declared import KEY, declared
 from .deliveries import delivery

@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 from flows_platform.webhooks.archive import Archive, Evidence
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.parsing import record_in
 from flows_platform.webhooks.receiver import Receipt, Receiver
 from flows_platform.webhooks.reconcile import BATCH, Listed, Reconciled, check_reconcilable, reconcile
-from flows_platform.webhooks.records import record_in
 
 from .declared import KEY, declared
 from .deliveries import NOW, delivery

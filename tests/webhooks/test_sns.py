@@ -14,14 +14,12 @@ from pydantic import ValidationError
 
 from flows_platform.stores.file_store import FileStore
 from flows_platform.webhooks import sns as sns_module
-from flows_platform.webhooks import sns_client
 from flows_platform.webhooks.archive import Archive, Evidence
 from flows_platform.webhooks.delivery import Delivery, ProofUnavailable, Unverified
 from flows_platform.webhooks.journal import Journal
+from flows_platform.webhooks.parsing import BadDelivery
 from flows_platform.webhooks.receiver import Receipt, Receiver
-from flows_platform.webhooks.records import BadDelivery
-from flows_platform.webhooks.sns import Sns
-from flows_platform.webhooks.sns_client import fetch_from_sns
+from flows_platform.webhooks.sns import Sns, fetch_from_sns
 from tests.fakes.serving import Answer
 from tests.fakes.small_server import SmallServer
 
@@ -304,7 +302,7 @@ def test_an_answer_of_sns_is_short_and_final(monkeypatch: pytest.MonkeyPatch) ->
         "/ok": Answer(200, {}, b"found"),
         "/moved": Answer(302, {"Location": "/ok"}, b""),
         "/refused": Answer(403, {}, b"no"),
-        "/long": Answer(200, {}, b"x" * (sns_client.LARGEST + 1)),
+        "/long": Answer(200, {}, b"x" * (sns_module.LARGEST + 1)),
     }
     with SmallServer(lambda asked: answers[asked.path]) as server:
         assert fetch_from_sns(f"{server.origin}/ok") == b"found"

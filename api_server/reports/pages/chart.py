@@ -1,6 +1,6 @@
-"""The chart of an answer: what a template draws as SVG. Positions are percentages, so that texts keep their size.
+"""The chart of an answer, which a template draws as SVG. Positions are in percent, so that texts keep their size.
 
-Bars run to the right where they belong to names, and upwards where they belong to times.
+Bars are horizontal if they belong to names, and vertical if they belong to times.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,28 @@ from flows_platform.reports.values import as_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BARS = 40  # with names, at most
-POINTS = 2000  # of times, at most: more would be closer than pixels
-LINES = 4  # of the grid, about
-SIDE = 1000  # of the square in which a line is drawn
+BARS = 40  # most bars with names
+POINTS = 2000  # most points in time: more would be closer together than pixels
+LINES = 4  # of the grid, approximately
+SIDE = 1000  # side of the square in which a line is drawn
 MIDDLE = 50
-EDGE = 20.0  # percent: labels nearer to a side begin or end with it
+EDGE = 20.0  # percent; labels that are closer to a side are aligned with it
 STEPS = (1, 2, 2.5, 5, 10)
-LARGEST = 1e300  # numbers beyond it are not drawn: their differences would be infinite
+LARGEST = 1e300  # larger numbers are not drawn, since differences between them could overflow
 
 
 class Bar(NamedTuple):
-    """A bar: its label and its value as texts, exact and short; where it begins and how long it is, in percent."""
+    """A bar.
+
+    Args:
+        label: Its label.
+        value: Its value, exactly.
+        brief: Its value, shortened.
+        start: Where it starts in the direction of its length, in percent.
+        length: Its length, in percent.
+        at: Where it starts along the axis, in percent.
+        width: Its width along the axis, in percent.
+    """
 
     label: str
     value: str
@@ -41,7 +51,7 @@ class Bar(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A text at a position in percent; `anchor` is that of SVG."""
+    """A text at a position in percent; `anchor` is SVG's `text-anchor`."""
 
     text: str
     at: float
@@ -53,14 +63,14 @@ class Chart:
     """A chart.
 
     Args:
-        form: `names` for bars to the right, `times` for bars upwards, `line`.
+        form: `names` for horizontal bars, `times` for vertical bars, or `line`.
         title: What is drawn.
-        summary: The same and its highest value, for readers who do not see it.
-        bars: Those of `names` and `times`.
-        path: That of `line`, in a square of `SIDE`.
-        grid: Lines across, with their labels.
-        axis: Labels below.
-        left_out: How many rows at the end are not drawn.
+        summary: A description with the highest value, for screen readers.
+        bars: The bars, if the form has any.
+        path: The path of a line, in a square of side `SIDE`.
+        grid: The lines of the grid, with their labels.
+        axis: The labels of the x axis.
+        left_out: Number of rows at the end that are not drawn.
     """
 
     form: str
@@ -74,7 +84,14 @@ class Chart:
 
 
 class Point(NamedTuple):
-    """A row: its value of the axis, as a text too, and what is drawn; None for NULL."""
+    """A row of the chart.
+
+    Args:
+        x: Its value on the x axis.
+        label: The same as a text.
+        y: The value that is drawn; None for NULL.
+        text: The same as a text, exactly.
+    """
 
     x: Any
     label: str
@@ -87,7 +104,7 @@ class Point(NamedTuple):
 
 
 def chart_of(declared: ReportChart, table: "pa.Table") -> Chart | None:
-    """The chart of an answer; None without a value to draw."""
+    """The chart of an answer; None if it has no values to draw."""
     form = _form(declared, table)
     most = BARS if form == "names" else POINTS
     first = table.slice(0, most)
@@ -124,7 +141,7 @@ def _point(x: Any, y: Any) -> Point:
 
 
 def _brief(x: Any) -> str:
-    """A value of the axis: a time without what is 0."""
+    """A value of the x axis as a label; a time at midnight is written as a date."""
     if isinstance(x, datetime):
         at = x.astimezone(UTC)
         return at.date().isoformat() if at.time() == time() else f"{at:%Y-%m-%d %H:%M}"
@@ -133,7 +150,7 @@ def _brief(x: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values from `low` to `high`, 0 among them, in steps."""
+    """A scale from `low` to `high`, which includes 0, with a line at every step."""
 
     low: float
     high: float
@@ -141,7 +158,7 @@ class Scale:
 
     @classmethod
     def over(cls, values: Sequence[float]) -> "Scale":
-        """The scale that has these values, and ends with whole steps."""
+        """A scale that includes these values and ends at whole steps."""
         low, high = min(0.0, *values), max(0.0, *values)
         if high - low < 1 / LARGEST:
             return cls(0, 1, 1)
@@ -149,18 +166,18 @@ class Scale:
         return cls(floor(low / step) * step, ceil(high / step) * step, step)
 
     def share(self, value: float) -> float:
-        """Where a value is, in percent from the low end."""
+        """The position of a value, in percent from the low end."""
         return 100 * (value - self.low) / (self.high - self.low)
 
     def grid(self) -> list[Mark]:
-        """A line for every step; positions are from the top."""
+        """A labelled line at every step; positions are from the top."""
         count = round((self.high - self.low) / self.step)
         values = [self.low + index * self.step for index in range(count + 1)]
         return [Mark(short(value), 100 - self.share(value)) for value in values]
 
 
 def _step(least: float) -> float:
-    """The next round number from there on."""
+    """The smallest round number that is not below this one."""
     power = 10.0 ** floor(log10(least))
     return next(power * step for step in STEPS if power * step >= least * 0.999)
 
@@ -175,7 +192,7 @@ def _named(points: Sequence[Point], scale: Scale) -> list[Bar]:
 
 
 def _upright(points: Sequence[Point], spread: Sequence[float], scale: Scale) -> list[Bar]:
-    """Bars as wide as four fifths of the shortest distance, all inside of the sides."""
+    """Vertical bars whose width is four fifths of the shortest distance between two; none crosses a side."""
     width = _width(spread)
     zero = scale.share(0)
     found = []
@@ -193,7 +210,7 @@ def _width(spread: Sequence[float]) -> float:
 
 
 def _spread(points: Sequence[Point]) -> list[float]:
-    """Where points are along the axis, in percent: times and numbers by their distance, names one after the other."""
+    """The positions of points along the x axis, in percent: to scale for times and numbers, else evenly spaced."""
     numbers = [_number(point.x) for point in points]
     known = [number for number in numbers if number is not None]
     if len(known) < len(points) or min(known) == max(known):
@@ -214,7 +231,7 @@ def _drawn(value: Any) -> float | None:
 
 
 def _axis(points: Sequence[Point], spread: Sequence[float], width: float) -> list[Mark]:
-    """Labels of the first row, of the last, and of one in the middle if it is far enough from both."""
+    """The labels of the first row, of the last one, and of a middle one if it is far enough from both."""
     middle = min(range(len(points)), key=lambda index: abs(spread[index] - MIDDLE))
     chosen = {0, len(points) - 1} | ({middle} if abs(spread[middle] - MIDDLE) < MIDDLE / 2 else set())
     centres = {index: spread[index] * (100 - width) / 100 + width / 2 for index in sorted(chosen)}
@@ -222,14 +239,14 @@ def _axis(points: Sequence[Point], spread: Sequence[float], width: float) -> lis
 
 
 def _mark(label: str, at: float) -> Mark:
-    """A label around its position, or beginning or ending with the axis."""
+    """A label that is centred at its position, or aligned with the start or the end of the axis."""
     if at < EDGE:
         return Mark(label, 0, "start")
     return Mark(label, 100, "end") if at > 100 - EDGE else Mark(label, at, "middle")
 
 
 def _path(points: Sequence[Point], spread: Sequence[float], scale: Scale) -> str:
-    """Lines between neighbours; a NULL is a gap, and a value between two gaps a dot."""
+    """The path of a line through the points. A NULL is a gap, and a value between two gaps is a dot."""
     words, open_ = [], False
     for point, at in zip(points, spread, strict=True):
         if point.y is not None:

@@ -1,4 +1,4 @@
-"""A request of a report as a command, as a program, and as the statement that the warehouse ran."""
+"""Examples of a request for a report: a curl command, a Python program, and the statement that ran."""
 
 import shlex
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ AUTHORIZE = ', os.environ["TOKEN"]'
 
 
 class Example(NamedTuple):
-    """A way to ask."""
+    """An example with its title."""
 
     title: str
     text: str
@@ -31,13 +31,13 @@ class Example(NamedTuple):
 def examples(
     report: ReportDeclaration, base: str, given: Mapping[str, str], values: Mapping[str, Value], *, secured: bool
 ) -> list[Example]:
-    """The ways to ask for these values.
+    """The examples of a request.
 
     Args:
         report: The report.
-        base: The URL of the server.
-        given: The parameters that were given.
-        values: All values, defaults included.
+        base: The server's URL.
+        given: The parameters of the request.
+        values: The values of all parameters, defaults included.
         secured: Whether requests need a token.
     """
     curl = _command(f"{base}{api.LIST}/{report.name}.csv{f'?{urlencode(given)}' if given else ''}", secured=secured)
@@ -63,6 +63,6 @@ def _program(name: str, base: str, given: Mapping[str, str], *, secured: bool) -
 
 
 def _statement(report: ReportDeclaration, values: Mapping[str, Value]) -> str:
-    """The statement below its parameters, which are bound to it."""
+    """The statement, with the values that are bound to it as comments above."""
     lines = [f"-- @{one.name} {KINDS[one.type].bigquery}: {joined(values[one.name])}" for one in report.parameters]
     return "\n".join([*lines, (report.sql or "").strip(), ""])

@@ -1,4 +1,4 @@
-"""The fields of a report's form, one for each parameter: a picker, a list, or an input with its limits."""
+"""The fields of a report's form, one for each parameter: a date picker, a list, or an input with limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ TRUTH = ("true", "false")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field.
+    """A field of the form.
 
     Args:
-        parameter: What it gives.
-        control: `input`, `select`, or `checks` for boxes to tick.
-        attributes: Those of the input.
-        choices: Of a `select` or of `checks`, with whether it is chosen.
-        hint: What is shown below it.
-        error: Why the value was refused, and what is allowed; empty if it was not.
+        parameter: The parameter.
+        control: `input`, `select`, or `checks` for check boxes.
+        attributes: The HTML attributes of an `input`.
+        choices: The choices of a `select` or of `checks`, and whether each is chosen.
+        hint: The text below the field.
+        error: Why the value was refused, and what is allowed; empty if it was not refused.
     """
 
     parameter: ReportParameter
@@ -42,10 +42,10 @@ def field_of(parameter: ReportParameter, given: str | None, newest: datetime | N
     """The field of a parameter.
 
     Args:
-        parameter: What it gives.
-        given: Its text in the request, if it is there; else the default is shown.
-        newest: The end of the newest data, which a default may follow.
-        error: Why the text was refused.
+        parameter: The parameter.
+        given: Its text in the request; None to show the default.
+        newest: The end of the newest data, on which a default may depend; None if there is no data yet.
+        error: Why the text was refused; empty if it was not.
     """
     text = _default(parameter, newest) if given is None else given
     hint = _hint(parameter)
@@ -67,7 +67,7 @@ def _default(parameter: ReportParameter, newest: datetime | None) -> str:
 
 
 def joined(value: Value) -> str:
-    """A value as a URL has it."""
+    """A value as a URL writes it."""
     return ",".join(map(as_text, value)) if isinstance(value, tuple) else as_text(value)
 
 
@@ -81,7 +81,7 @@ def _attributes(parameter: ReportParameter, text: str) -> dict[str, str]:
 
 
 def _picker(parameter: ReportParameter, text: str) -> dict[str, str]:
-    """A picker of dates or times (UTC); nothing where it could not show the text, which then stays as it is."""
+    """The attributes of a date or time picker (UTC); none if a picker could not show the text."""
     kind = PICKERS.get(parameter.type)
     value = _picked(KINDS[parameter.type].read(text)) if text else ""
     if kind is None or value is None:
@@ -96,14 +96,14 @@ def _picker(parameter: ReportParameter, text: str) -> dict[str, str]:
 
 
 def _picked(value: Any) -> str | None:
-    """A date or a time as a picker writes it; None for others, and for fractions of a second."""
+    """A date or time as a picker writes it; None for other values, and for times with fractions of a second."""
     if isinstance(value, datetime):
         return None if value.microsecond else value.astimezone(UTC).replace(tzinfo=None).isoformat()
     return value.isoformat() if isinstance(value, date) else None
 
 
 def _number(parameter: ReportParameter, text: str) -> dict[str, str]:
-    """An input of numbers; nothing where it would drop the text."""
+    """The attributes of a number input; none if it would drop the text."""
     if parameter.type not in NUMBERS or (text and KINDS[parameter.type].read(text) is None):
         return {}
     bounds = {"min": parameter.minimum, "max": parameter.maximum}

@@ -1,4 +1,4 @@
-"""The paths of the pages, written down once."""
+"""The paths of the reports' pages."""
 
 LIST = "/reports"
 ONE = f"{LIST}/{{name}}"

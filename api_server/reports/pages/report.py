@@ -1,4 +1,4 @@
-"""The page of a report: its form, rows and chart; and its answers as files, for readers that are signed in there."""
+"""The page of a report with its form, rows and chart, and the report's answers as files for signed-in readers."""
 
 import asyncio
 import re
@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server.http.feature import Endpoint
-from api_server.http.inside import Inside, ask
 from api_server.http.pages import HEADERS, page
 from api_server.http.problems import Problem
+from api_server.http.responses import headers_alone
 from api_server.http.shared import shared_of
+from api_server.http.subrequest import SubResponse, ask
 from api_server.http.tokens import Grant
 from api_server.reports import paths as api
 from api_server.reports.pages.chart import chart_of
@@ -28,19 +29,19 @@ from api_server.reports.problems import KINDS, report_problems
 from api_server.reports.requests import split
 from api_server.reports.routes import AS_OF_HEADER
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.bodies import table_of
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.encode import table_of
 from flows_platform.reports.parameters import ReportParameter
 from flows_platform.reports.service import Asked, ReportService
 
 TEMPLATE = "report.html"
-# What the API answers to readers that may see the report, beside rows. A token's rate comes before that question.
+# The problems that the API gives only to readers of the report. A token's rate limit is checked before its scope.
 OF_READERS = {"invalid-parameter", *KINDS} - {"too-many-requests"}
 TIMING = re.compile(r"([a-z]+);dur=([0-9.]+)")
 
 
 def report_endpoint(service: ReportService) -> Endpoint:
-    """The page of a report, or its answer as a file where the path ends with a format."""
+    """The page of a report; if the path ends with a format, the report's answer as a file."""
 
     async def shown(request: Request) -> Response:
         name, ending = split(request.path_params["name"])
@@ -57,8 +58,8 @@ def report_endpoint(service: ReportService) -> Endpoint:
         # guard: a page shows a report to its readers alone
         if report is None or (problem and problem.kind not in OF_READERS):
             raise problem or Problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such report.")
-        if request.method == "HEAD" or not (problem or found.status == HTTPStatus.OK):  # its reader has gone
-            return _head(found.status)
+        if request.method == "HEAD" or not (problem or found.status == HTTPStatus.OK):  # its reader left
+            return headers_alone(HEADERS, found.status, "text/html")
         with report_problems():
             newest = service.state(report).as_of
         view = View(request, report, dict(given), newest, found, milliseconds)
@@ -67,15 +68,8 @@ def report_endpoint(service: ReportService) -> Endpoint:
     return shown
 
 
-def _head(status: int) -> Response:
-    """The headers of the page; it was not made, so its length is not known."""
-    response = Response(status_code=status, headers=HEADERS, media_type="text/html")
-    del response.headers["content-length"]
-    return response
-
-
 def _given(request: Request, parameters: Sequence[ReportParameter]) -> list[tuple[str, str]]:
-    """The parameters of a form: an empty field is not given, and boxes that are ticked are one list."""
+    """The parameters that a form gives: empty fields are left out, and ticked boxes are joined to a list."""
     lists = {parameter.name for parameter in parameters if parameter.many}
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"))
     found: list[tuple[str, str]] = []
@@ -88,12 +82,12 @@ def _given(request: Request, parameters: Sequence[ReportParameter]) -> list[tupl
 
 
 async def _file(request: Request, target: str, name: str) -> Response:
-    """The API's answer as a file: the browser's sign-in holds for these paths."""
+    """The API's answer as a file, at a path for which the browser's sign-in is valid."""
     found = await ask(request, target, method=request.method, further=[b"accept-encoding", b"if-none-match"])
     if problem := found.problem:
         raise problem
     response = Response(found.body, found.status, found.headers)
-    del response.headers["X-Content-Type-Options"]  # it is added to every answer, also to this one
+    del response.headers["X-Content-Type-Options"]  # it is added to every answer
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
@@ -101,22 +95,22 @@ async def _file(request: Request, target: str, name: str) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the page shows.
+    """The content of the page.
 
     Args:
-        request: The page's.
+        request: The request for the page.
         report: The report.
         given: The parameters of the form.
-        newest: The end of the newest data, which defaults may follow.
+        newest: The end of the newest data, on which defaults may depend; None if there is no data yet.
         found: The API's answer, with rows or with a problem of `OF_READERS`.
-        milliseconds: How long it took.
+        milliseconds: How long the answer took.
     """
 
     request: Request
     report: ReportDeclaration
     given: Mapping[str, str]
     newest: datetime | None
-    found: Inside
+    found: SubResponse
     milliseconds: float
 
     def page(self) -> Response:
@@ -142,12 +136,12 @@ class View:
 
     @property
     def _fixed(self) -> Mapping[str, str]:
-        """The parameters that the reader's token fixes."""
+        """The parameters that the reader's token fixes, with their values."""
         grant: Grant = self.found.state["grant"]
         return grant.fixed
 
     def _fields(self, problem: Problem | None) -> list[Field]:
-        """The fields, with the values that counted: those of the form, of defaults and of the token."""
+        """The fields with the values that were used: those of the form, defaults, and those that the token fixes."""
         asked: Asked | None = self.found.state.get("asked")
         texts = (
             {name: joined(value) for name, value in asked.values.items()} if asked else {**self._fixed, **self.given}
@@ -173,7 +167,7 @@ class View:
         }
 
 
-def _timing(found: Inside, milliseconds: float) -> str:
+def _timing(found: SubResponse, milliseconds: float) -> str:
     took = {name: float(duration) for name, duration in TIMING.findall(found.headers.get("server-timing", ""))}
     asked = took.get("warehouse", 0.0)
     whole = f"{milliseconds:,.0f} ms" if milliseconds >= 1 else "less than 1 ms"

@@ -1,4 +1,4 @@
-"""The first rows of an answer, as a table of texts."""
+"""The first rows of an answer as a table of texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from flows_platform.reports.values import as_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXT = 500  # characters of a value, at most
-ROWS = 500  # of a table, at most: some 100 kB of a page
+TEXT = 500  # most characters of a value
+ROWS = 500  # most rows of a table, some 100 kB of a page
 NUMBERS = {ColumnType.INT64, ColumnType.FLOAT64, ColumnType.NUMERIC}
 TIMES = {ColumnType.DATE, ColumnType.TIMESTAMP}
 
 
 class Head(NamedTuple):
-    """A column: its kind is `number`, `time` or `value`."""
+    """The head of a column; its kind is `number`, `time` or `value`."""
 
     name: str
     description: str
@@ -29,7 +29,13 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of texts, None for NULL, of an answer with `count` rows."""
+    """The first rows of an answer.
+
+    Args:
+        heads: The heads of the columns.
+        rows: The values as texts; None for NULL.
+        count: Number of rows of the whole answer.
+    """
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[str | None]]
@@ -37,7 +43,7 @@ class Table:
 
 
 def table_of_texts(columns: Sequence[ReportColumn], table: "pa.Table") -> Table:
-    """The first rows; numbers and times are written exactly, as in the other formats."""
+    """The first rows of an answer. Numbers and times are written exactly, as in the other formats."""
     heads = [Head(column.name, column.description, _kind(column.type)) for column in columns]
     first = zip(columns, table.slice(0, ROWS).columns, strict=True)
     shown = [[_text(value, column.decimals or 0) for value in values.to_pylist()] for column, values in first]

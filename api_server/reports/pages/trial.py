@@ -1,6 +1,6 @@
-"""The page at `/test`, with two forms: the best customers of a range of days, and the sales of a clerk by month.
+"""The page at `/test` with two forms: the top customers in a range of days, and a clerk's sales by month.
 
-The page shows what the API answers at the paths that the forms make. Texts of readers and of answers are only text.
+It shows the API's answers at the paths that the forms lead to. Input and answers are shown as plain text.
 """
 
 import json
@@ -11,22 +11,29 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_server.http.inside import Inside, ask
 from api_server.http.pages import page
 from api_server.http.parameters import fields
+from api_server.http.subrequest import SubResponse, ask
 
 FAMILIES = ("connector", "snowpark")
-# The page is served with reports that have these paths.
+# The page is served if reports have these paths.
 PATHS = frozenset(
     f"/{family}/{rest}" for family in FAMILIES for rest in ("customers/top10", "clerk/{clerk}/yearly_sales/{year}")
 )
 CLERK = "clerk"
 NAMES = ("form", "family", "start_range", "end_range", "clerk", "year")
-SHOWN = 100_000  # characters of an answer
+SHOWN = 100_000  # most characters of an answer
 
 
 class Shown(NamedTuple):
-    """An answer: its path, its status, and its text, which has `length` characters."""
+    """An answer as the page shows it.
+
+    Args:
+        target: Its path and query.
+        status: Its status.
+        text: The beginning of its text.
+        length: Number of characters of the whole text.
+    """
 
     target: str
     status: str
@@ -35,7 +42,7 @@ class Shown(NamedTuple):
 
 
 async def trial(request: Request) -> Response:
-    """The page, with the answer of the form that was sent."""
+    """The page, with the answer to the form that was sent, if any."""
     given = fields(request.scope["query_string"], NAMES)
     target = _target(given)
     found = await ask(request, target) if target else None
@@ -54,7 +61,7 @@ async def trial(request: Request) -> Response:
 
 
 def _target(given: dict[str, str]) -> str:
-    """The path and query that a form makes; empty where none was sent."""
+    """The path and query that a form leads to; empty if no form was sent."""
     family = given.get("family", "")
     if family not in FAMILIES:
         return ""
@@ -66,7 +73,7 @@ def _target(given: dict[str, str]) -> str:
     return f"/{family}/customers/top10{query}"
 
 
-def _shown(target: str, found: Inside) -> Shown:
-    """The answer as it came; a problem with a line for every member."""
+def _shown(target: str, found: SubResponse) -> Shown:
+    """An answer as it came; a problem is indented."""
     text = json.dumps(json.loads(found.body), indent=2) if found.problem else found.body.decode()
     return Shown(target, f"{found.status.value} {found.status.phrase}", text[:SHOWN], len(text))

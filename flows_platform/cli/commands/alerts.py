@@ -14,9 +14,9 @@ from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.settings import load_settings
 from flows_platform.stores.opening import open_store
 from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.archived_records import RecordReader
 from flows_platform.webhooks.detail_queue import DetailCounts, DetailQueue, Listed
 from flows_platform.webhooks.journal import Journal
-from flows_platform.webhooks.reading import RecordReader
 from flows_platform.webhooks.receiver import Receiver
 
 

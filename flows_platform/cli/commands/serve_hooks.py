@@ -7,7 +7,7 @@ from api_server.hooks.feature import HooksConfig, HooksFeature
 from flows_platform.settings import Settings, secret
 from flows_platform.stores.opening import open_store
 from flows_platform.webhooks.declaration import WebhookDeclaration
-from flows_platform.webhooks.details import Vendor
+from flows_platform.webhooks.detail_worker import Vendor
 
 
 def hooks_feature(

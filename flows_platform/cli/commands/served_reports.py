@@ -5,9 +5,8 @@ from functools import partial
 from api_server.http.rate import REQUESTS_A_MINUTE
 from api_server.reports.feature import ReportsFeature
 from flows_platform.cli.commands.declarations import Declarations
-from flows_platform.reports.answers import Runs
 from flows_platform.reports.cache import AnswerCache
-from flows_platform.reports.opening import OpenedWhenAsked
+from flows_platform.reports.runner import LazyRunner, ReportRunner
 from flows_platform.reports.service import ReportService
 from flows_platform.reports.versions import Versions, VersionsFile
 from flows_platform.settings import Settings
@@ -20,14 +19,14 @@ def reports_feature(settings: Settings, found: Declarations, a_minute: int = REQ
     """
     service = ReportService(
         found.reports,
-        OpenedWhenAsked(partial(_opened, settings)),
+        LazyRunner(partial(_opened, settings)),
         VersionsFile(Versions(settings.versions)),
         AnswerCache(settings.files.reports),
     )
     return ReportsFeature(service, faults=found.faults, unchecked=found.unchecked, a_minute=a_minute)
 
 
-def _opened(settings: Settings) -> Runs:
+def _opened(settings: Settings) -> ReportRunner:
     from flows_platform.cli.commands.report_engine import report_engine
 
     return report_engine(settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
-from flows_platform.webhooks.details import NotAuthorized
+from flows_platform.webhooks.detail_worker import NotAuthorized
 from tests.webhooks.declared import declared
 
 from .served import body, serving

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from flows_platform.webhooks.details import NotAuthorized, Unaskable
+from flows_platform.webhooks.detail_worker import NotAuthorized, Unaskable
 from tests.api_server.hooks.served import MS, ORIGINAL, Hooks, body, serving
-from tests.api_server.hooks.test_reading import got
+from tests.api_server.hooks.test_read_routes import got
 from tests.webhooks.declared import KEY, declared
 
 BASE = "/api/v1/hooks/vendor_alerts"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from api_server.hooks.original import _alert
 from api_server.hooks.streams import SMALL, RecordStreams
+from api_server.hooks.threatstack_routes import _alert
 from flows_platform.stores.file_store import FileStore
 from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.archived_records import ArchivedRecord, RecordReader
 from flows_platform.webhooks.journal import Journal
-from flows_platform.webhooks.listing import KeyList
-from flows_platform.webhooks.reading import Found, RecordReader
+from flows_platform.webhooks.key_list import KeyList
 
 START, END = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 2, tzinfo=UTC)
 MOST = 40 << 20  # bytes that a stream may hold: 32 details of 4 MB are 128 MB
@@ -94,4 +94,4 @@ def test_small_and_large_details_keep_their_order(tmp_path: Path, reader: Record
     ],
 )
 def test_a_member_detail_of_a_record_stays(record: bytes, expected: bytes) -> None:
-    assert _alert(Found("id-1", record, None, "pending")) == expected
+    assert _alert(ArchivedRecord("id-1", record, None, "pending")) == expected

@@ -14,9 +14,9 @@ from api_server.config import ServerConfig
 from api_server.reports.feature import ReportsFeature
 from flows_platform.columns.batches import arrow_schema
 from flows_platform.domain.errors import PlatformError
-from flows_platform.reports.answers import Rows, Runs
 from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
+from flows_platform.reports.runner import ReportRunner, Rows
 from flows_platform.reports.service import ReportService
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
@@ -145,7 +145,7 @@ ROWS: Mapping[str, Sequence[Sequence[Any]]] = {
 
 
 @dataclass
-class Warehouse(Runs):
+class Warehouse(ReportRunner):
     """Answers with the rows of a report, or with an error; keeps the values that it is asked."""
 
     rows: dict[str, Sequence[Sequence[Any]]] = field(default_factory=lambda: dict(ROWS))

@@ -22,7 +22,7 @@ from api_server.http.tokens import Scope, create_token, report_scope
 from api_server.reports.pages.table import ROWS as SHOWN
 from api_server.reports.pages.table import TEXT
 from flows_platform.domain.errors import WarehouseUnavailable
-from flows_platform.reports.answers import TooManyRows
+from flows_platform.reports.runner import TooManyRows
 from tests.api_server.conftest import Server
 
 from .answered_page import PAYLOADS, Page

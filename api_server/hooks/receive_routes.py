@@ -1,4 +1,4 @@
-"""A webhook over HTTP: the body is read, the receiver takes it, and the sender hears what it expects."""
+"""The endpoints that receive deliveries: they read the body, pass it to the receiver, and answer as declared."""
 
 import logging
 from collections.abc import Callable
@@ -15,10 +15,11 @@ from api_server.http.bodies import BodyReader
 from api_server.http.feature import Endpoint
 from api_server.http.groups import Groups
 from api_server.http.problems import Problem
+from api_server.http.responses import NO_STORE
 from flows_platform.domain.errors import StorageError
 from flows_platform.webhooks.delivery import Delivery, ProofUnavailable, Unverified
+from flows_platform.webhooks.parsing import BadDelivery
 from flows_platform.webhooks.receiver import Receipt, Receiver
-from flows_platform.webhooks.records import BadDelivery
 
 KEY = "key"
 MOST_FIELDS = 32
@@ -29,14 +30,14 @@ LARGEST = 1 << 20  # bytes of the bodies of a group
 logger = logging.getLogger(__name__)
 
 
-class HookRoutes:
+class ReceiveRoutes:
     """The endpoints of one source's webhook.
 
     Args:
-        receiver: What takes the deliveries.
+        receiver: The source's receiver.
         bodies: Reads bodies.
-        admission: The limit of deliveries at once.
-        threads: Where deliveries are taken.
+        admission: Limits the number of deliveries that are processed at a time.
+        threads: The threads that process deliveries.
         failed: Called after the archive could not be written.
     """
 
@@ -55,7 +56,7 @@ class HookRoutes:
         self._groups = Groups(receiver.receive_all, threads, lanes, lambda one: len(one.body), LARGEST)
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """What answers at every path of the webhook. A key in the URL is its last segment, or the parameter `key`."""
+        """The endpoints by their paths. A key in the URL is its last segment, or the parameter `key`."""
         found: dict[str, Endpoint] = {}
         for path in self._receiver.declaration.paths:
             found[path] = self._endpoint(path)
@@ -78,7 +79,7 @@ class HookRoutes:
         if not self._webhook.admits(sender):
             raise problems.unknown_sender()
         async with self._bodies.body(request, self._webhook.limit_bytes) as body:
-            # After the body: a slow sender takes nothing from the others.
+            # Only after the body has arrived: a slow sender must not block others.
             slot = self._admission.take()
             try:
                 return await self._taken(_delivery(request, body, sender))
@@ -91,23 +92,22 @@ class HookRoutes:
         except Unverified as error:
             raise problems.unverified(error) from None
         except ProofUnavailable as error:
-            logger.error("%s: %s", self._receiver.declaration.name, error)  # noqa: TRY400  the message says it all
+            logger.error("%s: %s", self._receiver.declaration.name, error)
             raise problems.proof_unavailable() from None
         except BadDelivery as error:
             raise problems.invalid(error) from None
         except StorageError as error:
-            logger.error("%s: %s", self._receiver.declaration.name, error)  # noqa: TRY400  the message says it all
+            logger.error("%s: %s", self._receiver.declaration.name, error)
             self._failed()
-            raise problems.unavailable(error) from None
+            raise problems.archive_unavailable("written") from None
 
     def _answer(self, receipt: Receipt) -> Response:
-        headers = {"Cache-Control": "no-store"}
         if receipt.greeting is not None:
-            return JSONResponse(receipt.greeting, headers=headers)
+            return JSONResponse(receipt.greeting, headers=NO_STORE)
         if self._webhook.answer == 204:  # noqa: PLR2004
-            return Response(status_code=204, headers=headers)
+            return Response(status_code=204, headers=NO_STORE)
         body = {"success": True, "archived": receipt.archived, "repeated": receipt.repeated}
-        return JSONResponse(body, self._webhook.answer, headers)
+        return JSONResponse(body, self._webhook.answer, NO_STORE)
 
 
 def _delivery(request: Request, body: bytes, sender: str) -> Delivery:
@@ -123,6 +123,6 @@ def _url_keys(request: Request) -> tuple[str, ...]:
     query = request.scope["query_string"].decode("latin-1")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:  # more fields than that: no key is among them
+    except ValueError:  # too many fields to look for the key among them
         pairs = []
     return (*in_path, *(value for name, value in pairs if name == KEY))

@@ -1,14 +1,14 @@
-"""The keys of a range, listed once: how many there are is known before the first is read, and memory stays small."""
+"""A list of keys in little memory, whose length is known before the first key is read."""
 
 from collections.abc import Iterable, Iterator
 from itertools import batched
 from tempfile import SpooledTemporaryFile
 
-IN_MEMORY = 1 << 20  # bytes of keys, some 15,000; more go into a file without a name
+IN_MEMORY = 1 << 20  # bytes, some 15,000 keys; longer lists go to an unnamed file
 
 
 class KeyList:
-    """Keys in their order. Close it."""
+    """Keys in their order. The list must be closed."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self.count = 0
@@ -23,7 +23,7 @@ class KeyList:
             raise
 
     def chunks(self, size: int) -> Iterator[list[str]]:
-        """The keys, so many at a time. May be called once."""
+        """The keys, up to `size` at a time. May be called once."""
         for keys in batched(self, size, strict=False):
             yield [*keys]
 
@@ -33,5 +33,5 @@ class KeyList:
             yield line.rstrip(b"\n").decode()
 
     def close(self) -> None:
-        """Free what holds the keys."""
+        """Free memory and file."""
         self._file.close()

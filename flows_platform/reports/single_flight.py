@@ -1,4 +1,4 @@
-"""Work that all who ask for the same at once share. It is cancelled once the last of them has gone."""
+"""Work that is shared by all callers who ask for it at the same time, and cancelled when the last of them leaves."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,8 +12,8 @@ class _Flight[T]:
     waiting: int = 0
 
 
-class Flights[T]:
-    """What is under way, by key. Belongs to one event loop."""
+class SingleFlight[T]:
+    """The work under way, by key. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, _Flight[T]] = {}
@@ -25,7 +25,7 @@ class Flights[T]:
         return key in self._under_way
 
     async def share(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of what is under way for the key, or of what `start` begins."""
+        """The result of the work that is under way for this key; if there is none, of the work that `start` begins."""
         flight = self._under_way.get(key)
         if flight is None:
             flight = _Flight(asyncio.create_task(start()))
@@ -43,6 +43,6 @@ class Flights[T]:
                 flight.task.cancel()
 
     def _forget(self, key: str, task: asyncio.Task[T]) -> None:
-        """Drop the key, unless it has another task by now."""
+        """Remove the task, unless another one has its key by now."""
         if key in self._under_way and self._under_way[key].task is task:
             del self._under_way[key]

@@ -11,7 +11,7 @@ from flows_platform.domain.errors import SourceRefused, SourceUnavailable, Stora
 from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.circuit import FAILURES, PROBE_SECONDS, Circuit
 from flows_platform.webhooks.detail_queue import DetailCounts, DetailQueue
-from flows_platform.webhooks.details import IDLE, LONGEST, DetailWorker, NotAuthorized, Unaskable
+from flows_platform.webhooks.detail_worker import IDLE, LONGEST, DetailWorker, NotAuthorized, Unaskable
 from flows_platform.webhooks.journal import Journal
 from flows_platform.webhooks.receiver import Receiver
 

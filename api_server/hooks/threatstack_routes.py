@@ -1,4 +1,4 @@
-"""What readers of threatstack-to-s3 find at its paths: alerts of a range, an alert, the state of archive and vendor."""
+"""What clients of threatstack-to-s3 read: the alerts of a range, one alert, and the state of archive and vendor."""
 
 import json
 import time
@@ -14,18 +14,20 @@ from starlette.responses import JSONResponse, Response
 
 from api_server.hooks import paths, problems
 from api_server.hooks.parameters import alerts_asked
-from api_server.hooks.reading import FRESH, Source
+from api_server.hooks.read_routes import Source
 from api_server.hooks.streams import RecordStreams
 from api_server.http.admission import Admission
 from api_server.http.bodies import BodyReader
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import refuse_parameters
+from api_server.http.problems import retry_after
+from api_server.http.responses import NO_STORE, matching_tag
 from api_server.http.streaming import SlotResponse
-from api_server.http.tokens import Scope
 from flows_platform.domain.errors import StorageError
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.webhooks.listing import KeyList
-from flows_platform.webhooks.reading import PENDING, Found
+from flows_platform.webhooks.archived_records import ArchivedRecord
+from flows_platform.webhooks.detail_queue import PENDING
+from flows_platform.webhooks.key_list import KeyList
 from flows_platform.webhooks.receiver import PARSING
 
 RETRY_SECONDS = 5
@@ -34,26 +36,14 @@ JSON = WireFormat.JSON.content_type
 PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
-def bases(declared: tuple[str, ...]) -> list[str]:
-    """The paths below which readers expect the original's answers, of those at which a source is received."""
-    ending = f"{paths.ORIGINAL}{paths.ALERTS}"
-    return [path.removesuffix(paths.ALERTS) for path in declared if path.endswith(ending)]
-
-
-def scopes(base: str) -> dict[str, Scope]:
-    """The scopes of the paths below a base."""
-    alerts = f"{base}{paths.ALERTS}"
-    return {alerts: Scope.ALERTS_READ, f"{alerts}/{{id}}": Scope.ALERTS_READ, f"{base}/status": Scope.STATUS_READ}
-
-
-class OriginalRoutes:
-    """The endpoints of one source below one of its bases.
+class ThreatStackRoutes:
+    """The endpoints of one source at its paths of threatstack-to-s3.
 
     Args:
-        base: The path, without `/alert`.
+        base: The paths' common beginning; see `threatstack_bases`.
         source: The source.
-        streams: Reads records.
-        admission: The limit of streams at once.
+        streams: Streams its records.
+        admission: Limits the number of ranges that are read at a time.
         bodies: Reads forms.
     """
 
@@ -64,13 +54,13 @@ class OriginalRoutes:
         self._bodies = bodies
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """What answers at every path."""
+        """The endpoints by their paths."""
         answering = (self._alerts, self._alert, self._status)
-        return dict(zip(scopes(self._base), map(self._answering, answering), strict=True))
+        return dict(zip(paths.threatstack_scopes(self._base), map(self._answering, answering), strict=True))
 
     def _answering(self, endpoint: Endpoint) -> Endpoint:
         async def answer(request: Request) -> Response:
-            with problems.storage():
+            with problems.reading_archive():
                 return await endpoint(request)
 
         return answer
@@ -81,14 +71,14 @@ class OriginalRoutes:
         reader = self._source.reader
         slot = self._admission.take()
         try:
-            # One more than the answer has: it says whether there are others.
+            # One more than the limit shows whether there are further alerts.
             found = await self._streams.run(
                 lambda: list(islice(reader.between(asked.start, asked.end, after), limit + 1))
             )
         except BaseException:
             slot.release()
             raise
-        keys, headers = KeyList(found[:limit]), {"Content-Type": JSON, **FRESH}
+        keys, headers = KeyList(found[:limit]), {"Content-Type": JSON, **NO_STORE}
         following = reader.position(found[limit - 1]) if len(found) > limit else ""
         if following:
             given = dict(parse_qsl(query.decode("latin-1"))) | {"after": following}
@@ -96,7 +86,7 @@ class OriginalRoutes:
         return SlotResponse(self._body(keys, following), headers, slot, keys.close, (StorageError,))
 
     async def _query(self, request: Request) -> bytes:
-        """The parameters of the URL, and those of a form, which clients of the original send with a GET."""
+        """The parameters of the URL, and those of the form that clients of threatstack-to-s3 send with a GET."""
         in_url: bytes = request.scope["query_string"]
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             return in_url
@@ -118,20 +108,19 @@ class OriginalRoutes:
         found = await self._streams.found(reader, key)
         body = b'{"success":true,"alert":' + _alert(found) + b"}"
         if found.state == PENDING:
-            retry = {"Retry-After": str(RETRY_SECONDS)}
-            return Response(body, HTTPStatus.ACCEPTED, FRESH | retry, JSON)
-        tag = f'"{sha256(body).hexdigest()[:32]}"'
-        headers = {"ETag": tag, **PRIVATE}
-        if request.headers.get("if-none-match") == tag:
+            return Response(body, HTTPStatus.ACCEPTED, NO_STORE | retry_after(RETRY_SECONDS), JSON)
+        etag = sha256(body).hexdigest()[:32]
+        headers = {"ETag": f'"{etag}"', **PRIVATE}
+        if matching_tag(request, etag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(body, headers=headers, media_type=JSON)
 
     async def _status(self, request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])
-        return JSONResponse(await self._streams.run(self._state), headers=FRESH)
+        return JSONResponse(await self._streams.run(self._state), headers=NO_STORE)
 
     def _state(self) -> Mapping[str, Any]:
-        """The state; the archive is asked, and what is known of the vendor is what its last answers said."""
+        """The state: that of the archive is current, that of the vendor is known from its last answers."""
         reader = self._source.reader
         reader.require_readable()
         found = reader.overview(time.time())
@@ -146,10 +135,11 @@ class OriginalRoutes:
         }
 
 
-def _alert(found: Found) -> bytes:
-    """The detail as the vendor sent it; while there is none, the webhook's record with the state of its detail.
+def _alert(found: ArchivedRecord) -> bytes:
+    """The detail as the vendor sent it; without one, the delivered record with the state of its detail as `detail`.
 
-    The record's own bytes stay, since numbers would change, and so does a member `detail` of its own.
+    The state is inserted into the record's bytes, since encoding it again could change numbers. A record with a member
+    `detail` of its own stays as it is.
     """
     if found.detail is not None or found.state is None:
         return found.webhook if found.detail is None else found.detail

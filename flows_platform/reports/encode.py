@@ -1,4 +1,4 @@
-"""Rows of a report as bytes in every format. JSON is an envelope around the rows; the others are as for streams."""
+"""Encodes the rows of a report in every format. JSON has an envelope around the rows; the others are as for streams."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +13,8 @@ from flows_platform.formats.encoders import for_format
 from flows_platform.formats.json.lines_encode import NdjsonEncoder
 from flows_platform.formats.protocol.encoder import Footer
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.reports.answers import Rows
 from flows_platform.reports.declaration import ReportColumn, ReportDeclaration
+from flows_platform.reports.runner import Rows
 from flows_platform.reports.values import json_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from flows_platform.reports.values import Value
 
-CHUNK = 4096  # rows that are Python objects at once
+CHUNK = 4096  # rows that are Python objects at a time
 
 
 def arrow_bytes(table: "pa.Table") -> bytes:
@@ -39,7 +39,7 @@ def arrow_bytes(table: "pa.Table") -> bytes:
 
 
 def no_rows(report: ReportDeclaration) -> Rows:
-    """The answer of a report that has no rows, without a query."""
+    """The result of a report without rows, for which no query is needed."""
     from flows_platform.columns.batches import arrow_schema  # noqa: PLC0415 - as above
 
     return Rows(arrow_schema(report.schema_of_rows).empty_table(), 0.0)
@@ -54,12 +54,12 @@ def table_of(body: bytes) -> "pa.Table":
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How an answer shows its rows, beside the format.
+    """Variants of an answer within its format.
 
     Args:
-        bare: JSON is the array of rows alone.
-        texts: Types whose values are texts in JSON and NDJSON.
-        capitals: Names of columns are in capitals.
+        bare: Whether JSON is the array of rows alone, without the envelope.
+        texts: Types whose values are strings in JSON and NDJSON.
+        capitals: Whether column names are in capitals.
     """
 
     bare: bool = False
@@ -68,12 +68,12 @@ class Form:
 
     @property
     def key(self) -> str:
-        """Names the form; the usual one is empty."""
+        """Identifies the form; empty for the usual one."""
         return "".join([*("bare " if self.bare else "", "capitals " if self.capitals else ""), *sorted(self.texts)])
 
 
 USUAL = Form()
-# Types whose values may have more digits than a double keeps.
+# Types whose values may have more digits than a double can hold.
 EXACT = frozenset({ColumnType.INT64, ColumnType.NUMERIC})
 
 
@@ -86,7 +86,7 @@ def encoded(
     wire_format: WireFormat,
     form: Form = USUAL,
 ) -> bytes:
-    """The answer in a format."""
+    """The answer in this format and form."""
     if form.capitals:
         table = table.rename_columns([name.upper() for name in table.schema.names])
     if wire_format is WireFormat.ARROW:
@@ -107,7 +107,7 @@ def encoded(
 
 
 def _schema(report: ReportDeclaration, form: Form, as_texts: frozenset[ColumnType]) -> TableSchema:
-    """The columns as the encoders see them."""
+    """The columns with the names and types that the encoders write."""
     schema = report.schema_of_rows
     shown = tuple(
         replace(
@@ -138,7 +138,7 @@ def _chunks(table: "pa.Table", cells: Sequence[Callable[[Any], Cell]]) -> Iterat
 
 
 def _cell(column: ReportColumn, *, as_text: bool) -> Callable[[Any], Cell]:
-    """What makes a value one as the encoders take it from sqlite: exact decimals and times are texts, truths 0 or 1."""
+    """Converts a value to what the encoders take, as sqlite has it: decimals and times are texts, booleans 0 or 1."""
     match column.type:
         case ColumnType.TIMESTAMP:
             return lambda value: value and value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Work for one client, which ends when the client goes."""
+"""Work for one client, which ends when the client closes its connection."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,11 +7,11 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 
-async def while_there[T](request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work; it is cancelled when the client closes its connection.
+async def until_disconnect[T](request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work, which is cancelled when the client closes its connection.
 
     Raises:
-        ClientDisconnect: the client has gone.
+        ClientDisconnect: the client closed it.
     """
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
     try:

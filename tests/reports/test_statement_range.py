@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flows_platform.reports.declaration import ReportDeclaration
-from flows_platform.reports.ranges import reads_of
 from flows_platform.reports.spans import Reads, Span, span_of
+from flows_platform.reports.statement_range import reads_of
 from flows_platform.reports.values import ParameterType, Value
 
 from .conftest import ORDERS, changed

@@ -1,4 +1,4 @@
-"""The records of a delivery, each with its own bytes as they came. All are checked before one is kept."""
+"""Parses a delivery into its records, each with its own bytes. All records are checked before any is stored."""
 
 import json
 import re
@@ -21,14 +21,15 @@ MOST_RECORDS = 1_000
 DEEPEST = 64
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{3,199}")
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=1)  # by which a record's time may be later than its delivery
+AHEAD = timedelta(days=1)  # by which the time of a record may be later than that of its delivery
 LONGEST_DELIVERY_ID = 200
-GZIP = 31  # zlib's window bits for gzip
-# Finer digits than a microsecond stay in the record; the layout has minutes.
+GZIP = 31  # zlib's window bits for the gzip format
+# Digits beyond microseconds are dropped here; the record keeps them, and keys need only minutes.
 _CREATED = Column("created_at", ColumnType.TIMESTAMP, "", nullable=False, truncates=True)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
-# Also a text without its end, which would else be searched again from each of its quotes. No step is taken back.
+# Also matches a string without its end, which would otherwise be searched again from each of its quotes. The
+# possessive quantifiers avoid backtracking.
 _TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
 _STRING = re.compile(_TEXT, re.DOTALL)
 _BETWEEN_BRACKETS = re.compile(r"[^\[\]{}]+")
@@ -41,15 +42,15 @@ _PLAIN = json.JSONDecoder()
 
 
 class BadDelivery(Exception):
-    """A delivery whose sender is proven, but that cannot be kept: what is wrong, with its position."""
+    """A delivery that is verified but not acceptable. The message says what is wrong, and at which position."""
 
 
 class TooLarge(BadDelivery):
-    """A body that is larger than the limit once it is decompressed."""
+    """The decompressed body is larger than the limit."""
 
 
 class UnknownCoding(BadDelivery):
-    """A Content-Encoding that is not read."""
+    """The Content-Encoding is not supported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ class Record:
     """A record of a delivery.
 
     Args:
-        id: Its id, which fits the archive's layout.
+        id: The record's id, which can be used in keys of the archive.
         created_at: When it was created, in UTC.
-        body: Its own bytes.
-        sha256: Their digest, in hex.
+        body: Its bytes, as they were in the delivery.
+        sha256: The SHA-256 of these bytes, in hex.
     """
 
     id: str
@@ -71,7 +72,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A body, its value, and the delivery's id; None where it has none."""
+    """A body as text and as a value, and the delivery's id; None if it has none."""
 
     text: str = field(repr=False)
     value: dict[str, Any] = field(repr=False)
@@ -79,10 +80,10 @@ class Parsed:
 
 
 def parse(webhook: Webhook, delivery: Delivery) -> Parsed:
-    """The JSON object of a delivery.
+    """Parse a delivery.
 
     Raises:
-        BadDelivery: the body is not one, or its delivery's id is missing.
+        BadDelivery: its body is not a JSON object, or its id is missing.
     """
     text, value = json_object(_decompressed(delivery, webhook.limit_bytes))
     return Parsed(text, value, delivery.id or _delivery_id(webhook, delivery, value))
@@ -92,7 +93,7 @@ def json_object(body: bytes, deepest: int = DEEPEST) -> tuple[str, dict[str, Any
     """The text and the value of a JSON object, which nests at most `deepest` levels.
 
     Raises:
-        BadDelivery: the bytes are not one, or nest too deep.
+        BadDelivery: the bytes are not a JSON object, or nest too deeply.
     """
     text = _text(body)
     _check_depth(text, deepest)
@@ -104,16 +105,16 @@ def records(webhook: Webhook, parsed: Parsed, received: datetime) -> list[Record
     """The records of a delivery, at least one.
 
     Raises:
-        BadDelivery: one of them cannot be kept.
+        BadDelivery: one of them is not acceptable.
     """
     return [_record(webhook, found, parsed.delivery_id, received) for found in _found(webhook.records, parsed)]
 
 
 def record_in(webhook: Webhook, body: bytes, record_id: str, received: datetime) -> Record:
-    """The record of bytes that the archive keeps under that id. They are read as those of a delivery.
+    """The record that the archive keeps under this id, from its bytes. They are read like those of a delivery.
 
     Raises:
-        BadDelivery: no delivery of this webhook can have them as a record.
+        BadDelivery: no delivery of this webhook can have these bytes as a record.
     """
     text, value = json_object(body, DEEPEST - levels_around(webhook))
     return _record(webhook, _Found("the object", text, value), record_id, received)
@@ -130,10 +131,10 @@ def is_id(text: str) -> bool:
 
 
 def object_in(body: bytes) -> dict[str, Any]:
-    """The JSON object that the bytes are, by the rules for a delivery's body.
+    """The value of a JSON object, by the rules for the body of a delivery.
 
     Raises:
-        BadDelivery: they are not one.
+        BadDelivery: the bytes are not a JSON object.
     """
     return json_object(body)[1]
 
@@ -182,10 +183,10 @@ def _check_depth(text: str, deepest: int) -> None:
 
 
 def _check_surrogates(text: str) -> None:
-    """Refuse halves of a pair, which are not characters: no UTF-8 can hold them."""
+    """Refuse lone surrogates, which are not characters: UTF-8 cannot encode them."""
     if not _SURROGATE.search(text):
         return
-    high = -1  # where a low one is due
+    high = -1  # where a low surrogate must follow
     for match in _ESCAPE.finditer(text):
         code = int(match[1], 16) if match[1] else 0
         if high >= 0 and not (match.start() == high and 0xDC00 <= code <= 0xDFFF):  # noqa: PLR2004
@@ -202,7 +203,7 @@ def _lone(at: int) -> BadDelivery:
 
 
 class _Faulty(ValueError):
-    """What JSON's grammar allows, or Python's reader, and we do not."""
+    """JSON that its grammar or Python's decoder allows, but we do not."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def _value(text: str) -> dict[str, Any]:
         raise BadDelivery(f"The body is not JSON at character {error.pos}: {error.msg}.") from error
     except _Faulty as error:
         raise BadDelivery(f"{error}.") from error
-    except ValueError as error:  # a number longer than Python reads
+    except ValueError as error:  # a number that is longer than Python converts
         raise BadDelivery("The body has a number of more than 4,300 digits.") from error
     if not isinstance(value, dict):
         raise BadDelivery("The body is not a JSON object.")
@@ -260,7 +261,7 @@ def _is_plain(value: object) -> bool:
 
 
 class _Found(NamedTuple):
-    """A record that was found: its name, such as `alerts[3]`, its text and its value."""
+    """A record in a body: its name, such as `alerts[3]`, its text and its value."""
 
     name: str
     text: str
@@ -286,7 +287,7 @@ def _found(path: RecordPath | None, parsed: Parsed) -> Iterator[_Found]:
 
 
 def _start_of(text: str, names: tuple[str, ...]) -> int:
-    """Where the value begins that these names lead to, in a text that has it."""
+    """Where the value with this path of names starts, in a text that has it."""
     at = _after_space(text, 0)
     for name in names:
         at = next(start for found, start in _members(text, at) if found == name)
@@ -294,7 +295,7 @@ def _start_of(text: str, names: tuple[str, ...]) -> int:
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
-    """The names of an object's members, and where their values begin."""
+    """The names of an object's members, and where their values start."""
     at = _after_space(text, at + 1)
     while text[at] != "}":
         name, at = _PLAIN.raw_decode(text, at)
@@ -304,7 +305,7 @@ def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
 
 
 def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
-    """Start and end of an array's elements."""
+    """Where an array's elements start and end."""
     at = _after_space(text, at + 1)
     while text[at] != "]":
         end = _PLAIN.raw_decode(text, at)[1]

@@ -1,4 +1,4 @@
-"""Archived records over HTTP, in our own form: what there is of a source, a range, a record, and what changed."""
+"""The endpoints that read an archive: a source's figures, the records of a range, one record, and changes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,61 +17,66 @@ from api_server.http.admission import Admission
 from api_server.http.feature import Endpoint
 from api_server.http.parameters import brief, fields, refuse_parameters
 from api_server.http.problems import Problem
+from api_server.http.responses import NO_STORE, headers_alone
 from api_server.http.streaming import SlotResponse
 from flows_platform.domain.errors import StorageError
 from flows_platform.formats.protocol.names import RECORD_COUNT_HEADER, WireFormat
+from flows_platform.webhooks.archived_records import RecordReader
 from flows_platform.webhooks.declaration import WebhookDeclaration
-from flows_platform.webhooks.lines import line
-from flows_platform.webhooks.listing import KeyList
-from flows_platform.webhooks.reading import PENDING, RecordReader
-
-FRESH = {"Cache-Control": "no-store"}
+from flows_platform.webhooks.detail_queue import PENDING
+from flows_platform.webhooks.key_list import KeyList
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source whose records are read."""
+    """A source whose records are read.
+
+    Args:
+        declaration: Its declaration.
+        reader: Reads its records.
+        wake: Wakes the worker that fetches its details; None if its details are not fetched.
+    """
 
     declaration: WebhookDeclaration
     reader: RecordReader
-    wake: Callable[[], None] | None  # begins to fetch details that are due
+    wake: Callable[[], None] | None
 
 
-class ReadingRoutes:
-    """The endpoints of all sources in our own form.
+class ReadRoutes:
+    """The endpoints that read the archives of all sources.
 
     Args:
-        sources: By their names.
-        streams: Reads records.
-        admission: The limit of streams at once.
+        sources: The sources, by their names.
+        streams: Streams their records.
+        admission: Limits the number of ranges that are read at a time.
     """
 
     def __init__(self, sources: Mapping[str, Source], streams: RecordStreams, admission: Admission) -> None:
         self._sources, self._streams, self._admission = sources, streams, admission
 
     async def list(self, request: Request) -> Response:
-        """All sources."""
+        """The figures of all sources."""
         refuse_parameters(request.scope["query_string"])
         found = [await self._overview(source) for source in self._sources.values()]
-        return JSONResponse({"hooks": found}, headers=FRESH)
+        return JSONResponse({"hooks": found}, headers=NO_STORE)
 
     async def one(self, request: Request) -> Response:
-        """What there is of a source, and the time of the answer: the archive has everything that came until then."""
+        """The figures of a source, and the time of the answer: the archive has everything that came before."""
         refuse_parameters(request.scope["query_string"])
-        return JSONResponse(await self._overview(self._source(request)), headers=FRESH)
+        return JSONResponse(await self._overview(self._source(request)), headers=NO_STORE)
 
     async def changes(self, request: Request) -> Response:
-        """The minutes whose records changed after a number."""
+        """The minutes whose records changed after a given number."""
         given = fields(request.scope["query_string"], [CHANGED_AFTER.name])
         after = CHANGED_AFTER.parse(given[CHANGED_AFTER.name]) if given else 0
         reader = self._source(request).reader
         found = await self._run(lambda: reader.changes(after))
         changes = [asdict(one) | {"minute": f"{one.minute:%Y-%m-%dT%H:%MZ}"} for one in found.changes]
         document = {"journal": found.journal, "number": found.number, "more": found.more, "changes": changes}
-        return JSONResponse(document, headers=FRESH)
+        return JSONResponse(document, headers=NO_STORE)
 
     async def records(self, request: Request) -> Response:
-        """The records of a range, with their details, as lines of JSON."""
+        """The records of a range with their details, as NDJSON."""
         asked, footer, digest = records_asked(request.scope["query_string"])
         reader = self._source(request).reader
         slot = self._admission.take()
@@ -80,11 +85,11 @@ class ReadingRoutes:
         except BaseException:
             slot.release()
             raise
-        headers = {"Content-Type": WireFormat.NDJSON.content_type, RECORD_COUNT_HEADER: str(keys.count), **FRESH}
+        headers = {"Content-Type": WireFormat.NDJSON.content_type, RECORD_COUNT_HEADER: str(keys.count), **NO_STORE}
         if request.method == "HEAD":
             keys.close()
             slot.release()
-            return _head(headers)
+            return headers_alone(headers)
         body = self._streams.lines(reader, keys, footer=footer, digest=digest)
         return SlotResponse(body, headers, slot, keys.close, (StorageError,))
 
@@ -93,13 +98,13 @@ class ReadingRoutes:
         refuse_parameters(request.scope["query_string"])
         reader = self._source(request).reader
         key = await self._key(reader, request.path_params["id"])
-        with problems.storage():
+        with problems.reading_archive():
             found = await self._streams.found(reader, key)
-        body = line(found.id, found.webhook, found.detail, found.state, found.detail_at)
-        return Response(body, headers=FRESH, media_type=WireFormat.JSON.content_type)
+        body = found.line()
+        return Response(body, headers=NO_STORE, media_type=WireFormat.JSON.content_type)
 
     async def detail(self, request: Request) -> Response:
-        """Fetch the detail of a record again."""
+        """Make a record's detail due, so that it is fetched again."""
         refuse_parameters(request.scope["query_string"])
         source, record_id = self._source(request), request.path_params["id"]
         await self._key(source.reader, record_id)
@@ -108,10 +113,10 @@ class ReadingRoutes:
             raise problems.no_detail_due(record_id)
         if source.wake:
             source.wake()
-        return JSONResponse({"id": record_id, "detail_state": PENDING}, HTTPStatus.ACCEPTED, FRESH)
+        return JSONResponse({"id": record_id, "detail_state": PENDING}, HTTPStatus.ACCEPTED, NO_STORE)
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """What answers at every path."""
+        """The endpoints by their paths."""
         return {
             paths.LIST: self.list,
             paths.CHANGES: self.changes,
@@ -141,11 +146,5 @@ class ReadingRoutes:
         return own | asdict(found)
 
     async def _run[T](self, work: Callable[[], T]) -> T:
-        with problems.storage():
+        with problems.reading_archive():
             return await self._streams.run(work)
-
-
-def _head(headers: Mapping[str, str]) -> Response:
-    response = Response(headers=headers)
-    del response.headers["content-length"]  # that of the answer to GET is not known
-    return response

@@ -1,4 +1,4 @@
-"""Fetches the details of archived records, in threads of its own: no delivery waits for a vendor."""
+"""Fetches the details of archived records in threads of its own, so that no delivery waits for a vendor."""
 
 import logging
 import time
@@ -17,54 +17,58 @@ from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.circuit import Circuit
 from flows_platform.webhooks.detail_queue import ABSENT, PRESENT, Claim, DetailCounts, DetailQueue
 
-# Seconds between tries: the second one starts 5 s after the first. Later ones follow hourly.
+# Seconds before the second try, the third, and so on; after the last of these, tries are an hour apart.
 WAITS = (5.0, 30.0, 120.0, 600.0, 3600.0)
 LONGEST = 48 * 3600.0  # seconds after its first try at which a detail is given up
 IDLE = 30.0  # seconds between two looks at the journal, which other processes write too
-LONGEST_WHY = 500  # characters
+LONGEST_WHY = 500  # characters of a reason in the journal
 
 logger = logging.getLogger(__name__)
 
 
 class NotAuthorized(SourceRefused):
-    """The vendor does not accept our credentials: someone must change them first."""
+    """The vendor refuses our credentials, which someone must correct first."""
 
 
 class Unaskable(SourceRefused):
-    """A record whose detail cannot be asked for, now or later."""
+    """The detail of this record can never be asked for."""
 
 
 class Vendor(Protocol):
-    """What gives details."""
+    """A vendor's API for details."""
 
     @property
     def concurrency(self) -> int:
-        """Requests that may be open at once."""
+        """Number of requests that may be open at a time."""
 
     @property
     def lease_seconds(self) -> float:
-        """How long a request may take, with its wait for the rate."""
+        """How long a request may take, including its wait for the rate limit."""
 
     def detail(self, record_id: str, record: Callable[[], bytes]) -> bytes | None:
-        """The detail's own bytes; None where the vendor says that there is none. `record` reads the record.
+        """The bytes of a record's detail; None if the vendor says that there is none.
+
+        Args:
+            record_id: The record's id.
+            record: Reads the record's bytes from the archive.
 
         Raises:
-            PlatformError: there is no detail now.
+            PlatformError: the detail cannot be fetched now.
         """
 
     def close(self) -> None:
-        """End what waits."""
+        """End requests that wait."""
 
 
 class DetailWorker:
     """Fetches the details of one source.
 
     Args:
-        queue: What is to be fetched.
-        archive: Where it is kept.
-        vendor: What gives it.
-        clock: Seconds since 1970.
-        log: Where a stop and what is given up are said.
+        queue: The details that are to be fetched.
+        archive: Where they are stored.
+        vendor: Where they are fetched from.
+        clock: The time, in seconds since 1970.
+        log: Reports stops and details that are given up.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class DetailWorker:
         self._threads: list[Thread] = []
 
     def start(self) -> None:
-        """Queue what the journal has without its detail, end a stop, and begin.
+        """Queue the records that have no detail yet, end a stop, and start the threads.
 
         Raises:
             StorageError: the journal cannot be used.
@@ -97,7 +101,7 @@ class DetailWorker:
         self._woken.set()
 
     def counts(self) -> DetailCounts:
-        """How many details are not there.
+        """The number of missing details.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -105,7 +109,7 @@ class DetailWorker:
         return self._queue.counts()
 
     def close(self, seconds: float = 2.0) -> None:
-        """End the threads. One that waits for its vendor longer than this is left; its lease ends by itself."""
+        """End the threads. One that takes longer than this is left behind, since its lease ends by itself."""
         self._ended.set()
         self._woken.set()
         self._vendor.close()
@@ -113,7 +117,7 @@ class DetailWorker:
             thread.join(seconds)
 
     def step(self) -> float:
-        """Do one try, if one is due. Returns the seconds until the next one may be.
+        """Fetch one detail if one is due. Returns the seconds until the next one may be.
 
         Raises:
             StorageError: journal or archive cannot be used now.
@@ -130,7 +134,7 @@ class DetailWorker:
             return IDLE if due is None else min(max(due - now, 0.0), IDLE)
         if self._circuit.enter(now):
             self._try(claim)
-        else:  # another thread has the probe
+        else:  # another thread makes the one request that is allowed
             self._queue.release(claim, now)
         return 0.0
 
@@ -150,7 +154,7 @@ class DetailWorker:
         try:
             found = self._vendor.detail(claim.id, lambda: self._record(claim))
             if found is not None:
-                # The first answer counts; one that another process stored meanwhile stays.
+                # The first answer counts: if another process has stored one, it stays.
                 # guard: a detail is in the archive before it counts
                 self._archive.store.create(self._archive.detail_key(claim.id), found)
         except StorageError:
@@ -184,7 +188,7 @@ class DetailWorker:
             return
         now = self._clock()
         asked = error.retry_after if isinstance(error, SourceUnavailable) else None
-        # An answer that is not this record's detail says nothing of the others: many such may not keep them waiting.
+        # A wrong answer for one record says nothing about the others, which must not wait because of many such answers.
         # guard: an answer closes the circuit
         if isinstance(error, SourceRefused):
             self._circuit.succeeded()

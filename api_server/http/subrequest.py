@@ -1,6 +1,6 @@
-"""A request that the server sends to itself, in this process: a page shows what the API answers to the page's reader.
+"""Requests of the server to itself, within the process: a page shows what the API answers to the page's reader.
 
-So a page has no second way to the data: scopes, limits and problems are the API's own.
+So pages have no access to the data of their own: scopes, limits and problems are those of the API.
 """
 
 import re
@@ -25,8 +25,8 @@ PASSED_ON = frozenset({b"host", b"authorization"})
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """The API's answer, and what its endpoint kept in the request's state."""
+class SubResponse:
+    """The API's answer, and what its endpoint left in the request's state."""
 
     status: HTTPStatus
     headers: Headers
@@ -35,7 +35,7 @@ class Inside:
 
     @property
     def problem(self) -> Problem | None:
-        """The problem that was answered, or None."""
+        """The problem, if the answer is one."""
         if self.headers.get("content-type") != CONTENT_TYPE:
             return None
         document = loads(self.body)
@@ -45,14 +45,14 @@ class Inside:
         return Problem(self.status, kind, document["detail"], members=members, headers=kept)
 
 
-async def ask(request: Request, target: str, *, method: str = "GET", further: Iterable[bytes] = ()) -> Inside:
-    """What this server answers to `target`, a path with a query, with the Authorization header of `request`.
+async def ask(request: Request, target: str, *, method: str = "GET", further: Iterable[bytes] = ()) -> SubResponse:
+    """This server's answer to a request for `target` with the Authorization header of a page's request.
 
     Args:
-        request: A page's.
-        target: In ASCII, percent-encoded.
+        request: The page's request.
+        target: The path with its query, percent-encoded.
         method: GET or HEAD.
-        further: Headers of the page's request that are sent too, in lower case.
+        further: Names of further headers of the page's request that are passed on, in lower case.
     """
     path, _, query = target.partition("?")
     passed = PASSED_ON.union(further)
@@ -73,14 +73,14 @@ async def ask(request: Request, target: str, *, method: str = "GET", further: It
     await request.app(scope, request.receive, send)
     start, *rest = sent
     body = b"".join(message.get("body", b"") for message in rest)
-    return Inside(HTTPStatus(start["status"]), Headers(raw=start["headers"]), body, scope["state"])
+    return SubResponse(HTTPStatus(start["status"]), Headers(raw=start["headers"]), body, scope["state"])
 
 
-async def ask_well(request: Request, target: str) -> Inside:
-    """The same, where the answer is not a problem.
+async def ask_or_raise(request: Request, target: str) -> SubResponse:
+    """As `ask`, for an answer that is not a problem.
 
     Raises:
-        Problem: the answer is one.
+        Problem: the answer is a problem.
     """
     found = await ask(request, target)
     if problem := found.problem:
@@ -89,7 +89,7 @@ async def ask_well(request: Request, target: str) -> Inside:
 
 
 def _bearer(name: bytes, value: bytes) -> bytes:
-    """A header as the API takes it: a browser that asks its user for a password sends the token as that."""
+    """The header as the API reads it: a browser that asked its user for a password sends the token as the password."""
     match = BASIC.fullmatch(value) if name == b"authorization" else None
     try:
         return b"Bearer " + b64decode(match[1]).partition(b":")[2] if match else value

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.webhooks.delivery import Delivery
-from flows_platform.webhooks.records import BadDelivery, Record, TooLarge, UnknownCoding, parse, record_in, records
+from flows_platform.webhooks.parsing import BadDelivery, Record, TooLarge, UnknownCoding, parse, record_in, records
 
 from .declared import declared
 from .deliveries import NOW, delivery

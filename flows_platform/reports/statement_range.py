@@ -1,6 +1,6 @@
-"""Which range of time a statement reads of its tables, where its text shows it. No I/O.
+"""Derives from a statement which range of time it reads from its tables. No I/O.
 
-A window that is published outside that range leaves the answer as it is.
+A window that is published outside that range does not change the answer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from flows_platform.reports.values import ParameterType
 
 
 def reads_of(sql: str, instants: Mapping[str, str], parameters: tuple[str, str], kind: ParameterType) -> Reads:
-    """What the statement reads of its tables.
+    """Which rows of its tables a statement reads, by their time.
 
     Args:
         sql: A statement that passed the gate.
-        instants: The column of time of every table, by the table's name.
-        parameters: Those that begin and end the range.
-        kind: Their type.
+        instants: The time column of every table, by the table's name.
+        parameters: The names of the parameters that are the start and the end of the range.
+        kind: The type of these parameters.
     """
     (statement,) = sqlglot.parse(sql, read=DIALECT)
     assert statement is not None  # noqa: S101 - the gate read it
@@ -42,7 +42,7 @@ class _Range(NamedTuple):
 
 
 def _reads(table: exp.Table, instant: str, bounds: _Range) -> Reads:
-    """What the SELECT around a table reads of it: its WHERE must limit the table's own time at both ends."""
+    """Which rows the SELECT around a table reads: its WHERE must bound the table's time column on both sides."""
     select = table.find_ancestor(exp.Select)
     where = select.args.get("where") if select else None
     if select is None or where is None:
@@ -67,7 +67,7 @@ def _sources(select: exp.Select) -> Iterator[exp.Expr]:
 
 
 def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
-    """The conditions that are joined by AND; thousands may be."""
+    """The conditions that AND joins. Not recursive, since there may be thousands."""
     left = [condition]
     while left:
         match left.pop():
@@ -80,7 +80,14 @@ def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
 
 
 class _Instant(NamedTuple):
-    """The column of time of one table of a SELECT; `alone`: no other table is there, so its name needs no table."""
+    """The time column of one table in a SELECT.
+
+    Args:
+        name: The column's name, in lower case.
+        table: The table's name or alias in the SELECT.
+        kind: The type of the range's parameters.
+        alone: Whether the SELECT has no other table, so that the column may be written without its table.
+    """
 
     name: str
     table: str
@@ -88,7 +95,7 @@ class _Instant(NamedTuple):
     alone: bool
 
     def is_it(self, node: exp.Expr) -> bool:
-        """Whether the node is the column, or its day where the range is one of days."""
+        """Whether the node is the column or, for a range of days, the column's day."""
         if self.kind is ParameterType.DATE and isinstance(node, exp.Date | exp.TsOrDsToDate) and _only_this(node):
             node = node.this
         if not isinstance(node, exp.Column) or node.name.lower() != self.name:
@@ -101,7 +108,7 @@ def _only_this(node: exp.Expr) -> bool:
 
 
 def _sides(condition: exp.Expr, column: _Instant) -> tuple[exp.Expr | None, tuple[exp.Expr, Reads] | None]:
-    """What a condition says the column is not before, and what it is before or not after."""
+    """The lower and the upper bound that a condition sets for the column; None where it sets none."""
     if isinstance(condition, exp.Between) and column.is_it(condition.this):
         return condition.args["low"], (condition.args["high"], Reads.THROUGH)
     if not isinstance(condition, exp.GT | exp.GTE | exp.LT | exp.LTE):
@@ -116,7 +123,7 @@ def _sides(condition: exp.Expr, column: _Instant) -> tuple[exp.Expr | None, tupl
 
 
 def _end(node: exp.Expr, reads: Reads, bounds: _Range) -> Iterator[Reads]:
-    """How the range ends, where the node says it: at the parameter, or before the day after it."""
+    """How the range ends if the node is its upper bound: the end parameter, or the day after it."""
     if _names(node, bounds.last, bounds.kind):
         yield reads
     days = node.this if isinstance(node, exp.Timestamp) and _only_this(node) else node
@@ -127,7 +134,7 @@ def _end(node: exp.Expr, reads: Reads, bounds: _Range) -> Iterator[Reads]:
 
 
 def _names(node: exp.Expr | None, parameter: str, kind: ParameterType) -> bool:
-    """Whether the node is the parameter, or the instant at which its day begins."""
+    """Whether the node is the parameter or, for a range of days, the instant at which its day begins."""
     if kind is ParameterType.DATE and isinstance(node, exp.Timestamp) and _only_this(node):
         node = node.this
     return isinstance(node, exp.Parameter) and node.name == parameter
