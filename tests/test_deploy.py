@@ -115,3 +115,10 @@ def test_the_images_lock_has_the_versions_of_the_tests() -> None:
     assert pinned[0].items() <= pinned[1].items()
     assert {"dagster", "starlette", "hatchling"} <= pinned[0].keys() < pinned[1].keys()
     assert "pytest" not in pinned[0]
+
+
+def test_the_services_that_are_named_exist() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for text in ((DEPLOY / "compose.yaml").read_text(), (ROOT / "docs" / "deploy.md").read_text()):
+        named = re.findall(r"docker compose --file deploy/compose.yaml (?:up|run --rm) (\w+)", text)
+        assert set(named) == set(services)
