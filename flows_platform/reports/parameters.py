@@ -67,9 +67,7 @@ class ReportParameter(Declared):
     """A value that requests give to a report. The statement reads it as `@name`."""
 
     name: str = Field(pattern=NAME, description="Name of the parameter in requests. The statement reads it as `@name`.")
-    type: ParameterType = Field(
-        description="Type of the value: int64, float64, numeric, bool, string, date, timestamp or choice."
-    )
+    type: ParameterType = Field(description="Type of the value; a choice is one of the strings in `of`.")
     description: str = Field("", description="What the value means, for the page and the API's description.")
     many: bool = Field(
         False,

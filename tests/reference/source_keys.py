@@ -6,7 +6,7 @@ from enum import StrEnum
 from inspect import getdoc
 from ipaddress import IPv4Network, IPv6Network
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_origin
 
 from pydantic import JsonValue
 from pydantic.fields import FieldInfo
@@ -90,7 +90,7 @@ def table(part: type[Declared], left_out: Collection[str] = ()) -> str:
     """A model's keys, but for those left out."""
     rows = [
         f"| `kind` | {_kind(field)} |  | Names this form. |"
-        if name == "kind"
+        if name == "kind" and len(get_args(field.annotation)) == 1
         else f"| `{field.alias or name}` | {_kind(field)} | {_default(field)} | {_meaning(field)} |"
         for name, field in part.model_fields.items()
         if name not in left_out
@@ -107,6 +107,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
     default = field.default
+    if isinstance(default, Declared) and not isinstance(default, Secret | RecordPath):
+        return "as below"
     if isinstance(default, Secret):
         return f"`{{env: {default.env}{'' if default.required else ', required: false'}}}`"
     if isinstance(default, RecordPath):
@@ -126,7 +128,9 @@ def _kinds(annotation: Any) -> Iterator[str]:
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in (NoneType, Template):
         return
-    if origin in (Union, UnionType):
+    if isinstance(annotation, TypeAliasType):
+        yield from _kinds(annotation.__value__)
+    elif origin in (Union, UnionType):
         for kind in inner:
             yield from _kinds(kind)
     elif origin is Annotated:
