@@ -1,6 +1,6 @@
-"""A page over the reports of a server: streamlit run clients/streamlit_app.py -- --url https://flows.example.com.
+"""A page for the reports of a server: streamlit run clients/streamlit_app.py -- --url https://flows.example.com.
 
-The server is by default this installation's. The page asks for the token, unless FLOWS_API_TOKEN has it.
+The default server is that of this installation. The page asks for the token, unless FLOWS_API_TOKEN is set.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from flows_platform.settings import load_settings
 
 @st.cache_resource
 def client(url: str, token: str) -> Reports:
-    """One client for every session: unchanged tables come from its memory."""
+    """The client, which all sessions share, so that unchanged tables come from its memory."""
     return Reports(url, token or None)
 
 
 def field(name: str, schema: Mapping[str, Any], default: object) -> object:
-    """The input of a parameter, by its JSON Schema; empty means the default."""
+    """The input of a parameter, made from its JSON Schema. An empty one means the default."""
     hint, shown = str(schema.get("description", "")), "" if default is None else f"default: {default}"
     if choices := schema.get("enum") or ([True, False] if schema["type"] == "boolean" else []):
         words = [str(choice).lower() if isinstance(choice, bool) else choice for choice in choices]

@@ -1,4 +1,4 @@
-"""A client of the reports that an API server serves. To import it takes no time: it loads what it needs when it asks.
+"""A client for the reports of an API server. It is cheap to import: it loads what it needs with the first request.
 
 from flows_platform.client import Reports
 

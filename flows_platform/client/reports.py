@@ -1,4 +1,4 @@
-"""The client of reports: their rows as Arrow tables, or as bytes in any format."""
+"""The client for reports, which gives rows as Arrow tables, or as bytes in any format."""
 
 import time
 from collections import OrderedDict
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LIST = "/api/v1/reports"
-LONGEST_QUERY = 2000  # characters; longer ones go in a body
-KEPT_BYTES = 256 << 20  # of tables that a client keeps
+LONGEST_QUERY = 2000  # characters; longer queries are sent in a body
+KEPT_BYTES = 256 << 20  # total size of the tables that a client keeps
 NOT_MODIFIED = 304
 
 
 class Reports:
-    """The reports of one server.
+    """The reports of one server. Threads may share a client.
 
-    A table that the server says is unchanged is not sent again. The token is exchanged for a short one when the server
-    first asks for it, and sent to nothing else. Threads may share a client.
+    Unchanged tables are not sent again. The token is sent only to be exchanged for a short one, when the server first
+    requires it.
 
     Args:
-        url: The server, such as https://flows.example.com.
-        token: A token of `flows token create`; None for a server that asks for none.
-        progress: Called with the bytes of the answer that have come, and all of them if that is known.
-        patience: Seconds for which a busy server is asked again, after as long as it says.
-        sleep: Called with the seconds of a wait.
+        url: The URL of the server, such as https://flows.example.com.
+        token: A token of `flows token create`; None for a server that requires none.
+        progress: Called with the number of received bytes, and with their total if it is known.
+        patience: Seconds for which requests to a busy server are repeated, with the waits that it asks for.
+        sleep: Called with the seconds of such a wait.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Reports:
         self._sender.close()
 
     def list(self) -> list[dict[str, Any]]:
-        """The reports that the token may read: name, description, parameters, columns, chart and newest data.
+        """The reports that the token may read, with description, parameters, columns, chart and newest data.
 
         Raises:
-            ConfigurationError: the server does not know the token, or it may not read reports.
-            SourceUnavailable: the server does not answer, or is busy for longer than the patience.
+            ConfigurationError: the token is unknown to the server, or may not read reports.
+            SourceUnavailable: the server does not answer, or is busy for longer than `patience`.
         """
         found: list[dict[str, Any]] = self._json(LIST)["reports"]
         return found
@@ -82,7 +82,7 @@ class Reports:
         return tuple(self._json(LIST)["faults"])
 
     def schema(self, name: str) -> dict[str, Any]:
-        """JSON Schema of a report's parameters and rows.
+        """The JSON Schema of a report's parameters and rows.
 
         Raises:
             ConfigurationError: there is no such report; others as `list`.
@@ -90,14 +90,14 @@ class Reports:
         return self._json(f"{LIST}/{quote(name, safe='')}/schema")
 
     def get(self, name: str, /, **parameters: object) -> "pa.Table":
-        """A report's rows.
+        """The rows of a report.
 
         Args:
-            name: The report's.
-            parameters: Texts, numbers, dates, times (UTC without a zone), truth values, or lists of these.
+            name: The name of the report.
+            parameters: Strings, numbers, dates, times (UTC if they have no time zone), booleans, or lists of these.
 
         Raises:
-            ConfigurationError: a parameter is refused, with what it may be; others as `schema`.
+            ConfigurationError: a parameter is refused; the message says what is allowed. Others as `schema`.
             SourceRefused: the answer would be larger than the report allows.
             StreamIncomplete: the answer ended early.
         """
@@ -122,7 +122,10 @@ class Reports:
     def download(
         self, name: str, wire_format: WireFormat, target: IO[bytes], parameters: Mapping[str, object]
     ) -> int | None:
-        """Write a report's rows to an open file; the number of rows, if the server says it.
+        """Write the rows of a report to an open file.
+
+        Returns:
+            The number of rows; None if the server does not say it.
 
         Raises:
             PlatformError: as `get`.
@@ -137,7 +140,7 @@ class Reports:
             return answer.json()
 
     def _keep(self, sent: Sent, etag: str, table: "pa.Table") -> None:
-        """Keep a table with its ETag, as the newest."""
+        """Keep a table with its ETag as the most recent one."""
         with self._lock:
             self._kept.pop(sent, None)
             if etag:
@@ -148,7 +151,7 @@ class Reports:
 
 
 def _sent(name: str, wire_format: WireFormat, parameters: Mapping[str, object]) -> Sent:
-    """The request: a query where it can be one, else a body. Commas separate the values of a list in a query."""
+    """The request for a report, with a query string if possible, else with a body. Commas separate a query's values."""
     texts = {key: _texts(value) for key, value in parameters.items()}
     path = f"{LIST}/{quote(name, safe='')}"
     query = urlencode({key: value if isinstance(value, str) else ",".join(value) for key, value in texts.items()})
@@ -164,7 +167,7 @@ def _texts(value: object) -> str | tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    """The value as a URL has it."""
+    """The value as a URL writes it."""
     from flows_platform.reports.values import as_text  # noqa: PLC0415 - a client of lists alone does without
 
     if isinstance(value, datetime) and value.tzinfo is None:

@@ -1,4 +1,4 @@
-"""Requests of the client of reports: the exchange of its token, waits that the server asks for, errors in its words."""
+"""Sends the client's requests: exchanges its token, waits as the server asks, and turns answers into errors."""
 
 import json
 import time
@@ -26,15 +26,15 @@ CHUNK = 1 << 16
 BETWEEN_REPORTS = 0.2  # seconds between two reports of progress
 GOOD = {200, 304}
 UNAUTHORIZED = 401
-WRONG = {400, 401, 403, 404, 405, 406, 413, 414, 415}  # what the caller can change; others are the server's
+WRONG = {400, 401, 403, 404, 405, 406, 413, 414, 415}  # the caller can correct these; others are the server's
 BUSY = {429, 503, 504}
-NO_DATA = "/#no-data"  # the kind of problem of tables without rows; to wait would not fill them
-DETAIL = 500  # characters of an error that a message shows
+NO_DATA = "/#no-data"  # the problem of tables without data, which waiting would not fill
+DETAIL = 500  # characters of the server's text in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request: method, path with its query, and a body of JSON, which is empty for GET."""
+    """A request: its method, its path with query, and a JSON body, which is empty for GET."""
 
     method: str
     target: str
@@ -42,12 +42,12 @@ class Sent:
 
     @classmethod
     def json(cls, target: str, document: Mapping[str, object]) -> Self:
-        """A POST of the document."""
+        """A POST request with this document as its body."""
         return cls("POST", target, json.dumps(document, sort_keys=True).encode())
 
 
 class Answer:
-    """An answer whose body is read once. Closing it frees the connection."""
+    """An answer. Its body can be read once; closing the answer frees the connection."""
 
     def __init__(self, url: str, response: "requests.Response", progress: Progress) -> None:
         self._response, self._progress = response, progress
@@ -55,10 +55,10 @@ class Answer:
         self.status, self.headers = response.status_code, response.headers
 
     def pieces(self) -> Iterator[bytes]:
-        """The body, decompressed.
+        """The decompressed body, piece by piece.
 
         Raises:
-            StreamIncomplete: it ended early, or nothing would show an early end.
+            StreamIncomplete: the body ended early, or an early end could not be noticed.
         """
         import requests  # noqa: PLC0415 - as in `Sender`
 
@@ -86,14 +86,14 @@ class Answer:
         """The body as a JSON object.
 
         Raises:
-            SourceRefused: it is something else.
+            SourceRefused: the body is not a JSON object.
         """
         try:
             found = json.loads(self.body())
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise SourceRefused(f"{self.url} answered with something else than JSON.", remedy="Check the URL.")
+            raise SourceRefused(f"{self.url} did not answer with a JSON object.", remedy="Check the URL.")
         return found
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Sender:
         self._session.close()
 
     def send(self, sent: Sent, headers: Mapping[str, str]) -> Answer:
-        """The answer, after as many waits as the patience allows.
+        """Send a request, and repeat it as long as the server is busy and the patience lasts.
 
         Raises:
             ConfigurationError: the request or the token is refused.
@@ -143,7 +143,7 @@ class Sender:
             self._sleep(error.retry_after)
 
     def _with_token(self, sent: Sent, headers: Mapping[str, str]) -> Answer:
-        """The answer to the request with the short token, which is exchanged where the server asks for another."""
+        """Send a request with the short token; if the server refuses it, exchange the token and send it again."""
         answer = self._once(sent, headers)
         if answer.status != UNAUTHORIZED or not self._token:
             return answer
@@ -192,10 +192,10 @@ class Sender:
 
 
 def _base(url: str, *, secret: bool) -> tuple[str, str]:
-    """The URL without a slash at its end, and its host.
+    """The URL without a trailing slash, and its host.
 
     Raises:
-        ConfigurationError: it is not one of HTTP, has a user, or would carry a token in clear text to another machine.
+        ConfigurationError: it is not an HTTP URL, has a user, or would send the token unencrypted to another machine.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
@@ -204,7 +204,7 @@ def _base(url: str, *, secret: bool) -> tuple[str, str]:
     # guard: a token travels encrypted
     if secret and parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigurationError(
-            f"{url} would carry the token in clear text.", remedy="Use https, or a server on this machine."
+            f"{url} would send the token unencrypted.", remedy="Use https, or a server on this machine."
         )
     return url.rstrip("/"), parts.hostname
 
@@ -217,7 +217,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _error(answer: Answer) -> PlatformError:
-    """What an answer that is not good means, in the server's own words."""
+    """The error that an answer means, in the server's own words."""
     document = _document(answer)
     detail = str(document.get("detail") or document.get("error_description") or "").rstrip(".")[:DETAIL]
     message = f"{answer.url} answered {answer.status}{detail and f': {detail}'}."
@@ -243,13 +243,13 @@ def _document(answer: Answer) -> dict[str, Any]:
 
 
 def _wait(answer: Answer) -> float | None:
-    """The seconds that the server asks to wait; None where it does not say."""
+    """The wait that the server asks for, in seconds; None if it does not say."""
     text = answer.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _reason(error: Exception) -> str:
-    """The cause that says most, without the URL, which may hold values."""
+    """The innermost cause, without the URL, which may contain values."""
     cause: BaseException = error
     while (inner := getattr(cause, "reason", None) or cause.__cause__ or cause.__context__) and isinstance(
         inner, BaseException

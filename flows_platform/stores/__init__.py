@@ -1,1 +1,1 @@
-"""Stores of objects that are written once: a folder, or a bucket. Knows no alert and no server."""
+"""Stores of objects that are written once, in a folder or a bucket. Independent of what the objects are."""

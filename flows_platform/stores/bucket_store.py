@@ -1,4 +1,4 @@
-"""Objects in a bucket, below a prefix: what all services of objects have in common."""
+"""Objects in a bucket, below a prefix: what the stores of all services have in common."""
 
 import time
 from abc import abstractmethod
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from flows_platform.domain.errors import StorageError
 from flows_platform.stores.object_store import Dated, ObjectStore, Outcome, check_key
 
-# Tries of a write whose name is neither free nor taken: S3 answers so while another write of it is under way.
+# Tries of a write whose name is neither free nor taken, which is S3's answer during another write of the same name.
 CONFLICTS = 6
-CONFLICT_SECONDS = 0.05  # before the second try; before each further one twice as long
+CONFLICT_SECONDS = 0.05  # before the second try; doubled before each further one
 CONNECT_SECONDS = 3
 REQUEST_SECONDS = 10
-RETRY_SECONDS = 10  # no request is tried again after that time
-AT_ONCE = 32  # objects that are written at once: each takes some milliseconds, most of them waiting
+RETRY_SECONDS = 10  # after which a request is not tried again
+AT_ONCE = 32  # objects that are written at a time: each takes some milliseconds, mostly of waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where objects are: a bucket, and the first segments of their names there."""
+    """A bucket, and the prefix of the names of the store's objects in it."""
 
     scheme: str
     name: str
@@ -28,12 +28,12 @@ class Bucket:
 
     @property
     def url(self) -> str:
-        """As it is configured."""
+        """The URL, as it is configured."""
         return f"{self.scheme}://{self.name}{f'/{self.prefix}' if self.prefix else ''}"
 
     @property
     def root(self) -> str:
-        """What is before a key in the name of an object."""
+        """The text before a key in the name of an object."""
         return f"{self.prefix}/" if self.prefix else ""
 
 
@@ -47,7 +47,7 @@ class BucketStore(ObjectStore):
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bucket")
-        next(self.keys(), None)  # a wrong bucket or credential is found when the store is opened
+        next(self.keys(), None)  # so that opening the store finds a wrong bucket or credentials
 
     def create_all(self, objects: Sequence[tuple[str, bytes]]) -> list[Outcome | StorageError]:
         named = [(self.bucket.root + check_key(key), body) for key, body in objects]
@@ -65,7 +65,7 @@ class BucketStore(ObjectStore):
                 time.sleep(CONFLICT_SECONDS * 2 ** (number - 1))
             if self._put(name, body):
                 return Outcome.CREATED
-            # Also after an answer that was lost: then the object is our own.
+            # If the answer to our own write was lost, the object is ours.
             held = self._get(name)
             # guard: a write in conflict is tried again
             if held is not None:
@@ -84,7 +84,7 @@ class BucketStore(ObjectStore):
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         root, last = self.bucket.root, ""
         for name in self._names(root + prefix, root + after if after else ""):
-            if not name.startswith(root):  # the marker of a folder, which some tools make
+            if not name.startswith(root):  # the marker of a folder, which some tools create
                 continue
             key = name.removeprefix(root)
             # guard: a listing is in order
@@ -101,11 +101,11 @@ class BucketStore(ObjectStore):
 
     @abstractmethod
     def _put(self, name: str, body: bytes) -> bool:
-        """Create an object; False where the name is taken, or another write of it is under way."""
+        """Create an object; False if its name is taken, or another write of it is under way."""
 
     @abstractmethod
     def _get(self, name: str, most: int | None = None) -> bytes | None:
-        """The bytes of an object; None where there is none.
+        """The bytes of an object; None if there is none.
 
         Raises:
             ObjectTooLarge: it has more than `most` bytes.
@@ -117,4 +117,4 @@ class BucketStore(ObjectStore):
 
     @abstractmethod
     def _names(self, prefix: str, after: str) -> Iterator[str]:
-        """The names in the bucket, in order; all that begin with `prefix` and come after `after`, and maybe others."""
+        """Names in the bucket, in order: at least all that start with `prefix` and sort after `after`."""

@@ -1,4 +1,4 @@
-"""Objects in Google Cloud Storage, by its own library. Needs the extra `gcs`."""
+"""Objects in Google Cloud Storage, through Google's library. Needs the extra `gcs`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ _RETRY = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
 
 
 class GcsStore(BucketStore):
-    """Objects in Google Cloud Storage, by application default credentials.
+    """Objects in Google Cloud Storage, with application default credentials.
 
     Raises:
         StorageError: the bucket cannot be listed now, or does not exist; or the credentials are refused.
@@ -45,7 +45,7 @@ class GcsStore(BucketStore):
         self.bucket = bucket
         with self._typed():
             self._client = Client()
-        # The library's own session keeps ten connections, and warns of each further one.
+        # The library's session pools ten connections, and warns about each further one.
         for scheme in ("https://", "http://"):
             self._client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))  # noqa: SLF001  it has no option
         self._objects = self._client.bucket(bucket.name)
@@ -101,7 +101,7 @@ class GcsStore(BucketStore):
                 timeout=_TIMES,
                 retry=_RETRY,
             )
-            # The marker of a folder, which some tools make, ends with a slash.
+            # The markers of folders, which some tools create, end with a slash.
             yield from (blob.name for blob in found if not blob.name.endswith("/"))
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""A store of objects by key: an object is created once and never changes."""
+"""A store of objects by key. An object is created once and never changes."""
 
 import re
 from abc import ABC, abstractmethod
@@ -14,15 +14,15 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._:~-]{1,230}")
 
 
 class Outcome(StrEnum):
-    """What creating an object came to."""
+    """The outcome of creating an object."""
 
     CREATED = "created"
-    SAME = "same"  # the key is taken by the same bytes
-    DIFFERS = "differs"  # the key is taken by other bytes, which stay
+    SAME = "same"  # the key has the same bytes already
+    DIFFERS = "differs"  # the key has other bytes, which stay
 
 
 class ObjectTooLarge(Exception):
-    """An object has more bytes than may be read now."""
+    """The object has more bytes than the caller allows."""
 
 
 class Dated(NamedTuple):
@@ -33,15 +33,15 @@ class Dated(NamedTuple):
 
 
 class ObjectStore(ABC):
-    """Objects by key. A key is a path of plain segments: `webhooks/2024/03/01/12/30/ID`."""
+    """Objects by key. A key is a path of plain segments, such as `webhooks/2024/03/01/12/30/ID`."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Where the objects are, without credentials: stores of one name have the same objects."""
+        """Where the objects are, without credentials. Stores with the same name have the same objects."""
 
     def create(self, key: str, body: bytes) -> Outcome:
-        """Store an object, unless the key is taken. After the call the object outlives a power cut, whoever wrote it.
+        """Store an object, unless its key is taken. After the call it survives a power failure, whoever wrote it.
 
         Raises:
             InputError: the text is not a key.
@@ -61,7 +61,7 @@ class ObjectStore(ABC):
         """
 
     def read(self, key: str, most: int | None = None) -> bytes | None:
-        """The bytes of an object; None where there is none. One of more than `most` bytes is not read into memory.
+        """The bytes of an object; None if there is none. An object of more than `most` bytes is not read into memory.
 
         Raises:
             InputError: the text is not a key.
@@ -83,7 +83,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        """The keys that begin with the text `prefix` and come after `after`, in the order of their characters.
+        """The keys that start with the text `prefix` and sort after `after`, in the order of their characters.
 
         Raises:
             StorageError: the store cannot be read.
@@ -91,7 +91,7 @@ class ObjectStore(ABC):
 
 
 def is_key(text: str) -> bool:
-    """Whether a text is a key: its segments are plain, and the first one does not begin with a dot."""
+    """Whether a text is a key: its segments are plain, and the first one does not start with a dot."""
     segments = text.split("/")
     plain = all(_SEGMENT.fullmatch(segment) and segment not in {".", ".."} for segment in segments)
     return plain and not text.startswith(".")
@@ -101,13 +101,13 @@ def check_key(key: str) -> str:
     """The key itself.
 
     Raises:
-        InputError: it has a segment that is empty, `.` or `..`, too long, or has other characters than a plain one.
+        InputError: a segment is empty, `.`, `..` or too long, or has characters that a plain one may not have.
     """
     # guard: a key stays in its store
     if not is_key(key):
         raise InputError(
             f"{key!r} is not the key of an object.",
-            remedy=f"Each of its segments has 1 to {LONGEST_SEGMENT} letters, digits and . _ : ~ -, and is not "
-            "`.` or `..`; the first one begins with another sign than a dot.",
+            remedy=f"Each segment needs 1 to {LONGEST_SEGMENT} letters, digits or . _ : ~ -, and must not be `.` or "
+            "`..`; the first one must not start with a dot.",
         )
     return key

@@ -1,4 +1,4 @@
-"""The store that a URL names: a folder, or a bucket of S3 or Google Cloud Storage."""
+"""Opens the store at a URL: a folder, or a bucket of S3 or Google Cloud Storage."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def open_store(url: str) -> ObjectStore:
     """The store at `file:///FOLDER`, `s3://BUCKET[/PREFIX]` or `gs://BUCKET[/PREFIX]`.
 
     Raises:
-        ConfigurationError: the URL is not one of these, or a package that it needs is not installed.
+        ConfigurationError: the URL has another form, or a package that it needs is not installed.
         StorageError: the store cannot be used.
     """
     scheme = urlsplit(url).scheme
@@ -53,7 +53,7 @@ def _bucket(url: str) -> Bucket:
 
 
 def _wrong(url: str) -> ConfigurationError:
-    # A URL with a password has it before the @.
+    # If the URL has a password, it is before the @.
     shown = re.sub(r"//[^/]*@", "//***@", url)
     return ConfigurationError(
         f"{shown!r} is not the URL of an archive.",

@@ -1,4 +1,4 @@
-"""Objects in S3, or a service with its protocol, by obstore. Needs the extra `s3`."""
+"""Objects in S3, or a service with its protocol, through obstore. Needs the extra `s3`."""
 
 import os
 import re
@@ -20,20 +20,20 @@ from flows_platform.stores.bucket_store import (
 )
 from flows_platform.stores.object_store import Dated, ObjectTooLarge, is_key
 
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first that is set counts
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first that is set is used
 PAGE = 1000  # names in an answer
 TRIES_AGAIN = 2
 LONGEST_SHOWN = 300
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _NO_BUCKET = "NoSuchBucket"
-# What obstore takes as a path, from the start of a text.
+# What obstore accepts as a path, from the start of a text.
 _SEGMENT = r"(?!\.{1,2}(?:[^A-Za-z0-9._:~-]|\Z))[A-Za-z0-9._:~-]+"
 _PATH = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
 class S3Store(BucketStore):
-    """Objects in S3. The variables of AWS say where it is and with which credentials; see `docs/webhooks.md`.
+    """Objects in S3. Endpoint and credentials come from the variables of AWS; see docs/deploy.md.
 
     Raises:
         StorageError: the bucket cannot be listed now, or does not exist; or the credentials are refused.
@@ -64,7 +64,7 @@ class S3Store(BucketStore):
             try:
                 # guard: one writer creates an object in S3
                 obstore.put(self._client, name, body, mode="create", use_multipart=False)
-            except AlreadyExistsError:  # 412; also 409, when another write is under way
+            except AlreadyExistsError:  # 412, or 409 while another write is under way
                 return False
             return True
 
@@ -87,11 +87,11 @@ class S3Store(BucketStore):
                 return None
 
     def _names(self, prefix: str, after: str) -> Iterator[str]:
-        # obstore matches whole segments, S3 matches texts.
+        # obstore matches whole segments of names, S3 matches any text.
         folder = prefix.rpartition("/")[0]
         if folder and not is_key(folder):
-            return  # and no object is there
-        # Not `after` itself: SeaweedFS takes a text that is a folder's name for all that is in the folder.
+            return  # no object can be there
+        # Not `after` itself: SeaweedFS takes the name of a folder for everything in the folder.
         start = max(_start(after), "" if prefix.endswith("/") else _start(prefix))
         with self._typed():
             for page in obstore.list(self._client, folder or None, offset=start or None, chunk_size=PAGE):
@@ -102,7 +102,7 @@ class S3Store(BucketStore):
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            raise self._explained(str(error)) from None  # its text may have the key's id and a signature
+            raise self._explained(str(error)) from None  # its text may contain the key's id and a signature
 
     def _explained(self, text: str) -> StorageError:
         status, code = _found(_STATUS, text), _found(_CODE, text)
@@ -124,16 +124,16 @@ class S3Store(BucketStore):
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
-    """What a pattern finds in the text of an error; empty if it finds nothing."""
+    """The first group of a pattern in the text of an error; empty if the pattern does not match."""
     found = pattern.search(text)
     return found[1] if found else ""
 
 
 def _start(text: str) -> str:
-    """A path just below all names that begin with the text, a slash at its end left out; empty if there is no path."""
+    """A path just before all names that start with a text, without its last slash; empty if there is no such path."""
     plain = text.rstrip("/")
     below = f"{plain[:-1]}{chr(ord(plain[-1]) - 1)}~" if plain else ""
     found = _PATH.match(below)
     path = found[0] if found else ""
-    # A shorter one may again be a folder's name.
+    # A shorter path may again be the name of a folder.
     return path if path == below else _start(path)

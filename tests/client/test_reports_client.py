@@ -224,8 +224,8 @@ def test_every_format_comes_to_a_file_with_progress(server: Server, token: str) 
         ("ftp://flows.example.com", "is not the URL of a server"),
         ("https://", "is not the URL of a server"),
         ("https://user:secret@flows.example.com", "the URL is not the URL of a server"),
-        ("http://flows.example.com", "would carry the token in clear text"),
-        ("http://127.0.0.1.example.com", "would carry the token in clear text"),
+        ("http://flows.example.com", "would send the token unencrypted"),
+        ("http://127.0.0.1.example.com", "would send the token unencrypted"),
     ],
 )
 def test_urls_that_are_refused(url: str, said: str) -> None:
@@ -338,7 +338,7 @@ def test_no_file_and_no_proxy_comes_between(tmp_path: Path, monkeypatch: pytest.
 
 def test_other_errors_are_readable() -> None:
     for script, said in [
-        (Scripted(200, {"Content-Length": "2"}, b"[]"), "something else than JSON"),
+        (Scripted(200, {"Content-Length": "2"}, b"[]"), "did not answer with a JSON object"),
         (Scripted(500, {"Content-Length": "4"}, b"oops"), r"answered 500\.$"),
         (Scripted(500, {"Content-Length": "4", "Content-Type": "application/json"}, b"oops"), r"answered 500\.$"),
     ]:

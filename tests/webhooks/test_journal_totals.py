@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from flows_platform.webhooks.archive import Archive
+from flows_platform.webhooks.archived_records import RecordReader
 from flows_platform.webhooks.journal import ARCHIVED, Counts, Journal, RecordEntry
 from flows_platform.webhooks.journal_index import JournalIndex
 from flows_platform.webhooks.journal_totals import Totals, totals
-from flows_platform.webhooks.archived_records import RecordReader
 
 from .test_receiver import Brittle
 
