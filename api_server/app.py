@@ -1,4 +1,4 @@
-"""The application: middleware, tokens and limits around the paths of its features. It knows no feature by name."""
+"""The application: middleware, tokens and limits around the paths of its features, whatever these are."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
     """The ASGI application that serves these features, at least one.
 
     Raises:
-        PlatformError: a feature's data is missing or something else.
+        PlatformError: a feature's data is missing or of another kind.
     """
     for feature in features:
         feature.check()
@@ -64,7 +64,7 @@ def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
 
 
 def _feature_routes(features: Sequence[Feature], descriptions: Sequence[Description]) -> list[Route]:
-    """A route for every path; one without a scope is an error, not open to all."""
+    """The routes of all features. A path without a scope is an error, instead of being open to all."""
     # guard: paths ask for their scope
     return [
         Route(path, requires(described.scopes[path], endpoint), methods=feature.methods().get(path))

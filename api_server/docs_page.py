@@ -1,4 +1,4 @@
-"""The page at `/docs`: the OpenAPI description for people. It needs no script and loads nothing from elsewhere."""
+"""The page at `/docs`: the OpenAPI description for people. It needs no script, and loads nothing from other sites."""
 
 import json
 import shlex
@@ -54,7 +54,7 @@ def _operations(document: Node, base: str) -> Iterator[Operation]:
 
 
 def _command(method: str, path: str, described: Node, base: str) -> str:
-    """The request as a command of curl."""
+    """The request as a curl command."""
     words = ["curl", "--fail-with-body", "--compressed"]
     if method != "get":
         words += ["--request", method.upper()]
@@ -66,7 +66,7 @@ def _command(method: str, path: str, described: Node, base: str) -> str:
 
 
 def _brief(schema: Mapping[str, Any]) -> str:
-    """A schema of a parameter in a line."""
+    """A parameter's schema in one line."""
     if schema.get("type") == "array":
         return f"a list: {_brief(schema['items'])}"
     if "enum" in schema:
@@ -76,6 +76,6 @@ def _brief(schema: Mapping[str, Any]) -> str:
 
 
 def _schema_name(schema: Mapping[str, Any]) -> str:
-    """The name of the schema that this one, or its items, refers to; empty for others."""
+    """The name of the schema to which this one, or its items, refers; empty if there is none."""
     reference = schema.get("$ref") or schema.get("items", {}).get("$ref") or ""
     return str(reference).rpartition("/")[2]

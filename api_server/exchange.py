@@ -1,6 +1,6 @@
-"""`POST /oauth/token` (RFC 8693): a short token for a long-lived one, which then stays with its owner.
+"""`POST /oauth/token` (RFC 8693): exchanges a long-lived token for a short one, so that requests need not carry it.
 
-Snowflake's clients ask in the same form with a type of their own, and read the token as plain text.
+Snowflake's clients use the same request with a token type of their own, and read the token as plain text.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ HEADERS = NO_STORE | {"Pragma": "no-cache"}
 
 
 class _Refused(Exception):
-    """A request that is answered as RFC 6749, 5.2 says."""
+    """A request that is refused as RFC 6749, section 5.2, describes."""
 
     def __init__(
         self,
@@ -40,9 +40,10 @@ class _Refused(Exception):
 
 
 def exchange_endpoint(served: AbstractSet[str]) -> Endpoint:
-    """Answers with JSON, or with the bare token for Snowflake's type of subject token.
+    """The endpoint, which answers with JSON, or with the token as text for Snowflake's token type.
 
-    `served` are the scopes of single things that the server has, beside those of `Scope`.
+    Args:
+        served: The scopes of single reports that the server has, besides those of `Scope`.
     """
     known = served | set(Scope)
 
@@ -95,7 +96,7 @@ def _check_types(form: Mapping[str, str]) -> None:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The form's fields; empty ones count as left out, as RFC 6749 says."""
+    """The fields of the form, without empty ones, as RFC 6749 requires."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise _Refused("invalid_request", f"The body's type must be {FORM}.")
     try:

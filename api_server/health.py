@@ -1,4 +1,4 @@
-"""What supervisors poll: whether every feature's data can be read."""
+"""The health check that supervisors poll: whether the data of all features can be read."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from api_server.http.responses import NO_STORE
 
 
 def health_endpoint(features: Sequence[Feature]) -> Endpoint:
-    """`{"status": "ok"}` where all features are healthy, else the problem of the first that is not."""
+    """The endpoint: `{"status": "ok"}` if all features are healthy, else the problem of the first that is not."""
 
     async def healthz(request: Request) -> Response:
         refuse_parameters(request.scope["query_string"])

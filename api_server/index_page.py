@@ -1,4 +1,4 @@
-"""The page at `/`: what is here, put together from its features' sections."""
+"""The page at `/`, which is composed of the sections of the server's features."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -17,7 +17,7 @@ from api_server.http.responses import NO_STORE
 from api_server.http.shared import shared_of
 
 OPEN = "Requests need no token: the data is open to all that reach this address."
-# What the guide's server, whose paths reports may have, answers here.
+# The answer of the guide's server, whose paths reports may have.
 NOTHING = {"result": "Nothing to see here"}
 
 
@@ -29,7 +29,7 @@ def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Descripti
         if prefers(header_list(request.headers, "accept"), "application/json", "text/html"):
             return JSONResponse(NOTHING, headers=NO_STORE | {"Vary": "Accept"})
         base = str(request.base_url).rstrip("/")
-        # A browser sends no token: where one is asked for, the page shows everything but the data's own figures.
+        # Browsers send no token: if one is required, the page does not show figures of the data.
         secured = shared_of(request).tokens is not None
         sections = [await feature.page(base, shows_data=not secured) for feature in features]
         problems = kinds(description.problems for description in descriptions)
@@ -53,7 +53,7 @@ def index_endpoint(features: Sequence[Feature], descriptions: Sequence[Descripti
 
 
 def _closed(descriptions: Sequence[Description]) -> str:
-    """Which scope opens what."""
+    """Which scopes give access to what."""
     (what, scope), *others = (entry for description in descriptions for entry in description.protected)
     first = f"{what[0].upper()}{what[1:]} ask for a bearer token with the scope <code>{scope}</code>"
     scopes = ", ".join([first, *(f"{what} for <code>{scope}</code>" for what, scope in others)])

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of a server, put together from its features'."""
+"""The OpenAPI 3.1 description of a server, which is composed of those of its features."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -36,7 +36,7 @@ BEARER = "token"
 
 
 def describe_endpoint(features: Sequence[Description]) -> Endpoint:
-    """The description as a document, made with the first request for it; private paths are for their readers."""
+    """The endpoint of the description, which the first request makes. It shows private paths to their readers."""
 
     @cache
     def made(held: frozenset[Scope], *, secured: bool) -> Node:
@@ -58,9 +58,9 @@ def document(
     """The description.
 
     Args:
-        features: At least one.
-        secured: Whether tokens are asked for.
-        held: The scopes of the reader, for private paths.
+        features: The features, at least one.
+        secured: Whether the server requires tokens.
+        held: The scopes of the reader, who sees the private paths of these.
     """
     # guard: names of reports are for their readers
     features = [_shown(feature, held) for feature in features]
@@ -86,20 +86,20 @@ def document(
 
 
 def _shown(feature: Description, held: AbstractSet[Scope]) -> Description:
-    """The feature without the private paths of other scopes."""
+    """The feature without private paths for which the reader lacks the scope."""
     hidden = {path for path in feature.private if feature.scopes[path] not in held}
     shown = {path: item for path, item in feature.paths.items() if path not in hidden}
     return replace(feature, paths=shown, scopes={path: feature.scopes[path] for path in shown})
 
 
 def _feature_paths(features: Sequence[Description]) -> Node:
-    """Data first, then what sensors poll."""
+    """The paths of all features: first data, then what sensors poll."""
     described = [(path, item, feature.scopes[path]) for feature in features for path, item in feature.paths.items()]
     return {path: item for path, item, _ in sorted(described, key=lambda entry: entry[2] is Scope.STATUS_READ)}
 
 
 def _with_hooks(paths: Node, features: Sequence[Description]) -> Node:
-    """The paths with those of hooks. A path may be both: read with a token, and posted to without."""
+    """The paths with those of webhooks. A path may be both: it is read with a token, and posted to without one."""
     hooks = {path: item for feature in features for path, item in feature.hooks.items()}
     return paths | {path: paths.get(path, {}) | item for path, item in hooks.items()}
 

@@ -1,4 +1,4 @@
-"""Running the application under uvicorn: the socket, the limits, the log, the end."""
+"""Runs the application under uvicorn: sockets, limits, log and shutdown."""
 
 import contextlib
 import ctypes
@@ -52,15 +52,15 @@ def run(
     not_served: Sequence[str] = (),
     listening: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Port 0 takes a free one; the log line says which.
+    """Serve until SIGINT or SIGTERM. For port 0 a free one is chosen; the log says which.
 
-    The log also says what is `not_served`, and what features lack. `listening` is called with the server's URL once
+    The log also says what is `not_served`, and what features lack. `listening` is called with the server's URL when
     connections are accepted.
 
     Raises:
-        PlatformError: a feature's data is missing or something else.
-        ConfigurationError: the address cannot be bound, or must not be served without tokens; a file of tokens or TLS
-            cannot be used.
+        PlatformError: a feature's data is missing or of another kind.
+        ConfigurationError: the address cannot be bound, or must not be served without tokens; or the files of tokens
+            or TLS cannot be used.
     """
     for feature in features:
         feature.prepare()
@@ -85,7 +85,7 @@ def run(
         if certificate:
             signal.signal(signal.SIGHUP, certificate.reload)
         listening(_url(listeners[0], certificate))
-        gc.freeze()  # what is loaded by now stays, so garbage collections need not look at it
+        gc.freeze()  # what is loaded by now stays, so the garbage collector need not look at it
         # uvicorn raises the signal again once everything has ended.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(settings).run(sockets=listeners)
@@ -99,10 +99,10 @@ def _url(listener: socket.socket, certificate: Certificate | None) -> str:
 def uvicorn_settings(
     config: ServerConfig, features: Sequence[Feature], certificate: Certificate | None = None
 ) -> uvicorn.Config:
-    """The application with the limits it is served under; with a certificate, over TLS.
+    """Uvicorn's configuration of the application and its limits; with a certificate, for TLS.
 
     Raises:
-        PlatformError: a feature's data is missing or something else.
+        PlatformError: a feature's data is missing or of another kind.
     """
     # guard: streams end with the server
     return uvicorn.Config(
@@ -135,7 +135,7 @@ def _keep_no_freed_memory() -> None:
 
 
 def _raise_file_limit() -> None:
-    """A thousand clients and their streams need more descriptors than the 1,024 that a shell often gives."""
+    """Raise the limit of open files: a thousand clients and their streams need more than the common 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
         wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)

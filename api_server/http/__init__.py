@@ -1,1 +1,1 @@
-"""HTTP for all endpoints: connections, limits, tokens, negotiation, problem documents. Does not know any table."""
+"""HTTP for all endpoints: connections, limits, tokens, negotiation, problem documents. Independent of any table."""

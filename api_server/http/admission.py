@@ -1,4 +1,4 @@
-"""The limit of streams, or of other work, at once. Idle sockets, HEAD and polls of `latest` do not count."""
+"""Limits how many streams, or other work, run at a time. Idle sockets, HEAD and polls of `latest` do not count."""
 
 import asyncio
 from contextlib import suppress
@@ -28,8 +28,8 @@ class Admission:
     """A number of slots. Belongs to the event loop's thread.
 
     Args:
-        slots: How many.
-        things: What takes a slot, in the plural; also in the problem's kind.
+        slots: The number of slots.
+        things: What takes slots, in the plural, for the problem and its kind.
     """
 
     def __init__(self, slots: int, things: str = "streams") -> None:
@@ -39,17 +39,17 @@ class Admission:
         self._empty.set()
 
     def take(self) -> Slot:
-        """A slot, until it is released.
+        """Take a slot, until it is released.
 
         Raises:
-            Problem: all are taken.
+            Problem: all slots are taken.
         """
         # guard: admission of streams
         if self.active >= self._slots:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"too-many-{self._things}",
-                f"{self._slots} {self._things} are running, as many as this server runs at once.",
+                f"{self._slots} {self._things} are running, and this server runs no more at a time.",
                 headers=retry_after(RETRY_SECONDS),
             )
         self.active += 1
@@ -57,12 +57,12 @@ class Admission:
         return Slot(self)
 
     def leave(self) -> None:
-        """One stream less; `Slot` calls it."""
+        """Free a slot; called by `Slot`."""
         self.active -= 1
         if not self.active:
             self._empty.set()
 
     async def drained(self) -> None:
-        """Wait until no stream runs, at most a second: those that were cut off still reset their connections."""
+        """Wait until no stream runs, but at most a second. Streams that were cut off still reset their connections."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), LAST_SECONDS)

@@ -1,4 +1,4 @@
-"""Which tokens count now, and what they allow: those in the file, and short ones that were exchanged for them."""
+"""Which tokens are valid now, and what they allow: those in the file, and short ones that were exchanged for them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,21 +9,21 @@ from api_server.http.short_tokens import LIFE, Claims, claims_of, sign
 from api_server.http.token_keys import KeyFile
 from api_server.http.tokens import SHORT_MARK, Grant, Scope, TokenFile, is_report_scope
 
-# What Snowflake's clients ask for: a role and the host of the endpoint. There are no roles here: it narrows nothing.
+# The scope that Snowflake's clients ask for: a role and a host. It narrows nothing, since there are no roles here.
 SESSION = re.compile(r"session:scope:\S+(?: +\S+)?")
 
 
 class NotValid(Exception):
-    """A token does not count; the text says why, without the token."""
+    """A token is not valid. The text says why, without the token."""
 
 
 class ScopeRefused(Exception):
-    """A scope is wider than the token's; the text names it."""
+    """A scope is not one of the token's. The text is the scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A short token, the seconds for which it counts, and its scopes."""
+    """A short token, the seconds for which it is valid, and its scopes."""
 
     token: str
     seconds: int
@@ -45,7 +45,7 @@ class Authority:
         """What a token allows.
 
         Raises:
-            NotValid: it is unknown, revoked, expired or forged, or its parent is.
+            NotValid: the token, or its parent, is unknown, revoked, expired or forged.
             ConfigurationError: the tokens or keys cannot be read.
         """
         if not token.startswith(SHORT_MARK):
@@ -59,11 +59,11 @@ class Authority:
         return _narrowed(self._current(self._tokens.grant_marked(claims.parent)), claims)
 
     def exchange(self, token: str, scope: str) -> Issued:
-        """A short token for a long-lived one, with the scopes that `scope` names; all where it is empty.
+        """A short token for a long-lived one, with the scopes that `scope` names, or with all if it is empty.
 
         Raises:
-            NotValid: the token does not count, or is a short one.
-            ScopeRefused: a scope is not the token's.
+            NotValid: the token is not valid, or is a short one.
+            ScopeRefused: a scope is not one of the token's.
             ConfigurationError: the tokens or keys cannot be read.
             StorageError: the keys cannot be written.
         """
@@ -87,7 +87,7 @@ class Authority:
 
 
 def _narrowed(parent: Grant, claims: Claims) -> Grant:
-    """The parent's grant as it is now, with the scopes of the claims alone."""
+    """The parent's current grant, limited to the scopes of the claims."""
     # guard: a short token is never wider than its parent
     return replace(parent, scopes=tuple(scope for scope in claims.scopes if _has(parent, scope)))
 

@@ -22,7 +22,7 @@ CREDENTIALS = re.compile(
     rf'bearer +(?P<bearer>{CHARACTERS})|snowflake +token="(?P<quoted>{CHARACTERS})"', re.IGNORECASE
 )
 REALM = 'Bearer realm="flows"'
-# What requests may do where the server asks for no tokens.
+# What requests may do if the server requires no tokens.
 ALL = Grant("", tuple(Scope))
 NOTHING = Grant("", ())
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def requires(scope: Scope, endpoint: Endpoint) -> Endpoint:
-    """The endpoint behind a check: the request needs a token with `scope`, if the server asks for tokens at all."""
+    """An endpoint for requests with a token that has `scope`; for all requests if the server requires no tokens."""
 
     async def guarded(request: Request) -> Response:
         request.state.grant = authorize(request, scope)
@@ -46,10 +46,10 @@ def grant_of(request: Request) -> Grant:
 
 
 def authorize(request: Request, scope: Scope) -> Grant:
-    """Check the token of a request; what it allows.
+    """Check the token of a request, and give what it allows.
 
     Raises:
-        Problem: 401 without a valid token, 403 where the token lacks the scope, 503 where tokens cannot be looked up.
+        Problem: 401 without a valid token, 403 if the token lacks the scope, 503 if tokens cannot be looked up.
     """
     tokens = shared_of(request).tokens
     if tokens is None:
@@ -62,7 +62,7 @@ def authorize(request: Request, scope: Scope) -> Grant:
 
 
 def presented(request: Request) -> Grant:
-    """What the token of a request to an open path allows: nothing where there is none, or it does not count."""
+    """What the token of a request to an open path allows; nothing if there is no valid token."""
     tokens = shared_of(request).tokens
     if tokens is None:
         return ALL
@@ -81,7 +81,7 @@ def insufficient(scope: str) -> Problem:
 
 @contextmanager
 def lookups() -> Iterator[None]:
-    """Turn errors of the files of tokens and keys into a 503; the log has them.
+    """Turn errors of the files of tokens and keys into a 503, and log them.
 
     Raises:
         Problem: there was one.

@@ -1,4 +1,4 @@
-"""Bodies of requests: read up to a cap, within a deadline, and all together within a budget."""
+"""Reads bodies of requests: each up to a limit and within a deadline, all together within a budget."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from api_server.http.admission import RETRY_SECONDS
 from api_server.http.problems import Problem, retry_after
 
-# What is not read would be taken for the next request.
+# The rest of the body would be taken for the next request.
 CLOSE = {"Connection": "close"}
 
 
@@ -18,9 +18,9 @@ class BodyReader:
     """Reads the bodies of one server. Belongs to the event loop's thread.
 
     Args:
-        seconds: How long a body may take, however slowly its bytes come.
-        budget: Bytes of all bodies that are held at once.
-        things: What has a body, in the plural, for the kind of problem where there are too many.
+        seconds: Seconds that a body may take to arrive.
+        budget: Total size of the bodies that are held at a time.
+        things: What has bodies, in the plural, for the kind of the problem of too many.
     """
 
     def __init__(self, seconds: float, budget: int, things: str = "bodies") -> None:
@@ -29,12 +29,12 @@ class BodyReader:
 
     @asynccontextmanager
     async def body(self, request: Request, limit: int) -> AsyncIterator[bytes]:
-        """The body of a request, which counts as held until the block ends.
+        """The body of a request, which is held until the block ends.
 
         Raises:
-            Problem: 413 for a body of more than `limit` bytes, 408 for one that is late, 503 where too many are held.
+            Problem: 413 for a body of more than `limit` bytes, 408 for one that is late, 503 if too many are held.
         """
-        # It grows where it is: chunks by themselves would leave holes in the memory.
+        # One array that grows: separate chunks would fragment the memory.
         read, size = bytearray(), 0
         # guard: a long body is not read
         if int(request.headers.get("content-length", "0")) > limit:
@@ -68,7 +68,7 @@ class BodyReader:
                 raise _too_large(limit)
             # guard: bytes of all bodies
             if self.held + len(chunk) > self._budget:
-                detail = f"Bodies of {self._budget} bytes are held, as many as this server holds at once."
+                detail = f"Bodies of {self._budget} bytes are held, and this server holds no more at a time."
                 kind = f"too-many-{self._things}"
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=CLOSE | retry_after(RETRY_SECONDS))
             self.held += len(chunk)

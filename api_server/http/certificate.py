@@ -1,4 +1,4 @@
-"""The server's certificate, which may be replaced while it serves."""
+"""The server's certificate, which can be replaced while the server runs."""
 
 import logging
 import ssl

@@ -1,4 +1,4 @@
-"""Checks before an address is served: whether requests need a token."""
+"""The check before an address is served: whether requests need a token."""
 
 import logging
 import socket
@@ -12,11 +12,11 @@ logger = logging.getLogger(__name__)
 
 
 def check_exposure(config: ServerConfig, address: str) -> None:
-    """Refuse to serve strangers by accident.
+    """Refuse to serve other machines by accident.
 
     Raises:
-        ConfigurationError: other machines reach the address and requests need no token, flags contradict each other,
-            or the token file cannot be used.
+        ConfigurationError: other machines can reach the address and requests need no token, options contradict each
+            other, or the token file cannot be used.
     """
     # guard: either tokens or none
     if config.tokens is not None and config.without_tokens:
@@ -29,15 +29,15 @@ def check_exposure(config: ServerConfig, address: str) -> None:
     if config.tokens is None and not config.without_tokens:
         raise ConfigurationError(
             f"{address} can be reached from other machines, and no token file is given.",
-            remedy="Make one with `flows token create NAME`, and serve with --tokens FILE; or serve everyone with "
+            remedy="Create one with `flows token create NAME`, and serve with --tokens FILE; or serve everyone with "
             "--no-tokens.",
         )
     if config.tokens is not None and config.certificate is None:
-        logger.warning("tokens travel in clear text: give --certificate and --key, or put TLS before %s", address)
+        logger.warning("tokens are sent unencrypted: give --certificate and --key, or put TLS in front of %s", address)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address; False for a name that does not resolve."""
+    """Whether only this machine can reach an address; False for a name that cannot be resolved."""
     try:
         address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError:

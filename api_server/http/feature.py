@@ -1,4 +1,4 @@
-"""A feature of the server: a group of paths with its own state. The application is made of any of them."""
+"""A feature of the server: a group of paths with its own state. Applications are composed of features."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -27,18 +27,18 @@ class MenuEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What OpenAPI and the page at `/` say of a feature.
+    """What OpenAPI and the page at `/` say about a feature.
 
     Args:
-        title: Names the server where the feature is alone; see `title_of`.
+        title: The server's title if the feature is alone; see `title_of`.
         text: What the data is.
         paths: OpenAPI's path items.
-        scopes: The scope that every one of those paths asks for, and every other path of the feature.
-        schemas: OpenAPI's schemas that the paths refer to.
-        problems: Kinds of problem that only this feature answers with, and their explanation.
-        protected: For the page: what a token opens, with its scope.
-        hooks: OpenAPI's path items of paths whose senders prove themselves, without a token.
-        private: Those of `paths` whose items name what only tokens with the whole scope may know of.
+        scopes: The scopes that these paths, and all other paths of the feature, require.
+        schemas: OpenAPI's schemas to which the paths refer.
+        problems: The kinds of problem of this feature alone, with their explanations.
+        protected: For the page: what tokens give access to, with their scopes.
+        hooks: OpenAPI's path items of webhooks, whose senders need no token.
+        private: Those of `paths` that only tokens with the whole scope may know of.
     """
 
     title: str
@@ -64,7 +64,7 @@ def text_of(features: Sequence[Description]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PageSections:
-    """HTML of the page at `/`, in the page's order; a section that a feature does not have is empty."""
+    """A feature's HTML sections of the page at `/`, in the page's order; missing sections are empty."""
 
     figures: str = ""
     links: str = ""
@@ -80,18 +80,18 @@ class Feature(ABC):
     """
 
     source: str
-    """Names what is served, in the log's first line."""
+    """What is served, for the log's first line."""
 
     @abstractmethod
     def description(self) -> Description:
-        """What OpenAPI and the page say of it; every path in it has an endpoint and a scope."""
+        """What OpenAPI and the page say about the feature. Each of its paths needs an endpoint and a scope."""
 
     @abstractmethod
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """What answers at every path, in the order in which paths are tried."""
+        """The endpoints by their paths, in the order in which paths are tried."""
 
     def methods(self) -> Mapping[str, Sequence[str]]:
-        """The methods of paths that take others than GET and HEAD."""
+        """The methods of paths with methods other than GET and HEAD."""
         return {}
 
     def own_scopes(self) -> Collection[str]:
@@ -100,34 +100,34 @@ class Feature(ABC):
 
     @abstractmethod
     async def page(self, base: str, *, shows_data: bool) -> PageSections:
-        """Its sections of the page at `/`.
+        """The feature's sections of the page at `/`.
 
         Args:
-            base: The server's own URL, without a slash at the end.
-            shows_data: Whether the page may show figures of the data; False where readers need a token.
+            base: The server's own URL, without a trailing slash.
+            shows_data: Whether the page may show figures of the data; False if readers need a token.
         """
 
     def hooks(self) -> Mapping[str, Endpoint]:
-        """What answers to POST at paths whose senders prove themselves, without a token of this server."""
+        """The endpoints of webhooks by their paths: they take POST, and their senders need no token of this server."""
         return {}
 
     def pages(self) -> Mapping[str, Endpoint]:
-        """Pages for people. They ask for no scope: what they show, they ask the API, as their reader."""
+        """Pages for people, by their paths. They need no scope: they ask the API as their reader."""
         return {}
 
     def menu(self) -> Sequence[MenuEntry]:
-        """Those pages that are in the menu."""
+        """The pages that are in the menu."""
         return ()
 
     def handlers(self) -> Mapping[type[Exception], Handler]:
-        """What answers for errors that only this feature raises."""
+        """Handlers of errors that only this feature raises."""
         return {}
 
     def prepare(self) -> None:  # noqa: B027  most have nothing to do here, as below
-        """Set up the process, before anything is opened."""
+        """Set up the process before anything is opened."""
 
     def caution(self) -> str:
-        """What the log's first line warns of; empty where all is well."""
+        """A warning for the log's first line; empty if there is none."""
         return ""
 
     def notes(self) -> Sequence[str]:
@@ -135,21 +135,21 @@ class Feature(ABC):
         return ()
 
     def check(self) -> None:  # noqa: B027
-        """Refuse to start over data that cannot be served.
+        """Refuse to start if the data cannot be served.
 
         Raises:
-            PlatformError: the data is missing or something else.
+            PlatformError: the data is missing or of another kind.
         """
 
     def check_exposure(self, config: ServerConfig, address: str) -> None:  # noqa: B027
         """Refuse to serve an address.
 
         Raises:
-            ConfigurationError: other machines reach it, and what is served must not be open to them.
+            ConfigurationError: other machines can reach the address, and must not have access to what is served.
         """
 
     async def healthy(self) -> None:  # noqa: B027
         """Check for `/healthz` that data can be read now; raises an error that has a handler."""
 
     def close(self) -> None:  # noqa: B027
-        """Free the state. Every stream has ended."""
+        """Free the state. All streams have ended."""

@@ -1,4 +1,4 @@
-"""What a client's Accept and Accept-Encoding headers choose (RFC 9110, section 12.5), and the headers of the answer."""
+"""Content negotiation (RFC 9110, section 12.5): what Accept and Accept-Encoding choose, and the answer's headers."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pieces of an OpenAPI description that every path uses: problems, parameters, headers, contents."""
+"""The parts of OpenAPI descriptions that all features use: paths, problems, parameters, headers, schemas."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def plain_path(operation: str, summary: str, body: Node) -> Node:
 
 
 def json_content(schema: str) -> Node:
-    """A body of JSON, by the name of its schema."""
+    """A JSON body, by the name of its schema."""
     return content("application/json", reference(schema))
 
 
@@ -67,7 +67,7 @@ def nullable(schema: Node) -> Node:
 
 
 def failures() -> Node:
-    """Errors that any path may answer with."""
+    """The errors that every path may answer with."""
     return {
         "414": problem("The path and query are too long."),
         "421": problem("The Host header is not a name of this server."),
@@ -78,7 +78,7 @@ def failures() -> Node:
 
 
 def problem(description: str, *, retry: bool = False) -> Node:
-    """A problem document; `retry` adds the time after which to try again."""
+    """A problem document; with `retry`, its header says when to try again."""
     answer: Node = {"description": description, "content": content(problems.CONTENT_TYPE, reference("Problem"))}
     if retry:
         seconds: Node = {"type": "integer", "minimum": 1}

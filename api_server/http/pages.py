@@ -1,4 +1,4 @@
-"""Pages for people: templates that escape every text, one style sheet, and a policy under which nothing else loads."""
+"""Pages for people: templates that escape all texts, one style sheet, and a policy that lets nothing else load."""
 
 from functools import cache
 from hashlib import sha256
@@ -18,7 +18,7 @@ from api_server.http.shared import shared_of
 
 FOLDER = Path(__file__).parents[1] / "templates"
 SHEET = (FOLDER / "style.css").read_bytes()
-# The sheet's path changes with it, so that a browser may keep it for a year.
+# The path changes with the style sheet, so that browsers may keep it for a year.
 STYLE = f"/static/style-{sha256(SHEET).hexdigest()[:12]}.css"
 POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
@@ -62,7 +62,7 @@ def _environment() -> Environment:
 
 
 def for_people(endpoint: Endpoint) -> Endpoint:
-    """The endpoint of a page: its refusals are pages too, and other sites' pages cannot load it into theirs."""
+    """An endpoint whose refusals are pages too, and which pages of other sites cannot load into theirs."""
 
     async def shown(request: Request) -> Response:
         try:
@@ -75,10 +75,10 @@ def for_people(endpoint: Endpoint) -> Endpoint:
 
 
 def _refuse_foreign(request: Request) -> None:
-    """Refuse images, scripts and frames of other sites: a browser that is signed in would send them its password.
+    """Refuse requests for images, scripts and frames of other sites: a signed-in browser sends its password with them.
 
     Raises:
-        Problem: the request is one of these.
+        Problem: it is such a request.
     """
     site = request.headers.get("sec-fetch-site", "none")
     followed = (

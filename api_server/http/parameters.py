@@ -1,4 +1,4 @@
-"""The grammar of query strings: kinds of parameter and how they are read. OpenAPI is made from the same objects."""
+"""The grammar of query strings: kinds of parameters, and how they are read. OpenAPI is made from the same objects."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ BRIEF = 60  # characters of a value that a problem shows
 
 
 class Parameter(Protocol):
-    """What OpenAPI and problem documents say of a parameter; `schema` is JSON Schema."""
+    """What OpenAPI and problem documents say about a parameter; `schema` is JSON Schema."""
 
     @property
     def name(self) -> str: ...
@@ -52,7 +52,7 @@ class IntegerParameter:
         """The number.
 
         Raises:
-            Problem: the text is something else.
+            Problem: the text is not such a number.
         """
         value = int(text) if INTEGER.fullmatch(text) else -1
         # guard: numbers have bounds
@@ -81,7 +81,7 @@ class FormatParameter:
         """The format.
 
         Raises:
-            Problem: there is no such format here.
+            Problem: the path does not offer such a format.
         """
         for wire_format in self.formats:
             if text == wire_format:
@@ -91,7 +91,7 @@ class FormatParameter:
 
 @dataclass(frozen=True, slots=True)
 class FlagParameter:
-    """A switch: one word turns it on, leaving it out turns it off. A `0` would be a second way to say that."""
+    """A switch: one word turns it on, leaving it out turns it off. Another word for "off" would be a second way."""
 
     name: str
     description: str
@@ -122,10 +122,10 @@ def format_parameter(formats: Sequence[WireFormat]) -> FormatParameter:
 
 
 def fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
-    """The parameters that are given, decoded.
+    """The given parameters, decoded.
 
     Raises:
-        Problem: one is not in `names`, or given twice.
+        Problem: a parameter is not in `names`, or is given twice.
     """
     allowed = ", ".join(names) or "no parameter"
     try:
@@ -146,7 +146,7 @@ def fields(query_string: bytes, names: Sequence[str]) -> dict[str, str]:
 
 
 def brief(text: str) -> str:
-    """A value as a problem shows it."""
+    """A value as problems show it: without tokens, and not too long."""
     text = without_tokens(text)
     return ascii(text) if len(text) <= BRIEF else f"{text[:BRIEF]!a} and more"
 

@@ -1,4 +1,4 @@
-"""The paths of every server, written down once: routes, OpenAPI and the page at `/` take them from here."""
+"""The paths that every server has."""
 
 HEALTH = "/healthz"
 OPENAPI = "/openapi.json"

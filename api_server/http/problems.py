@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): what is refused and why. Internals never appear in one; they are logged."""
+"""Problem documents (RFC 9457): what is refused and why. They never contain internals, which are logged."""
 
 import json
 import logging
@@ -14,26 +14,26 @@ from api_server.http.tokens import without_tokens
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 30  # after which to ask again for what the operator must repair first
-BRIEF_PATH = 200  # characters of a path that a problem shows
-# The kinds of problem that every server answers with, explained on the page at `/`, where `type` points to.
+BRIEF_PATH = 200  # characters of a path in a problem
+# The kinds of problem that every server has. Their `type` links to the explanation on the page at `/`.
 REFUSALS = {
-    "invalid-parameter": "A query parameter is unknown, repeated, or not in its grammar; `parameter` names it and "
-    "`allowed` says what it may be.",
+    "invalid-parameter": "A query parameter is unknown, repeated or not valid; `parameter` names it and `allowed` says "
+    "what it may be.",
     "not-acceptable": "No format of the stream fits the Accept header; `allowed` lists the content types.",
     "not-found": "There is nothing at this path.",
     "method-not-allowed": "The path takes other methods, which the Allow header lists.",
-    "unauthorized": "The endpoint asks for a bearer token, in the Authorization header alone.",
-    "forbidden": "The token is known, but lacks the scope that the WWW-Authenticate header names.",
+    "unauthorized": "The endpoint requires a bearer token in the Authorization header.",
+    "forbidden": "The token is valid, but lacks the scope that the WWW-Authenticate header names.",
     "tokens-unavailable": "Tokens cannot be looked up now. The server's log has the reason.",
-    "too-many-streams": "As many streams run as the server admits; those go on to their end. Try again after "
+    "too-many-streams": "The server is sending as many streams as it can, which continue. Try again after "
     "`Retry-After` seconds.",
     "unknown-host": "The Host header is not a name of this server: a page may have been pointed here to read what its "
     "visitor may. Its operator adds further names to FLOWS_ALLOWED_HOSTS.",
     "request-too-large": "The request's target, or its line and headers together, are longer than the server reads.",
     "request-timeout": "The request's head was not complete in time.",
-    "body-too-large": "The body is longer than the path allows, as it came or once it is decompressed.",
+    "body-too-large": "The body is larger than the path allows, before or after decompression.",
     "body-timeout": "The request's body was not complete in time.",
-    "too-many-bodies": "The server holds as many bodies of requests as it holds at once. Try again after `Retry-After` "
+    "too-many-bodies": "The server is holding as many bodies of requests as it can. Try again after `Retry-After` "
     "seconds.",
     "not-http": "The request is not HTTP/1.1.",
 }
@@ -63,7 +63,7 @@ class Problem(Exception):
 
 
 def kinds(features: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The kinds of problem of a server whose features have further ones, with their explanations."""
+    """The kinds of problem of a server with those of its features, and their explanations."""
     found = dict(REFUSALS)
     for further in features:
         found |= further
@@ -132,7 +132,7 @@ def on_unexpected(request: Request, _: Exception) -> Response:
 
 
 def on_client_gone(_: Request, __: Exception) -> Response:
-    """Handler of the client's own end: nobody reads the answer."""
+    """Handler of clients that disconnected: nobody reads the answer."""
     return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 
 

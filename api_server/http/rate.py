@@ -1,4 +1,4 @@
-"""How many requests a token may send a minute: a bucket for each of them, which fills steadily."""
+"""Limits how many requests a token may send in a minute, by a token bucket."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from api_server.http.problems import Problem, retry_after
 
 MINUTE = 60
 REQUESTS_A_MINUTE = 1200
-MOST = 10_000  # tokens that are remembered; the bucket of one that is forgotten is full again
+MOST = 10_000  # tokens that are remembered; the bucket of a forgotten one is full again
 POLICY = "requests"
 
 
@@ -27,11 +27,11 @@ class _Bucket:
 
 
 class RateLimit:
-    """Buckets by the names of tokens. Belongs to the event loop's thread.
+    """The buckets of all tokens, by the tokens' names. Belongs to the event loop's thread.
 
     Args:
-        a_minute: Requests of one token, also as many at once; 0 for no limit.
-        clock: A clock that never goes back, in seconds.
+        a_minute: Requests of one token in a minute, which may come at once; 0 for no limit.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +39,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def limited(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint, behind `requires`, with the rate of the request's token."""
+        """An endpoint with the rate limit of the request's token, which `requires` has checked."""
 
         async def within(request: Request) -> Response:
             headers = self.take(grant_of(request).name)
@@ -54,10 +54,10 @@ class RateLimit:
         return within
 
     def take(self, token: str) -> Mapping[str, str]:
-        """Count a request of the token of that name; the headers of its answer.
+        """Count a request of the token with this name, and give the headers of its answer.
 
         Raises:
-            Problem: 429 where the token has none left.
+            Problem: 429 if the token has no requests left.
         """
         if not self._most or not token:
             return {}
@@ -79,7 +79,7 @@ class RateLimit:
         return self._headers(int(bucket.left), math.ceil(missing * MINUTE / self._most))
 
     def _headers(self, left: int, seconds: int) -> dict[str, str]:
-        """As the IETF's draft has them: the quota a window, and what is left until it is full again."""
+        """The headers of the IETF's draft: the quota of a window, what is left of it, and when it is full again."""
         return {
             "RateLimit-Policy": f'"{POLICY}";q={self._most};w={MINUTE}',
             "RateLimit": f'"{POLICY}";r={left};t={seconds}',

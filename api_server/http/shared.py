@@ -1,4 +1,4 @@
-"""What the features of one server share: tokens, the limit of streams, the reader of bodies, the menu of the pages."""
+"""What the features of a server share: tokens, the limit of streams, the reader of bodies, the menu of the pages."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ BODY_BYTES = 4 << 20  # of all bodies at once
 
 
 class Shared:
-    """The application keeps it for its requests."""
+    """The state that the application keeps for its requests."""
 
     def __init__(self, config: ServerConfig, menu: Sequence[MenuEntry]) -> None:
         self.tokens = (
@@ -29,6 +29,6 @@ class Shared:
 
 
 def shared_of(request: Request) -> Shared:
-    """What the app that a request came to shares."""
+    """The shared state of the application that received a request."""
     shared: Shared = request.app.state.shared
     return shared

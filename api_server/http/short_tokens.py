@@ -1,6 +1,6 @@
-"""Short tokens: claims and their signature in one text. Nothing stores them; they are verified by a key alone.
+"""Short tokens: claims with a signature. They are not stored; a key is enough to verify them.
 
-There is one algorithm, HMAC with SHA-256, and no text names it: no token can choose another.
+The only algorithm is HMAC with SHA-256. Tokens do not name it, so no token can choose another.
 """
 
 import hmac
@@ -15,19 +15,19 @@ from api_server.http.tokens import SHORT_MARK
 
 MAC = 43  # characters of a SHA-256 in URL-safe base64, without padding
 SHAPE = re.compile(SHORT_MARK + r"[A-Za-z0-9_-]{44,4096}", re.ASCII)
-SKEW = 60  # seconds that a clock may be behind that of the server which signed
-LIFE = 600  # seconds
+SKEW = 60  # seconds by which our clock may be behind that of the server which signed
+LIFE = 600  # seconds for which a short token is valid
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a short token says.
+    """The claims of a short token.
 
     Args:
-        parent: The mark of the token that it was exchanged for.
-        scopes: Its own, none wider than the parent's.
-        issued: Seconds since 1970.
-        expires: Seconds since 1970.
+        parent: The mark of the long-lived token for which it was exchanged.
+        scopes: Its scopes, none wider than those of the parent.
+        issued: When it was issued, in seconds since 1970.
+        expires: When it expires, in seconds since 1970.
     """
 
     parent: str
@@ -36,7 +36,7 @@ class Claims:
     expires: int
 
     def counts_at(self, now: float) -> bool:
-        """Whether it has begun and has not ended; a token from the future shows that a clock was put back."""
+        """Whether the token is valid at this time. One from the future shows that a clock was set back."""
         # guard: short tokens end
         return self.issued - SKEW <= now < self.expires
 
@@ -49,7 +49,7 @@ def sign(claims: Claims, key: str) -> str:
 
 
 def claims_of(token: str, keys: Sequence[str]) -> Claims | None:
-    """The claims of a token that one of the keys has signed, else None. Takes the same time for all of one length."""
+    """The claims of a token that one of the keys has signed, else None. Constant time for tokens of equal length."""
     if not SHAPE.fullmatch(token):
         return None
     text, mac = token[:-MAC], token[-MAC:]

@@ -1,4 +1,4 @@
-"""A response that streams, and what happens where its stream fails."""
+"""A response that streams within a slot, and what happens if the stream fails."""
 
 import asyncio
 import logging
@@ -14,20 +14,20 @@ logger = logging.getLogger(__name__)
 
 
 class StreamAborted(Exception):
-    """Makes servers other than ours cut the connection; it has no handler."""
+    """Has no handler, so that servers other than ours cut the connection."""
 
 
 class SlotResponse(StreamingResponse):
-    """Streams within a slot; however it ends, what it holds is freed at once, not when memory is collected.
+    """A streaming response that holds a slot. However it ends, its resources are freed at once.
 
     A stream that fails resets its connection, so that no reader takes a fragment for the whole.
 
     Args:
         body: The stream.
-        headers: Those of the response.
-        slot: Its slot.
-        close: Frees what the stream holds.
-        failures: Errors that are no bug, and whose message the log needs alone.
+        headers: The headers of the response.
+        slot: The slot.
+        close: Frees the resources of the stream.
+        failures: Expected errors, of which the log needs only the message.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""The keys that sign short tokens: a private file beside that of the tokens. The first exchange makes it.
+"""The keys that sign short tokens, in a private file beside that of the tokens, which the first exchange creates.
 
-The newest key signs. The one before it still verifies, so that a rotation ends no token before its time.
+The newest key signs. The previous one still verifies, so that a rotation does not invalidate tokens early.
 """
 
 import re
@@ -21,12 +21,12 @@ KEPT = 2
 
 
 def keys_beside(tokens: Path) -> Path:
-    """The file of the keys for short tokens of this file of tokens."""
+    """The file of the keys that belongs to this file of tokens."""
     return tokens.with_name(f"{tokens.stem}.keys")
 
 
 def rotate_keys(file: Path) -> None:
-    """Sign with a new key from now on; only the newest of the old ones still verifies.
+    """Create a new key for signing. Of the old keys, only the newest still verifies.
 
     Raises:
         ConfigurationError: the file does not hold keys, or others may read it.
@@ -37,7 +37,7 @@ def rotate_keys(file: Path) -> None:
 
 
 def read_keys(file: Path) -> Sequence[str]:
-    """The keys, the newest first; none where the file does not exist.
+    """The keys, the newest first; none if the file does not exist.
 
     Raises:
         ConfigurationError: the file does not hold keys, or others may read it.
@@ -47,7 +47,7 @@ def read_keys(file: Path) -> Sequence[str]:
         if file.stat().st_mode & (S_IRWXG | S_IRWXO):
             raise ConfigurationError(
                 f"the key file {file} is open to other users.",
-                remedy="Delete it: the next exchange of a token makes another.",
+                remedy="Delete it: the next exchange of a token creates another.",
             )
         keys = file.read_text("ascii", errors="replace").split()
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def read_keys(file: Path) -> Sequence[str]:
         ) from error
     if not 1 <= len(keys) <= KEPT or not all(map(KEY.fullmatch, keys)):
         raise ConfigurationError(
-            f"{file} does not hold keys.", remedy="Delete it: the next exchange of a token makes another."
+            f"{file} does not hold keys.", remedy="Delete it: the next exchange of a token creates another."
         )
     return tuple(keys)
 
@@ -70,7 +70,7 @@ class KeyFile:
         self._file = FollowedFile(path, read_keys)
 
     def verifying(self) -> Sequence[str]:
-        """The keys that verify; none before the first exchange.
+        """The keys that verify tokens; none before the first exchange.
 
         Raises:
             ConfigurationError: as `read_keys`.
@@ -78,7 +78,7 @@ class KeyFile:
         return self._file.current()
 
     def signing(self) -> str:
-        """The key that signs, made if there is none.
+        """The key that signs tokens, which is created if there is none.
 
         Raises:
             ConfigurationError: as `read_keys`.

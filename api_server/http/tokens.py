@@ -1,7 +1,7 @@
-"""Bearer tokens: creating them, keeping their hashes in one file, checking them. Does not know HTTP.
+"""Bearer tokens: creates them, keeps their hashes in a file, and checks them. Independent of HTTP.
 
 A token is 256 random bits, so its SHA-256 is as good as a slow, salted hash: there is no dictionary to try, and no two
-tokens are alike. A fast hash also means that wrong tokens cannot keep the server busy.
+tokens are equal. With a fast hash, wrong tokens cannot keep the server busy.
 """
 
 import json
@@ -21,13 +21,13 @@ from flows_platform.runtime.atomic_files import atomic_path
 from flows_platform.runtime.followed_files import FollowedFile
 from flows_platform.runtime.locks import exclusive
 
-# By the mark scanners find leaked tokens, and we keep tokens out of what we write.
+# By these marks, scanners find leaked tokens, and we keep tokens out of what we write.
 MARK, SHORT_MARK = "flows_", "flowss_"
 SECRET_BYTES = 32
 LOOKS_LIKE_TOKEN = re.compile(f"(?:{MARK}|{SHORT_MARK})[A-Za-z0-9_-]{{40,}}")
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REPORT_SCOPE = re.compile("reports:[a-z][a-z0-9_]{0,63}", re.ASCII)
-MARK_DIGITS = 16  # of the hash by which a short token names its parent
+MARK_DIGITS = 16  # digits of the hash by which a short token refers to its parent
 PRIVATE = 0o600
 
 
@@ -57,10 +57,10 @@ class Grant:
     """What a token allows.
 
     Args:
-        name: The token's, or that of its parent.
-        scopes: Of `Scope`, or those of single reports.
-        fixed: Values of reports' parameters, as in URLs, that no request changes.
-        expires: The time (UTC) from which it does not count; None where it has no end.
+        name: The name of the token, or of its parent.
+        scopes: Its scopes: those of `Scope`, and those of single reports.
+        fixed: Values of reports' parameters, as URLs write them, which requests cannot change.
+        expires: When the token expires, in UTC; None if it does not.
         mark: The first digits of the hash of the token in the file.
     """
 
@@ -71,24 +71,24 @@ class Grant:
     mark: str = ""
 
     def allows(self, scope: Scope) -> bool:
-        """Whether requests that need `scope` pass. The scope of one report passes for all: `reads` decides then."""
+        """Whether requests that need `scope` are allowed. The scope of one report is enough; `reads` decides then."""
         # guard: fixed parameters are those of reports
         if self.fixed and scope is not Scope.REPORTS_READ:
             return False
         return scope in self.scopes or (scope is Scope.REPORTS_READ and any(map(is_report_scope, self.scopes)))
 
     def has(self, scope: Scope) -> bool:
-        """Whether it has the whole of a scope, with nothing fixed."""
+        """Whether the token has the whole scope, without fixed parameters."""
         return scope in self.scopes and not self.fixed
 
     def reads(self, report: str) -> bool:
-        """Whether it has the scope of this report."""
+        """Whether the token has the scope of this report."""
         return Scope.REPORTS_READ in self.scopes or report_scope(report) in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """What the file holds of a token; times are in ISO 8601, `expires` is empty where it has no end."""
+    """What the file has about a token. Times are in ISO 8601; `expires` is empty if the token does not expire."""
 
     name: str
     scopes: tuple[str, ...]
@@ -99,7 +99,7 @@ class TokenEntry:
 
     @property
     def grant(self) -> Grant:
-        """What it allows."""
+        """What the token allows."""
         expires = datetime.fromisoformat(self.expires) if self.expires else None
         return Grant(self.name, self.scopes, self.fixed, expires, self.sha256[:MARK_DIGITS])
 
@@ -113,7 +113,7 @@ def create_token(
     fixed: Mapping[str, str] | None = None,
     expires: datetime | None = None,
 ) -> str:
-    """Create a token; only its hash is kept. `fixed` and `expires` are as in `Grant`.
+    """Create a token, of which only the hash is kept. `fixed` and `expires` are as in `Grant`.
 
     Raises:
         ConfigurationError: the name is taken or invalid, or the file is not a token file.
@@ -139,7 +139,7 @@ def create_token(
 
 
 def revoke_token(file: Path, name: str) -> None:
-    """Remove a token; a running server refuses it from its next request on.
+    """Remove a token. A running server refuses it from the next request on.
 
     Raises:
         ConfigurationError: the token or the file does not exist.
@@ -154,10 +154,10 @@ def revoke_token(file: Path, name: str) -> None:
 
 
 def read_tokens(file: Path) -> list[TokenEntry]:
-    """What the file holds.
+    """The tokens in the file.
 
     Raises:
-        ConfigurationError: it is missing, cannot be read, is not a token file, or other users may write it.
+        ConfigurationError: the file is missing, cannot be read, is not a token file, or is writable by other users.
     """
     try:
         # guard: the token file is its owner's
@@ -213,15 +213,13 @@ def _hash(token: str) -> str:
 
 
 class TokenFile:
-    """A server's view of the file: read again once it was replaced, so that a revoked token ends without a restart."""
+    """A server's view of the file, which is read again after it was replaced: revoking a token needs no restart."""
 
     def __init__(self, file: Path) -> None:
         self._file = FollowedFile(file, read_tokens)
 
     def grant_of(self, token: str) -> Grant | None:
-        """What a token of the file allows, also an expired one; None for an unknown one.
-
-        Takes the same time for every token.
+        """What a token in the file allows, even if it has expired; None for an unknown one. Takes constant time.
 
         Raises:
             ConfigurationError: the file cannot be read any more.
@@ -234,7 +232,7 @@ class TokenFile:
         return found
 
     def grant_marked(self, mark: str) -> Grant | None:
-        """The same for the mark of a token, which only a signed text may name."""
+        """The same for the mark of a token, which must come from a signed text."""
         found = [entry for entry in self._file.current() if entry.sha256.startswith(mark)]
         return found[0].grant if found else None
 

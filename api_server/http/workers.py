@@ -1,4 +1,4 @@
-"""The threads in which sqlite runs, and whether work waits for one. Does not know rows or requests."""
+"""The threads in which sqlite runs, and whether work is waiting for one. Independent of rows and requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Workers:
         return self._waiting > 0
 
     def submit[T](self, work: Callable[[], T]) -> Future[T]:
-        """Do the work in a thread, in its turn. A job that is cancelled before its turn never starts."""
+        """Do the work in a thread when it is its turn. A job that is cancelled before never starts."""
         self._count(1)
         job = self._pool.submit(self._begun, work)
         job.add_done_callback(self._given_up)
@@ -31,7 +31,7 @@ class Workers:
         return await asyncio.wrap_future(self.submit(work))
 
     def close(self) -> None:
-        """Wait for the threads; what has not started is cancelled."""
+        """Wait for the threads; work that has not started is cancelled."""
         self._pool.shutdown(cancel_futures=True)
 
     def _begun[T](self, work: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api_server.hooks import routes
+from api_server.hooks import receive_routes
 from tests.api_server.hooks.served import MINUTE, PATH, Hooks, body, serving
 from tests.webhooks.declared import KEY, declared
 from tests.webhooks.deliveries import github, standard, stripe
@@ -63,7 +63,7 @@ class Jumping:
             def now(cls, tz: tzinfo | None = None) -> Any:
                 return cls.fromtimestamp((datetime.now(tz) + timedelta(minutes=minutes[0])).timestamp(), tz)
 
-        monkeypatch.setattr(routes, "datetime", Shifted)
+        monkeypatch.setattr(receive_routes, "datetime", Shifted)
 
     def by(self, minutes: int) -> None:
         self.minutes[0] = minutes
