@@ -247,6 +247,7 @@ def test_a_machine_without_the_journal_says_so(settings: Settings, vendor: Vendo
     assert not settings.journal.exists()
     assert run("alerts", "reindex") == "vendor_alerts: 1 records\n"
     assert json.loads(run("alerts", "show", "a-1001"))["id"] == "a-1001"
+    assert run("alerts", "list").startswith("vendor_alerts: 1 pending")
 
 
 @pytest.mark.parametrize("words", [[], ["--dead", "a-1001"]])

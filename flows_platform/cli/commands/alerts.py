@@ -108,6 +108,8 @@ def run_reindex(source: str | None) -> None:
         for webhook in chosen_webhooks(source, settings):
             receiver = Receiver(webhook, {}, Archive(store, webhook.folder), journal)
             say(f"{webhook.name}: {receiver.reindex():,} records")
+            if webhook.detail:  # a running server looks for what is due twice a minute
+                DetailQueue(journal, webhook.name).adopt(time.time())
 
 
 def _lines(name: str, counts: DetailCounts, listed: list[Listed]) -> Iterator[str]:

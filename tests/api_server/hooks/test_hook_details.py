@@ -7,6 +7,7 @@ from pathlib import Path
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
 from flows_platform.webhooks.detail_worker import NotAuthorized
+from tests.conditions import eventually
 from tests.webhooks.declared import declared
 
 from .served import body, serving
@@ -75,6 +76,33 @@ def test_details_follow_their_deliveries(tmp_path: Path) -> None:
         hooks.send(body("5a3c"))
         assert store.has_detail.wait(60)
     assert store.read("alerts/5a/3c/5a3c") == b'{"id": "5a3c"}'
+
+
+class Counting(Hung):
+    """A vendor that notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def detail(self, record_id: str, record: Callable[[], bytes]) -> bytes | None:  # noqa: ARG002 - as the others
+        self.asked.append(record_id)
+        return b'{"id": "%s"}' % record_id.encode()
+
+
+def test_two_servers_of_one_journal_ask_for_each_detail_once(tmp_path: Path) -> None:
+    vendor, ids = Counting(), [f"5a{number:03}" for number in range(30)]
+    vendors = {"vendor_alerts": lambda: vendor}
+    declaration = declared(archive="")
+    with (
+        serving(tmp_path, declaration, vendors=vendors) as one,
+        serving(tmp_path, declaration, vendors=vendors) as two,
+    ):
+        for number, record_id in enumerate(ids):
+            for hooks in (one, two) if number % 3 else (two,):
+                assert hooks.send(body(record_id))[0] == 200
+        assert eventually(lambda: len([key for key in one.keys if key.startswith("alerts/")]) == len(ids), 120)
+    assert sorted(vendor.asked) == ids
 
 
 class Refusing(Hung):
