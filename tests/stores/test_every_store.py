@@ -10,6 +10,7 @@ import pytest
 from flows_platform.domain.errors import InputError
 from flows_platform.stores.object_store import ObjectTooLarge, Outcome
 from flows_platform.stores.opening import open_store
+from tests.fakes.s3_servers import SECRET
 
 WRITERS = 16
 ROUNDS = 10
@@ -30,6 +31,14 @@ def test_an_object_is_created_once(store_url: str) -> None:
             with pytest.raises(ObjectTooLarge):
                 store.read(key, len(body) - 1)
     assert store.read("webhooks/none", 1) is None
+
+
+def test_stores_of_one_place_have_one_name(store_url: str) -> None:
+    name = open_store(store_url).name
+    assert open_store(store_url).name == name
+    assert name.startswith(store_url)
+    assert open_store(f"{store_url}2").name != name
+    assert SECRET not in name
 
 
 def test_an_object_says_when_it_was_created(store_url: str) -> None:
