@@ -1,4 +1,4 @@
-"""Work that is done together with what waits at the same time, as one commit or one sync serves all of it."""
+"""Groups things that wait at the same time, for work that one commit or one sync can do for all of them."""
 
 import asyncio
 from collections import deque
@@ -10,14 +10,14 @@ type Work[A, B] = Callable[[Sequence[A]], Sequence[B | Exception]]
 
 
 class Groups[A, B]:
-    """Things that wait become a group as soon as a lane is free. Belongs to the event loop's thread.
+    """Groups waiting things as soon as a lane is free. Belongs to the event loop's thread.
 
     Args:
-        work: Does the work of a group, in a thread; gives for each thing its result, or its error.
-        threads: Where it is done.
-        lanes: Groups at once.
-        size: How large a thing is.
-        largest: How large a group may be; a larger thing is a group by itself.
+        work: Processes a group in a thread; gives the result or the error of each thing.
+        threads: The threads that do the work.
+        lanes: Number of groups that are processed at a time.
+        size: The size of a thing.
+        largest: The largest size of a group; a larger thing is a group of its own.
     """
 
     def __init__(self, work: Work[A, B], threads: Executor, lanes: int, size: Callable[[A], int], largest: int) -> None:
@@ -26,7 +26,7 @@ class Groups[A, B]:
         self._waiting: deque[tuple[A, asyncio.Future[B]]] = deque()
 
     async def result(self, thing: A) -> B:
-        """The result of a thing. It is worked on to its end, also where nobody waits for it any more."""
+        """The result of a thing, which is processed completely even if its caller stops waiting."""
         future: asyncio.Future[B] = asyncio.get_running_loop().create_future()
         self._waiting.append((thing, future))
         self._start()

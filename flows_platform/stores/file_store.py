@@ -1,4 +1,4 @@
-"""Objects as files: each is written whole, synced, and only then linked under its name."""
+"""Objects as files: each is written completely, synced, and only then linked to its name."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,13 +15,13 @@ from flows_platform.stores.object_store import Dated, ObjectStore, ObjectTooLarg
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW = ".new"  # the folder of files that are being written; no key begins with a dot here
-MOST_KNOWN = 10_000  # folders remembered as durable
-OPEN_AT_ONCE = 128  # files that are written and not yet closed
-SYNCS = 8  # at once
+MOST_KNOWN = 10_000  # folders that are remembered as durable
+OPEN_AT_ONCE = 128  # files that are open at a time
+SYNCS = 8  # syncs at a time
 
 
 class _Writing:
-    """An object on its way, and what became of it."""
+    """An object that is being written, and the outcome."""
 
     def __init__(self, path: Path, body: bytes) -> None:
         self.path, self.folder, self.body = path, path.parent, body
@@ -47,7 +47,7 @@ class _Writing:
 class FileStore(ObjectStore):
     """Objects in a folder, which several processes may share.
 
-    `link` fails where the name is taken, so one of many writers of a key creates the object. A write that was killed
+    `link` fails if the name is taken, so only one of several writers of a key creates the object. A killed writer
     leaves a file in `.new`, which the next store over the folder removes.
 
     Raises:
@@ -57,7 +57,7 @@ class FileStore(ObjectStore):
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
         self._new = self._folder / NEW / "object"
-        # Those above it may be unreadable, and are not of this store.
+        # The folders above may be unreadable, and do not belong to the store.
         self._durable = {above for above in self._folder.parents if above.is_dir()}
         self._lock = RLock()
         self._pool = ThreadPoolExecutor(SYNCS, thread_name_prefix="sync")
@@ -76,7 +76,7 @@ class FileStore(ObjectStore):
         return [one.error or one.outcome for one in writings]
 
     def _create(self, writings: Sequence[_Writing]) -> None:
-        """Create objects step by step: all files are written, then synced, then linked; then their folders synced."""
+        """Create objects step by step: write all files, sync them, link them, and sync their folders."""
         try:
             _each(writings, self._write)
             # guard: an object is synced before it has its name
@@ -86,7 +86,7 @@ class FileStore(ObjectStore):
             for one in writings:
                 _try(one, _Writing.end)
         folders = {one.folder: one for one in writings if not one.error}
-        # Also where another process made the link: it may have been killed before this.
+        # Even if another process made the link, since it may have been killed before this.
         # guard: an object's folder is synced
         self._at_once(list(folders.values()), lambda one: sync(one.folder))
         for one in writings:
@@ -109,13 +109,13 @@ class FileStore(ObjectStore):
 
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         yield from self._below("", prefix, after)
-        # Last: it may go away while it is listed. A disk that is not mounted leaves an empty folder.
+        # At the end, since the folder may disappear during the listing: an unmounted disk leaves an empty folder.
         with _typed(self._folder):
             # guard: a store that went away is not empty
             self._new.parent.stat()
 
     def _below(self, folder: str, prefix: str, after: str) -> Iterator[str]:
-        """The keys below a folder, whose text ends with a slash or is empty."""
+        """The keys below a folder, which is empty or ends with a slash."""
         for key in self._entries(folder):
             is_folder = key.endswith("/")
             if is_folder and _may_hold(key, prefix, after):
@@ -124,7 +124,7 @@ class FileStore(ObjectStore):
                 yield key
 
     def _entries(self, folder: str) -> list[str]:
-        """The keys of objects and, with a slash at their end, of folders; in the order of all keys below them."""
+        """The keys of objects, and of folders with a trailing slash, in the order of all keys below them."""
         path = self._folder / folder
         with _typed(path):
             try:
@@ -169,9 +169,9 @@ class FileStore(ObjectStore):
         list(self._pool.map(_each, shares, repeat(act)))
 
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder that outlives a power cut, and those above it.
+        """Create a folder, and those above it, so that they survive a power failure.
 
-        A folder that another process made may not be synced yet, so this process syncs every folder once.
+        A folder of another process may not be synced yet, so this process syncs every folder once.
         """
         with self._lock:
             if folder in self._durable:
@@ -207,7 +207,7 @@ def _try(one: _Writing, act: Callable[[_Writing], None]) -> None:
 
 
 def _may_hold(folder: str, prefix: str, after: str) -> bool:
-    """Whether a key below the folder may begin with the prefix and come after `after`."""
+    """Whether a key below the folder may start with the prefix and sort after `after`."""
     fits = folder.startswith(prefix) or prefix.startswith(folder)
     # guard: only the folders of a range are read
     return fits and (after < folder or after.startswith(folder))

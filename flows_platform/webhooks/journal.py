@@ -1,7 +1,7 @@
-"""The journal of deliveries: what came and what is still to be stored. A queue and an index, never the truth.
+"""The journal of deliveries: what was received, and what is still to be stored. The archive remains the truth.
 
-It is a sqlite database that syncs every transaction. One thread writes; what waits is committed together: one sync
-takes some milliseconds, however much there is.
+The journal is a sqlite database that syncs every transaction. One thread writes, and commits all waiting work together,
+since a sync takes some milliseconds, however much it covers.
 """
 
 import json
@@ -74,7 +74,8 @@ CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id, s
 CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
 """
-# Minutes in which records were created, numbered again whenever a record of theirs is archived or its detail is known.
+# The minutes in which records were created. A minute gets a new number whenever one of its records is archived, or the
+# state of its detail changes.
 CHANGES = """
 CREATE TABLE IF NOT EXISTS changes (
     source TEXT NOT NULL,
@@ -101,7 +102,7 @@ END;
 
 @dataclass(frozen=True, slots=True)
 class ToStore:
-    """An object that must be in the archive before its delivery counts."""
+    """An object that must be in the archive before its delivery is acknowledged."""
 
     key: str
     body: bytes = field(repr=False)
@@ -112,15 +113,15 @@ class RecordEntry:
     """A record for the journal.
 
     Args:
-        id: Its id.
-        sha256: The digest of its bytes.
+        id: The record's id.
+        sha256: The SHA-256 of its bytes, in hex.
         created_at: When it was created.
         size: The number of its bytes.
         key: Its key in the archive.
-        beside: Its key where another record has its id.
-        body: Its bytes; None for one that the archive has.
-        differs: Whether it is known to differ from an earlier one.
-        state: That of the journal.
+        beside: Its key if another record has its id.
+        body: Its bytes; None if the archive has them.
+        differs: Whether it is known to differ from an earlier record with its id.
+        state: Its state in the journal.
     """
 
     id: str
@@ -148,14 +149,14 @@ class DeliveryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What became of a delivery in the journal.
+    """The result of entering a delivery.
 
     Args:
-        number: Its number.
-        to_store: Objects that may not be in the archive.
-        archived: Records among them.
-        repeated: Records that the archive has.
-        differing: Records that came with an id that another record has.
+        number: The delivery's number in the journal.
+        to_store: The objects that the archive may not have yet.
+        archived: Number of records among these.
+        repeated: Number of records that the archive has already.
+        differing: Number of records that came with the id of an earlier, different record.
     """
 
     number: int
@@ -167,7 +168,7 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many there are of a source."""
+    """The numbers of a source's records, of those that differ from an earlier one, and of open deliveries."""
 
     records: int
     differing: int
@@ -176,7 +177,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Works for the writing thread, and what came of each: its result, or its error."""
+    """Work for the writing thread, and the result or the error of each piece."""
 
     works: Sequence[Callable[[sqlite3.Connection], Any]]
     done: Future[list[Any]]
@@ -201,9 +202,9 @@ class Journal:
         self._writer.start()
 
     def enter(self, deliveries: Sequence[DeliveryEntry]) -> list[Entered | Exception]:
-        """Note deliveries and their records; durable when the call ends. A delivery may be entered any number of times.
+        """Note deliveries and their records, durably when the call returns. A delivery may be entered repeatedly.
 
-        Each has its own result; an error is that of its delivery alone.
+        Each delivery has a result of its own: an error concerns only its delivery.
 
         Raises:
             StorageError: the journal cannot be written.
@@ -211,11 +212,11 @@ class Journal:
         return self.write_all([partial(_entered, delivery=one) for one in deliveries])
 
     def archived(self, deliveries: Mapping[int, Mapping[str, str]], *, details: float | None = None) -> None:
-        """Note that all objects of deliveries are in the archive; their bytes leave the journal.
+        """Note that all objects of these deliveries are in the archive, and remove their bytes from the journal.
 
         Args:
-            deliveries: By their numbers, the keys that objects have, by those that they should have had.
-            details: From when on the details of their records are due, in seconds since 1970; None for no details.
+            deliveries: For every delivery's number, the keys of objects that are beside others, by their planned keys.
+            details: When the details of their records are due, in seconds since 1970; None for no details.
 
         Raises:
             StorageError: the journal cannot be written.
@@ -228,7 +229,7 @@ class Journal:
         self.write(work)
 
     def restore(self, source: str, records: Sequence[RecordEntry], deliveries: Sequence[DeliveryEntry]) -> None:
-        """Note what the archive holds; what is there already stays.
+        """Note records and deliveries that the archive has. Those that the journal knows stay as they are.
 
         Raises:
             StorageError: the journal cannot be written.
@@ -236,7 +237,7 @@ class Journal:
         self.write(lambda connection: _restored(connection, source, records, deliveries))
 
     def open_deliveries(self, source: str) -> list[int]:
-        """The numbers of the deliveries whose objects may not all be in the archive, the oldest first.
+        """The numbers of the open deliveries, of which objects may be missing in the archive, the oldest first.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -248,7 +249,7 @@ class Journal:
             return [number for (number,) in rows]
 
     def to_store(self, entered: int) -> tuple[ToStore, ...]:
-        """The objects of a delivery that may not be in the archive.
+        """The objects of a delivery that the archive may not have yet.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -257,7 +258,7 @@ class Journal:
             return _to_store(connection, entered)
 
     def unknown(self, source: str, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that a source has no record of.
+        """Which of these ids no record of the source has.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -271,7 +272,7 @@ class Journal:
             return {str(found) for (found,) in rows}
 
     def counts(self, source: str) -> Counts:
-        """How many records a source has, how many of them differ from an earlier one, and its open deliveries.
+        """The source's numbers of records, of differing ones and of open deliveries.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -284,12 +285,12 @@ class Journal:
             return Counts(found.records, found.differing, opened)
 
     def close(self) -> None:
-        """End the writing thread, after what it has been given."""
+        """Finish the work that was given, and end the writing thread."""
         self._jobs.put(None)
         self._writer.join()
 
     def write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the work in the writing thread; what it wrote is durable when the call ends.
+        """Do the work in the writing thread. What it writes is durable when the call returns.
 
         Raises:
             StorageError: the journal cannot be written.
@@ -300,7 +301,7 @@ class Journal:
         return result
 
     def write_all[T](self, works: Sequence[Callable[[sqlite3.Connection], T]]) -> list[T | Exception]:
-        """As `write` for several works in one transaction. One that fails undoes its own writes alone.
+        """As `write`, for several pieces of work in one transaction. One that fails undoes only its own writes.
 
         Raises:
             StorageError: the journal cannot be written.
@@ -311,7 +312,7 @@ class Journal:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one state of the journal, for reading.
+        """A connection for reading, which sees one state of the journal.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -326,7 +327,7 @@ class Journal:
         return connection
 
     def _write(self) -> None:
-        """Commit what waits, together, until the end is asked for."""
+        """Commit all waiting work together, again and again, until the journal is closed."""
         connection: sqlite3.Connection | None = None
         while (first := self._jobs.get()) is not None:
             jobs, ended = [first], False
@@ -344,7 +345,7 @@ class Journal:
                         job.done.set_exception(error)
                 if connection:
                     connection.close()
-                connection = None  # after a full disk or an I/O error, a new one finds what is committed
+                connection = None  # after a full disk or an I/O error, a new one sees what was committed
             if ended:
                 break
         if connection:
@@ -352,7 +353,7 @@ class Journal:
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
-    """Do all jobs in one transaction; their callers hear of it once it is on the disk."""
+    """Do all jobs in one transaction. Their callers get the results after it is on the disk."""
     connection.execute("BEGIN IMMEDIATE")
     results = [[_tried(connection, work) for work in job.works] for job in jobs]
     connection.execute("COMMIT")
@@ -361,7 +362,7 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
 
 
 def _tried[T](connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T | Exception:
-    """The result of a work, or its error; then its writes are undone."""
+    """The result of a piece of work, or its error; an error undoes its writes."""
     connection.execute("SAVEPOINT work")
     found: T | Exception
     try:
@@ -391,7 +392,7 @@ def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry) -> Entered
             differing += placed.differs
             _add_record(connection, delivery.source, placed, number)
         key, state = known.get(record.sha256, (placed.key, RECEIVED))
-        # Also a record that another delivery brought, and that is not in the archive yet.
+        # This includes records of other deliveries that are not in the archive yet.
         # guard: a record counts once it is in the archive
         if state == RECEIVED and key not in to_store:
             archived += 1
@@ -400,7 +401,7 @@ def _entered(connection: sqlite3.Connection, delivery: DeliveryEntry) -> Entered
 
 
 def _number(connection: sqlite3.Connection, delivery: DeliveryEntry) -> tuple[int, str]:
-    """The number of a delivery, which is added if it is new, and its state."""
+    """The number and the state of a delivery, which is added if it is new."""
     added = _add_delivery(connection, delivery, OPEN)
     if added is not None:
         return added, OPEN
@@ -412,7 +413,7 @@ def _number(connection: sqlite3.Connection, delivery: DeliveryEntry) -> tuple[in
 
 
 def _add_delivery(connection: sqlite3.Connection, delivery: DeliveryEntry, state: str) -> int | None:
-    """Add a delivery that is new, and return its number; None for one that is known, which stays as it is."""
+    """Add a new delivery, and return its number; None for a known one, which stays as it is."""
     added = connection.execute(
         "INSERT INTO deliveries (source, delivery, sha256, received, key, body, state) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING id",
@@ -486,13 +487,13 @@ def _restored(
     for record in records:
         _add_record(connection, source, record, None)
     for delivery in deliveries:
-        # Its evidence is in the archive, which says nothing of the records of one that was cut off.
+        # The archive has its evidence, but not necessarily the records of an interrupted delivery.
         # guard: an open delivery stays open
         _add_delivery(connection, delivery, ARCHIVED)
 
 
 def _text(instant: datetime) -> str:
-    """Texts whose order is that of the instants."""
+    """The instant as a text; texts sort by time."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

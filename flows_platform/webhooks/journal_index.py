@@ -1,4 +1,4 @@
-"""The journal as an index of one source's archive: which archive it has seen, and what it says is there."""
+"""The journal as an index of one source's archive: which archive it has indexed, and which objects this has."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -14,16 +14,16 @@ _MINUTE = "%Y-%m-%dT%H:%M"  # begins the time of a row
 
 
 class JournalIndex:
-    """What the journal says of the archive of one source. Its methods may be called from any thread.
+    """The index of one source's archive. Its methods may be called from any thread.
 
-    All methods raise a StorageError where the journal cannot be used.
+    All methods raise a StorageError if the journal cannot be used.
     """
 
     def __init__(self, journal: Journal, source: str) -> None:
         self._journal, self._source = journal, source
 
     def archive(self) -> tuple[str, str] | None:
-        """The name of the store and the folder in it whose objects the journal has all seen; None for none."""
+        """The name of the store and the folder of the archive that the journal has seen completely, or None."""
         with self._journal.reading() as connection:
             found = connection.execute(
                 "SELECT store, folder FROM indexed_archives WHERE source = ?", (self._source,)
@@ -40,7 +40,7 @@ class JournalIndex:
         )
 
     def newest_key(self) -> str | None:
-        """The key of the newest record in the archive; None where it has none."""
+        """The key of the newest archived record; None if there is none."""
         with self._journal.reading() as connection:
             row = connection.execute(
                 "SELECT key FROM records WHERE source = ? AND state <> 'received' ORDER BY created_at DESC, id LIMIT 1",
@@ -49,17 +49,20 @@ class JournalIndex:
         return str(row[0]) if row else None
 
     def move(self, archive: Archive) -> None:
-        """Forget what was said of another archive; what is still to be stored will be in this one."""
+        """Forget another archive. What is still to be stored will be stored in this one."""
         self._journal.write(lambda connection: _moved(connection, self._source, archive))
 
     @contextmanager
     def keys(
         self, start: datetime = FIRST, end: datetime = LAST, *, after: str = "", beside: bool = False
     ) -> Iterator[Iterator[str]]:
-        """The keys of archived records created from the minute of `start` up to that of `end`, in the keys' order.
+        """The keys of the archived records of a range of minutes, sorted. Iterating shows the journal as it is now.
 
-        They are those that the journal has now, also while they are iterated. With `beside`, those of records that are
-        beside others are among them; with `after`, only keys that come after that one.
+        Args:
+            start: The first minute.
+            end: The first minute after the range.
+            after: Only keys that sort after this one.
+            beside: Whether records that are beside others are included.
         """
         first, last = (f"{instant.astimezone(UTC):{_MINUTE}}" for instant in (start, end))
         with self._journal.reading() as connection:
@@ -72,7 +75,7 @@ class JournalIndex:
 
     @contextmanager
     def present(self) -> Iterator[Iterator[str]]:
-        """The ids of records whose details are in the archive, in their order."""
+        """The ids of the records whose details are in the archive, sorted."""
         with self._journal.reading() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT id FROM records WHERE source = ? AND state = 'present' ORDER BY id", (self._source,)
@@ -80,12 +83,12 @@ class JournalIndex:
             yield (str(found) for (found,) in rows)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Forget archived records that the archive does not have."""
+        """Forget records that the archive no longer has."""
         self._journal.write(lambda connection: _forgotten(connection, self._source, keys))
 
 
 def gone(listed: Iterable[str], known: Iterator[str]) -> Iterator[str]:
-    """Those of the known texts that are not listed. Both are in their order; what is listed is read to its end."""
+    """Which of the known texts are not listed. Both are sorted; `listed` is read to its end."""
     wanted = next(known, None)
     for text in listed:
         while wanted is not None and wanted < text:
@@ -99,7 +102,7 @@ def gone(listed: Iterable[str], known: Iterator[str]) -> Iterator[str]:
 
 
 def _in_order(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The keys of rows in the order of time: those of one minute are in one folder."""
+    """The sorted keys of rows that are sorted by time. The keys of one minute have a folder of their own."""
     for _, minute in groupby(rows, key=lambda row: row[0][: len("2024-03-01T12:30")]):
         yield from sorted(key for _, key in minute)
 

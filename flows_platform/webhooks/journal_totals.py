@@ -1,10 +1,9 @@
-"""How much the journal has of each source, counted while it is written: a look at it reads no record."""
+"""The totals of each source in the journal, which triggers count on every write, so that reading them is cheap."""
 
 import sqlite3
 from dataclasses import dataclass
 
-# The first statement fills a table that is new. Its outer loop has no row where the table is not, so that nothing is
-# read then.
+# The first INSERT fills a new table. If the table is not new, its outer loop has no row, and nothing is read.
 TOTALS = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS totals (
@@ -32,12 +31,12 @@ COMMIT;
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How much there is of a source.
+    """The totals of a source.
 
     Args:
-        records: Records, also those that are still to be stored.
-        bytes: Theirs, without those of their details.
-        differing: Records that came with an id that another record has.
+        records: Number of records, including those that are still to be stored.
+        bytes: Total size of the records, without their details.
+        differing: Number of records that came with the id of an earlier, different record.
     """
 
     records: int = 0
@@ -46,6 +45,6 @@ class Totals:
 
 
 def totals(connection: sqlite3.Connection, source: str) -> Totals:
-    """How much the journal has of a source."""
+    """The totals of a source."""
     row = connection.execute("SELECT records, bytes, differing FROM totals WHERE source = ?", (source,)).fetchone()
     return Totals(*row) if row else Totals()

@@ -1,4 +1,4 @@
-"""What happens to a delivery: proven, parsed, noted in the journal, stored in the archive. Knows no HTTP server."""
+"""Receives deliveries: verifies and parses them, notes them in the journal, and stores them in the archive. No HTTP."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -25,22 +25,22 @@ from flows_platform.webhooks.parsing import BadDelivery, Parsed, Record, object_
 if TYPE_CHECKING:
     from flows_platform.webhooks.sns import Sns
 
-PARSING = Lock()  # a parsed body takes up to 40 times its bytes, and parsing in parallel is not faster
-WORK = Budget(4 << 20)  # bytes of bodies in work at once: their records and evidence are copies of them
+PARSING = Lock()  # a parsed body takes up to 40 times its size in memory, and parsing in parallel is not faster
+WORK = Budget(4 << 20)  # bytes of the bodies that are processed at a time; their records and evidence are copies
 RECONCILED = "reconciled"  # ends the key of evidence that is a vendor's list
-REINDEXED = 500  # entries of a transaction
-FOREVER = timedelta(days=400_000)  # a record of the archive was near its own delivery
+REINDEXED = 500  # entries in a transaction
+FOREVER = timedelta(days=400_000)  # the times of archived records were checked when these were delivered
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a delivery.
+    """The result of a delivery.
 
     Args:
-        archived: Records that it brought into the archive.
-        repeated: Records that were there.
-        differing: Records that came with an id that another record has; both are kept.
-        greeting: The answer to a delivery that only asks whether someone is here; None for all others.
+        archived: Number of records that it added to the archive.
+        repeated: Number of records that the archive had already.
+        differing: Number of records that came with the id of an earlier, different record; both are kept.
+        greeting: The answer to a delivery that only tests the connection; None for all others.
     """
 
     archived: int = 0
@@ -50,7 +50,7 @@ class Receipt:
 
 
 class _Proven(NamedTuple):
-    """A delivery whose sender is proven, and what is to be read of it: what was in its envelope."""
+    """A verified delivery, and the one to parse, which is that in its envelope if it has one."""
 
     delivery: Delivery
     opened: Delivery
@@ -60,12 +60,12 @@ class Receiver:
     """Receives the deliveries of one source. Its methods may be called from any thread.
 
     Args:
-        declaration: The source.
-        secrets: The secrets that prove its senders.
-        archive: Where its objects are kept.
-        journal: Where its deliveries are noted.
-        details_due: Called after records were archived, where details are fetched; it must not block.
-        fetch: Reads what `unwrap` needs; None for the service's own addresses.
+        declaration: The source's declaration.
+        secrets: The secrets that verify its senders.
+        archive: The source's archive.
+        journal: The journal.
+        details_due: Called after records were archived; None if the source's details are not fetched. Must not block.
+        fetch: Fetches what `unwrap` needs; None for the default.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class Receiver:
         self._details_due = details_due
 
     def receive(self, delivery: Delivery) -> Receipt:
-        """Take a delivery. When the call ends, all of it is in the archive; after an error, it may be sent again.
+        """Receive a delivery. When the call returns, the archive has all of it; after an error, it may be sent again.
 
         Raises:
-            Unverified: it does not prove its sender; nothing is kept.
-            ProofUnavailable: what proves it cannot be fetched now; nothing is kept.
-            BadDelivery: it cannot be kept, but for the evidence.
+            Unverified: it does not prove who sent it; nothing is kept.
+            ProofUnavailable: what is needed to verify it cannot be fetched now; nothing is kept.
+            BadDelivery: it is not acceptable; only its evidence is kept.
             StorageError: journal or archive cannot be written now.
         """
         (result,) = self.receive_all([delivery])
@@ -99,7 +99,7 @@ class Receiver:
         return result
 
     def receive_all(self, deliveries: Sequence[Delivery]) -> list[Receipt | Exception]:
-        """As `receive` for several deliveries, in less time. Each has its own result: its receipt or its error."""
+        """As `receive`, for several deliveries in less time. The results are receipts or errors, in the same order."""
         proven = [_tried(self._proven, delivery) for delivery in deliveries]
         with WORK.of(sum(len(delivery.body) for delivery in deliveries)):
             noted = [_tried(self._noted, *one) if isinstance(one, _Proven) else one for one in proven]
@@ -107,7 +107,7 @@ class Receiver:
             return [next(kept) if isinstance(one, DeliveryEntry) else one for one in noted]
 
     def unknown(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that the journal has no record of.
+        """Which of these ids no record in the journal has.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -115,7 +115,7 @@ class Receiver:
         return self._journal.unknown(self.declaration.name, ids)
 
     def has(self, record: Record) -> bool:
-        """Whether the archive has a record of that id and minute.
+        """Whether the archive has a record with this id and minute.
 
         Raises:
             StorageError: the archive cannot be read.
@@ -123,15 +123,15 @@ class Receiver:
         return self._archive.store.read(self._archive.record_key(record)) is not None
 
     def keep_listed(self, body: bytes, url: str, now: datetime) -> Receipt:
-        """Take records that the vendor lists, in a body as it would deliver them.
+        """Archive records of the vendor's list.
 
         Args:
-            body: The body.
-            url: Where the list is from.
+            body: The records in a body, as the vendor would have delivered them.
+            url: The URL of the list.
             now: The time.
 
         Raises:
-            BadDelivery: one of the records cannot be kept.
+            BadDelivery: one of the records is not acceptable.
             StorageError: journal or archive cannot be written now.
         """
         delivery = Delivery(body, {}, now, sender=url)
@@ -144,7 +144,7 @@ class Receiver:
         return result
 
     def drain(self) -> int:
-        """Store what the journal has and the archive may not have: deliveries that were cut off. Returns their number.
+        """Store the objects of open deliveries, which were interrupted. Returns the number of deliveries.
 
         Raises:
             StorageError: journal or archive cannot be used now.
@@ -157,10 +157,10 @@ class Receiver:
         return len(opened)
 
     def reindex(self) -> int:
-        """Note in the journal what the archive holds. Returns the number of records.
+        """Rebuild the journal from the archive. Returns the number of records.
 
         Raises:
-            StorageError: journal or archive cannot be used, or an object in the archive is not what its key says.
+            StorageError: journal or archive cannot be used, or an object is not what its key says.
         """
         self.forget_another_archive()
         count = 0
@@ -173,14 +173,14 @@ class Receiver:
         for ids in batched(self._archive.details(), REINDEXED, strict=False):
             queue.settle(ids, PRESENT)
         self._forget_what_is_gone(queue)
-        # Last: a journal that was built to a half is built again.
+        # Last, so that an interrupted rebuild starts again.
         self._index.note(self._archive)
         return count
 
     def forget_another_archive(self) -> None:
-        """Forget what the journal says of another archive: another store or folder, or one that was emptied.
+        """Forget what the journal knows about another archive: another store or folder, or one that was emptied.
 
-        What is still to be stored stays, and will be stored in this one.
+        What is still to be stored stays in the journal, and will be stored in this archive.
 
         Raises:
             StorageError: journal or archive cannot be used now.
@@ -193,7 +193,7 @@ class Receiver:
 
     @property
     def is_indexed(self) -> bool:
-        """Whether the journal has had all that this archive holds of the source.
+        """Whether the journal has seen all objects of this archive.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -201,7 +201,7 @@ class Receiver:
         return self._index.archive() == (self._archive.store.name, self._archive.folder)
 
     def counts(self) -> Counts:
-        """How many records and deliveries the journal has of the source.
+        """The journal's numbers of records and deliveries of the source.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -209,7 +209,7 @@ class Receiver:
         return self._journal.counts(self.declaration.name)
 
     def _proven(self, delivery: Delivery) -> _Proven | Receipt:
-        """A delivery whose sender is proven, and what is to be read of it."""
+        """Verify a delivery, and open its envelope if it has one."""
         # guard: a sender is proven first
         self.declaration.webhook.verify.verify(delivery, self._secrets)
         if not self._sns:
@@ -221,7 +221,7 @@ class Receiver:
         return Receipt(greeting={"success": True})
 
     def _noted(self, delivery: Delivery, opened: Delivery) -> DeliveryEntry | Receipt:
-        """What the journal notes of a delivery that counts."""
+        """Parse a verified delivery. Returns its entry for the journal, or the answer to a test of the connection."""
         webhook = self.declaration.webhook
         try:
             # guard: one body is parsed at a time
@@ -232,15 +232,15 @@ class Receiver:
                 # guard: all records are checked before one is kept
                 found = records(webhook, parsed, delivery.received)
         except BadDelivery as error:
-            clear_frames(error.__traceback__)  # they have the parsed body
+            clear_frames(error.__traceback__)  # they hold the parsed body
             self._keep_refused(delivery, str(error))
             raise
         return self._entry(delivery, parsed, found)
 
     def _entry(self, delivery: Delivery, parsed: Parsed, found: list[Record], kind: str = "") -> DeliveryEntry:
-        """What the journal notes of a delivery and its records."""
+        """The entry for the journal of a delivery and its records."""
         digest = sha256(delivery.body).hexdigest()
-        # Equal bodies without an id are one delivery.
+        # Deliveries without an id are equal if their bodies are.
         delivery_id = parsed.delivery_id or digest
         held = evidence(self.declaration, delivery, delivery_id)
         key = self._archive.evidence_key(delivery.received, digest, kind)
@@ -248,7 +248,7 @@ class Receiver:
         return DeliveryEntry(self.declaration.name, delivery_id, digest, delivery.received, ToStore(key, held), noted)
 
     def _kept(self, entries: Sequence[DeliveryEntry]) -> list[Receipt | Exception]:
-        """Keep deliveries; what became of each."""
+        """Note deliveries and store their objects. The results are receipts or errors, in the same order."""
         if not entries:
             return []
         try:
@@ -263,9 +263,10 @@ class Receiver:
         ]
 
     def _store(self, deliveries: Sequence[tuple[int, Sequence[ToStore]]]) -> list[StorageError | None]:
-        """Store the objects of deliveries, given with their numbers, and note which are complete.
+        """Store the objects of deliveries, given with their numbers, and note which deliveries are complete.
 
-        Returns for each what kept one of its objects out of the archive.
+        Returns:
+            For each delivery the error of one of its objects; None if all are stored.
         """
         # guard: a delivery is in the archive before it counts
         stored = iter(self._archive.put_all([(one.key, one.body) for _, objects in deliveries for one in objects]))
@@ -287,7 +288,7 @@ class Receiver:
         return errors
 
     def _note(self, complete: dict[int, dict[str, str]]) -> None:
-        """Note that deliveries are in the archive, and begin to fetch the details of their records."""
+        """Note that deliveries are in the archive, and wake the worker that fetches their records' details."""
         if not complete:
             return
         now = datetime.now(UTC).timestamp() if self._details_due else None
@@ -301,7 +302,7 @@ class Receiver:
         return RecordEntry(record.id, record.sha256, record.created_at, len(record.body), key, beside, record.body)
 
     def _keep_refused(self, delivery: Delivery, why: str) -> None:
-        """Keep a proven delivery that is refused: its sender may not send it again."""
+        """Keep a verified delivery that is refused, since its sender may not send it again."""
         if not self.declaration.webhook.proves:
             return
         digest = sha256(delivery.body).hexdigest()
@@ -310,7 +311,7 @@ class Receiver:
         self._archive.put(key, evidence(self.declaration, delivery, digest, refused=why))
 
     def _forget_what_is_gone(self, queue: DetailQueue) -> None:
-        """Forget records that someone removed from the archive; details that were removed are due again."""
+        """Forget records that were removed from the archive, and make details due again that were removed."""
         with ExitStack() as opened:
             with self._index.keys(beside=True) as known:
                 keys = opened.enter_context(closing(KeyList(known)))
@@ -349,7 +350,7 @@ class Receiver:
 
 
 def _tried[**P, T](work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Exception:
-    """What the work gives, or its error: it stays with its delivery."""
+    """The result of some work, or its error, which belongs to one delivery."""
     # guard: a delivery that fails fails alone
     try:
         return work(*given, **named)
@@ -361,7 +362,7 @@ def _sns(webhook: Webhook, fetch: Fetch | None) -> "Sns | None":
     # guard: what comes through SNS is proven by it
     if webhook.unwrap is None:
         return None
-    # 50 ms that servers without it do not need.
+    # Importing these takes 50 ms, which servers without SNS do not need.
     from flows_platform.webhooks.sns import Sns, fetch_from_sns  # noqa: PLC0415
 
     return Sns(webhook.topics, fetch or fetch_from_sns)
