@@ -62,6 +62,10 @@ def get(
         str | None,
         typer.Option("--format", help="csv, json, ndjson, xml or arrow; by default as OUT ends, else csv."),
     ] = None,
+    etag_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File of the answer's ETag: OUT is written only if the answer changed."),
+    ] = None,
     url: Url = None,
     token: Token = None,
     token_file: TokenFile = None,
@@ -69,7 +73,7 @@ def get(
     """Get a report's rows; every other option, such as --start, is a parameter of the report."""
     from flows_platform.cli.commands.report_get import run_get
 
-    run_get(name, context.args, out, wire, url=url, token=token, token_file=token_file)
+    run_get(name, context.args, out, wire, etag_file=etag_file, url=url, token=token, token_file=token_file)
 
 
 @report_app.command(epilog=examples("flows report demo", "flows report demo --port 9000"))

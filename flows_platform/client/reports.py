@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from threading import Lock
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
 from flows_platform.client.sending import Answer, Sender, Sent
@@ -22,6 +22,17 @@ LIST = "/api/v1/reports"
 LONGEST_QUERY = 2000  # characters; longer queries are sent in a body
 KEPT_BYTES = 256 << 20  # total size of the tables that a client keeps
 NOT_MODIFIED = 304
+
+
+class Unchanged(Exception):
+    """The server still has the answer whose ETag was sent."""
+
+
+class Downloaded(NamedTuple):
+    """The number of rows, if the server says it, and the answer's ETag; empty while its data has no certain version."""
+
+    rows: int | None
+    etag: str
 
 
 class Reports:
@@ -120,20 +131,27 @@ class Reports:
         return table
 
     def download(
-        self, name: str, wire_format: WireFormat, target: IO[bytes], parameters: Mapping[str, object]
-    ) -> int | None:
-        """Write the rows of a report to an open file.
-
-        Returns:
-            The number of rows; None if the server does not say it.
+        self,
+        name: str,
+        wire_format: WireFormat,
+        target: IO[bytes],
+        parameters: Mapping[str, object],
+        *,
+        known: str = "",
+    ) -> Downloaded:
+        """Write the rows of a report to an open file, unless the ETag `known` is that of its answer.
 
         Raises:
+            Unchanged: it is; nothing was written.
             PlatformError: as `get`.
         """
-        with closing(self._sender.send(_sent(name, wire_format, parameters), {})) as answer:
+        headers = {"If-None-Match": known} if known else {}
+        with closing(self._sender.send(_sent(name, wire_format, parameters), headers)) as answer:
+            if answer.status == NOT_MODIFIED:
+                raise Unchanged
             for piece in answer.pieces():
                 target.write(piece)
-        return _count(answer)
+        return Downloaded(_count(answer), answer.headers.get("ETag", ""))
 
     def _json(self, path: str) -> dict[str, Any]:
         with closing(self._sender.send(Sent("GET", path), {})) as answer:

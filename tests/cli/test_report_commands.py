@@ -18,8 +18,9 @@ from api_server.http.tokens import create_token
 from api_server.reports.feature import ReportsFeature
 from flows_platform.cli.commands.report_get import _parameters
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.reports.versions import Versions
 from tests.api_server.conftest import running
-from tests.api_server.customer_reports import Warehouse, service_of, serving
+from tests.api_server.customer_reports import NEWEST, Warehouse, service_of, serving
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -90,6 +91,35 @@ def test_rows_come_to_a_file_or_to_standard_output(terminal: Terminal) -> None:
     assert pa.ipc.open_stream(out.read_bytes()).read_all().to_pylist()[0]["customer"] == "bob"
     done = terminal.run("get", "of_all", "--format", "json", "--out", "rows.txt")
     assert json.loads((terminal.folder / "rows.txt").read_text())["count"] == 1
+
+
+def test_an_unchanged_answer_is_not_sent_again(terminal: Terminal, tmp_path: Path) -> None:
+    out, etag = terminal.folder / "rows.csv", terminal.folder / "rows.etag"
+
+    def got(*words: str) -> str:
+        files = ("--out", str(out), "--etag-file", str(etag), "--token", terminal.token)
+        done = terminal.run("get", "of_all", *files, *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.removeprefix(f"{out}: ").strip()
+
+    first = got()
+    assert first.startswith("1 rows, ")
+    written = out.stat()
+    assert got() == "unchanged"
+    assert (out.stat().st_mtime_ns, out.stat().st_ino) == (written.st_mtime_ns, written.st_ino)
+    assert got("--top", "2") == first  # another answer
+    assert got("--top", "2") == "unchanged"
+    out.write_text("changed by hand")
+    assert got("--top", "2") == first
+    out.unlink()
+    assert got("--top", "2") == first
+    etag.write_bytes(b"\xff")
+    assert got("--top", "2") == first
+    assert got("--top", "2") == "unchanged"
+    Versions(tmp_path / "versions.json").committed("orders", NEWEST)
+    assert got("--top", "2") == first
+    alone = terminal.run("get", "of_all", "--etag-file", str(etag), "--token", terminal.token)
+    assert (alone.returncode, "--etag-file needs --out" in alone.stderr) == (2, True)
 
 
 def test_a_failure_leaves_the_file_as_it_was(terminal: Terminal) -> None:

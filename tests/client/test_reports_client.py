@@ -212,7 +212,7 @@ def test_every_format_comes_to_a_file_with_progress(server: Server, token: str) 
     ) as reports:
         for wire_format in WireFormat:
             target = io.BytesIO()
-            assert reports.download("of_all", wire_format, target, {"top": 1}) == 1
+            assert reports.download("of_all", wire_format, target, {"top": 1}).rows == 1
             assert b"all" in target.getvalue()
             assert seen[-1] == (len(target.getvalue()), len(target.getvalue()))
 

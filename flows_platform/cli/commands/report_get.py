@@ -9,10 +9,11 @@ from typing import Any
 
 from flows_platform.cli.commands.terminal import progress_bar, say
 from flows_platform.client import Reports
+from flows_platform.client.reports import Unchanged
 from flows_platform.declared import did_you_mean
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.formats.protocol.names import WireFormat
-from flows_platform.runtime.atomic_files import atomic_path, reading
+from flows_platform.runtime.atomic_files import atomic_path, reading, sha256_file
 from flows_platform.settings import load_settings
 
 STANDARD_INPUT = "-"
@@ -67,28 +68,53 @@ def run_get(
     out: Path | None,
     wire: str | None,
     *,
+    etag_file: Path | None = None,
     url: str | None,
     token: str | None,
     token_file: str | None,
 ) -> None:
     """Write a report's rows to `out` or standard output. `words` are the parameters, as options.
 
+    With `etag_file`, which then names the answer in `out`, an answer that is unchanged is not sent, and `out` stays.
+
     Raises:
         ConfigurationError: an option is not one, the format is unknown, or the server refuses what is asked.
         PlatformError: as `Reports.download`; there is no new file at `out`.
     """
     parameters, wire_format = _parameters(name, words), _format(wire, out)
+    if etag_file and out is None:
+        raise ConfigurationError("--etag-file needs --out.", remedy="Name the file that it is about.")
     with _reports(url, token, token_file) as reports:
         if out is None:
             reports.download(name, wire_format, sys.stdout.buffer, parameters)
             sys.stdout.buffer.flush()
             return
-        with atomic_path(out) as temporary:
-            with temporary.open("wb") as file:
-                rows = reports.download(name, wire_format, file, parameters)
-            size = temporary.stat().st_size
-    counted = "" if rows is None else f"{rows:,} rows, "
-    say(f"{out}: {counted}{size:,} bytes")
+        known = _etag_of(out, etag_file) if etag_file else ""
+        try:
+            with atomic_path(out) as temporary, temporary.open("wb") as file:
+                got = reports.download(name, wire_format, file, parameters, known=known)
+        except Unchanged:
+            say(f"{out}: unchanged")
+            return
+    if etag_file:
+        _keep_etag(etag_file, out, got.etag)
+    counted = "" if got.rows is None else f"{got.rows:,} rows, "
+    say(f"{out}: {counted}{out.stat().st_size:,} bytes")
+
+
+def _etag_of(out: Path, etag_file: Path) -> str:
+    """The ETag of the answer that `out` holds; empty where the file is another, or nothing says what it is."""
+    if not (out.is_file() and etag_file.is_file()):
+        return ""
+    with reading(etag_file):
+        etag, _, digest = etag_file.read_text("utf-8", errors="replace").strip().partition(" ")
+    # guard: an unchanged answer is the one in the file
+    return etag if digest == sha256_file(out) else ""
+
+
+def _keep_etag(etag_file: Path, out: Path, etag: str) -> None:
+    with atomic_path(etag_file) as temporary:
+        temporary.write_text(f"{etag} {sha256_file(out)}\n" if etag else "", "utf-8")
 
 
 def _parameters(name: str, words: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
