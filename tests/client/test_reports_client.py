@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,29 +32,7 @@ from flows_platform.reports.runner import TooManyRows
 from flows_platform.reports.versions import Versions
 from tests.api_server.conftest import Server
 from tests.api_server.customer_reports import NEWEST, Warehouse, serving
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "tokens.json"
-
-
-@pytest.fixture
-def token(file: Path) -> str:
-    return create_token(file, "long", ["reports:read"], NOW)
-
-
-@pytest.fixture
-def warehouse() -> Warehouse:
-    return Warehouse()
-
-
-@pytest.fixture
-def server(tmp_path: Path, file: Path, token: str, warehouse: Warehouse) -> Iterator[Server]:
-    with serving(tmp_path, warehouse, tokens=file) as server:
-        yield server
+from tests.client.conftest import NOW
 
 
 @pytest.fixture

@@ -1,34 +1,13 @@
 """The Streamlit page over a server that asks for tokens: the form comes from the schema, the table from the report."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from api_server.http.tokens import create_token
 from tests.api_server.conftest import Server
-from tests.api_server.customer_reports import Warehouse, serving
 
 PAGE = Path(__file__).resolve().parents[2] / "clients" / "streamlit_app.py"
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "tokens.json"
-
-
-@pytest.fixture
-def token(file: Path) -> str:
-    return create_token(file, "page", ["reports:read"], NOW)
-
-
-@pytest.fixture
-def server(tmp_path: Path, file: Path, token: str) -> Iterator[Server]:
-    with serving(tmp_path, Warehouse(), tokens=file) as server:
-        yield server
 
 
 @pytest.fixture

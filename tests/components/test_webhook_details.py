@@ -20,10 +20,10 @@ from flows_platform.components.webhook_files import load_webhooks, webhook_named
 from flows_platform.components.webhook_reconcile import listed_row, reconciled_days
 from flows_platform.domain.errors import ConfigurationError, InputError
 from flows_platform.orchestration.resources import FetchResource
-from flows_platform.settings import Settings, load_settings
+from flows_platform.settings import Settings
 from flows_platform.webhooks.detail_queue import DetailQueue
 from flows_platform.webhooks.journal import Journal
-from tests.components.vendor import KEY, SECRETS, SOURCE, Vendor, alert, deliver, receiving
+from tests.components.vendor import KEY, SOURCE, Vendor, alert, deliver, project, receiving
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
 
@@ -33,14 +33,7 @@ NOW = datetime(2024, 3, 2, 4, 30, tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A project with one folder of sources, and the secrets of its vendor."""
-    (tmp_path / "sources").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FLOWS_SOURCES", str(tmp_path / "sources"))
-    for name, value in SECRETS.items():
-        monkeypatch.setenv(name, value)
-    return load_settings()
+    return project(tmp_path, monkeypatch)
 
 
 @pytest.fixture

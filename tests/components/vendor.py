@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api_server.config import ServerConfig
 from api_server.hooks.feature import HooksConfig, HooksFeature
 from flows_platform.components.webhook_files import webhook_named
 from flows_platform.fetch.alert_detail import DetailApi
-from flows_platform.settings import Settings, secret
+from flows_platform.settings import Settings, load_settings, secret
 from flows_platform.stores.file_store import FileStore
 from flows_platform.stores.object_store import Outcome
 from tests.api_server.conftest import running
@@ -53,6 +55,17 @@ attributes:
   extra: extra_fields
   partitions: {cron: 0 * * * *, start: 2024-03-01T00:00:00}
 """
+
+
+def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A project with one folder of sources, and the secrets of its vendor."""
+    (folder / "sources").mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FLOWS_HOME", str(folder / "home"))
+    monkeypatch.setenv("FLOWS_SOURCES", str(folder / "sources"))
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
 
 
 class Vendor(SmallServer):

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from flows_platform.cli.app import app
 from flows_platform.domain.errors import ConfigurationError, InputError, SourceRefused, SourceUnavailable
 from flows_platform.settings import Settings, load_settings
-from tests.components.vendor import KEY, SECRETS, SOURCE, Vendor, alert, receiving
+from tests.components.vendor import KEY, SOURCE, Vendor, alert, project, receiving
 from tests.conditions import eventually
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
@@ -30,14 +30,8 @@ IN_URL = SOURCE.replace("kind: bearer, secret: {env: VENDOR_HOOK", "kind: url_se
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    (tmp_path / "sources").mkdir()
     (tmp_path / "alert.json").write_text(BODY)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FLOWS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FLOWS_SOURCES", str(tmp_path / "sources"))
-    for name, value in SECRETS.items():
-        monkeypatch.setenv(name, value)
-    return load_settings()
+    return project(tmp_path, monkeypatch)
 
 
 @pytest.fixture
