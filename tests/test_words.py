@@ -38,7 +38,7 @@ SOURCES = [
     path
     for folder in ("flows_platform", "api_server", "benchmarks", "tests")
     for path in ROOT.glob(f"{folder}/**/*.py")
-    if path.name not in QUOTING
+    if path.name not in QUOTING and ".venv" not in path.parts
 ]
 
 
