@@ -217,6 +217,9 @@ def test_a_folder_that_was_removed_is_not_an_empty_range(tmp_path: Path, removed
             assert (status, json.loads(body)["type"]) == (500, "/#archive-incomplete")
             assert f"does not have webhooks/2023/11/14/22/{removed or 13}/a" in json.loads(body)["detail"]
         assert got(hooks, RANGE, "HEAD")[0] == 500
+        # A page that ends before the range does.
+        page = f"{ORIGINAL}?start=2023-11-14T22:12Z&end=2023-11-14T22:16Z&limit=1"
+        assert got(hooks, page)[0] == (500 if removed in {"13", "14", ""} else 200)
         assert got(hooks, RANGE.replace("T22:16", "T22:13"))[0] == 200
         if removed:
             assert got(hooks, RANGE.replace("T22:16", f"T22:{removed}"))[0] == 200
