@@ -103,7 +103,7 @@ class ReportEngine:
         reason, message = reason_of(error), str(error.message)
         if reason == BILLED:
             return _billed(report, doing, message)
-        if reason == STOPPED:  # by its time-out
+        if reason == STOPPED and "timed out" in message:  # otherwise someone cancelled it
             return _too_slow(report, doing)
         if reason in EXCEEDED:
             return NotComputable(f"{doing}: {message}", "the query needs more than the warehouse gives one")
