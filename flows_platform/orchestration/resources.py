@@ -1,19 +1,21 @@
 """Dagster's resources. They hold no secrets: those are read from the environment when they are used."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
+from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.http.client import HttpClient, HttpLimits
 from flows_platform.fetch.http.proxies import Proxies
 from flows_platform.fetch.http.rate_limit import RateGate
 from flows_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from dagster_gcp import BigQueryResource
     from google.cloud.bigquery import Client
 
     from flows_platform.fetch.api import WindowedApi
@@ -54,7 +56,7 @@ class FetchResource(dg.ConfigurableResource):
 
 
 class WarehouseResource(dg.ConfigurableResource):
-    """BigQuery, or the emulator where `emulator_url` is set."""
+    """BigQuery through dagster-gcp, or the emulator where `emulator_url` is set."""
 
     project: str
     dataset: str
@@ -67,21 +69,22 @@ class WarehouseResource(dg.ConfigurableResource):
 
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
-        """The dataset, with a client for one run.
-
-        Raises:
-            ConfigurationError: the credentials cannot be used.
-        """
+        """The dataset, with a client for one run."""
         if self.emulator_url:
             with closing(self._emulator_client()) as client:
                 yield self._open(client)
             return
-        # Imported here: BigQuery's client takes a second, too long for loading the definitions.
-        from flows_platform.warehouse.clients import project_client  # noqa: PLC0415
+        # Imported here: dagster_gcp takes 4 s, too long for loading the definitions.
+        from dagster_gcp import BigQueryResource  # noqa: PLC0415
 
-        key = load_settings().bigquery_credentials
-        with closing(project_client(self.project, self.location, key.get_secret_value() if key else None)) as client:
-            yield self._open(client)
+        credentials = load_settings().bigquery_credentials
+        resource = BigQueryResource(
+            project=self.project,
+            location=self.location,
+            gcp_credentials=credentials.get_secret_value() if credentials else None,
+        )
+        with ExitStack() as stack:
+            yield self._open(_entered(stack, resource))
 
     def _emulator_client(self) -> "Client":
         from flows_platform.warehouse.warehouse import emulator_client  # noqa: PLC0415 - as above
@@ -94,6 +97,25 @@ class WarehouseResource(dg.ConfigurableResource):
         return Warehouse(
             client, self.dataset, self.location, Path(self.locks), attempts=self.tries, deadline=self.deadline
         )
+
+
+def _entered(stack: ExitStack, resource: "BigQueryResource") -> "Client":
+    """BigQuery's client; `stack` closes it.
+
+    Raises:
+        ConfigurationError: there are no credentials, or the setting does not hold a key.
+    """
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - as above
+
+    from flows_platform.warehouse.clients import CREDENTIALS  # noqa: PLC0415 - as above
+
+    try:
+        return stack.enter_context(resource.get_client())
+    # The setting is not base64, not JSON or not a key, or credentials are set in two ways.
+    except (GoogleAuthError, ValueError, dg.DagsterInvalidDefinitionError) as error:
+        raise ConfigurationError(
+            f"the credentials of BigQuery cannot be used: {error}.".replace("..", "."), remedy=CREDENTIALS
+        ) from None  # a chained error might show them
 
 
 class Resources(NamedTuple):

@@ -9,9 +9,16 @@ from google.oauth2.service_account import Credentials
 
 from flows_platform.domain.errors import ConfigurationError
 
+CREDENTIALS = (
+    "Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64, or unset it and set up application "
+    "default credentials: gcloud auth application-default login."
+)
+
 
 def project_client(project: str, location: str, key: str | None) -> bigquery.Client:
-    """A client for BigQuery itself. A key counts alone: the environment's credentials are not looked at.
+    """A client for BigQuery itself, for processes without Dagster; runs get theirs from dagster-gcp.
+
+    A key counts alone: the environment's credentials are not looked at.
 
     Args:
         project: The project that queries are billed to.
@@ -28,7 +35,5 @@ def project_client(project: str, location: str, key: str | None) -> bigquery.Cli
     except (GoogleAuthError, ValueError, AttributeError, TypeError) as error:
         why = type(error).__name__ if key else str(error).rstrip(".")  # what is said of a key might show it
         raise ConfigurationError(
-            f"the credentials of BigQuery cannot be used ({why}).",
-            remedy="Set FLOWS_BIGQUERY_CREDENTIALS to a service account's JSON key in base64, or unset it and set up "
-            "application default credentials: gcloud auth application-default login.",
+            f"the credentials of BigQuery cannot be used ({why}).", remedy=CREDENTIALS
         ) from None  # a chained error might show the key

@@ -1,4 +1,4 @@
-"""Windows on real BigQuery. Runs only where FLOWS_TEST_BIGQUERY_PROJECT is set.
+"""Windows on real BigQuery, through dagster-gcp's resource. Runs only where FLOWS_TEST_BIGQUERY_PROJECT is set.
 
 FLOWS_BIGQUERY_PROJECT=my-project .venv/bin/pytest tests/live
 """

@@ -1,8 +1,7 @@
-"""BigQuery's client: one way to make it, for runs and for reports, whose key is shown nowhere."""
+"""BigQuery's client, for runs by dagster-gcp and for reports without it; its key is shown nowhere."""
 
 import base64
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -47,13 +46,25 @@ def email(credentials: object) -> str:
     return str(credentials.service_account_email)
 
 
-def test_runs_and_reports_use_the_key_alone(settings: Settings) -> None:
-    resource = build_resources(settings).warehouse
-    with resource.warehouse() as first, resource.warehouse() as second:
-        for client in (first.client, second.client, report_engine(settings).client):
-            assert (client.project, client.location) == ("canary-project", settings.bigquery_location)
-            assert email(client._credentials) == ACCOUNT
-    assert "dagster_gcp" not in sys.modules
+def test_reports_use_the_key_alone(settings: Settings) -> None:
+    client = report_engine(settings).client
+    assert (client.project, client.location) == ("canary-project", settings.bigquery_location)
+    assert email(client._credentials) == ACCOUNT
+
+
+def test_runs_use_the_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    with build_resources(settings).warehouse.warehouse() as warehouse:
+        assert (warehouse.client.project, warehouse.client.location) == ("canary-project", settings.bigquery_location)
+        assert email(warehouse.client._credentials) == ACCOUNT
+
+
+def test_two_keys_of_a_run_are_an_error(settings: Settings) -> None:
+    with (
+        pytest.raises(ConfigurationError, match="FLOWS_BIGQUERY_CREDENTIALS"),
+        build_resources(settings).warehouse.warehouse(),
+    ):
+        pass
 
 
 def wrong(text: str) -> str:
