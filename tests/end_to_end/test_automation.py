@@ -16,6 +16,8 @@ from flows_platform.sources.lanl_flows.automation import files_job, raw_file_sen
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from tests.end_to_end.conftest import MakePlatform, Platform, scheduled_keys
 
+pytestmark = pytest.mark.slow
+
 KEYS = [f"2014-01-01-{hour:02}:00" for hour in range(0, 24, 3)]
 DAY = Settings(days=1)
 

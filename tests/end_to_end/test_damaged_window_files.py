@@ -17,6 +17,8 @@ from flows_platform.window_files.parquet import batches_of, file_digest
 from tests.end_to_end.conftest import Platform
 from tests.faults.scale import scaled
 
+pytestmark = pytest.mark.slow
+
 KEY = "2014-01-01-03:00"
 FLIPS = scaled(full=600, ci=60)
 HEADERS = 256  # bytes at the most of a column's page headers, where a bit may change nothing that is read

@@ -11,6 +11,8 @@ from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.window_files.ledger import Committed, Fetched, ledger_of
 from tests.end_to_end.conftest import Platform
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = "2014-01-01-00:00", "2014-01-01-03:00", "2014-01-01-06:00"
 
 
@@ -46,7 +48,6 @@ def test_counts_name_what_differs_and_where(loaded: Platform) -> None:
     assert "warehouse" in found[SECOND]
 
 
-@pytest.mark.slow
 def test_digests_see_a_changed_value_that_counts_do_not(loaded: Platform) -> None:
     assert differences(loaded, by_rows=True) == {}
     loaded.query(
@@ -89,7 +90,6 @@ def _check_key() -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey("flows"), "loaded_windows_match_source")
 
 
-@pytest.mark.slow
 def test_the_ledger_ties_request_file_and_jobs(platform: Platform) -> None:
     assert platform.run_windows(FIRST).success
     late_record(platform)

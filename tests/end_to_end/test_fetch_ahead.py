@@ -17,6 +17,8 @@ from flows_platform.window_files.ledger import Withheld
 from tests.conditions import eventually
 from tests.end_to_end.conftest import Platform
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60.0  # for what would never happen
 
 

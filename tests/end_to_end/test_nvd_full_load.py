@@ -21,6 +21,8 @@ from tests.fakes.nvd_server import NvdServer
 from tests.fakes.serving import Fault
 from tests.sources.nvd_cves.documents import NEW, OLD, answer, answers, newest_of
 
+pytestmark = pytest.mark.slow
+
 FIRST = datetime(2002, 1, 1)  # noqa: DTZ001 - NVD writes its times without a zone
 NOW = datetime(2026, 2, 2, 12, 30, 15, 123456, tzinfo=UTC)
 RANGES = 30 + 1 + 74  # days, today's hours, and what is before in pieces of 120 days
@@ -62,7 +64,6 @@ def loaded(nvd: NvdPlatform) -> object:
     return nvd.figures(FULL_LOAD)["ranges_loaded"]
 
 
-@pytest.mark.slow
 def test_the_first_load_brings_everything_and_the_next_finds_nothing_to_do(server: NvdServer, nvd: NvdPlatform) -> None:
     server.cves = of_years(300)
     assert agreed(nvd, nvd.run_full_load())
@@ -164,7 +165,6 @@ def test_it_runs_every_week(nvd: NvdPlatform) -> None:
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
-@pytest.mark.slow
 def test_every_real_cve_arrives_field_by_field_in_both_places(
     shared_data: Path, server: NvdServer, platform: Platform
 ) -> None:

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import pytest
 
 from flows_platform.orchestration.partitions import LAG_CHECK
 from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from tests.end_to_end.conftest import Platform
 from tests.end_to_end.test_automation import KEYS
+
+pytestmark = pytest.mark.slow
 
 
 def overdue_now(platform: Platform, wall: datetime) -> list[tuple[bool, object]]:

@@ -22,6 +22,8 @@ from tests.end_to_end.nvd_platform import KEY, NvdPlatform, expected_rows, nvd_o
 from tests.fakes.cve_objects import Cve, cves
 from tests.fakes.nvd_server import NvdServer
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2024, 3, 1)  # noqa: DTZ001 - NVD writes its times without a zone
 DAY = "2024-03-01-00:00"
 NOON = datetime(2024, 3, 9, 12, tzinfo=UTC)

@@ -24,6 +24,8 @@ from tests.end_to_end.conftest import MakePlatform
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
 
+pytestmark = pytest.mark.slow
+
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAYS = [TODAY - number * timedelta(days=1) for number in range(4, 0, -1)]  # the last is the newest closed window
 HOUR = timedelta(hours=1)

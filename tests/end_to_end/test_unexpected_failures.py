@@ -17,6 +17,8 @@ from flows_platform.pipeline.fetch_window import FetchedWindow
 from flows_platform.pipeline.window_pipeline import WindowPipeline
 from tests.end_to_end.conftest import Platform
 
+pytestmark = pytest.mark.slow
+
 CANARY = "canary+/7f3a"
 WORDS = (
     "MemoryError: without",

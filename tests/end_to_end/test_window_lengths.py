@@ -25,6 +25,8 @@ from tests.end_to_end.conftest import MakePlatform, scheduled_keys
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
 
+pytestmark = pytest.mark.slow
+
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 BERLIN = ZoneInfo("Europe/Berlin")
 YAML = """
@@ -157,7 +159,6 @@ def loaded(source: YamlSource, case: Case) -> dict[str, int]:
     return dict(Counter(case.key(row["at"]) for row in source.rows("id")))  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
 def test_a_backfill_loads_every_window_exactly(
     source: YamlSource, server: Readings, case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,10 +3,13 @@
 import shutil
 
 import dagster as dg
+import pytest
 
 from flows_platform.orchestration.notifications.problems import Memory
 from flows_platform.orchestration.notifications.sensor import looked
 from tests.end_to_end.conftest import Platform
+
+pytestmark = pytest.mark.slow
 
 KEY = "2014-01-01-06:00"
 

@@ -17,6 +17,8 @@ from tests.fakes.qualys_objects import Detection, Host, hosts, hosts_of, vulns, 
 from tests.fakes.qualys_server import QualysServer
 from tests.fakes.serving import Fault
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOURS = timedelta(hours=3)
 LAST = START + 3 * HOURS
@@ -111,7 +113,6 @@ def test_a_next_page_elsewhere_is_refused(server: QualysServer, detections: Yaml
     assert detections.rows("host_id") == []
 
 
-@pytest.mark.slow
 def test_an_error_that_does_not_pass_fails_its_window_alone(server: QualysServer, detections: YamlSource) -> None:
     server.hosts = [timed(number, START + n * HOURS) for n, number in enumerate((7, 8, 9))]
     server.faults[2] = server.simple_return(200, 2001, "Your subscription has expired & ended.")
@@ -125,8 +126,6 @@ def test_an_error_that_does_not_pass_fails_its_window_alone(server: QualysServer
     assert arrived(detections) == detection_rows(detections.declaration, server.hosts)
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 def test_every_reading_of_the_bounds_gives_the_same_rows(server: QualysServer, detections: YamlSource) -> None:
     second = timedelta(seconds=1)
     edges = [START + n * HOURS + step for n in range(3) for step in (-second, timedelta(0), second)]
@@ -138,7 +137,6 @@ def test_every_reading_of_the_bounds_gives_the_same_rows(server: QualysServer, d
         assert [row["updated_at"] for row in detections.rows("updated_at")] == inside
 
 
-@pytest.mark.slow
 def test_a_detection_that_was_updated_moves_to_its_new_window(server: QualysServer, detections: YamlSource) -> None:
     first, later = START, START + 2 * HOURS
     server.hosts = [timed(1, first, first)]
@@ -156,7 +154,6 @@ def test_a_detection_that_was_updated_moves_to_its_new_window(server: QualysServ
     assert arrived(detections) == detection_rows(detections.declaration, server.hosts)
 
 
-@pytest.mark.slow
 def test_windows_without_detections_are_empty_and_emptied(server: QualysServer, detections: YamlSource) -> None:
     server.hosts = [timed(1, START)]
     assert detections.run(START, START + HOURS).success

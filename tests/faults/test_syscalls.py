@@ -35,7 +35,11 @@ POINTS = scaled(full=10_000, ci=4)  # a step has 15 to 40 of them
 SEED = 7
 
 
-pytestmark = [pytest.mark.faults, pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.slow,
+    pytest.mark.skipif(not can_trace(), reason="strace cannot trace here"),
+]
 
 
 @dataclass(frozen=True)

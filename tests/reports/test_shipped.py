@@ -41,6 +41,7 @@ def test_the_columns_are_the_declared_ones(engine: ReportEngine, report: ReportD
     assert engine.column_faults(report) == []
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("name", REPORTS)
 def test_answers_are_those_of_the_raw_rows(engine: ReportEngine, raw: duckdb.DuckDBPyConnection, name: str) -> None:
