@@ -70,18 +70,13 @@ def _markdown(alternative: str, png: bytes) -> str:
 
 def bar_chart(bars: Sequence[Bar], *, every_value: bool = True) -> bytes:
     """A PNG of upright bars from 0, left to right, with labels below and values above where these fit."""
-    image = Image.new("P", (WIDTH, HEIGHT), PAPER)
-    image.putpalette(PALETTE)
-    draw = ImageDraw.Draw(image)
-    draw.fontmode = "1"
+    image, draw = _paper(PALETTE)
     step = min(WIDTH / max(len(bars), 1), WIDEST)
     values = _bars(draw, bars, step)
     _write(draw, [Text(value.middle, BASE + 3, bar.label) for value, bar in zip(values, bars, strict=True)])
     fit = every_value and all(_length(value.text) + GAP <= step for value in values)
     _write(draw, values if fit else sorted(values, key=lambda value: value.top)[:1])
-    file = io.BytesIO()
-    image.save(file, "PNG", bits=2)
-    return file.getvalue()
+    return _png(image, bits=2)
 
 
 def stacked_markdown(title: str, labels: Sequence[str], series: Sequence[Series]) -> str:
@@ -106,10 +101,7 @@ def stacked_chart(labels: Sequence[str], series: Sequence[Series], *, pixels: in
 
     Heights are multiples of `pixels`: fewer different ones take fewer bytes.
     """
-    image = Image.new("P", (WIDTH, HEIGHT), PAPER)
-    image.putpalette(STACKED)
-    draw = ImageDraw.Draw(image)
-    draw.fontmode = "1"
+    image, draw = _paper(STACKED)
     step = min(WIDTH / max(len(labels), 1), WIDEST)
     heights = [0.0] * len(labels)
     totals = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
@@ -124,8 +116,21 @@ def stacked_chart(labels: Sequence[str], series: Sequence[Series], *, pixels: in
                 draw.rectangle((round(index * step), above, right, below - 1), fill=colour)
     _write(draw, [Text((index + 0.5) * step, BASE + 3, label) for index, label in enumerate(labels)])
     _write_key(draw, [one.name for one in series])
+    return _png(image, bits=4)
+
+
+def _paper(palette: Sequence[int]) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty picture with these colours, and what draws on it."""
+    image = Image.new("P", (WIDTH, HEIGHT), PAPER)
+    image.putpalette(palette)
+    draw = ImageDraw.Draw(image)
+    draw.fontmode = "1"
+    return image, draw
+
+
+def _png(image: Image.Image, *, bits: int) -> bytes:
     file = io.BytesIO()
-    image.save(file, "PNG", bits=4)
+    image.save(file, "PNG", bits=bits)
     return file.getvalue()
 
 

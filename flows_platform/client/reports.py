@@ -35,6 +35,16 @@ class Downloaded(NamedTuple):
     etag: str
 
 
+class Listing(NamedTuple):
+    """The reports that a token may read, and why declared ones are not served, by file, line and key.
+
+    There are no such reasons for a token of single reports.
+    """
+
+    reports: list[dict[str, Any]]
+    faults: tuple[str, ...]
+
+
 class Reports:
     """The reports of one server. Threads may share a client.
 
@@ -81,16 +91,12 @@ class Reports:
             ConfigurationError: the token is unknown to the server, or may not read reports.
             SourceUnavailable: the server does not answer, or is busy for longer than `patience`.
         """
-        found: list[dict[str, Any]] = self._json(LIST)["reports"]
-        return found
+        return self.listing().reports
 
-    def faults(self) -> tuple[str, ...]:
-        """Why declared reports are not served, by file, line and key; empty for a token of single reports.
-
-        Raises:
-            PlatformError: as `list`.
-        """
-        return tuple(self._json(LIST)["faults"])
+    def listing(self) -> Listing:
+        """As `list`, with the reports that are not served."""
+        found = self._json(LIST)
+        return Listing(found["reports"], tuple(found.get("faults", ())))
 
     def schema(self, name: str) -> dict[str, Any]:
         """The JSON Schema of a report's parameters and rows.
@@ -109,7 +115,7 @@ class Reports:
 
         Raises:
             ConfigurationError: a parameter is refused; the message says what is allowed. Others as `schema`.
-            SourceRefused: the answer would be larger than the report allows.
+            SourceRefused: the answer would be larger than the report allows, or cannot be computed for these values.
             StreamIncomplete: the answer ended early.
         """
         import pyarrow as pa  # noqa: PLC0415 - takes a third of a second

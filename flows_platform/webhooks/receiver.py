@@ -17,7 +17,7 @@ from flows_platform.webhooks.archive import Archive, Evidence, evidence, is_besi
 from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery, Fetch
 from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
-from flows_platform.webhooks.journal import ARCHIVED, Counts, DeliveryEntry, Entered, Journal, RecordEntry, ToStore
+from flows_platform.webhooks.journal import ARCHIVED, DeliveryEntry, Entered, Journal, RecordEntry, ToStore
 from flows_platform.webhooks.journal_index import JournalIndex, gone
 from flows_platform.webhooks.key_list import KeyList
 from flows_platform.webhooks.parsing import BadDelivery, Parsed, Record, object_in, parse, record_in, records
@@ -199,14 +199,6 @@ class Receiver:
             StorageError: the journal cannot be read.
         """
         return self._index.archive() == (self._archive.store.name, self._archive.folder)
-
-    def counts(self) -> Counts:
-        """The journal's numbers of records and deliveries of the source.
-
-        Raises:
-            StorageError: the journal cannot be read.
-        """
-        return self._journal.counts(self.declaration.name)
 
     def _proven(self, delivery: Delivery) -> _Proven | Receipt:
         """Verify a delivery, and open its envelope if it has one."""

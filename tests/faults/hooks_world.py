@@ -104,7 +104,7 @@ class World:
         receiver = Receiver(declared, declared.secrets(ENVIRONMENT.get), archive, journal)
         try:
             receiver.drain()
-            return receiver.counts()
+            return journal.counts(declared.name)
         finally:
             journal.close()
 

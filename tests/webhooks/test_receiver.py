@@ -272,9 +272,9 @@ def test_a_journal_says_what_the_archive_has_that_is_asked_for(moved: Moved, fol
         receiver.receive(sent(alert("5a3c"), alert("5a3d")))
     with moved.at(folder, store) as (receiver, _):
         receiver.receive(sent(alert("5a3d")))
-        assert receiver.counts() == Counts(records=1, differing=0, open=0)
+        assert moved.journal.counts("vendor_alerts") == Counts(records=1, differing=0, open=0)
     with moved.at("old") as (receiver, _):
-        assert receiver.counts() == Counts(records=2, differing=0, open=0)
+        assert moved.journal.counts("vendor_alerts") == Counts(records=2, differing=0, open=0)
     with moved.at(folder, store) as (receiver, found):
         assert receiver.unknown(["5a3c", "5a3d"]) == {"5a3c"}
         assert receiver.receive(sent(alert("5a3c"), alert("5a3d"))) == Receipt(archived=1, repeated=1)
@@ -299,7 +299,7 @@ def test_what_is_not_stored_yet_is_stored_in_the_archive_that_is_asked_for(moved
         assert len([key for key in records if "~" not in key]) == 2
         assert len([*store.keys("my.webhooks/new/deliveries/")]) == 1
         assert [*store.keys("old/")] == before
-        assert receiver.counts().open == 0
+        assert moved.journal.counts("vendor_alerts").open == 0
 
 
 def test_records_that_were_removed_are_forgotten_by_an_index(moved: Moved) -> None:
@@ -311,7 +311,7 @@ def test_records_that_were_removed_are_forgotten_by_an_index(moved: Moved) -> No
         for minute in (13, 15):
             shutil.rmtree(moved.folder / "archive" / "webhooks/2023/11/14/22" / str(minute))
         assert receiver.reindex() == 3
-        assert receiver.counts() == Counts(records=4, differing=0, open=1)
+        assert moved.journal.counts("vendor_alerts") == Counts(records=4, differing=0, open=1)
         assert receiver.unknown([f"id-{number}" for number in range(5)]) == {"id-0", "id-2"}
 
 

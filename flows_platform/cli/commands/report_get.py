@@ -27,7 +27,7 @@ def run_list(url: str | None, token: str | None, token_file: str | None) -> None
         PlatformError: as `Reports.list`.
     """
     with _reports(url, token, token_file) as reports:
-        listed, faults = reports.list(), reports.faults()
+        listed, faults = reports.listing()
     _say_table([(one["name"], one["data_as_of"] or "no data yet", one["description"]) for one in listed])
     for fault in faults:
         print(f"not served: {fault}", file=sys.stderr)  # noqa: T201 - beside the reports, which programs read

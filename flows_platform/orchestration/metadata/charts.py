@@ -1,6 +1,6 @@
 """Charts and first rows of windows and tables, as metadata; a failing query never fails the window."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -146,15 +146,27 @@ def _charts(
 
 def _drawn(charts: Mapping[str, Sequence[tuple[str, int]]]) -> Metadata:
     """Charts by their names, from the labels and values of their bars."""
+
+    def pictures() -> Mapping[str, str]:
+        from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where it draws
+
+        return {name: chart_markdown(_title(name), [Bar(*bar) for bar in bars]) for name, bars in charts.items()}
+
+    return _pictures(pictures)
+
+
+def _pictures(drawn: Callable[[], Mapping[str, str]]) -> Metadata:
+    """The markdown of pictures by their names; where they cannot be drawn, why."""
     try:
         with required(CHARTS):
-            from flows_platform.charts import Bar, chart_markdown  # noqa: PLC0415 - Pillow, only where it draws
+            found = drawn()
     except ConfigurationError as error:
         return {"pictures": dg.MetadataValue.text(f"none: {error}")}
-    return {
-        name: dg.MetadataValue.md(chart_markdown(name.replace("_", " "), [Bar(*bar) for bar in bars]))
-        for name, bars in charts.items()
-    }
+    return {name: dg.MetadataValue.md(markdown) for name, markdown in found.items()}
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def stacked_chart(chart: Chart, by_hour: Mapping[tuple[datetime, str | None], int], window: Window) -> Metadata:
@@ -177,13 +189,13 @@ def stacked_chart(chart: Chart, by_hour: Mapping[tuple[datetime, str | None], in
         counted["others"] = [sum(by_hour.get((hour, value), 0) for value in others) for hour in hours]
     name = f"rows_by_hour_and_{chart.by}"
     labels = [_clock(hour, [(one, 0) for one in hours]) for hour in hours]
-    try:
-        with required(CHARTS):
-            from flows_platform.charts import Series, stacked_markdown  # noqa: PLC0415 - Pillow, only where it draws
-    except ConfigurationError as error:
-        return {"pictures": dg.MetadataValue.text(f"none: {error}")}
-    series = [Series(*one) for one in counted.items()]
-    return {name: dg.MetadataValue.md(stacked_markdown(name.replace("_", " "), labels, series))}
+
+    def pictures() -> Mapping[str, str]:
+        from flows_platform.charts import Series, stacked_markdown  # noqa: PLC0415 - as above
+
+        return {name: stacked_markdown(_title(name), labels, [Series(*one) for one in counted.items()])}
+
+    return _pictures(pictures)
 
 
 def number_chart(name: str, numbers: Mapping[str, int]) -> Metadata:
