@@ -28,7 +28,7 @@ def python(name: str, code: str, log: Path, **settings: object) -> ChildProcess:
 def running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second where it ends between opening and reading
         return False
     return state != "Z"
 
