@@ -13,7 +13,7 @@ from flows_platform.local.emulator import Emulator, running
 # No test asserts a time: examples may take as long as a busy machine makes them. Each run draws other ones, and
 # `make test-slow` draws Hypothesis's usual number: 25 of them take a twelfth off `make test`.
 settings.register_profile("many", deadline=None)
-settings.register_profile("few", settings.get_profile("many"), max_examples=25)
+settings.register_profile("few", settings.get_profile("many"), max_examples=10)
 settings.load_profile("few")
 
 # Tests run under the defaults, whatever the shell has set; FLOWS_TEST_… is addressed to them.

@@ -1,6 +1,8 @@
 """TCP ports and Unix sockets: whether one is free, a free one, whether something answers there."""
 
+import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +30,27 @@ class Address:
                 ) from error
 
 
+# Below the ports that Linux gives to programs that ask for any: 32768 and above by default. Such a program could be
+# given a port between its choice here and its use.
+CHOSEN = range(20_000, 32_768)
+TRIES = 100
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free now; take it soon."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now; take it soon.
+
+    Raises:
+        ConfigurationError: a hundred are taken, or the host is not this machine.
+    """
+    for _ in range(TRIES):
+        port = secrets.choice(CHOSEN)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise ConfigurationError(
+        f"no free port was found on {host} among {TRIES} between {CHOSEN.start} and {CHOSEN.stop - 1}.",
+        remedy="Stop programs that use them, or check that the address is one of this machine.",
+    )
 
 
 def listens(at: int | Path, host: str = "127.0.0.1") -> bool:

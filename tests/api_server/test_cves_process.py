@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from api_server.cves import paths as cve_paths
 from flows_platform.local.ports import free_port, listens
 from tests.conditions import eventually
@@ -29,6 +31,7 @@ def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
             process.terminate()
 
 
+@pytest.mark.slow
 def test_the_file_in_the_home_folder_is_the_default(tmp_path: Path) -> None:
     build(tmp_path / "flows.db", flows(10))
     (tmp_path / "database").mkdir()
@@ -39,6 +42,7 @@ def test_the_file_in_the_home_folder_is_the_default(tmp_path: Path) -> None:
         assert b"CVE-2024-0001" in body
 
 
+@pytest.mark.slow
 def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
     build(tmp_path / "flows.db", flows(10))
     url = "postgresql://u:canary@127.0.0.1:9/d"

@@ -176,6 +176,7 @@ def test_a_reader_that_stalls_is_cut(serve: Serve, database: Path, caplog: pytes
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_a_slow_reader_is_not_cut(serve: Serve, database: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It takes longer than the deadline for all, and much less for a piece, on a busy machine too."""
     deadline, pause = 4, 0.08

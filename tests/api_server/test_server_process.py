@@ -60,6 +60,7 @@ def test_it_says_one_line_and_ends_on_a_signal(tmp_path: Path) -> None:
     assert (process.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_it_ends_although_a_reader_stalls(tmp_path: Path) -> None:
     database = build(tmp_path / "flows.db", flows(200_000))
     with child(database) as (process, server), server.answer("/api/v1/stream/flows") as response:

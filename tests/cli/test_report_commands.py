@@ -93,6 +93,7 @@ def test_rows_come_to_a_file_or_to_standard_output(terminal: Terminal) -> None:
     assert json.loads((terminal.folder / "rows.txt").read_text())["count"] == 1
 
 
+@pytest.mark.slow
 def test_an_unchanged_answer_is_not_sent_again(terminal: Terminal, tmp_path: Path) -> None:
     out, etag = terminal.folder / "rows.csv", terminal.folder / "rows.etag"
 
@@ -131,6 +132,7 @@ def test_a_failure_leaves_the_file_as_it_was(terminal: Terminal) -> None:
     assert list(terminal.folder.iterdir()) == [out]
 
 
+@pytest.mark.slow
 def test_a_token_comes_from_an_option_a_file_a_pipe_or_the_environment(terminal: Terminal) -> None:
     assert terminal.run("list").returncode == 2
     named = terminal.folder / "token.txt"

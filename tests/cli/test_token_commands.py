@@ -66,6 +66,7 @@ def test_mistakes_are_named(file: Path, scopes: list[str], fixed: list[str], exp
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_the_shipped_reports_are_known(tmp_path: Path) -> None:
     def flows_token(*words: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "FLOWS_HOME": str(tmp_path)}

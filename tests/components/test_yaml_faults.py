@@ -565,12 +565,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_dg_knows_the_component(project: Path) -> None:
     listed = dg("list", "components", "--json", cwd=project)
     assert listed.returncode == 0, listed.stderr
     assert TABLE.component in {item["key"] for item in json.loads(listed.stdout)["items"]}
 
 
+@pytest.mark.slow
 def test_dg_checks_a_yaml(project: Path) -> None:
     path = project / "demo" / "defs" / "sightings" / "defs.yaml"
     path.write_text(GOOD)

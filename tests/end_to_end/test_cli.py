@@ -187,11 +187,13 @@ def test_a_missing_file_is_named_with_exit_code_1(arguments: list[str], part: st
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_named(url: str, folder: Path, database: Path) -> None:
     port = url.split(":")[2].split("/", maxsplit=1)[0]
     failed(flows("serve", "--database", database, "--port", port, cwd=folder), 2, f"127.0.0.1:{port}")
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_is_named_and_a_secret_is_not(tmp_path: Path) -> None:
     done = flows("doctor", cwd=tmp_path, FLOWS_DAYS="soon", FLOWS_API_TOKEN="canary")  # noqa: S106 - a canary
     failed(done, 2, "FLOWS_DAYS is 'soon'", "docs/reference/settings.md")
@@ -221,6 +223,7 @@ def test_the_demo_proves_every_window_twice(tmp_path: Path) -> None:
         assert "Report busiest_computers: " in done.stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_or_a_home_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     ports = {f"FLOWS_{name}_PORT": str(free_port()) for name in ("API", "EMULATOR", "DAGSTER")}
     full = tmp_path / "home" / "dagster"

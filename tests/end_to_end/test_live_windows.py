@@ -45,6 +45,7 @@ def test_a_simulated_minute_closes_several_windows() -> None:
     assert closed_keys(SIMULATED, START + 6 * MINUTE) == []
 
 
+@pytest.mark.slow
 def test_every_window_closes_in_one_tick_at_any_speed() -> None:
     for speed in (1, 7, 60, 1000, 86_400):
         settings = Settings(days=1, simulated_speed=speed, simulated_start=START, look_back=0)
@@ -108,6 +109,7 @@ def unfinished_run(platform: Platform, tags: dict[str, str]) -> Iterator[None]:
         platform.instance.report_run_failed(run)
 
 
+@pytest.mark.slow
 def test_what_a_run_is_on_is_not_asked_for_again(platform: Platform) -> None:
     first = look(platform, Cursor(), NOON)
     assert requested(first) == KEYS[1:4]
@@ -126,6 +128,7 @@ def scheduled(platform: Platform, at: datetime) -> list[str | None]:
     return scheduled_keys(platform.definitions, "flows_schedule", at, platform.instance, platform.resources)
 
 
+@pytest.mark.slow
 def test_a_window_that_failed_is_asked_for_again_after_pauses_that_double(platform: Platform) -> None:
     """Also when it is far behind the look-back by then."""
     before = Cursor(4000, KEYS[5], KEYS[0])
@@ -154,6 +157,7 @@ def look_at_end(platform: Platform, cursor: Cursor, now: datetime) -> dg.SensorR
     return new_windows(ended, platform.instance, platform.resources.fetch, now, cursor)
 
 
+@pytest.mark.slow
 def test_the_schedule_leaves_what_is_loaded_as_the_source_counts_it(platform: Platform) -> None:
     at = datetime(2014, 1, 1, 9, 20, tzinfo=UTC)
     assert scheduled(platform, at) == KEYS[:3]
@@ -165,6 +169,7 @@ def test_the_schedule_leaves_what_is_loaded_as_the_source_counts_it(platform: Pl
     assert scheduled(platform, at) == [KEYS[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asker", ["dagster/sensor_name", "dagster/schedule_name"])
 def test_a_run_knows_whether_another_has_loaded_its_window_meanwhile(platform: Platform, asker: str) -> None:
     job, declaration = platform.definitions.resolve_job_def("flows_windows_job"), flows_windows(platform.settings)
@@ -179,6 +184,7 @@ def test_a_run_knows_whether_another_has_loaded_its_window_meanwhile(platform: P
     assert not runs.is_loaded_since(first, runs.asked_at(later) or 0)
 
 
+@pytest.mark.slow
 def test_such_a_run_leaves_the_window(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     tags = {PARTITION: KEYS[0], "dagster/schedule_name": "flows_schedule"}
     before = datetime.now(UTC).timestamp()
@@ -193,6 +199,7 @@ def test_such_a_run_leaves_the_window(platform: Platform, monkeypatch: pytest.Mo
     assert loads() == 0
 
 
+@pytest.mark.slow
 def test_the_first_look_under_a_simulated_clock_begins_with_its_first_window(platform: Platform) -> None:
     settings = platform.settings.model_copy(update={"simulated_speed": 360.0, "simulated_start": START})
     declaration = replace(flows_windows(settings), clock=settings.clock)
@@ -201,6 +208,7 @@ def test_the_first_look_under_a_simulated_clock_begins_with_its_first_window(pla
     assert requested(first) == KEYS[:7]
 
 
+@pytest.mark.slow
 def test_a_run_of_windows_plans_no_check_that_it_would_skip(platform: Platform) -> None:
     for name in ("flows_windows_job", "flows_reprocess_job"):
         assert [node.name for node in platform.definitions.resolve_job_def(name).nodes] == ["flows_windows"]

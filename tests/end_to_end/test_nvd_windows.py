@@ -58,6 +58,7 @@ def as_shipped(platform: Platform) -> NvdPlatform:
     return NvdPlatform(platform, nvd_on(platform).table)
 
 
+@pytest.mark.slow
 def test_every_cve_of_three_days_arrives_once_field_by_field(
     server: NvdServer, platform: Platform, tmp_path: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_day_again_changes_what_is_newer_alone(server: NvdServer, platform: Pl
     nvd.check_stored(server.cves)
 
 
+@pytest.mark.slow
 def test_a_cve_that_moved_leaves_its_day_and_stays_in_the_tables(server: NvdServer, platform: Platform) -> None:
     server.cves = some(1)
     nvd = as_shipped(platform)
@@ -113,6 +115,7 @@ def test_a_cve_that_moved_leaves_its_day_and_stays_in_the_tables(server: NvdServ
     assert (nvd.counts(day=START), nvd.counts(day=NEXT)) == ((0, 0, 0), (0, 1, 0))
 
 
+@pytest.mark.slow
 def test_a_day_that_fails_is_named_and_the_others_are_in_the_tables(server: NvdServer, platform: Platform) -> None:
     server.cves = some(30, days=3)
     server.faults[2] = Fault(Answer(404, {"message": "Invalid startIndex."}))
@@ -123,6 +126,7 @@ def test_a_day_that_fails_is_named_and_the_others_are_in_the_tables(server: NvdS
     assert nvd.table_rows() == expected_rows(arrived)
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_fails_its_days_without_its_password_and_bigquery_is_filled(
     server: NvdServer, make_platform: MakePlatform
 ) -> None:
@@ -154,6 +158,7 @@ def test_postgresql_holds_the_same(server: NvdServer, make_platform: MakePlatfor
     assert nvd.counts(day=NEXT)[1] == 1
 
 
+@pytest.mark.slow
 def test_an_empty_answer_without_a_list_is_a_day_without_cves(server: NvdServer, platform: Platform) -> None:
     server.omit_empty_list = True
     nvd = as_shipped(platform)
@@ -162,6 +167,7 @@ def test_an_empty_answer_without_a_list_is_a_day_without_cves(server: NvdServer,
     nvd.check_stored([])
 
 
+@pytest.mark.slow
 def test_the_tables_are_filled_from_staged_files_without_a_request(server: NvdServer, platform: Platform) -> None:
     server.cves = some(10)
     nvd = as_shipped(platform)
@@ -180,6 +186,7 @@ def test_the_tables_are_filled_from_staged_files_without_a_request(server: NvdSe
     nvd.check_stored(server.cves)
 
 
+@pytest.mark.slow
 def test_schedule_and_sensor_ask_for_the_day_that_ended_and_their_job_fills_all(
     server: NvdServer, platform: Platform
 ) -> None:
@@ -240,6 +247,7 @@ def test_a_shift_that_no_total_shows_is_mended_by_the_look_back(server: NvdServe
     nvd.check_stored(server.cves)
 
 
+@pytest.mark.slow
 def test_a_refusal_above_the_rate_is_waited_for(
     server: NvdServer, platform: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,6 +289,7 @@ def test_the_declared_budget_is_that_of_the_key(
     assert (rate.requests, rate.seconds) == (requests, 30)
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_in_nvds_words_and_the_key_is_shown_nowhere(server: NvdServer, platform: Platform) -> None:
     server.cves = some(5, days=2)
     nvd = as_shipped(platform)
@@ -295,6 +304,7 @@ def test_a_mistake_is_told_in_nvds_words_and_the_key_is_shown_nowhere(server: Nv
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_window_longer_than_the_api_takes_is_asked_for_in_pieces(server: NvdServer, platform: Platform) -> None:
     first = datetime(2024, 1, 1, tzinfo=UTC)
     server.cves = some(60, days=300, first=first.replace(tzinfo=None))
@@ -315,6 +325,7 @@ def test_a_window_longer_than_the_api_takes_is_asked_for_in_pieces(server: NvdSe
     assert nvd.table_rows() == expected_rows(server.cves)
 
 
+@pytest.mark.slow
 def test_answers_are_kept_as_they_came_and_swept_after_a_good_fetch(server: NvdServer, platform: Platform) -> None:
     server.cves = some(25)
     nvd = nvd_on(platform, page_size=10)

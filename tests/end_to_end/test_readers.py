@@ -28,6 +28,8 @@ from flows_platform.sources.lanl_flows.cleaning import clean
 from flows_platform.sources.lanl_flows.sample.generator import generate
 from flows_platform.sources.lanl_flows.schema import FLOWS
 
+pytestmark = pytest.mark.slow
+
 type Row = tuple[Value, ...]
 
 FIRST, LAST = 21600, 32399

@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
+
 from flows_platform.sources.lanl_flows.windows import flows_windows
 from flows_platform.window_files.ledger import Fetched, Recovered, ledger_of
 from flows_platform.window_files.parquet import footer_of
 from tests.end_to_end.conftest import MakePlatform, Platform
 from tests.fetch.flow_bodies import json_body, row
 from tests.fetch.scripted import answer, scripted_server
+
+pytestmark = pytest.mark.slow
 
 KEY = "2014-01-01-00:00"
 

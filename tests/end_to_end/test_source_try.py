@@ -43,6 +43,7 @@ def qualys(monkeypatch: pytest.MonkeyPatch) -> Iterator[QualysServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_flows(platform: Platform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("FLOWS_API_PORT", str(platform.settings.api_port))
     key = platform.keys[1]

@@ -65,6 +65,7 @@ def started(platform: Platform) -> None:
     platform.supervisor.await_ready(*platform.supervisor.launch(api_child(platform.settings)))
 
 
+@pytest.mark.slow
 def test_a_delivery_becomes_a_row(platform: Platform) -> None:
     started(platform)
     hour = datetime(2024, 3, 1, 9, tzinfo=UTC)

@@ -13,6 +13,8 @@ from flows_platform.window_files.ledger import Withheld
 from tests.end_to_end.conftest import Platform
 from tests.opens import Opens
 
+pytestmark = pytest.mark.slow
+
 KEY = "2014-01-01-03:00"
 
 

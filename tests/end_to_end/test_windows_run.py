@@ -52,6 +52,7 @@ def test_every_window_is_loaded_and_verified_and_the_table_is_the_database(platf
     assert all("rows_by_time" in platform.metadata("flow_windows", key) for key in platform.keys)
 
 
+@pytest.mark.slow
 def test_a_window_tells_its_figures(platform: Platform) -> None:
     platform.run_windows(SECOND)
     figures = platform.metadata("flow_windows", SECOND)
@@ -74,6 +75,7 @@ def test_a_window_tells_its_figures(platform: Platform) -> None:
     assert first.data["event_time"].startswith("2014-01-01 03:")
 
 
+@pytest.mark.slow
 def test_a_bad_window_fails_alone_and_is_named(morning: Platform) -> None:
     in_the_way = morning.settings.files.windows / "flows" / "2014-01-01-0600.parquet"
     in_the_way.mkdir(parents=True)
@@ -123,6 +125,7 @@ def test_an_emptied_window_is_emptied_in_the_warehouse(morning: Platform) -> Non
     assert morning.table_digest() == morning.database_digest()
 
 
+@pytest.mark.slow
 def test_checks_see_a_table_that_was_tampered_with(platform: Platform) -> None:
     platform.run_windows(BAD)
     platform.query("DELETE FROM flows WHERE id IN (SELECT MIN(id) FROM flows)")
@@ -137,6 +140,7 @@ def test_checks_see_a_table_that_was_tampered_with(platform: Platform) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_window_that_was_not_fetched_cannot_be_published(platform: Platform) -> None:
     with platform.windows() as pipeline:
         assert not pipeline.folder.exists()

@@ -115,6 +115,7 @@ def test_the_file_alone_gives_windows_schedule_and_table(server: ThreatFeedServe
     assert str(feed.figures(KEYS[0])["verification"]).startswith(level)
 
 
+@pytest.mark.slow
 def test_a_window_is_replaced_and_new_fields_are_kept(server: ThreatFeedServer, feed: YamlSource) -> None:
     assert feed.run(START, START).success
     first = min(server.sightings, key=lambda sighting: str(sighting["seen_at"]))
@@ -127,6 +128,7 @@ def test_a_window_is_replaced_and_new_fields_are_kept(server: ThreatFeedServer, 
     assert first["id"] not in rows
 
 
+@pytest.mark.slow
 def test_the_sensor_asks_for_what_closed(server: ThreatFeedServer, feed: YamlSource) -> None:
     now = [START + 4 * HOURS]
     definitions = windowed_definitions(feed.table, now=lambda: now[0])
@@ -151,6 +153,7 @@ def test_the_sensor_asks_for_what_closed(server: ThreatFeedServer, feed: YamlSou
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_waits_and_refusals(server: ThreatFeedServer, feed: YamlSource, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = Answer(429, {"Content-Type": "application/json", "Retry-After": "1"}, b'{"error": {"message": "slow"}}')
     server.faults[1] = Fault(refusal)

@@ -106,6 +106,19 @@ def _marks_of(text: str) -> Iterator[tuple[int, str]]:
             yield next(below) + 1, match[1]
 
 
+def statement_at(guard: Guard, tree: ast.Module, line: int) -> ast.stmt:
+    """The guard's statement, which begins at `line`.
+
+    Raises:
+        GuardError: no statement begins there.
+    """
+    starts = (node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _first_line(node) == line)
+    statement = next(starts, None)
+    if statement is None:
+        raise GuardError(f"{guard.name}: no statement begins at line {line}")
+    return statement
+
+
 def without(guard: Guard, text: str, line: int) -> str:
     """The source of a file without its guard at `line`.
 
@@ -113,10 +126,7 @@ def without(guard: Guard, text: str, line: int) -> str:
         GuardError: no statement begins there, or the change does not fit it.
     """
     tree = ast.parse(text)
-    starts = (node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _first_line(node) == line)
-    statement = next(starts, None)
-    if statement is None:
-        raise GuardError(f"{guard.name}: no statement begins at line {line}")
+    statement = statement_at(guard, tree, line)
     _Exchange(statement, guard.changed(statement)).visit(tree)
     return ast.unparse(ast.fix_missing_locations(tree))
 
@@ -201,10 +211,13 @@ def faults_of(guards: Sequence[Guard]) -> list[str]:
     wrong += [
         f"{name}: a mark without an entry in guard_list" for name in found.keys() - {known.name for known in listed([])}
     ]
+    trees: dict[Path, ast.Module] = {}
     for guard in guards:
         for marked in found[guard.name]:
+            if (tree := trees.get(marked.file)) is None:
+                tree = trees[marked.file] = ast.parse((ROOT / marked.file).read_text())
             try:
-                without(guard, (ROOT / marked.file).read_text(), marked.line)
+                guard.changed(statement_at(guard, tree, marked.line))
             except GuardError as error:
                 wrong.append(f"{marked.file}: {error}")
     return wrong

@@ -21,6 +21,8 @@ from tests.faults.scale import scaled
 from tests.fetch.flow_bodies import json_body, row
 from tests.fetch.scripted import ScriptedServer, answer, scripted_server
 
+pytestmark = pytest.mark.slow
+
 SEEDED = random.Random(0)
 # Keys that do not rise, repeats and rejects: each step of writing the window file has work to do.
 GOOD = [row(number, time=number % 99 + 1) for number in range(1, 6_001)]

@@ -11,6 +11,8 @@ from tests.faults.hostile_bodies import HOSTILE, JSON, NDJSON, XML
 from tests.faults.hostile_child import ALONE, NESTED
 from tests.faults.scale import scaled
 
+pytestmark = pytest.mark.slow
+
 EXTRA = 64 << 20
 # Calls of Python functions until the error. The most, 3 million, are made for the 185,681 empty records that are
 # rejected before their fetch ends.

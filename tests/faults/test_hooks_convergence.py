@@ -11,6 +11,8 @@ import pytest
 from tests.faults.hooks_world import World, batches, running, send_all
 from tests.faults.scale import scaled
 
+pytestmark = pytest.mark.slow
+
 RUNS = scaled(full=200, ci=4)
 FAULTS = ("kill", "full", "broken", "kill while full")
 

@@ -23,7 +23,7 @@ from tests.faults.hooks_world import MS, World, record, running
 from tests.faults.scale import scaled
 from tests.webhooks.declared import KEY
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SLOW = scaled(full=1_000, ci=200)
 HEALTHY = 40

@@ -18,6 +18,8 @@ from flows_platform.webhooks.journal_index import FIRST, LAST
 from tests.faults.hooks_world import World, batches, running, send_all
 from tests.faults.scale import scaled
 
+pytestmark = pytest.mark.slow
+
 RUNS = scaled(full=20, ci=1)
 JOURNALS = [("alerts.db", "alerts.db"), ("one.db", "two.db")]
 

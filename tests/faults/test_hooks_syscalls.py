@@ -31,7 +31,11 @@ SEED = 20
 RECORDS = {record(*one).encode() for batch in BATCHES for one in batch}
 DETAILS = {f"alerts/{name[:2]}/{name[2:]}/{name}": detail(name) for batch in BATCHES for name, _ in batch}
 
-pytestmark = [pytest.mark.faults, pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.faults,
+    pytest.mark.skipif(not can_trace(), reason="strace cannot trace here"),
+]
 
 
 def held(folder: Path) -> list[bytes]:

@@ -14,6 +14,8 @@ import pytest
 from tests.faults.fuzz_child import TARGETS
 from tests.faults.scale import scaled
 
+pytestmark = pytest.mark.slow
+
 EACH = scaled(90_000, 250)
 # In the full run each parser has a process of its own; in the ordinary one all share one.
 GROUPS = [[target] for target in TARGETS] if scaled(1, 0) else [list(TARGETS)]

@@ -22,7 +22,7 @@ from tests.conditions import eventually
 from tests.faults.scale import scaled
 from tests.faults.server_child import ServerChild, child
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
 
 STREAM = "/api/v1/stream/flows"
 ROWS = 60_000

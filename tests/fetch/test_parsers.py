@@ -97,6 +97,7 @@ def test_what_is_wrong_behind_proven_blocks_is_said_as_ever(
     assert not target.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parser", Parser)
 @pytest.mark.parametrize("wire", [WireFormat.JSON, WireFormat.XML])
 def test_a_total_beside_flat_records_is_read(

@@ -149,6 +149,7 @@ def test_redirects_are_requests_too(server: ScriptedServer, tmp_path: Path) -> N
     assert (len(server.requests), fake.slept) == (2, [30.0])
 
 
+@pytest.mark.slow
 def test_processes_share_one_budget(server: ScriptedServer, tmp_path: Path) -> None:
     requests, seconds, count, processes = 4, 1, 5, 3
     server.scripts = [answer(b"[]")]

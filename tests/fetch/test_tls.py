@@ -182,6 +182,7 @@ def test_certificates_are_checked_through_a_tunnel(
             fetched(api)
 
 
+@pytest.mark.slow
 def test_a_head_that_never_ends_is_not_the_proxys_fault(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_json_that_is_cut_short_or_spoiled(position: int, instead: bytes, sizes:
     read_alike(BODY[:position] + instead + BODY[position + 1 :], sizes, WireFormat.JSON)
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("instead", [b";", b"", b"0", b" ", b"x,", b",,"])
 def test_json_without_a_comma_between_records(instead: bytes) -> None:
@@ -73,6 +74,7 @@ def test_xml_in_blocks(first: str, odd: str, last: str, sizes: list[int], head: 
     read_alike(body, sizes, WireFormat.XML)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "odd",
     [

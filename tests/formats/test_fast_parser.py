@@ -107,6 +107,7 @@ def test_any_bytes_instead_of_others(other: bytes, position: int) -> None:
 
 LONG = {
     "json: a million empty records",
+    "json: half a million decimals in a record",
     "json: half a million decimals around the records",
     "json: a megabyte of decimals around the records",
     "json: text of 64 MB",

@@ -199,6 +199,7 @@ SEPARATORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", FORMATS)
 def test_any_separator_between_two_records_or_all(wire: WireFormat) -> None:
     for separator in SEPARATORS:
@@ -279,6 +280,7 @@ def changed_records(wire: WireFormat) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", FORMATS)
 def test_any_record_that_is_written_otherwise(wire: WireFormat) -> None:
     """In the middle, first, last, twice in a row, and all of them."""

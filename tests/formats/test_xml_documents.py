@@ -258,6 +258,7 @@ def test_a_cut_document_is_incomplete(end: bytes) -> None:
     assert io.BytesIO(body).read().count(b"<HOST>") == 5
 
 
+@pytest.mark.slow
 def test_instructions_between_records_in_any_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parser may still write to the text after an instruction, so that instruction stays in the tree."""
     monkeypatch.setattr(decode, "SLICE_BYTES", 1)

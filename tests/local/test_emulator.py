@@ -47,6 +47,7 @@ def test_unfinished_jobs_are_forgotten_and_finished_ones_stay(tmp_path: Path) ->
     assert forget_unfinished_jobs(tmp_path) == 0
 
 
+@pytest.mark.slow
 def test_a_process_whose_database_cannot_open_is_given_up_with_its_log(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -56,6 +57,7 @@ def test_a_process_whose_database_cannot_open_is_given_up_with_its_log(tmp_path:
         supervisor.start(replace(broken.child(), tries=1))
 
 
+@pytest.mark.slow
 def test_it_starts_again_after_a_kill(tmp_path: Path) -> None:
     emulator = Emulator.at(tmp_path / "data")
     with Supervisor() as supervisor:

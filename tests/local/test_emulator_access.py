@@ -305,6 +305,7 @@ def is_emulator(path: Path, mark: Path) -> bool:
     return words[:2] == [sys.executable, "-m"] and str(mark) in words
 
 
+@pytest.mark.slow
 def test_a_home_behind_a_link_serves_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

@@ -139,6 +139,16 @@ def test_a_taken_port_is_named_with_the_setting(tmp_path: Path) -> None:
     assert not (tmp_path / "p.log").exists()
 
 
+def test_a_free_port_is_none_that_a_program_without_a_choice_is_given() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(free_port() for _ in range(200)) < first
+
+
+def test_a_host_of_another_machine_has_no_free_port() -> None:
+    with pytest.raises(ConfigurationError, match=r"no free port was found on 192\.0\.2\.1 among 100"):
+        free_port("192.0.2.1")
+
+
 def test_a_lock_is_held_as_long_as_the_child_lives(tmp_path: Path) -> None:
     lock = tmp_path / "data" / "lock"
     child = python("one", SLEEP, tmp_path / "1.log", lock=lock)

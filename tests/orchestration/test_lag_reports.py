@@ -117,6 +117,7 @@ def watched(tmp_path: Path, new_home: Path) -> Iterator[Watched]:
         yield Watched(live, instance)
 
 
+@pytest.mark.slow
 def test_forty_windows_behind_is_shown_as_forty_everywhere(watched: Watched) -> None:
     """Even though the newest window came a moment ago."""
     watched.load(*range(3), 42)
@@ -183,6 +184,7 @@ def shown(watched: Watched) -> str | None:
     return execution and str(execution["status"])
 
 
+@pytest.mark.slow
 def test_the_pages_show_the_check_as_evaluated_also_after_a_window_came(watched: Watched) -> None:
     wall = watched.wall(3)
     for loaded in range(3):
@@ -247,6 +249,7 @@ def test_dagsters_own_daemon_is_left_alone_where_it_decides(watched: Watched, tm
         assert set(other.freshness().values()) == {"UNKNOWN"}
 
 
+@pytest.mark.slow
 def test_looks_that_read_what_is_new_know_what_a_look_at_all_knows(watched: Watched) -> None:
     chance, known = random.Random(0), None
     for _ in range(20):

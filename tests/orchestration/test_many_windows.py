@@ -45,6 +45,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+@pytest.mark.slow
 def test_a_look_asks_the_instance_for_a_share_of_the_windows_that_are_not_loaded(
     table: WindowedTable, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

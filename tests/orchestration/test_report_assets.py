@@ -239,6 +239,7 @@ RANGED = {
 }
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_for_the_server_and_for_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [as_file(tmp_path / f"{one['name']}.yaml", **one) for one in (SHORT, RANGED)]
     monkeypatch.setenv("FLOWS_SOURCES", f"lanl_flows,{tmp_path}")

@@ -332,6 +332,7 @@ def test_a_query_is_cancelled_by_its_label(engine: ReportEngine, client: bigquer
     assert eventually(lambda: not is_running(client))
 
 
+@pytest.mark.slow
 def test_a_query_that_takes_too_long_is_cancelled(engine: ReportEngine, client: bigquery.Client) -> None:
     short = SLOW.model_copy(update={"limits": SLOW.limits.model_copy(update={"seconds": 1})})
     with pytest.raises(TooSlow, match="it took longer than 1 s and was cancelled"):

@@ -67,6 +67,7 @@ def rows_of(server: Server, window: Window, **headers: str) -> tuple[int, str | 
     return response.status, response.headers.get("ETag"), rows[0]
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_no_answer_is_of_two_versions(client: bigquery.Client, tmp_path: Path) -> None:
     name = f"replaced_{uuid4().hex}"

@@ -26,6 +26,8 @@ from tests.fakes.small_server import SmallServer, document
 from tests.fetch.declared_api import RECORDS
 from tests.sources import run_child
 
+pytestmark = pytest.mark.slow
+
 NAMES = [f"source_{number}" for number in range(FEW + 1)]
 ASSETS = "__ASSET_JOB"
 KEY = "2024-03-01-00:00"

@@ -142,6 +142,7 @@ def platform(server: Server, emulator: Emulator, home: Path) -> Settings:
     )
 
 
+@pytest.mark.slow
 def test_windows_hold_the_orders_to_the_last_cent(
     server: Server, emulator: Emulator, tmp_path: Path, raw: duckdb.DuckDBPyConnection
 ) -> None:

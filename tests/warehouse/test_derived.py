@@ -48,6 +48,7 @@ def differing(warehouse: Warehouse) -> list[datetime]:
     return [row["hour"] for row in warehouse.select(DIFFERING_HOURS, (), "checking")]
 
 
+@pytest.mark.slow
 def test_the_traffic_of_a_window_is_that_of_its_flows(warehouse: Warehouse, publication: Made) -> None:
     warehouse.ensure_table(TRAFFIC_TABLE)
     warehouse.replace_window(publication(window(0), ROWS))
@@ -73,6 +74,7 @@ def test_the_traffic_of_a_window_is_that_of_its_flows(warehouse: Warehouse, publ
     assert warehouse.count(TRAFFIC_TABLE, window(0)) == 0
 
 
+@pytest.mark.slow
 def test_a_query_that_fails_leaves_the_window(warehouse: Warehouse, publication: Made) -> None:
     warehouse.ensure_table(TRAFFIC_TABLE)
     warehouse.replace_window(publication(window(0), ROWS))

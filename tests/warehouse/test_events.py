@@ -59,6 +59,7 @@ def publish(warehouse: Warehouse, window: Window, rows: Sequence[Row]) -> Publis
     return warehouse.replace_window(Publication(EVENTS_TABLE, window, checked, "run"))
 
 
+@pytest.mark.slow
 def test_windows_are_replaced_and_their_neighbours_left(events: Warehouse) -> None:
     assert publish(events, DAY, FIRST).inserted == 3
     publish(events, NEXT, SECOND)
@@ -69,12 +70,14 @@ def test_windows_are_replaced_and_their_neighbours_left(events: Warehouse) -> No
     assert events.window_counts(EVENTS_TABLE, DAYS) == {DAY: 2, NEXT: 1}
 
 
+@pytest.mark.slow
 def test_the_same_window_again_is_the_same(events: Warehouse) -> None:
     for _ in range(2):
         publish(events, DAY, FIRST)
         assert events.digest(EVENTS_TABLE) == RowDigest.of(FIRST)
 
 
+@pytest.mark.slow
 def test_an_empty_window_clears_its_rows_and_no_others(events: Warehouse) -> None:
     publish(events, DAY, FIRST)
     publish(events, NEXT, SECOND)
@@ -108,6 +111,7 @@ def test_rows_outside_the_window_are_refused(events: Warehouse, seen: datetime) 
     assert events.count(EVENTS_TABLE) == 0
 
 
+@pytest.mark.slow
 def test_days_of_a_clock_that_is_put_on_hold_their_own_rows(events: Warehouse) -> None:
     short = LOCAL_DAYS.floor(datetime(2024, 3, 31, 12, tzinfo=UTC))
     after = LOCAL_DAYS.floor(short.end)
@@ -146,7 +150,8 @@ def test_dates_and_decimals_are_in_the_table_to_the_last_digit(events: Warehouse
     assert events.digest(EVENTS_TABLE, DAY) != RowDigest.of(changed)
 
 
-@pytest.mark.parametrize("clustering", [("due", "amount"), pytest.param((), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("clustering", [("due", "amount"), ()])
 def test_a_date_and_a_decimal_may_be_the_key(
     client: bigquery.Client, tmp_path: Path, clustering: tuple[str, ...]
 ) -> None:
@@ -184,6 +189,7 @@ def replace_score(row: Row, score: float) -> Row:
     return (*row[:place], score, *row[place + 1 :])
 
 
+@pytest.mark.slow
 def test_many_doubles_have_one_digest_everywhere(events: Warehouse) -> None:
     rows = [event(str(place), DAY.start, score=value, weight=-value) for place, value in enumerate(doubles(20_000))]
     publish(events, DAY, rows)

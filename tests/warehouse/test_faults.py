@@ -95,6 +95,7 @@ def test_a_taken_id_is_waited_for_and_the_next_one_used(jobs: Jobs) -> None:
     assert [job.job_id for job in ran] == [f"{chain}_{number}" for number in range(6)]
 
 
+@pytest.mark.slow
 def test_a_statement_starts_after_the_one_that_another_machine_has_running(jobs: Jobs) -> None:
     """The two share no lock: only the chain of ids keeps them apart."""
     chain = f"chain_{uuid4().hex}"

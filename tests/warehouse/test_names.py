@@ -130,6 +130,7 @@ VALUES: dict[ColumnType, Digested] = {
 }
 
 
+@pytest.mark.slow
 def test_columns_named_as_what_statements_name_are_replaced_counted_and_digested(
     client: bigquery.Client, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def frozen(emulator: Emulator) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_a_frozen_warehouse_fails_the_window_and_the_next_goes_on(
     emulator: Emulator, warehouse: Warehouse, publication: Made
 ) -> None:

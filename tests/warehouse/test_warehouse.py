@@ -45,6 +45,7 @@ def test_adjacent_windows_are_exact_and_replacing_one_leaves_the_other(warehouse
     assert not staging_tables(warehouse)
 
 
+@pytest.mark.slow
 def test_the_same_content_again_changes_nothing(warehouse: Warehouse, publication: Made) -> None:
     made = publication(window(0), FIRST)
     jobs = {warehouse.replace_window(made).merge_job for _ in range(3)}
@@ -52,6 +53,7 @@ def test_the_same_content_again_changes_nothing(warehouse: Warehouse, publicatio
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(FIRST)
 
 
+@pytest.mark.slow
 def test_an_empty_window_clears_its_rows_and_no_others(warehouse: Warehouse, publication: Made) -> None:
     warehouse.replace_window(publication(window(0), FIRST))
     warehouse.replace_window(publication(window(1), SECOND))
@@ -72,6 +74,7 @@ def test_an_empty_window_without_rows_is_counted_and_nothing_else(warehouse: War
     assert warehouse.digest(FLOWS_TABLE) == RowDigest.of(FIRST)
 
 
+@pytest.mark.slow
 def test_a_table_made_again_does_not_adopt_the_old_tables_jobs(warehouse: Warehouse, publication: Made) -> None:
     made = publication(window(0), FIRST)
     warehouse.replace_window(made)

@@ -22,6 +22,8 @@ from flows_platform.local.ports import free_port
 from flows_platform.local.supervisor import Supervisor
 from flows_platform.settings import Settings, load_settings
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 MUTATION = "mutation { setNuxSeen }"
 QUERY = "{ version }"

@@ -173,6 +173,7 @@ def listens(url: str) -> bool:
         return probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) == 0
 
 
+@pytest.mark.slow
 def test_the_demo_says_where_a_bucket_or_details_come_from(tmp_path: Path) -> None:
     process = demo(tmp_path)
     assert process.stdout

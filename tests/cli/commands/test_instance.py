@@ -15,6 +15,7 @@ def nothing() -> None:
     """A job whose runs the tests use."""
 
 
+@pytest.mark.slow
 def test_runs_without_a_process_are_failed_and_others_left_alone(tmp_path: Path) -> None:
     with open_instance(load_settings(home=tmp_path)) as instance:
         done = nothing.execute_in_process(instance=instance).run_id

@@ -75,6 +75,7 @@ def create_table(settings: Settings) -> None:
         client.create_table(target_table(reference, source.table))
 
 
+@pytest.mark.slow
 def test_reports_are_checked_against_a_dry_run(tmp_path: Path, dataset: dict[str, Any]) -> None:
     wrong = report("other_type", columns=[{"name": "country", "type": "string"}, {"name": "n", "type": "numeric"}])
     unknown = report("unknown", sql=SQL.replace("indicator_source_country", "land"))
@@ -101,6 +102,7 @@ def test_reports_are_checked_against_a_dry_run(tmp_path: Path, dataset: dict[str
     assert int(same.split(":")[1]) > int(missing.split(":")[1]) > int(other.split(":")[1])
 
 
+@pytest.mark.slow
 def test_a_table_without_windows_and_a_warehouse_that_is_away_refuse_no_report(
     tmp_path: Path, dataset: dict[str, Any]
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_table_without_windows_and_a_warehouse_that_is_away_refuse_no_report(
     assert not away.faults
 
 
+@pytest.mark.slow
 def test_an_emulator_that_never_ran_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
     assert "the local emulator was never started" in read_declarations(settings).unchecked["countries"]
@@ -123,6 +126,7 @@ def test_an_emulator_that_never_ran_is_named_and_nothing_is_written(tmp_path: Pa
         report_engine(settings)
 
 
+@pytest.mark.slow
 def test_a_key_that_is_none_is_shown_nowhere(tmp_path: Path) -> None:
     settings = project(tmp_path, report(), bigquery_project="p", bigquery_credentials=SecretStr("eyJjYW5hcnkiOiAxfQ=="))
     found = read_declarations(settings)
@@ -133,6 +137,7 @@ def test_a_key_that_is_none_is_shown_nowhere(tmp_path: Path) -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.slow
 def test_a_derived_table_is_one_that_reports_may_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         f"type: {REPORT.component}\nattributes:\n  name: busiest\n  description: d\n"
@@ -143,6 +148,7 @@ def test_a_derived_table_is_one_that_reports_may_read(tmp_path: Path) -> None:
     assert not [fault for fault in found.faults if "busiest" in fault]
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_faults_and_others_are_served(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
     (tmp_path / "sources" / "b.report.yaml").write_text(f"type: {REPORT.component}\nattributes:\n  nmae: x\n")
@@ -154,6 +160,7 @@ def test_files_that_cannot_be_read_are_faults_and_others_are_served(tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 def test_without_a_database_the_server_has_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = project(tmp_path, report())
     monkeypatch.setenv("FLOWS_HOME", str(settings.home))
@@ -178,6 +185,7 @@ def test_sources_that_cannot_be_read_at_all_are_an_error(monkeypatch: pytest.Mon
         read_declarations(Settings(home=tmp_path))
 
 
+@pytest.mark.slow
 def test_webhooks_are_read_with_the_reports_or_alone(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
     text = (WEBHOOKS / "standard_events.yaml").read_text()
@@ -209,6 +217,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 UNWANTED = {"dagster", "google", "pyarrow", "lxml", "ijson", "yaml", "pandas", "requests", "urllib3"}
 
 
+@pytest.mark.slow
 def test_reports_and_webhooks_bring_no_dagster_and_no_client_into_the_server(tmp_path: Path) -> None:
     settings = project(tmp_path, report())
     (tmp_path / "sources" / "a.yaml").write_text((WEBHOOKS / "standard_events.yaml").read_text())
@@ -241,6 +250,7 @@ def served(settings: Settings) -> Iterator[tuple[Server, "subprocess.Popen[str]"
             process.terminate()
 
 
+@pytest.mark.slow
 def test_flows_serve_says_what_it_serves_and_answers(tmp_path: Path, dataset: dict[str, Any]) -> None:
     settings = project(
         tmp_path,
