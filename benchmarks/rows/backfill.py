@@ -11,8 +11,8 @@ from benchmarks.platform_home import Home, home
 from benchmarks.processes import run
 from benchmarks.rows.files import scratch
 from benchmarks.sizes import Sizes
-from flows_platform.cli.commands.demo_report import window_reports
 from flows_platform.cli.commands.instance import open_instance
+from flows_platform.cli.commands.window_results import window_results
 from flows_platform.domain.errors import InputError
 from flows_platform.sources.lanl_flows.windows import flows_windows
 
@@ -47,8 +47,8 @@ class Runs:
     def result(self) -> str:
         """Refuses runs that did not leave every window's own results and checks."""
         with open_instance(self.home.settings(DATASET)) as instance:
-            reports = [report for run_id in self._last for report in window_reports(instance, run_id, self.keys)]
-        verified = {report.key for report in reports if report.verified}
+            results = [result for run_id in self._last for result in window_results(instance, run_id, self.keys)]
+        verified = {result.key for result in results if result.verified}
         if verified != set(self.keys):
             raise InputError(f"{len(verified)} of {len(self.keys)} windows have results and checks of their own.")
         return "every window verified"

@@ -34,7 +34,7 @@ class Origin(NamedTuple):
 
 
 def _left_out(path: Path, name: str, message: str) -> SourceFault:
-    return SourceFault(str(path), f"{message} The report {name} is left out." if name else message)
+    return SourceFault(str(path), f"{message} The report {name} is left out." if name else message, name)
 
 
 class Reports(NamedTuple):

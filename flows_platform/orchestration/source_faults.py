@@ -14,10 +14,11 @@ _NOT_OF_A_NAME = re.compile(r"\W+")
 
 @dataclass(frozen=True, slots=True)
 class SourceFault:
-    """What is wrong with a file; the message names it."""
+    """What is wrong with a file; the message names it. `name` is that of what is left out, if not all of the file."""
 
     file: str
     message: str
+    name: str = ""
 
     @classmethod
     def of(cls, path: Path, error: Exception) -> "SourceFault":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows_platform.declared import Secrets
 from flows_platform.domain.errors import StorageError
+from flows_platform.domain.progress import Progress, silent
 from flows_platform.runtime.budget import Budget
 from flows_platform.webhooks.archive import Archive, Evidence, evidence, is_beside
 from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
@@ -156,8 +157,11 @@ class Receiver:
                 raise error
         return len(opened)
 
-    def reindex(self) -> int:
+    def reindex(self, progress: Progress = silent) -> int:
         """Rebuild the journal from the archive. Returns the number of records.
+
+        Args:
+            progress: Called with the number of objects that were read: records, deliveries and details.
 
         Raises:
             StorageError: journal or archive cannot be used, or an object is not what its key says.
@@ -167,11 +171,15 @@ class Receiver:
         for entries in batched(self._archived_records(), REINDEXED, strict=False):
             self._journal.restore(self.declaration.name, entries, [])
             count += len(entries)
+            progress(count, None)
+        read = count
         for deliveries in batched(self._archived_deliveries(), REINDEXED, strict=False):
             self._journal.restore(self.declaration.name, [], deliveries)
+            progress(read := read + len(deliveries), None)
         queue = DetailQueue(self._journal, self.declaration.name)
         for ids in batched(self._archive.details(), REINDEXED, strict=False):
             queue.settle(ids, PRESENT)
+            progress(read := read + len(ids), None)
         self._forget_what_is_gone(queue)
         # Last, so that an interrupted rebuild starts again.
         self._index.note(self._archive)

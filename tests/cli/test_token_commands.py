@@ -22,7 +22,11 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_reports, "_declared", lambda: {report.name: report for report in REPORTS})
+    monkeypatch.setattr(
+        token_reports,
+        "_declared",
+        lambda: ({report.name: report for report in REPORTS}, {"of_nothing": "r.yaml:7: sql: not SELECT."}),
+    )
 
 
 def test_a_token_of_a_report_with_a_fixed_parameter(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +49,7 @@ def test_a_token_of_a_report_with_a_fixed_parameter(file: Path, capsys: pytest.C
     ("scopes", "fixed", "expires", "said"),
     [
         (["report:read"], [], None, "there is no scope 'report:read'; did you mean reports:read?"),
+        (["reports:of_nothing"], [], None, r"the report of_nothing is not served\..*r.yaml:7: sql: not SELECT"),
         (["reports:of_custmer"], [], None, "there is no report 'of_custmer'; did you mean of_customer?"),
         ([], ["custmer=ann"], None, "reports:read opens has the parameter custmer; did you mean customer?"),
         (["reports:of_all"], ["customer=a"], None, "no report that reports:of_all opens has the parameter customer"),

@@ -197,7 +197,9 @@ def test_the_journal_is_rebuilt_from_the_archive(bench: Bench, tmp_path: Path) -
     for file in tmp_path.glob("alerts.db*"):
         file.unlink()
     rebuilt = Bench(tmp_path)
-    assert rebuilt.receiver.reindex() == 4
+    told: list[int] = []
+    assert rebuilt.receiver.reindex(lambda done, _: told.append(done)) == 4
+    assert told == [4, 4 + len(deliveries)]
     assert rebuilt.rows() == rows
     assert sorted(map(str, rebuilt.deliveries())) == sorted(map(str, noted))
     assert rebuilt.receiver.reindex() == 4

@@ -104,10 +104,12 @@ def run_reindex(source: str | None) -> None:
     """
     settings = load_settings()
     store = open_store(settings.archive)
-    with closing(Journal(settings.journal)) as journal, progress_bar("Reading the archive", "records"):
+    with closing(Journal(settings.journal)) as journal:
         for webhook in chosen_webhooks(source, settings):
             receiver = Receiver(webhook, {}, Archive(store, webhook.folder), journal)
-            say(f"{webhook.name}: {receiver.reindex():,} records")
+            with progress_bar(f"Reading the archive of {webhook.name}", "objects") as progress:
+                count = receiver.reindex(progress)
+            say(f"{webhook.name}: {count:,} records")
             if webhook.detail:  # a running server looks for what is due twice a minute
                 DetailQueue(journal, webhook.name).adopt(time.time())
 

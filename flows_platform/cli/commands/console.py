@@ -1,4 +1,4 @@
-"""What a terminal shows beside the results: messages on standard error and progress bars. Imports Rich."""
+"""What a terminal shows: results, messages on standard error and progress bars. Imports Rich."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,15 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from flows_platform.domain.progress import Progress as Listener
 
+WIDTH = 120  # columns of standard output, if it is not a terminal
+
 console = Console(stderr=True, highlight=False)
+
+
+def output_console() -> Console:
+    """Where results are printed: standard output, of a fixed width where it is not a terminal."""
+    output = Console(highlight=False)
+    return output if output.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 @contextmanager

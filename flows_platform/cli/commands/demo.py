@@ -7,11 +7,11 @@ import dagster as dg
 
 from flows_platform.access.private import PRIVATE
 from flows_platform.cli.commands.console import console
-from flows_platform.cli.commands.demo_report import print_report, window_reports
 from flows_platform.cli.commands.instance import open_instance, report_success, run_job
 from flows_platform.cli.commands.services import api_child, emulator_child
 from flows_platform.cli.commands.shown_report import show_report
 from flows_platform.cli.commands.terminal import progress_bar, say
+from flows_platform.cli.commands.window_results import print_results, window_results
 from flows_platform.domain.verification import RowDigest, Value
 from flows_platform.flow_database.read import database_summary, iter_rows
 from flows_platform.local.emulator import wipe
@@ -84,9 +84,9 @@ def _load_windows(settings: Settings, instance: dg.DagsterInstance) -> bool:
         materializations=(2 + len(table.sinks)) * len(keys),  # the window file, the table and its sinks
         tags=range_tags(keys[0], keys[-1]),
     )
-    reports = window_reports(instance, run.run_id, keys)
-    print_report(reports)
-    return report_success(run) and all(report.verified for report in reports)
+    results = window_results(instance, run.run_id, keys)
+    print_results(results)
+    return report_success(run) and all(result.verified for result in results)
 
 
 def _compare(settings: Settings) -> bool:

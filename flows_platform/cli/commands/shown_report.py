@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from flows_platform.cli.commands.demo_report import output_console
+from flows_platform.cli.commands.console import output_console
 from flows_platform.cli.commands.terminal import say
 from flows_platform.components.report import declared_reports
 from flows_platform.domain.schema import ColumnType

@@ -17,9 +17,11 @@ def check_reports(scopes: Sequence[str], fixed: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: there is one, with the nearest name or what is allowed.
     """
-    declared = _declared()
+    declared, left_out = _declared()
     named = [scope.partition(":")[2] for scope in scopes if scope not in set(Scope)]
     for name in named:
+        if why := left_out.get(name):
+            raise ConfigurationError(f"the report {name} is not served.", remedy=why)
         if name not in declared:
             near = did_you_mean(name, declared) or "."
             raise ConfigurationError(
@@ -32,9 +34,12 @@ def check_reports(scopes: Sequence[str], fixed: Mapping[str, str]) -> None:
         _check_parameters(scope, reports, fixed)
 
 
-def _declared() -> dict[str, ReportDeclaration]:
-    """The reports of the project."""
-    return {report.name: report for report in declared_reports(load_settings()).reports}
+def _declared() -> tuple[dict[str, ReportDeclaration], dict[str, str]]:
+    """The project's reports by name, and the messages of those with a fault."""
+    found = declared_reports(load_settings())
+    return {report.name: report for report in found.reports}, {
+        fault.name: fault.message for fault in found.faults if fault.name
+    }
 
 
 def _check_parameters(scope: str, reports: Sequence[ReportDeclaration], fixed: Mapping[str, str]) -> None:

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
-from rich.console import Console
 from rich.table import Table
 
+from flows_platform.cli.commands.console import output_console
 from flows_platform.orchestration.checks import CHECKS
-
-WIDTH = 120  # columns, if the output is not a terminal
 
 
 @dataclass(slots=True)
-class WindowReport:
+class WindowResult:
     """One window: its counts at source, in the file and in BigQuery, its level of verification, its checks by name."""
 
     key: str
@@ -26,21 +24,21 @@ class WindowReport:
         return self.checks.keys() == CHECKS.keys() and all(self.checks.values())
 
 
-def window_reports(instance: dg.DagsterInstance, run_id: str, keys: Sequence[str]) -> list[WindowReport]:
+def window_results(instance: dg.DagsterInstance, run_id: str, keys: Sequence[str]) -> list[WindowResult]:
     """The windows `keys` as the run recorded them."""
-    reports = {key: WindowReport(key) for key in keys}
+    results = {key: WindowResult(key) for key in keys}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
         materialization = entry.asset_materialization
         if materialization and "verification" in materialization.metadata:
-            report = reports[str(materialization.partition)]
-            report.verification = str(materialization.metadata["verification"].value)
+            result = results[str(materialization.partition)]
+            result.verification = str(materialization.metadata["verification"].value)
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = entry.asset_check_evaluation
         if evaluation:
-            report = reports[str(evaluation.partition)]
-            report.checks[evaluation.check_name] = evaluation.passed
-            report.figures = {name: value.value for name, value in evaluation.metadata.items()}
-    return list(reports.values())
+            result = results[str(evaluation.partition)]
+            result.checks[evaluation.check_name] = evaluation.passed
+            result.figures = {name: value.value for name, value in evaluation.metadata.items()}
+    return list(results.values())
 
 
 COLUMNS = {
@@ -51,29 +49,23 @@ COLUMNS = {
 }
 
 
-def print_report(reports: Sequence[WindowReport]) -> None:
+def print_results(results: Sequence[WindowResult]) -> None:
     """Print a line per window, and the sums."""
     table = Table(title="Windows", show_footer=True)
-    table.add_column("window (UTC)", footer=f"{len(reports)} windows")
+    table.add_column("window (UTC)", footer=f"{len(results)} windows")
     for title, name in COLUMNS.items():
-        total = sum(int(str(report.figures.get(name, 0))) for report in reports)
+        total = sum(int(str(result.figures.get(name, 0))) for result in results)
         table.add_column(title, footer=f"{total:,}", justify="right")
     table.add_column("verification")
-    table.add_column("checks", footer=f"{sum(report.verified for report in reports)} verified")
-    for report in reports:
+    table.add_column("checks", footer=f"{sum(result.verified for result in results)} verified")
+    for result in results:
         figures = [
-            f"{value:,}" if isinstance(value := report.figures.get(name), int) else "?" for name in COLUMNS.values()
+            f"{value:,}" if isinstance(value := result.figures.get(name), int) else "?" for name in COLUMNS.values()
         ]
-        table.add_row(report.key, *figures, report.verification, _checks(report))
+        table.add_row(result.key, *figures, result.verification, _checks(result))
     output_console().print(table)
 
 
-def output_console() -> Console:
-    """Where results are printed: standard output, of a fixed width where it is not a terminal."""
-    output = Console(highlight=False)
-    return output if output.is_terminal else Console(highlight=False, width=WIDTH)
-
-
-def _checks(report: WindowReport) -> str:
-    failed = [name for name in CHECKS if not report.checks.get(name)]
+def _checks(result: WindowResult) -> str:
+    failed = [name for name in CHECKS if not result.checks.get(name)]
     return f"{len(CHECKS)} of {len(CHECKS)} passed" if not failed else f"FAILED: {', '.join(failed)}"
