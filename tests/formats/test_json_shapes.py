@@ -283,6 +283,7 @@ class _Long:
         return b"".join(islice(self._pieces, 200))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "document"),
     [

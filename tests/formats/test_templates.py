@@ -289,6 +289,7 @@ def test_any_record_that_is_written_otherwise(wire: WireFormat) -> None:
             read_alike(wire, document(wire, dict.fromkeys(numbers, text)))
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("wire", FORMATS)
 def test_a_document_cut_at_any_byte(wire: WireFormat) -> None:
@@ -299,6 +300,7 @@ def test_a_document_cut_at_any_byte(wire: WireFormat) -> None:
             read_alike(wire, body[:end], footer=wire in (NDJSON, CSV) and end % 2 == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("wire", FORMATS)
 def test_another_byte_at_any_position(wire: WireFormat) -> None:
@@ -339,6 +341,7 @@ FOOTERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", [NDJSON, CSV])
 @pytest.mark.parametrize("rows", [0, 1, 2, ROWS])
 def test_a_footer_that_was_asked_for_or_not(wire: WireFormat, rows: int) -> None:
@@ -467,6 +470,7 @@ def test_a_column_of_one_text(wire: WireFormat, value: str) -> None:
     assert read_alike(wire, document(wire, records)) > ROWS // 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", [JSON, NDJSON])
 @pytest.mark.parametrize("name", ["n", "s", "f", "o", "m"])
 def test_nulls_of_a_column_that_may_be_null(wire: WireFormat, name: str) -> None:

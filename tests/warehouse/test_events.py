@@ -96,6 +96,7 @@ def test_the_table_is_as_declared_and_its_facts_need_no_epoch(events: Warehouse)
     assert (summary.first, summary.last) == (DAY.start, DAY.end - TICK)
 
 
+@pytest.mark.slow
 def test_keys_of_several_columns_are_counted_together(events: Warehouse) -> None:
     rows = [event("1:a", DAY.start, number=1), event("1", DAY.start), event("1:a", DAY.start + TICK)]
     publish(events, DAY, [*rows, rows[0]])
