@@ -175,6 +175,14 @@ class Counts:
     open: int
 
 
+def only[T](results: Sequence[T | Exception]) -> T:
+    """The result of what was done as a group of one; raises its error if it failed."""
+    (result,) = results
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """Work for the writing thread, and the result or the error of each piece."""
@@ -295,10 +303,7 @@ class Journal:
         Raises:
             StorageError: the journal cannot be written.
         """
-        (result,) = self.write_all([work])
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return only(self.write_all([work]))
 
     def write_all[T](self, works: Sequence[Callable[[sqlite3.Connection], T]]) -> list[T | Exception]:
         """As `write`, for several pieces of work in one transaction. One that fails undoes only its own writes.

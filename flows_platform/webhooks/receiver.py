@@ -18,7 +18,7 @@ from flows_platform.webhooks.archive import Archive, Evidence, evidence, is_besi
 from flows_platform.webhooks.declaration import Webhook, WebhookDeclaration
 from flows_platform.webhooks.delivery import Delivery, Fetch
 from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
-from flows_platform.webhooks.journal import ARCHIVED, DeliveryEntry, Entered, Journal, RecordEntry, ToStore
+from flows_platform.webhooks.journal import ARCHIVED, DeliveryEntry, Entered, Journal, RecordEntry, ToStore, only
 from flows_platform.webhooks.journal_index import JournalIndex, gone
 from flows_platform.webhooks.key_list import KeyList
 from flows_platform.webhooks.parsing import BadDelivery, Parsed, Record, object_in, parse, record_in, records
@@ -94,10 +94,7 @@ class Receiver:
             BadDelivery: it is not acceptable; only its evidence is kept.
             StorageError: journal or archive cannot be written now.
         """
-        (result,) = self.receive_all([delivery])
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return only(self.receive_all([delivery]))
 
     def receive_all(self, deliveries: Sequence[Delivery]) -> list[Receipt | Exception]:
         """As `receive`, for several deliveries in less time. The results are receipts or errors, in the same order."""
@@ -139,10 +136,7 @@ class Receiver:
         value = object_in(body)
         parsed = Parsed(body.decode(), value, None)
         entry = self._entry(delivery, parsed, records(self.declaration.webhook, parsed, now), RECONCILED)
-        (result,) = self._kept([entry])
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return only(self._kept([entry]))
 
     def drain(self) -> int:
         """Store the objects of open deliveries, which were interrupted. Returns the number of deliveries.
@@ -152,9 +146,7 @@ class Receiver:
         """
         opened = self._journal.open_deliveries(self.declaration.name)
         for number in opened:
-            (error,) = self._store([(number, self._journal.to_store(number))])
-            if error is not None:
-                raise error
+            only(self._store([(number, self._journal.to_store(number))]))
         return len(opened)
 
     def reindex(self, progress: Progress = silent) -> int:
