@@ -86,7 +86,6 @@ def _column(column: Declared, declared: SqlTable) -> Column[Any]:
         primary_key=column.name in declared.key,
         autoincrement=False,
         nullable=column.nullable,
-        unique=True if is_parent and column.name == "id" else None,
         comment=column.description,
     )
 

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from random import Random
 from threading import Event
 
+from sqlalchemy import Engine, inspect, text
+
 from flows_platform.sources.nvd_cves.queries import CveQueries
 from flows_platform.sources.nvd_cves.store import Counts, CveStore
 from flows_platform.sql import engines
@@ -62,6 +64,16 @@ def test_the_newest_wins_and_no_reader_sees_a_mix(url: str, store: CveStore, que
     assert sum(count.inserted for count in counts) == len(NUMBERS) == store.total()
     written = sum(count.inserted + count.updated + count.unchanged for count in counts)
     assert written == WRITERS * VERSIONS * len(NUMBERS)
+
+
+def test_a_cve_is_unique_by_its_key_alone(url: str, engine: Engine, store: CveStore) -> None:
+    """Else one of two writers that insert a CVE at once could fail in the second index, which ON CONFLICT ignores."""
+    if url.startswith("postgresql"):
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE cves ADD CONSTRAINT cves_id_key UNIQUE (id)"))  # as earlier tables
+        store.create_tables()
+    assert inspect(engine).get_unique_constraints("cves") == []
+    assert not any(index["unique"] for index in inspect(engine).get_indexes("cves"))
 
 
 def test_tables_made_at_once(url: str) -> None:
