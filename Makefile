@@ -32,8 +32,7 @@ test: lint  ## formatting, lint, types, contracts, and the tests
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
 test-slow: env  ## the tests that `make test` leaves out: most of tests/end_to_end, memory over millions of rows, `flows dev`, the benchmarks' rows, more examples
-	$(BIN)/pytest -n 2 --dist loadfile -m slow
-	$(BIN)/pytest -n 2 --dist loadfile -m "hypothesis and not slow and not browser" --hypothesis-profile many
+	$(BIN)/pytest -n 2 --dist loadfile -m "(slow or hypothesis) and not browser" --hypothesis-profile many
 
 test-browser: env  ## clicks through Dagster's UI on Debian's Chromium: materialise, backfill, plots (some minutes)
 	$(BIN)/pytest -m browser

@@ -11,7 +11,7 @@ from hypothesis import settings
 from flows_platform.local.emulator import Emulator, running
 
 # No test asserts a time: examples may take as long as a busy machine makes them. Each run draws other ones, and
-# `make test-slow` draws Hypothesis's usual number: 25 of them take a twelfth off `make test`.
+# `make test-slow` draws Hypothesis's usual number, 100; ten are for `make test`.
 settings.register_profile("many", deadline=None)
 settings.register_profile("few", settings.get_profile("many"), max_examples=10)
 settings.load_profile("few")

@@ -38,7 +38,7 @@ class Downloaded(NamedTuple):
 class Listing(NamedTuple):
     """The reports that a token may read, and why declared ones are not served, by file, line and key.
 
-    There are no such reasons for a token of single reports.
+    A token for single reports is not told the reasons.
     """
 
     reports: list[dict[str, Any]]

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from flows_platform.domain.errors import ConfigurationError
 
+# Below the ports that Linux gives to programs that ask for any: 32768 and above by default. Such a program could be
+# given a port between its choice here and its use.
+CHOSEN = range(20_000, 32_768)
+TRIES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -28,12 +33,6 @@ class Address:
                     f"{name} cannot listen on {self.host}:{self.port} ({error.strerror}).",
                     remedy=f"Stop what uses the port, or set {self.setting} to another.",
                 ) from error
-
-
-# Below the ports that Linux gives to programs that ask for any: 32768 and above by default. Such a program could be
-# given a port between its choice here and its use.
-CHOSEN = range(20_000, 32_768)
-TRIES = 100
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -22,11 +22,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        token_reports,
-        "_declared",
-        lambda: ({report.name: report for report in REPORTS}, {"of_nothing": "r.yaml:7: sql: not SELECT."}),
-    )
+    left_out = {"of_nothing": "r.yaml:7: sql: not SELECT.", "of_customer": "r.yaml:9: another report has this name."}
+    monkeypatch.setattr(token_reports, "_declared", lambda: ({report.name: report for report in REPORTS}, left_out))
 
 
 def test_a_token_of_a_report_with_a_fixed_parameter(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.schema import Column, ColumnType, TableSchema
 from flows_platform.flow_database.clean_lines import FastParser, arrow_schema, parse_lines
-from tests.faults.scale import scaled
 
 SCHEMA = TableSchema(
     name="t",
@@ -92,8 +91,8 @@ good_lines = st.tuples(st.integers(-(2**63), 2**63 - 1), st.sampled_from(["", "a
 ends = st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\r\r\n"])
 
 
-@pytest.mark.faults
-@settings(max_examples=scaled(5000, 300), deadline=None)
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None)
 @given(
     st.lists(st.tuples(st.one_of(good_lines, good_lines, lines), ends).map(b"".join), min_size=1, max_size=5).map(
         b"".join

@@ -140,7 +140,7 @@ def test_a_taken_port_is_named_with_the_setting(tmp_path: Path) -> None:
 
 
 def test_a_free_port_is_none_that_a_program_without_a_choice_is_given() -> None:
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first = 32_768  # by default; a machine may be set otherwise
     assert max(free_port() for _ in range(200)) < first
 
 

@@ -20,9 +20,9 @@ def check_reports(scopes: Sequence[str], fixed: Mapping[str, str]) -> None:
     declared, left_out = _declared()
     named = [scope.partition(":")[2] for scope in scopes if scope not in set(Scope)]
     for name in named:
-        if why := left_out.get(name):
-            raise ConfigurationError(f"the report {name} is not served.", remedy=why)
         if name not in declared:
+            if why := left_out.get(name):
+                raise ConfigurationError(f"the report {name} is not served.", remedy=why)
             near = did_you_mean(name, declared) or "."
             raise ConfigurationError(
                 f"there is no report {name!r}{near}", remedy=f"The declared ones are {', '.join(declared) or 'none'}."
@@ -37,9 +37,8 @@ def check_reports(scopes: Sequence[str], fixed: Mapping[str, str]) -> None:
 def _declared() -> tuple[dict[str, ReportDeclaration], dict[str, str]]:
     """The project's reports by name, and the messages of those with a fault."""
     found = declared_reports(load_settings())
-    return {report.name: report for report in found.reports}, {
-        fault.name: fault.message for fault in found.faults if fault.name
-    }
+    left_out = {fault.name: fault.message for fault in found.faults if fault.name}
+    return {report.name: report for report in found.reports}, left_out
 
 
 def _check_parameters(scope: str, reports: Sequence[ReportDeclaration], fixed: Mapping[str, str]) -> None:

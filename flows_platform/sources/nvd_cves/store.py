@@ -60,9 +60,8 @@ class CveStore:
             with self._engine.begin() as connection:
                 if self._engine.dialect.name == POSTGRESQL:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
-                METADATA.create_all(connection)
-                if self._engine.dialect.name == POSTGRESQL:
                     _drop_second_unique(connection)
+                METADATA.create_all(connection)
 
     def newer(self, versions: Iterable[CveVersion]) -> set[str]:
         """The ids of the CVEs that are newer than stored, or not stored.
@@ -159,7 +158,7 @@ def _drop_second_unique(connection: Connection) -> None:
     ON CONFLICT looks at the index of the key alone; of two writers that insert one CVE at once, the second could fail
     in the index of the ids.
     """
-    held = text("SELECT 1 FROM pg_constraint WHERE conname = :name AND conrelid = CAST(:table AS regclass)")
+    held = text("SELECT 1 FROM pg_constraint WHERE conname = :name AND conrelid = to_regclass(:table)")
     name = f"{CVES.name}_id_key"
     if connection.execute(held, {"name": name, "table": CVES.name}).scalar() is not None:
         connection.execute(text(f"ALTER TABLE {CVES.name} DROP CONSTRAINT {name}"))
