@@ -38,7 +38,7 @@ class Downloaded(NamedTuple):
 class Listing(NamedTuple):
     """The reports that a token may read, and why declared ones are not served, by file, line and key.
 
-    A token for single reports is not told the reasons.
+    For a token of single reports, `faults` is empty.
     """
 
     reports: list[dict[str, Any]]
