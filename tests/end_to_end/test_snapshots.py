@@ -19,16 +19,17 @@ from flows_platform.orchestration.table_definitions import windowed_definitions
 from flows_platform.pipeline.compare import compare_counts, compare_rows
 from flows_platform.warehouse.replace_window import Published
 from flows_platform.window_files.ledger import Withheld
-from tests.components.yaml_platform import YamlSource, failure
+from tests.components.yaml_platform import KEY, YamlSource, failure
 from tests.end_to_end.conftest import MakePlatform
 from tests.fakes.serving import Answer, Asked
 from tests.fakes.small_server import SmallServer, document
 
 pytestmark = pytest.mark.slow
 
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-DAYS = [TODAY - number * timedelta(days=1) for number in range(4, 0, -1)]  # the last is the newest closed window
 HOUR = timedelta(hours=1)
+# The days change twelve hours from now, so the newest closed window stays the same while the tests run.
+TODAY = datetime.now(UTC).replace(second=0, microsecond=0) - 12 * HOUR
+DAYS = [TODAY - number * timedelta(days=1) for number in range(4, 0, -1)]  # the last is the newest closed window
 YAML = """\
 type: flows_platform.components.WindowedApiTable
 attributes:
@@ -45,7 +46,7 @@ attributes:
     - {{name: window_at, type: timestamp, from: window_start, required: true}}
   time: window_at
   key: id
-  partitions: {{cron: 0 0 * * *, start: {start}}}
+  partitions: {{cron: {cron}, start: {start}}}
   destination: {{partition_by: day}}
   grace_minutes: 0
 """
@@ -72,7 +73,7 @@ def server() -> Iterator[Catalogue]:
 def source(server: Catalogue, make_platform: MakePlatform, tmp_path: Path) -> YamlSource:
     made = make_platform(retry_attempts=1)
     path = tmp_path / "defs.yaml"
-    path.write_text(YAML.format(url=server.origin, start=f"{DAYS[0]:%Y-%m-%dT00:00:00}"))
+    path.write_text(YAML.format(url=server.origin, cron=f"{TODAY:%-M %-H * * *}", start=f"{DAYS[0]:%Y-%m-%dT%H:%M:00}"))
     declaration = load_declaration(path, made.settings)
     table = windowed_table(declaration, made.settings)
     resources = dg.Definitions(resources=build_resources(made.settings)._asdict(), executor=dg.in_process_executor)
@@ -94,14 +95,14 @@ def window(source: YamlSource, day: datetime) -> Window:
 def test_a_list_of_now_is_not_stored_as_that_of_an_earlier_day(server: Catalogue, source: YamlSource) -> None:
     run = source.run(DAYS[0], DAYS[-1])
     errors = failure(run)
-    assert list(errors) == [f"{day:%Y-%m-%d}-00:00" for day in DAYS[:-1]]
-    assert errors[f"{DAYS[0]:%Y-%m-%d}-00:00"].startswith(
-        f"the API of catalogue gives its list of now, which is that of the window {DAYS[-1]:%Y-%m-%d}-00:00: the list "
-        f"of {DAYS[0]:%Y-%m-%d}-00:00 can no longer be fetched. To store the list of now under this window, run it with"
+    assert list(errors) == [f"{day:{KEY}}" for day in DAYS[:-1]]
+    assert errors[f"{DAYS[0]:{KEY}}"].startswith(
+        f"the API of catalogue gives its list of now, which is that of the window {DAYS[-1]:{KEY}}: the list "
+        f"of {DAYS[0]:{KEY}} can no longer be fetched. To store the list of now under this window, run it with"
     )
     assert len(server.requests) == 1
     assert lists(source) == {DAYS[-1]: [1, 2, 3]}
-    assert str(source.figures(f"{DAYS[-1]:%Y-%m-%d}-00:00")["verification"]).startswith("L2 count")
+    assert str(source.figures(f"{DAYS[-1]:{KEY}}")["verification"]).startswith("L2 count")
 
 
 def test_a_person_may_store_it_all_the_same(server: Catalogue, source: YamlSource) -> None:
@@ -123,7 +124,7 @@ def test_an_older_list_is_published_again_from_its_file(server: Catalogue, sourc
     assert source.run(DAYS[1], DAYS[1], confirm=True).success
     source.query("DELETE FROM catalogue WHERE TRUE")
     server.items = []
-    tags = range_tags(*[f"{DAYS[1]:%Y-%m-%d}-00:00"] * 2)
+    tags = range_tags(*[f"{DAYS[1]:{KEY}}"] * 2)
     job = source.definitions.resolve_job_def("catalogue_windows_job")
     chosen = [dg.AssetKey("catalogue")]
     assert job.execute_in_process(instance=source.instance, tags=tags, asset_selection=chosen).success
@@ -135,7 +136,7 @@ def test_an_empty_list_waits_for_the_next_one_even_in_a_new_window(server: Catal
     server.items = []
     run = source.run(DAYS[-1], DAYS[-1])
     assert run.success
-    assert source.failed_checks(run) == [(f"{DAYS[-1]:%Y-%m-%d}-00:00", "rows_agree")]
+    assert source.failed_checks(run) == [(f"{DAYS[-1]:{KEY}}", "rows_agree")]
     assert lists(source) == {DAYS[1]: [1, 2, 3]}
     (withheld,) = waiting(source.table).values()
     assert (withheld.rows, withheld.rows_held) == (0, 3)
