@@ -53,9 +53,10 @@ class Archiver:
         return self.server.deliver(PATH, self.alerts, SENDERS, self._last, figure=figure)
 
     def result(self) -> str:
-        """How many alerts of the last trial are in the archive."""
+        """Whether the archive has all alerts of the last trial, of which the contenders post different numbers."""
         ids = (key.rpartition("/")[2] for key in open_store(self.archive).keys("webhooks/"))
-        return f"{sum(one.startswith(self._last) for one in ids)} alerts"
+        found = sum(one.startswith(self._last) for one in ids)
+        return "all alerts" if found == self.alerts else f"{found} of {self.alerts} alerts"
 
     def contender(self, name: str) -> Contender:
         """As a contender by its rate."""

@@ -13,6 +13,7 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
@@ -180,7 +181,8 @@ def datasette(sizes: Sizes) -> Iterator[Sequence[Contender]]:
 
 def _to_sqlite(orders: Path, target: Path) -> None:
     columns = "o_orderkey, o_custkey, CAST(o_totalprice AS DOUBLE), CAST(o_orderdate AS VARCHAR)"
-    with connected(orders) as connection, closing(sqlite3.connect(target)) as database, database:
+    reading = duckdb.connect(str(orders), read_only=True)  # the guide's server has it open too
+    with reading as connection, closing(sqlite3.connect(target)) as database, database:
         database.execute("CREATE TABLE orders (o_orderkey INTEGER PRIMARY KEY, o_custkey, o_totalprice, o_orderdate)")
         found = connection.execute(f"SELECT {columns} FROM orders")
         while rows := found.fetchmany(10_000):
