@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from logging.config import dictConfig
 from typing import Any
 
 import uvicorn
@@ -99,11 +100,12 @@ def _url(listener: socket.socket, certificate: Certificate | None) -> str:
 def uvicorn_settings(
     config: ServerConfig, features: Sequence[Feature], certificate: Certificate | None = None
 ) -> uvicorn.Config:
-    """Uvicorn's configuration of the application and its limits; with a certificate, for TLS.
+    """Uvicorn's configuration of the application and its limits; with a certificate, for TLS. Configures the log.
 
     Raises:
         PlatformError: a feature's data is missing or of another kind.
     """
+    dictConfig(LOGGING)  # first, since features log what they do before they can serve
     # guard: streams end with the server
     return uvicorn.Config(
         create_app(config, features),
@@ -112,7 +114,7 @@ def uvicorn_settings(
         h11_max_incomplete_event_size=HEAD_BYTES - 1,
         # Without it a running stream keeps the process alive forever.
         timeout_graceful_shutdown=config.shutdown_seconds,
-        log_config=LOGGING,
+        log_config=None,
         ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
         access_log=False,
         server_header=False,

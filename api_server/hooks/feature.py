@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from threading import Event, Thread
@@ -22,6 +23,7 @@ from api_server.http.exposure import is_loopback
 from api_server.http.feature import Description, Endpoint, Feature, Handler, PageSections
 from api_server.http.problems import Problem
 from flows_platform.domain.errors import ConfigurationError, StorageError
+from flows_platform.runtime.progress_log import log_progress
 from flows_platform.stores.object_store import ObjectStore
 from flows_platform.webhooks.archive import Archive
 from flows_platform.webhooks.archived_records import RecordReader
@@ -138,7 +140,10 @@ class HooksFeature(Feature):
             receiver.forget_another_archive()
             # guard: a lost journal is rebuilt
             if not receiver.is_indexed:
-                receiver.reindex()
+                name = receiver.declaration.name
+                logger.info("%s: rebuilding the journal from the archive before deliveries are accepted", name)
+                count = receiver.reindex(log_progress(partial(logger.info, f"{name}: %s"), "objects"))
+                logger.info("%s: the journal has %d records", name, count)
         for worker in self._workers.values():
             worker.start()
             self._closing.callback(worker.close)

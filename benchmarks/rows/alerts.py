@@ -15,6 +15,7 @@ from benchmarks.contest import Contender, Goal, Quantity, Row, Trial
 from benchmarks.rows.files import scratch
 from benchmarks.serving import Server
 from benchmarks.sizes import Sizes
+from flows_platform.cli.commands.hook_demo import demo_journal
 from flows_platform.settings import load_settings
 from flows_platform.stores.opening import open_store
 from flows_platform.webhooks.archive import Archive
@@ -132,7 +133,7 @@ def archived(home: Path, alerts: int) -> datetime:
     source = home / "archive"
     source.mkdir(parents=True)
     settings = load_settings(home=home)
-    journal = Journal(settings.journal)
+    journal = Journal(demo_journal(settings))
     # Reading a million alerts takes minutes.
     JournalIndex(journal, "threatstack_alerts").note(Archive(open_store(settings.archive)))
     journal.close()

@@ -42,7 +42,7 @@ def run_demo(port: int) -> None:
     config = HooksConfig(
         [declaration],
         partial(open_store, settings.archive),
-        _journal(settings),
+        demo_journal(settings),
         secret,
         vendors={NAME: partial(_vendor, settings)} if _asks_vendor() else {},
     )
@@ -62,7 +62,7 @@ def _declaration(settings: Settings) -> WebhookTableDeclaration:
     return shipped.model_copy(update={"webhook": webhook, "archive": ""})
 
 
-def _journal(settings: Settings) -> Path:
+def demo_journal(settings: Settings) -> Path:
     """A journal of its own: a project's source of the same name has another folder of the archive."""
     return settings.journal.with_stem(f"{settings.journal.stem}_demo")
 

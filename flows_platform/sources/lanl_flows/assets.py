@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from flows_platform.flow_database.replacement import ReplacementRules
-from flows_platform.orchestration.step_progress import log_progress
+from flows_platform.runtime.progress_log import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.lanl_flows import metadata
 from flows_platform.sources.lanl_flows.schema import FLOWS

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from flows_platform.orchestration.code_references import with_code
-from flows_platform.orchestration.step_progress import log_progress
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.table_definitions import windowed_definitions
+from flows_platform.runtime.progress_log import log_progress
 from flows_platform.settings import Settings
 from flows_platform.sources.tpch_orders.layout import TPCH_ORDERS
 

@@ -199,13 +199,17 @@ def test_more_deliveries_than_slots_are_sent_away(tmp_path: Path) -> None:
         assert hooks.send(body("5a3d"))[0] == 200
 
 
-def test_a_lost_journal_is_rebuilt(tmp_path: Path) -> None:
+def test_a_lost_journal_is_rebuilt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(tmp_path) as hooks:
         hooks.send(body("5a3c", "5a3d"))
         keys = list(hooks.store.keys())
     for file in tmp_path.glob("alerts.db*"):
         file.unlink()
+    capsys.readouterr()
     with serving(tmp_path) as hooks:
+        logged = capsys.readouterr().err
+        assert "vendor_alerts: rebuilding the journal from the archive before deliveries are accepted" in logged
+        assert "vendor_alerts: the journal has 2 records" in logged
         assert hooks.send(body("5a3c", "5a3d"))[2]["repeated"] == 2
         assert list(hooks.store.keys()) == keys
 

@@ -1,4 +1,4 @@
-"""Progress of a long step, logged at most every few seconds: a log line costs Dagster 3 ms."""
+"""Progress of a long operation, logged at most every few seconds: a log line costs Dagster 3 ms."""
 
 import time
 from collections.abc import Callable
