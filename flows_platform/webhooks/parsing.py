@@ -102,7 +102,7 @@ def json_object(body: bytes, deepest: int = DEEPEST) -> tuple[str, dict[str, Any
 
 
 def records(webhook: Webhook, parsed: Parsed, received: datetime) -> list[Record]:
-    """The records of a delivery, at least one.
+    """The records of a delivery, at least one. `parsed.value` is empty afterwards.
 
     Raises:
         BadDelivery: one of them is not acceptable.
@@ -269,7 +269,7 @@ class _Found(NamedTuple):
 
 
 def _found(path: RecordPath | None, parsed: Parsed) -> Iterator[_Found]:
-    """The records of a body."""
+    """The records of a body that is an object or has an array of them; the latter empties `parsed.value`."""
     if path is None:
         yield _Found("", parsed.text.strip(" \t\n\r"), parsed.value)
         return
@@ -281,9 +281,12 @@ def _found(path: RecordPath | None, parsed: Parsed) -> Iterator[_Found]:
     # guard: records of a delivery
     if len(found) > MOST_RECORDS:
         raise BadDelivery(f"{path.text} has {len(found):,} records; at most {MOST_RECORDS:,} are allowed.")
-    spans = _elements(parsed.text, _start_of(parsed.text, path.names))
-    for number, (start, end) in enumerate(spans):
-        yield _Found(f"{path.text}[{number}]", parsed.text[start:end], found[number])
+    del found
+    # guard: one copy of a body's values is held
+    parsed.value.clear()
+    elements = _elements(parsed.text, _start_of(parsed.text, path.names))
+    for number, (value, start, end) in enumerate(elements):
+        yield _Found(f"{path.text}[{number}]", parsed.text[start:end], value)
 
 
 def _start_of(text: str, names: tuple[str, ...]) -> int:
@@ -304,12 +307,12 @@ def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
         at = _after_comma(text, _PLAIN.raw_decode(text, start)[1])
 
 
-def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
-    """Where an array's elements start and end."""
+def _elements(text: str, at: int) -> Iterator[tuple[object, int, int]]:
+    """An array's elements, and where they start and end."""
     at = _after_space(text, at + 1)
     while text[at] != "]":
-        end = _PLAIN.raw_decode(text, at)[1]
-        yield at, end
+        value, end = _PLAIN.raw_decode(text, at)
+        yield value, at, end
         at = _after_comma(text, end)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -53,6 +54,26 @@ def test_a_body_may_be_one_record() -> None:
     assert one.body == ALERT.encode()
     (one,) = found(ALERT, records=None, delivery={"path": "created_at"}, id=None)
     assert one.id == str(MS)
+
+
+@pytest.mark.parametrize(
+    "body", [f'{{"a": [VALUES], "alerts": [{ALERT}]}}', f'{{"alerts": [{{"a": [VALUES], {ALERT[1:]}]}}']
+)
+def test_the_values_of_a_body_are_held_once(body: str) -> None:
+    sent = delivery(body.replace("VALUES", ",".join(["[]"] * 50_000)).encode())
+    tracemalloc.start()
+    try:
+        parsed = parse(USUAL, sent)
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        assert len(records(USUAL, parsed, NOW)) == 1
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    values = 50_000 * 56  # bytes of an empty list
+    assert before > values
+    assert peak < before + values / 4
+    assert after < before - values
 
 
 def test_arrays_inside_objects() -> None:
