@@ -18,6 +18,7 @@ from api_server.http.middleware import KnownHosts, SecureHeaders, TargetLimit
 from api_server.http.pages import STYLE, for_people, style
 from api_server.http.problems import HANDLERS
 from api_server.http.shared import Shared
+from api_server.http.slices import SlicedBodies
 from api_server.index_page import index_endpoint
 from api_server.openapi import describe_endpoint
 from flows_platform.access import exchange
@@ -53,6 +54,7 @@ def create_app(config: ServerConfig, features: Sequence[Feature]) -> Starlette:
         exception_handlers={**HANDLERS, **{kind: act for one in features for kind, act in one.handlers().items()}},
         lifespan=lifespan,
         middleware=[
+            Middleware(SlicedBodies),
             Middleware(SecureHeaders),
             Middleware(KnownHosts, hosts=HostList.of(*config.hosts)),
             Middleware(TargetLimit),

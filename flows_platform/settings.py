@@ -199,7 +199,8 @@ class Settings(BaseModel):
         description="Public URL of the Dagster UI, for links in notifications; by default its address on this machine.",
     )
     allowed_hosts: Annotated[str, AfterValidator(_known_hosts)] = Field(
-        "", description="Names, by commas, that UI and API answer to besides loopback's: those of a proxy before them."
+        "",
+        description="Host names, by commas, that UI and API answer to besides loopback's: a proxy's, or its own.",
     )
     windows_per_run: int = Field(58, ge=1, description="Windows in one run of a backfill.")
     grace_minutes: int = Field(
@@ -266,7 +267,8 @@ class Settings(BaseModel):
     @property
     def api_base(self) -> str:
         """The address of our own API server."""
-        return f"http://{self.api_host}:{self.api_port}"
+        host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
+        return f"http://{host}:{self.api_port}"
 
     @property
     def hooks_base(self) -> str:

@@ -52,6 +52,7 @@ class HooksConfig:
         deliveries: Number of deliveries that are processed at a time; further ones get a 503.
         body_seconds: Seconds that a body may take to arrive.
         body_bytes: Total size of the bodies that are held at a time.
+        may_be_emptied: Whether an archive that lost its newest record was emptied on purpose; else it is an error.
         drain_seconds: Seconds between two tries to store deliveries that could not be stored.
     """
 
@@ -63,6 +64,7 @@ class HooksConfig:
     deliveries: int = 64
     body_seconds: float = 10
     body_bytes: int = 32 << 20
+    may_be_emptied: bool = False
     drain_seconds: float = 30
 
 
@@ -137,7 +139,7 @@ class HooksFeature(Feature):
             reader = RecordReader(declaration.name, archive, journal, has_details=due is not None)
             self._sources[declaration.name] = Source(declaration, reader, due)
         for receiver in self._receivers:
-            receiver.forget_another_archive()
+            receiver.forget_another_archive(emptied=self._config.may_be_emptied)
             # guard: a lost journal is rebuilt
             if not receiver.is_indexed:
                 name = receiver.declaration.name

@@ -53,7 +53,7 @@ class ReceiveRoutes:
         self._failed = failed
         self._webhook = receiver.declaration.webhook
         lanes = FETCHING_LANES if self._webhook.unwrap else LANES
-        self._groups = Groups(receiver.receive_all, threads, lanes, lambda one: len(one.body), LARGEST)
+        self._groups = Groups(receiver.receive_all, threads, lanes, receiver.size, LARGEST)
 
     def endpoints(self) -> dict[str, Endpoint]:
         """The endpoints by their paths. A key in the URL is its last segment, or the parameter `key`."""

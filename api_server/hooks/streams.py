@@ -79,7 +79,8 @@ class RecordStreams:
         """
         comma = b""
         async for found in self._read(reader, keys):
-            yield comma + b",".join(map(write, found))
+            # Writing may wait until a delivery is parsed.
+            yield comma + await self.run(partial(_joined, write, found))
             comma = b","
 
     async def found(self, reader: RecordReader, key: str) -> ArchivedRecord:
@@ -128,6 +129,10 @@ def _small(read: Read) -> ArchivedRecord | None:
         return read(most=SMALL)
     except ObjectTooLarge:
         return None
+
+
+def _joined(write: Callable[[ArchivedRecord], bytes], records: Iterable[ArchivedRecord]) -> bytes:
+    return b",".join(map(write, records))
 
 
 def _size(found: ArchivedRecord) -> int:

@@ -28,7 +28,7 @@ from flows_platform.formats.protocol.names import WireFormat
 from flows_platform.webhooks.archived_records import ArchivedRecord
 from flows_platform.webhooks.detail_queue import PENDING
 from flows_platform.webhooks.key_list import KeyList
-from flows_platform.webhooks.receiver import PARSING
+from flows_platform.webhooks.parsing import one_body
 
 RETRY_SECONDS = 5
 FORM, LONGEST_FORM = "application/x-www-form-urlencoded", 4096  # bytes
@@ -106,7 +106,7 @@ class ThreatStackRoutes:
         if key is None:
             raise problems.unknown_record(record_id)
         found = await self._streams.found(reader, key)
-        body = b'{"success":true,"alert":' + _alert(found) + b"}"
+        body = b'{"success":true,"alert":' + await self._streams.run(lambda: _alert(found)) + b"}"
         if found.state == PENDING:
             return Response(body, HTTPStatus.ACCEPTED, NO_STORE | retry_after(RETRY_SECONDS), JSON)
         etag = sha256(body).hexdigest()[:32]
@@ -152,5 +152,5 @@ def _has_detail(record: bytes) -> bool:
     """Whether a record has a member `detail`. One is parsed where it may: that takes up to 40 times its bytes."""
     if b'"detail"' not in record and b"\\u" not in record:
         return False
-    with PARSING:
+    with one_body():
         return "detail" in json.loads(record)

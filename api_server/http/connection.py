@@ -71,7 +71,7 @@ class GuardedConnection(H11Protocol):
         # Every byte that is not sent at once starts the write deadline, also the last ones of an answer. At high=0 a
         # TLS transport, which compares by >=, would pause on its empty buffer forever.
         # guard: write deadline of the rest
-        transport.set_write_buffer_limits(high=1, low=0)
+        transport.set_write_buffer_limits(high=int(self.scheme == "https"), low=0)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -109,7 +109,9 @@ class GuardedConnection(H11Protocol):
 
     def _watch(self) -> None:
         """A connection without an answer under way must send a complete head in time, however slowly its bytes come."""
-        if self._answering or self.transport.is_closing():
+        # guard: an answer is under way until its last byte is sent
+        sending = self.transport.get_write_buffer_size() > 0
+        if self._answering or sending or self.transport.is_closing():
             self._head_deadline.stop()
         else:
             # guard: head deadline
@@ -120,7 +122,9 @@ class GuardedConnection(H11Protocol):
             detail = f"The request's head was not complete after {self.settings.head_seconds:g} seconds."
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail)
         else:
-            self.transport.abort()
+            # TLS does not say how many bytes are still to be sent: they have the write deadline.
+            self.transport.close()
+            self._write_deadline.start(self.loop, self.settings.write_seconds, self._reader_stalls)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -130,6 +134,7 @@ class GuardedConnection(H11Protocol):
     def resume_writing(self) -> None:
         self._write_deadline.stop()
         super().resume_writing()
+        self._watch()
 
     def _reader_stalls(self) -> None:
         logger.warning("cut off %s: it did not take a chunk in %g s", self.client, self.settings.write_seconds)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from api_server.http.problems import CONTENT_TYPE, Problem
@@ -53,6 +53,9 @@ async def ask(request: Request, target: str, *, method: str = "GET", further: It
         target: The path with its query, percent-encoded.
         method: GET or HEAD.
         further: Names of further headers of the page's request that are passed on, in lower case.
+
+    Raises:
+        ClientDisconnect: the page's reader closed the connection while the answer was sent.
     """
     path, _, query = target.partition("?")
     passed = PASSED_ON.union(further)
@@ -72,6 +75,9 @@ async def ask(request: Request, target: str, *, method: str = "GET", further: It
 
     await request.app(scope, request.receive, send)
     start, *rest = sent
+    # guard: a part of an answer is not taken for the whole
+    if rest[-1].get("more_body", False):
+        raise ClientDisconnect
     body = b"".join(message.get("body", b"") for message in rest)
     return SubResponse(HTTPStatus(start["status"]), Headers(raw=start["headers"]), body, scope["state"])
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from api_server.http.problems import Problem, invalid_parameter, retry_after, unavailable
 from api_server.http.tokens import without_tokens
-from flows_platform.domain.errors import PlatformError, Transient
+from flows_platform.domain.errors import PlatformError, StorageError, Transient
 from flows_platform.reports.parameters import BadParameter, NoData
 from flows_platform.reports.runner import NoTable, NotComputable, TooManyBytes, TooManyRows, TooSlow
 
@@ -57,7 +57,7 @@ def report_problems() -> Iterator[None]:
     except NoTable as error:
         detail = "A table of the report does not exist yet; its first window makes it."
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-data", detail, headers=_LATER) from error
-    except Transient as error:
+    except (Transient, StorageError) as error:
         logger.error("a report cannot be answered: %s", error)
         raise unavailable("reports-unavailable", "The report cannot be answered now", RETRY_SECONDS) from error
     except PlatformError as error:

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_server.http.authorization import grant_of
-from api_server.http.compression import compressed
 from api_server.http.disconnect import until_disconnect
 from api_server.http.feature import Endpoint
 from api_server.http.negotiation import ContentCoding, choose_coding, content_headers, header_list
 from api_server.http.parameters import refuse_parameters
 from api_server.http.responses import NO_STORE, headers_alone, matching_tag
+from api_server.http.slices import with_body
 from api_server.reports import paths
 from api_server.reports.access import asked_by, readable, reads_all, report_for
 from api_server.reports.problems import report_problems
@@ -82,6 +82,7 @@ def path_endpoint(service: ReportService, report: ReportDeclaration, path: str) 
     names = names_in(path)
 
     async def rows(request: Request) -> Response:
+        report_for(request, report.name, service.reports)
         given, shown = of_path(request, report, names)
         with report_problems():
             asked = asked_by(request, service, report, given, shown, as_original=report.uses.original)
@@ -133,7 +134,7 @@ def _body(asked: Asked, answer: Answer, coding: ContentCoding) -> Response:
         RECORD_COUNT_HEADER: str(answer.count),
         "Server-Timing": timing,
     }
-    return Response(compressed(answer.body, coding), headers=headers)
+    return with_body(answer.body, headers, coding)
 
 
 def _headers(asked: Asked, state: DataState, etag: str | None, coding: ContentCoding) -> dict[str, str]:

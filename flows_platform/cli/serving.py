@@ -34,7 +34,10 @@ def serve(
         list[int] | None, typer.Option(min=1, max=65535, help="A further port, such as 443; may be given again.")
     ] = None,
     allowed_hosts: Annotated[
-        str, typer.Option(envvar="FLOWS_ALLOWED_HOSTS", help="Names, by commas, that it answers to besides loopback's.")
+        str,
+        typer.Option(
+            envvar="FLOWS_ALLOWED_HOSTS", help="Host names, by commas, that it answers to besides loopback's."
+        ),
     ] = "",
     tokens: Annotated[Path | None, typer.Option(help="Ask for the tokens in this file.")] = None,
     no_tokens: Annotated[bool, typer.Option("--no-tokens", help="Ask for no tokens, even off loopback.")] = False,

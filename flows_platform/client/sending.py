@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,7 @@ UNAUTHORIZED = 401
 WRONG = {400, 401, 403, 404, 405, 406, 413, 414, 415}  # the caller can correct these; others are the server's
 BUSY = {429, 503, 504}
 NO_DATA = "/#no-data"  # the problem of tables without data, which waiting would not fill
+TOO_SLOW = "/#too-slow"  # the problem of a query that would take as long again
 DETAIL = 500  # characters of the server's text in a message
 
 
@@ -130,17 +132,21 @@ class Sender:
         """
         until = time.monotonic() + self._patience
         while True:
-            answer = self._with_token(sent, headers)
-            if answer.status in GOOD:
-                return answer
-            error = _error(answer)
-            answer.close()
-            if not isinstance(error, SourceUnavailable) or error.retry_after is None:
-                raise error
-            # guard: waits of a client have a bound
-            if time.monotonic() + error.retry_after > until:
-                raise error
-            self._sleep(error.retry_after)
+            try:
+                return self._good(sent, headers)
+            except SourceUnavailable as error:
+                # guard: waits of a client have a bound
+                if error.retry_after is None or time.monotonic() + error.retry_after > until:
+                    raise
+                wait = error.retry_after
+            self._sleep(wait)
+
+    def _good(self, sent: Sent, headers: Mapping[str, str]) -> Answer:
+        answer = self._with_token(sent, headers)
+        if answer.status in GOOD:
+            return answer
+        with closing(answer):
+            raise _error(answer)
 
     def _with_token(self, sent: Sent, headers: Mapping[str, str]) -> Answer:
         """Send a request with the short token; if the server refuses it, exchange the token and send it again."""
@@ -223,7 +229,8 @@ def _error(answer: Answer) -> PlatformError:
     message = f"{answer.url} answered {answer.status}{detail and f': {detail}'}."
     allowed = document.get("allowed")
     words = ", ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
-    if answer.status in BUSY:
+    # guard: a query that is too slow is not repeated
+    if answer.status in BUSY and document.get("type") != TOO_SLOW:
         wait = None if document.get("type") == NO_DATA else _wait(answer)
         return SourceUnavailable(message, remedy="Try again later.", retry_after=wait)
     if answer.status in WRONG:

@@ -68,7 +68,7 @@ def declared_report(report: ReportDeclaration, settings: Settings) -> ReportDecl
         ConfigurationError: a table or a column is not declared.
     """
     try:
-        return report.expanded(readable(read_catalog(settings).tables))
+        return _expanded(report, readable(read_catalog(settings).tables))
     except KeyFault as error:
         raise ConfigurationError(
             f"the report {report.name}: {error.message}",
@@ -92,16 +92,25 @@ def read_reports(settings: Settings, tables: Mapping[str, WarehouseTable]) -> Re
     return found
 
 
+def _expanded(report: ReportDeclaration, tables: Mapping[str, WarehouseTable]) -> ReportDeclaration:
+    """The report with its short form written out.
+
+    Raises:
+        KeyFault: a table or a column is not declared, or what the short form is written out to is not a report.
+    """
+    try:
+        return report.expanded(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise KeyFault(first.get("ctx", {}).get("at") or first["loc"], first["msg"]) from None
+
+
 def _add(found: Reports, origin: Origin, report: ReportDeclaration, tables: Mapping[str, WarehouseTable]) -> None:
     try:
         _check_alone(report, found.reports)
-        usable = report.expanded(tables)
+        usable = _expanded(report, tables)
     except KeyFault as error:
         found.faults.append(origin.fault(report.name, error))
-    except ValidationError as error:  # of what a short form is written out to
-        first = error.errors()[0]
-        at = first.get("ctx", {}).get("at") or first["loc"]
-        found.faults.append(origin.fault(report.name, KeyFault(at, first["msg"])))
     else:
         found.reports.append(usable)
         found.origins.append(origin)

@@ -56,7 +56,9 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
             yield Fault((), "partitions: the windows of the table are missing, such as {cron: 0 */3 * * *, start: …}")
         else:
             yield from faults(TableKeys.model_validate(self._table(NOWHERE)))
-        if self.reconcile:
+        if self.reconcile and not self.columns:
+            yield Fault(("reconcile",), "only a table is compared with the vendor's list, and there are no columns")
+        elif self.reconcile:
             check_reconcilable(self.webhook)
             for at, why in faults(TableKeys.model_validate(listed_keys(self, self.reconcile))):
                 yield Fault(("reconcile", *at[1:]) if at[:1] == ("api",) else ("reconcile",), why)

@@ -205,9 +205,9 @@ class DetailApi:
                 return _capped(answer.beginning, bare_url(request.url))
         except PlatformError as error:
             # guard: a refused key stops the source
-            if statuses[-1:] and statuses[-1] in NOT_AUTHORIZED:
+            if isinstance(error, SourceRefused) and statuses[-1:] and statuses[-1] in NOT_AUTHORIZED:
                 raise NotAuthorized(
-                    error.message, remedy="Check the secrets that `detail.auth` names, then `flows alerts replay`."
+                    error.message, remedy="Correct the secrets that `detail.auth` names, and restart the API server."
                 ) from None
             raise
 

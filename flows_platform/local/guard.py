@@ -15,10 +15,11 @@ import threading
 import time
 
 
-def _end_group_with_parent(grace: float) -> None:
+def _end_group_with_parent(grace: float, gone: threading.Event) -> None:
     """Wait until the parent is gone, then end the group."""
     while os.read(0, 4096):
         pass
+    gone.set()
     os.killpg(0, signal.SIGTERM)
     time.sleep(grace)
     os.killpg(0, signal.SIGKILL)
@@ -34,8 +35,12 @@ def main(grace: str, *command: str) -> int:
     except OSError as error:
         sys.stderr.write(f"{command[0]} cannot be started: {error}\n")
         return 127
-    threading.Thread(target=_end_group_with_parent, args=(float(grace),), daemon=True).start()
+    gone = threading.Event()
+    ending = threading.Thread(target=_end_group_with_parent, args=(float(grace), gone), daemon=True)
+    ending.start()
     code = process.wait()
+    if gone.is_set():  # what the command started may need longer than the command
+        ending.join()
     return code if code >= 0 else 128 - code
 
 

@@ -24,7 +24,8 @@ class Address:
 
     def check_free(self, name: str) -> None:
         """Raises a ConfigurationError where another process listens there."""
-        with socket.socket() as probe:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not listen
             try:
                 probe.bind((self.host, self.port))

@@ -279,7 +279,8 @@ class ReportDeclaration(Declared):
         if span < timedelta():
             raise ReversedRange(last, f"{last} is before {first}.", allowed)
         if span > timedelta(days=self.longest.days):
-            raise BadParameter(last, f"the range from {first} to {last} has {span.days:,} days.", allowed)
+            days = -(-span // timedelta(days=1))
+            raise BadParameter(last, f"the range from {first} to {last} is {days:,} days long.", allowed)
 
 
 def names_in(path: str) -> list[str]:

@@ -45,7 +45,7 @@ def no_rows(report: ReportDeclaration) -> Rows:
     return Rows(arrow_schema(report.schema_of_rows).empty_table(), 0.0)
 
 
-def table_of(body: bytes) -> "pa.Table":
+def table_of(body: bytes | memoryview) -> "pa.Table":
     """The rows of an Arrow stream."""
     import pyarrow as pa  # noqa: PLC0415 - as above
 

@@ -201,7 +201,8 @@ class ReportParameter(Declared):
         if newest is None:
             raise NoData(f"{self.name} follows the newest data, and there is none yet.", remedy=f"Give {self.name}.")
         moment = newest.astimezone(UTC) - (timedelta(**{UNITS[match[2]]: int(match[1])}) if match[1] else timedelta())
-        return moment.date() if self.type is ParameterType.DATE else moment
+        value = moment.date() if self.type is ParameterType.DATE else moment
+        return (value,) if self.many else value
 
     @property
     def schema_of_value(self) -> dict[str, Any]:

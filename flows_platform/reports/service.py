@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,8 @@ from flows_platform.reports.single_flight import SingleFlight
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import DataState, VersionsFile
 
-THREADS = 4
+QUERYING = 4  # threads that wait for queries
+ENCODING = 2  # threads that look into the cache and encode, also while all queries are slow
 CANCELLING = 2  # threads that cancel queries
 WAITING = 64  # queries that may run or wait at a time
 TRIES = 3  # of a query whose tables change while it runs
@@ -87,7 +88,7 @@ class Answer:
     """An answer to a request.
 
     Args:
-        body: Its bytes.
+        body: Its bytes, which the cache may hold.
         count: The number of its rows.
         state: The state of the data from which it was made.
         etag: Identifies the answer; None if the version of the data is uncertain.
@@ -97,7 +98,7 @@ class Answer:
         bytes_read: Bytes that the query read.
     """
 
-    body: bytes
+    body: memoryview
     count: int
     state: DataState
     etag: str | None
@@ -118,7 +119,7 @@ class _Found:
     bytes_read: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """A query: the label of its jobs in the warehouse, the time of the request, and whether it is given up or over."""
 
@@ -136,8 +137,10 @@ class ReportService:
     ) -> None:
         self.reports: Mapping[str, ReportDeclaration] = {report.name: report for report in reports}
         self._runner, self._versions, self._cache = runner, versions, cache
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="reports")
+        self._querying = ThreadPoolExecutor(QUERYING, thread_name_prefix="reports")
+        self._encoding = ThreadPoolExecutor(ENCODING, thread_name_prefix="encoding")
         self._cancelling = ThreadPoolExecutor(CANCELLING, thread_name_prefix="cancelling")
+        self._running: set[_Job] = set()
         self._queries = SingleFlight[_Found]()
         self._answers = SingleFlight[Answer]()
 
@@ -195,16 +198,23 @@ class ReportService:
         return self.at_hand(asked) or await self._answers.share(asked.answer_key, partial(self._answered, asked))
 
     def close(self) -> None:
-        """Wait for the threads; queries that have not started are cancelled."""
-        self._pool.shutdown(cancel_futures=True)
+        """Cancel all queries, and wait for the threads."""
+        # guard: a shutdown waits for no query
+        for job in self._running:
+            self._give_up(job)
+        self._querying.shutdown(cancel_futures=True)
+        self._encoding.shutdown(cancel_futures=True)
         self._cancelling.shutdown(cancel_futures=True)
 
     async def _answered(self, asked: Asked) -> Answer:
+        loop = asyncio.get_running_loop()
+        if kept := await loop.run_in_executor(self._encoding, self._of_kept_rows, asked):
+            return kept
         found = await self._rows(asked)
-        return await self._in_thread(partial(self._encoded, asked, found))
+        return await loop.run_in_executor(self._encoding, self._encoded, asked, found)
 
     async def _rows(self, asked: Asked) -> _Found:
-        """The rows. Equal requests at the same time wait for one query."""
+        """The rows by a query. Equal requests at the same time wait for one."""
         key = asked.rows_key
         # guard: waiting queries have a bound
         if key not in self._queries and len(self._queries) >= WAITING:
@@ -213,13 +223,22 @@ class ReportService:
 
     async def _query(self, asked: Asked) -> _Found:
         job = _Job()
+        self._running.add(job)
+        future = self._querying.submit(self._found, asked, job)
         try:
-            return await self._in_thread(partial(self._found, asked, job))
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            job.given_up.set()
-            with suppress(RuntimeError):  # the server is shutting down
-                self._cancelling.submit(self._cancel, job)
+            # guard: a query that has not started is not cancelled in the warehouse
+            if not future.cancel():
+                self._give_up(job)
             raise
+        finally:
+            self._running.discard(job)
+
+    def _give_up(self, job: _Job) -> None:
+        job.given_up.set()
+        with suppress(RuntimeError):  # the server is shutting down
+            self._cancelling.submit(self._cancel, job)
 
     def _cancel(self, job: _Job) -> None:
         """Cancel the job in the warehouse, repeatedly: a job may be listed, or may stop, only after a moment."""
@@ -237,6 +256,11 @@ class ReportService:
             return self._of_one_version(asked, job, queue)
         finally:
             job.ended.set()
+
+    def _of_kept_rows(self, asked: Asked) -> Answer | None:
+        """The answer with rows from the cache. They are encoded at once, so that few are held."""
+        kept = self._cache.get(asked.rows_key) if asked.state.version else None
+        return self._encoded(asked, _Found(kept, asked.state, 0.0, 0.0, 0)) if kept else None
 
     def _of_one_version(self, asked: Asked, job: _Job, queue: float) -> _Found:
         """The rows of a version that is current before and after the query; else the last rows, without a version."""
@@ -268,11 +292,8 @@ class ReportService:
             self._cache.put(etag, table.num_rows.to_bytes(8) + body, on_disk=False)
         milliseconds = (time.monotonic() - began) * 1000
         spent = (found.queue, found.milliseconds, milliseconds, found.bytes_read)
-        return Answer(body, table.num_rows, found.state, etag, *spent)
+        return Answer(memoryview(body), table.num_rows, found.state, etag, *spent)
 
     @staticmethod
     def _kept(asked: Asked, body: bytes) -> Answer:
-        return Answer(body[8:], int.from_bytes(body[:8]), asked.state, asked.etag)
-
-    async def _in_thread[T](self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return Answer(memoryview(body)[8:], int.from_bytes(body[:8]), asked.state, asked.etag)

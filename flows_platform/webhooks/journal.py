@@ -23,6 +23,7 @@ from flows_platform.webhooks.journal_totals import TOTALS, totals
 
 BUSY_SECONDS = 30.0
 MOST_AT_ONCE = 64  # jobs in a transaction
+OF_ONE = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError)  # errors of one piece of work
 OPEN, ARCHIVED = "open", "archived"
 RECEIVED = "received"
 SCHEMA = """
@@ -74,6 +75,10 @@ CREATE INDEX IF NOT EXISTS records_by_time ON records (source, created_at, id, s
 CREATE INDEX IF NOT EXISTS records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL;
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 'open';
 """
+UNSTORED = (
+    "SELECT id FROM deliveries WHERE source = :source AND state = 'open' UNION "
+    "SELECT delivery FROM records WHERE delivery IS NOT NULL AND source = :source AND state = 'received'"
+)
 # The minutes in which records were created. A minute gets a new number whenever one of its records is archived, or the
 # state of its detail changes.
 CHANGES = """
@@ -245,15 +250,15 @@ class Journal:
         self.write(lambda connection: _restored(connection, source, records, deliveries))
 
     def open_deliveries(self, source: str) -> list[int]:
-        """The numbers of the open deliveries, of which objects may be missing in the archive, the oldest first.
+        """The numbers of the deliveries of which objects may be missing in the archive, the oldest first.
+
+        One that the archive has may be among them: its records came again after the journal was rebuilt.
 
         Raises:
             StorageError: the journal cannot be read.
         """
         with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT id FROM deliveries WHERE source = ? AND state = 'open' ORDER BY id", (source,)
-            ).fetchall()
+            rows = connection.execute(f"{UNSTORED} ORDER BY 1", {"source": source}).fetchall()
             return [number for (number,) in rows]
 
     def to_store(self, entered: int) -> tuple[ToStore, ...]:
@@ -287,9 +292,7 @@ class Journal:
         """
         with self.reading() as connection:
             found = totals(connection, source)
-            (opened,) = connection.execute(
-                "SELECT count(*) FROM deliveries WHERE source = ? AND state = 'open'", (source,)
-            ).fetchone()
+            (opened,) = connection.execute(f"SELECT count(*) FROM ({UNSTORED})", {"source": source}).fetchone()
             return Counts(found.records, found.differing, opened)
 
     def close(self) -> None:
@@ -372,9 +375,9 @@ def _tried[T](connection: sqlite3.Connection, work: Callable[[sqlite3.Connection
     found: T | Exception
     try:
         found = work(connection)
-    except sqlite3.OperationalError:  # a full disk: the transaction is lost
-        raise
-    except Exception as error:  # noqa: BLE001 - it goes to the caller
+    except Exception as error:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, OF_ONE):
+            raise  # a full disk, a damaged file: the transaction is lost
         connection.execute("ROLLBACK TO work")
         found = error
     connection.execute("RELEASE work")

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import batched
-from threading import Lock
-from traceback import clear_frames
 from typing import TYPE_CHECKING, NamedTuple
 
 from flows_platform.declared import Secrets
@@ -21,12 +19,21 @@ from flows_platform.webhooks.detail_queue import PRESENT, DetailQueue
 from flows_platform.webhooks.journal import ARCHIVED, DeliveryEntry, Entered, Journal, RecordEntry, ToStore, only
 from flows_platform.webhooks.journal_index import JournalIndex, gone
 from flows_platform.webhooks.key_list import KeyList
-from flows_platform.webhooks.parsing import BadDelivery, Parsed, Record, object_in, parse, record_in, records
+from flows_platform.webhooks.parsing import (
+    BadDelivery,
+    Parsed,
+    Record,
+    object_in,
+    one_body,
+    parse,
+    record_in,
+    records,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from flows_platform.webhooks.sns import Sns
 
-PARSING = Lock()  # a parsed body takes up to 40 times its size in memory, and parsing in parallel is not faster
 WORK = Budget(4 << 20)  # bytes of the bodies that are processed at a time; their records and evidence are copies
 RECONCILED = "reconciled"  # ends the key of evidence that is a vendor's list
 REINDEXED = 500  # entries in a transaction
@@ -99,10 +106,14 @@ class Receiver:
     def receive_all(self, deliveries: Sequence[Delivery]) -> list[Receipt | Exception]:
         """As `receive`, for several deliveries in less time. The results are receipts or errors, in the same order."""
         proven = [_tried(self._proven, delivery) for delivery in deliveries]
-        with WORK.of(sum(len(delivery.body) for delivery in deliveries)):
+        with WORK.of(sum(self.size(one.delivery) for one in proven if isinstance(one, _Proven))):
             noted = [_tried(self._noted, *one) if isinstance(one, _Proven) else one for one in proven]
             kept = iter(self._kept([one for one in noted if isinstance(one, DeliveryEntry)]))
             return [next(kept) if isinstance(one, DeliveryEntry) else one for one in noted]
+
+    def size(self, delivery: Delivery) -> int:
+        """The bytes that a delivery's body has once it is decompressed."""
+        return size_of(self.declaration.webhook, delivery)
 
     def unknown(self, ids: Sequence[str]) -> set[str]:
         """Which of these ids no record in the journal has.
@@ -150,7 +161,7 @@ class Receiver:
         return len(opened)
 
     def reindex(self, progress: Progress = silent) -> int:
-        """Rebuild the journal from the archive. Returns the number of records.
+        """Rebuild the journal from the archive, as it is now. Returns the number of records.
 
         Args:
             progress: Called with the number of objects that were read: records, deliveries and details.
@@ -158,7 +169,7 @@ class Receiver:
         Raises:
             StorageError: journal or archive cannot be used, or an object is not what its key says.
         """
-        self.forget_another_archive()
+        self.forget_another_archive(emptied=True)
         count = 0
         for entries in batched(self._archived_records(), REINDEXED, strict=False):
             self._journal.restore(self.declaration.name, entries, [])
@@ -177,19 +188,34 @@ class Receiver:
         self._index.note(self._archive)
         return count
 
-    def forget_another_archive(self) -> None:
-        """Forget what the journal knows about another archive: another store or folder, or one that was emptied.
+    def forget_another_archive(self, *, emptied: bool = False) -> None:
+        """Forget what the journal knows about another archive: another store or another folder.
 
         What is still to be stored stays in the journal, and will be stored in this archive.
 
+        Args:
+            emptied: Whether an archive that lost its newest record counts as another one, as if on purpose.
+
         Raises:
-            StorageError: journal or archive cannot be used now.
+            StorageError: journal or archive cannot be used now, or the archive lost the newest record that the journal
+                knows: a disk may not be mounted.
         """
-        newest = self._index.newest_key()
-        emptied = newest is not None and self._archive.store.read(newest) is None
+        lost = self._lost()
+        # guard: a lost archive is not an empty one
+        if lost and self.is_indexed and not emptied:
+            raise StorageError(
+                f"the archive {self._archive.store.name} does not have {lost}, the newest record that the journal of "
+                f"{self.declaration.name} knows.",
+                remedy="Mount or restore the archive, or accept the loss with `flows alerts reindex`.",
+            )
         # guard: a journal of another archive is not believed
-        if emptied or not self.is_indexed:
+        if lost or not self.is_indexed:
             self._index.move(self._archive)
+
+    def _lost(self) -> str | None:
+        """The key of the newest record that the journal knows, if the archive does not have it."""
+        newest = self._index.newest_key()
+        return newest if newest is not None and self._archive.store.read(newest) is None else None
 
     @property
     def is_indexed(self) -> bool:
@@ -216,15 +242,13 @@ class Receiver:
         """Parse a verified delivery. Returns its entry for the journal, or the answer to a test of the connection."""
         webhook = self.declaration.webhook
         try:
-            # guard: one body is parsed at a time
-            with PARSING:
+            with one_body():
                 parsed = parse(webhook, opened)
                 if (greeting := webhook.verify.greeted(delivery, parsed.value)) is not None:
                     return Receipt(greeting=greeting)
                 # guard: all records are checked before one is kept
                 found = records(webhook, parsed, delivery.received)
         except BadDelivery as error:
-            clear_frames(error.__traceback__)  # they hold the parsed body
             self._keep_refused(delivery, str(error))
             raise
         return self._entry(delivery, parsed, found)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from flows_platform.webhooks.delivery import Delivery, Fetch, ProofUnavailable, Unverified
-from flows_platform.webhooks.parsing import BadDelivery, json_object
+from flows_platform.webhooks.parsing import BadDelivery, object_in, one_body
 
 NOTIFICATION, SUBSCRIBE, UNSUBSCRIBE = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 _OF_SUBSCRIPTIONS = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -145,10 +145,10 @@ class Sns:
 
 def _message(body: bytes) -> Message:
     try:
-        _, value = json_object(body)
+        with one_body():
+            fields = {name: text for name, text in object_in(body).items() if isinstance(text, str)}
     except BadDelivery:
         raise Unverified("signature", "The body is not a message of SNS.") from None
-    fields = {name: text for name, text in value.items() if isinstance(text, str)}
     kind = fields.get("Type", "")
     needed = {*SIGNED.get(kind, ()), "SigningCertURL", "SignatureVersion", "Signature"} - OPTIONAL
     if kind not in SIGNED or not needed <= fields.keys() or fields["SignatureVersion"] not in HASHES:

@@ -190,6 +190,17 @@ def test_a_slow_reader_is_not_cut(serve: Serve, database: Path, caplog: pytest.L
     assert caplog.records == []
 
 
+def test_no_head_is_awaited_while_an_answer_is_sent(database: Path) -> None:
+    config, features = configured(database, head_seconds=1)
+    with running(config, features, send_buffer=2048) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")  # its page is longer than both buffers
+        client.recv(10, socket.MSG_PEEK)
+        eventually(lambda: False, 2)
+        assert answer(client)[0] == 200
+
+
 def test_the_rest_of_an_answer_has_the_deadline_too(database: Path) -> None:
     """An answer the server is done with, a connection it has closed, a reader that never takes the last bytes."""
     config, features = configured(database, write_seconds=3, shutdown_seconds=1)

@@ -70,6 +70,8 @@ def test_a_token_of_one_report_sees_no_other(server: Server, file: Path, warehou
     assert post(server, ONE, token, {})[0] == 200
     assert ask(server, f"{ONE}?tpo=1", token)[0] == 400
     asked = len(warehouse.asked)
+    other = create_token(file, "other", ["reports:of_all"], NOW)
+    assert "allowed" not in ask(server, "/connector/customers/ann?tpo=1", other)[1]
     # Whether there is such a report is not said.
     for path in (ALL, f"{LIST}/none"):
         name = path.rpartition("/")[2]

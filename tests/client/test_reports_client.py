@@ -227,22 +227,23 @@ class Scripted:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    exchange: int | None = None  # the status of an answer to POST, if it is another
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 @contextmanager
 def scripted(script: Scripted) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def do_GET(self, status: int | None = None) -> None:
             script.asked.append((self.path, self.headers["Authorization"]))
-            self.send_response(script.status)
+            self.send_response(status or script.status)
             for name, text in script.headers.items():
                 self.send_header(name, text)
             self.end_headers()
             self.wfile.write(script.body)
 
         def do_POST(self) -> None:
-            self.do_GET()
+            self.do_GET(script.exchange)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -327,6 +328,29 @@ def test_other_errors_are_readable() -> None:
     waits = pytest.raises(SourceUnavailable, match=r"answered 503: None yet\.")
     with scripted(Scripted(503, headers, problem)) as url, Reports(url) as reports, waits:
         reports.get("x")
+
+
+def test_a_query_that_is_too_slow_is_not_repeated() -> None:
+    problem = json.dumps({"type": "/#too-slow", "detail": "It took longer than 30 s."}).encode()
+    headers = {"Content-Length": str(len(problem)), "Content-Type": "application/problem+json", "Retry-After": "1"}
+    slow = Scripted(504, headers, problem)
+    refused = pytest.raises(SourceRefused, match=r"answered 504: It took longer than 30 s\.")
+    with scripted(slow) as url, Reports(url) as reports, refused:
+        reports.get("x")
+    assert len(slow.asked) == 1
+
+
+def test_an_exchange_of_a_busy_server_is_repeated() -> None:
+    waits: list[float] = []
+    busy = Scripted(401, {"Content-Length": "0", "Retry-After": "1"}, exchange=503)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        busy.exchange = 500
+
+    with scripted(busy) as url, Reports(url, "flows_x", sleep=sleep) as reports, pytest.raises(SourceRefused):
+        reports.list()
+    assert waits == [1]
 
 
 def test_to_import_it_loads_little() -> None:

@@ -1,5 +1,6 @@
 """A detail's request: where it may go, what it sends, and which answers are the detail of the record."""
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -64,9 +65,24 @@ def test_a_status_may_say_that_there_is_no_detail(vendor: ScriptedServer, tmp_pa
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_has_a_type_of_its_own(vendor: ScriptedServer, tmp_path: Path, status: int) -> None:
-    with pytest.raises(NotAuthorized, match=rf"/v1/alerts/5a3c answered {status}.*\. Check the secrets") as caught:
+    with pytest.raises(NotAuthorized, match=rf"/v1/alerts/5a3c answered {status}.*\. Correct the secrets") as caught:
         asked(vendor, tmp_path, answer(b'{"detail": "%s"}' % KEY.encode(), status=f"{status} No"))
     assert KEY not in str(caught.value)
+
+
+def test_a_token_that_cannot_be_renewed_now_stops_no_source(vendor: ScriptedServer, tmp_path: Path) -> None:
+    token = json.dumps({"access_token": "token-of-an-hour", "token_type": "bearer", "expires_in": 3600}).encode()
+    vendor.scripts = [answer(token), answer(b"{}", status="401 Expired"), answer(b"", status="503 Away")]
+    auth = {
+        "kind": "oauth2",
+        "token_url": vendor.origin + "/token",
+        "client_id": {"env": "VENDOR_KEY"},
+        "client_secret": {"env": "VENDOR_KEY"},
+    }
+    api = opened(declared(vendor, auth=auth), tmp_path)
+    with pytest.raises(SourceUnavailable):
+        api.detail("5a3c", unread)
+    api.close()
 
 
 def test_the_vendors_wait_is_kept(vendor: ScriptedServer, tmp_path: Path) -> None:

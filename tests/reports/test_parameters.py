@@ -138,6 +138,7 @@ def test_defaults_follow_the_newest_data() -> None:
         value = parameter("timestamp", default=text).default_value(NEWEST)
         assert value == NEWEST - timedelta(hours=ago)
     assert parameter("date", default="{{ newest - 1d }}").default_value(NEWEST) == date(2024, 2, 29)
+    assert parameter("timestamp", default="{{ newest }}", many=True).default_value(NEWEST) == (NEWEST,)
     assert parameter("int64", default=5).default_value(None) == 5
     with pytest.raises(NoData, match="p follows the newest data, and there is none yet"):
         parameter("date", default="{{ newest }}").default_value(None)

@@ -16,7 +16,7 @@ from flows_platform.reports.cache import AnswerCache
 from flows_platform.reports.declaration import ReportDeclaration
 from flows_platform.reports.encode import no_rows
 from flows_platform.reports.runner import ReportRunner, Rows
-from flows_platform.reports.service import THREADS, Answer, ReportService
+from flows_platform.reports.service import QUERYING, WAITING, Answer, ReportService
 from flows_platform.reports.values import Value
 from flows_platform.reports.versions import Versions, VersionsFile
 from tests.conditions import eventually
@@ -110,18 +110,35 @@ def test_those_who_stay_get_the_answer(service: ReportService, slow: Slow) -> No
 
 def test_a_query_that_waits_for_a_thread_is_never_sent(service: ReportService, slow: Slow) -> None:
     async def clients() -> None:
-        running = [asyncio.create_task(ask(service, top=str(number))) for number in range(1, THREADS + 1)]
-        await until(lambda: len(slow.labels) == THREADS)
+        running = [asyncio.create_task(ask(service, top=str(number))) for number in range(1, QUERYING + 1)]
+        await until(lambda: len(slow.labels) == QUERYING)
         waiting = asyncio.create_task(ask(service, top="50"))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         slow.go.set()
         await asyncio.gather(*running)
 
     asyncio.run(clients())
-    assert len(slow.labels) == THREADS
+    service.close()
+    assert len(slow.labels) == QUERYING
+    assert not slow.cancelled
+
+
+def test_kept_rows_wait_for_no_query(service: ReportService, slow: Slow) -> None:
+    async def clients() -> Answer:
+        slow.go.set()
+        await ask(service, top=str(WAITING + 1))
+        slow.go.clear()
+        others = [asyncio.create_task(ask(service, top=str(number))) for number in range(1, WAITING + 1)]
+        await until(lambda: len(slow.labels) == 1 + QUERYING)
+        kept = await ask(service, WireFormat.JSON, top=str(WAITING + 1))
+        assert not any(one.done() for one in others)
+        slow.go.set()
+        await asyncio.gather(*others)
+        return kept
+
+    assert asyncio.run(clients()).count == 0
 
 
 def test_an_error_is_everyones_and_is_not_kept(tmp_path: Path) -> None:
@@ -165,3 +182,14 @@ def test_a_window_outside_the_range_leaves_the_answer(tmp_path: Path, slow: Slow
         assert etag(*january) == before[0]
         assert etag(*february) not in {None, before[1]}
     assert len(slow.labels) == 4
+
+
+def test_a_shutdown_cancels_what_runs(service: ReportService, slow: Slow) -> None:
+    async def clients() -> None:
+        running = [asyncio.create_task(ask(service, top=str(number))) for number in range(1, 3)]
+        await until(lambda: len(slow.labels) == len(running))
+        service.close()  # on the event loop, before its tasks are cancelled
+        assert sorted(slow.cancelled) == sorted(slow.labels)
+        await asyncio.gather(*running, return_exceptions=True)
+
+    asyncio.run(clients())

@@ -255,6 +255,15 @@ def test_an_open_circuit_has_one_probe_a_minute() -> None:
     assert [circuit.enter(later), circuit.enter(later), circuit.enter(later + PROBE_SECONDS)] == [True, False, True]
 
 
+def test_a_request_that_was_under_way_does_not_end_the_vendors_wait() -> None:
+    circuit = Circuit()
+    assert [circuit.enter(100.0), circuit.enter(100.0)] == [True, True]
+    circuit.failed(101.0, 600.0)
+    circuit.succeeded()
+    assert circuit.wait(102.0) == 599.0
+    assert [circuit.enter(102.0), circuit.enter(701.0)] == [False, True]
+
+
 def test_two_threads_send_one_probe(bench: Bench) -> None:
     ids = [f"5a{number:02}" for number in range(20)]
     bench.vendor.answers = {name: SourceUnavailable("the vendor is away.") for name in ids}

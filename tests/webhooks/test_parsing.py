@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows_platform.webhooks.delivery import Delivery
-from flows_platform.webhooks.parsing import BadDelivery, Record, TooLarge, UnknownCoding, parse, record_in, records
+from flows_platform.webhooks.parsing import (
+    BadDelivery,
+    Record,
+    TooLarge,
+    UnknownCoding,
+    parse,
+    record_in,
+    records,
+    size_of,
+)
 
 from .declared import declared
 from .deliveries import NOW, delivery
@@ -31,6 +40,10 @@ def found(body: str | bytes, **keys: Any) -> list[Record]:
 def found_in(sent: Delivery, **keys: Any) -> list[Record]:
     webhook = declared(**keys).webhook if keys else USUAL
     return records(webhook, parse(webhook, sent), NOW)
+
+
+def zipped(body: bytes) -> Delivery:
+    return delivery(gzip.compress(body), {"Content-Encoding": "gzip"})
 
 
 def refusal(body: str | bytes, **keys: Any) -> str:
@@ -74,6 +87,17 @@ def test_the_values_of_a_body_are_held_once(body: str) -> None:
     assert before > values
     assert peak < before + values / 4
     assert after < before - values
+
+
+def test_a_repeated_name_is_found_among_many() -> None:
+    names = ",".join(f'"{number}":0' for number in range(60_000))
+    assert refusal(f'{{{names},"59999":0}}') == "The key '59999' occurs twice in an object."
+
+
+def test_the_size_of_a_body_is_that_of_its_contents() -> None:
+    sizes = [size_of(USUAL, delivery(b"x" * 5000)), size_of(USUAL, zipped(b" " * 5000)), size_of(USUAL, zipped(b""))]
+    assert sizes == [5000, 5000, len(zipped(b"").body)]
+    assert size_of(USUAL, zipped(b" " * (USUAL.limit_bytes + 1))) == USUAL.limit_bytes
 
 
 def test_arrays_inside_objects() -> None:

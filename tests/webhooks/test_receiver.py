@@ -232,14 +232,45 @@ def test_a_journal_is_indexed_once_it_has_all_of_the_archive(bench: Bench) -> No
     assert bench.receiver.is_indexed
 
 
-def test_a_journal_of_an_archive_that_was_emptied_is_not_believed(bench: Bench) -> None:
+def test_a_record_of_an_archived_delivery_is_stored_after_all(bench: Bench) -> None:
+    bench.store.failing = MINUTE
+    with pytest.raises(StorageError):
+        bench.receiver.receive(sent(alert("5a3c")))
+    bench.close()
+    for file in bench.folder.glob("alerts.db*"):
+        file.unlink()
+    rebuilt = Bench(bench.folder)
+    assert rebuilt.receiver.reindex() == 0
+    rebuilt.store.failing = MINUTE
+    with pytest.raises(StorageError):
+        rebuilt.receiver.receive(sent(alert("5a3c")))
+    rebuilt.store.failing = None
+    assert rebuilt.journal.counts("vendor_alerts").open == 1
+    assert rebuilt.receiver.drain() == 1
+    assert rebuilt.keys == [f"{MINUTE}/5a3c"]
+    assert rebuilt.journal.counts("vendor_alerts") == Counts(records=1, differing=0, open=0)
+    rebuilt.close()
+
+
+def test_a_journal_that_cannot_be_read_is_not_the_fault_of_a_delivery(bench: Bench) -> None:
+    def damaged(_: sqlite3.Connection) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with pytest.raises(StorageError, match="malformed"):
+        bench.journal.write(damaged)
+    assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(archived=1)
+
+
+def test_an_archive_that_was_lost_is_not_an_empty_one(bench: Bench) -> None:
     bench.receiver.receive(sent(alert("5a3c")))
     bench.receiver.reindex()
     bench.receiver.forget_another_archive()
     indexed = bench.receiver.is_indexed
     assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(repeated=1)
     (bench.folder / "archive" / MINUTE / "5a3c").unlink()
-    bench.receiver.forget_another_archive()
+    with pytest.raises(StorageError, match=f"does not have {MINUTE}/5a3c, the newest record .* alerts reindex"):
+        bench.receiver.forget_another_archive()
+    bench.receiver.forget_another_archive(emptied=True)
     assert (indexed, bench.receiver.is_indexed) == (True, False)
     assert bench.receiver.receive(sent(alert("5a3c"))) == Receipt(archived=1)
     assert bench.keys == [f"{MINUTE}/5a3c"]

@@ -45,6 +45,7 @@ def run_demo(port: int) -> None:
         demo_journal(settings),
         secret,
         vendors={NAME: partial(_vendor, settings)} if _asks_vendor() else {},
+        may_be_emptied=True,
     )
     run(ServerConfig(), [HooksFeature(config)], HOST, port, listening=partial(_say, declaration, settings))
 
