@@ -16,7 +16,7 @@ from flows_platform.domain.decimals import DECIMALS, WHOLE, exact
 from flows_platform.domain.schema import INT64_MAX, INT64_MIN, Column, ColumnType
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
+NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 BEYOND_MICROSECONDS = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]", re.ASCII)  # Python would drop those digits
 FINER = re.compile(r"([.,][0-9]{6})[0-9]+", re.ASCII)  # a second's fraction, and its digits below a microsecond

@@ -63,18 +63,19 @@ def changed_windows(
 ) -> ChangedWindows:
     """The windows that need a run.
 
-    One that a run works on may have been read before the change: the next look asks for the change again.
+    A change is asked for again at the next look until a run that began after it has loaded its window: a run may have
+    read the window before, or may fail.
 
     Args:
         changes: The changes of windows.
         number: The number of the last change.
         stale: The windows that were read before their last change.
-        running: Keys of the windows that a run works on.
+        running: Keys of the windows that a run works on, or that pause after a failure.
     """
     # guard: a change is not forgotten while a run works on its window
     later = {window for window in changes if window.key in running}
     free = sorted((changes[window][-1].number, window) for window in stale if window not in later)
-    # guard: what does not fit into a look of changes is not forgotten
-    later |= {window for _, window in free[RUNS_A_LOOK:]}
+    # guard: a change is not forgotten before its window is loaded
+    later |= {window for _, window in free}
     reached = min([number, *(changes[window][0].number - 1 for window in later)])
     return ChangedWindows({window: last for last, window in free[:RUNS_A_LOOK]}, reached)

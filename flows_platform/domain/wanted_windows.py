@@ -169,6 +169,14 @@ def pause_after(failures: int, first: timedelta, longest: timedelta) -> timedelt
     return min(longest, first * 2 ** (failures - 1)) if failures else timedelta(0)
 
 
+def pauses(window: Window, failures: Failures | None, first: timedelta, now: datetime) -> bool:
+    """Whether a window pauses after its last failures; after the `first` one for that long."""
+    if failures is None:
+        return False
+    longest = min(window.end - window.start, LONGEST_PAUSE)
+    return now < failures.last + pause_after(failures.count, first, longest)
+
+
 def _closed(state: TableState, reached: Window | None) -> list[Window]:
     """The windows after the cursor's last one up to `reached`; at most as many as one look requests."""
     return list(islice(_newly_closed(state, reached), RUNS_A_LOOK)) if reached else []
@@ -237,12 +245,8 @@ def _may_run(state: TableState, window: Window, now: datetime) -> bool:
     # guard: only the newest window of a snapshot is requested
     if state.snapshot and not state.calendar.is_newest(window, now):
         return False
-    failures = state.failures.get(window)
-    if failures is None:
-        return True
-    longest = min(window.end - window.start, LONGEST_PAUSE)
     # guard: pauses after failures
-    return now >= failures.last + pause_after(failures.count, state.pause, longest)
+    return not pauses(window, state.failures.get(window), state.pause, now)
 
 
 def _next_cursor(state: TableState, source: SourceState, passed: list[Window], unloaded: Unloaded) -> Cursor:

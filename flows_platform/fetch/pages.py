@@ -5,9 +5,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from hashlib import blake2b
 
 from flows_platform.columns.casting import Casted, Slice
-from flows_platform.domain.errors import NoRecords, SourceRefused, SourceUnavailable
+from flows_platform.domain.errors import NoRecords, SourceRefused, SourceUnavailable, StreamIncomplete
 from flows_platform.domain.verification import Verification
 from flows_platform.fetch.answer_document import AnswerDocument
 from flows_platform.fetch.answering import answering
@@ -19,7 +20,7 @@ from flows_platform.fetch.http.request import Request
 from flows_platform.fetch.paging import End, Page, SinglePage
 from flows_platform.fetch.proof import PageProof
 from flows_platform.fetch.totals import total_in
-from flows_platform.fetch.unread import SHOWN, require_read, unread_values
+from flows_platform.fetch.unread import SHOWN, require_counted, require_read, require_whole, unread_values
 from flows_platform.fetch.window_range import WindowRange
 
 EMPTY_PAGES = 1000  # in a row, each leading to another: some APIs search their records page by page
@@ -55,11 +56,12 @@ class Pages:
             PlatformError: a page fails, was read before, or does not say how to go on.
         """
         page: Request | End = request
-        asked = set()
+        asked = set[bytes]()  # digests: a hundred thousand cursors of 2 KB would take 200 MB
         while isinstance(page, Request):
+            identity = blake2b(repr(page.identity).encode(), digest_size=16).digest()
             # guard: a page is read once
-            self._require_progress(page, again=page.identity in asked, empty=whole.proof.empty)
-            asked.add(page.identity)
+            self._require_progress(page, again=identity in asked, empty=whole.proof.empty)
+            asked.add(identity)
             page = yield from self.listed(page, whole, take)
             if most is not None and whole.proof.seen >= most:
                 whole.proof.stopped = self._tally.cut = True
@@ -84,6 +86,12 @@ class Pages:
         try:
             read = yield from self.read(api, request, take, several=several)
         except NoRecords as nothing:
+            # guard: a page that the one before leads to has an answer
+            if whole.proof.promised:
+                raise StreamIncomplete(
+                    f"the page before leads to one that says: {nothing.message}",
+                    remedy="If such a page ends a range, declare `ends: empty` under `paging`.",
+                ) from nothing
             whole.proof.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
             self._plan.trace.ended = nothing.message
             return End(nothing.message)
@@ -96,6 +104,7 @@ class Pages:
 
     def _onward(self, request: Request, read: ReadPage, whole: WindowRange) -> Request | End:
         api = self._api
+        require_whole(read.envelope, api.reads, api.ignored)
         page = Page(
             request,
             read.headers,
@@ -109,13 +118,17 @@ class Pages:
         )
         onward = whole.stopped() or api.paging.next(page)
         whole.proof.flagged |= api.paging.says_more(read.envelope) is not None
+        whole.proof.promised = isinstance(onward, Request) and api.paging.promises(read.envelope)
         if isinstance(onward, End):
             self._ended(onward, page)
         return onward
 
     def _ended(self, end: End, page: Page) -> None:
         self._plan.trace.ended = end.why
-        self.require_read(self._api, page.headers, page.envelope, proven=end.stated or page.total is not None)
+        proven = end.stated or page.total is not None
+        self.require_read(self._api, page.headers, page.envelope, proven=proven)
+        if isinstance(self._api.paging, SinglePage) and not proven:
+            require_counted(page.envelope, page.seen, self._api.reads, self._api.ignored)
 
     def require_read(
         self, api: WindowedApi, headers: Mapping[str, str], envelope: Mapping[str, object], *, proven: bool

@@ -101,6 +101,10 @@ class Paging(Declared, ABC):
         """What the flag says; None if it is not there."""
         return self.flag.value(envelope) if self.flag else None
 
+    def promises(self, envelope: Mapping[str, object]) -> bool:
+        """Whether a page that leads to another says that this has records."""
+        return self.says_more(envelope) is True
+
     def next(self, page: Page) -> Request | End:
         """The next page's request, or why this page is the last.
 
@@ -150,6 +154,9 @@ class Linked(Paging, ABC):
     ends: Literal["empty"] | None = Field(
         None, description="empty: a page without records is the last, even if it leads on."
     )
+
+    def promises(self, envelope: Mapping[str, object]) -> bool:
+        return self.ends is None or super().promises(envelope)
 
     def _last(self, page: Page) -> End | None:
         return End("an empty page") if self.ends and not page.records else None

@@ -122,6 +122,7 @@ class RangeProof:
     face: object = None  # of the last page
     same: int = 0  # the pages before the last that held the same records
     flagged: bool = False  # a page had the flag that says whether there is more
+    promised: bool = False  # the last page says that there is another, which has records
     empty: int = 0  # the number of empty pages since the last record
     surplus: int = 0  # records beyond the total
     stopped: bool = False  # paging stopped at the first record past the range

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from flows_platform.columns.paths import TEXT, RecordPath, Step, quoted
-from flows_platform.domain.errors import SourceRefused
+from flows_platform.domain.errors import SourceRefused, StreamIncomplete
 from flows_platform.fetch.flags import is_false
 from flows_platform.fetch.paging import next_link
 
@@ -19,6 +20,11 @@ _MORE = re.compile(
 _LAST = re.compile(
     r"(?:is)?last(?:page)?|endof(?:stream|data|results|list)|done|(?:is)?complete"
 )  # where it says false
+_PARTIAL = re.compile(r"(?:is)?(?:incomplete|partial)(?:results?|response|answer|data|records|rows)?|timedout")
+_TOTAL = re.compile(
+    r"(?:total|totalnumber)(?:of)?(?:count|results?|records?|items?|hits|matches|elements|rows|entries)?"
+)
+_PAGES = re.compile(r"(?:total|num|numberof)?pages|pagecount|lastpage")
 # Names of headers; not every `next…`, since frameworks use such names.
 _HEADER = re.compile(
     r"(?:x-(?:ms-)?)?(?:next(?:-?(?:page|cursor|token|link|url|offset|marker|key|id))*|cursor|continuation.*|has-?more"
@@ -72,6 +78,55 @@ def require_read(
         remedy=f"Declare under `paging` how the API continues; where this does not mean more records, "
         f"declare `ignore_envelope: [{written}]`.",
     )
+
+
+def require_whole(
+    envelope: Mapping[str, object], read: Collection[RecordPath], ignored: Collection[RecordPath]
+) -> None:
+    """Refuse a page that says that it is not whole: `incomplete_results`, `partial` or `timed_out` is true.
+
+    Raises:
+        StreamIncomplete: it says so, and nothing reads that value.
+    """
+    for value, said in _named(envelope, ()):
+        # guard: a page that says that it is partial is refused
+        if _PARTIAL.fullmatch(_plain(value.steps[-1].name)) and str(said).strip().casefold() == "true":
+            _require_covered(value, said, [*read, *ignored], "the answer says that it is not whole")
+
+
+def require_counted(
+    envelope: Mapping[str, object], seen: int, read: Collection[RecordPath], ignored: Collection[RecordPath]
+) -> None:
+    """Refuse a range's only page if it names a larger total than the `seen` records, or more than one page.
+
+    Raises:
+        StreamIncomplete: it names one, and nothing reads that value.
+    """
+    for value, said in _named(envelope, ()):
+        name = _plain(value.steps[-1].name)
+        most = seen if _TOTAL.fullmatch(name) else 1 if _PAGES.fullmatch(name) else None
+        # guard: the only page has all that its total counts
+        if most is not None and isinstance(said, int | Decimal) and not isinstance(said, bool) and said > most:
+            _require_covered(value, said, [*read, *ignored], f"{seen:,} records came, and there seem to be more")
+
+
+def _require_covered(value: UnreadValue, said: object, paths: Collection[RecordPath], why: str) -> None:
+    if any(_covers(path, value) for path in paths):
+        return
+    raise StreamIncomplete(
+        f"{why}: {value.text} is {str(said)[:40]}.",
+        remedy="Declare `paging`, or ask for less at a time; where this does not mean that records are missing, "
+        f"declare `ignore_envelope: [{value.text}]`.",
+    )
+
+
+def _named(value: object, steps: tuple[Step, ...]) -> Iterator[tuple[UnreadValue, object]]:
+    """The single values of objects around the records, with their paths."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _named(inner, (*steps, Step(str(name))))
+    elif steps and not isinstance(value, list):
+        yield UnreadValue(steps, more=False), value
 
 
 def _in_headers(headers: Mapping[str, str]) -> Iterator[UnreadValue]:

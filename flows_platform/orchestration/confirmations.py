@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from flows_platform.domain.errors import ConfigurationError
+from flows_platform.domain.wanted_windows import Failures
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.window_files.ledger import Withheld, ledger_of
@@ -32,6 +33,14 @@ def confirmable(table: WindowedTable, wall: datetime) -> dict[Window, Withheld]:
     }
 
 
-def occasion(withheld: Withheld, failures: int = 0) -> str:
+def after(failures: Failures | None) -> str:
+    """What distinguishes the run key of a window from those of its failed runs; empty if its last run did not fail.
+
+    It is the last failure's time: the number of failures that are counted has a bound.
+    """
+    return f"-{failures.last.timestamp():.0f}" if failures else ""
+
+
+def occasion(withheld: Withheld, failures: Failures | None = None) -> str:
     """What distinguishes the run key of a window's next fetch from earlier ones."""
-    return f"confirm-{withheld.at}-{failures}"
+    return f"confirm-{withheld.at}{after(failures)}"

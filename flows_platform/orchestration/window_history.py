@@ -14,6 +14,7 @@ from flows_platform.orchestration.partitions import PARTITION, RANGE_END, RANGE_
 from flows_platform.orchestration.table import WindowedTable
 
 AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
+RUN_KEY = "dagster/run_key"
 STATUS = dg.DagsterRunStatus
 UNFINISHED = [STATUS.QUEUED, STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING]
 FAILURES_COUNTED = 16  # a pause doubled this often is longer than any that is useful
@@ -70,6 +71,12 @@ class WindowRuns:
         if not ended:
             return None
         return Failures(len(ended), self.table.instant(datetime.fromtimestamp(max(ended), UTC)))
+
+    def loaded_by(self, window: Window) -> str:
+        """The run key of the window's last run; empty if there is none, or if that run did not succeed."""
+        chosen = dg.RunsFilter(job_name=self.table.windows_job, tags={PARTITION: window.key})
+        last = next(iter(self.instance.get_runs(chosen, limit=1)), None)
+        return last.tags.get(RUN_KEY, "") if last and last.status is STATUS.SUCCESS else ""
 
     def asked_at(self, run: dg.DagsterRun) -> float | None:
         """The timestamp at which a schedule or sensor requested the run; None if a person started it."""

@@ -77,7 +77,8 @@ CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (source) WHERE state = 
 """
 UNSTORED = (
     "SELECT id FROM deliveries WHERE source = :source AND state = 'open' UNION "
-    "SELECT delivery FROM records WHERE delivery IS NOT NULL AND source = :source AND state = 'received'"
+    "SELECT delivery FROM records INDEXED BY records_by_delivery "
+    "WHERE delivery IS NOT NULL AND source = :source AND state = 'received'"
 )
 # The minutes in which records were created. A minute gets a new number whenever one of its records is archived, or the
 # state of its detail changes.

@@ -103,7 +103,7 @@ def one_body() -> Iterator[None]:
 def size_of(webhook: Webhook, delivery: Delivery) -> int:
     """The bytes of a delivery's body once it is decompressed, as far as they are known before."""
     size = len(delivery.body)
-    # gzip ends with the size of what it holds. One that lies is refused when it is decompressed.
+    # gzip ends with the size of what it holds. A wrong one is refused when the body is decompressed.
     # guard: a body counts as what it is decompressed
     if "content-encoding" in delivery.headers:
         size = max(size, min(webhook.limit_bytes, int.from_bytes(delivery.body[-4:], "little")))

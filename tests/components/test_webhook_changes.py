@@ -1,6 +1,7 @@
 """The sensor that runs windows again: over a real server of the archive, and what the instance knows of windows."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -9,8 +10,10 @@ import pytest
 from flows_platform.components.catalog import table_at
 from flows_platform.domain.changed_windows import ChangeCursor
 from flows_platform.orchestration.automation.changed_windows_sensor import changed
+from flows_platform.orchestration.partitions import PARTITION
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
+from flows_platform.orchestration.window_history import RUN_KEY
 from flows_platform.settings import Settings
 from tests.api_server.hooks.served import URL, Hooks, serving
 from tests.components.test_webhook_table import ALERTS
@@ -31,11 +34,51 @@ def loaded(instance: dg.DagsterInstance, table: WindowedTable, *keys: str) -> No
         instance.report_runless_asset_event(dg.AssetMaterialization(table.table_key, partition=key))
 
 
-def look(table: WindowedTable, instance: dg.DagsterInstance, cursor: str | None) -> tuple[list[str], str]:
-    """The windows that a tick requests, and what it remembers."""
-    found = changed(table, instance, FetchResource(tries=1), ChangeCursor.parse(cursor))
+def ticked(
+    table: WindowedTable, instance: dg.DagsterInstance, cursor: str | None, later: timedelta = timedelta()
+) -> tuple[list[dg.RunRequest], str]:
+    """What a tick requests, so much later than now, and what it remembers."""
+    wall = datetime.now(UTC) + later
+    found = changed(table, instance, FetchResource(tries=1), wall, ChangeCursor.parse(cursor))
     assert found.cursor
-    return [str(request.partition_key) for request in found.run_requests or []], found.cursor
+    return list(found.run_requests or []), found.cursor
+
+
+def look(table: WindowedTable, instance: dg.DagsterInstance, cursor: str | None) -> tuple[list[str], str]:
+    """The windows that a tick requests, and what it remembers; their runs succeed."""
+    requests, after = ticked(table, instance, cursor)
+    for request in requests:
+        ended(instance, table, request, dg.DagsterRunStatus.SUCCESS)
+    return [str(request.partition_key) for request in requests], after
+
+
+def ended(
+    instance: dg.DagsterInstance, table: WindowedTable, request: dg.RunRequest, status: dg.DagsterRunStatus
+) -> None:
+    """The run of a request, with this end."""
+
+    @dg.job(name=table.windows_job)
+    def job() -> None:
+        pass
+
+    tags = {PARTITION: str(request.partition_key), RUN_KEY: str(request.run_key)}
+    instance.create_run_for_job(job, tags=tags, status=status)
+
+
+def test_a_change_is_not_forgotten_when_its_run_fails(tmp_path: Path) -> None:
+    (tmp_path / "webhook.yaml").write_text(ALERTS)
+    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
+        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+        send(hooks, 0)
+        loaded(instance, table, "2024-03-01-09:00")
+        (first,), cursor = ticked(table, instance, None)
+        ended(instance, table, first, dg.DagsterRunStatus.FAILURE)
+        assert ticked(table, instance, cursor) == ([], cursor)  # it pauses
+        (second,), cursor = ticked(table, instance, cursor, timedelta(minutes=5))
+        assert (first.partition_key, first.run_key) != (second.partition_key, second.run_key)
+        ended(instance, table, second, dg.DagsterRunStatus.SUCCESS)
+        requests, after = ticked(table, instance, cursor, timedelta(minutes=6))
+        assert (requests, json.loads(after)["number"]) == ([], 1)
 
 
 def test_windows_in_the_table_run_again_once_for_every_change(tmp_path: Path) -> None:
@@ -47,7 +90,8 @@ def test_windows_in_the_table_run_again_once_for_every_change(tmp_path: Path) ->
         loaded(instance, table, "2024-03-01-09:00")
         keys, cursor = look(table, instance, None)
         assert keys == ["2024-03-01-09:00"]
-        assert look(table, instance, cursor) == ([], cursor)
+        keys, cursor = look(table, instance, cursor)
+        assert keys == []
         send(hooks, 0, 1)  # again: nothing changes
         assert look(table, instance, cursor) == ([], cursor)
         loaded(instance, table, "2024-03-01-10:00", "2024-03-01-11:00")
@@ -64,7 +108,7 @@ def test_another_journal_counts_from_the_start(tmp_path: Path) -> None:
         loaded(instance, table, "2024-03-01-09:00")
         keys, cursor = look(table, instance, ChangeCursor("of another journal", 99).render())
         assert keys == ["2024-03-01-09:00"]
-        assert json.loads(cursor)["number"] == 1
+        assert json.loads(look(table, instance, cursor)[1])["number"] == 1
 
 
 def test_a_server_without_changes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

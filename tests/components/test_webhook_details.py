@@ -267,7 +267,7 @@ def test_an_unknown_webhook_is_named(settings: Settings, vendor: Vendor) -> None
         ("    id: id\n", "", "the records of one delivery need an id each"),
         ("    time: {after: from,", "    time: {after: [", "vendor.yaml"),
         ("url: VENDOR/v1/alerts\n", "url: nowhere\n", "reconcile.url"),
-        (SOURCE[SOURCE.index("  columns:") : SOURCE.index("  reconcile:")], "", "reconcile: only a table is compared"),
+        (SOURCE[SOURCE.index("  columns:") :], "", "reconcile: only a table is compared"),
     ],
 )
 def test_faults_name_their_keys(tmp_path: Path, text: str, other: str, why: str) -> None:

@@ -29,7 +29,7 @@ from flows_platform.fetch.api import WindowedApi
 from flows_platform.fetch.count import count_records
 from flows_platform.fetch.fetch_plan import FetchPlan
 from flows_platform.fetch.http.client import HttpClient
-from flows_platform.fetch.http.refusals import Refusals, Wait
+from flows_platform.fetch.http.refusals import Nothing, Refusals, Wait
 from flows_platform.fetch.paging import (
     ContinueFrom,
     Cursor,
@@ -284,7 +284,7 @@ UNREAD: list[tuple[dict[str, object], str]] = [
     ({"next": {"href": "/2"}}, "next.href"),
     ({"page": {"isTruncated": True}}, "page.isTruncated"),
     ({"more_results": "true"}, "more_results"),
-    ({"totalPages": 3, "last": False}, "last"),
+    ({"last": False}, "last"),
     ({"done": "false"}, "done"),
 ]
 
@@ -696,3 +696,53 @@ def counted(
     pipeline = WindowPipeline(api=declared, client=client, folder=folder, tries=1, table=table, warehouse=warehouse)
     server.scripts = [*answers, *answers]
     return pipeline.fetch(DAY).file.rows, pipeline.source_count(DAY)
+
+
+@pytest.mark.parametrize("paging", [NEXT, NextLink(link=RecordPath.parse("next"), more=RecordPath.parse("more"))])
+def test_a_page_that_another_leads_to_does_not_end_the_range_by_an_error(
+    client: HttpClient, server: ScriptedServer, target: Path, paging: NextLink
+) -> None:
+    gone = answer(b"{}", status="404 Not Found")
+    declared = api(server, paging=paging, refusals=Refusals(nothing=Nothing(frozenset({404}))))
+    server.scripts = [answer(body(items(1, 2), next="?cursor=2", more=True)), gone]
+    with pytest.raises(StreamIncomplete, match=r"the page before leads to one that says: .*404.*`ends: empty`"):
+        stage(client, declared, target)
+    server.scripts = [gone]
+    stage(client, declared, target)
+    assert ids(target) == []
+    server.scripts = [answer(body(items(1, 2), next="?cursor=2")), gone]
+    stage(client, replace(declared, paging=NEXT.model_copy(update={"ends": "empty"})), target)
+    assert ids(target) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("around", "place"),
+    [
+        ({"incomplete_results": True}, "incomplete_results"),
+        ({"meta": {"isPartial": "true"}}, "meta.isPartial"),
+        ({"timed_out": True, "total": 2}, "timed_out"),
+        ({"total_count": 3}, "total_count"),
+        ({"page": {"totalElements": 619}}, "page.totalElements"),
+        ({"pages": 7}, "pages"),
+    ],
+)
+def test_an_answer_may_say_that_it_is_a_part(
+    client: HttpClient, server: ScriptedServer, target: Path, around: dict[str, object], place: str
+) -> None:
+    server.scripts = [answer(body(items(1, 2), **around))]
+    with pytest.raises(StreamIncomplete, match=rf"{place} is .*ignore_envelope: \[{place}\]"):
+        stage(client, api(server), target)
+    assert not target.exists()
+    stage(client, api(server, ignored=(RecordPath.parse(place),)), target)
+    assert ids(target) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "around", [{"incomplete_results": False}, {"timed_out": "false"}, {"total": 2}, {"totals": 1.5}, {"pages": 1}]
+)
+def test_an_answer_may_say_that_it_is_whole(
+    client: HttpClient, server: ScriptedServer, target: Path, around: dict[str, object]
+) -> None:
+    server.scripts = [answer(body(items(1, 2), **around))]
+    stage(client, api(server), target)
+    assert ids(target) == [1, 2]

@@ -178,7 +178,7 @@ def test_ranges_have_a_direction_and_a_length(report: ReportDeclaration) -> None
     check("2024-01-01", "2025-01-01")
     with pytest.raises(BadParameter, match="end is before start"):
         check("2024-01-02", "2024-01-01")
-    with pytest.raises(BadParameter, match="the range from start to end is 366 days long"):
+    with pytest.raises(BadParameter, match="the range from start to end is 367 days long"):
         check("2024-01-01", "2025-01-01T00:00:01Z")
 
 

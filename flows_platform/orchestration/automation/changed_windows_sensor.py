@@ -3,13 +3,18 @@
 A count does not show everything: the detail of a record may come after its window was loaded.
 """
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
 import dagster as dg
 
 from flows_platform.domain.changed_windows import ChangeCursor, changed_windows, windows_of
-from flows_platform.domain.wanted_windows import Reason
+from flows_platform.domain.wanted_windows import Reason, pauses
+from flows_platform.domain.windows import Window
 from flows_platform.fetch.changes import Changes, ask_changes
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
-from flows_platform.orchestration.automation.requests import A_MINUTE, interval, run_request, status
+from flows_platform.orchestration.automation.requests import A_MINUTE, interval, run_request, status, utc_now
+from flows_platform.orchestration.confirmations import after
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.window_history import WindowRuns
@@ -17,8 +22,10 @@ from flows_platform.orchestration.window_history import WindowRuns
 CLOCKS_DIFFER = 60.0  # seconds by which the source's clock may be behind ours
 
 
-def changed_windows_sensor(table: WindowedTable, job: AssetJob) -> dg.SensorDefinition:
-    """Requests the windows in the table that changed."""
+def changed_windows_sensor(
+    table: WindowedTable, job: AssetJob, now: Callable[[], datetime] = utc_now
+) -> dg.SensorDefinition:
+    """Requests the windows in the table that changed; `now` is the wall clock."""
 
     @dg.sensor(
         name=f"{table.name}_changed_windows",
@@ -28,15 +35,15 @@ def changed_windows_sensor(table: WindowedTable, job: AssetJob) -> dg.SensorDefi
         description="Requests the windows in the table that got records, or details of records, since they were read.",
     )
     def look(context: dg.SensorEvaluationContext, fetch: FetchResource) -> dg.SensorResult:
-        return changed(table, context.instance, fetch, ChangeCursor.parse(context.cursor))
+        return changed(table, context.instance, fetch, now(), ChangeCursor.parse(context.cursor))
 
     return look
 
 
 def changed(
-    table: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, cursor: ChangeCursor
+    table: WindowedTable, instance: dg.DagsterInstance, fetch: FetchResource, wall: datetime, cursor: ChangeCursor
 ) -> dg.SensorResult:
-    """One tick of the sensor: what to run, and what to remember."""
+    """One tick of the sensor, when the wall clock shows `wall`: what to run, and what to remember."""
     found = _changes(table, fetch, cursor)
     windows = windows_of(table.grid, found.changes)
     runs = WindowRuns(table, instance)
@@ -46,17 +53,31 @@ def changed(
     stale = [
         window
         for window, changes in windows.items()
-        if window.key in loaded and not runs.is_loaded_since(window, changes[-1].seconds + CLOCKS_DIFFER)
+        if window.key in loaded
+        and not runs.is_loaded_since(window, changes[-1].seconds + CLOCKS_DIFFER)
+        and not _is_of(runs.loaded_by(window), window, found.journal, changes[-1].number)
     ]
-    wanted = changed_windows(windows, found.number, stale, running)
+    failures = {window: runs.failures(window) for window in stale}
+    first = table.data_time(timedelta(seconds=interval(table, A_MINUTE)))
+    paused = {window.key for window in stale if pauses(window, failures[window], first, table.instant(wall))}
+    wanted = changed_windows(
+        windows, found.number, stale, {*paused, *(one.key for one in windows if one.key in running)}
+    )
     requests = [
-        run_request(window, Reason.CHANGED, f"{found.journal}-{number}") for window, number in wanted.run.items()
+        run_request(window, Reason.CHANGED, f"{found.journal}-{number}{after(failures[window])}")
+        for window, number in wanted.run.items()
     ]
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else f"no window in the table changed up to change {found.number:,}.",
         cursor=ChangeCursor(found.journal, wanted.number).render(),
     )
+
+
+def _is_of(run_key: str, window: Window, journal: str, number: int) -> bool:
+    """Whether a run was requested for this change, whatever failed before it."""
+    requested = f"{window.key}@{journal}-{number}"
+    return run_key == requested or run_key.startswith(f"{requested}-")
 
 
 def _changes(table: WindowedTable, fetch: FetchResource, cursor: ChangeCursor) -> Changes:

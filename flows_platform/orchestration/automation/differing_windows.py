@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from flows_platform.domain.lag import KeysOf
-from flows_platform.domain.wanted_windows import RUNS_A_LOOK, SourceState, TableState, wanted_windows
+from flows_platform.domain.wanted_windows import RUNS_A_LOOK, Failures, SourceState, TableState, wanted_windows
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
 from flows_platform.orchestration.automation.requests import interval, run_request, status, utc_now
-from flows_platform.orchestration.confirmations import confirmable, occasion
+from flows_platform.orchestration.confirmations import after, confirmable, occasion
 from flows_platform.orchestration.resources import FetchResource, WarehouseResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.window_history import WindowRuns
@@ -152,7 +152,8 @@ def differing_windows_sensor(
             return dg.SensorResult(skip_reason=reason, cursor=seen.last)
         return dg.SensorResult(
             run_requests=[
-                run_request(window, reason, _occasion(seen.differing[window])) for window, reason in wanted.items()
+                run_request(window, reason, _occasion(seen.differing[window], runs.failures(window)))
+                for window, reason in wanted.items()
             ],
             cursor=seen.last,
         )
@@ -160,8 +161,8 @@ def differing_windows_sensor(
     return look
 
 
-def _occasion(comparison: "Comparison") -> str:
-    """The counts, so that a difference that a run cannot remove is not requested again and again."""
+def _occasion(comparison: "Comparison", failures: Failures | None) -> str:
+    """The counts, so that a difference that a run does not remove is not requested again; a run that failed is."""
     if comparison.waits and comparison.withheld:
-        return occasion(comparison.withheld)
-    return f"{comparison.source}-{comparison.file.rows}-{comparison.warehouse}"
+        return occasion(comparison.withheld, failures)
+    return f"{comparison.source}-{comparison.file.rows}-{comparison.warehouse}{after(failures)}"

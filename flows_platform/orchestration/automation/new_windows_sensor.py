@@ -11,7 +11,7 @@ from flows_platform.fetch.latest import Latest, ask_latest
 from flows_platform.orchestration.automation.requests import A_MINUTE, interval, run_request, status, utc_now
 from flows_platform.orchestration.automation.table_state import source_counts, table_state
 from flows_platform.orchestration.checks import CHECKS
-from flows_platform.orchestration.confirmations import confirmable, occasion
+from flows_platform.orchestration.confirmations import after, confirmable, occasion
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.window_files.ledger import Withheld
@@ -102,7 +102,6 @@ def _nothing_new(latest: Latest, wanted: Wanted) -> str:
 
 def _occasion(latest: Latest, failures: Failures | None, waited: Withheld | None) -> str:
     """What distinguishes the run key of this request from those of earlier requests for the window."""
-    failed = failures.count if failures else 0
     if waited:
-        return occasion(waited, failed)
-    return f"{latest.records}-{failed}" if failed else str(latest.records)
+        return occasion(waited, failures)
+    return f"{latest.records}{after(failures)}"
