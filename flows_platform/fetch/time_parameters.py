@@ -157,8 +157,8 @@ class TimeParameters(Declared):
     # A request covers every instant of its range, however many digits the records' times have. An inclusive end is
     # requested as the end itself, an exclusive start as one step before it. The answer then also has some records of
     # neighbouring windows. If the time column counts whole seconds, an inclusive end is requested as the last second.
-    # If the API's bounds are not known to be `exact`, the request covers the range under every reading of them, and all
-    # records outside belong to neighbours. A window longer than the longest range is requested in pieces.
+    # If the API's bounds are not known to be `exact`, the request covers the range under every reading of them, and
+    # records up to a day outside belong to neighbours. A window longer than the longest range is requested in pieces.
 
     after: str | None = Field(
         None, description="Parameter with the range's start; may be left out where {start} is in the request."
@@ -182,7 +182,9 @@ class TimeParameters(Declared):
     )
     suffix: Literal["Z", "+00:00", ""] = Field("Z", description="End of an ISO 8601 time: its zone, or nothing.")
     exact: bool = Field(
-        True, description="False: each bound may be inclusive or exclusive; records outside a window are skipped."
+        True,
+        description="False: each bound may be inclusive or exclusive; records up to a day outside a window are "
+        "skipped, and others rejected.",
     )
     longest_days: float | None = Field(
         None, gt=0, le=36_600, description="Longest range the API takes; longer ones are split."
@@ -258,7 +260,9 @@ class TimeParameters(Declared):
     def beyond(self, schema: TableSchema, templates: RangeTemplates = NO_TEMPLATES) -> Beyond:
         """How far outside a range its request reaches."""
         if not self.exact:
-            return Beyond()
+            # However an API reads a bound, and in whatever time zone, it gives no record that is a day beyond it.
+            reach = self._step(schema, templates) + timedelta(days=1)
+            return Beyond(reach, None if self.stop else reach)
         if self.stop:
             return Beyond(self._step(schema, templates) if self._early else timedelta(0))
         if self._whole_seconds(schema, templates):

@@ -70,6 +70,7 @@ def kept(parameters: TimeParameters, schema: TableSchema, piece: Window, instant
 
 
 MICROSECOND = timedelta(microseconds=1)
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
 BOOLEANS = st.tuples(st.booleans(), st.booleans())
 
 
@@ -154,6 +155,9 @@ def test_a_record_that_was_not_asked_for_is_a_reject() -> None:
         assert kept(finer, table, window, window.end + offset).index(1) == kind
     exact = asking("time", before=False)
     assert kept(exact, table, window, window.end) == (0, 0, 1)
+    unknown = asking("time", exact=False)  # and an API that ignores its range gives its newest records
+    for instant, kind in ((window.start - DAY, 1), (window.end + DAY, 1), (window.start - 2 * DAY, 2), (LATER, 2)):
+        assert kept(unknown, table, window, instant).index(1) == kind
 
 
 def test_pieces_ask_for_no_more_than_the_longest_range() -> None:
