@@ -159,3 +159,13 @@ def test_a_window_that_is_read_again_is_the_same_although_its_rows_show_when_the
         assert datetime.now(UTC) - fetched < timedelta(minutes=10)
         (compared,) = compare_rows(windows, [DAY])
     assert compared.difference == ""
+
+
+def test_a_record_that_came_twice_is_no_difference(tmp_path: Path, client: HttpClient) -> None:
+    with answering({"id": 1}, {"id": 2}, {"id": 1}) as server:
+        windows = pipeline(client, api_of(tmp_path, source(server.origin, [ID])), tmp_path)
+        windows.fetch(DAY)
+        assert footer_of(windows.path(DAY)).deduplicated == 1
+        (compared,) = compare_rows(windows, [DAY])
+    assert compared.digests is not None
+    assert (compared.difference, compared.records, len(compared.digests)) == ("", 3, 2)
