@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -140,7 +140,7 @@ class ReportService:
         self._querying = ThreadPoolExecutor(QUERYING, thread_name_prefix="reports")
         self._encoding = ThreadPoolExecutor(ENCODING, thread_name_prefix="encoding")
         self._cancelling = ThreadPoolExecutor(CANCELLING, thread_name_prefix="cancelling")
-        self._running: set[_Job] = set()
+        self._running: dict[_Job, Future[_Found]] = {}
         self._queries = SingleFlight[_Found]()
         self._answers = SingleFlight[Answer]()
 
@@ -200,8 +200,8 @@ class ReportService:
     def close(self) -> None:
         """Cancel all queries, and wait for the threads."""
         # guard: a shutdown waits for no query
-        for job in self._running:
-            self._give_up(job)
+        for job, future in self._running.items():
+            self._give_up(job, future)
         self._querying.shutdown(cancel_futures=True)
         self._encoding.shutdown(cancel_futures=True)
         self._cancelling.shutdown(cancel_futures=True)
@@ -223,19 +223,19 @@ class ReportService:
 
     async def _query(self, asked: Asked) -> _Found:
         job = _Job()
-        self._running.add(job)
-        future = self._querying.submit(self._found, asked, job)
+        future = self._running[job] = self._querying.submit(self._found, asked, job)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            # guard: a query that has not started is not cancelled in the warehouse
-            if not future.cancel():
-                self._give_up(job)
+            self._give_up(job, future)
             raise
         finally:
-            self._running.discard(job)
+            del self._running[job]
 
-    def _give_up(self, job: _Job) -> None:
+    def _give_up(self, job: _Job, future: Future[_Found]) -> None:
+        # guard: a query that has not started is not cancelled in the warehouse
+        if future.cancel():
+            return
         job.given_up.set()
         with suppress(RuntimeError):  # the server is shutting down
             self._cancelling.submit(self._cancel, job)
