@@ -17,7 +17,7 @@ LARGEST = 1 << 18  # bytes of an answer
 
 
 class Changes(NamedTuple):
-    """Changes after a number: what counts them, the last number of the answer, and the changes up to it."""
+    """Changes after a number: what counts them, the last number, and all changes up to it."""
 
     journal: str
     number: int
@@ -25,21 +25,28 @@ class Changes(NamedTuple):
 
 
 def ask_changes(client: HttpClient, api: WindowedApi, url: str, after: int, *, tries: int = 5) -> Changes:
-    """The changes after that number.
+    """All changes after that number, by as many requests as the source needs.
 
     Raises:
-        SourceRefused: the answer is not such a document.
+        SourceRefused: an answer is not such a document, or the source's journal was replaced meanwhile.
         Transient: there was no answer.
     """
-    document = ask(client, api, url, {"after": str(after)}, tries=tries)
-    try:
-        changes = [
-            Change(datetime.fromisoformat(one["minute"]), int(one["number"]), float(one["seconds"]))
-            for one in document["changes"]
-        ]
-        return Changes(str(document["journal"]), int(document["number"]), changes)
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceRefused(f"{url} did not answer with its changes.") from error
+    changes: list[Change] = []
+    journal, number, more = "", after, True
+    while more:
+        document = ask(client, api, url, {"after": str(number)}, tries=tries)
+        try:
+            changes += [
+                Change(datetime.fromisoformat(one["minute"]), int(one["number"]), float(one["seconds"]))
+                for one in document["changes"]
+            ]
+            name, last, more = str(document["journal"]), int(document["number"]), bool(document.get("more"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceRefused(f"{url} did not answer with its changes.") from error
+        if journal not in {"", name} or (more and last <= number):
+            raise SourceRefused(f"{url} did not answer with the changes after {number:,}.")
+        journal, number = name, last
+    return Changes(journal, number, changes)
 
 
 def ask(

@@ -90,7 +90,7 @@ class Pages:
             if whole.proof.promised:
                 raise StreamIncomplete(
                     f"the page before leads to one that says: {nothing.message}",
-                    remedy="If such a page ends a range, declare `ends: empty` under `paging`.",
+                    remedy="If such a page ends a range, declare `ends: empty` under `paging`, without `more`.",
                 ) from nothing
             whole.proof.add(Verification.COUNT, 0, None)  # the source says by itself that there are none
             self._plan.trace.ended = nothing.message
@@ -137,7 +137,9 @@ class Pages:
 
         Raises:
             SourceRefused: one says that there are more records.
+            StreamIncomplete: one says that the answer is partial.
         """
+        require_whole(envelope, api.reads, api.ignored)
         own, trace = api.paging.header.lower(), self._plan.trace
         others = {name: value for name, value in headers.items() if name.lower() != own}
         unread = unread_values(envelope, others, api.reads)

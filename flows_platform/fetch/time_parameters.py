@@ -128,6 +128,7 @@ class IsoDate:
         return instant.astimezone(UTC).strftime("%Y-%m-%d")
 
 
+FIRST_DAY = datetime(1000, 1, 1, tzinfo=UTC)
 LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -139,10 +140,10 @@ class Beyond:
     after: timedelta | None = None
 
     def around(self, asked: Window, schema: TableSchema) -> Window | None:
-        """The window that the answer may cover; None if it has no start."""
-        if self.before is None:
+        """The window that the answer may cover; None if it has no bound."""
+        if self.before is None and self.after is None:
             return None
-        start = asked.start - self.before
+        start = FIRST_DAY if self.before is None else asked.start - self.before
         if schema.column(schema.time).type is ColumnType.INT64:
             start = max(start, schema.epoch)
         return Window(start, LAST_DAY if self.after is None else asked.end + self.after)
@@ -158,7 +159,8 @@ class TimeParameters(Declared):
     # requested as the end itself, an exclusive start as one step before it. The answer then also has some records of
     # neighbouring windows. If the time column counts whole seconds, an inclusive end is requested as the last second.
     # If the API's bounds are not known to be `exact`, the request covers the range under every reading of them, and
-    # records up to a day outside belong to neighbours. A window longer than the longest range is requested in pieces.
+    # records before it or up to a day after it belong to neighbours. A window longer than the longest range is
+    # requested in pieces.
 
     after: str | None = Field(
         None, description="Parameter with the range's start; may be left out where {start} is in the request."
@@ -183,8 +185,8 @@ class TimeParameters(Declared):
     suffix: Literal["Z", "+00:00", ""] = Field("Z", description="End of an ISO 8601 time: its zone, or nothing.")
     exact: bool = Field(
         True,
-        description="False: each bound may be inclusive or exclusive; records up to a day outside a window are "
-        "skipped, and others rejected.",
+        description="False: each bound may be inclusive or exclusive; records outside a window are skipped, and those "
+        "more than a day after it rejected.",
     )
     longest_days: float | None = Field(
         None, gt=0, le=36_600, description="Longest range the API takes; longer ones are split."
@@ -260,9 +262,9 @@ class TimeParameters(Declared):
     def beyond(self, schema: TableSchema, templates: RangeTemplates = NO_TEMPLATES) -> Beyond:
         """How far outside a range its request reaches."""
         if not self.exact:
-            # However an API reads a bound, and in whatever time zone, it gives no record that is a day beyond it.
-            reach = self._step(schema, templates) + timedelta(days=1)
-            return Beyond(reach, None if self.stop else reach)
+            # However an API reads the range's end, and in whatever time zone, it gives no record a day later. Some give
+            # earlier ones: those that were still open, or that changed since.
+            return Beyond(None, None if self.stop else self._step(schema, templates) + timedelta(days=1))
         if self.stop:
             return Beyond(self._step(schema, templates) if self._early else timedelta(0))
         if self._whole_seconds(schema, templates):

@@ -46,6 +46,11 @@ class UnreadValue:
         """Its path as text."""
         return ".".join(_written(step) for step in self.steps)
 
+    @property
+    def in_yaml(self) -> str:
+        """Its path as an element of a YAML list."""
+        return f"'{self.text}'" if '"' in self.text or "[" in self.text else self.text
+
 
 def unread_values(
     envelope: Mapping[str, object], headers: Mapping[str, str], read: Collection[RecordPath]
@@ -70,9 +75,7 @@ def require_read(
     names = ", ".join(
         "the Link header (rel=next)" if value.text == LINK_HEADER else value.text for value in left[:SHOWN]
     )
-    written = ", ".join(
-        f"'{value.text}'" if '"' in value.text or "[" in value.text else value.text for value in left[:SHOWN]
-    )
+    written = ", ".join(value.in_yaml for value in left[:SHOWN])
     raise SourceRefused(
         f"{holder} says that there is more in values that nothing reads: {names}.",
         remedy=f"Declare under `paging` how the API continues; where this does not mean more records, "
@@ -115,8 +118,8 @@ def _require_covered(value: UnreadValue, said: object, paths: Collection[RecordP
         return
     raise StreamIncomplete(
         f"{why}: {value.text} is {str(said)[:40]}.",
-        remedy="Declare `paging`, or ask for less at a time; where this does not mean that records are missing, "
-        f"declare `ignore_envelope: [{value.text}]`.",
+        remedy="If records are missing, declare `paging`, or shorter windows; if this means something else, "
+        f"declare `ignore_envelope: [{value.in_yaml}]`.",
     )
 
 

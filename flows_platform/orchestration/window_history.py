@@ -17,6 +17,7 @@ AUTOMATED = {"dagster/sensor_name", "dagster/schedule_name"}
 RUN_KEY = "dagster/run_key"
 STATUS = dg.DagsterRunStatus
 UNFINISHED = [STATUS.QUEUED, STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING]
+RUNS_LOOKED_AT = 64  # of a window, to find that of a request
 FAILURES_COUNTED = 16  # a pause doubled this often is longer than any that is useful
 
 
@@ -72,11 +73,10 @@ class WindowRuns:
             return None
         return Failures(len(ended), self.table.instant(datetime.fromtimestamp(max(ended), UTC)))
 
-    def loaded_by(self, window: Window) -> str:
-        """The run key of the window's last run; empty if there is none, or if that run did not succeed."""
-        chosen = dg.RunsFilter(job_name=self.table.windows_job, tags={PARTITION: window.key})
-        last = next(iter(self.instance.get_runs(chosen, limit=1)), None)
-        return last.tags.get(RUN_KEY, "") if last and last.status is STATUS.SUCCESS else ""
+    def loaded_by(self, window: Window) -> set[str]:
+        """The run keys of the window's last runs that succeeded."""
+        chosen = dg.RunsFilter(job_name=self.table.windows_job, tags={PARTITION: window.key}, statuses=[STATUS.SUCCESS])
+        return {run.tags.get(RUN_KEY, "") for run in self.instance.get_runs(chosen, limit=RUNS_LOOKED_AT)}
 
     def asked_at(self, run: dg.DagsterRun) -> float | None:
         """The timestamp at which a schedule or sensor requested the run; None if a person started it."""

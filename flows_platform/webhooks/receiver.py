@@ -194,22 +194,22 @@ class Receiver:
         What is still to be stored stays in the journal, and will be stored in this archive.
 
         Args:
-            emptied: Whether an archive that lost its newest record counts as another one, as if on purpose.
+            emptied: Whether an archive that lost its newest record counts as another one: it was emptied on purpose.
 
         Raises:
-            StorageError: journal or archive cannot be used now, or the archive lost the newest record that the journal
-                knows: a disk may not be mounted.
+            StorageError: journal or archive cannot be used now, or the journal knows records and the archive has none: a
+                disk may not be mounted.
         """
         lost = self._lost()
         # guard: a lost archive is not an empty one
-        if lost and self.is_indexed and not emptied:
+        if lost and self.is_indexed and not emptied and not any(self._archive.records()):
             raise StorageError(
-                f"the archive {self._archive.store.name} does not have {lost}, the newest record that the journal of "
-                f"{self.declaration.name} knows.",
+                f"the archive {self._archive.store.name} has no record of {self.declaration.name}, but the journal "
+                f"knows some; the newest is {lost}.",
                 remedy="Mount or restore the archive, or accept the loss with `flows alerts reindex`.",
             )
         # guard: a journal of another archive is not believed
-        if lost or not self.is_indexed:
+        if not self.is_indexed or (lost and emptied):
             self._index.move(self._archive)
 
     def _lost(self) -> str | None:

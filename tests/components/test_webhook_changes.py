@@ -100,6 +100,17 @@ def test_windows_in_the_table_run_again_once_for_every_change(tmp_path: Path) ->
         assert keys == ["2024-03-01-11:00"]
 
 
+def test_more_changes_than_one_answer_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows_platform.webhooks.archived_records.MOST_CHANGES", 2)
+    (tmp_path / "webhook.yaml").write_text(ALERTS)
+    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
+        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+        send(hooks, *range(7))
+        loaded(instance, table, "2024-03-01-09:00", "2024-03-01-15:00")
+        keys, _ = look(table, instance, None)
+        assert keys == ["2024-03-01-09:00", "2024-03-01-15:00"]
+
+
 def test_another_journal_counts_from_the_start(tmp_path: Path) -> None:
     (tmp_path / "webhook.yaml").write_text(ALERTS)
     with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:

@@ -3,7 +3,7 @@
 A count does not show everything: the detail of a record may come after its window was loaded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -55,7 +55,7 @@ def changed(
         for window, changes in windows.items()
         if window.key in loaded
         and not runs.is_loaded_since(window, changes[-1].seconds + CLOCKS_DIFFER)
-        and not _is_of(runs.loaded_by(window), window, found.journal, changes[-1].number)
+        and not _is_among(runs.loaded_by(window), window, found.journal, changes[-1].number)
     ]
     failures = {window: runs.failures(window) for window in stale}
     first = table.data_time(timedelta(seconds=interval(table, A_MINUTE)))
@@ -74,10 +74,10 @@ def changed(
     )
 
 
-def _is_of(run_key: str, window: Window, journal: str, number: int) -> bool:
-    """Whether a run was requested for this change, whatever failed before it."""
+def _is_among(run_keys: Collection[str], window: Window, journal: str, number: int) -> bool:
+    """Whether one of these runs was requested for this change, whatever failed before it."""
     requested = f"{window.key}@{journal}-{number}"
-    return run_key == requested or run_key.startswith(f"{requested}-")
+    return any(key == requested or key.startswith(f"{requested}-") for key in run_keys)
 
 
 def _changes(table: WindowedTable, fetch: FetchResource, cursor: ChangeCursor) -> Changes:

@@ -137,6 +137,7 @@ def differing_windows_sensor(
         busy = runs.on_the_way()  # read before and after: a window differs for a moment while it is replaced
         compare = partial(compared_windows, table, fetch=fetch, warehouse=warehouse)
         seen = looked(loaded_windows(table, context.instance), context.cursor or "", compare, clock)
+        failures = {window: failed for window in seen.differing if (failed := runs.failures(window))}
         waits = {comparison.window for comparison in seen.differing.values() if comparison.waits}
         state = TableState(
             calendar=table.calendar,
@@ -144,6 +145,8 @@ def differing_windows_sensor(
             snapshot=table.snapshot,
             running=KeysOf(table.grid, busy.windows | runs.on_the_way().windows),
             confirmable=waits & confirmable(table, wall).keys(),
+            failures=failures,
+            pause=table.data_time(timedelta(seconds=interval(table, AN_HOUR))),
         )
         source = SourceState(differing=seen.differing.keys() - waits)
         wanted = wanted_windows(state, source, table.instant(wall)).run
@@ -152,7 +155,7 @@ def differing_windows_sensor(
             return dg.SensorResult(skip_reason=reason, cursor=seen.last)
         return dg.SensorResult(
             run_requests=[
-                run_request(window, reason, _occasion(seen.differing[window], runs.failures(window)))
+                run_request(window, reason, _occasion(seen.differing[window], failures.get(window)))
                 for window, reason in wanted.items()
             ],
             cursor=seen.last,
