@@ -197,8 +197,8 @@ class Receiver:
             emptied: Whether an archive that lost its newest record counts as another one: it was emptied on purpose.
 
         Raises:
-            StorageError: journal or archive cannot be used now, or the journal knows records and the archive has none: a
-                disk may not be mounted.
+            StorageError: journal or archive cannot be used now, or the journal knows records and the archive has none:
+                a disk may not be mounted.
         """
         lost = self._lost()
         # guard: a lost archive is not an empty one
