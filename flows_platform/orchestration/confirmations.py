@@ -38,7 +38,7 @@ def after(failures: Failures | None) -> str:
 
     It is the last failure's time: the number of failures that are counted has a bound.
     """
-    return f"-{failures.last.timestamp():.0f}" if failures else ""
+    return f"-{failures.last.timestamp() * 1000:.0f}" if failures else ""
 
 
 def occasion(withheld: Withheld, failures: Failures | None = None) -> str:
