@@ -199,6 +199,8 @@ def test_no_head_is_awaited_while_an_answer_is_sent(database: Path) -> None:
         client.recv(10, socket.MSG_PEEK)
         eventually(lambda: False, 2)
         assert answer(client)[0] == 200
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer(client)[0] == 200
 
 
 def test_the_rest_of_an_answer_has_the_deadline_too(database: Path) -> None:
