@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from flows_platform.access.hosts import host_names
+from flows_platform.access.hosts import host_names, in_url
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.domain.simulated_clock import SimulatedClock
 from flows_platform.domain.verification import Verification
@@ -267,8 +267,7 @@ class Settings(BaseModel):
     @property
     def api_base(self) -> str:
         """The address of our own API server."""
-        host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
-        return f"http://{host}:{self.api_port}"
+        return f"http://{in_url(self.api_host)}:{self.api_port}"
 
     @property
     def hooks_base(self) -> str:

@@ -18,6 +18,11 @@ def host_name(host: str) -> str:
     return found[1].strip("[]").removesuffix(".").lower() if found else ""
 
 
+def in_url(host: str) -> str:
+    """A host as a URL writes it: an IPv6 address is in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def host_names(listed: str) -> tuple[str, ...]:
     """The hosts of a list with commas, each `name` or `name:port`.
 

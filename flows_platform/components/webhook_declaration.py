@@ -57,7 +57,7 @@ class WebhookTableDeclaration(WebhookDeclaration, TableShape):
         else:
             yield from faults(TableKeys.model_validate(self._table(NOWHERE)))
         if self.reconcile and not self.columns:
-            yield Fault(("reconcile",), "only a table is compared with the vendor's list, and there are no columns")
+            yield Fault(("reconcile",), "only a table is compared with the vendor's list: declare `columns`")
         elif self.reconcile:
             check_reconcilable(self.webhook)
             for at, why in faults(TableKeys.model_validate(listed_keys(self, self.reconcile))):

@@ -104,7 +104,6 @@ class Pages:
 
     def _onward(self, request: Request, read: ReadPage, whole: WindowRange) -> Request | End:
         api = self._api
-        require_whole(read.envelope, api.reads, api.ignored)
         page = Page(
             request,
             read.headers,
@@ -137,9 +136,7 @@ class Pages:
 
         Raises:
             SourceRefused: one says that there are more records.
-            StreamIncomplete: one says that the answer is partial.
         """
-        require_whole(envelope, api.reads, api.ignored)
         own, trace = api.paging.header.lower(), self._plan.trace
         others = {name: value for name, value in headers.items() if name.lower() != own}
         unread = unread_values(envelope, others, api.reads)
@@ -176,6 +173,7 @@ class Pages:
             except SourceUnavailable as error:  # an error document under the status 200 may come with the wait
                 error.retry_after = error.retry_after or api.refusals.wait(answer.headers)
                 raise
+            require_whole(document.envelope, api.reads, api.ignored)
             self._tally.received_bytes += answer.received
             self._tally.unchecked |= answer.unchecked
             self._plan.trace.read(proof.records)

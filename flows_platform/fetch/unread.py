@@ -21,9 +21,7 @@ _LAST = re.compile(
     r"(?:is)?last(?:page)?|endof(?:stream|data|results|list)|done|(?:is)?complete"
 )  # where it says false
 _PARTIAL = re.compile(r"(?:is)?(?:incomplete|partial)(?:results?|response|answer|data|records|rows)?|timedout")
-_TOTAL = re.compile(
-    r"(?:total|totalnumber)(?:of)?(?:count|results?|records?|items?|hits|matches|elements|rows|entries)?"
-)
+_TOTAL = re.compile(r"total(?:number)?(?:of)?(?:count|results?|records?|items?|hits|matches|elements|rows|entries)?")
 _PAGES = re.compile(r"(?:total|num|numberof)?pages|pagecount|lastpage")
 # Names of headers; not every `next…`, since frameworks use such names.
 _HEADER = re.compile(
@@ -86,7 +84,7 @@ def require_read(
 def require_whole(
     envelope: Mapping[str, object], read: Collection[RecordPath], ignored: Collection[RecordPath]
 ) -> None:
-    """Refuse a page that says that it is not whole: `incomplete_results`, `partial` or `timed_out` is true.
+    """Refuse an answer that says that it is not whole: `incomplete_results`, `partial` or `timed_out` is true.
 
     Raises:
         StreamIncomplete: it says so, and nothing reads that value.

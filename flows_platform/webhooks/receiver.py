@@ -200,16 +200,16 @@ class Receiver:
             StorageError: journal or archive cannot be used now, or the journal knows records and the archive has none:
                 a disk may not be mounted.
         """
-        lost = self._lost()
+        lost, indexed = self._lost(), self.is_indexed
         # guard: a lost archive is not an empty one
-        if lost and self.is_indexed and not emptied and not any(self._archive.records()):
+        if lost and indexed and not emptied and not any(self._archive.records()):
             raise StorageError(
                 f"the archive {self._archive.store.name} has no record of {self.declaration.name}, but the journal "
                 f"knows some; the newest is {lost}.",
                 remedy="Mount or restore the archive, or accept the loss with `flows alerts reindex`.",
             )
         # guard: a journal of another archive is not believed
-        if not self.is_indexed or (lost and emptied):
+        if not indexed or (lost and emptied):
             self._index.move(self._archive)
 
     def _lost(self) -> str | None:

@@ -1,6 +1,8 @@
 """The sensor that runs windows again: over a real server of the archive, and what the instance knows of windows."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +23,14 @@ from tests.webhooks.declared import declared
 
 MS = 1_709_283_600_000  # 2024-03-01T09:00:00Z
 HOUR = 3_600_000
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[tuple[Hooks, dg.DagsterInstance, WindowedTable]]:
+    """A server of the archive, an instance, and the table over both."""
+    (folder / "webhook.yaml").write_text(ALERTS)
+    with serving(folder, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
+        yield hooks, instance, table_at(folder / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
 
 
 def send(hooks: Hooks, *hours: int) -> None:
@@ -66,9 +76,7 @@ def ended(
 
 
 def test_a_change_is_not_forgotten_when_its_run_fails(tmp_path: Path) -> None:
-    (tmp_path / "webhook.yaml").write_text(ALERTS)
-    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
-        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+    with opened(tmp_path) as (hooks, instance, table):
         send(hooks, 0)
         loaded(instance, table, "2024-03-01-09:00")
         (first,), cursor = ticked(table, instance, None)
@@ -82,9 +90,7 @@ def test_a_change_is_not_forgotten_when_its_run_fails(tmp_path: Path) -> None:
 
 
 def test_windows_in_the_table_run_again_once_for_every_change(tmp_path: Path) -> None:
-    (tmp_path / "webhook.yaml").write_text(ALERTS)
-    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
-        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+    with opened(tmp_path) as (hooks, instance, table):
         assert look(table, instance, None)[0] == []
         send(hooks, 0, 1)
         loaded(instance, table, "2024-03-01-09:00")
@@ -102,9 +108,7 @@ def test_windows_in_the_table_run_again_once_for_every_change(tmp_path: Path) ->
 
 def test_more_changes_than_one_answer_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows_platform.webhooks.archived_records.MOST_CHANGES", 2)
-    (tmp_path / "webhook.yaml").write_text(ALERTS)
-    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
-        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+    with opened(tmp_path) as (hooks, instance, table):
         send(hooks, *range(7))
         loaded(instance, table, "2024-03-01-09:00", "2024-03-01-15:00")
         keys, _ = look(table, instance, None)
@@ -112,9 +116,7 @@ def test_more_changes_than_one_answer_has(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_another_journal_counts_from_the_start(tmp_path: Path) -> None:
-    (tmp_path / "webhook.yaml").write_text(ALERTS)
-    with serving(tmp_path, declared(archive="")) as hooks, dg.DagsterInstance.ephemeral() as instance:
-        table = table_at(tmp_path / "webhook.yaml", Settings(hooks_url=f"http://127.0.0.1:{hooks.port}"))
+    with opened(tmp_path) as (hooks, instance, table):
         send(hooks, 0)
         loaded(instance, table, "2024-03-01-09:00")
         keys, cursor = look(table, instance, ChangeCursor("of another journal", 99).render())

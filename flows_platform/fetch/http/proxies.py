@@ -14,6 +14,7 @@ from urllib.request import getproxies
 
 from urllib3.util import parse_url
 
+from flows_platform.access.hosts import in_url
 from flows_platform.domain.errors import ConfigurationError
 from flows_platform.fetch.http.redirects import PORTS
 
@@ -81,8 +82,7 @@ def _proxy(variable: str, value: str) -> Proxy:
         raise ConfigurationError(f"{variable} names a {scheme} proxy, which is not supported.", remedy=FORM)
     if not host:
         raise ConfigurationError(f"{variable} is not the URL of a proxy.", remedy=FORM)
-    bracketed = f"[{host}]" if ":" in host else host
-    return Proxy(f"{scheme}://{bracketed}:{port or PORTS[scheme]}", variable, _credentials(value))
+    return Proxy(f"{scheme}://{in_url(host)}:{port or PORTS[scheme]}", variable, _credentials(value))
 
 
 def _credentials(value: str) -> str:

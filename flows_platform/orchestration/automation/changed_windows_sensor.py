@@ -4,7 +4,7 @@ A count does not show everything: the detail of a record may come after its wind
 """
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import dagster as dg
 
@@ -13,7 +13,14 @@ from flows_platform.domain.wanted_windows import Reason, pauses
 from flows_platform.domain.windows import Window
 from flows_platform.fetch.changes import Changes, ask_changes
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
-from flows_platform.orchestration.automation.requests import A_MINUTE, interval, run_request, status, utc_now
+from flows_platform.orchestration.automation.requests import (
+    A_MINUTE,
+    first_pause,
+    interval,
+    run_request,
+    status,
+    utc_now,
+)
 from flows_platform.orchestration.confirmations import after
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
@@ -58,11 +65,10 @@ def changed(
         and not _is_among(runs.loaded_by(window), window, found.journal, changes[-1].number)
     ]
     failures = {window: runs.failures(window) for window in stale}
-    first = table.data_time(timedelta(seconds=interval(table, A_MINUTE)))
-    paused = {window.key for window in stale if pauses(window, failures[window], first, table.instant(wall))}
-    wanted = changed_windows(
-        windows, found.number, stale, {*paused, *(one.key for one in windows if one.key in running)}
-    )
+    first, now = first_pause(table, A_MINUTE), table.instant(wall)
+    paused = {window.key for window in stale if pauses(window, failures[window], first, now)}
+    busy = paused | {window.key for window in windows if window.key in running}
+    wanted = changed_windows(windows, found.number, stale, busy)
     requests = [
         run_request(window, Reason.CHANGED, f"{found.journal}-{number}{after(failures[window])}")
         for window, number in wanted.run.items()

@@ -15,7 +15,7 @@ from flows_platform.domain.lag import KeysOf
 from flows_platform.domain.wanted_windows import RUNS_A_LOOK, Failures, SourceState, TableState, wanted_windows
 from flows_platform.domain.windows import Window
 from flows_platform.orchestration.automation.new_windows_sensor import AssetJob
-from flows_platform.orchestration.automation.requests import interval, run_request, status, utc_now
+from flows_platform.orchestration.automation.requests import first_pause, interval, run_request, status, utc_now
 from flows_platform.orchestration.confirmations import after, confirmable, occasion
 from flows_platform.orchestration.resources import FetchResource, WarehouseResource
 from flows_platform.orchestration.table import WindowedTable
@@ -146,7 +146,7 @@ def differing_windows_sensor(
             running=KeysOf(table.grid, busy.windows | runs.on_the_way().windows),
             confirmable=waits & confirmable(table, wall).keys(),
             failures=failures,
-            pause=table.data_time(timedelta(seconds=interval(table, AN_HOUR))),
+            pause=first_pause(table, AN_HOUR),
         )
         source = SourceState(differing=seen.differing.keys() - waits)
         wanted = wanted_windows(state, source, table.instant(wall)).run

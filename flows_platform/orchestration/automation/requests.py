@@ -23,6 +23,11 @@ def interval(table: WindowedTable, usual: timedelta) -> int:
     return max(SHORTEST_INTERVAL, int(table.wall_time(usual).total_seconds()))
 
 
+def first_pause(table: WindowedTable, usual: timedelta) -> timedelta:
+    """The pause of a window after its first failure, in data time: the time between two ticks, as in `interval`."""
+    return table.data_time(timedelta(seconds=interval(table, usual)))
+
+
 def status(table: WindowedTable) -> dg.DefaultSensorStatus:
     """With a simulated clock, sensors start switched on."""
     return dg.DefaultSensorStatus.RUNNING if table.clock else dg.DefaultSensorStatus.STOPPED

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import dagster as dg
 
 from flows_platform.domain.errors import Transient
 from flows_platform.domain.wanted_windows import Cursor, TableState, candidates, checked, compared
 from flows_platform.domain.windows import Window
-from flows_platform.orchestration.automation.requests import A_MINUTE, interval
+from flows_platform.orchestration.automation.requests import A_MINUTE, first_pause
 from flows_platform.orchestration.resources import FetchResource
 from flows_platform.orchestration.table import WindowedTable
 from flows_platform.orchestration.window_history import WindowRuns
@@ -32,7 +32,7 @@ def table_state(
         snapshot=table.snapshot,
         running=runs.on_the_way(),
         confirmable=confirmable,
-        pause=table.data_time(timedelta(seconds=interval(table, A_MINUTE))),
+        pause=first_pause(table, A_MINUTE),
     )
     state = replace(state, loaded=runs.loaded(checked(state)))
     failures = {window: failed for window in candidates(state, now) if (failed := runs.failures(window))}
