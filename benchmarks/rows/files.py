@@ -24,9 +24,10 @@ def scratch(sizes: Sizes) -> Iterator[Path]:
         yield Path(folder)
 
 
-def data_of(sizes: Sizes) -> DataSet:
-    """The data set of this size."""
-    return DataSet(sizes.work / "data" / str(sizes.rows), sizes.rows)
+def data_of(sizes: Sizes, rows: int | None = None) -> DataSet:
+    """The data set of this size, or of so many rows."""
+    rows = rows or sizes.rows
+    return DataSet(sizes.work / "data" / str(rows), rows)
 
 
 def clean(sizes: Sizes) -> AbstractContextManager[Sequence[Contender]]:
@@ -36,7 +37,7 @@ def clean(sizes: Sizes) -> AbstractContextManager[Sequence[Contender]]:
 
 def clean_large(sizes: Sizes) -> AbstractContextManager[Sequence[Contender]]:
     """The same on a file of four times the rows."""
-    return cleaned(sizes, DataSet(sizes.work / "data" / str(sizes.large), sizes.large))
+    return cleaned(sizes, data_of(sizes, sizes.large))
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from flows_platform.warehouse.schema import target_table
 from flows_platform.warehouse.warehouse import emulator_client
 
 DATASET = "hourly"
+BLOCK = 256 << 20  # bytes of a clean file that are loaded at a time
 BUSIEST = "SELECT computer, SUM(CAST(bytes AS NUMERIC)) AS total FROM ({}) GROUP BY 1 ORDER BY total DESC, 1 LIMIT 10"
 ENDS = (
     "SELECT src_comp AS computer, byte_count AS bytes FROM flows WHERE event_time >= @start AND event_time < @end "
@@ -71,28 +72,30 @@ def load(client: bigquery.Client, data: DataSet) -> None:
         reference = bigquery.TableReference.from_string(f"{EMULATOR_PROJECT}.{DATASET}.{table.name}")
         client.create_table(target_table(reference, table))
     config = bigquery.LoadJobConfig(source_format=bigquery.SourceFormat.PARQUET, write_disposition="WRITE_APPEND")
-    client.load_table_from_file(io.BytesIO(flows(data.clean)), f"{DATASET}.{FLOWS.name}", job_config=config).result()
+    for file in flows(data.clean):
+        client.load_table_from_file(io.BytesIO(file), f"{DATASET}.{FLOWS.name}", job_config=config).result()
     names = ", ".join(TRAFFIC.names)
     insert = f"INSERT INTO {TRAFFIC.name} ({names}) SELECT {names} FROM ({HOURLY_TRAFFIC.select})"
     client.query_and_wait(insert, job_config=over_all())
 
 
-def flows(clean: Path) -> bytes:
-    """A clean file with its event times, as Parquet."""
+def flows(clean: Path) -> Iterator[bytes]:
+    """A clean file with its event times, as Parquet files of some million rows."""
     schema = arrow_schema(FLOWS)
-    options = csv.ConvertOptions(column_types=dict(zip(schema.names, schema.types, strict=True)))
-    rows = csv.read_csv(clean, csv.ReadOptions(column_names=list(FLOWS.names)), convert_options=options)
-    seconds = pc.add(rows["time"], int(FLOWS.epoch.timestamp()))
-    times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", "UTC"))
-    target = io.BytesIO()
-    pq.write_table(rows.append_column(EVENT_TIME.name, times), target)
-    return target.getvalue()
+    types = csv.ConvertOptions(column_types=dict(zip(schema.names, schema.types, strict=True)))
+    names = csv.ReadOptions(column_names=list(FLOWS.names), block_size=BLOCK)
+    for batch in csv.open_csv(clean, names, convert_options=types):
+        seconds = pc.add(batch["time"], int(FLOWS.epoch.timestamp()))
+        times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", "UTC"))
+        target = io.BytesIO()
+        pq.write_table(pa.Table.from_batches([batch.append_column(EVENT_TIME.name, times)]), target)
+        yield target.getvalue()
 
 
 @contextmanager
 def busiest(sizes: Sizes) -> Iterator[Sequence[Contender]]:
     """The ten busiest computers of the whole period."""
-    data = data_of(sizes)
+    data = data_of(sizes, sizes.reported)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch(sizes))
         emulator = stack.enter_context(running(Emulator.at(folder / "emulator")))

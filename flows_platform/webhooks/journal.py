@@ -503,7 +503,7 @@ def _restored(
 
 def _text(instant: datetime) -> str:
     """The instant as a text; texts sort by time."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 @contextmanager
