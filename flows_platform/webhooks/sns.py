@@ -194,7 +194,11 @@ def fetch_from_sns(url: str) -> bytes:
     """
     try:
         with requests.get(url, timeout=TIMES, allow_redirects=False, stream=True) as response:
-            body = next(response.iter_content(LARGEST + 1), b"")
+            body = b""
+            for piece in response.iter_content(LARGEST):  # an answer in chunks comes chunk by chunk
+                body += piece
+                if len(body) > LARGEST:
+                    break
             # guard: an answer of SNS is short and final
             if response.status_code != requests.codes.ok or len(body) > LARGEST:
                 raise ProofUnavailable(f"SNS answered {response.status_code} with {len(body)} bytes or more")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -303,12 +304,16 @@ def test_an_answer_of_sns_is_short_and_final(monkeypatch: pytest.MonkeyPatch) ->
         "/moved": Answer(302, {"Location": "/ok"}, b""),
         "/refused": Answer(403, {}, b"no"),
         "/long": Answer(200, {}, b"x" * (sns_module.LARGEST + 1)),
+        "/endless": Answer(200, {}, repeat(b"x" * 4096)),
+        "/chunks": Answer(200, {}, [b"fou", b"nd"]),
     }
     with SmallServer(lambda asked: answers[asked.path]) as server:
         assert fetch_from_sns(f"{server.origin}/ok") == b"found"
-        for path, status in (("/moved", 302), ("/refused", 403), ("/long", 200)):
+        assert fetch_from_sns(f"{server.origin}/chunks") == b"found"
+        for path, status in (("/moved", 302), ("/refused", 403), ("/long", 200), ("/endless", 200)):
             with pytest.raises(ProofUnavailable, match=f"SNS answered {status}"):
                 fetch_from_sns(f"{server.origin}{path}")
-        assert [asked.path for asked in server.requests] == ["/ok", "/moved", "/refused", "/long"]
+        asked_for = [asked.path for asked in server.requests]
+        assert asked_for == ["/ok", "/chunks", "/moved", "/refused", "/long", "/endless"]
     with pytest.raises(ProofUnavailable, match="SNS cannot be reached: ConnectionError"):
         fetch_from_sns(f"{server.origin}/ok")
